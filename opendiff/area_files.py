@@ -1,0 +1,311 @@
+"""The geometries in an uploaded or named file: GeoJSON, KML, KMZ, GeoPackage or a zipped Shapefile.
+
+Files come from strangers. Sizes are limited before parsing; the content must be what the name says, because GDAL
+chooses its driver by content and some drivers follow references to other files; archives are unpacked only under names
+of our own; XML with a document type or entities is refused.
+"""
+
+import io
+import json
+import re
+import stat
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pyogrio
+import shapely
+
+from opendiff.errors import AreaError
+
+MAX_BYTES = 20_000_000
+MAX_UNPACKED_BYTES = 100_000_000
+MAX_MEMBERS = 100
+MAX_FEATURES = 10_000
+FORMATS = "GeoJSON (.geojson, .json), KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
+SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Geometries as a file holds them, and their reference system (None: longitude and latitude in WGS-84)."""
+
+    geometries: list[shapely.Geometry | None]
+    crs: Any | None = None
+
+
+def read_limited(path: Path) -> bytes:
+    """The content of a file of at most MAX_BYTES. Raises AreaError."""
+    try:
+        if path.is_dir():
+            raise AreaError(f"{path} is a folder; name one file ({FORMATS}) or a box W,S,E,N.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise AreaError(
+            f"There is no file {path}; name an existing file ({FORMATS}) or a box W,S,E,N."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AreaError(
+            f"The file {path} cannot be read ({error}); check its name and permissions."
+        ) from None
+    return data
+
+
+def read_drawn(data: bytes, filename: str) -> list[Drawn]:
+    """The geometries of a file, one `Drawn` a layer. Raises AreaError; `filename` tells the format."""
+    name = Path(filename).name
+    if not data:
+        raise AreaError(f"{name} is empty; export the area again.")
+    if len(data) > MAX_BYTES:
+        raise AreaError(
+            f"{name} is larger than {MAX_BYTES // 10**6} MB; simplify the outline or keep only its layer."
+        )
+    readers = {
+        ".geojson": _read_geojson,
+        ".json": _read_geojson,
+        ".kml": _read_kml,
+        ".kmz": _read_kmz,
+        ".gpkg": _read_gpkg,
+        ".zip": _read_shapefile,
+    }
+    suffix = Path(name).suffix.lower()
+    if suffix == ".shp":
+        raise AreaError(
+            f"{name} is only a part of a Shapefile; zip it together with its .shx, .dbf and .prj files."
+        )
+    if suffix not in readers:
+        raise AreaError(f"{name} is of no known format; give {FORMATS}.")
+    return readers[suffix](data, name)
+
+
+def drawn_geojson(document: Any) -> list[Drawn]:
+    """The geometries of a parsed GeoJSON geometry, Feature or FeatureCollection. Raises AreaError."""
+    if not isinstance(document, dict):
+        raise AreaError("The GeoJSON is not an object with a `type`; export it again as a polygon.")
+    return [Drawn([_shape(part) for part in _geojson_geometries(document)], _geojson_crs(document))]
+
+
+def _read_geojson(data: bytes, name: str) -> list[Drawn]:
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise AreaError(f"{name} is not readable GeoJSON ({error}); export the area again.") from None
+    return drawn_geojson(document)
+
+
+def _read_kml(data: bytes, name: str) -> list[Drawn]:
+    upper = data.upper()
+    if b"\x00" in data or b"<!DOCTYPE" in upper or b"<!ENTITY" in upper:
+        raise AreaError(
+            f"{name} declares a document type or entities, which is not accepted; export it as plain KML."
+        )
+    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data)
+    if declared and declared[1].lower() not in (b"utf-8", b"us-ascii", b"iso-8859-1", b"windows-1252"):
+        raise AreaError(f"{name} is encoded as {declared[1].decode()}; export it as KML in UTF-8.")
+    try:
+        _, root = next(ElementTree.iterparse(io.BytesIO(data), events=["start"]))
+    except (ElementTree.ParseError, StopIteration, ValueError) as error:
+        raise AreaError(f"{name} is not readable KML ({error}); export the area again.") from None
+    if root.tag.rpartition("}")[2].lower() != "kml":
+        raise AreaError(f"{name} holds <{root.tag}> instead of <kml>; export the area as KML.")
+    return [
+        Drawn(layer.geometries) for layer in _read_vector(data, "area.kml", name)
+    ]  # KML is WGS-84 by definition
+
+
+def _read_kmz(data: bytes, name: str) -> list[Drawn]:
+    members = _unzip(data, name, (".kml",))
+    if not members:
+        raise AreaError(f"{name} holds no .kml file; export the area again as KMZ or KML.")
+    main = next((m for m in members if m.lower() == "doc.kml"), sorted(members)[0])
+    return _read_kml(members[main], f"{main} in {name}")
+
+
+def _read_gpkg(data: bytes, name: str) -> list[Drawn]:
+    if not data.startswith(b"SQLite format 3\x00") or data[68:70] != b"GP":
+        raise AreaError(f"{name} is not a GeoPackage though its name says so; export the area again.")
+    return _require_crs(_read_vector(data, "area.gpkg", name), name)
+
+
+def _read_shapefile(data: bytes, name: str) -> list[Drawn]:
+    members = _unzip(data, name, SHAPEFILE_PARTS)
+    shapes = sorted(m for m in members if m.lower().endswith(".shp"))
+    if not shapes:
+        raise AreaError(
+            f"{name} holds no .shp file; zip the .shp, .shx, .dbf and .prj files of one Shapefile."
+        )
+    groups = []
+    for shape in shapes:
+        if not members[shape].startswith(b"\x00\x00\x27\x0a"):
+            raise AreaError(
+                f"{shape} in {name} is not a Shapefile though its name says so; export the area again."
+            )
+        stem = shape[:-4]
+        parts = {
+            s: members[m] for m in members for s in SHAPEFILE_PARTS if m[:-4] == stem and m[-4:].lower() == s
+        }
+        if ".shx" not in parts:
+            raise AreaError(
+                f"{name} lacks the .shx part of {shape}; zip all files of the Shapefile together."
+            )
+        groups += _require_crs(_read_vector(parts.pop(".shp"), "area.shp", f"{shape} in {name}", parts), name)
+    return groups
+
+
+def _read_vector(
+    data: bytes, filename: str, shown: str, beside: dict[str, bytes] | None = None
+) -> list[Drawn]:
+    """All layers of a file that GDAL reads, from a private folder that holds nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, filename)
+        path.write_bytes(data)
+        for suffix, content in (beside or {}).items():
+            path.with_suffix(suffix).write_bytes(content)
+        try:
+            layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+            groups = [_read_layer(path, layer, shown) for layer in layers]
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            ValueError,
+            RuntimeError,
+        ) as error:
+            reason = str(error).replace(str(path), shown)
+            raise AreaError(f"{shown} cannot be read ({reason}); export the area again.") from None
+    if not groups:
+        raise AreaError(f"{shown} holds no layer with geometry; draw or upload a closed outline.")
+    return groups
+
+
+def _read_layer(path: Path, layer: str, shown: str) -> Drawn:
+    meta, _, wkb, _ = pyogrio.raw.read(path, layer=layer, columns=[], max_features=MAX_FEATURES + 1)
+    if len(wkb) > MAX_FEATURES:
+        raise AreaError(
+            f"{shown} holds more than {MAX_FEATURES:,} features; keep only the outline of the area."
+        )
+    return Drawn(list(shapely.from_wkb(np.asarray(wkb, dtype=object))), meta["crs"])
+
+
+def _require_crs(groups: list[Drawn], name: str) -> list[Drawn]:
+    if any(group.crs is None or "Undefined" in str(group.crs) for group in groups if group.geometries):
+        raise AreaError(
+            f"{name} does not state its reference system; export it again with one (a Shapefile needs its .prj file)."
+        )
+    return groups
+
+
+def _unzip(data: bytes, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
+    """The members of an archive with these suffixes, in memory; everything suspicious is refused."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            _check_members(members, name)
+            found, left = {}, MAX_UNPACKED_BYTES
+            for member in members:
+                base = PurePosixPath(member.filename).name
+                if not base.lower().endswith(suffixes) or base.startswith("._"):  # "._": macOS resource forks
+                    continue
+                with archive.open(member) as file:
+                    content = file.read(left + 1)  # the size in the heading may lie
+                left -= len(content)
+                if left < 0:
+                    raise _too_large(name)
+                found[member.filename] = content
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        EOFError,
+        OSError,
+        RuntimeError,
+    ) as error:
+        raise AreaError(f"{name} is not a readable zip archive ({error}); zip the files again.") from None
+    except Exception as error:
+        if type(error).__module__ in ("zlib", "lzma"):
+            raise AreaError(f"{name} is a damaged zip archive ({error}); zip the files again.") from None
+        raise
+    return found
+
+
+def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise AreaError(
+            f"{name} holds {len(members):,} files and the limit is {MAX_MEMBERS}; zip only the area."
+        )
+    if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
+        raise _too_large(name)
+    for member in members:
+        parts = re.split(r"[\\/]", member.filename)
+        if ".." in parts or parts[0] == "" or ":" in parts[0] or stat.S_ISLNK(member.external_attr >> 16):
+            raise AreaError(
+                f"{name} holds the unsafe path {member.filename!r}; zip the plain files of the area only."
+            )
+        if member.flag_bits & 1:
+            raise AreaError(f"{name} is protected by a password; zip the files without one.")
+
+
+def _too_large(name: str) -> AreaError:
+    return AreaError(
+        f"{name} unpacks to more than {MAX_UNPACKED_BYTES // 10**6} MB; zip only the outline of the area."
+    )
+
+
+def _shape(geometry: dict[str, Any]) -> shapely.Geometry:
+    try:
+        return shapely.geometry.shape(geometry)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        shapely.errors.ShapelyError,
+    ) as error:
+        kind = geometry.get("type")
+        raise AreaError(
+            f"The GeoJSON geometry of type {kind!r} cannot be read ({error}); a polygon needs closed rings of at "
+            "least four [longitude, latitude] pairs."
+        ) from None
+
+
+def _geojson_geometries(document: dict[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+    kind = document.get("type")
+    if depth > 8:
+        raise AreaError("The GeoJSON nests its geometries too deeply; export it again as plain polygons.")
+    members = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
+    if kind == "Feature":
+        children = [document.get("geometry")]
+    elif kind in members:
+        children = document.get(members[kind])
+        if not isinstance(children, list):
+            raise AreaError(f"The GeoJSON {kind} has no list of {members[kind]}; export it again.")
+    elif isinstance(kind, str) and "coordinates" in document:
+        return [document]
+    else:
+        raise AreaError(
+            "The file is JSON but not GeoJSON (it has no known `type`); export the area as GeoJSON."
+        )
+    parts = []
+    for child in children:
+        if isinstance(child, dict):
+            parts += _geojson_geometries(child, depth + 1)
+        elif child is not None:
+            raise AreaError(f"The GeoJSON {kind} holds something that is not an object; export it again.")
+    return parts
+
+
+def _geojson_crs(document: dict[str, Any]) -> str | None:
+    crs = document.get("crs")
+    if crs is None:
+        return None
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    found = re.fullmatch(r"(?:urn:ogc:def:crs:)?(EPSG|OGC):[\w.]*:?(\w+)", str(name))
+    if not found:
+        raise AreaError("The GeoJSON states a reference system that is not understood; export it in WGS-84.")
+    return "EPSG:4326" if found[2] in ("CRS84", "4326") else f"{found[1]}:{found[2]}"

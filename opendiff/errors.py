@@ -1,0 +1,21 @@
+"""The errors of this package: each message is one sentence that names the cause and the remedy."""
+
+
+class OpenDiffError(Exception):
+    """Base of everything this package raises on bad input; its text may be shown to the user as it stands."""
+
+
+class AreaError(OpenDiffError):
+    """The drawn or uploaded area cannot be used."""
+
+
+class SourceError(OpenDiffError):
+    """Open data is missing, incomplete or corrupt."""
+
+
+class TableError(OpenDiffError):
+    """A traffic table cannot be read or written."""
+
+
+class ModelError(OpenDiffError):
+    """Weights are missing, damaged or do not fit what is asked of them."""

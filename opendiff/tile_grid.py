@@ -1,0 +1,77 @@
+"""Web-Mercator XYZ tiles at zoom 15 (the slippy-map grid): positions, bounds and true areas, vectorised.
+
+A tile is named by integers (x, y); x grows eastwards from 180 W, y grows southwards from about 85.05 N. Everything
+here takes scalars or arrays and broadcasts. Longitudes and latitudes are degrees in WGS-84.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from opendiff.errors import AreaError
+
+ZOOM = 15
+TILES_ACROSS = 2**ZOOM
+MAX_LATITUDE = float(np.degrees(np.arctan(np.sinh(np.pi))))  # where the square Mercator map ends, 85.0511...
+
+WGS84_SEMI_MAJOR_KM = 6378.137
+WGS84_FLATTENING = 1 / 298.257223563
+
+
+def fractional_tile(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Position in units of tiles, so that tile (x, y) is the unit square from (x, y) to (x + 1, y + 1).
+
+    Raises AreaError where a longitude is beyond 180 degrees or a latitude beyond the Web-Mercator limit.
+    """
+    lon, lat = np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)
+    if not (np.all(np.abs(lon) <= 180) and np.all(np.abs(lat) <= MAX_LATITUDE)):
+        raise AreaError(
+            f"A position lies outside the map, which ends at longitude 180 and latitude {MAX_LATITUDE:.2f}; "
+            "give longitude and latitude in degrees (WGS-84)."
+        )
+    x = (lon + 180) / 360 * TILES_ACROSS
+    y = (1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * TILES_ACROSS
+    return x, y
+
+
+def tile_at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The tile (x, y), int64, that holds a position; a shared edge belongs to the eastern and southern tile.
+
+    Raises AreaError for a position off the map.
+    """
+    x, y = fractional_tile(lon, lat)
+    return tuple(np.clip(np.floor(v), 0, TILES_ACROSS - 1).astype(np.int64) for v in (x, y))
+
+
+def tile_bounds(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """West, south, east and north edge of tiles in degrees. Neighbours share bit-identical edges."""
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    return _longitude(x), _latitude(y + 1), _longitude(x + 1), _latitude(y)
+
+
+def tile_centre(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude in degrees of the middle of tiles (the middle of the Mercator square)."""
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    return _longitude(x + 0.5), _latitude(y + 0.5)
+
+
+def tile_area_km2(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """True ground area of tiles in km2, in closed form on the WGS-84 ellipsoid (a tile is bounded by two meridians
+    and two parallels, so its area is a difference of authalic latitudes; Snyder 1987, eq. 3-12)."""
+    west, south, east, north = tile_bounds(x, y)
+    polar_km = WGS84_SEMI_MAJOR_KM * (1 - WGS84_FLATTENING)
+    band = _authalic_height(north) - _authalic_height(south)
+    return polar_km**2 / 2 * np.radians(east - west) * band
+
+
+def _longitude(x: np.ndarray) -> np.ndarray:
+    return x / TILES_ACROSS * 360 - 180
+
+
+def _latitude(y: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y / TILES_ACROSS))))
+
+
+def _authalic_height(lat: np.ndarray) -> np.ndarray:
+    e = np.sqrt(WGS84_FLATTENING * (2 - WGS84_FLATTENING))
+    s = np.sin(np.radians(lat))
+    return s / (1 - (e * s) ** 2) + np.arctanh(e * s) / e
