@@ -1,0 +1,234 @@
+"""What is openly known about tiles: satellite imagery, POI counts and population, each with a mask of what is missing.
+
+A pack is a folder with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11, maybe fold),
+`imagery/15/{x}/{y}.png` (256 x 256) and maybe `traffic.parquet` (x, y, hour 0..167, traffic, users).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image, UnidentifiedImageError
+
+from opendiff.area import Tiles, tile_frame
+from opendiff.errors import SourceError
+from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds
+
+HOURS = 168
+IMAGE_SIZE = 256
+IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
+POPULATION_STRIPS = 12
+POI_CATEGORIES: tuple[str, ...] = (
+    "government",
+    "accommodation",
+    "sports_leisure",
+    "company",
+    "medical",
+    "business_residential",
+    "place_name_address",
+    "transportation",
+    "automotive_service",
+    "life_service",
+    "education_culture",
+    "shopping",
+    "scenic_spot",
+    "catering",
+)
+# Where money is earned or spent by day: what the paper calls commercial districts. business_residential is left out
+# because the category mixes office buildings with housing estates, sports_leisure because it counts parks as well.
+BUSINESS_POI: tuple[str, ...] = (
+    "company",
+    "shopping",
+    "catering",
+    "life_service",
+    "accommodation",
+    "automotive_service",
+)
+POI_COLUMNS = tuple(f"poi_{name}" for name in POI_CATEGORIES)
+POPULATION_COLUMNS = tuple(f"pop_{strip:02d}" for strip in range(POPULATION_STRIPS))
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """Open data of `tiles`, row for row; where a mask is False the values are 0.
+
+    imagery: (tiles, 256, 256, 3) uint8 RGB, north up; has_imagery: (tiles,) bool.
+    poi: (tiles, 14) float32 counts in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
+    population: (tiles, 12) float32, strips from north to south, relative units; has_population: (tiles,) bool.
+    """
+
+    tiles: Tiles
+    imagery: np.ndarray
+    has_imagery: np.ndarray
+    poi: np.ndarray
+    has_poi: np.ndarray
+    population: np.ndarray
+    has_population: np.ndarray
+    attribution: str = ""
+
+
+@dataclass(frozen=True)
+class PackSource:
+    """Open data in a folder (a pack). Nothing is read before it is asked for. All methods raise SourceError."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        if not self.root.is_dir():
+            raise SourceError(f"There is no pack at {self.root}; name a folder that holds tiles.parquet.")
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def attribution(self) -> str:
+        """The text of the pack's `ATTRIBUTION.txt`, where there is one."""
+        path = self.root / "ATTRIBUTION.txt"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else f"pack {self.name}"
+
+    def all_tiles(self) -> Tiles:
+        """Every tile that the pack lists, sorted by (x, y)."""
+        return tile_frame(self._table.index.get_level_values("x"), self._table.index.get_level_values("y"))
+
+    def covered_tiles(self) -> Tiles:
+        """The tiles that have imagery, POI or population."""
+        tiles = self.all_tiles()
+        known = self._rows(tiles)[list(POI_COLUMNS + POPULATION_COLUMNS)].notna().any(axis=1).to_numpy()
+        imaged = np.array([self._image_path(x, y).is_file() for x, y in zip(tiles.x, tiles.y, strict=True)])
+        return tiles[known | imaged].reset_index(drop=True)
+
+    def open_data(self, tiles: Tiles) -> OpenData:
+        """What the pack knows about `tiles`; one that it does not list has all masks False.
+
+        Only the imagery of these tiles is read. An area that the pack does not touch at all is an error.
+        """
+        rows = self._listed_rows(tiles)
+        poi, has_poi = _complete_rows(rows, POI_COLUMNS)
+        population, has_population = _complete_rows(rows, POPULATION_COLUMNS)
+        imagery = np.zeros((len(tiles), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        has_imagery = np.zeros(len(tiles), bool)
+        for row, (x, y) in enumerate(zip(tiles["x"], tiles["y"], strict=True)):
+            path = self._image_path(x, y)
+            if path.is_file():
+                imagery[row] = read_image(path)
+                has_imagery[row] = True
+        return OpenData(
+            tiles, imagery, has_imagery, poi, has_poi, population, has_population, self.attribution
+        )
+
+    def folds(self, tiles: Tiles) -> np.ndarray:
+        """The cross-validation fold of each tile, int64, -1 where the pack does not list it."""
+        if "fold" not in self._table:
+            raise SourceError(
+                f"{self.root / 'tiles.parquet'} has no column fold; cross-validation needs one."
+            )
+        return self._rows(tiles)["fold"].fillna(-1).to_numpy(np.int64)
+
+    def traffic(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Measured traffic and users, each (tiles, 168) float32 in relative units and NaN where unknown, and the
+        mask (tiles,) of the tiles that have them. A pack without traffic has all False."""
+        traffic = np.full((len(tiles), HOURS), np.nan, np.float32)
+        users = traffic.copy()
+        path = self.root / "traffic.parquet"
+        if not path.exists():
+            return traffic, users, np.zeros(len(tiles), bool)
+        table = _read_parquet(path, ["x", "y", "hour", "traffic", "users"])
+        row = pd.MultiIndex.from_frame(tiles[["x", "y"]]).get_indexer(
+            pd.MultiIndex.from_frame(table[["x", "y"]])
+        )
+        hour = table["hour"].to_numpy()
+        values = table[["traffic", "users"]].to_numpy(np.float32)
+        if not (np.isfinite(values) & (values >= 0)).all() or not np.isin(hour, np.arange(HOURS)).all():
+            raise SourceError(
+                f"{path} has a traffic that is not a number of at least 0 or an hour outside 0..167."
+            )
+        if table.duplicated(["x", "y", "hour"]).any():
+            raise SourceError(f"{path} lists an hour of a tile twice; keep one row for each x, y, hour.")
+        wanted = row >= 0
+        traffic[row[wanted], hour[wanted]] = values[wanted, 0]
+        users[row[wanted], hour[wanted]] = values[wanted, 1]
+        present = np.isfinite(traffic)
+        has_traffic = present.all(axis=1)
+        if (present.any(axis=1) & ~has_traffic).any():
+            x, y = tiles[["x", "y"]].to_numpy()[np.argmax(present.any(axis=1) & ~has_traffic)]
+            raise SourceError(f"{path} lacks hours of tile {x},{y}; every tile needs all {HOURS} hours.")
+        return traffic, users, has_traffic
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        path = self.root / "tiles.parquet"
+        table = _read_parquet(path, ["z", "x", "y", *POI_COLUMNS, *POPULATION_COLUMNS], optional=("fold",))
+        if table.empty:
+            raise SourceError(f"{path} lists no tile; a pack needs at least one.")
+        if not (table["z"] == ZOOM).all():
+            raise SourceError(f"{path} has tiles of another zoom than {ZOOM}; make the pack at zoom {ZOOM}.")
+        if not ((table[["x", "y"]] >= 0) & (table[["x", "y"]] < TILES_ACROSS)).all(axis=None):
+            raise SourceError(f"{path} has tile numbers outside 0..{TILES_ACROSS - 1}; make the pack again.")
+        if table.duplicated(["x", "y"]).any():
+            raise SourceError(f"{path} lists a tile twice; keep one row for each x, y.")
+        if (table[list(POI_COLUMNS + POPULATION_COLUMNS)] < 0).any(axis=None):
+            raise SourceError(f"{path} has a negative POI count or population; correct it.")
+        return table.set_index(["x", "y"]).sort_index()
+
+    def _rows(self, tiles: Tiles) -> pd.DataFrame:
+        return self._table.reindex(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
+
+    def _listed_rows(self, tiles: Tiles) -> pd.DataFrame:
+        rows = self._rows(tiles)
+        if len(tiles) and rows["z"].notna().any():
+            return rows
+        x, y = (self._table.index.get_level_values(axis) for axis in ("x", "y"))
+        west, _, _, north = tile_bounds(x.min(), y.min())
+        _, south, east, _ = tile_bounds(x.max(), y.max())
+        raise SourceError(
+            f"The area has no tile in the pack {self.name}, which covers {west:.3f},{south:.3f},{east:.3f},{north:.3f} "
+            "(W,S,E,N); draw inside it or choose another source."
+        )
+
+    def _image_path(self, x: int, y: int) -> Path:
+        return self.root / "imagery" / str(ZOOM) / str(x) / f"{y}.png"
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A 256 x 256 RGB image, uint8. The size in its heading is checked before it is decoded. Raises SourceError."""
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
+            if image.size != (IMAGE_SIZE, IMAGE_SIZE):
+                width, height = image.size
+                raise SourceError(
+                    f"{path} is {width} x {height} pixels; tiles are {IMAGE_SIZE} x {IMAGE_SIZE}."
+                )
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise SourceError(f"The image {path} is damaged ({error}); fetch it again or delete it.") from None
+
+
+def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    try:
+        names = pq.read_schema(path).names
+        if missing := [column for column in columns if column not in names]:
+            raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs {', '.join(columns)}.")
+        table = pq.read_table(path, columns=columns + [name for name in optional if name in names])
+    except FileNotFoundError:
+        raise SourceError(
+            f"The pack has no {path}; name a folder that holds tiles.parquet and imagery."
+        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{path} cannot be read ({error}); fetch the pack again.") from None
+    frame = table.to_pandas()
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
+        raise SourceError(f"{path} has a column that is not numeric; make the pack again.")
+    return frame
+
+
+def _complete_rows(rows: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Values (tiles, columns) float32 and the mask of rows without a gap; rows with a gap are 0."""
+    values = rows[list(columns)].astype("Float64").to_numpy(np.float32, na_value=np.nan)
+    complete = np.isfinite(values).all(axis=1)
+    return np.where(complete[:, None], values, 0).astype(np.float32), complete
