@@ -485,9 +485,9 @@ def _cbc_outcome(problem, text: str) -> tuple[str, float | None]:
     lower = text.lower()
     result = re.search(r"result - (.*)", lower)
     verdict = result.group(1) if result else ""
-    if "infeasible" in verdict or re.search(r"problem (is|proven) infeasible|^infeasible", lower, re.M):
+    if "infeasible" in verdict or re.search(r"problem (is|proven) infeasible|^infeasible", lower, re.MULTILINE):
         return "infeasible", None
-    if "unbounded" in verdict or re.search(r"(problem is|primal|dual) unbounded|^unbounded", lower, re.M):
+    if "unbounded" in verdict or re.search(r"(problem is|primal|dual) unbounded|^unbounded", lower, re.MULTILINE):
         return "unbounded", None
     if "optimal solution found" in verdict:
         return "optimal", bound
@@ -495,7 +495,7 @@ def _cbc_outcome(problem, text: str) -> tuple[str, float | None]:
         has_solution = "no feasible solution" not in lower and "Objective value:" in text
         return ("feasible" if has_solution else "no solution"), bound
     # a pure LP closes without a "Result" line
-    if re.search(r"^optimal (- )?objective", lower, re.M) or "optimal objective" in lower:
+    if re.search(r"^optimal (- )?objective", lower, re.MULTILINE) or "optimal objective" in lower:
         return "optimal", None
     known = getattr(problem, "sol_status", None)
     if known is not None:

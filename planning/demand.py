@@ -1,0 +1,199 @@
+"""From relative traffic to Mbit/s, by one stated assumption that stays attached to every figure made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from .errors import InputError
+from .geometry import tile_centre
+from .traffic import TrafficTable
+
+MBIT_PER_GB = 8000.0  # decimal gigabytes
+DAYS_PER_MONTH = 30.0
+SUBSCRIBERS_PER_KM2 = 5000.0  # assumed: dense Chinese city, one operator
+GB_PER_MONTH = 20.0  # assumed: a subscriber's mobile data
+ACTIVE_SHARE = 0.1  # assumed: subscribers with a running session in a mean hour
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What one relative unit means.
+
+    mbps_per_unit: Mbit/s (mean over the hour) per unit of traffic of a tile. users_per_unit: simultaneously active
+    users per unit of the table's users (of its traffic where it has none). sentence: the assumption in words.
+    """
+
+    kind: str
+    mbps_per_unit: float
+    users_per_unit: float
+    sentence: str
+
+    @classmethod
+    def subscribers(
+        cls, table: TrafficTable, per_km2: float | None = None, gb_per_month: float | None = None
+    ) -> Scale:
+        """Subscribers per km2 of the covered area, each with a monthly volume; both assumed unless given."""
+        assumed = [w for w, v in (("subscribers per km2", per_km2), ("GB per month", gb_per_month)) if v is None]
+        per_km2 = SUBSCRIBERS_PER_KM2 if per_km2 is None else per_km2
+        gb_per_month = GB_PER_MONTH if gb_per_month is None else gb_per_month
+        _positive("subscribers per km2", per_km2)
+        _positive("GB per month", gb_per_month)
+        count = per_km2 * table.area_km2
+        label = f" ({' and '.join(assumed)} assumed)" if assumed else " (given)"
+        sentence = (
+            f"Scale: {per_km2:,.0f} subscribers per km2 x {gb_per_month:g} GB a month{label}, "
+            f"over {table.area_km2:.2f} km2"
+        )
+        return cls._of_month(table, "subscribers", count * gb_per_month, count, sentence)
+
+    @classmethod
+    def daily_total(cls, table: TrafficTable, gb_per_day: float) -> Scale:
+        """A known total: GB a day of the whole area, mean over the table's days."""
+        _positive("GB per day", gb_per_day)
+        month = gb_per_day * DAYS_PER_MONTH
+        sentence = f"Scale: {gb_per_day:,g} GB a day in the whole area (given)"
+        return cls._of_month(table, "daily total", month, month / GB_PER_MONTH, sentence)
+
+    @classmethod
+    def busy_hour(cls, table: TrafficTable, mbps: float) -> Scale:
+        """A known busy-hour rate of the whole area in Mbit/s: that of the hour with the most traffic (sample mean)."""
+        _positive("busy-hour rate", mbps)
+        profile = table.area_profile().mean(axis=0)
+        _some_traffic(profile.max())
+        per_unit = mbps / profile.max()
+        month = profile.mean() * per_unit * 86400 / MBIT_PER_GB * DAYS_PER_MONTH
+        sentence = f"Scale: {mbps:,g} Mbit/s in the busiest hour of the whole area (given)"
+        return cls._of_month(table, "busy hour", month, month / GB_PER_MONTH, sentence)
+
+    @classmethod
+    def measured(cls, table: TrafficTable) -> Scale:
+        """The table is in Mbit/s (and active users) already, as its metadata states."""
+        if table.metadata.get("unit") != "Mbit/s":
+            raise InputError(
+                "The traffic table does not state the unit Mbit/s; give subscribers, a daily total or a busy-hour rate."
+            )
+        return cls("measured", 1.0, 1.0, "Scale: the traffic table states Mbit/s and active users")
+
+    @classmethod
+    def _of_month(cls, table, kind, gb_per_month: float, subscribers: float, sentence: str) -> Scale:
+        mean = table.area_profile().mean()
+        _some_traffic(mean)
+        mbps = gb_per_month / DAYS_PER_MONTH * MBIT_PER_GB / 86400
+        source = table.traffic if table.users is None else table.users
+        mean_users = float(np.einsum("t,tsh->", table.covered_share, source.astype(np.float64)))
+        mean_users /= table.samples * table.hours
+        active = subscribers * ACTIVE_SHARE
+        sentence += f"; {100 * ACTIVE_SHARE:g} % of {subscribers:,.0f} subscribers active in a mean hour (assumed)."
+        return cls(kind, mbps / mean, active / mean_users if mean_users > 0 else 0.0, sentence)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Mbit/s and active users by tile, sample and hour, of the covered part of each tile.
+
+    mbps, users: (tiles, samples, hours) float32. Traffic is taken as uniform inside a tile, so a tile covered by a
+    share has that share of the traffic.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mbps: np.ndarray
+    users: np.ndarray
+    covered_share: np.ndarray
+    scale: Scale
+    intensities: dict[str, np.ndarray] = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, table: TrafficTable, scale: Scale | None = None) -> Demand:
+        """The table on a scale (default: the table's own Mbit/s if it states them, else assumed subscribers)."""
+        if scale is None:
+            measured = table.metadata.get("unit") == "Mbit/s"
+            scale = Scale.measured(table) if measured else Scale.subscribers(table)
+        share = table.covered_share[:, None, None].astype(np.float32)
+        source = table.traffic if table.users is None else table.users
+        return cls(
+            table.x,
+            table.y,
+            table.traffic * share * np.float32(scale.mbps_per_unit),
+            source * share * np.float32(scale.users_per_unit),
+            table.covered_share,
+            scale,
+            table.intensities,
+            table.metadata,
+        )
+
+    @property
+    def tiles(self) -> int:
+        return len(self.x)
+
+    @property
+    def samples(self) -> int:
+        return self.mbps.shape[1]
+
+    @property
+    def hours(self) -> int:
+        return self.mbps.shape[2]
+
+    @cached_property
+    def centres(self) -> tuple[np.ndarray, np.ndarray]:
+        return tile_centre(self.x, self.y)
+
+    @property
+    def lon(self) -> np.ndarray:
+        return self.centres[0]
+
+    @property
+    def lat(self) -> np.ndarray:
+        return self.centres[1]
+
+    def sample(self, index: int) -> Demand:
+        """One sample alone, e.g. to replay a plan on it."""
+        if not 0 <= index < self.samples:
+            raise InputError(f"There is no sample {index}; the table has 0..{self.samples - 1}.")
+        part = slice(index, index + 1)
+        return replace(self, mbps=self.mbps[:, part], users=self.users[:, part])
+
+    def profile(self, hours: int | None = None, quantile: float = 0.5, what: str = "mbps") -> np.ndarray:
+        """(tiles, hours) Mbit/s (or users) that is not exceeded with probability `quantile`, tile by tile.
+
+        hours=24 gives a typical day: the quantile over the samples and the days. hours=168 the week, over the
+        samples. None keeps the table's hours.
+        """
+        if not 0 <= quantile <= 1:
+            raise InputError(f"The quantile must lie between 0 and 1, not {quantile}.")
+        values = self.mbps if what == "mbps" else self.users
+        hours = self.hours if hours is None else hours
+        if hours == 24 and self.hours > 24:
+            days = self.hours // 24
+            values = values.reshape(self.tiles, self.samples * days, 24)
+        elif hours != self.hours:
+            raise InputError(f"The traffic has {self.hours} hours; plan 24 or {self.hours} of them, not {hours}.")
+        if values.shape[1] == 1:
+            return values[:, 0].astype(np.float64)
+        return np.quantile(values, quantile, axis=1).astype(np.float64)
+
+    def quantile(self, q: float) -> np.ndarray:
+        """(tiles, hours) quantile over the samples."""
+        return self.profile(None, q)
+
+    def busy_hour(self, hours: int | None = None, quantile: float = 0.5) -> int:
+        """The hour with the most traffic in the area."""
+        return int(self.profile(hours, quantile).sum(axis=0).argmax())
+
+    def mean_mbps(self) -> np.ndarray:
+        """(tiles,) mean over samples and hours."""
+        return self.mbps.mean(axis=(1, 2), dtype=np.float64)
+
+
+def _positive(what: str, value: float) -> None:
+    if not (np.isfinite(value) and value > 0):
+        raise InputError(f"The {what} must be a number above 0, not {value}.")
+
+
+def _some_traffic(mean: float) -> None:
+    if not mean > 0:
+        raise InputError("The traffic table holds no traffic at all (every value is 0), so no scale fits it.")

@@ -1,0 +1,81 @@
+"""Web-Mercator tiles and distances on the ground, as far as planning needs them (vectorised NumPy).
+
+Distances are planar in a local frame (east, north in metres, WGS-84 radii of curvature at a reference latitude):
+exact to better than 0.1 % over a city of 100 km, and no projection library is needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+ZOOM = 15
+_AXIS_M = 6_378_137.0
+_E2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
+
+
+def tile_corner(x, y, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat) in degrees of the north-west corner; fractional x, y give points inside."""
+    n = 2.0**zoom
+    lon = np.asarray(x, float) / n * 360.0 - 180.0
+    lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * np.asarray(y, float) / n))))
+    return lon, lat
+
+
+def tile_centre(x, y) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat) in degrees of the middle of zoom-15 tiles."""
+    return tile_corner(np.asarray(x, float) + 0.5, np.asarray(y, float) + 0.5)
+
+
+def tile_position(lon, lat) -> tuple[np.ndarray, np.ndarray]:
+    """Fractional zoom-15 tile coordinates of a place in degrees; their floor is the tile."""
+    n = 2.0**ZOOM
+    lat = np.radians(np.asarray(lat, float))
+    x = (np.asarray(lon, float) + 180.0) / 360.0 * n
+    y = (1 - np.arcsinh(np.tan(lat)) / np.pi) / 2 * n
+    return x, y
+
+
+def metres_per_degree(lat) -> tuple[np.ndarray, np.ndarray]:
+    """Length of one degree (east, north) in metres at a latitude in degrees, on the WGS-84 ellipsoid."""
+    phi = np.radians(np.asarray(lat, float))
+    w2 = 1 - _E2 * np.sin(phi) ** 2
+    east = np.radians(_AXIS_M * np.cos(phi) / np.sqrt(w2))
+    north = np.radians(_AXIS_M * (1 - _E2) / w2**1.5)
+    return east, north
+
+
+def tile_area_km2(x, y) -> np.ndarray:
+    """True ground area of zoom-15 tiles in km2."""
+    west, top = tile_corner(x, y)
+    east, bottom = tile_corner(np.asarray(x) + 1, np.asarray(y) + 1)
+    per_east, per_north = metres_per_degree((top + bottom) / 2)
+    return (east - west) * per_east * (top - bottom) * per_north / 1e6
+
+
+def local_metres(lon, lat, origin: tuple[float, float]) -> np.ndarray:
+    """(..., 2) east and north of an origin (lon, lat), in metres."""
+    east, north = metres_per_degree(origin[1])
+    return np.stack([(np.asarray(lon) - origin[0]) * east, (np.asarray(lat) - origin[1]) * north], axis=-1)
+
+
+def distances_m(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(len(a), len(b)) metres between points given in local metres."""
+    difference = a[:, None, :] - b[None, :, :]
+    return np.hypot(difference[..., 0], difference[..., 1])
+
+
+def nearest(points: np.ndarray, targets: np.ndarray, block: int = 4096) -> np.ndarray:
+    """Index of the nearest target for each point (both in local metres); the lowest index wins a tie."""
+    found = np.empty(len(points), np.int64)
+    for begin in range(0, len(points), block):
+        part = points[begin : begin + block]
+        # |p - t|^2 without |p|^2: the same order, half the memory
+        score = (targets**2).sum(1)[None, :] - 2 * part @ targets.T
+        found[begin : begin + block] = np.argmin(score, axis=1)
+    return found
+
+
+def centre_of(lon, lat) -> tuple[float, float]:
+    """The middle of the bounding box of places, the origin for `local_metres`."""
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+    return float((lon.min() + lon.max()) / 2), float((lat.min() + lat.max()) / 2)

@@ -1,0 +1,290 @@
+"""The traffic table: hourly traffic and users of tiles, from anybody, checked before it is used.
+
+Format (Parquet or CSV, long): `x, y` zoom-15 tile, `sample` (optional), `hour` 0.., `traffic`, `users` (optional).
+Values describe whole tiles. Parquet metadata `opendiff` and `opendiff_tiles` are read where present.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import InputError
+from .geometry import ZOOM, tile_area_km2, tile_centre
+
+INTENSITIES = ("poi", "business_poi", "population")
+_REQUIRED = ("x", "y", "hour", "traffic")
+_WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
+
+
+@dataclass(frozen=True)
+class TrafficTable:
+    """Traffic of tiles.
+
+    x, y: (tiles,) int. traffic: (tiles, samples, hours) float32 >= 0, relative units unless metadata["unit"] says
+    otherwise, of the WHOLE tile. users: same shape or None. covered_share: (tiles,) in (0, 1], how much of the tile
+    the area covers. intensities: name -> (tiles,) relative weights >= 0 ("poi", "business_poi", "population").
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    traffic: np.ndarray
+    users: np.ndarray | None
+    covered_share: np.ndarray
+    intensities: dict[str, np.ndarray] = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, source, name: str | None = None) -> TrafficTable:
+        """Read a Parquet or CSV file (path, bytes or binary file object).
+
+        Raises InputError, one sentence with counts, for anything that cannot be planned on.
+        """
+        data, name = _bytes(source, name)
+        table, metadata, tile_columns = _parse(data, name)
+        return _from_frame(table, metadata, tile_columns, name)
+
+    @classmethod
+    def from_arrays(
+        cls, x, y, traffic, users=None, covered_share=None, intensities=None, metadata=None
+    ) -> TrafficTable:
+        """A table from arrays that are already at hand; traffic (tiles, samples, hours) or (tiles, hours)."""
+        x, y = np.asarray(x, np.int64), np.asarray(y, np.int64)
+        traffic = np.asarray(traffic, np.float32)
+        if traffic.ndim == 2:
+            traffic = traffic[:, None, :]
+        if traffic.ndim != 3 or len(traffic) != len(x) or len(x) != len(y) or not len(x):
+            raise InputError(
+                f"The traffic must have the shape (tiles, samples, hours) for {len(x)} tiles, not {traffic.shape}."
+            )
+        if users is not None:
+            users = np.asarray(users, np.float32)
+            users = users[:, None, :] if users.ndim == 2 else users
+            if users.shape != traffic.shape:
+                raise InputError(f"The users have the shape {users.shape}, the traffic {traffic.shape}.")
+            if not np.isfinite(users).all():
+                users = None
+        _check_values("traffic", traffic)
+        if users is not None:
+            _check_values("users", users)
+        _check_hours(traffic.shape[2], "The traffic")
+        _check_tiles(x, y)
+        share = np.ones(len(x)) if covered_share is None else np.asarray(covered_share, float)
+        if share.shape != x.shape or not ((share > 0) & (share <= 1 + 1e-9)).all():
+            raise InputError("The covered share of every tile must lie above 0 and at most at 1.")
+        kept = {}
+        for key, values in (intensities or {}).items():
+            values = np.asarray(values, float)
+            if values.shape != x.shape or not (np.isfinite(values) & (values >= 0)).all():
+                raise InputError(f"The intensity '{key}' must be one number of at least 0 for each tile.")
+            kept[key] = values
+        order = np.lexsort((y, x))
+        return cls(
+            x[order],
+            y[order],
+            traffic[order],
+            None if users is None else users[order],
+            np.minimum(share[order], 1.0),
+            {key: values[order] for key, values in kept.items()},
+            dict(metadata or {}),
+        )
+
+    @property
+    def tiles(self) -> int:
+        return len(self.x)
+
+    @property
+    def samples(self) -> int:
+        return self.traffic.shape[1]
+
+    @property
+    def hours(self) -> int:
+        return self.traffic.shape[2]
+
+    @cached_property
+    def centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """(lon, lat) of the tile centres, degrees."""
+        return tile_centre(self.x, self.y)
+
+    @property
+    def lon(self) -> np.ndarray:
+        return self.centres[0]
+
+    @property
+    def lat(self) -> np.ndarray:
+        return self.centres[1]
+
+    @cached_property
+    def area_km2(self) -> float:
+        """Ground area that the tiles cover, by their covered share."""
+        return float((tile_area_km2(self.x, self.y) * self.covered_share).sum())
+
+    def area_profile(self) -> np.ndarray:
+        """(samples, hours) traffic of the whole area, in the table's own units."""
+        return np.einsum("t,tsh->sh", self.covered_share, self.traffic.astype(np.float64))
+
+
+def _bytes(source, name: str | None) -> tuple[bytes, str]:
+    if isinstance(source, (bytes, bytearray)):
+        return bytes(source), name or "the traffic table"
+    if hasattr(source, "read"):
+        return source.read(), name or str(getattr(source, "name", "the traffic table"))
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}; give the traffic table as a Parquet or CSV file.")
+    return path.read_bytes(), name or path.name
+
+
+def _parse(data: bytes, name: str) -> tuple[pa.Table, dict, dict]:
+    if not data:
+        raise InputError(f"{name} is an empty file; a traffic table needs {_WANTED}.")
+    if data[:4] == b"PAR1":
+        try:
+            table = pq.read_table(io.BytesIO(data))
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{name} is a damaged Parquet file ({str(error).splitlines()[0]}).") from error
+        stored = table.schema.metadata or {}
+        return table, _json(stored, b"opendiff", name), _json(stored, b"opendiff_tiles", name)
+    try:
+        frame = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise InputError(f"{name} is neither Parquet nor a readable CSV file; it needs {_WANTED}.") from error
+    return pa.Table.from_pandas(frame, preserve_index=False), {}, {}
+
+
+def _json(stored: dict, key: bytes, name: str) -> dict:
+    if key not in stored:
+        return {}
+    try:
+        value = json.loads(stored[key])
+    except ValueError as error:
+        raise InputError(f"{name}: its metadata '{key.decode()}' is not valid JSON; write the table again.") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _from_frame(table: pa.Table, metadata: dict, tile_columns: dict, name: str) -> TrafficTable:
+    missing = [c for c in _REQUIRED if c not in table.column_names]
+    if missing:
+        found = ", ".join(table.column_names[:8]) or "none"
+        raise InputError(f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found}).")
+    rows = table.num_rows
+    if not rows:
+        raise InputError(f"{name} has no rows; a traffic table needs {_WANTED}.")
+    whole = {c: _whole_numbers(table, c, name) for c in ("x", "y", "hour")}
+    sample = _whole_numbers(table, "sample", name) if "sample" in table.column_names else np.zeros(rows, np.int64)
+    traffic = _numbers(table, "traffic", name, rows)
+    users = None
+    if "users" in table.column_names and table.column("users").null_count < rows:
+        users = _numbers(table, "users", name, rows, may_be_missing=True)
+    x, y, hour = whole["x"], whole["y"], whole["hour"]
+    _check_tiles(x, y, name)
+    tile_key = x * (1 << ZOOM) + y
+    tile_ids, tile = np.unique(tile_key, return_inverse=True)
+    sample_ids, sample = np.unique(sample, return_inverse=True)
+    if hour.min() < 0:
+        raise InputError(f"{name} has {int((hour < 0).sum())} of {rows} rows with a negative hour.")
+    hours = int(hour.max()) + 1
+    _check_hours(hours, name)
+    shape = (len(tile_ids), len(sample_ids), hours)
+    expected = int(np.prod(shape))
+    position = (tile.astype(np.int64) * shape[1] + sample) * hours + hour
+    count = np.bincount(position, minlength=expected) if expected <= 50 * rows + 1000 else None
+    doubled = rows - len(np.unique(position)) if count is None else int((count > 1).sum())
+    if doubled:
+        first = "" if count is None else f"; first: {_where(int(np.argmax(count > 1)), shape, tile_ids, sample_ids)}"
+        raise InputError(f"{name} has {doubled} doubled rows of {rows} (same tile, sample and hour{first}).")
+    if rows < expected:
+        gap = "" if count is None else f"; first: {_where(int(np.argmin(count)), shape, tile_ids, sample_ids)}"
+        raise InputError(
+            f"{name} lacks {expected - rows} of the {expected} rows that {shape[0]} tiles x {shape[1]} samples x "
+            f"{hours} hours need{gap}."
+        )
+    order = np.argsort(position, kind="stable")
+    tile_x, tile_y = tile_ids >> ZOOM, tile_ids & ((1 << ZOOM) - 1)
+    share, intensities = _tile_columns(tile_columns, tile_ids, name)
+    return TrafficTable.from_arrays(
+        tile_x,
+        tile_y,
+        traffic[order].reshape(shape),
+        None if users is None else users[order].reshape(shape),
+        share,
+        intensities,
+        metadata,
+    )
+
+
+def _where(position: int, shape, tile_ids, sample_ids) -> str:
+    tile, sample, hour = np.unravel_index(position, shape)
+    x, y = int(tile_ids[tile]) >> ZOOM, int(tile_ids[tile]) & ((1 << ZOOM) - 1)
+    return f"tile {x},{y}, sample {int(sample_ids[sample])}, hour {int(hour)}"
+
+
+def _tile_columns(columns: dict, tile_ids: np.ndarray, name: str) -> tuple[np.ndarray | None, dict]:
+    """covered_share and intensities from the metadata, laid on the table's tiles."""
+    if not columns:
+        return None, {}
+    try:
+        key = np.asarray(columns["x"], np.int64) * (1 << ZOOM) + np.asarray(columns["y"], np.int64)
+        known = {c: np.asarray(v, float) for c, v in columns.items() if c in ("covered_share", *INTENSITIES)}
+        order = np.argsort(key)
+        place = np.minimum(np.searchsorted(key[order], tile_ids), len(key) - 1)
+        if not len(key) or not (key[order][place] == tile_ids).all() or any(len(v) != len(key) for v in known.values()):
+            raise InputError(f"{name}: its metadata 'opendiff_tiles' does not list the table's tiles; write it again.")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{name}: its metadata 'opendiff_tiles' cannot be read; write the table again.") from error
+    laid = {c: v[order][place] for c, v in known.items()}
+    return laid.pop("covered_share", None), laid
+
+
+def _numbers(table, column, name, rows, may_be_missing=False) -> np.ndarray | None:
+    try:
+        values = table.column(column).cast(pa.float64()).to_numpy()
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(f"{name}: the column {column} holds something that is not a number.") from error
+    bad = int((~np.isfinite(values)).sum())
+    if bad and may_be_missing and np.isnan(values).all():
+        return None
+    if bad:
+        raise InputError(f"{name}: {bad} of {rows} rows have no finite {column}; fill or remove them.")
+    if (values < 0).any():
+        raise InputError(f"{name}: {int((values < 0).sum())} of {rows} rows have a negative {column}.")
+    return values
+
+
+def _whole_numbers(table, column, name) -> np.ndarray:
+    try:
+        values = table.column(column).cast(pa.float64()).to_numpy()
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(f"{name}: the column {column} holds something that is not a number.") from error
+    bad = ~np.isfinite(values) | (values != np.round(values))
+    if bad.any():
+        raise InputError(f"{name}: {int(bad.sum())} of {len(values)} rows have a {column} that is no whole number.")
+    return values.astype(np.int64)
+
+
+def _check_values(what: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(f"{int((~np.isfinite(values)).sum())} of {values.size} {what} values are not finite.")
+    if (values < 0).any():
+        raise InputError(f"{int((values < 0).sum())} of {values.size} {what} values are negative.")
+
+
+def _check_hours(hours: int, name: str) -> None:
+    if hours % 24 or not 24 <= hours <= 168:
+        raise InputError(f"{name} has the hours 0..{hours - 1}; whole days are needed, 0..23 up to 0..167.")
+
+
+def _check_tiles(x: np.ndarray, y: np.ndarray, name: str = "The traffic") -> None:
+    outside = (x < 0) | (y < 0) | (x >= 1 << ZOOM) | (y >= 1 << ZOOM)
+    if outside.any():
+        raise InputError(
+            f"{name} has {int(outside.sum())} rows whose x, y are no zoom-{ZOOM} tile (0..{(1 << ZOOM) - 1})."
+        )
