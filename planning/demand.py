@@ -36,7 +36,9 @@ class Scale:
         cls, table: TrafficTable, per_km2: float | None = None, gb_per_month: float | None = None
     ) -> Scale:
         """Subscribers per km2 of the covered area, each with a monthly volume; both assumed unless given."""
-        assumed = [w for w, v in (("subscribers per km2", per_km2), ("GB per month", gb_per_month)) if v is None]
+        assumed = [
+            w for w, v in (("subscribers per km2", per_km2), ("GB per month", gb_per_month)) if v is None
+        ]
         per_km2 = SUBSCRIBERS_PER_KM2 if per_km2 is None else per_km2
         gb_per_month = GB_PER_MONTH if gb_per_month is None else gb_per_month
         _positive("subscribers per km2", per_km2)
@@ -86,7 +88,9 @@ class Scale:
         mean_users = float(np.einsum("t,tsh->", table.covered_share, source.astype(np.float64)))
         mean_users /= table.samples * table.hours
         active = subscribers * ACTIVE_SHARE
-        sentence += f"; {100 * ACTIVE_SHARE:g} % of {subscribers:,.0f} subscribers active in a mean hour (assumed)."
+        sentence += (
+            f"; {100 * ACTIVE_SHARE:g} % of {subscribers:,.0f} subscribers active in a mean hour (assumed)."
+        )
         return cls(kind, mbps / mean, active / mean_users if mean_users > 0 else 0.0, sentence)
 
 
@@ -171,7 +175,9 @@ class Demand:
             days = self.hours // 24
             values = values.reshape(self.tiles, self.samples * days, 24)
         elif hours != self.hours:
-            raise InputError(f"The traffic has {self.hours} hours; plan 24 or {self.hours} of them, not {hours}.")
+            raise InputError(
+                f"The traffic has {self.hours} hours; plan 24 or {self.hours} of them, not {hours}."
+            )
         if values.shape[1] == 1:
             return values[:, 0].astype(np.float64)
         return np.quantile(values, quantile, axis=1).astype(np.float64)

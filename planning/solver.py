@@ -131,7 +131,9 @@ class Model:
     def cost(self, columns, values) -> None:
         """Add terms to the objective; `values` is broadcast to `columns`."""
         columns = np.asarray(columns)
-        self._cost.append((columns.ravel(), np.broadcast_to(np.asarray(values, float), columns.shape).ravel()))
+        self._cost.append(
+            (columns.ravel(), np.broadcast_to(np.asarray(values, float), columns.shape).ravel())
+        )
 
     def rows(self, row, column, value, lower=-INF, upper=INF, count: int | None = None) -> None:
         """New constraints lower <= A v <= upper, with A given as triples.
@@ -166,7 +168,9 @@ class Model:
         upper = np.concatenate(self._upper) if self._upper else np.zeros(0)
         bad = lower > upper
         if bad.any():
-            raise InputError(f"Model {self.name}: {int(bad.sum())} variables have a lower bound above their upper.")
+            raise InputError(
+                f"Model {self.name}: {int(bad.sum())} variables have a lower bound above their upper."
+            )
         low = [None if not math.isfinite(b) else b for b in lower.tolist()]
         high = [None if not math.isfinite(b) else b for b in upper.tolist()]
         integer = np.concatenate(self._integer).tolist() if self._integer else []
@@ -182,7 +186,9 @@ class Model:
         for columns, values in self._cost:
             np.add.at(cost, columns, values)
         terms = np.flatnonzero(cost)
-        problem += _expression(list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True)))
+        problem += _expression(
+            list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True))
+        )
         for block in self._blocks:
             _add_rows(problem, variables, *block)
         return problem, variables
@@ -212,7 +218,9 @@ class Model:
             for i, value in zip(*(a.tolist() for a in self._start), strict=True):
                 variables[i].setInitialValue(value, check=False)
         run = _run_highs if name == "HiGHS" else _run_cbc
-        status, objective, bound, seconds, started = run(problem, variables, time_limit, gap, threads, seed, warm)
+        status, objective, bound, seconds, started = run(
+            problem, variables, time_limit, gap, threads, seed, warm
+        )
         values = None
         if objective is not None:
             values = np.array([v.varValue if v.varValue is not None else 0.0 for v in variables])
@@ -281,7 +289,9 @@ def _pick(solver: str) -> str:
     wanted = found[0] if solver == "auto" and found else solver
     if wanted not in found:
         install = "pip install highspy" if wanted in ("auto", "highs") else "pip install 'pulp[cbc]'"
-        raise SolverError(f"The solver {'HiGHS' if wanted != 'cbc' else 'CBC'} is not installed; run: {install}.")
+        raise SolverError(
+            f"The solver {'HiGHS' if wanted != 'cbc' else 'CBC'} is not installed; run: {install}."
+        )
     return {"highs": "HiGHS", "cbc": "CBC"}[wanted]
 
 
@@ -350,7 +360,9 @@ def _highs_outcome(engine) -> tuple[str, float | None, float | None]:
     model_status = engine.getModelStatus()
     info = engine.getInfo()
     feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    objective = info.objective_function_value if feasible and math.isfinite(info.objective_function_value) else None
+    objective = (
+        info.objective_function_value if feasible and math.isfinite(info.objective_function_value) else None
+    )
     is_mip = any(kind != highspy.HighsVarType.kContinuous for kind in engine.getLp().integrality_)
     bound = info.mip_dual_bound if is_mip else None
     if bound is not None and not (math.isfinite(bound) and abs(bound) < 1e300):
@@ -399,7 +411,9 @@ def _batch_highs():
             engine.addCols(count, cost, lower, upper, 0, empty, empty, np.zeros(0))
             whole = np.array([i for i, v in enumerate(variables) if v.cat == pulp.LpInteger], np.int32)
             if self.mip and len(whole):
-                engine.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
+                engine.changeColsIntegrality(
+                    len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger)
+                )
             for i, variable in enumerate(variables):
                 variable.index = i
             starts, index, value, low, high = [], [], [], [], []
@@ -485,9 +499,13 @@ def _cbc_outcome(problem, text: str) -> tuple[str, float | None]:
     lower = text.lower()
     result = re.search(r"result - (.*)", lower)
     verdict = result.group(1) if result else ""
-    if "infeasible" in verdict or re.search(r"problem (is|proven) infeasible|^infeasible", lower, re.MULTILINE):
+    if "infeasible" in verdict or re.search(
+        r"problem (is|proven) infeasible|^infeasible", lower, re.MULTILINE
+    ):
         return "infeasible", None
-    if "unbounded" in verdict or re.search(r"(problem is|primal|dual) unbounded|^unbounded", lower, re.MULTILINE):
+    if "unbounded" in verdict or re.search(
+        r"(problem is|primal|dual) unbounded|^unbounded", lower, re.MULTILINE
+    ):
         return "unbounded", None
     if "optimal solution found" in verdict:
         return "optimal", bound
@@ -499,7 +517,9 @@ def _cbc_outcome(problem, text: str) -> tuple[str, float | None]:
         return "optimal", None
     known = getattr(problem, "sol_status", None)
     if known is not None:
-        return {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}.get(known, "no solution"), bound
+        return {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}.get(
+            known, "no solution"
+        ), bound
     return "no solution", bound
 
 

@@ -166,7 +166,9 @@ def _json(stored: dict, key: bytes, name: str) -> dict:
     try:
         value = json.loads(stored[key])
     except ValueError as error:
-        raise InputError(f"{name}: its metadata '{key.decode()}' is not valid JSON; write the table again.") from error
+        raise InputError(
+            f"{name}: its metadata '{key.decode()}' is not valid JSON; write the table again."
+        ) from error
     return value if isinstance(value, dict) else {}
 
 
@@ -174,12 +176,16 @@ def _from_frame(table: pa.Table, metadata: dict, tile_columns: dict, name: str) 
     missing = [c for c in _REQUIRED if c not in table.column_names]
     if missing:
         found = ", ".join(table.column_names[:8]) or "none"
-        raise InputError(f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found}).")
+        raise InputError(
+            f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found})."
+        )
     rows = table.num_rows
     if not rows:
         raise InputError(f"{name} has no rows; a traffic table needs {_WANTED}.")
     whole = {c: _whole_numbers(table, c, name) for c in ("x", "y", "hour")}
-    sample = _whole_numbers(table, "sample", name) if "sample" in table.column_names else np.zeros(rows, np.int64)
+    sample = (
+        _whole_numbers(table, "sample", name) if "sample" in table.column_names else np.zeros(rows, np.int64)
+    )
     traffic = _numbers(table, "traffic", name, rows)
     users = None
     if "users" in table.column_names and table.column("users").null_count < rows:
@@ -199,10 +205,16 @@ def _from_frame(table: pa.Table, metadata: dict, tile_columns: dict, name: str) 
     count = np.bincount(position, minlength=expected) if expected <= 50 * rows + 1000 else None
     doubled = rows - len(np.unique(position)) if count is None else int((count > 1).sum())
     if doubled:
-        first = "" if count is None else f"; first: {_where(int(np.argmax(count > 1)), shape, tile_ids, sample_ids)}"
+        first = (
+            ""
+            if count is None
+            else f"; first: {_where(int(np.argmax(count > 1)), shape, tile_ids, sample_ids)}"
+        )
         raise InputError(f"{name} has {doubled} doubled rows of {rows} (same tile, sample and hour{first}).")
     if rows < expected:
-        gap = "" if count is None else f"; first: {_where(int(np.argmin(count)), shape, tile_ids, sample_ids)}"
+        gap = (
+            "" if count is None else f"; first: {_where(int(np.argmin(count)), shape, tile_ids, sample_ids)}"
+        )
         raise InputError(
             f"{name} lacks {expected - rows} of the {expected} rows that {shape[0]} tiles x {shape[1]} samples x "
             f"{hours} hours need{gap}."
@@ -236,10 +248,18 @@ def _tile_columns(columns: dict, tile_ids: np.ndarray, name: str) -> tuple[np.nd
         known = {c: np.asarray(v, float) for c, v in columns.items() if c in ("covered_share", *INTENSITIES)}
         order = np.argsort(key)
         place = np.minimum(np.searchsorted(key[order], tile_ids), len(key) - 1)
-        if not len(key) or not (key[order][place] == tile_ids).all() or any(len(v) != len(key) for v in known.values()):
-            raise InputError(f"{name}: its metadata 'opendiff_tiles' does not list the table's tiles; write it again.")
+        if (
+            not len(key)
+            or not (key[order][place] == tile_ids).all()
+            or any(len(v) != len(key) for v in known.values())
+        ):
+            raise InputError(
+                f"{name}: its metadata 'opendiff_tiles' does not list the table's tiles; write it again."
+            )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{name}: its metadata 'opendiff_tiles' cannot be read; write the table again.") from error
+        raise InputError(
+            f"{name}: its metadata 'opendiff_tiles' cannot be read; write the table again."
+        ) from error
     laid = {c: v[order][place] for c, v in known.items()}
     return laid.pop("covered_share", None), laid
 
@@ -266,13 +286,17 @@ def _whole_numbers(table, column, name) -> np.ndarray:
         raise InputError(f"{name}: the column {column} holds something that is not a number.") from error
     bad = ~np.isfinite(values) | (values != np.round(values))
     if bad.any():
-        raise InputError(f"{name}: {int(bad.sum())} of {len(values)} rows have a {column} that is no whole number.")
+        raise InputError(
+            f"{name}: {int(bad.sum())} of {len(values)} rows have a {column} that is no whole number."
+        )
     return values.astype(np.int64)
 
 
 def _check_values(what: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        raise InputError(f"{int((~np.isfinite(values)).sum())} of {values.size} {what} values are not finite.")
+        raise InputError(
+            f"{int((~np.isfinite(values)).sum())} of {values.size} {what} values are not finite."
+        )
     if (values < 0).any():
         raise InputError(f"{int((values < 0).sum())} of {values.size} {what} values are negative.")
 

@@ -28,7 +28,9 @@ def make_table(columns=4, rows=3, samples=3, hours=168, seed=0, intensities=True
         "business_poi": level * rng.uniform(0.2, 3, len(x)),
         "population": rng.uniform(0.5, 2, len(x)),
     }
-    return TrafficTable.from_arrays(x, y, traffic, users, intensities=weights if intensities else None, **kwargs)
+    return TrafficTable.from_arrays(
+        x, y, traffic, users, intensities=weights if intensities else None, **kwargs
+    )
 
 
 @pytest.fixture

@@ -46,7 +46,10 @@ def test_knapsack_equals_brute_force(solver):
     for _ in range(5):
         weights, values = rng.integers(1, 30, 9), rng.integers(1, 30, 9)
         best = max(
-            sum(values[list(s)]) for r in range(10) for s in itertools.combinations(range(9), r) if weights[list(s)].sum() <= 60
+            sum(values[list(s)])
+            for r in range(10)
+            for s in itertools.combinations(range(9), r)
+            if weights[list(s)].sum() <= 60
         )
         model, _ = knapsack(weights, values, 60)
         result = model.solve(solver, gap=0)

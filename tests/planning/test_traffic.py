@@ -10,7 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from planning.errors import InputError
-from planning.geometry import distances_m, local_metres, nearest, tile_area_km2, tile_centre, tile_corner, tile_position
+from planning.geometry import (
+    distances_m,
+    local_metres,
+    nearest,
+    tile_area_km2,
+    tile_centre,
+    tile_corner,
+    tile_position,
+)
 from planning.traffic import TrafficTable
 
 from .conftest import X0, Y0, make_table
@@ -120,7 +128,9 @@ def test_files_that_are_no_table(tmp_path):
 
 def test_a_sparse_table_that_claims_far_away_tiles_is_refused_without_much_memory():
     rows = 4000
-    frame = pd.DataFrame({"x": np.arange(rows), "y": np.arange(rows), "sample": np.arange(rows), "hour": 23, "traffic": 1.0})
+    frame = pd.DataFrame(
+        {"x": np.arange(rows), "y": np.arange(rows), "sample": np.arange(rows), "hour": 23, "traffic": 1.0}
+    )
     with pytest.raises(InputError, match="lacks"):
         TrafficTable.read(parquet(frame))
 
@@ -160,7 +170,9 @@ def test_geometry_against_pyproj():
     for i, j in [(0, 1), (3, 9), (20, 7)]:
         true = geod.inv(*places[i], *places[j])[2]
         assert ours[i, j] == pytest.approx(true, rel=3e-3)
-    np.testing.assert_array_equal(nearest(metres[:20], metres[20:], block=7), distances_m(metres[:20], metres[20:]).argmin(1))
+    np.testing.assert_array_equal(
+        nearest(metres[:20], metres[20:], block=7), distances_m(metres[:20], metres[20:]).argmin(1)
+    )
     centre = tile_centre(X0, Y0)
     assert west < centre[0] < east and south < centre[1] < north
 

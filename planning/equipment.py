@@ -1,0 +1,76 @@
+"""Equipment presets: capacity and power of a cell, each figure with its source or the word "assumed".
+
+Power law of eq. 13: an awake RRU carrying t Mbit/s draws idle_w + slope_w_per_mbps * t, an asleep one sleep_w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .errors import InputError
+
+_GIULIA = "OpenGiuliaSLS, giulia/kpis/power_consumptions.py"
+
+# Cooling draws a share of the heat, eq. 13: ac_slope * (BBU + RRUs) + ac_bias_w
+AC_SLOPE = 0.15
+AC_BIAS_W = 50.0
+AC_SOURCE = "assumed: within the 10-25 % cooling loss of the EARTH project's notes; bias assumed"
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """One kind of cell. Powers in W, capacity in Mbit/s (mean over the cell at full load)."""
+
+    name: str
+    technology: str
+    capacity_mbps: float
+    idle_w: float
+    slope_w_per_mbps: float
+    sleep_w: float
+    bbu_w: float
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+LTE = Equipment(
+    name="4G 20 MHz 8T 20 W",
+    technology="4G",
+    capacity_mbps=40.0,
+    idle_w=192.4,
+    slope_w_per_mbps=1.25,
+    sleep_w=33.9,
+    bbu_w=160.0,
+    sources={
+        "capacity_mbps": "assumed: loaded mean of a 20 MHz LTE cell, 30-40 Mbit/s",
+        "idle_w": f"{_GIULIA}: P0 90 W + 8 x (2.8 W a chain + 10 W an amplifier)",
+        "slope_w_per_mbps": f"{_GIULIA}: 20 W radiated at 40 % efficiency = 50 W at full load, over 40 Mbit/s",
+        "sleep_w": f"{_GIULIA}: dormancy, P0 90 W less 62.3 %, chains and amplifiers off",
+        "bbu_w": f"{_GIULIA}: 4G baseband 160 W a site",
+    },
+)
+NR = Equipment(
+    name="5G 100 MHz 64T 200 W",
+    technology="5G",
+    capacity_mbps=400.0,
+    idle_w=444.9,
+    slope_w_per_mbps=1.0,
+    sleep_w=64.5,
+    bbu_w=220.0,
+    sources={
+        "capacity_mbps": "assumed: loaded mean of a 100 MHz NR cell, 300-600 Mbit/s",
+        "idle_w": f"{_GIULIA}: P0 171 W + 64 x (1.28 W a chain + 3 W an amplifier)",
+        "slope_w_per_mbps": f"{_GIULIA}: 200 W radiated (assumed) at 50 % efficiency = 400 W, over 400 Mbit/s",
+        "sleep_w": f"{_GIULIA}: dormancy, P0 171 W less 62.3 %, chains and amplifiers off",
+        "bbu_w": f"{_GIULIA}: 5G baseband 220 W a site",
+    },
+)
+
+PRESETS: dict[str, Equipment] = {e.name: e for e in (LTE, NR)}
+COVERAGE, CAPACITY = LTE, NR
+
+
+def preset(name: str) -> Equipment:
+    """The preset of a name or a technology ("4G", "5G")."""
+    for equipment in PRESETS.values():
+        if name in (equipment.name, equipment.technology):
+            return equipment
+    raise InputError(f"Unknown equipment {name!r}; choose one of {', '.join(PRESETS)}.")

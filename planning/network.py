@@ -1,0 +1,348 @@
+"""Sites and cells: the network that deployment makes and that the sleep and PRB planners work on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .demand import Demand
+from .equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
+from .errors import InputError, Shortfall
+from .geometry import ZOOM, centre_of, local_metres, nearest, tile_corner
+
+SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
+CELL_COLUMNS = (
+    "cell",
+    "site",
+    "azimuth",
+    "technology",
+    "equipment",
+    "capacity_mbps",
+    "is_coverage",
+    "idle_w",
+    "slope_w_per_mbps",
+    "sleep_w",
+)
+_FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")
+POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
+
+
+@dataclass(frozen=True)
+class Network:
+    """sites: one row a site (SITE_COLUMNS). cells: one row a cell (CELL_COLUMNS), grouped by site in site order.
+
+    Degrees WGS-84, azimuth in degrees clockwise from north, W, Mbit/s. Cells of one site share the site's traffic;
+    a coverage cell never sleeps.
+    """
+
+    sites: pd.DataFrame
+    cells: pd.DataFrame
+
+    @classmethod
+    def from_sites(
+        cls,
+        lon,
+        lat,
+        names=None,
+        sectors: int = 3,
+        capacity_layers: int | list[int] = 1,
+        coverage: Equipment = COVERAGE,
+        capacity: Equipment = CAPACITY,
+    ) -> Network:
+        """The default site: in each sector one coverage cell (4G) and `capacity_layers` capacity cells (5G)."""
+        lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
+        if not 1 <= sectors <= 12:
+            raise InputError(f"A site has 1 to 12 sectors, not {sectors}.")
+        width = max(3, len(str(len(lon))))
+        names = [f"S{i + 1:0{width}d}" for i in range(len(lon))] if names is None else [str(n) for n in names]
+        if len(names) != len(lon) or len(lat) != len(lon):
+            raise InputError(
+                f"{len(names)} site names, {len(lon)} longitudes and {len(lat)} latitudes do not match."
+            )
+        layers = np.broadcast_to(np.asarray(capacity_layers), lon.shape)
+        bbu = coverage.bbu_w + np.where(layers > 0, capacity.bbu_w, 0.0)
+        sites = pd.DataFrame(
+            {
+                "site": names,
+                "lon": lon,
+                "lat": lat,
+                "bbu_w": bbu,
+                "ac_slope": AC_SLOPE,
+                "ac_bias_w": AC_BIAS_W,
+            }
+        )
+        rows = []
+        for name, count in zip(names, layers.tolist(), strict=True):
+            for kind, copies in ((coverage, 1), (capacity, count)):
+                for copy in range(copies):
+                    for sector in range(sectors):
+                        label = f"{name}-{kind.technology}-{sector + 1}" + (f"-{copy + 1}" if copy else "")
+                        rows.append(_cell(label, name, 360.0 * sector / sectors, kind, kind is coverage))
+        network = cls(sites, pd.DataFrame(rows, columns=CELL_COLUMNS))
+        network.validate()
+        return network
+
+    @classmethod
+    def from_tables(cls, sites: pd.DataFrame, cells: pd.DataFrame | None = None) -> Network:
+        """Tables from a file or an editor; missing figures come from presets, missing cells are the default site's."""
+        missing = [c for c in ("site", "lon", "lat") if c not in sites.columns]
+        if missing:
+            raise InputError(
+                f"The table of sites lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
+            )
+        sites = sites.reset_index(drop=True)
+        if cells is None or not len(cells):
+            made = cls.from_sites(
+                _floats(sites, "lon", "sites"), _floats(sites, "lat", "sites"), sites["site"]
+            )
+            extra = [c for c in sites.columns if c in ("bbu_w", "ac_slope", "ac_bias_w")]
+            network = cls(made.sites.assign(**{c: sites[c] for c in extra}), made.cells)
+        else:
+            missing = [c for c in ("cell", "site") if c not in cells.columns]
+            if missing:
+                raise InputError(
+                    f"The table of cells lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
+                )
+            cells = _with_presets(cells.reset_index(drop=True))
+            position = {s: i for i, s in enumerate(sites["site"].astype(str))}
+            order = cells["site"].astype(str).map(position).fillna(len(position)).argsort(kind="stable")
+            cells = cells.iloc[order].reset_index(drop=True)
+            network = cls(_with_site_figures(sites, cells), cells[list(CELL_COLUMNS)])
+        network = cls(_typed(network.sites, SITE_COLUMNS), _typed(network.cells, CELL_COLUMNS))
+        network.validate()
+        return network
+
+    def validate(self) -> None:
+        """Raises InputError with the first thing that is wrong and how many rows have it."""
+        sites, cells = self.sites, self.cells
+        if not len(sites):
+            raise InputError("The network has no site; deploy some or upload a table of sites.")
+        _no_doubles(sites["site"], "site")
+        _no_doubles(cells["cell"], "cell")
+        unknown = ~cells["site"].isin(sites["site"])
+        if unknown.any():
+            first = cells.loc[unknown].iloc[0]
+            raise InputError(
+                f"{int(unknown.sum())} cells name an unknown site (first: {first.cell} at {first.site})."
+            )
+        bare = ~sites["site"].isin(cells["site"])
+        if bare.any():
+            raise InputError(
+                f"{int(bare.sum())} sites have no cell (first: {sites.loc[bare, 'site'].iloc[0]})."
+            )
+        lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
+        off = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 85.0))
+        if off.any():
+            i = int(np.argmax(off))
+            raise InputError(
+                f"{int(off.sum())} sites lie outside the map (first: {sites['site'].iloc[i]} at lon {lon[i]}, lat "
+                f"{lat[i]}); give longitude and latitude in degrees, WGS-84."
+            )
+        for column in ("bbu_w", "ac_slope", "ac_bias_w"):
+            _not_negative(sites, column, "site")
+        for column in _FIGURES:
+            _not_negative(cells, column, "cell")
+        greedy = cells["sleep_w"].to_numpy(float) > cells["idle_w"].to_numpy(float)
+        if greedy.any():
+            raise InputError(
+                f"{int(greedy.sum())} cells draw more asleep than awake (first: {cells['cell'].iloc[greedy.argmax()]})."
+            )
+
+    @property
+    def capacity_mbps(self) -> np.ndarray:
+        """(sites,) Mbit/s with every cell awake."""
+        return np.bincount(self.site_of_cell, self.cells["capacity_mbps"].to_numpy(float), len(self.sites))
+
+    @property
+    def site_of_cell(self) -> np.ndarray:
+        """(cells,) row of each cell's site."""
+        position = pd.Series(np.arange(len(self.sites)), index=self.sites["site"].to_numpy())
+        return position.loc[self.cells["site"].to_numpy()].to_numpy()
+
+    def metres(self, origin: tuple[float, float] | None = None) -> np.ndarray:
+        """(sites, 2) local metres."""
+        lon, lat = self.sites["lon"].to_numpy(float), self.sites["lat"].to_numpy(float)
+        return local_metres(lon, lat, origin or centre_of(lon, lat))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How tiles are served, as triples: tile row, site row, share of the tile's traffic (sums to 1 a tile)."""
+
+    tile: np.ndarray
+    site: np.ndarray
+    share: np.ndarray
+    sites: int
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """(tiles, hours) -> (sites, hours)."""
+        out = np.zeros((self.sites, values.shape[1]))
+        np.add.at(out, self.site, self.share[:, None] * values[self.tile])
+        return out
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """A network sized to a demand; shortfalls: sites whose own peak exceeds the largest equipment allowed."""
+
+    network: Network
+    shortfalls: tuple[Shortfall, ...]
+    sentence: str
+
+
+def tile_shares(network: Network, x, y) -> Shares:
+    """Best server by distance: each tile's traffic is spread evenly over 8 x 8 points, each to its nearest site."""
+    x, y = np.asarray(x), np.asarray(y)
+    step = (np.arange(POINTS_A_SIDE) + 0.5) / POINTS_A_SIDE
+    dx, dy = np.meshgrid(step, step, indexing="ij")
+    lon, lat = tile_corner(x[:, None] + dx.ravel(), y[:, None] + dy.ravel(), ZOOM)
+    origin = centre_of(lon, lat)
+    site = nearest(local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin))
+    tile = np.repeat(np.arange(len(x)), POINTS_A_SIDE**2)
+    count = len(network.sites)
+    key, points = np.unique(tile * count + site, return_counts=True)
+    return Shares(key // count, key % count, points / POINTS_A_SIDE**2, count)
+
+
+def site_demand(
+    network: Network, demand: Demand, hours: int | None = 24, quantile: float = 0.9
+) -> np.ndarray:
+    """(sites, hours) Mbit/s asked of each site: the tiles' profile at a quantile, by best server."""
+    return tile_shares(network, demand.x, demand.y).apply(demand.profile(hours, quantile))
+
+
+def size_network(
+    network: Network, demand: Demand, quantile: float = 0.9, headroom: float = 0.2, max_layers: int = 4
+) -> Sizing:
+    """Default sites with as many 5G layers (1 .. max_layers) as the site's own peak, with headroom, asks for.
+
+    quantile: of the demand over samples (and days, for a week). headroom: 0.2 plans for 1.2 x the peak. Sites that
+    even max_layers cannot carry at their bare peak are named in `shortfalls`.
+    """
+    if not (0 <= headroom < 10 and max_layers >= 1):
+        raise InputError("The headroom must be at least 0 (0.2 means 20 %) and the layers at least 1.")
+    load = site_demand(network, demand, 24, quantile)
+    peak, hour = load.max(axis=1), load.argmax(axis=1)
+    sites = network.sites
+    sectors = 3
+    base, layer = sectors * COVERAGE.capacity_mbps, sectors * CAPACITY.capacity_mbps
+    layers = np.clip(np.ceil((peak * (1 + headroom) - base) / layer), 1, max_layers).astype(int)
+    sized = Network.from_sites(sites["lon"], sites["lat"], sites["site"], sectors, layers)
+    missing = peak - sized.capacity_mbps
+    short = tuple(
+        Shortfall(sites["site"].iloc[i], int(hour[i]), float(missing[i]))
+        for i in np.flatnonzero(missing > 1e-6)
+    )
+    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= 1e-6)).sum())
+    sentence = (
+        f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and 1 to {layers.max()} "
+        f"{CAPACITY.name} cells, sized for {100 * quantile:g} % of samples and days plus {100 * headroom:g} % headroom."
+    )
+    if tight:
+        sentence += f" At {tight} sites the headroom is smaller."
+    if short:
+        worst = max(short, key=lambda s: s.missing_mbps)
+        more = math.ceil(sum(s.missing_mbps for s in short) / sized.capacity_mbps.max())
+        sentence += (
+            f" {len(short)} sites cannot carry their own peak (worst: {worst.name}, short by "
+            f"{worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least {more} more sites there."
+        )
+    return Sizing(sized, short, sentence)
+
+
+def _cell(label: str, site: str, azimuth: float, kind: Equipment, is_coverage: bool) -> tuple:
+    return (
+        label,
+        site,
+        azimuth,
+        kind.technology,
+        kind.name,
+        kind.capacity_mbps,
+        is_coverage,
+        kind.idle_w,
+        kind.slope_w_per_mbps,
+        kind.sleep_w,
+    )
+
+
+def _with_presets(cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill absent columns and empty figures from the preset of the cell's equipment or technology."""
+    cells = cells.copy()
+    if "technology" not in cells:
+        cells["technology"] = (
+            "4G" if "equipment" not in cells else [preset(e).technology for e in cells["equipment"]]
+        )
+    if "equipment" not in cells:
+        cells["equipment"] = [preset(t).name for t in cells["technology"]]
+    if "azimuth" not in cells:
+        cells["azimuth"] = 0.0
+    if "is_coverage" not in cells:
+        cells["is_coverage"] = cells["technology"].astype(str) == COVERAGE.technology
+    for column in _FIGURES:
+        known = (
+            _floats(cells, column, "cells", may_be_missing=True)
+            if column in cells
+            else np.full(len(cells), np.nan)
+        )
+        gap = np.isnan(known)
+        if gap.any():
+            known = known.copy()
+            known[gap] = [getattr(preset(e), column) for e in cells.loc[gap, "equipment"]]
+        cells[column] = known
+    return cells
+
+
+def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    sites = sites.copy()
+    if "bbu_w" not in sites:
+        basebands = {"4G": COVERAGE.bbu_w, "5G": CAPACITY.bbu_w}
+        kinds = cells.groupby(cells["site"].astype(str))["technology"].agg(lambda t: sorted(set(t)))
+        sites["bbu_w"] = [
+            sum(basebands.get(t, COVERAGE.bbu_w) for t in kinds.get(s, [])) for s in sites["site"].astype(str)
+        ]
+    for column, value in (("ac_slope", AC_SLOPE), ("ac_bias_w", AC_BIAS_W)):
+        if column not in sites:
+            sites[column] = value
+    return sites
+
+
+def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    out = {}
+    for column in columns:
+        if column in ("site", "cell", "technology", "equipment"):
+            out[column] = frame[column].astype(str).to_numpy(object)
+        elif column == "is_coverage":
+            out[column] = frame[column].astype(bool).to_numpy()
+        else:
+            out[column] = _floats(frame, column, "sites" if "bbu_w" in frame else "cells")
+    return pd.DataFrame(out)
+
+
+def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    bad = np.isnan(values) & (frame[column].notna().to_numpy() if may_be_missing else True)
+    if bad.any():
+        raise InputError(f"{int(bad.sum())} {what} have no number in the column {column}.")
+    return values
+
+
+def _no_doubles(names: pd.Series, what: str) -> None:
+    doubled = names.duplicated()
+    if doubled.any():
+        raise InputError(
+            f"{int(doubled.sum())} {what} names are used twice (first: {names[doubled].iloc[0]})."
+        )
+
+
+def _not_negative(frame: pd.DataFrame, column: str, what: str) -> None:
+    values = frame[column].to_numpy(float)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise InputError(
+            f"{int(bad.sum())} {what}s have a {column} that is no number of at least 0 "
+            f"(first: {frame[what].iloc[i]} with {values[i]:g})."
+        )
