@@ -215,7 +215,7 @@ def _box_numbers(text: str) -> tuple[float, float, float, float] | None:
 
 
 def _unite(groups: list[Drawn], name: str) -> Area:
-    """One Area from all polygons drawn; each is checked where it was drawn, before reprojection or union hides a fault."""
+    """One Area of all polygons; each is checked as it was drawn, before reprojection or union could hide a fault."""
     polygons, kinds = [], set()
     for group in groups:
         parts = shapely.get_parts(np.array([g for g in group.geometries if g is not None], dtype=object))

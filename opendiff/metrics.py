@@ -97,7 +97,7 @@ def ranks(truth: ArrayLike, ensemble: ArrayLike, seed: int = 0) -> np.ndarray:
 def rank_histogram(
     truth: ArrayLike, ensemble: ArrayLike, bins: int | None = PIT_BINS, seed: int = 0
 ) -> np.ndarray:
-    """Share of true values in each of `bins` equal parts of the ranks (None: each rank by itself); flat when calibrated.
+    """Share of true values in each of `bins` equal parts of the ranks (None: in each rank); flat when calibrated.
 
     A rank is spread evenly over the bins that it straddles, so the number of bins need not divide samples + 1.
     """
