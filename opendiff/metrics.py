@@ -8,10 +8,13 @@ Equation numbers are those of the paper. All functions raise ValueError on shape
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import pdist, squareform
+from sklearn.cluster import DBSCAN
 
 HOURS_A_DAY = 24
 PIT_BINS = 10
 MAX_LAG = 84  # half a week
+PATTERN_QUANTILES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08)
 # Levels below this share of the mean true level are raised to it before their logarithm is taken.
 LEVEL_FLOOR = 1e-3
 
@@ -189,6 +192,56 @@ def neighbour_pairs(x: ArrayLike, y: ArrayLike, radius: float = 1.5) -> tuple[np
     return np.nonzero(found)[0], order[place[found]]
 
 
+def traffic_patterns(truth: ArrayLike, least: int = 4) -> np.ndarray:
+    """Pattern of each tile (0, 1, ...; -1 for none), (tiles,), by DBSCAN on the shapes of their mean days (appendix A.1).
+
+    Shapes run from 0 to 1 and are compared by root mean square. The reach of DBSCAN is the one, among the small
+    quantiles of all distances, that finds the most patterns of at least `least` tiles; of equals, the one that leaves
+    the fewest tiles without a pattern.
+    """
+    truth = np.asarray(truth, float)
+    day = min_max(truth.reshape(len(truth), -1, HOURS_A_DAY).mean(axis=1))
+    distance = pdist(day) / np.sqrt(HOURS_A_DAY)
+    found = np.full(len(truth), -1)
+    if not distance.size:
+        return found
+    for reach in np.quantile(distance, PATTERN_QUANTILES):
+        labels = DBSCAN(eps=max(reach, 1e-9), min_samples=least, metric="precomputed").fit_predict(
+            squareform(distance)
+        )
+        if (labels.max(), -(labels < 0).sum()) > (found.max(), -(found < 0).sum()):
+            found = labels
+    return found
+
+
+def controllability(truth: ArrayLike, generated: ArrayLike, patterns: ArrayLike) -> dict[str, float]:
+    """JSD of series generated under a tile's condition against true tiles of its own pattern and of others (Table 2).
+
+    truth, generated: (tiles, hours), patterns: (tiles,) as of `traffic_patterns`, -1 is left out. A tile's own truth is
+    left out too. Means over the tiles of a pattern, then over patterns; NaN with fewer than two patterns.
+    """
+    truth, generated, patterns = np.asarray(truth, float), np.asarray(generated, float), np.asarray(patterns)
+    kept = patterns >= 0
+    truth, generated, patterns = truth[kept], generated[kept], patterns[kept]
+    same, other = [], []
+    for pattern in np.unique(patterns):
+        inside = np.flatnonzero(patterns == pattern)
+        apart = np.stack(
+            [jsd(truth, generated[row]) for row in inside]
+        )  # (tiles of the pattern, all kept tiles)
+        own = np.zeros_like(apart, bool)
+        own[np.arange(len(inside)), inside] = True
+        related = np.broadcast_to(patterns == pattern, apart.shape)
+        if (related & ~own).any() and not related.all():
+            same.append(apart[related & ~own].mean())
+            other.append(apart[~related].mean())
+    several = len(same) > 1
+    return {
+        "jsd_same_pattern": float(np.mean(same)) if several else float("nan"),
+        "jsd_other_patterns": float(np.mean(other)) if several else float("nan"),
+    }
+
+
 def r2(truth: ArrayLike, predicted: ArrayLike) -> float:
     """Coefficient of determination; NaN when the truth does not vary."""
     truth, predicted = np.asarray(truth, float), np.asarray(predicted, float)
@@ -280,9 +333,8 @@ def _level_figures(truth: np.ndarray, ensemble: np.ndarray) -> dict[str, float]:
 
 def _relative_entropy(p: np.ndarray, m: np.ndarray) -> np.ndarray:
     """Sum over hours of p log2(p / m), with 0 log 0 = 0."""
-    positive = p > 0
-    ratio = np.divide(p, m, out=np.ones_like(p), where=positive)
-    return (p * np.log2(ratio)).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(p > 0, p * np.log2(p / m), 0).sum(axis=-1)
 
 
 def _checked(truth: ArrayLike, ensemble: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
