@@ -1,0 +1,70 @@
+"""Traffic for the area in the background: the model is loaded once a server and shared by all its users."""
+
+import logging
+import threading
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from app import jobs
+from app.state import Made, Workspace
+
+if TYPE_CHECKING:
+    from opendiff.traffic_table import TrafficEnsemble
+
+log = logging.getLogger(__name__)
+
+JOB = "traffic"
+_warming = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def generator() -> Any:
+    """The default model, its checksum verified. Raises ModelError."""
+    from opendiff.generator import TrafficGenerator
+
+    return TrafficGenerator.load("default", device="cpu")
+
+
+def warm_up() -> None:
+    """Import and load in the background what the first generation needs, once a server."""
+    if _warming.acquire(blocking=False):  # never released
+        threading.Thread(target=_warm, name="warm-up", daemon=True).start()
+
+
+def _warm() -> None:
+    try:
+        generator()
+    except Exception:  # it comes up again, and is then shown, when traffic is generated
+        log.warning("The model could not be loaded ahead of time.", exc_info=True)
+
+
+def start(space: Workspace, samples: int, seed: int, guidance_scale: float | None) -> None:
+    """Generate traffic for the area of the workspace in the background."""
+    area, tiles, source = space.area, space.tiles, space.source
+    assert area is not None and tiles is not None
+    basis = space.basis("area")
+
+    def work(job: jobs.Job) -> "TrafficEnsemble":
+        from opendiff.generator import open_source
+
+        job.report(0, 0, "loading the model")
+        model = generator()
+        conditions = model.conditions(open_source(source), tiles)
+        job.report(0, 0, f"{len(conditions.tiles)} tiles, {samples} samples")
+        ensemble = model.generate(
+            conditions,
+            samples=samples,
+            seed=seed,
+            guidance_scale=guidance_scale,
+            progress=lambda done, total: job.report(done, total, job.what),
+            cancelled=job.cancelled,
+        )
+        described = {"area": area.to_geojson(), "area_name": area.name}
+        return replace(ensemble, metadata=ensemble.metadata | described)
+
+    def deliver(ensemble: "TrafficEnsemble") -> None:
+        space.traffic = Made(ensemble, basis)
+
+    space.notes.pop(JOB, None)
+    space.jobs[JOB] = jobs.start("Generating traffic", work, deliver)

@@ -1,0 +1,41 @@
+"""Entry of the app: `streamlit run app/main.py`."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+if (
+    str(HERE.parent) not in sys.path
+):  # `streamlit run` puts the folder of this file there, not the one above it
+    sys.path.insert(0, str(HERE.parent))
+
+import streamlit as st  # noqa: E402
+
+from app import job_panel, navigation  # noqa: E402
+from app.generation import warm_up  # noqa: E402
+from app.messages import errors_shown  # noqa: E402
+from app.state import workspace  # noqa: E402
+
+STYLE = """<style>
+.stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; }
+[data-testid="stVerticalBlock"] h3 { padding: 0; }
+</style>"""
+
+
+def main() -> None:
+    # pictures of our own: Streamlit fetches an icon that is named from the internet
+    st.set_page_config(page_title="OpenDiff Planner", page_icon=str(HERE / "icon.png"), layout="wide")
+    st.logo(str(HERE / "logo.svg"), size="large")
+    st.html(STYLE)
+    space = workspace()
+    job_panel.deliver_finished(space)
+    page = st.navigation(navigation.pages(), position="top")
+    navigation.arrive(space, page)
+    job_panel.show_running(space)
+    with errors_shown("showing this page"):
+        page.run()
+    warm_up()
+
+
+main()

@@ -1,0 +1,38 @@
+"""Leaflet and Leaflet.draw served by this app itself, so that the map draws with no network at all.
+
+streamlit-folium lets its iframe load every script and style sheet of the map one by one, and one failure leaves the
+map blank. folium names CDN addresses there. The package folium-offline holds the same files; four of them are written
+to a folder that a Streamlit component serves, and folium's classes are told these addresses, relative to the iframe.
+`declare_component` must be called in an imported module: this one, once a process.
+"""
+
+import tempfile
+from pathlib import Path
+
+import folium
+import streamlit.components.v1 as components
+from folium import plugins
+from offlinefolium.elements import _res as bundled  # CDN address -> text; private, so pinned and tested
+
+KEPT = {
+    folium.Map: {"leaflet", "leaflet_css"},
+    plugins.Draw: {"leaflet_draw_js", "leaflet_draw_css"},
+}
+_folder = Path(tempfile.mkdtemp(prefix="opendiff-map-"))
+_component = components.declare_component("leaflet_assets", path=str(_folder))
+
+
+def _local(links: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]]:
+    """The kept links, their files written to the folder and their addresses changed to it."""
+    served = []
+    for name, url in links:
+        if name in kept and url in bundled:
+            file = _folder / url.rsplit("/", 1)[1]
+            file.write_text(bundled[url], encoding="utf-8")
+            served.append((name, f"../{_component.name}/{file.name}"))
+    return served
+
+
+for _element, _kept in KEPT.items():
+    _element.default_js = _local(_element.default_js, _kept)
+    _element.default_css = _local(_element.default_css, _kept)

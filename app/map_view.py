@@ -1,0 +1,216 @@
+"""The map: one function `map_view` over streamlit-folium, so that pages need not know how the map is made.
+
+What must hold (measured, or read in streamlit-folium):
+- the base map is the same for every picture of one key, or the frame is mounted anew and pan, zoom and drawings are
+  lost; what changes goes into feature groups;
+- `all_drawings` is None until the first event, then all outlines as they are now; panning and zooming cause no run;
+- saved outlines come back as filled polygons in Draw's own group, or they could not be edited and deleted;
+- traffic has a pane of its own below the outlines, one pixel a tile.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import folium
+import folium.template
+import numpy as np
+import shapely
+from folium import plugins
+
+from app import map_assets
+from app.colours import ACCENT
+from app.region import Picture, Region
+
+STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:Source Sans 3,Helvetica,Arial,sans-serif}</style>"
+MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
+
+__all__ = ["Dots", "MapEvents", "map_assets", "map_view"]
+
+
+class _ScaleBar(folium.MacroElement):
+    """Leaflet's scale bar in metres alone; folium's own adds miles."""
+
+    _name = "ScaleBar"
+    _template = folium.template.Template(
+        "{% macro script(this, kwargs) %}L.control.scale({imperial: false})"
+        ".addTo({{ this._parent.get_name() }});{% endmacro %}"
+    )
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Round marks: positions in degrees, fill colours "#rrggbb", plain-text tooltips, radius in screen pixels."""
+
+    lon: np.ndarray
+    lat: np.ndarray
+    colours: Sequence[str]
+    tooltips: Sequence[str]
+    radius: float = 6.0
+
+
+@dataclass(frozen=True)
+class MapEvents:
+    """What the user did: the outlines drawn now (GeoJSON features; None before the first event), the last click."""
+
+    drawings: list[dict[str, Any]] | None = None
+    clicked: tuple[float, float] | None = None  # lon, lat
+
+
+def map_view(
+    key: str,
+    region: Region,
+    *,
+    outline: shapely.Geometry | None = None,
+    draw: bool = False,
+    pictures: Sequence[Picture] = (),
+    dots: Sequence[Dots] = (),
+    clicks: bool = False,
+    height: int = 520,
+) -> MapEvents:
+    """Show the region with an outline, pictures over it and dots on top.
+
+    With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
+    changed outline in. Without, the map is centred on the outline.
+    """
+    import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
+
+    bounds = outline.bounds if outline is not None and not draw else region.bounds
+    base = _base_map(region, bounds, height)
+    if draw:
+        _add_drawing(base, outline)
+    layers = [folium.FeatureGroup(name="layers")]
+    for picture in pictures:
+        _overlay(picture, pane="traffic", opacity=1.0).add_to(layers[0])
+    if outline is not None and not draw:
+        _outline(outline).add_to(base)
+    for group in dots:
+        _add_dots(layers[0], group)
+    wanted = (["all_drawings"] if draw else []) + (["last_clicked"] if clicks else [])
+    found = streamlit_folium.st_folium(
+        base,
+        key=key,
+        height=height,
+        use_container_width=True,
+        returned_objects=wanted,
+        feature_group_to_add=layers,
+        pixelated=True,
+    )
+    found = found or {}
+    click = found.get("last_clicked")
+    return MapEvents(
+        drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
+    )
+
+
+def _base_map(region: Region, bounds: tuple[float, float, float, float], height: int) -> folium.Map:
+    west, south, east, north = bounds
+    base = folium.Map(
+        location=[(south + north) / 2, (west + east) / 2],
+        zoom_start=_zoom(bounds, 800, height),
+        tiles=None,
+        min_zoom=3,
+        max_zoom=19,
+        zoom_snap=0.5,
+        zoom_delta=1,
+        attributionControl=False,
+    )
+    base.get_root().header.add_child(folium.Element(STYLE), name="map_style")
+    _ScaleBar().add_to(base)
+    folium.map.CustomPane("base", z_index=200).add_to(base)
+    folium.map.CustomPane("traffic", z_index=350).add_to(base)
+    _overlay(region.picture, pane="base", opacity=0.9).add_to(base)
+    folium.GeoJson(
+        region.outline,
+        style_function=lambda _: {"color": "#5d6870", "weight": 1.5, "dashArray": "5 4", "fill": False},
+        interactive=False,
+        control=False,
+    ).add_to(base)
+    return base
+
+
+def _zoom(bounds: tuple[float, float, float, float], width: int, height: int) -> float:
+    """The zoom, in halves, at which `bounds` fits into width x height screen pixels."""
+    west, south, east, north = bounds
+
+    def mercator(lat: float) -> float:
+        return math.asinh(math.tan(math.radians(lat))) / math.tau
+
+    across = max((east - west) / 360, 1e-7) * 256
+    down = max(mercator(north) - mercator(south), 1e-7) * 256
+    fitting = math.log2(min(0.92 * width / across, 0.92 * height / down))
+    return max(3.0, min(16.0, math.floor(fitting * 2) / 2))
+
+
+def _overlay(picture: Picture, pane: str, opacity: float) -> folium.raster_layers.ImageOverlay:
+    west, south, east, north = picture.bounds
+    return folium.raster_layers.ImageOverlay(
+        image=picture.rgba,
+        bounds=[[south, west], [north, east]],
+        opacity=opacity,
+        mercator_project=False,
+        pixelated=True,
+        pane=pane,
+        interactive=False,
+        control=False,
+    )
+
+
+def _outline(outline: shapely.Geometry) -> folium.GeoJson:
+    return folium.GeoJson(
+        shapely.geometry.mapping(outline),
+        style_function=lambda _: {"color": ACCENT, "weight": 2.5, "fill": False},
+        interactive=False,
+        control=False,
+    )
+
+
+def _add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
+    drawn = folium.FeatureGroup(name="drawn", control=False)
+    if outline is not None:
+        if editable(outline):
+            for polygon in shapely.get_parts(outline):
+                rings = [polygon.exterior, *polygon.interiors]
+                folium.Polygon(
+                    [[(lat, lon) for lon, lat in ring.coords[:-1]] for ring in rings],
+                    color=ACCENT,
+                    weight=2.5,
+                    fill=True,
+                    fill_opacity=0.15,
+                ).add_to(drawn)
+        else:
+            _outline(outline).add_to(base)
+    drawn.add_to(base)
+    style = {"color": ACCENT, "weight": 2.5, "fillOpacity": 0.15}
+    plugins.Draw(
+        feature_group=drawn,
+        show_geometry_on_click=False,
+        draw_options={
+            "polygon": {"shapeOptions": style, "showArea": False},
+            "rectangle": {"shapeOptions": style, "showArea": False},
+            "polyline": False,
+            "circle": False,
+            "marker": False,
+            "circlemarker": False,
+        },
+    ).add_to(base)
+
+
+def editable(outline: shapely.Geometry) -> bool:
+    """Whether the outline comes back as corners to drag; a very detailed one is only shown."""
+    return shapely.get_num_coordinates(outline) <= MAX_EDITABLE_CORNERS
+
+
+def _add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
+    for lon, lat, colour, tooltip in zip(dots.lon, dots.lat, dots.colours, dots.tooltips, strict=True):
+        folium.CircleMarker(
+            (float(lat), float(lon)),
+            radius=dots.radius,
+            color="#ffffff",
+            weight=1.2,
+            fill=True,
+            fill_color=colour,
+            fill_opacity=0.95,
+            tooltip=tooltip,
+        ).add_to(group)

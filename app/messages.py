@@ -1,0 +1,38 @@
+"""How errors reach the user: one plain sentence in the page; what a programmer needs goes to the log."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+log = logging.getLogger(__name__)
+
+
+def sentence(error: Exception, doing: str) -> str:
+    """What to tell the user about `error`, which happened while `doing` ("reading the file")."""
+    from opendiff.errors import OpenDiffError
+    from planning.errors import PlanningError
+
+    if isinstance(error, (OpenDiffError, PlanningError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"The memory ran out while {doing}; try fewer samples or a smaller area."
+    log.error("Unexpected error while %s", doing, exc_info=error)
+    return (
+        f"Something unexpected went wrong while {doing}. Nothing made so far is lost; try again, and if it stays, "
+        "send the log of the app to whoever maintains it."
+    )
+
+
+def show_error(error: Exception, doing: str) -> None:
+    st.error(sentence(error, doing), icon=":material/error:")
+
+
+@contextmanager
+def errors_shown(doing: str) -> Iterator[None]:
+    """Show whatever goes wrong in the block as one sentence in the page, and go on after it."""
+    try:
+        yield
+    except Exception as error:
+        show_error(error, doing)

@@ -1,0 +1,214 @@
+"""The planners in the background: each function starts a job whose result lands in the workspace."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app import jobs
+from app.state import Comparison, Made, Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from planning.demand import Demand
+    from planning.deployment import DeploymentPlan
+    from planning.sleep import SleepSettings
+
+SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
+MOST_SITES = 150  # of the default; more can be asked for
+DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
+
+STRATEGY_NAMES = {
+    "traffic": "Traffic",
+    "poi": "POI",
+    "business": "Business POI",
+    "population": "Population",
+    "uniform": "Uniform",
+    "optimised": "Optimised",
+    "always-on": "Always on",
+    "night": "Night window",
+    "threshold": "Load threshold",
+    "greedy": "Greedy",
+    "milp": "Optimised (MILP)",
+    "paper": "Paper (eq. 14)",
+}
+
+
+def strategy_name(name: str) -> str:
+    return STRATEGY_NAMES.get(name, name.capitalize())
+
+
+def default_sites(space: Workspace) -> int:
+    """Sites for the present traffic where nobody has said how many."""
+    km2 = float(space.traffic_table().area_km2)
+    return min(MOST_SITES, max(3, math.ceil(SITES_A_KM2 * km2)))
+
+
+def start_deployments(
+    space: Workspace,
+    sites: int,
+    strategies: list[str],
+    options: dict[str, Any],
+    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+) -> None:
+    """Deploy `sites` by each strategy and compare; the first of them becomes the network.
+
+    options: further arguments of `planning.deployment.deploy`. real_sites: lon, lat to compare with.
+    """
+    demand = space.demand()
+    basis = space.basis("traffic", "scale")
+
+    def work(job: jobs.Job) -> "Comparison[DeploymentPlan]":
+        import pandas as pd
+
+        plans, rows = {}, []
+        for done, strategy in enumerate(strategies):
+            job.report(done, len(strategies), strategy_name(strategy))
+            plans[strategy] = _deploy(demand, sites, strategy, options)
+            rows.append(_deployment_row(plans[strategy], demand, real_sites))
+        return Comparison(plans, pd.DataFrame(rows))
+
+    def deliver(comparison: "Comparison[DeploymentPlan]") -> None:
+        space.deployments = Made(comparison, basis)
+        use_network(space, next(iter(comparison.plans.values())), basis)
+
+    space.notes.pop(DEPLOYMENT, None)
+    space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
+
+
+def use_network(space: Workspace, plan: "DeploymentPlan", basis: dict[str, str]) -> None:
+    """Make the network of a deployment the one that sleep and spectrum plans are made for."""
+    space.network = Made(plan, basis)
+
+
+def _deploy(demand: "Demand", sites: int, strategy: str, options: dict[str, Any]) -> "DeploymentPlan":
+    from planning.deployment import deploy
+
+    return deploy(demand, sites=sites, strategy=strategy, **options)
+
+
+def _deployment_row(
+    plan: "DeploymentPlan", demand: "Demand", real_sites: "tuple[np.ndarray, np.ndarray] | None"
+) -> dict[str, Any]:
+    from planning.deployment import compare, count_sites_in_tiles, mobility_coverage
+
+    match = compare(plan.counts, demand.mbps.mean(axis=(1, 2), dtype=float))
+    row = {
+        "strategy": plan.strategy,
+        "sites": int(plan.counts.sum()),
+        "tiles": int((plan.counts > 0).sum()),
+        "jsd_traffic": match.jsd,
+        "cosine_traffic": match.cosine,
+        "overloaded": len(plan.sizing.shortfalls),
+    }
+    if real_sites is not None:
+        match = compare(plan.counts, count_sites_in_tiles(demand, *real_sites))
+        row |= {"jsd_real": match.jsd, "cosine_real": match.cosine}
+    moved = mobility_coverage(demand, plan.counts)
+    return row | {
+        f"covered_{step}": share for step, share in zip(moved["step"], moved["covered_share"], strict=True)
+    }
+
+
+def start_sleep(
+    space: Workspace,
+    strategies: list[str],
+    settings: "SleepSettings",
+    hours: int,
+    quantile: float,
+    ring_m: float,
+    held_out: bool,
+) -> None:
+    """Compare sleep strategies on the present network; without one that fits, the default is deployed first.
+
+    held_out: leave the last sample of the ensemble out of planning and replay every plan on it.
+    """
+    demand = space.demand()
+    planned = _without_last_sample(demand) if held_out else demand
+    basis_network = space.basis("traffic", "scale")
+    present = space.network if space.network and space.outdated(space.network) is None else None
+    sites = default_sites(space)
+
+    def work(job: jobs.Job) -> "tuple[Made[DeploymentPlan], Comparison]":
+        from planning.sleep import SleepProblem, compare_strategies
+
+        made = present
+        if made is None:
+            job.report(0, 0, f"deploying {sites} sites")
+            made = Made(_deploy(demand, sites, "traffic", {}), basis_network)
+        job.report(0, 0, "preparing")
+        problem = SleepProblem.build(
+            made.value.network, planned, hours=hours, quantile=quantile, ring_m=ring_m
+        )
+        plans, table = compare_strategies(
+            problem,
+            strategies,
+            settings=settings,
+            held_out=demand.sample(demand.samples - 1) if held_out else None,
+            progress=job.report,
+        )
+        return made, Comparison(plans, table)
+
+    def deliver(result: "tuple[Made[DeploymentPlan], Comparison]") -> None:
+        space.network, comparison = result
+        space.sleep = Made(comparison, basis_network | {"network": space.network.identity})
+        if space.sleep_choice not in comparison.plans:
+            space.sleep_choice = list(comparison.plans)[-1]
+
+    space.notes.pop(SLEEP, None)
+    space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
+
+
+def _without_last_sample(demand: "Demand") -> "Demand":
+    return replace(demand, mbps=demand.mbps[:, :-1], users=demand.users[:, :-1])
+
+
+def start_spectrum(
+    space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any], seed: int
+) -> None:
+    """Allocate PRBs to users of one hour on the present network, beside round robin.
+
+    hour: 0..23 of the typical day. radio, settings: arguments of `Radio` and `PrbSettings`.
+    """
+    demand = space.demand()
+    basis_network = space.basis("traffic", "scale")
+    present = space.network if space.network and space.outdated(space.network) is None else None
+    sites = default_sites(space)
+
+    def work(job: jobs.Job) -> "tuple[Made[DeploymentPlan], Comparison]":
+        import pandas as pd
+
+        from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
+        from planning.radio import Radio
+
+        made = present
+        if made is None:
+            job.report(0, 0, f"deploying {sites} sites")
+            made = Made(_deploy(demand, sites, "traffic", {}), basis_network)
+        job.report(0, 0, "preparing")
+        drawn = draw_users(demand, hour, max_users=users, seed=seed)
+        problem = PrbProblem.build(made.value.network, drawn, Radio(**radio))
+        job.report(0, 0, "solving")
+        plan = solve_prb(problem, PrbSettings(**settings), progress=job.report)
+        plans = {plan.strategy: plan, "round robin": round_robin(problem)}
+        return made, Comparison(plans, pd.DataFrame([_prb_row(name, p) for name, p in plans.items()]))
+
+    def deliver(result: "tuple[Made[DeploymentPlan], Comparison]") -> None:
+        space.network, comparison = result
+        space.spectrum = Made(comparison, basis_network | {"network": space.network.identity})
+        space.spectrum_choice = next(iter(comparison.plans))
+        space.spectrum_hour = hour
+
+    space.notes.pop(SPECTRUM, None)
+    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
+
+
+def _prb_row(name: str, plan: Any) -> dict[str, Any]:
+    return {
+        "strategy": name,
+        "met": int(plan.met.sum()),
+        "users": len(plan.met),
+        "rate_mbps": float(plan.rate_mbps.sum()),
+        "objective_mbps": plan.objective_mbps,
+        "used_prbs": plan.used_prbs,
+    }

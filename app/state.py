@@ -1,0 +1,211 @@
+"""What one user has made so far: one `Workspace` in the session, which no page change, error or new area empties.
+
+Every result is kept as `Made`: the value together with what it was made from. When the area, the traffic, the scale or
+the network changes afterwards, the result stays and `Workspace.outdated` says in one sentence what it no longer fits.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import streamlit as st
+
+from app.jobs import Job
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from opendiff.area import Area, Tiles
+    from opendiff.traffic_table import TrafficEnsemble
+    from planning.demand import Demand, Scale
+    from planning.deployment import DeploymentPlan
+    from planning.prb import PrbPlan
+    from planning.sleep import SleepPlan
+
+T = TypeVar("T")
+
+DEMO = "demo"
+WEEK = 168
+
+
+@dataclass(frozen=True)
+class Made(Generic[T]):
+    """A result and what it was made from: input name to the identity that input had then."""
+
+    value: T
+    basis: dict[str, str]
+    identity: str = field(default_factory=lambda: secrets.token_hex(6))
+
+
+@dataclass(frozen=True)
+class ScaleChoice:
+    """The one stated assumption that turns relative traffic into Mbit/s."""
+
+    kind: str = "subscribers"  # or "daily total", "busy hour"
+    per_km2: float = 5000.0
+    gb_per_month: float = 20.0
+    gb_per_day: float = 50_000.0
+    busy_mbps: float = 10_000.0
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[T]):
+    """Strategies side by side: plan by strategy, and a table with one row of figures each."""
+
+    plans: dict[str, T]
+    table: "pd.DataFrame"
+
+
+@dataclass
+class Workspace:
+    """Everything that one user of the app has chosen and made."""
+
+    source: str = DEMO
+    area: "Area | None" = None
+    tiles: "Tiles | None" = None
+    tiles_with_data: int = 0
+    scale: ScaleChoice = ScaleChoice()
+    hour: int = 20
+    traffic: "Made[TrafficEnsemble] | None" = None
+    network: "Made[DeploymentPlan] | None" = None
+    deployments: "Made[Comparison[DeploymentPlan]] | None" = None
+    sleep: "Made[Comparison[SleepPlan]] | None" = None
+    spectrum: "Made[Comparison[PrbPlan]] | None" = None
+    sleep_choice: str = "milp"  # the strategies that are shown and exported
+    spectrum_choice: str = "default"
+    spectrum_hour: int = 0  # of the typical day, that the spectrum plan was made for
+    jobs: dict[str, Job] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
+    map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
+    page: str = ""
+    _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def area_identity(self) -> str:
+        if self.area is None:
+            return ""
+        return hashlib.sha256(self.area.geometry.wkb + self.source.encode()).hexdigest()[:12]
+
+    @property
+    def scale_identity(self) -> str:
+        choice = self.scale
+        figures = {
+            "subscribers": (choice.per_km2, choice.gb_per_month),
+            "daily total": (choice.gb_per_day,),
+            "busy hour": (choice.busy_mbps,),
+        }[choice.kind]
+        return f"{choice.kind} {figures}"
+
+    def basis(self, *names: str) -> dict[str, str]:
+        """The present identities of the named inputs, to be kept in what is made from them now."""
+        return {name: self._identity(name) for name in names}
+
+    def _identity(self, name: str) -> str:
+        if name == "area":
+            return self.area_identity
+        if name == "scale":
+            return self.scale_identity
+        made = getattr(self, name)
+        return made.identity if made else ""
+
+    def outdated(self, made: Made[Any]) -> str | None:
+        """One sentence on what has changed since `made` was made, or None while it fits."""
+        for name, kept in made.basis.items():
+            if self._identity(name) != kept:
+                return CHANGED[name]
+        if "traffic" in made.basis and self.traffic and (reason := self.outdated(self.traffic)):
+            return reason
+        return None
+
+    def set_area(self, area: "Area", tiles: "Tiles", tiles_with_data: int) -> None:
+        self.area, self.tiles, self.tiles_with_data = area, tiles, tiles_with_data
+
+    def rename_area(self, name: str) -> None:
+        if self.area is not None:
+            self.area = replace(self.area, name=name)
+
+    def clear_area(self) -> None:
+        self.area, self.tiles, self.tiles_with_data = None, None, 0
+
+    def outline_of(self, made: Made[Any]) -> Any:
+        """The outline that traffic was generated for, which need not be the one drawn now."""
+        from opendiff.area import Area
+
+        document = made.value.metadata.get("area")
+        return self.cached(
+            "outline", made.identity, lambda: Area.from_geojson(document).geometry if document else None
+        )
+
+    def cached(self, name: str, key: Any, build: Callable[[], Any]) -> Any:
+        """`build()`, kept until `key` changes: for values that follow from the workspace, one of each name."""
+        kept = self._cache.get(name)
+        if kept is None or kept[0] != key:
+            kept = self._cache[name] = (key, build())
+        return kept[1]
+
+    def traffic_table(self) -> Any:
+        """The traffic as the planners take it. Call only when there is traffic."""
+        from planning.traffic import TrafficTable
+
+        assert self.traffic is not None
+        made = self.traffic
+        ensemble = made.value
+        return self.cached(
+            "table",
+            made.identity,
+            lambda: TrafficTable.from_arrays(
+                ensemble.tiles["x"].to_numpy(),
+                ensemble.tiles["y"].to_numpy(),
+                ensemble.traffic,
+                ensemble.users if ensemble.has_users else None,
+                ensemble.tiles["covered_share"].to_numpy(),
+                ensemble.intensities,
+                ensemble.metadata,
+            ),
+        )
+
+    def stated_scale(self) -> "Scale":
+        """The scale chosen, for the present traffic. Raises PlanningError on an impossible figure."""
+        from planning.demand import Scale
+
+        table, choice = self.traffic_table(), self.scale
+        if choice.kind == "daily total":
+            return Scale.daily_total(table, choice.gb_per_day)
+        if choice.kind == "busy hour":
+            return Scale.busy_hour(table, choice.busy_mbps)
+        default = (
+            ScaleChoice()
+        )  # a figure left as it was is called assumed, one that was changed is called given
+        return Scale.subscribers(
+            table,
+            None if choice.per_km2 == default.per_km2 else choice.per_km2,
+            None if choice.gb_per_month == default.gb_per_month else choice.gb_per_month,
+        )
+
+    def demand(self) -> "Demand":
+        """The demand in Mbit/s of the present traffic under the chosen scale. Raises PlanningError."""
+        from planning.demand import Demand
+
+        assert self.traffic is not None
+        return self.cached(
+            "demand",
+            (self.traffic.identity, self.scale),
+            lambda: Demand.build(self.traffic_table(), self.stated_scale()),
+        )
+
+
+CHANGED = {
+    "area": "The area or its data source has changed since this was made; make it again for the area drawn now.",
+    "traffic": "Other traffic has been generated since this was made; make it again.",
+    "scale": "The scale has been changed since this was made; make it again.",
+    "network": "The network has changed since this was made; make it again.",
+}
+
+
+def workspace() -> Workspace:
+    """The workspace of this session, made at its first call."""
+    if "workspace" not in st.session_state:
+        st.session_state["workspace"] = Workspace()
+    return st.session_state["workspace"]

@@ -1,0 +1,144 @@
+"""Area: where to plan."""
+
+import streamlit as st
+
+from app import area_entry
+from app.colours import number
+from app.layout import land_cover_legend, note, region_of
+from app.map_view import editable, map_view
+from app.navigation import next_step
+from app.region import Region, open_region
+from app.state import DEMO, Workspace, workspace
+
+
+def page() -> None:
+    space = workspace()
+    region = region_of(space)
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
+        if region is not None:
+            _map(space, region)
+    with right:
+        st.markdown("### Area")
+        _summary(space)
+        _other_ways(space)
+        _source(space)
+
+
+def _map(space: Workspace, region: Region) -> None:
+    above = st.container()
+    key = f"area {space.map_version} {space.source}"
+    seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
+    events = map_view(key, region, outline=seed, draw=True, height=560)
+    if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
+        st.session_state["drawn"] = (key, events.drawings)
+        kept = None if seed is None or editable(seed) else seed
+        if kept is None or events.drawings:
+            area_entry.from_drawings(space, events.drawings)
+    with above:
+        note(space, area_entry.PLACE)
+    land_cover_legend(region)
+    st.caption(f"Open data: {region.name}. {region.attribution}")
+
+
+def _summary(space: Workspace) -> None:
+    if space.area is None or space.tiles is None:
+        st.markdown(
+            "Draw the outline on the map with :material/pentagon: or :material/rectangle:, or start at once:"
+        )
+        if st.button("Use example area", type="primary", icon=":material/bolt:", width="stretch"):
+            area_entry.example(space)
+            st.rerun()
+        return
+    from opendiff.tile_grid import tile_area_km2
+
+    tiles = space.tiles
+    km2 = float((tile_area_km2(tiles["x"], tiles["y"]) * tiles["covered_share"]).sum())
+    name = st.text_input("Name", space.area.name, max_chars=80, key=f"name {space.area_identity}")
+    if name.strip() and name != space.area.name:
+        space.rename_area(name.strip())
+    one, two, three = st.columns(3)
+    one.metric("km²", number(km2))
+    two.metric("Tiles", f"{len(tiles):,}")
+    three.metric("With data", f"{space.tiles_with_data:,}")
+    if space.tiles_with_data == 0:
+        st.warning(
+            "No tile of this area has open data; draw inside the dashed line, or choose another source."
+        )
+    elif space.tiles_with_data < len(tiles):
+        missing = len(tiles) - space.tiles_with_data
+        st.caption(f"{missing:,} tiles have no open data and are left out of the traffic.")
+    if space.tiles_with_data:
+        next_step("Traffic", "Next: generate traffic")
+
+
+def _other_ways(space: Workspace) -> None:
+    with st.expander("Upload a file", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile",
+            type=["geojson", "json", "kml", "kmz", "gpkg", "zip"],
+            key="area file",
+        )
+        if file is not None and st.session_state.get("taken file") != file.file_id:
+            st.session_state["taken file"] = file.file_id
+            area_entry.from_upload(space, file.getvalue(), file.name)
+            st.rerun()
+    with st.expander("Type a box", icon=":material/select_all:"), st.form("box", border=False):
+        text = st.text_input("West, south, east, north (degrees)", placeholder="115.84, 28.66, 115.92, 28.72")
+        if st.form_submit_button("Take this box", width="stretch"):
+            area_entry.from_box(space, text)
+            st.rerun()
+    if space.area is not None:
+        with st.expander("More", icon=":material/more_horiz:"):
+            import json
+
+            feature = {
+                "type": "Feature",
+                "properties": {"name": space.area.name},
+                "geometry": space.area.to_geojson(),
+            }
+            st.download_button(
+                "Download the outline (GeoJSON)",
+                json.dumps(feature),
+                "area.geojson",
+                "application/geo+json",
+                width="stretch",
+            )
+            if st.button("Use example area", width="stretch"):
+                area_entry.example(space)
+                st.rerun()
+
+
+def _source(space: Workspace) -> None:
+    with st.expander("Open data", icon=":material/database:", expanded=space.source != DEMO):
+        kinds = ["Bundled region", "A pack in a folder"]
+        kind = st.radio("Source", kinds, int(space.source != DEMO), label_visibility="collapsed")
+        if kind == kinds[0]:
+            if space.source != DEMO:
+                _change_source(space, DEMO)
+            return
+        with st.form("pack", border=False):
+            shown = "" if space.source == DEMO else space.source
+            path = st.text_input(
+                "Folder on the machine that runs the app", shown, placeholder="/data/my-city"
+            )
+            if st.form_submit_button("Open the pack", width="stretch"):
+                _change_source(space, path.strip())
+
+
+def _change_source(space: Workspace, source: str) -> None:
+    """Open another source; when it cannot be opened the present one stays."""
+    from app.messages import sentence
+
+    try:
+        with st.spinner("Opening the open data"):
+            if not source:
+                raise area_entry.missing_folder()
+            open_region(source)
+    except Exception as error:
+        st.error(sentence(error, "opening the pack"), icon=":material/error:")
+        return
+    space.source = source
+    if space.area is not None:
+        area_entry.count_again(space)
+    st.rerun()

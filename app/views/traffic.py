@@ -1,0 +1,174 @@
+"""Traffic: a generated week of the area, as an ensemble."""
+
+import numpy as np
+import streamlit as st
+
+from app import charts, generation
+from app.clock import hour_control, hour_label
+from app.colours import number, ramp, ramp_legend
+from app.layout import header, kept, need_area, note, outdated, region_of
+from app.map_view import map_view
+from app.region import Region, tile_picture
+from app.scale import scale_caption, scale_setting
+from app.state import Workspace, workspace
+from app.traffic_files import csv_bytes, parquet_bytes
+
+
+def page() -> None:
+    space = workspace()
+    header(
+        "Traffic",
+        "One week of hourly traffic, generated from open data: an ensemble of possible weeks.",
+        ("Sleep", "Next: plan sleep") if space.traffic else None,
+    )
+    note(space, generation.JOB)
+    if not need_area(space):
+        return
+    stale = outdated(space, space.traffic)
+    if space.traffic is None or stale:
+        _generate(space, primary=True)
+    region = region_of(space)
+    if space.traffic is None or region is None:
+        return
+    _result(space, region)
+    if not stale:
+        with st.expander("Generate again", icon=":material/refresh:"):
+            _generate(space, primary=False)
+
+
+def _generate(space: Workspace, primary: bool) -> None:
+    with st.container(border=primary):
+        action, advanced = st.columns([1, 3], vertical_alignment="center")
+        with advanced.expander("Advanced", icon=":material/tune:", expanded=not primary):
+            one, two, three = st.columns(3)
+            samples = one.number_input(
+                "Samples",
+                1,
+                100,
+                20,
+                help="Possible weeks to draw. More give a smoother band and take longer.",
+                **kept("samples"),
+            )
+            seed = two.number_input(
+                "Seed", 0, 2**31 - 1, 0, help="The same seed gives the same traffic.", **kept("seed")
+            )
+            guidance = three.number_input(
+                "Guidance scale",
+                0.0,
+                20.0,
+                None,
+                0.5,
+                placeholder="model default",
+                help="How strictly the traffic follows the open data. 1 is plain; higher is stricter, less varied.",
+                **kept("guidance"),
+            )
+        if action.button(
+            "Generate traffic",
+            type="primary" if primary else "secondary",
+            icon=":material/auto_awesome:",
+            disabled=generation.JOB in space.jobs or space.tiles_with_data == 0,
+            width="stretch",
+        ):
+            generation.start(space, int(samples), int(seed), guidance)
+            st.rerun()
+        if space.tiles_with_data == 0:
+            action.caption("No tile of the area has data.")
+
+
+def _result(space: Workspace, region: Region) -> None:
+    made = space.traffic
+    assert made is not None
+    ensemble = made.value
+    share = ensemble.tiles["covered_share"].to_numpy()
+    unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
+    with scale_at:
+        scale_setting(space)
+    with unit_at:
+        unit = st.segmented_control(
+            "Unit",
+            ["Mbit/s", "relative units"],
+            default="Mbit/s",
+            required=True,
+            label_visibility="collapsed",
+        )
+    factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
+    weight = (share * factor).astype(np.float32)
+    totals = space.cached(
+        "totals", (made.identity, unit, space.scale), lambda: np.einsum("ish,i->sh", ensemble.traffic, weight)
+    )
+    median = space.cached("median", made.identity, ensemble.median) * weight[:, None]
+    profile = np.median(totals, axis=0)
+    hour = hour_control(space, profile)
+    _figures(profile, hour, unit, ensemble)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        values = median[:, hour]
+        top = float(np.quantile(median.max(axis=1), 0.98)) or 1.0
+        x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
+        picture = tile_picture(x, y, ramp(values, top)[:, None, None, :])
+        outline = space.outline_of(made)
+        events = map_view(
+            f"traffic {made.identity}", region, outline=outline, pictures=[picture], clicks=True, height=440
+        )
+        st.html(ramp_legend(f"Median traffic of a tile, {hour_label(hour)} ({unit})", top))
+    with right:
+        tile = _clicked_tile(events.clicked, x, y)
+        if tile is None:
+            series, title = totals, "Whole area"
+        else:
+            series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x[tile]}, {y[tile]}"
+        st.markdown(f"**{title}**")
+        st.plotly_chart(charts.week_band(series, hour, unit), width="stretch", key="week band")
+        st.caption(
+            "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
+        )
+        if unit == "Mbit/s":
+            scale_caption(space)
+    _downloads(space)
+
+
+def _figures(profile: np.ndarray, hour: int, unit: str, ensemble) -> None:
+    peak = int(profile.argmax())
+    columns = st.columns(4)
+    columns[0].metric(f"Now, {hour_label(hour)}", f"{number(profile[hour])} {_short(unit)}")
+    columns[1].metric(f"Busy hour, {hour_label(peak)}", f"{number(profile[peak])} {_short(unit)}")
+    columns[2].metric("Weekly mean", f"{number(profile.mean())} {_short(unit)}")
+    columns[3].metric("Tiles × samples", f"{len(ensemble.tiles)} × {ensemble.samples}")
+
+
+def _short(unit: str) -> str:
+    return unit if unit == "Mbit/s" else ""
+
+
+def _clicked_tile(clicked: tuple[float, float] | None, x: np.ndarray, y: np.ndarray) -> int | None:
+    if clicked is None:
+        return None
+    from opendiff.tile_grid import tile_at
+
+    column, row = tile_at(*clicked)
+    found = np.flatnonzero((x == column) & (y == row))
+    return int(found[0]) if len(found) else None
+
+
+def _downloads(space: Workspace) -> None:
+    assert space.traffic is not None
+    ensemble = space.traffic.value
+    one, two, _ = st.columns([1, 1, 2])
+    one.download_button(
+        "Traffic table (Parquet)",
+        lambda: parquet_bytes(ensemble),
+        "traffic.parquet",
+        "application/vnd.apache.parquet",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+    )
+    two.download_button(
+        "Traffic table (CSV)",
+        lambda: csv_bytes(ensemble),
+        "traffic.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        width="stretch",
+    )
