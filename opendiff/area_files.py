@@ -10,6 +10,7 @@ import json
 import re
 import stat
 import tempfile
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -167,8 +168,12 @@ def _read_vector(
         for suffix, content in (beside or {}).items():
             path.with_suffix(suffix).write_bytes(content)
         try:
-            layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-            groups = [_read_layer(path, layer, shown) for layer in layers]
+            with (
+                warnings.catch_warnings()
+            ):  # what GDAL grumbles about is either an error below or of no concern
+                warnings.simplefilter("ignore")
+                layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+                groups = [_read_layer(path, layer, shown) for layer in layers]
         except (
             pyogrio.errors.DataSourceError,
             pyogrio.errors.DataLayerError,
@@ -305,7 +310,7 @@ def _geojson_crs(document: dict[str, Any]) -> str | None:
         return None
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
-    found = re.fullmatch(r"(?:urn:ogc:def:crs:)?(EPSG|OGC):[\w.]*:?(\w+)", str(name))
+    found = re.fullmatch(r"(?:urn:ogc:def:crs:)?(EPSG|OGC)(?::[\w.]*)?:(\w+)", str(name))
     if not found:
         raise AreaError("The GeoJSON states a reference system that is not understood; export it in WGS-84.")
     return "EPSG:4326" if found[2] in ("CRS84", "4326") else f"{found[1]}:{found[2]}"
