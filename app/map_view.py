@@ -23,7 +23,7 @@ from app import map_assets
 from app.colours import ACCENT
 from app.region import Picture, Region
 
-STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:Source Sans 3,Helvetica,Arial,sans-serif}</style>"
+STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
 MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
 
 __all__ = ["Dots", "MapEvents", "map_assets", "map_view"]

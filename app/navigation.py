@@ -27,6 +27,7 @@ def arrive(space: Workspace, page: StreamlitPage) -> None:
     if space.page != page.title:
         space.page = page.title
         space.map_version += 1
+        space.notes.pop("area", None)
 
 
 def go(title: str) -> None:

@@ -20,13 +20,13 @@ def page() -> None:
             _map(space, region)
     with right:
         st.markdown("### Area")
+        note(space, area_entry.PLACE)
         _summary(space)
         _other_ways(space)
         _source(space)
 
 
 def _map(space: Workspace, region: Region) -> None:
-    above = st.container()
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
     events = map_view(key, region, outline=seed, draw=True, height=560)
@@ -35,8 +35,6 @@ def _map(space: Workspace, region: Region) -> None:
         kept = None if seed is None or editable(seed) else seed
         if kept is None or events.drawings:
             area_entry.from_drawings(space, events.drawings)
-    with above:
-        note(space, area_entry.PLACE)
     land_cover_legend(region)
     st.caption(f"Open data: {region.name}. {region.attribution}")
 

@@ -1,0 +1,41 @@
+"""No file of the map comes from the internet."""
+
+from pathlib import Path
+
+import folium
+import pytest
+from folium import plugins
+
+from app import map_assets
+
+
+@pytest.mark.parametrize("element", [folium.Map, plugins.Draw])
+def test_every_link_is_a_file_of_our_own(element):
+    links = [url for _, url in element.default_js + element.default_css]
+    assert len(links) == 2
+    for url in links:
+        assert "http" not in url and "//" not in url.removeprefix("../")
+        served = Path(map_assets._component.path) / url.rsplit("/", 1)[1]
+        assert served.stat().st_size > 3000
+
+
+def test_images_of_the_style_sheets_are_inlined():
+    for file in Path(map_assets._component.path).glob("*.css"):
+        text = file.read_text()
+        assert "url(http" not in text and "url(images" not in text
+
+
+def test_the_script_of_a_map_names_no_host(space):
+    """All that streamlit-folium sends for a drawing map: its script, and the links of every element in it."""
+    import streamlit_folium
+
+    from app.map_view import _add_drawing, _base_map
+    from app.region import open_region
+
+    region = open_region(space.source)
+    base = _base_map(region, region.bounds, 500)
+    _add_drawing(base, space.area.geometry)
+    base.render()
+    script = streamlit_folium._get_map_string(base)
+    assert "http" not in script.replace("http://www.w3.org", "")
+    assert "L.Control.Draw" in script
