@@ -8,9 +8,11 @@ solved, and comes back as a `SolveResult` whose status is what the solver proved
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -186,9 +188,11 @@ class Model:
         for columns, values in self._cost:
             np.add.at(cost, columns, values)
         terms = np.flatnonzero(cost)
-        problem += _expression(
-            list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True))
-        )
+        pairs = list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True))
+        objective = _expression(pairs)
+        # inside the problem, so that the relative gap is that of the whole objective
+        objective.constant = sign * self.constant
+        problem += objective
         for block in self._blocks:
             _add_rows(problem, variables, *block)
         return problem, variables
@@ -227,8 +231,8 @@ class Model:
             is_integer = np.concatenate(self._integer)
             values[is_integer] = np.round(values[is_integer])
         sign = -1.0 if self.maximise else 1.0
-        objective = None if objective is None else sign * objective + self.constant
-        bound = None if bound is None else sign * bound + self.constant
+        objective = None if objective is None else sign * objective
+        bound = None if bound is None else sign * bound
         return SolveResult(
             status,
             objective,
@@ -322,11 +326,37 @@ def _scheduler(threads: int | None):
             _busy.notify_all()
 
 
+_greeted = False
+
+
+def _swallow_banner() -> None:
+    """HiGHS prints two lines on the process's first instance, before any option can forbid it; keep stdout clean."""
+    global _greeted
+    with _busy:
+        if _greeted:
+            return
+        _greeted = True
+        try:
+            sys.stdout.flush()
+            kept = os.dup(1)
+        except (OSError, ValueError):
+            return
+        try:
+            with open(os.devnull, "w") as nothing:
+                os.dup2(nothing.fileno(), 1)
+                highspy.Highs()
+                with contextlib.suppress(OSError, AttributeError, TypeError):
+                    ctypes.CDLL(None).fflush(None)  # the lines wait in C's own buffer where stdout is a file
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
 # --- HiGHS -----------------------------------------------------------------------------------------------------
 
 
 def _run_highs(problem, variables, time_limit, gap, threads, seed, warm):
-    options = {"random_seed": int(seed)}
+    options = {"random_seed": int(seed), "output_flag": False, "log_to_console": False}
     if PULP_MAJOR >= 4:
         options["warmStart"] = warm
         solver_class = pulp.HiGHS
@@ -334,7 +364,7 @@ def _run_highs(problem, variables, time_limit, gap, threads, seed, warm):
         solver_class = _batch_highs()
     solver = solver_class(msg=False, timeLimit=time_limit, gapRel=gap, threads=threads, **options)
     solver.start_values = warm
-    solver.output_flag = False
+    _swallow_banner()
     begun = time.perf_counter()
     try:
         with _scheduler(threads):
@@ -408,6 +438,7 @@ def _batch_highs():
             upper = np.array([inf if v.upBound is None else v.upBound for v in variables], float)
             empty = np.zeros(0, np.int32)
             engine = lp.solverModel
+            engine.changeObjectiveOffset(lp.objective.constant)
             engine.addCols(count, cost, lower, upper, 0, empty, empty, np.zeros(0))
             whole = np.array([i for i, v in enumerate(variables) if v.cat == pulp.LpInteger], np.int32)
             if self.mip and len(whole):
@@ -488,6 +519,7 @@ def _run_cbc(problem, variables, time_limit, gap, threads, seed, warm):
     objective = None
     if status in ("optimal", "feasible"):
         objective = float(sum(c * (v.varValue or 0.0) for v, c in problem.objective.items()))
+        objective += problem.objective.constant
         if status == "optimal" and bound is None:
             bound = objective
     return status, objective, bound, seconds, begun

@@ -1,0 +1,156 @@
+"""Power of base stations (eq. 13), vectorised over sites and hours.
+
+    site power = (1 + ac_slope) * (bbu_w + sum of RRUs) + ac_bias_w
+    RRU        = idle_w + slope_w_per_mbps * load   when awake, sleep_w when asleep
+
+The paper's symbols: k_n = slope_w_per_mbps, b_n = idle_w, c_m = bbu_w, k_m = ac_slope, b_m = ac_bias_w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .network import Network
+
+CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Environment; editable
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Identical cells of a site taken together: (groups,) arrays; cells holds the members' rows in the network."""
+
+    site: np.ndarray
+    count: np.ndarray
+    capacity: np.ndarray
+    idle_w: np.ndarray
+    slope: np.ndarray
+    sleep_w: np.ndarray
+    lowest: np.ndarray  # cells that must stay awake
+    cells: tuple[np.ndarray, ...]
+    bbu_w: np.ndarray  # (sites,)
+    ac_slope: np.ndarray  # (sites,)
+    ac_bias_w: np.ndarray  # (sites,)
+
+    @classmethod
+    def of(cls, network: Network) -> Groups:
+        """Group the network's cells. Coverage cells stay awake; a site without any keeps its thriftiest cell awake."""
+        cells = network.cells
+        site = network.site_of_cell
+        figures = ["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w", "is_coverage"]
+        table = cells[figures].assign(row_site=site, kind=cells["technology"].astype(str))
+        number = table.groupby(["row_site", "kind", *figures], sort=True).ngroup().to_numpy()
+        members = (
+            tuple(np.flatnonzero(number == g) for g in range(number.max() + 1)) if len(cells) < 400 else None
+        )
+        if members is None:
+            order = np.argsort(number, kind="stable")
+            members = tuple(np.split(order, np.flatnonzero(np.diff(number[order])) + 1))
+        first = np.array([m[0] for m in members])
+        count = np.array([len(m) for m in members])
+        lowest = np.where(cells["is_coverage"].to_numpy(bool)[first], count, 0)
+        idle = cells["idle_w"].to_numpy(float)[first]
+        covered = np.bincount(site[first], lowest, len(network.sites)) > 0
+        for s in np.flatnonzero(~covered):
+            mine = np.flatnonzero(site[first] == s)
+            lowest[mine[idle[mine].argmin()]] = 1
+        sites = network.sites
+        return cls(
+            site[first],
+            count,
+            cells["capacity_mbps"].to_numpy(float)[first],
+            idle,
+            cells["slope_w_per_mbps"].to_numpy(float)[first],
+            cells["sleep_w"].to_numpy(float)[first],
+            lowest,
+            members,
+            sites["bbu_w"].to_numpy(float),
+            sites["ac_slope"].to_numpy(float),
+            sites["ac_bias_w"].to_numpy(float),
+        )
+
+    @property
+    def sites(self) -> int:
+        return len(self.bbu_w)
+
+    @property
+    def factor(self) -> np.ndarray:
+        """(groups,) what a watt in the RRU costs with its cooling."""
+        return 1 + self.ac_slope[self.site]
+
+    @property
+    def wake_w(self) -> np.ndarray:
+        """(groups,) W that one more awake, idle cell costs, cooling included."""
+        return self.factor * (self.idle_w - self.sleep_w)
+
+    def site_sum(self, values: np.ndarray) -> np.ndarray:
+        """(groups, hours) -> (sites, hours)."""
+        out = np.zeros((self.sites, values.shape[1]))
+        np.add.at(out, self.site, values)
+        return out
+
+    def capacity_of(self, awake: np.ndarray) -> np.ndarray:
+        """(sites, hours) Mbit/s of awake counts (groups, hours)."""
+        return self.site_sum(self.capacity[:, None] * awake)
+
+    def spread(self, awake: np.ndarray, load: np.ndarray) -> np.ndarray:
+        """(groups, hours) Mbit/s: a site's load (sites, hours) on its awake cells, fewest watts per Mbit/s first."""
+        rest = load.copy()
+        out = np.zeros(awake.shape)
+        for rank in self._merit:
+            room = self.capacity[rank, None] * awake[rank]
+            out[rank] = np.minimum(rest[self.site[rank]], room)
+            rest[self.site[rank]] -= out[rank]
+        return out
+
+    @property
+    def _merit(self) -> list[np.ndarray]:
+        """Groups by their place in the site's merit order: at most one group a site in each array."""
+        order = np.lexsort((np.arange(len(self.site)), self.slope, self.site))
+        site = self.site[order]
+        start = np.searchsorted(site, site)
+        rank = np.arange(len(site)) - start
+        return [order[rank == r] for r in range(int(rank.max()) + 1)] if len(rank) else []
+
+    def power_w(self, awake: np.ndarray, load: np.ndarray) -> np.ndarray:
+        """(sites, hours) W of eq. 13, for awake counts and loads (groups, hours)."""
+        rru = self.idle_w[:, None] * awake + self.slope[:, None] * load
+        rru += self.sleep_w[:, None] * (self.count[:, None] - awake)
+        heat = self.bbu_w[:, None] + self.site_sum(rru)
+        return (1 + self.ac_slope[:, None]) * heat + self.ac_bias_w[:, None]
+
+
+def cost_and_co2(
+    kwh: float, tariff: float | None = None, kg_per_kwh: float = CO2_KG_PER_KWH
+) -> dict[str, float]:
+    """Cost at a tariff per kWh (left out where none is given: there is no default) and CO2 in kg."""
+    out = {"kwh": kwh, "co2_kg": kwh * kg_per_kwh}
+    if tariff is not None:
+        out["cost"] = kwh * tariff
+    return out
+
+
+def fit_power(measured: pd.DataFrame) -> dict[str, float]:
+    """Slope and intercept of an RRU from measurements: columns load_mbps, power_w (linear regression, with R2)."""
+    from .errors import InputError
+
+    missing = [c for c in ("load_mbps", "power_w") if c not in measured]
+    if missing:
+        raise InputError(f"The measurements lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
+    load = pd.to_numeric(measured["load_mbps"], errors="coerce").to_numpy(float)
+    power = pd.to_numeric(measured["power_w"], errors="coerce").to_numpy(float)
+    good = np.isfinite(load) & np.isfinite(power)
+    if good.sum() < 3 or np.ptp(load[good]) == 0:
+        raise InputError("A regression needs at least 3 measurements at different loads.")
+    slope, intercept = np.polyfit(load[good], power[good], 1)
+    residual = power[good] - (slope * load[good] + intercept)
+    spread = ((power[good] - power[good].mean()) ** 2).sum()
+    r2 = 1 - (residual**2).sum() / spread if spread > 0 else 1.0
+    return {
+        "slope_w_per_mbps": float(slope),
+        "idle_w": float(intercept),
+        "r2": float(r2),
+        "rows": int(good.sum()),
+    }

@@ -1,0 +1,401 @@
+"""Sleep plans against brute force, hand-worked energy, conservation, and their own constraints."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from planning.demand import Demand
+from planning.dispatch import Ring, dispatch
+from planning.energy import Groups, cost_and_co2, fit_power
+from planning.errors import CapacityError, InputError
+from planning.network import Network, size_network
+from planning.sleep import (
+    STRATEGIES,
+    SleepProblem,
+    SleepSettings,
+    compare_strategies,
+    evaluate,
+    group_counts,
+    plan_sleep,
+    replay,
+)
+from planning.sleep_rules import runs_up, spread_counts
+
+
+def line_network(sites=2, capacity_cells=1, gap_m=500, seed=None) -> Network:
+    """Sites on an east-west line, each with one coverage cell and some capacity cells (one sector)."""
+    lon = 115.86 + np.arange(sites) * gap_m / 97_800
+    network = Network.from_sites(lon, np.full(sites, 28.68), sectors=1, capacity_layers=capacity_cells)
+    if seed is None:
+        return network
+    rng = np.random.default_rng(seed)  # cells that all differ, so that nothing is aggregated
+    cells = network.cells.assign(
+        capacity_mbps=network.cells["capacity_mbps"] * rng.uniform(0.5, 1.5, len(network.cells)),
+        idle_w=network.cells["idle_w"] * rng.uniform(0.9, 1.3, len(network.cells)),
+    )
+    return Network(network.sites, cells)
+
+
+def test_energy_of_eq_13_by_hand():
+    """One site, one 4G and one 5G cell carrying 10 and 100 Mbit/s: every term written out."""
+    network = line_network(1)
+    network = Network(network.sites.assign(bbu_w=300.0, ac_slope=0.2, ac_bias_w=40.0), network.cells)
+    groups = Groups.of(network)
+    load = np.where(groups.capacity[:, None] == 40, 10.0, 100.0)
+    awake = np.ones((2, 1))
+    rrus = (192.4 + 1.25 * 10) + (444.9 + 1.0 * 100)
+    assert groups.power_w(awake, load)[0, 0] == pytest.approx(1.2 * (300 + rrus) + 40)
+    asleep = np.where(groups.capacity[:, None] == 40, 1.0, 0.0)
+    assert groups.power_w(asleep, load * asleep)[0, 0] == pytest.approx(
+        1.2 * (300 + 192.4 + 12.5 + 64.5) + 40
+    )
+    # the paper's form: RRU + BBU + air conditioner written apart
+    k_m, c_m, b_m = 0.2, 300, 40
+    assert rrus + c_m + (k_m * (c_m + rrus) + b_m) == pytest.approx(groups.power_w(awake, load)[0, 0])
+
+
+def test_a_day_by_hand():
+    """Two sites 500 m apart; 100 Mbit/s by day at A needs its 5G cell, 30 Mbit/s at night does not."""
+    network = line_network(2)
+    demand = np.array([[30.0, 30, 100, 100], [20.0, 20, 20, 20]])
+    problem = SleepProblem.of_sites(network, demand)
+    plan = plan_sleep(problem, "milp", SleepSettings(min_up=1, switch_wh=0, gap=0))
+    table = plan.schedule().pivot(index="cell", columns="hour", values="awake")
+    assert table.loc["S001-4G-1"].all() and table.loc["S002-4G-1"].all()
+    assert table.loc["S001-5G-1"].tolist() == [False, False, True, True]
+    assert not table.loc["S002-5G-1"].any()
+    # 4G carries what 5G (1.0 W per Mbit/s against 1.25) does not
+    watts = 1.15 * (380 + 192.4 + 64.5 + 1.25 * 30) + 50, 1.15 * (380 + 192.4 + 444.9 + 1.0 * 100) + 50
+    other = 1.15 * (380 + 192.4 + 64.5 + 1.25 * 20) + 50
+    by_hand = (2 * watts[0] + 2 * watts[1] + 4 * other) / 1000
+    assert plan.evaluation.energy_kwh == pytest.approx(by_hand)
+    assert plan.solve.objective / 1000 == pytest.approx(by_hand)
+    assert plan.evaluation.switches == 1
+    full = 8 * (1.15 * (380 + 192.4 + 444.9) + 50) + 1.15 * demand.sum()
+    assert plan.evaluation.always_on_kwh == pytest.approx(full / 1000)
+    saved = plan.best_cells().iloc[0]
+    assert saved["cell"] == "S002-5G-1" and saved["hours_asleep"] == 4
+    assert saved["saved_kwh"] == pytest.approx(4 * 1.15 * (444.9 - 64.5) / 1000)
+
+
+# --- brute force -------------------------------------------------------------------------------------------------
+
+
+def hour_cost(groups: Groups, ring: Ring, counts, demand, offload_price) -> float:
+    """Least W of one hour for given awake counts by SciPy's LP, without standing power; inf where not servable."""
+    g, a, s = len(groups.site), len(ring.source), groups.sites
+    cost = np.concatenate([groups.factor * groups.slope, np.full(a, offload_price)])
+    balance = np.zeros((s, g + a))
+    balance[groups.site, np.arange(g)] = 1
+    balance[ring.source, g + np.arange(a)] += 1
+    balance[ring.target, g + np.arange(a)] -= 1
+    sends = np.zeros((s, g + a))
+    sends[ring.source, g + np.arange(a)] = 1
+    bounds = [(0, c) for c in groups.capacity * counts] + [(0, None)] * a
+    answer = linprog(cost, A_ub=sends, b_ub=demand, A_eq=balance, b_eq=demand, bounds=bounds)
+    return answer.fun + float(groups.wake_w @ counts) if answer.status == 0 else np.inf
+
+
+def brute_force(problem: SleepProblem, config: SleepSettings) -> float:
+    """Least objective over every schedule of single cells (cyclic), min-up times included."""
+    groups, hours = problem.groups, problem.hours
+    cells = sum(len(c) for c in groups.cells)
+    owner = np.empty(cells, int)
+    for g, members in enumerate(groups.cells):
+        owner[members] = g
+    states = []
+    for bits in itertools.product([False, True], repeat=cells):
+        counts = np.bincount(owner, bits, len(groups.site))
+        if (counts >= groups.lowest).all():
+            states.append(bits)
+    states = np.array(states)
+    cost = np.array(
+        [
+            [
+                hour_cost(
+                    groups,
+                    problem.ring,
+                    np.bincount(owner, state, len(groups.site)),
+                    problem.demand[:, h],
+                    config.offload_w_per_mbps,
+                )
+                for state in states
+            ]
+            for h in range(hours)
+        ]
+    )
+    best = np.inf
+    for sequence in itertools.product(range(len(states)), repeat=hours):
+        value = cost[np.arange(hours), sequence].sum()
+        if value >= best:
+            continue
+        awake = states[list(sequence)].T
+        if any(length < config.min_up for row in awake for _, length in runs_up(row)):
+            continue
+        switches = (awake & ~np.roll(awake, 1, axis=1)).sum()
+        best = min(best, value + config.switch_wh * switches)
+    zero = np.zeros((len(groups.site), 1))
+    return best + hours * groups.power_w(zero, zero).sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("min_up,switch_wh", [(1, 0.0), (2, 60.0), (3, 200.0)])
+def test_ring_milp_equals_brute_force(seed, min_up, switch_wh):
+    rng = np.random.default_rng(seed)
+    network = line_network(2, 1 if seed % 2 else 2, seed=None if seed < 3 else seed)
+    hours = 4 if len(network.cells) == 4 else 3
+    demand = rng.uniform(0, 1, (2, hours)) * np.array([[300.0], [90.0]])
+    problem = SleepProblem.of_sites(network, demand, ring_m=1000)
+    config = SleepSettings(min_up=min_up, switch_wh=switch_wh, gap=0, time_limit=30)
+    plan = plan_sleep(problem, "milp", config)
+    assert plan.solve.status == "optimal"
+    assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
+    assert plan.evaluation.unserved_mbph == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_paper_mode_equals_brute_force(seed):
+    """Eq. 14: every subset of up to 8 cells, the cheapest whose capacity covers the global demand."""
+    rng = np.random.default_rng(seed)
+    network = line_network(4, 1, seed=None if seed < 2 else seed)
+    demand = rng.uniform(5, 150, (4, 3))
+    problem = SleepProblem.of_sites(network, demand)
+    plan = plan_sleep(problem, "paper", SleepSettings(gap=0))
+    groups = problem.groups
+    best = 0.0
+    for hour in range(3):
+        total = demand[:, hour].sum()
+        costs = []
+        for bits in itertools.product([0, 1], repeat=len(groups.site)):
+            awake = np.array(bits)
+            if groups.capacity @ awake < total:
+                continue
+            rest, watts = total, groups.wake_w @ awake
+            for g in np.argsort(groups.factor * groups.slope, kind="stable"):
+                load = min(rest, groups.capacity[g] * awake[g])
+                watts += groups.factor[g] * groups.slope[g] * load
+                rest -= load
+            costs.append(watts)
+        zero = np.zeros((len(groups.site), 1))
+        best += min(costs) + groups.power_w(zero, zero).sum()
+    assert plan.solve.objective == pytest.approx(best, rel=1e-6)
+    capacity = np.array([groups.capacity @ c for c in group_counts(groups, plan.awake).T])
+    assert (capacity >= demand.sum(axis=0) - 1e-6).all()
+
+
+def test_identical_cells_that_would_have_to_swap_roles_are_split():
+    """Counts 2,1,1 with a minimum up time of 2 only work if the two cells take turns from day to day."""
+    assert spread_counts(np.array([1, 2, 1, 1]), 2, 2) is None
+    rows = spread_counts(np.array([0, 1, 2, 2, 1, 0]), 2, 3)
+    assert rows.sum(axis=0).tolist() == [0, 1, 2, 2, 1, 0]
+    assert all(length == 3 for row in rows for _, length in runs_up(row))
+    network = line_network(1, 2)
+    demand = np.array([[430.0, 700, 430, 430]])
+    problem = SleepProblem.of_sites(network, demand)
+    config = SleepSettings(min_up=2, switch_wh=10, gap=0)
+    plan = plan_sleep(problem, "milp", config)
+    assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
+
+
+# --- service -----------------------------------------------------------------------------------------------------
+
+
+def least_unserved(demand, capacity, ring) -> float:
+    s, a = len(demand), len(ring.source)
+    cost = -np.ones(s + a)
+    places = np.zeros((s, s + a))
+    owners = np.zeros((s, s + a))
+    places[np.arange(s), np.arange(s)] = owners[np.arange(s), np.arange(s)] = 1
+    places[ring.target, s + np.arange(a)] = 1
+    owners[ring.source, s + np.arange(a)] = 1
+    answer = linprog(cost, A_ub=np.vstack([places, owners]), b_ub=np.concatenate([capacity, demand]))
+    return float(demand.sum() + answer.fun)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), sites=st.integers(1, 9), neighbours=st.integers(0, 3))
+def test_dispatch_serves_as_much_as_a_max_flow(seed, sites, neighbours):
+    rng = np.random.default_rng(seed)
+    ring = Ring.of(rng.uniform(0, 2000, (sites, 2)), 1200, neighbours)
+    demand = rng.uniform(0, 100, (sites, 3)) * (rng.random((sites, 3)) < 0.8)
+    capacity = rng.uniform(0, 110, (sites, 3)) * (rng.random((sites, 3)) < 0.8)
+    out = dispatch(demand, capacity, ring)
+    np.testing.assert_allclose(out.load.sum(0) + out.unserved.sum(0), demand.sum(0), atol=1e-6)
+    assert (out.load <= capacity + 1e-6).all() and (out.moved >= -1e-9).all() and (out.unserved >= 0).all()
+    sent = np.zeros_like(demand)
+    np.add.at(sent, ring.source, out.moved)
+    taken = np.zeros_like(demand)
+    np.add.at(taken, ring.target, out.moved)
+    np.testing.assert_allclose(out.load, demand - out.unserved - sent + taken, atol=1e-6)
+    for hour in range(3):
+        least = least_unserved(demand[:, hour], capacity[:, hour], ring)
+        assert out.unserved[:, hour].sum() == pytest.approx(least, abs=1e-5)
+
+
+def random_problem(seed, sites=7, hours=24) -> SleepProblem:
+    rng = np.random.default_rng(seed)
+    lon = 115.86 + rng.uniform(0, 0.02, sites)
+    lat = 28.68 + rng.uniform(0, 0.02, sites)
+    network = Network.from_sites(lon, lat, capacity_layers=rng.integers(1, 3, sites))
+    day = 0.55 + 0.45 * np.sin((np.arange(hours) % 24 - 9) / 24 * 2 * np.pi)
+    peak = network.capacity_mbps * rng.uniform(0.02, 0.8, sites)
+    return SleepProblem.of_sites(network, peak[:, None] * day * rng.uniform(0.8, 1.2, (sites, hours)))
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), min_up=st.integers(1, 5), strategy=st.sampled_from(STRATEGIES))
+def test_no_plan_breaks_its_own_constraints(seed, min_up, strategy):
+    problem = random_problem(seed, sites=4)
+    config = SleepSettings(min_up=min_up, gap=0.02, time_limit=10)
+    plan = plan_sleep(problem, strategy, config)
+    e = plan.evaluation
+    np.testing.assert_allclose(e.served + e.unserved, e.demand, rtol=1e-9, atol=1e-6)
+    counts = group_counts(problem.groups, plan.awake)
+    if strategy != "paper":
+        assert (counts >= problem.groups.lowest[:, None]).all()  # coverage cells never sleep
+    if strategy not in ("night", "paper"):
+        assert e.unserved_mbph == pytest.approx(0, abs=1e-6)
+    if strategy in ("milp", "greedy", "threshold"):
+        assert all(length >= min_up for row in plan.awake for _, length in runs_up(row))
+    if strategy == "milp":
+        # the evaluation and the model agree on energy, prices aside
+        prices = config.switch_wh * e.switches + config.offload_w_per_mbps * e.offloaded_mbph
+        assert plan.solve.bound <= plan.solve.objective * (1 + 1e-9)
+        assert plan.solve.bound / 1000 <= e.energy_kwh + prices / 1000 + 1e-6
+    loads = plan.loads()
+    assert (loads <= plan.network.cells["capacity_mbps"].to_numpy()[:, None] + 1e-6).all()
+    assert (loads[~plan.awake] == 0).all()
+    np.testing.assert_allclose(loads.sum(axis=0), e.served, rtol=1e-9)
+
+
+def test_strategies_are_compared_alike_and_milp_saves_most_of_those_that_serve_all():
+    problem = random_problem(3)
+    plans, table = compare_strategies(
+        problem, settings=SleepSettings(gap=0.002), held_out=problem.demand * 1.05
+    )
+    assert table["strategy"].tolist() == list(STRATEGIES) and set(plans) == set(STRATEGIES)
+    row = table.set_index("strategy")
+    assert row.loc["always-on", "saving"] == 0
+    for rule in ("threshold", "greedy"):
+        assert row.loc["milp", "energy_kwh"] <= row.loc[rule, "energy_kwh"] * 1.002
+    # eq. 14 ignores where traffic is: never dearer than the ring model, and it leaves traffic unserved here
+    assert plans["paper"].solve.objective <= plans["milp"].solve.objective + 1e-6
+    assert (table["replay_demand_mbps_hours"] > table["demand_mbps_hours"]).all()
+    assert row.loc["milp", "status"] == "optimal" and row.loc["greedy", "status"] == "rule"
+
+
+def test_replay_on_more_traffic_says_where_it_fails():
+    problem = random_problem(5)
+    plan = plan_sleep(problem, "milp")
+    again = replay(plan, problem.demand)
+    assert again.energy_kwh == pytest.approx(plan.evaluation.energy_kwh) and again.overload_hours == 0
+    week = replay(plan, np.tile(problem.demand, 7))
+    assert week.hours == 168 and week.energy_kwh == pytest.approx(7 * again.energy_kwh)
+    assert week.switches == 7 * again.switches and week.kwh_per_day == pytest.approx(again.energy_kwh)
+    tight = replay(plan, problem.demand * 1.6)
+    assert tight.unserved_mbph > 0 and tight.overload_hours > 0 and tight.worst_site in problem.site_names
+    worst = (
+        tight.shortfalls[0]
+        if len(tight.shortfalls) == 1
+        else max(tight.shortfalls, key=lambda s: s.missing_mbps)
+    )
+    assert worst.missing_mbps == pytest.approx(tight.worst_missing_mbps)
+    with pytest.raises(InputError, match="whole periods"):
+        replay(plan, problem.demand[:, :7])
+    with pytest.raises(InputError, match="sites, hours"):
+        replay(plan, problem.demand[:2])
+
+
+def test_a_plan_from_an_ensemble_is_replayed_on_its_samples(demand: Demand):
+    sizing = size_network(Network.from_sites(demand.lon, demand.lat), demand, max_layers=8)
+    problem = SleepProblem.build(sizing.network, demand, hours=24, quantile=0.9)
+    plan = plan_sleep(problem, "milp", SleepSettings(gap=0.005))
+    one = replay(plan, demand.sample(0))
+    every = replay(plan, demand)
+    assert one.hours == 168 and every.hours == 3 * 168
+    assert one.demand_mbph == pytest.approx(demand.sample(0).mbps.sum(), rel=1e-5)
+    assert 0 < one.saving < 1 and one.unserved_share < 0.02
+    assert any("assumed" in note for note in problem.notes)
+
+
+def test_demand_beyond_all_capacity_names_sites_hours_and_mbps():
+    network = line_network(3, 1)
+    demand = np.full((3, 4), 50.0)
+    demand[1, 2] = 5000.0
+    problem = SleepProblem.of_sites(network, demand)
+    with pytest.raises(CapacityError, match=r"S002 at hour 2.*Mbit/s") as caught:
+        plan_sleep(problem, "milp")
+    (short,) = caught.value.shortfalls
+    assert (short.name, short.hour) == ("S002", 2)
+    assert short.missing_mbps == pytest.approx(5000 - 440 - 2 * 390)
+    relaxed = plan_sleep(problem, "milp", SleepSettings(allow_unserved=True))
+    assert relaxed.relaxed and relaxed.evaluation.unserved_mbph == pytest.approx(short.missing_mbps)
+
+
+def test_a_site_without_coverage_cell_keeps_one_awake():
+    network = line_network(2, 2)
+    network = Network(network.sites, network.cells.assign(is_coverage=False))
+    plan = plan_sleep(SleepProblem.of_sites(network, np.full((2, 4), 1.0)), "milp")
+    assert group_counts(plan.problem.groups, plan.awake).sum(axis=0).tolist() == [2, 2, 2, 2]
+
+
+def test_time_limit_gives_the_start_plan_and_not_optimal():
+    problem = random_problem(1, sites=60)
+    plan = plan_sleep(problem, "milp", SleepSettings(time_limit=0.05, gap=0, min_up=3))
+    assert plan.solve.status == "feasible" and plan.solve.gap != 0
+    greedy = plan_sleep(problem, "greedy", SleepSettings(min_up=3))
+    assert plan.evaluation.unserved_mbph == 0
+    assert plan.evaluation.energy_kwh <= greedy.evaluation.energy_kwh * 1.02
+
+
+def test_settings_are_checked():
+    problem = random_problem(1, sites=2)
+    for change, message in [
+        ({"night": (0, 30)}, "night window"),
+        ({"sleep_below": 0.8}, "thresholds"),
+        ({"min_up": 0}, "minimum up time"),
+        ({"switch_wh": -1}, "prices"),
+        ({"time_limit": 0}, "time limit"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            plan_sleep(problem, "milp", replace(SleepSettings(), **change))
+    with pytest.raises(InputError, match="Unknown sleep strategy"):
+        plan_sleep(problem, "hibernate")
+    with pytest.raises(InputError, match="at least 0"):
+        SleepProblem.of_sites(problem.network, problem.demand * np.nan)
+
+
+def test_night_window_wraps_midnight():
+    problem = random_problem(2, sites=2)
+    awake = plan_sleep(problem, "night", SleepSettings(night=(22, 5))).awake
+    capacity = ~problem.network.cells["is_coverage"].to_numpy()
+    asleep = ~awake[capacity].any(axis=0)
+    assert np.flatnonzero(asleep).tolist() == [0, 1, 2, 3, 4, 22, 23]
+
+
+def test_power_regression_and_co2():
+    load = np.linspace(0, 400, 50)
+    fit = fit_power(pd.DataFrame({"load_mbps": load, "power_w": 445 + 0.9 * load}))
+    assert fit["slope_w_per_mbps"] == pytest.approx(0.9) and fit["idle_w"] == pytest.approx(445)
+    assert fit["r2"] == pytest.approx(1.0)
+    with pytest.raises(InputError, match="lack the column"):
+        fit_power(pd.DataFrame({"load": [1]}))
+    with pytest.raises(InputError, match="at least 3"):
+        fit_power(pd.DataFrame({"load_mbps": [1, 1, 1], "power_w": [1, 2, 3]}))
+    assert cost_and_co2(10, 0.7) == {"kwh": 10, "co2_kg": pytest.approx(5.306), "cost": pytest.approx(7)}
+    assert "cost" not in cost_and_co2(10)
+
+
+def test_evaluate_counts_every_cell():
+    problem = random_problem(2, sites=3)
+    nobody = np.zeros((len(problem.network.cells), 24), bool)
+    e = evaluate(problem, nobody)
+    assert (
+        e.served_mbph == 0 and e.unserved_share == pytest.approx(1) and e.asleep_cells[0] == nobody.shape[0]
+    )
