@@ -7,7 +7,7 @@ import shapely
 
 from app import area_entry
 from app.region import open_region
-from tests.app.conftest import SIDE, X0, Y0, box_of_tiles
+from tests.app.making import SIDE, X0, Y0, box_of_tiles
 
 
 def feature(geometry):

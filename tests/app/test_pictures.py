@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.colours import number, ramp
 from app.region import open_region, tile_picture
 from opendiff.tile_grid import tile_at
-from tests.app.conftest import SIDE, X0, Y0
+from tests.app.making import SIDE, X0, Y0
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20, unique=True))

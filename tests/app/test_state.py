@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.state import Made, ScaleChoice, Workspace
-from tests.app.conftest import X0, Y0, box_of_tiles, ensemble
+from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 
 def test_fresh_results_fit(space):

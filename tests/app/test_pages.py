@@ -1,0 +1,174 @@
+"""The pages run by AppTest: what they show, what their buttons do, and that faults are told in the page."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import streamlit_folium
+from streamlit.testing.v1 import AppTest
+
+from app import generation
+from app.state import Made, ScaleChoice, Workspace
+from tests.app.making import X0, Y0, box_of_tiles, ensemble
+
+TIMEOUT = 60
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Stands for the browser's map: put features here, and the app gets them as drawn."""
+    events = {"all_drawings": None, "last_clicked": None}
+    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: dict(events))
+    monkeypatch.setattr(generation, "warm_up", lambda: None)
+    return events
+
+
+def open_page(name, space):
+    def script(name):
+        import importlib
+
+        importlib.import_module(f"app.views.{name}").page()
+
+    test = AppTest.from_function(script, args=(name,), default_timeout=TIMEOUT)
+    test.session_state["workspace"] = space
+    return test.run()
+
+
+def texts(elements):
+    return [element.value for element in elements]
+
+
+def button(test, label):
+    return next(b for b in test.button if b.label == label)
+
+
+def metrics(test):
+    return {metric.label: metric.value for metric in test.metric}
+
+
+def test_the_app_starts_on_the_area_page(drawn, pack):
+    test = AppTest.from_file("../../app/main.py", default_timeout=TIMEOUT)
+    test.session_state["workspace"] = Workspace(source=str(pack))
+    test.run()
+    assert not test.exception and not test.error
+    assert button(test, "Use example area")
+
+
+def test_an_outline_drawn_is_measured(drawn, pack):
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0 - 1, Y0, X0 + 1, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    shown = metrics(test)
+    assert shown["Tiles"] == "3" and shown["With data"] == "1"
+    geodesic_km2 = 3.45  # three tiles of 1.22 km at the equator x cos(28 N), squared
+    assert float(shown["km²"]) == pytest.approx(geodesic_km2, rel=0.03)
+    assert any("2 tiles have no open data" in text for text in texts(test.caption))
+
+
+def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):
+    before = space.area
+    bow = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(bow)}]
+    test = open_page("area", space)
+    assert [("crosses itself" in text) for text in texts(test.error)] == [True]
+    assert space.area is before and space.traffic is not None
+
+
+def test_a_wrong_pack_is_refused_and_the_source_stays(drawn, space):
+    source = space.source
+    test = open_page("area", space)
+    test.text_input[-1].set_value("/no/such/folder")
+    next(b for b in test.button if b.label == "Open the pack").click()
+    test.run()
+    assert any("no pack" in text for text in texts(test.error))
+    assert space.source == source
+
+
+@pytest.mark.parametrize("name", ["traffic", "sleep", "spectrum", "deployment", "export"])
+def test_pages_without_an_area_say_what_comes_first(drawn, pack, name):
+    space = Workspace(source=str(pack))
+    test = open_page(name, space)
+    assert not test.exception and not test.error
+    button(test, "Use example area").click().run()
+    assert space.area is not None
+
+
+def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
+    space.hour = 30
+    test = open_page("traffic", space)
+    assert not test.exception and not test.error
+    totals = space.demand().mbps.sum(axis=0)
+    profile = np.median(totals, axis=0)
+    shown = metrics(test)
+    assert float(shown["Now, day 2, 06:00"].split()[0].replace(",", "")) == pytest.approx(
+        profile[30], rel=0.01
+    )
+    busy = int(profile.argmax())
+    label = f"Busy hour, day {busy // 24 + 1}, {busy % 24:02d}:00"
+    assert float(shown[label].split()[0].replace(",", "")) == pytest.approx(profile[busy], rel=0.01)
+    assert any("5,000 subscribers per km2" in text for text in texts(test.caption))
+    button(test, "Busy hour").click().run()
+    assert space.hour == busy
+
+
+def test_a_click_shows_the_week_of_that_tile(drawn, space):
+    tile = space.traffic.value.tiles.iloc[4]
+    point = tile.geometry.centroid
+    drawn["last_clicked"] = {"lng": point.x, "lat": point.y}
+    test = open_page("traffic", space)
+    assert f"**Tile {tile.x}, {tile.y}**" in texts(test.markdown)
+
+
+def test_traffic_of_another_area_is_kept_and_marked(drawn, space):
+    made = space.traffic
+    space.area = box_of_tiles(X0 + 1, Y0, X0 + 1, Y0)
+    test = open_page("traffic", space)
+    assert any("has changed" in text for text in texts(test.warning))
+    assert space.traffic is made and "Weekly mean" in metrics(test)
+
+
+def test_a_scale_is_set_for_all_pages(drawn, space):
+    test = open_page("traffic", space)
+    test.radio(key="scale kind").set_value("busy hour").run()
+    test.number_input(key="scale busy_mbps").set_value(1234.0).run()
+    assert space.scale == ScaleChoice(kind="busy hour", busy_mbps=1234.0)
+    assert any("1,234 Mbit/s in the busiest hour" in text for text in texts(test.caption))
+
+
+def test_downloads_hold_the_traffic(space):
+    from app.traffic_files import csv_bytes, parquet_bytes
+
+    made = space.traffic.value
+    for table in (
+        pd.read_parquet(io.BytesIO(parquet_bytes(made))),
+        pd.read_csv(io.BytesIO(csv_bytes(made))),
+    ):
+        assert len(table) == made.traffic.size
+        row = table[(table.x == made.tiles.x[2]) & (table.y == made.tiles.y[2]) & (table["sample"] == 3)]
+        np.testing.assert_allclose(row.sort_values("hour").traffic, made.traffic[2, 3], rtol=1e-5)
+
+
+def test_an_unexpected_error_is_one_plain_sentence(drawn, space, monkeypatch, caplog):
+    from app import messages
+
+    with caplog.at_level("ERROR"):
+        text = messages.sentence(ZeroDivisionError("inner detail"), "making the plan")
+    assert "while making the plan" in text and "inner detail" not in text
+    assert "inner detail" in caplog.text
+
+
+def test_a_finished_job_lands_in_the_workspace(drawn, space):
+    from app import job_panel, jobs
+    from tests.app.test_jobs import until_finished
+
+    other = ensemble(space.tiles, space.area, samples=2)
+    basis = space.basis("area")
+    job = jobs.start(
+        "Generating traffic", lambda job: other, lambda e: setattr(space, "traffic", Made(e, basis))
+    )
+    space.jobs["traffic"] = until_finished(job)
+    job_panel.deliver_finished(space)
+    assert space.traffic.value is other and not space.jobs and not space.notes
