@@ -37,7 +37,7 @@ def ring_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, ..
     if open_groups:
         # counts of identical cells can hide a schedule that only works if cells swap roles from day to day:
         # model those few cells one by one, which is exact
-        split, owner = _split(groups, open_groups)
+        split = _split(groups, open_groups)
         result_2, counts = _solve_ring(problem, split, settings, start)
         if result_2.has_solution:
             awake_2, still_open = _cells_of(split, counts, settings.min_up)
@@ -58,7 +58,8 @@ def _solve_ring(problem, groups: Groups, settings, start_awake) -> tuple[SolveRe
         if result.status == "infeasible":
             raise InfeasibleError("No sleep schedule satisfies the constraints; lower the minimum up time.")
         raise InfeasibleError(
-            f"The solver found no sleep schedule within {settings.time_limit:g} s; raise the time limit or choose greedy."
+            f"The solver found no sleep schedule within {settings.time_limit:g} s; "
+            "raise the time limit or choose greedy."
         )
     counts = np.repeat(groups.lowest[:, None], problem.hours, axis=1)
     free = np.flatnonzero(groups.count > groups.lowest)
@@ -195,7 +196,7 @@ def _cells_of(groups: Groups, counts: np.ndarray, min_up: int) -> tuple[np.ndarr
     return awake, unsolved
 
 
-def _split(groups: Groups, chosen: list[int]) -> tuple[Groups, np.ndarray]:
+def _split(groups: Groups, chosen: list[int]) -> Groups:
     """The same cells with the chosen groups taken apart into single cells."""
     owner, cells, lowest = [], [], []
     for g, members in enumerate(groups.cells):
@@ -205,19 +206,16 @@ def _split(groups: Groups, chosen: list[int]) -> tuple[Groups, np.ndarray]:
             cells.append(part)
             lowest.append(groups.lowest[g] if len(parts) == 1 else int(i < groups.lowest[g]))
     owner = np.array(owner)
-    return (
-        replace(
-            groups,
-            site=groups.site[owner],
-            count=np.array([len(c) for c in cells]),
-            capacity=groups.capacity[owner],
-            idle_w=groups.idle_w[owner],
-            slope=groups.slope[owner],
-            sleep_w=groups.sleep_w[owner],
-            lowest=np.array(lowest),
-            cells=tuple(cells),
-        ),
-        owner,
+    return replace(
+        groups,
+        site=groups.site[owner],
+        count=np.array([len(c) for c in cells]),
+        capacity=groups.capacity[owner],
+        idle_w=groups.idle_w[owner],
+        slope=groups.slope[owner],
+        sleep_w=groups.sleep_w[owner],
+        lowest=np.array(lowest),
+        cells=tuple(cells),
     )
 
 
