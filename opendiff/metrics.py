@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import DBSCAN
+from sklearn.metrics import silhouette_score
 
 HOURS_A_DAY = 24
 PIT_BINS = 10
 MAX_LAG = 84  # half a week
-PATTERN_QUANTILES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08)
+PATTERN_QUANTILES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 # Levels below this share of the mean true level are raised to it before their logarithm is taken.
 LEVEL_FLOOR = 1e-3
 
@@ -193,24 +194,28 @@ def neighbour_pairs(x: ArrayLike, y: ArrayLike, radius: float = 1.5) -> tuple[np
 
 
 def traffic_patterns(truth: ArrayLike, least: int = 4) -> np.ndarray:
-    """Pattern of each tile (0, 1, ...; -1 for none), (tiles,), by DBSCAN on the shapes of their mean days (appendix A.1).
+    """Pattern of each tile (0, 1, ...; -1 for none), (tiles,), by DBSCAN on the shapes of mean days (appendix A.1).
 
-    Shapes run from 0 to 1 and are compared by root mean square. The reach of DBSCAN is the one, among the small
-    quantiles of all distances, that finds the most patterns of at least `least` tiles; of equals, the one that leaves
-    the fewest tiles without a pattern.
+    Shapes run from 0 to 1 and are compared by root mean square. The reach of DBSCAN is the one, among quantiles of all
+    distances, that makes the silhouette of the patterns times the share of tiles that have one largest; all -1 when
+    none separates two patterns of at least `least` tiles.
     """
     truth = np.asarray(truth, float)
     day = min_max(truth.reshape(len(truth), -1, HOURS_A_DAY).mean(axis=1))
-    distance = pdist(day) / np.sqrt(HOURS_A_DAY)
-    found = np.full(len(truth), -1)
-    if not distance.size:
-        return found
-    for reach in np.quantile(distance, PATTERN_QUANTILES):
-        labels = DBSCAN(eps=max(reach, 1e-9), min_samples=least, metric="precomputed").fit_predict(
-            squareform(distance)
+    distance = squareform(pdist(day)) / np.sqrt(HOURS_A_DAY)
+    found, best = np.full(len(truth), -1), 0.0
+    for reach in (
+        np.quantile(distance[np.triu_indices(len(truth), 1)], PATTERN_QUANTILES) if len(truth) > 1 else []
+    ):
+        labels = DBSCAN(eps=max(reach, 1e-9), min_samples=least, metric="precomputed").fit_predict(distance)
+        some = labels >= 0
+        if labels.max() < 1:
+            continue
+        quality = (
+            silhouette_score(distance[np.ix_(some, some)], labels[some], metric="precomputed") * some.mean()
         )
-        if (labels.max(), -(labels < 0).sum()) > (found.max(), -(found < 0).sum()):
-            found = labels
+        if quality > best:
+            found, best = labels, quality
     return found
 
 

@@ -4,9 +4,11 @@ A pack is a folder with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns p
 `imagery/15/{x}/{y}.png` (256 x 256) and maybe `traffic.parquet` (x, y, hour 0..167, traffic, users).
 """
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import SourceError
+from opendiff.registration import PoiDatum
 from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds
 
 HOURS = 168
@@ -56,7 +59,7 @@ POPULATION_COLUMNS = tuple(f"pop_{strip:02d}" for strip in range(POPULATION_STRI
 class OpenData:
     """Open data of `tiles`, row for row; where a mask is False the values are 0.
 
-    imagery: (tiles, 256, 256, 3) uint8 RGB, north up; has_imagery: (tiles,) bool.
+    imagery: (tiles, 256, 256, 3) uint8 RGB, north up (no row where it was not asked for); has_imagery: (tiles,) bool.
     poi: (tiles, 14) float32 counts in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
     population: (tiles, 12) float32, strips from north to south, relative units; has_population: (tiles,) bool.
     """
@@ -103,23 +106,24 @@ class PackSource:
         imaged = np.array([self._image_path(x, y).is_file() for x, y in zip(tiles.x, tiles.y, strict=True)])
         return tiles[known | imaged].reset_index(drop=True)
 
-    def open_data(self, tiles: Tiles) -> OpenData:
+    def open_data(self, tiles: Tiles, imagery: bool = True) -> OpenData:
         """What the pack knows about `tiles`; one that it does not list has all masks False.
 
-        Only the imagery of these tiles is read. An area that the pack does not touch at all is an error.
+        Only the imagery of these tiles is read, and with `imagery=False` none (a halo needs POI and population only).
+        An area that the pack does not touch at all is an error.
         """
         rows = self._listed_rows(tiles)
         poi, has_poi = _complete_rows(rows, POI_COLUMNS)
         population, has_population = _complete_rows(rows, POPULATION_COLUMNS)
-        imagery = np.zeros((len(tiles), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        images = np.zeros((len(tiles) if imagery else 0, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         has_imagery = np.zeros(len(tiles), bool)
-        for row, (x, y) in enumerate(zip(tiles["x"], tiles["y"], strict=True)):
-            path = self._image_path(x, y)
+        for row in range(len(images)):
+            path = self._image_path(tiles["x"].iat[row], tiles["y"].iat[row])
             if path.is_file():
-                imagery[row] = read_image(path)
+                images[row] = read_image(path)
                 has_imagery[row] = True
         return OpenData(
-            tiles, imagery, has_imagery, poi, has_poi, population, has_population, self.attribution
+            tiles, images, has_imagery, poi, has_poi, population, has_population, self.attribution
         )
 
     def folds(self, tiles: Tiles) -> np.ndarray:
@@ -159,6 +163,21 @@ class PackSource:
             x, y = tiles[["x", "y"]].to_numpy()[np.argmax(present.any(axis=1) & ~has_traffic)]
             raise SourceError(f"{path} lacks hours of tile {x},{y}; every tile needs all {HOURS} hours.")
         return traffic, users, has_traffic
+
+    @property
+    def poi_datum(self) -> PoiDatum:
+        """The datum POI were counted in: as `pack.json` says; a pack without one that lies in mainland China holds a
+        map service's counts, and those services publish in GCJ-02 by law."""
+        path = self.root / "pack.json"
+        if not path.is_file():
+            return "GCJ-02"
+        try:
+            datum = json.loads(path.read_text(encoding="utf-8")).get("poi_datum", "WGS-84")
+        except (ValueError, AttributeError, OSError) as error:
+            raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
+        if datum not in get_args(PoiDatum):
+            raise SourceError(f"{path} names the datum {datum!r}; it must be one of {', '.join(get_args(PoiDatum))}.")
+        return datum
 
     @cached_property
     def _table(self) -> pd.DataFrame:

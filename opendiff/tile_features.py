@@ -67,8 +67,8 @@ def _statistics(imagery: np.ndarray) -> np.ndarray:
     saturation = np.divide(highest - lowest, highest, out=np.zeros_like(highest), where=highest > 0)
     excess_green = np.divide(3 * flat[..., 1] - total, total, out=np.zeros_like(total), where=total > 0)
     columns = [
-        flat.mean(axis=1),
-        flat.std(axis=1),
+        flat.mean(axis=1, dtype=float),
+        flat.std(axis=1, dtype=float),
         *np.quantile(flat, [0.1, 0.5, 0.9], axis=1),
         *(_mean_and_std(steep), _mean_and_std(coarse_steep), (steep > STEEP).mean(axis=(1, 2))[:, None]),
         *(_mean_and_std(saturation), _mean_and_std(excess_green)),
@@ -86,7 +86,7 @@ def _gradient(brightness: np.ndarray) -> np.ndarray:
 
 def _mean_and_std(values: np.ndarray) -> np.ndarray:
     values = values.reshape(len(values), -1)
-    return np.column_stack([values.mean(axis=1), values.std(axis=1)])
+    return np.column_stack([values.mean(axis=1, dtype=float), values.std(axis=1, dtype=float)])
 
 
 def _counts(open_data: OpenData) -> np.ndarray:
