@@ -1,0 +1,102 @@
+"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network and a checksum beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from opendiff.atomic import replacing
+from opendiff.errors import ModelError
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+CHECKSUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors (float32) by name, the notes written with them, and the SHA-256 of the file."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any]
+    checksum: str
+
+    def tensor(self, name: str) -> Tensor:
+        if name not in self.tensors:
+            raise ModelError(f"{self.path} has no tensor {name}; it was made by another version, train it again.")
+        return self.tensors[name]
+
+    def load_into(self, module: nn.Module, prefix: str) -> None:
+        """Fill every parameter and buffer of `module`; names the first that is missing or has another shape."""
+        for name, value in module.state_dict().items():
+            stored = self.tensor(prefix + name)
+            if stored.shape != value.shape:
+                raise ModelError(
+                    f"{self.path} holds {name} as {tuple(stored.shape)}, this version needs {tuple(value.shape)}; "
+                    "train it again."
+                )
+            value.copy_(stored)
+
+
+def write_checkpoint(path: str | Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> str:
+    """Write tensors in half precision, whole or not at all; returns the checksum."""
+    path = Path(path)
+    halves = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(halves, temporary, metadata={"notes": json.dumps(notes)})
+    return file_checksum(path)
+
+
+def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
+    """Read and verify a checkpoint of `kind` ("encoder", "default", ...).
+
+    Where the folder has a list of checksums that names the file, the file must match it. Raises ModelError.
+    """
+    path = Path(path)
+    try:
+        checksum = file_checksum(path)
+        listed = _listed_checksum(path)
+        if listed and listed != checksum:
+            raise ModelError(f"{path} is damaged: its checksum is not the one in {CHECKSUMS}; install it again.")
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads((file.metadata() or {}).get("notes", "{}"))
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except FileNotFoundError:
+        raise ModelError(f"There are no weights at {path}; install the package again or train them.") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"The weights {path} cannot be read ({error}); install them again.") from None
+    if notes.get("model") != kind:
+        raise ModelError(f"{path} holds weights of {notes.get('model')!r}, not of {kind!r}; name another file.")
+    return Checkpoint(path, tensors, notes, checksum)
+
+
+def file_checksum(path: Path) -> str:
+    """`sha256:` and the hexadecimal digest of a file."""
+    with open(path, "rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path) -> None:
+    """List the checksum of every safetensors file of a folder, in the format of `sha256sum`."""
+    lines = [f"{file_checksum(path)[7:]}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    with replacing(folder / CHECKSUMS) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _listed_checksum(path: Path) -> str | None:
+    checksums = path.parent / CHECKSUMS
+    if not checksums.is_file():
+        return None
+    for line in checksums.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if name == path.name:
+            return f"sha256:{digest}"
+    return None

@@ -1,0 +1,234 @@
+"""Traffic of an area from open data: conditions in, an ensemble of weeks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from opendiff.area import Tiles
+from opendiff.checkpoint import CHECKPOINTS, read_checkpoint
+from opendiff.conditions import INTENSITIES, Conditions
+from opendiff.denoiser import ConditionMemory
+from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
+from opendiff.errors import ModelError, SourceError
+from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
+from opendiff.model import ROWS_A_CALL, TrafficModel, load_model, rounded
+from opendiff.noise import tile_noise
+from opendiff.registration import PoiDatum
+from opendiff.representation import HOURS, WIDTH
+from opendiff.sources import OpenData
+from opendiff.traffic_table import TrafficEnsemble
+
+TILES_A_BATCH = 256  # images and conditions held at once
+MAX_SAMPLES = 1000
+ASSUMPTIONS = (
+    "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
+    "The model learned from one week of one city (Nanchang); elsewhere its level is an extrapolation.",
+    "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
+    "Hour 0 is local midnight of an unknown weekday.",
+)
+
+
+class Cancelled(Exception):
+    """The caller asked to stop."""
+
+
+class OpenDataSource(Protocol):
+    """Anything that knows open data of tiles; see `opendiff.sources.PackSource`."""
+
+    name: str
+    attribution: str
+    poi_datum: PoiDatum
+
+    def open_data(self, tiles: Tiles, imagery: bool = True) -> OpenData: ...
+
+
+class ConditionSource(Protocol):
+    """Anything that holds conditions of tiles; see `opendiff.demo.DemoSource`."""
+
+    name: str
+    attribution: str
+
+    def conditions(self, tiles: Tiles) -> Conditions: ...
+
+
+def encode_open_data(
+    encoder: Encoder, source: OpenDataSource, tiles: Tiles, progress: Progress | None = None
+) -> Conditions:
+    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent."""
+    around = source.open_data(with_halo(tiles), imagery=False)
+    features = tile_features(tiles, around, source.poi_datum)
+    image_features = np.zeros((len(tiles), IMAGE_FEATURES), np.float32)
+    has_imagery = np.zeros(len(tiles), bool)
+    for start in range(0, len(tiles), TILES_A_BATCH):
+        part = slice(start, start + TILES_A_BATCH)
+        data = source.open_data(tiles.iloc[part])
+        image_features[part] = encoder.image_features(data.imagery)
+        has_imagery[part] = data.has_imagery
+        if progress:
+            progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
+    return encoder.tokens(features, image_features, has_imagery)
+
+
+def load_encoder(path: str | Path = CHECKPOINTS / "encoder.safetensors") -> Encoder:
+    """The shipped encoder, or another. Raises ModelError."""
+    encoder = Encoder()
+    read_checkpoint(path, kind="encoder").load_into(encoder, "")
+    return encoder.eval()
+
+
+class TrafficGenerator:
+    """A model with its encoder on one device."""
+
+    def __init__(
+        self, model: TrafficModel, name: str = "default", checksum: str = "", device: str = "cpu", encoder: Encoder | None = None
+    ):
+        self.model, self.name, self.checksum, self.device = model.to(device), name, checksum, device
+        self.model.representation = self.model.representation.to(device)
+        self._encoder = encoder
+
+    @classmethod
+    def load(cls, name: str = "default", device: str = "auto") -> TrafficGenerator:
+        """The shipped model `name` on "cpu", "cuda" or, with "auto", on a GPU where there is one. Raises ModelError."""
+        if name not in MODELS:
+            raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+        model, checksum = load_model(CHECKPOINTS / MODELS[name])
+        return cls(model, name, checksum, device)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Read when first needed: the bundled region ships conditions and needs none."""
+        if self._encoder is None:
+            self._encoder = load_encoder().to(self.device)
+        return self._encoder
+
+    def conditions(
+        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
+    ) -> Conditions:
+        """Conditions of those of `tiles` about which the source knows anything.
+
+        Raises SourceError when it knows nothing about any of them.
+        """
+        if hasattr(source, "conditions"):
+            conditions = source.conditions(tiles)
+        else:
+            conditions = encode_open_data(self.encoder, source, tiles, progress)
+        # a neighbourhood alone says nothing about the tile itself
+        known = conditions.present[:, :3].any(axis=1)
+        if not known.any():
+            raise SourceError(
+                f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
+            )
+        kept = conditions.take(known)
+        return Conditions(
+            kept.tiles, kept.tokens, kept.present, kept.intensities, source.name, source.attribution,
+            len(tiles) - len(kept.tiles),
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        conditions: Conditions,
+        samples: int = 20,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> TrafficEnsemble:
+        """An ensemble of weeks for each tile.
+
+        The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor neighbours change
+        it. progress is told (done, total) in tile-weeks; `cancelled` is asked between batches and ends the work with
+        Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint steps. Raises ModelError on bad settings.
+        """
+        config = self.model.config
+        guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
+        steps = config.steps if steps is None else steps
+        check_settings(samples, seed, guidance_scale, steps)
+        count = len(conditions.tiles)
+        tokens = torch.from_numpy(conditions.tokens).to(self.device)
+        present = torch.from_numpy(conditions.present).to(self.device)
+        x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y"))
+        memory, estimates = self._remember(tokens, present)
+        empty = None
+        if guidance_scale:
+            nothing = self._remember(tokens[:1] * 0, present[:1] & False)[0]
+            empty = nothing.take(torch.zeros(ROWS_A_CALL, dtype=torch.int64, device=self.device))
+        out = np.empty((count * samples, 2, HOURS), np.float32)
+        for start in range(0, count * samples, ROWS_A_CALL):
+            if cancelled and cancelled():
+                raise Cancelled("Generation was cancelled.")
+            row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(count * samples - 1)
+            tile, sample = row // samples, row % samples
+            noise = tile_noise(seed, x[tile], y[tile], sample, WIDTH)
+            series = rounded(self.model.sample(memory.take(tile), empty, noise, guidance_scale, steps))
+            done = min(start + ROWS_A_CALL, count * samples)
+            out[start:done] = series[: done - start].cpu().numpy()
+            if progress:
+                progress(done, count * samples)
+        out = out.reshape(count, samples, 2, HOURS)
+        metadata = {
+            "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
+            "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
+            "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+        }  # fmt: skip
+        intensities = known_or_estimated(conditions, estimates)
+        traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
+        return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+
+    def _remember(self, tokens: torch.Tensor, present: torch.Tensor) -> tuple[ConditionMemory, np.ndarray]:
+        """Condition memory of tiles and estimated log intensities (tiles, 3), in calls of one size."""
+        memories, estimates = [], []
+        for start in range(0, len(tokens), ROWS_A_CALL):
+            row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(len(tokens) - 1)
+            belief = self.model.believe(tokens[row], present[row])
+            kept = torch.arange(min(ROWS_A_CALL, len(tokens) - start), device=self.device)
+            memories.append(self.model.remember(tokens[row], present[row], belief).take(kept))
+            estimates.append(belief.log_intensity[kept].cpu().numpy())
+        return ConditionMemory.join(memories), np.concatenate(estimates)
+
+    def estimate_intensities(self, conditions: Conditions) -> dict[str, np.ndarray]:
+        """The model's own estimate of each of INTENSITIES, (tiles,), whatever the source counts."""
+        with torch.inference_mode():
+            tokens = torch.from_numpy(conditions.tokens).to(self.device)
+            present = torch.from_numpy(conditions.present).to(self.device)
+            estimates = self._remember(tokens, present)[1]
+        return dict(zip(INTENSITIES, intensity(estimates).T, strict=True))
+
+
+MODELS = {"default": "default.safetensors"}
+
+
+def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -> None:
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise ModelError(f"{samples} samples cannot be generated; ask for 1 to {MAX_SAMPLES}.")
+    if not 0 <= seed < 2**63:
+        raise ModelError(f"The seed {seed} is not usable; choose a whole number from 0 to {2**63 - 1}.")
+    if not 0 <= guidance_scale <= 10:
+        raise ModelError(f"The guidance scale {guidance_scale:g} is not usable; choose a number from 0 to 10.")
+    if not 1 <= steps <= 1000:
+        raise ModelError(f"{steps} steps are not usable; choose 1 to 1000.")
+
+
+def intensity(log_intensity: np.ndarray) -> np.ndarray:
+    """Inverse of `log_intensities`."""
+    return np.maximum(np.expm1(log_intensity), 0.0) * INTENSITY_UNITS
+
+
+def known_or_estimated(conditions: Conditions, log_intensity: np.ndarray) -> dict[str, np.ndarray]:
+    """Intensities as the source counts them, and the model's estimate where it does not."""
+    estimated = dict(zip(INTENSITIES, intensity(log_intensity.astype(np.float64)).T, strict=True))
+    missing = np.full(len(conditions.tiles), np.nan)
+    own = {name: conditions.intensities.get(name, missing) for name in INTENSITIES}
+    return {name: np.where(np.isfinite(own[name]), own[name], estimated[name]) for name in INTENSITIES}

@@ -1,0 +1,49 @@
+"""Noise that belongs to a tile and a sample: the same numbers whatever the batch, the order, the device or the partition.
+
+Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a counter, so
+nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample and position.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+MASK = 0xFFFFFFFF
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+
+
+def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
+    """Philox4x32-10 of counters (..., 4), int64 holding 32-bit words; returns 32-bit words of the same shape."""
+    c0, c1, c2, c3 = counter.unbind(-1)
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        # int64 products wrap, but their bits are those of the unsigned product: the mask undoes the arithmetic shift
+        product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((product1 >> 32) & MASK) ^ c1 ^ k0,
+            product1 & MASK,
+            ((product0 >> 32) & MASK) ^ c3 ^ k1,
+            product0 & MASK,
+        )
+        k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
+    return torch.stack([c0, c1, c2, c3], dim=-1)
+
+
+def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int) -> Tensor:
+    """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), all int64 of shape (rows,)."""
+    blocks = -(-width // 4)
+    position = torch.arange(blocks, device=x.device)
+    counter = torch.stack(
+        torch.broadcast_tensors(position, x[:, None], y[:, None], sample[:, None]), dim=-1
+    )
+    words = philox(counter, (seed & MASK, (seed >> 32) & MASK)).to(torch.float64)
+    uniform = (words + 0.5) / 2**32
+    radius = torch.sqrt(-2 * torch.log(uniform[..., 0::2]))
+    angle = 2 * math.pi * uniform[..., 1::2]
+    normal = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)
+    return normal.reshape(len(x), -1)[:, :width].float()
