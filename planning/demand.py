@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -78,6 +78,25 @@ class Scale:
                 "The traffic table does not state the unit Mbit/s; give subscribers, a daily total or a busy-hour rate."
             )
         return cls("measured", 1.0, 1.0, "Scale: the traffic table states Mbit/s and active users")
+
+    def record(self) -> dict:
+        """As plain values, to be stored with a plan and taken up again by `from_record`."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict) -> Scale:
+        """A stored scale: the same relative units mean the same Mbit/s in a later plan."""
+        try:
+            scale = cls(
+                str(record["kind"]),
+                float(record["mbps_per_unit"]),
+                float(record["users_per_unit"]),
+                str(record["sentence"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("The stored scale cannot be read; state the scale again.") from error
+        _positive("stored scale", scale.mbps_per_unit)
+        return scale
 
     @classmethod
     def _of_month(cls, table, kind, gb_per_month: float, subscribers: float, sentence: str) -> Scale:
