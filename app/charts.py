@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, WARN, rgb, swatch_legend
+from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, WARN, swatch_legend
 
 DAY = 24
 
@@ -60,21 +60,18 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
 
 
 MET, UNMET = GOOD, WARN
-_AWAKE, _ASLEEP = "#e9a13b", "#2c4a8a"
+_AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:
-    """From all awake (amber) to all asleep (dark blue): (n,) shares to colours."""
-    low, high = np.array(rgb(_AWAKE)), np.array(rgb(_ASLEEP))
-    mixed = low + (high - low) * np.clip(share_asleep, 0, 1)[:, None]
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in mixed.round().astype(int)]
+    """From all awake (amber) to all asleep (blue) in five steps: (n,) shares to colours."""
+    step = np.clip(np.round(4 * share_asleep), 0, 4).astype(int)
+    return [_AWAKE_TO_ASLEEP[i] for i in step]
 
 
 def sleep_legend() -> str:
-    half = sleep_colours(np.array([0.5]))[0]
-    return swatch_legend(
-        [("all awake", _AWAKE), ("half asleep", half), ("all asleep", _ASLEEP)], "Cells of a site"
-    )
+    names = ("all awake", "", "half asleep", "", "all asleep")
+    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
 
 
 def users_legend() -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 150  # of the default; more can be asked for
+MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -90,6 +91,7 @@ def _deploy(demand: "Demand", sites: int, strategy: str, options: dict[str, Any]
 def _deployment_row(
     plan: "DeploymentPlan", demand: "Demand", real_sites: "tuple[np.ndarray, np.ndarray] | None"
 ) -> dict[str, Any]:
+    from planning.demand import ACTIVE_SHARE
     from planning.deployment import compare, count_sites_in_tiles, mobility_coverage
 
     match = compare(plan.counts, demand.mbps.mean(axis=(1, 2), dtype=float))
@@ -104,10 +106,14 @@ def _deployment_row(
     if real_sites is not None:
         match = compare(plan.counts, count_sites_in_tiles(demand, *real_sites))
         row |= {"jsd_real": match.jsd, "cosine_real": match.cosine}
-    moved = mobility_coverage(demand, plan.counts)
-    return row | {
-        f"covered_{step}": share for step, share in zip(moved["step"], moved["covered_share"], strict=True)
-    }
+    if demand.tiles <= MOST_TILES_MOVING:
+        subscribers = demand.users.mean(axis=(1, 2), dtype=float) / ACTIVE_SHARE
+        moved = mobility_coverage(demand.x, demand.y, subscribers, plan.counts)
+        row |= {
+            f"covered_{step}": share
+            for step, share in zip(moved["step"], moved["covered_share"], strict=True)
+        }
+    return row
 
 
 def start_sleep(

@@ -57,6 +57,17 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
+def open_source(source: str) -> Any:
+    """The source of open data, for the generator: the bundled one, or the pack at a path. Raises SourceError."""
+    if source == DEMO:
+        from opendiff.demo import DemoSource
+
+        return DemoSource()
+    from opendiff.sources import PackSource
+
+    return PackSource(Path(source))
+
+
 @lru_cache(maxsize=8)
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack. Raises SourceError."""
@@ -75,9 +86,9 @@ def _demo_region() -> Region:
 
 
 def _pack_region(path: str) -> Region:
-    from opendiff.sources import PackSource, read_image
+    from opendiff.sources import read_image
 
-    pack = PackSource(Path(path))
+    pack = open_source(path)
     tiles = pack.covered_tiles()
     blocks = np.empty((len(tiles), MOSAIC_PIXELS, MOSAIC_PIXELS, 4), np.uint8)
     blocks[:] = (*rgb(NO_CLASS), 255)

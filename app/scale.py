@@ -33,31 +33,17 @@ def scale_setting(space: Workspace) -> None:
             "The model gives relative traffic. One assumption turns it into Mbit/s, on every page and export."
         )
         chosen = space.scale
-        kind = st.radio("What is known", list(KINDS), key=_primed("kind", chosen.kind), format_func=KINDS.get)
+        kind = st.radio("What is known", list(KINDS), list(KINDS).index(chosen.kind), format_func=KINDS.get)
         figures = {}
         for name in ASKED[kind]:
             label, least, most, step = FIGURES[name]
-            key = _primed(name, getattr(chosen, name))
-            figures[name] = st.number_input(label, least, most, step=step, key=key)
+            figures[name] = st.number_input(label, least, most, getattr(chosen, name), step)
         chosen = replace(chosen, kind=kind, **figures)
+        if chosen == space.scale and chosen != ScaleChoice() and st.button("Back to the default assumption"):
+            chosen = ScaleChoice()
         if chosen != space.scale:
             space.scale = chosen
             st.rerun()
-        if chosen != ScaleChoice():
-            st.button("Back to the default assumption", on_click=_reset, args=(space,))
-
-
-def _primed(name: str, value: object) -> str:
-    """The key of a widget, whose value comes from the workspace whenever the widget is shown anew."""
-    key = f"scale {name}"
-    st.session_state.setdefault(key, value)
-    return key
-
-
-def _reset(space: Workspace) -> None:
-    space.scale = ScaleChoice()
-    for name in ("kind", *FIGURES):
-        st.session_state.pop(f"scale {name}", None)
 
 
 def scale_caption(space: Workspace) -> None:

@@ -114,8 +114,8 @@ def _comparison(comparison) -> None:
         if name.startswith("covered_"):
             step = name.removeprefix("covered_")
             label = "Users covered" if step == "0" else f"after {step} moves"
-            shown[label] = table[name]
-            columns[label] = st.column_config.NumberColumn(format="percent")
+            shown[label] = 100 * table[name]
+            columns[label] = st.column_config.NumberColumn(format="%.1f %%")
     for label in shown:
         if label.startswith(("JSD", "Cosine")):
             columns[label] = st.column_config.NumberColumn(format="%.3f")
@@ -144,10 +144,7 @@ def _plan(space: Workspace) -> None:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
         two.metric("Cells", f"{len(plan.network.cells)}")
-        st.markdown(plan.sizing.sentence)
-        if plan.solve is not None:
-            st.markdown(plan.solve.sentence)
-        st.caption(plan.sentence)
+        st.markdown(plan.sentence)
         scale_caption(space)
 
 

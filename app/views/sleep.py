@@ -160,13 +160,13 @@ def _comparison(comparison) -> None:
     shown = {
         "Strategy": table["strategy"].map(plans.strategy_name),
         "Energy (kWh a day)": table["energy_kwh"] / days,
-        "Saving": table["saving"],
-        "Unserved": table["unserved_share"],
+        "Saving": 100 * table["saving"],
+        "Unserved": 100 * table["unserved_share"],
         "Overload hours": table["overload_hours"],
         "Switches": table["switches"],
         "Solver": [_solver_words(comparison.plans[s]) for s in table["strategy"]],
     }
-    percent = st.column_config.NumberColumn(format="percent")
+    percent = st.column_config.NumberColumn(format="%.1f %%")
     columns = {
         "Energy (kWh a day)": st.column_config.NumberColumn(format="localized"),
         "Saving": percent,
@@ -174,8 +174,8 @@ def _comparison(comparison) -> None:
     }
     if "replay_saving" in table:
         shown |= {
-            "Saving, unseen": table["replay_saving"],
-            "Unserved, unseen": table["replay_unserved_share"],
+            "Saving, unseen": 100 * table["replay_saving"],
+            "Unserved, unseen": 100 * table["replay_unserved_share"],
             "Overload hours, unseen": table["replay_overload_hours"],
         }
         columns |= {"Saving, unseen": percent, "Unserved, unseen": percent}
@@ -245,11 +245,12 @@ def _map(space: Workspace, region, plan, hour: int) -> None:
     sites = plan.network.sites
     member = plan.network.site_of_cell
     total = np.bincount(member, minlength=len(sites))
+    may_sleep = np.bincount(member, ~plan.network.cells["is_coverage"].to_numpy(bool), minlength=len(sites))
     asleep = np.bincount(member, ~plan.awake[:, hour], minlength=len(sites))
     dots = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
-        charts.sleep_colours(asleep / total),
+        charts.sleep_colours(asleep / np.maximum(may_sleep, 1)),
         [
             f"{name}: {int(a)} of {n} cells asleep"
             for name, a, n in zip(sites["site"], asleep, total, strict=True)

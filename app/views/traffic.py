@@ -55,11 +55,11 @@ def _generate(space: Workspace, primary: bool) -> None:
             guidance = three.number_input(
                 "Guidance scale",
                 0.0,
-                20.0,
+                10.0,
                 None,
                 0.5,
                 placeholder="model default",
-                help="How strictly the traffic follows the open data. 1 is plain; higher is stricter, less varied.",
+                help="How strictly traffic follows the open data (μ of eq. 8). 0 is plain; more varies less.",
                 **kept("guidance"),
             )
         if action.button(

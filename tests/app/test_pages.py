@@ -132,8 +132,8 @@ def test_traffic_of_another_area_is_kept_and_marked(drawn, space):
 
 def test_a_scale_is_set_for_all_pages(drawn, space):
     test = open_page("traffic", space)
-    test.radio(key="scale kind").set_value("busy hour").run()
-    test.number_input(key="scale busy_mbps").set_value(1234.0).run()
+    test.radio[0].set_value("busy hour").run()
+    test.number_input[0].set_value(1234.0).run()
     assert space.scale == ScaleChoice(kind="busy hour", busy_mbps=1234.0)
     assert any("1,234 Mbit/s in the busiest hour" in text for text in texts(test.caption))
 
