@@ -60,6 +60,7 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
 
 
 MET, UNMET = GOOD, WARN
+ASLEEP = "#8fb0dc"
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
 
@@ -104,14 +105,18 @@ def energy(by_hour, hour: int) -> go.Figure:
 
 
 def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
-    """Cells by hours: load as share of the cell's capacity where it is awake; awake, loads: (cells, hours)."""
+    """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
+
+    awake, loads: (cells, hours).
+    """
+    sleeper = ~cells["is_coverage"].to_numpy(bool)
     capacity = np.maximum(cells["capacity_mbps"].to_numpy(float), 1e-9)[:, None]
-    used = np.where(awake, loads / capacity, np.nan)
+    used = np.where(awake, loads / capacity, np.nan)[sleeper]
     figure = go.Figure(
         go.Heatmap(
             z=used,
             x=np.arange(awake.shape[1]),
-            y=cells["cell"],
+            y=cells["cell"][sleeper],
             zmin=0,
             zmax=1,
             colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],
@@ -121,8 +126,8 @@ def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figur
         )
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    finish(figure, "", hours_axis(awake.shape[1]), height=min(900, max(320, 3 * len(awake))))
-    figure.update_layout(plot_bgcolor="#a9bcd9", hovermode="closest")
+    finish(figure, "", hours_axis(awake.shape[1]), height=min(520, max(240, 12 * len(used))))
+    figure.update_layout(plot_bgcolor=ASLEEP, hovermode="closest")
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(showgrid=False, autorange="reversed")
     return figure

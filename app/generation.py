@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app import jobs
-from app.region import open_source
 from app.state import Made, Workspace
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def start(space: Workspace, samples: int, seed: int, guidance_scale: float | Non
     basis = space.basis("area")
 
     def work(job: jobs.Job) -> "TrafficEnsemble":
+        from opendiff.opening import open_source
+
         job.report(0, 0, "loading the model")
         model = generator()
         conditions = model.conditions(open_source(source), tiles)

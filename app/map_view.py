@@ -8,7 +8,6 @@ What must hold (measured, or read in streamlit-folium):
 - traffic has a pane of its own below the outlines, one pixel a tile.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +76,7 @@ def map_view(
     import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
 
     bounds = outline.bounds if outline is not None and not draw else region.bounds
-    base = _base_map(region, bounds, height)
+    base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
     layers = [folium.FeatureGroup(name="layers")]
@@ -104,11 +103,11 @@ def map_view(
     )
 
 
-def _base_map(region: Region, bounds: tuple[float, float, float, float], height: int) -> folium.Map:
+def _base_map(region: Region, bounds: tuple[float, float, float, float]) -> folium.Map:
     west, south, east, north = bounds
     base = folium.Map(
         location=[(south + north) / 2, (west + east) / 2],
-        zoom_start=_zoom(bounds, 800, height),
+        zoom_start=12,
         tiles=None,
         min_zoom=3,
         max_zoom=19,
@@ -117,6 +116,7 @@ def _base_map(region: Region, bounds: tuple[float, float, float, float], height:
         attributionControl=False,
     )
     base.get_root().header.add_child(folium.Element(STYLE), name="map_style")
+    base.fit_bounds([[south, west], [north, east]], padding=(12, 12))
     _ScaleBar().add_to(base)
     folium.map.CustomPane("base", z_index=200).add_to(base)
     folium.map.CustomPane("traffic", z_index=350).add_to(base)
@@ -128,19 +128,6 @@ def _base_map(region: Region, bounds: tuple[float, float, float, float], height:
         control=False,
     ).add_to(base)
     return base
-
-
-def _zoom(bounds: tuple[float, float, float, float], width: int, height: int) -> float:
-    """The zoom, in halves, at which `bounds` fits into width x height screen pixels."""
-    west, south, east, north = bounds
-
-    def mercator(lat: float) -> float:
-        return math.asinh(math.tan(math.radians(lat))) / math.tau
-
-    across = max((east - west) / 360, 1e-7) * 256
-    down = max(mercator(north) - mercator(south), 1e-7) * 256
-    fitting = math.log2(min(0.92 * width / across, 0.92 * height / down))
-    return max(3.0, min(16.0, math.floor(fitting * 2) / 2))
 
 
 def _overlay(picture: Picture, pane: str, opacity: float) -> folium.raster_layers.ImageOverlay:

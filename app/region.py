@@ -57,17 +57,6 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
-def open_source(source: str) -> Any:
-    """The source of open data, for the generator: the bundled one, or the pack at a path. Raises SourceError."""
-    if source == DEMO:
-        from opendiff.demo import DemoSource
-
-        return DemoSource()
-    from opendiff.sources import PackSource
-
-    return PackSource(Path(source))
-
-
 @lru_cache(maxsize=8)
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack. Raises SourceError."""
@@ -75,17 +64,19 @@ def open_region(source: str) -> Region:
 
 
 def _demo_region() -> Region:
-    from opendiff.demo import demo_context
+    from opendiff.opening import open_source
 
-    context = demo_context()
+    opened = open_source(DEMO)
+    context = opened.context()
     colours = {letter: (*rgb(colour), 255) for letter, (_, colour) in LAND_COVER.items()}
     other = (*rgb(NO_CLASS), 255)
     quarters = [[colours.get(letter, other) for letter in cover] for cover in context["land_cover"]]
     blocks = np.array(quarters, np.uint8).reshape(-1, 2, 2, 4)  # NW NE / SW SE
-    return _region(DEMO, "bundled region", "", context, blocks, True)
+    return _region(DEMO, "bundled region", opened.attribution, context, blocks, True)
 
 
 def _pack_region(path: str) -> Region:
+    from opendiff.opening import open_source
     from opendiff.sources import read_image
 
     pack = open_source(path)

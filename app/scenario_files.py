@@ -1,5 +1,6 @@
 """The current scenario, from what the workspace holds, as bytes in the formats of `planning.export`."""
 
+import re
 from typing import TYPE_CHECKING
 
 from app.state import Workspace
@@ -7,13 +8,19 @@ from app.state import Workspace
 if TYPE_CHECKING:
     from planning.scenario import Scenario
 
-FORMATS = {
-    "gpkg": ("GeoPackage (QGIS)", "plan.gpkg", "application/geopackage+sqlite3"),
-    "geojson": ("GeoJSON", "plan.geojson", "application/geo+json"),
-    "kml": ("KML", "plan.kml", "application/vnd.google-earth.kml+xml"),
-    "csv": ("CSV tables (zip)", "plan.zip", "application/zip"),
-    "html": ("Report (HTML)", "plan.html", "text/html"),
+FORMATS = {  # format of planning.export: what the button says
+    "gpkg": "GeoPackage (QGIS)",
+    "geojson": "GeoJSON",
+    "kml": "KML",
+    "zip": "CSV tables",
+    "html": "Report (HTML)",
 }
+
+
+def file_stem(space: Workspace) -> str:
+    """The area's name as the beginning of a file name."""
+    name = space.area.name if space.area else "plan"
+    return re.sub(r"[^\w-]+", "-", name).strip("-").lower() or "plan"
 
 
 def scenario_of(space: Workspace) -> "Scenario":
@@ -23,13 +30,14 @@ def scenario_of(space: Workspace) -> "Scenario":
     assert space.network is not None
     scenario = Scenario.from_deployment(space.network.value, space.demand())
     if space.sleep and space.outdated(space.sleep) is None:
-        scenario = scenario.with_sleep(space.sleep.value.plans[space.sleep_choice])
+        comparison = space.sleep.value
+        scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
     if space.spectrum and space.outdated(space.spectrum) is None:
         scenario = scenario.with_prb(space.spectrum.value.plans[space.spectrum_choice])
     return scenario
 
 
-def scenario_bytes(scenario: "Scenario", kind: str) -> bytes:
-    from planning.export import export_bytes
+def download(scenario: "Scenario", kind: str) -> bytes:
+    from planning.export import export
 
-    return export_bytes(scenario, kind)[0]
+    return export(scenario, kind)

@@ -6,7 +6,7 @@ from app import plans
 from app.layout import header, need_traffic
 from app.messages import errors_shown
 from app.scale import scale_caption
-from app.scenario_files import FORMATS, scenario_bytes, scenario_of
+from app.scenario_files import FORMATS, download, file_stem, scenario_of
 from app.state import Workspace, workspace
 from app.traffic_files import parquet_bytes
 
@@ -17,6 +17,7 @@ def page() -> None:
     if not need_traffic(space):
         return
     _contents(space)
+    _traffic(space)
     if space.network is None:
         st.info(
             "There is no network yet: deploy base stations or plan sleep, and the plan can be exported here."
@@ -45,15 +46,31 @@ def _contents(space: Workspace) -> None:
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
 
 
+def _traffic(space: Workspace) -> None:
+    assert space.traffic is not None
+    ensemble = space.traffic.value
+    st.download_button(
+        "Traffic table (Parquet)",
+        lambda: parquet_bytes(ensemble),
+        file_stem(space) + "-traffic.parquet",
+        "application/vnd.apache.parquet",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
 def _downloads(space: Workspace) -> None:
+    from planning.export import FORMATS as FILES
+
     with errors_shown("preparing the export"):
         scenario = scenario_of(space)
         columns = st.columns(len(FORMATS))
-        for column, (kind, (label, filename, mime)) in zip(columns, FORMATS.items(), strict=True):
+        for column, (kind, label) in zip(columns, FORMATS.items(), strict=True):
+            ending, mime = FILES[kind]
             column.download_button(
                 label,
-                lambda kind=kind: scenario_bytes(scenario, kind),
-                filename,
+                lambda kind=kind: download(scenario, kind),
+                file_stem(space) + ending,
                 mime,
                 on_click="ignore",
                 type="primary" if kind == "gpkg" else "secondary",
@@ -61,16 +78,6 @@ def _downloads(space: Workspace) -> None:
                 width="stretch",
                 key=f"download {kind}",
             )
-    assert space.traffic is not None
-    ensemble = space.traffic.value
-    st.download_button(
-        "Traffic table (Parquet)",
-        lambda: parquet_bytes(ensemble),
-        "traffic.parquet",
-        "application/vnd.apache.parquet",
-        on_click="ignore",
-        icon=":material/download:",
-    )
 
 
 def _provenance(space: Workspace) -> None:

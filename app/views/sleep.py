@@ -227,7 +227,7 @@ def _plan(space: Workspace) -> None:
     with right:
         st.markdown("**Energy by hour**")
         st.plotly_chart(charts.energy(plan.energy_by_hour(), hour), width="stretch", key="sleep energy")
-    st.markdown("**Schedule** · load of each cell; blue is asleep")
+    st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
     st.plotly_chart(
         charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour),
         width="stretch",
@@ -236,8 +236,7 @@ def _plan(space: Workspace) -> None:
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
         st.dataframe(best[best["hours_asleep"] > 0].round(2), hide_index=True, width="stretch")
-    for text in (*plan.problem.notes, *plan.notes):
-        st.caption(text)
+    st.caption("  \n".join((*plan.problem.notes, *plan.notes)))
 
 
 def _map(space: Workspace, region, plan, hour: int) -> None:

@@ -33,7 +33,7 @@ def test_the_script_of_a_map_names_no_host(space):
     from app.region import open_region
 
     region = open_region(space.source)
-    base = _base_map(region, region.bounds, 500)
+    base = _base_map(region, region.bounds)
     _add_drawing(base, space.area.geometry)
     base.render()
     script = streamlit_folium._get_map_string(base)
