@@ -1,0 +1,151 @@
+"""The main job in a real browser that reaches nothing but this machine: draw, generate, plan sleep, download."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+READY_SECONDS = 60
+WORK_MS = 120_000  # generation and planning on a slow machine
+MAP = "iframe[title='streamlit_folium.st_folium']"
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The app on a free port, as `make run` starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("app") / "log.txt"
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--server.headless", "true"], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _until_healthy(url, process, log):
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"The app was not ready within {READY_SECONDS} s: {log.read_text()}")
+
+
+@pytest.fixture
+def page(server):
+    """A page of a fresh browser. After the test: no request left this machine and nothing failed in the console."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("There is no chromium on this machine; .ci/run installs it.")
+        pytest.skip("There is no chromium on this machine.")
+    from playwright.sync_api import sync_playwright
+
+    elsewhere, errors = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        page.set_default_timeout(30_000)
+        page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(server)
+        yield page
+        browser.close()
+    assert elsewhere == []
+    assert errors == []
+
+
+def _own(url):
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+def draw_polygon(page, corners):
+    """Draw with the mouse on the map of the Area page; corners in pixels from the middle of the map."""
+    frame = page.frame_locator(MAP)
+    frame.locator(".leaflet-image-layer").first.wait_for()
+    frame.locator(".leaflet-draw-draw-polygon").click()
+    box = page.locator(MAP).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for right, down in [*corners, corners[0]]:
+        page.mouse.move(middle[0] + right, middle[1] + down, steps=4)
+        page.mouse.click(middle[0] + right, middle[1] + down)
+
+
+def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
+    draw_polygon(page, [(-60, -45), (50, -50), (60, 55), (-55, 45)])
+    page.get_by_text("With data").wait_for()
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.frame_locator(MAP).locator(".leaflet-traffic-pane .leaflet-image-layer").wait_for()
+
+    page.get_by_role("button", name="Next: plan sleep").click()
+    page.get_by_role("button", name="Compare sleep strategies").click()
+    page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+    page.get_by_role("link", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="GeoPackage (QGIS)").click()
+    plan = tmp_path / download.value.suggested_filename
+    download.value.save_as(plan)
+
+    assert plan.name == "my-area.gpkg"
+    layers = set(gpd.list_layers(plan)["name"])
+    assert {"tiles", "sites", "cells", "sleep_schedule", "energy_by_hour", "provenance"} <= layers
+    schedule = gpd.read_file(plan, layer="sleep_schedule")
+    cells = gpd.read_file(plan, layer="cells")
+    assert len(schedule) == 24 * len(cells)
+    assert 0 < (~schedule["awake"].astype(bool)).mean() < 1
+
+
+def test_an_outline_is_refused_restored_and_deleted(page):
+    draw_polygon(page, [(-60, -45), (50, -50), (60, 55), (-55, 45)])
+    page.get_by_text("With data").wait_for()
+    draw_polygon(page, [(120, -60), (200, 60), (200, -60), (120, 60)])
+    page.get_by_text("crosses itself").wait_for()
+    page.get_by_text("With data").wait_for()  # what was there is still there
+
+    page.get_by_role("link", name="Export").click()
+    page.get_by_text("No traffic yet").wait_for()
+    page.get_by_role("link", name="Area").click()
+    frame = page.frame_locator(MAP)
+    outline = frame.locator(".leaflet-overlay-pane path.leaflet-interactive")
+    outline.wait_for()
+    assert outline.count() == 1  # the one that was taken
+
+    frame.locator(".leaflet-draw-edit-remove").click()
+    outline.click()
+    frame.locator(".leaflet-draw-actions a", has_text="Save").click()
+    page.get_by_role("button", name="Use example area").wait_for()
+    page.get_by_text("With data").wait_for(state="detached")
