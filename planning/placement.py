@@ -34,7 +34,7 @@ def place(x, y, counts, area: dict | None = None) -> tuple[np.ndarray, np.ndarra
         return np.zeros(0), np.zeros(0), np.zeros(0, int)
     tile = np.repeat(used, counts[used])
     unit = np.concatenate([lattice(counts[t]) for t in used])
-    outline = _outline(area)
+    outline = outline_of(area)
     if outline is not None:
         shapely.prepare(outline)
         inside = _inside(outline, np.asarray(x)[tile], np.asarray(y)[tile], unit)
@@ -47,7 +47,7 @@ def place(x, y, counts, area: dict | None = None) -> tuple[np.ndarray, np.ndarra
     return lon, lat, tile
 
 
-def _outline(area: dict | None):
+def outline_of(area: dict | None):
     if not area:
         return None
     try:

@@ -33,7 +33,9 @@ from .conftest import X0, Y0, make_table
 
 @settings(max_examples=200, deadline=None)
 @given(
-    weights=st.lists(st.floats(0, 1e9, allow_subnormal=False), min_size=1, max_size=60).filter(lambda w: sum(w) > 1e-3),
+    weights=st.lists(st.floats(0, 1e9, allow_subnormal=False), min_size=1, max_size=60).filter(
+        lambda w: sum(w) > 1e-3
+    ),
     total=st.integers(0, 5000),
 )
 def test_largest_remainder_is_exact_and_within_one_of_the_quota(weights, total):
@@ -121,7 +123,9 @@ def brute_cover(demand, peak, sites, radius_m, capacity, per_tile) -> float:
     best = 0.0
     for counts in itertools.product(range(per_tile + 1), repeat=tiles):
         if sum(counts) == sites:
-            answer = linprog(-np.ones(len(tile)), A_ub=a, b_ub=np.concatenate([peak, capacity * np.array(counts)]))
+            answer = linprog(
+                -np.ones(len(tile)), A_ub=a, b_ub=np.concatenate([peak, capacity * np.array(counts)])
+            )
             best = max(best, -answer.fun)
     return best
 

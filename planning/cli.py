@@ -1,0 +1,439 @@
+"""The command line: deploy, sleep, prb, export. Bad input ends with exit status 2 and one line on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import deployment, prb, sleep
+from .demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
+from .errors import InputError, PlanningError
+from .export import FORMATS, export
+from .progress import ProgressBar
+from .radio import ENVIRONMENTS, Radio
+from .scenario import Scenario
+from .solver import SOLVERS
+from .traffic import TrafficTable
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except PlanningError as error:
+        print(f"planning {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"planning {options.command}: stopped, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m planning",
+        description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _deploy_options(commands)
+    _sleep_options(commands)
+    _prb_options(commands)
+    _export_options(commands)
+    return top
+
+
+# --- deploy ------------------------------------------------------------------------------------------------------
+
+
+def _deploy_options(commands) -> None:
+    command = commands.add_parser(
+        "deploy",
+        help="place base stations by demand",
+        description="Place N base stations over the tiles of a traffic table and size them; writes a scenario.",
+    )
+    command.add_argument("traffic", metavar="TRAFFIC", help="traffic table, Parquet or CSV")
+    command.add_argument("--sites", type=int, required=True, metavar="N", help="number of sites, exact")
+    command.add_argument(
+        "--strategy", choices=deployment.STRATEGIES, default="traffic", help="(default: traffic)"
+    )
+    _out(command)
+    _scale_options(command)
+    command.add_argument(
+        "--quantile", type=float, default=0.9, help="of samples and days to size for, 0-1 (default: 0.9)"
+    )
+    command.add_argument(
+        "--headroom", type=float, default=0.2, help="capacity beyond the peak, 0.2 = 20 %% (default: 0.2)"
+    )
+    command.add_argument("--max-layers", type=int, default=4, help="most 5G cells a sector (default: 4)")
+    group = command.add_argument_group("optimised strategy")
+    group.add_argument(
+        "--radius-m", type=float, default=1500.0, help="coverage radius in metres (default: 1500)"
+    )
+    group.add_argument(
+        "--site-capacity", type=float, metavar="MBPS", help="Mbit/s a site (default: its largest size)"
+    )
+    _solver_options(command, gap=0.005)
+    command.set_defaults(run=_deploy)
+
+
+def _deploy(options) -> None:
+    out = _checked_out(options.out)
+    bar = ProgressBar()
+    with bar.running():
+        bar(0, 3, "reading traffic")
+        table = TrafficTable.read(options.traffic)
+        demand = Demand.build(table, _scale(options, table))
+        plan = deployment.deploy(
+            demand,
+            options.sites,
+            options.strategy,
+            options.quantile,
+            options.headroom,
+            options.max_layers,
+            options.radius_m,
+            options.site_capacity,
+            options.solver,
+            options.time_limit,
+            options.gap,
+            bar,
+        )
+        bar(2, 3, "writing the scenario")
+        Scenario.from_deployment(plan, demand, options.quantile).save(out)
+    print(plan.sentence)
+    print(demand.scale.sentence)
+    if plan.served_mbps is not None:
+        share = plan.served_mbps / plan.demand_mbps if plan.demand_mbps else 1.0
+        print(
+            f"Serves {plan.served_mbps:,.1f} of {plan.demand_mbps:,.1f} Mbit/s in the busy hour ({100 * share:.1f} %)."
+        )
+    print(f"Wrote {out}")
+
+
+# --- sleep -------------------------------------------------------------------------------------------------------
+
+
+def _sleep_options(commands) -> None:
+    command = commands.add_parser(
+        "sleep",
+        help="plan which cells sleep when",
+        description="Plan the hours in which cells sleep and what that saves; writes the scenario with the schedule.",
+    )
+    command.add_argument("scenario", metavar="SCENARIO", help="scenario made by deploy (.gpkg)")
+    command.add_argument("--traffic", required=True, metavar="TRAFFIC", help="traffic table to plan for")
+    command.add_argument("--strategy", choices=sleep.STRATEGIES, default="milp", help="(default: milp)")
+    _out(command)
+    command.add_argument(
+        "--compare", action="store_true", help="also run all strategies; adds the table sleep_comparison"
+    )
+    command.add_argument(
+        "--replay", metavar="TRAFFIC", help="also judge the plan on this traffic, not planned on"
+    )
+    _scale_options(command)
+    settings = sleep.SleepSettings()
+    command.add_argument(
+        "--hours", type=int, default=24, help="24 for a typical day or 168 for the week (default: 24)"
+    )
+    command.add_argument(
+        "--quantile", type=float, default=0.9, help="of the ensemble to plan for, 0-1 (default: 0.9)"
+    )
+    command.add_argument(
+        "--ring-m", type=float, default=2000.0, help="reach of neighbours in metres (default: 2000)"
+    )
+    command.add_argument("--neighbours", type=int, default=6, help="most neighbours a site (default: 6)")
+    command.add_argument(
+        "--night", type=_window, default=settings.night, metavar="H-H", help="night window (default: 0-6)"
+    )
+    command.add_argument(
+        "--threshold",
+        type=_pair,
+        default=(settings.sleep_below, settings.wake_above),
+        metavar="SLEEP,WAKE",
+        help="utilisation below which a cell sleeps and above which one wakes, 0-1 (default: 0.5,0.7)",
+    )
+    command.add_argument(
+        "--min-up", type=int, default=settings.min_up, help="least hours awake after waking (default: 2)"
+    )
+    command.add_argument(
+        "--switch-price", type=float, default=settings.switch_wh, help="Wh a wake-up (default: 50)"
+    )
+    command.add_argument(
+        "--allow-unserved", action="store_true", help="plan even if not all traffic can be served"
+    )
+    _solver_options(command, gap=settings.gap)
+    command.set_defaults(run=_sleep)
+
+
+def _sleep(options) -> None:
+    out = _checked_out(options.out)
+    bar = ProgressBar()
+    settings = sleep.SleepSettings(
+        night=options.night,
+        sleep_below=options.threshold[0],
+        wake_above=options.threshold[1],
+        min_up=options.min_up,
+        switch_wh=options.switch_price,
+        time_limit=options.time_limit,
+        gap=options.gap,
+        solver=options.solver,
+        allow_unserved=options.allow_unserved,
+    )
+    with bar.running():
+        bar(0, 3, "reading scenario and traffic")
+        scenario, demand = _scenario_and_demand(options)
+        held_out = None
+        if options.replay:
+            other = TrafficTable.read(options.replay)
+            held_out = Demand.build(other, demand.scale if other.metadata.get("unit") != "Mbit/s" else None)
+        bar(1, 3, "laying traffic on sites")
+        problem = sleep.SleepProblem.build(
+            scenario.network, demand, options.hours, options.quantile, options.ring_m, options.neighbours
+        )
+        comparison = None
+        if options.compare:
+            plans, comparison = sleep.compare_strategies(problem, sleep.STRATEGIES, settings, held_out, bar)
+            plan = plans[options.strategy]
+        else:
+            plan = sleep.plan_sleep(problem, options.strategy, settings, bar)
+        bar(2, 3, "writing the scenario")
+        scenario.with_sleep(plan, comparison).save(out)
+        other = sleep.replay(plan, held_out) if held_out is not None else None
+    if comparison is not None:
+        for row in comparison.to_dict("records"):
+            print(_sleep_line(row["strategy"], row))
+    else:
+        print(_sleep_line(plan.strategy, plan.evaluation.record()))
+    if plan.solve is not None:
+        print(plan.solve.sentence)
+    if plan.relaxed:
+        print("Relaxed: not all traffic can be served even with every cell awake.")
+    if other is not None:
+        print(_sleep_line("replay", other.record()))
+    print(demand.scale.sentence)
+    print(f"Wrote {out}")
+
+
+def _sleep_line(name: str, row: dict) -> str:
+    line = (
+        f"{name:>10}: {row['energy_kwh']:,.1f} kWh, saves {100 * row['saving']:.1f} % of always on, unserved "
+        f"{100 * row['unserved_share']:.3f} %, {row['overload_hours']} overload hours, {row['switches']} switches"
+    )
+    worst = row["worst_site"]
+    if isinstance(worst, str) and row["worst_missing_mbps"] > 0:
+        line += (
+            f"; worst {worst} at hour {int(row['worst_hour'])}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
+        )
+    return line
+
+
+# --- prb ---------------------------------------------------------------------------------------------------------
+
+
+def _prb_options(commands) -> None:
+    command = commands.add_parser(
+        "prb",
+        help="allocate PRBs to users in one hour",
+        description="Allocate physical resource blocks to users drawn for one hour; writes the scenario with the plan.",
+    )
+    command.add_argument("scenario", metavar="SCENARIO", help="scenario made by deploy (.gpkg)")
+    command.add_argument(
+        "--traffic", required=True, metavar="TRAFFIC", help="traffic table to draw users from"
+    )
+    command.add_argument(
+        "--hour", type=int, required=True, metavar="H", help="hour of the table's day or week, 0-167"
+    )
+    _out(command)
+    _scale_options(command)
+    settings = prb.PrbSettings()
+    radio = Radio()
+    command.add_argument(
+        "--users", type=int, default=60, metavar="MAX", help="most users drawn (default: 60)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of the users' places and of shadowing (default: 0)"
+    )
+    command.add_argument("--quantile", type=float, default=0.5, help="of the ensemble, 0-1 (default: 0.5)")
+    command.add_argument(
+        "--mode",
+        choices=prb.MODES,
+        default="default",
+        help="paper: at most one PRB a user (default: default)",
+    )
+    command.add_argument(
+        "--baseline", action="store_true", help="nearest station, round robin, instead of optimising"
+    )
+    command.add_argument(
+        "--tau", type=float, default=settings.tau_mbps, metavar="MBPS", help="penalty a PRB (default: 0.05)"
+    )
+    command.add_argument(
+        "--link", choices=("uplink", "downlink"), default=radio.link, help=f"(default: {radio.link})"
+    )
+    command.add_argument(
+        "--environment", choices=ENVIRONMENTS, default=radio.environment, help="(default: UMa)"
+    )
+    command.add_argument(
+        "--carrier-ghz", type=float, default=radio.carrier_ghz, help=f"(default: {radio.carrier_ghz:g})"
+    )
+    command.add_argument(
+        "--bandwidth-mhz", type=float, default=radio.bandwidth_mhz, help=f"(default: {radio.bandwidth_mhz:g})"
+    )
+    command.add_argument(
+        "--scs-khz", type=int, default=radio.scs_khz, help=f"subcarrier spacing (default: {radio.scs_khz})"
+    )
+    _solver_options(command, gap=settings.gap, time_limit=settings.time_limit)
+    command.set_defaults(run=_prb)
+
+
+def _prb(options) -> None:
+    out = _checked_out(options.out)
+    bar = ProgressBar()
+    with bar.running():
+        bar(0, 3, "reading scenario and traffic")
+        scenario, demand = _scenario_and_demand(options)
+        users = prb.draw_users(demand, options.hour, options.users, options.seed, options.quantile)
+        radio = Radio(
+            carrier_ghz=options.carrier_ghz,
+            bandwidth_mhz=options.bandwidth_mhz,
+            scs_khz=options.scs_khz,
+            link=options.link,
+            environment=options.environment,
+            seed=options.seed,
+        )
+        problem = prb.PrbProblem.build(scenario.network, users, radio)
+        if options.baseline:
+            plan = prb.round_robin(problem, tau_mbps=options.tau)
+        else:
+            settings = prb.PrbSettings(
+                mode=options.mode,
+                tau_mbps=options.tau,
+                time_limit=options.time_limit,
+                gap=options.gap,
+                solver=options.solver,
+            )
+            plan = prb.solve_prb(problem, settings, bar)
+        bar(2, 3, "writing the scenario")
+        scenario.with_prb(plan).save(out)
+    print(plan.sentence)
+    for sentence in plan.unmet[:10]:
+        print(sentence)
+    if len(plan.unmet) > 10:
+        print(f"... and {len(plan.unmet) - 10} more users; all are in the table prb_assignment.")
+    print(demand.scale.sentence)
+    print(f"Wrote {out}")
+
+
+# --- export ------------------------------------------------------------------------------------------------------
+
+
+def _export_options(commands) -> None:
+    command = commands.add_parser(
+        "export",
+        help="write a scenario for other tools",
+        description="Write a scenario as KML, GeoJSON, CSV (a .zip gets every table), GeoPackage or one HTML page.",
+    )
+    command.add_argument("scenario", metavar="SCENARIO", help="scenario (.gpkg)")
+    command.add_argument("--format", required=True, choices=[f for f in FORMATS if f != "zip"])
+    command.add_argument("--table", help="csv: which table (default: sites)")
+    command.add_argument("--out", required=True, metavar="PATH", help="file to write")
+    command.set_defaults(run=_export)
+
+
+def _export(options) -> None:
+    out = Path(options.out)
+    _check_folder(out)
+    export(Scenario.read(options.scenario), options.format, out, options.table)
+    print(f"Wrote {out}")
+
+
+# --- shared ------------------------------------------------------------------------------------------------------
+
+
+def _out(command) -> None:
+    command.add_argument("--out", required=True, metavar="PATH", help="scenario to write (.gpkg)")
+
+
+def _solver_options(command, gap: float, time_limit: float = 60.0) -> None:
+    group = command.add_argument_group("solver")
+    group.add_argument("--solver", choices=SOLVERS, default="auto", help="(default: auto, HiGHS before CBC)")
+    group.add_argument(
+        "--time-limit", type=float, default=time_limit, metavar="S", help=f"seconds (default: {time_limit:g})"
+    )
+    group.add_argument(
+        "--gap", type=float, default=gap, help=f"relative gap at which to stop (default: {gap:g})"
+    )
+
+
+def _scale_options(command) -> None:
+    group = command.add_argument_group(
+        "scale (what relative traffic means in Mbit/s; default: the scenario's, else assumed subscribers)"
+    )
+    group.add_argument(
+        "--subscribers-per-km2",
+        type=float,
+        metavar="N",
+        help=f"of the area (assumed: {SUBSCRIBERS_PER_KM2:g})",
+    )
+    group.add_argument(
+        "--gb-per-month", type=float, metavar="GB", help=f"a subscriber (assumed: {GB_PER_MONTH:g})"
+    )
+    group.add_argument(
+        "--busy-hour-mbps", type=float, metavar="MBPS", help="known busy-hour rate of the area, Mbit/s"
+    )
+    group.add_argument("--total-gb-day", type=float, metavar="GB", help="known total of the area, GB a day")
+
+
+def _scale(options, table: TrafficTable, stored: Scale | None = None) -> Scale | None:
+    """The scale the options ask for, else the stored one, else None (the demand's own default)."""
+    by_subscribers = options.subscribers_per_km2 is not None or options.gb_per_month is not None
+    given = [by_subscribers, options.busy_hour_mbps is not None, options.total_gb_day is not None]
+    if sum(given) > 1:
+        raise InputError(
+            "Give one scale only: subscribers and GB per month, or a busy-hour rate, or a daily total."
+        )
+    if options.busy_hour_mbps is not None:
+        return Scale.busy_hour(table, options.busy_hour_mbps)
+    if options.total_gb_day is not None:
+        return Scale.daily_total(table, options.total_gb_day)
+    if by_subscribers:
+        return Scale.subscribers(table, options.subscribers_per_km2, options.gb_per_month)
+    return None if table.metadata.get("unit") == "Mbit/s" else stored
+
+
+def _scenario_and_demand(options) -> tuple[Scenario, Demand]:
+    scenario = Scenario.read(options.scenario)
+    table = TrafficTable.read(options.traffic)
+    return scenario, Demand.build(table, _scale(options, table, scenario.scale()))
+
+
+def _checked_out(text: str) -> Path:
+    """Refuse a bad place before the work, not after it."""
+    path = Path(text)
+    if path.suffix.lower() != ".gpkg":
+        raise InputError(
+            f"A scenario is a GeoPackage: give --out a name that ends in .gpkg, not {path.name!r}."
+        )
+    _check_folder(path)
+    return path
+
+
+def _check_folder(path: Path) -> None:
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"The folder {path.resolve().parent} does not exist; create it or choose another.")
+
+
+def _window(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,2})-(\d{1,2})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no window of hours such as 0-6 or 23-5")
+    return int(found[1]), int(found[2])
+
+
+def _pair(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair of thresholds such as 0.5,0.7") from None
+    return low, high

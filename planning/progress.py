@@ -1,0 +1,58 @@
+"""Progress on stderr for the command line: a bar where someone watches, single lines where it goes to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+
+_WIDTH = 24
+
+
+class ProgressBar:
+    """Call it with (done, total, what); inside `running` the elapsed seconds keep moving while a solver works."""
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self._state = (0, 1, "")
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        changed = what != self._state[2]
+        self._state = (done, max(total, 1), what)
+        if self.live:
+            self._draw()
+        elif changed:
+            print(f"{what} ({done}/{total})", file=self.stream, flush=True)
+
+    @contextlib.contextmanager
+    def running(self):
+        """Redraw twice a second until the block ends, then clear the line."""
+        self._begun = time.monotonic()
+        stop = threading.Event()
+
+        def tick():
+            while not stop.wait(0.5):
+                self._draw()
+
+        thread = threading.Thread(target=tick, daemon=True) if self.live else None
+        if thread:
+            thread.start()
+        try:
+            yield self
+        finally:
+            stop.set()
+            if thread:
+                thread.join()
+                print("\r" + " " * 78 + "\r", end="", file=self.stream, flush=True)
+
+    def _draw(self) -> None:
+        done, total, what = self._state
+        full = int(_WIDTH * done / total)
+        elapsed = time.monotonic() - self._begun
+        line = f"\r[{'#' * full}{'.' * (_WIDTH - full)}] {what[:34]:34} {elapsed:6.1f} s"
+        with self._lock:
+            print(line, end="", file=self.stream, flush=True)

@@ -1,0 +1,183 @@
+"""Radio links: path loss of TR 38.901, noise, PRB counts of TS 38.101. All vectorised, every figure editable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+
+ENVIRONMENTS = ("UMa", "UMi")
+CONDITIONS = ("NLOS", "LOS", "drawn")
+_LIGHT = 3e8  # m/s, as TR 38.901 takes it
+
+# TS 38.101-1 / 38.104 table 5.3.2-1: subcarrier spacing kHz -> bandwidth MHz -> PRBs
+PRBS = {
+    15: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 40: 216, 50: 270},
+    30: {
+        5: 11,
+        10: 24,
+        15: 38,
+        20: 51,
+        25: 65,
+        30: 78,
+        40: 106,
+        50: 133,
+        60: 162,
+        70: 189,
+        80: 217,
+        90: 245,
+        100: 273,
+    },
+}
+# TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
+_SHADOW = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
+
+
+@dataclass(frozen=True)
+class Radio:
+    """A carrier and its two ends.
+
+    Powers in dBm (a user's in all, a station's in all), gains in dBi, heights in metres. noise_figure_db None means
+    5 dB at a station (uplink) and 9 dB at a user (downlink), assumed. station_height_m None means 25 m for UMa and
+    10 m for UMi, as the report's scenarios. condition: "NLOS" (cautious default), "LOS", or "drawn" for each
+    link from the LOS probability. shadowing: draw it, seeded. traffic_share: of an hour's traffic on this link, None
+    means 0.1 uplink and 0.9 downlink, assumed.
+    """
+
+    carrier_ghz: float = 2.6
+    bandwidth_mhz: float = 100
+    scs_khz: int = 30
+    link: str = "uplink"
+    environment: str = "UMa"
+    condition: str = "NLOS"
+    user_dbm: float = 23.0
+    station_dbm: float = 53.0
+    station_gain_dbi: float = 12.0
+    user_gain_dbi: float = 0.0
+    noise_figure_db: float | None = None
+    station_height_m: float | None = None
+    user_height_m: float = 1.5
+    shadowing: bool = False
+    traffic_share: float | None = None
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raises InputError for a setting outside its range."""
+        if not 0.5 <= self.carrier_ghz <= 100:
+            raise InputError(
+                f"The carrier must lie between 0.5 and 100 GHz (TR 38.901), not {self.carrier_ghz:g} GHz."
+            )
+        if self.link not in ("uplink", "downlink"):
+            raise InputError(f"The link is 'uplink' or 'downlink', not {self.link!r}.")
+        if self.environment not in ENVIRONMENTS:
+            raise InputError(
+                f"Unknown environment {self.environment!r}; choose one of {', '.join(ENVIRONMENTS)}."
+            )
+        if self.condition not in CONDITIONS:
+            raise InputError(
+                f"Unknown propagation condition {self.condition!r}; choose {', '.join(CONDITIONS)}."
+            )
+        if not 1 <= self.user_height_m < self.height:
+            raise InputError("The user's height must be at least 1 m and below the station's.")
+        if not 0 < self.share <= 1:
+            raise InputError(
+                f"The link's share of the traffic must lie above 0 and at most at 1, not {self.share:g}."
+            )
+        prb_count(self.bandwidth_mhz, self.scs_khz)
+
+    @property
+    def height(self) -> float:
+        if self.station_height_m is not None:
+            return self.station_height_m
+        return 25.0 if self.environment == "UMa" else 10.0
+
+    @property
+    def share(self) -> float:
+        if self.traffic_share is not None:
+            return self.traffic_share
+        return 0.1 if self.link == "uplink" else 0.9
+
+    @property
+    def prbs(self) -> int:
+        return prb_count(self.bandwidth_mhz, self.scs_khz)
+
+    @property
+    def prb_hz(self) -> float:
+        """Width of a PRB: 12 subcarriers."""
+        return 12e3 * self.scs_khz
+
+    @property
+    def noise_w(self) -> float:
+        """Thermal noise on one PRB at the receiver, W."""
+        figure = self.noise_figure_db
+        if figure is None:
+            figure = 5.0 if self.link == "uplink" else 9.0
+        return dbm_to_w(-174 + 10 * np.log10(self.prb_hz) + figure)
+
+    def gains(self, metres: np.ndarray) -> np.ndarray:
+        """(users, stations) linear gain of each link from its ground distance in metres, antennas included."""
+        rng = np.random.default_rng(self.seed)
+        loss = {
+            c: path_loss_db(metres, self.carrier_ghz, self.environment, c, self.height, self.user_height_m)
+            for c in ("LOS", "NLOS")
+        }
+        if self.condition == "drawn":
+            is_los = rng.random(metres.shape) < los_probability(metres, self.environment)
+        else:
+            is_los = np.full(metres.shape, self.condition == "LOS")
+        total = np.where(is_los, loss["LOS"], loss["NLOS"])
+        if self.shadowing:
+            sigma = np.where(is_los, _SHADOW[self.environment]["LOS"], _SHADOW[self.environment]["NLOS"])
+            total = total + sigma * rng.standard_normal(metres.shape)
+        return 10 ** ((self.station_gain_dbi + self.user_gain_dbi - total) / 10)
+
+
+def prb_count(bandwidth_mhz: float, scs_khz: int) -> int:
+    """PRBs of a channel, TS 38.101-1 table 5.3.2-1. Raises InputError for a channel that the table lacks."""
+    if scs_khz not in PRBS:
+        raise InputError(f"The subcarrier spacing must be {' or '.join(map(str, PRBS))} kHz, not {scs_khz}.")
+    if bandwidth_mhz not in PRBS[scs_khz]:
+        known = ", ".join(map(str, PRBS[scs_khz]))
+        raise InputError(
+            f"With {scs_khz} kHz spacing the bandwidth must be one of {known} MHz, not {bandwidth_mhz:g}."
+        )
+    return PRBS[scs_khz][bandwidth_mhz]
+
+
+def dbm_to_w(dbm):
+    """dBm to W."""
+    return 10 ** ((np.asarray(dbm, float) - 30) / 10)
+
+
+def path_loss_db(
+    metres, carrier_ghz: float, environment: str, condition: str, station_m: float = 25.0, user_m: float = 1.5
+) -> np.ndarray:
+    """Median path loss in dB, TR 38.901 table 7.4.1-1, without shadowing.
+
+    metres: ground distance (d2D), taken as at least 10 m, where the model begins. condition: "LOS" or "NLOS".
+    """
+    ground = np.maximum(np.asarray(metres, float), 10.0)
+    height = station_m - user_m
+    far = np.hypot(ground, height)  # d3D
+    f = 20 * np.log10(carrier_ghz)
+    breakpoint_m = 4 * (station_m - 1) * (user_m - 1) * carrier_ghz * 1e9 / _LIGHT
+    square = breakpoint_m**2 + height**2
+    if environment == "UMa":
+        near_los = 28 + 22 * np.log10(far) + f
+        far_los = 28 + 40 * np.log10(far) + f - 9 * np.log10(square)
+        blocked = 13.54 + 39.08 * np.log10(far) + f - 0.6 * (user_m - 1.5)
+    else:
+        near_los = 32.4 + 21 * np.log10(far) + f
+        far_los = 32.4 + 40 * np.log10(far) + f - 9.5 * np.log10(square)
+        blocked = 22.4 + 35.3 * np.log10(far) + 21.3 * np.log10(carrier_ghz) - 0.3 * (user_m - 1.5)
+    los = np.where(ground <= breakpoint_m, near_los, far_los)
+    return los if condition == "LOS" else np.maximum(los, blocked)
+
+
+def los_probability(metres, environment: str) -> np.ndarray:
+    """Probability of line of sight outdoors, TR 38.901 table 7.4.2-1, for users up to 13 m high."""
+    d = np.maximum(np.asarray(metres, float), 18.0)
+    reach = 63.0 if environment == "UMa" else 36.0
+    return 18 / d + np.exp(-d / reach) * (1 - 18 / d)
