@@ -1,7 +1,7 @@
 """Pieces that several pages share."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -10,6 +10,9 @@ from app import area_entry, colours, navigation, plans
 from app.messages import errors_shown
 from app.region import Picture, Region, open_region, tile_picture
 from app.state import Made, Workspace
+
+if TYPE_CHECKING:
+    from planning.demand import Demand
 
 
 def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
@@ -85,9 +88,9 @@ def network_caption(space: Workspace, where: Any) -> None:
     """Which network the plan is for."""
     made = space.network
     if made is not None and space.outdated(made) is None:
-        plan = made.value
+        plan = made.value.plan
         where.caption(
-            f"On the network of the deployment by {plans.strategy_name(plan.strategy).lower()}: "
+            f"On the network deployed by {plans.strategy_name(plan.strategy).lower()}: "
             f"{len(plan.network.sites)} sites, {len(plan.network.cells)} cells."
         )
     else:
@@ -97,16 +100,23 @@ def network_caption(space: Workspace, where: Any) -> None:
         )
 
 
-def traffic_picture(space: Workspace, hour: int | None) -> tuple[Picture, float]:
+def area_profile(space: Workspace) -> np.ndarray:
+    """Demand of the whole area by hour of the week, median of the samples, (168,) Mbit/s."""
+    assert space.traffic is not None
+    totals = space.cached(
+        "area profile",
+        (space.traffic.identity, space.scale),
+        lambda: space.demand().mbps.sum(axis=0, dtype=float),
+    )
+    return np.median(totals, axis=0)
+
+
+def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tuple[Picture, float]:
     """Demand of each tile, median of the samples, and the top of its colour scale, in Mbit/s.
 
     hour: of the week (0..167); None for the mean over the week.
     """
-    assert space.traffic is not None
-    demand = space.demand()
-    median = space.cached(
-        "median demand", (space.traffic.identity, space.scale), lambda: demand.quantile(0.5)
-    )
+    median = space.cached("median demand", id(demand), lambda: (demand, demand.quantile(0.5)))[1]
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     rgba = colours.ramp(values, top, alpha=0.6)

@@ -1,18 +1,20 @@
 """The planners in the background: each function starts a job whose result lands in the workspace."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app import jobs
-from app.state import Comparison, Made, Workspace
+from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
     import numpy as np
 
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
-    from planning.sleep import SleepSettings
+    from planning.prb import PrbPlan
+    from planning.sleep import SleepPlan, SleepSettings
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 150  # of the default; more can be asked for
@@ -56,36 +58,66 @@ def start_deployments(
 
     options: further arguments of `planning.deployment.deploy`. real_sites: lon, lat to compare with.
     """
-    demand = space.demand()
+    demand, name = space.demand(), _area_name(space)
     basis = space.basis("traffic", "scale")
 
-    def work(job: jobs.Job) -> "Comparison[DeploymentPlan]":
+    def work(job: jobs.Job) -> Comparison[Deployed]:
         import pandas as pd
 
         plans, rows = {}, []
         for done, strategy in enumerate(strategies):
             job.report(done, len(strategies), strategy_name(strategy))
-            plans[strategy] = _deploy(demand, sites, strategy, options)
-            rows.append(_deployment_row(plans[strategy], demand, real_sites))
+            plans[strategy] = _deploy(demand, name, sites, strategy, options)
+            rows.append(_deployment_row(plans[strategy].plan, demand, real_sites))
         return Comparison(plans, pd.DataFrame(rows))
 
-    def deliver(comparison: "Comparison[DeploymentPlan]") -> None:
+    def deliver(comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
-        use_network(space, next(iter(comparison.plans.values())), basis)
+        use_network(space, strategies[0])
 
     space.notes.pop(DEPLOYMENT, None)
     space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
 
 
-def use_network(space: Workspace, plan: "DeploymentPlan", basis: dict[str, str]) -> None:
-    """Make the network of a deployment the one that sleep and spectrum plans are made for."""
-    space.network = Made(plan, basis)
+def use_network(space: Workspace, strategy: str) -> None:
+    """Make the deployment of a strategy the network that sleep and spectrum plans are made for."""
+    made = space.deployments
+    assert made is not None
+    identity = f"{made.identity} {strategy}"  # so that plans fit again when the user comes back to it
+    if space.network is None or space.network.identity != identity:
+        space.network = Made(made.value.plans[strategy], made.basis, identity)
 
 
-def _deploy(demand: "Demand", sites: int, strategy: str, options: dict[str, Any]) -> "DeploymentPlan":
+def _deploy(demand: "Demand", name: str, sites: int, strategy: str, options: dict[str, Any]) -> Deployed:
     from planning.deployment import deploy
 
-    return deploy(demand, sites=sites, strategy=strategy, **options)
+    return Deployed(deploy(demand, sites=sites, strategy=strategy, **options), demand, name)
+
+
+def _area_name(space: Workspace) -> str:
+    assert space.traffic is not None
+    return space.traffic.value.metadata.get("area_name", "area")
+
+
+def _network(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
+    """A step of a job: the network of the workspace or, where none fits, the default one, deployed now."""
+    if space.network and space.outdated(space.network) is None:
+        present = space.network
+        return lambda job: present
+    demand, name, sites = space.demand(), _area_name(space), default_sites(space)
+    basis = space.basis("traffic", "scale")
+
+    def deployed(job: jobs.Job) -> Made[Deployed]:
+        job.report(0, 0, f"deploying {sites} sites")
+        return Made(_deploy(demand, name, sites, "traffic", {}), basis)
+
+    return deployed
+
+
+def _keep_network(space: Workspace, made: Made[Deployed]) -> None:
+    """A network that a job deployed becomes that of the workspace, unless another one has come meanwhile."""
+    if space.network is None or space.outdated(space.network):
+        space.network = made
 
 
 def _deployment_row(
@@ -129,35 +161,31 @@ def start_sleep(
 
     held_out: leave the last sample of the ensemble out of planning and replay every plan on it.
     """
-    demand = space.demand()
+    demand, network = space.demand(), _network(space)
     planned = _without_last_sample(demand) if held_out else demand
-    basis_network = space.basis("traffic", "scale")
-    present = space.network if space.network and space.outdated(space.network) is None else None
-    sites = default_sites(space)
+    basis = space.basis("traffic", "scale")
 
-    def work(job: jobs.Job) -> "tuple[Made[DeploymentPlan], Comparison]":
+    def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         from planning.sleep import SleepProblem, compare_strategies
 
-        made = present
-        if made is None:
-            job.report(0, 0, f"deploying {sites} sites")
-            made = Made(_deploy(demand, sites, "traffic", {}), basis_network)
+        made = network(job)
         job.report(0, 0, "preparing")
         problem = SleepProblem.build(
-            made.value.network, planned, hours=hours, quantile=quantile, ring_m=ring_m
+            made.value.plan.network, planned, hours=hours, quantile=quantile, ring_m=ring_m
         )
         plans, table = compare_strategies(
             problem,
             strategies,
             settings=settings,
             held_out=demand.sample(demand.samples - 1) if held_out else None,
-            progress=job.report,
+            progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
         )
-        return made, Comparison(plans, table)
+        return made, Comparison(plans, table, made.value)
 
-    def deliver(result: "tuple[Made[DeploymentPlan], Comparison]") -> None:
-        space.network, comparison = result
-        space.sleep = Made(comparison, basis_network | {"network": space.network.identity})
+    def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
+        made, comparison = result
+        _keep_network(space, made)
+        space.sleep = Made(comparison, basis | {"network": made.identity})
         if space.sleep_choice not in comparison.plans:
             space.sleep_choice = list(comparison.plans)[-1]
 
@@ -174,35 +202,31 @@ def start_spectrum(
 ) -> None:
     """Allocate PRBs to users of one hour on the present network, beside round robin.
 
-    hour: 0..23 of the typical day. radio, settings: arguments of `Radio` and `PrbSettings`.
+    hour: 0..167. radio, settings: arguments of `Radio` and `PrbSettings`.
     """
-    demand = space.demand()
-    basis_network = space.basis("traffic", "scale")
-    present = space.network if space.network and space.outdated(space.network) is None else None
-    sites = default_sites(space)
+    demand, network = space.demand(), _network(space)
+    basis = space.basis("traffic", "scale")
 
-    def work(job: jobs.Job) -> "tuple[Made[DeploymentPlan], Comparison]":
+    def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
         import pandas as pd
 
         from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
         from planning.radio import Radio
 
-        made = present
-        if made is None:
-            job.report(0, 0, f"deploying {sites} sites")
-            made = Made(_deploy(demand, sites, "traffic", {}), basis_network)
+        made = network(job)
         job.report(0, 0, "preparing")
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
-        problem = PrbProblem.build(made.value.network, drawn, Radio(**radio))
-        job.report(0, 0, "solving")
+        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(**radio))
         plan = solve_prb(problem, PrbSettings(**settings), progress=job.report)
-        plans = {plan.strategy: plan, "round robin": round_robin(problem)}
-        return made, Comparison(plans, pd.DataFrame([_prb_row(name, p) for name, p in plans.items()]))
+        plans = {"optimised": plan, "round robin": round_robin(problem)}
+        table = pd.DataFrame([_prb_row(name, p) for name, p in plans.items()])
+        return made, Comparison(plans, table, made.value)
 
-    def deliver(result: "tuple[Made[DeploymentPlan], Comparison]") -> None:
-        space.network, comparison = result
-        space.spectrum = Made(comparison, basis_network | {"network": space.network.identity})
-        space.spectrum_choice = next(iter(comparison.plans))
+    def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
+        made, comparison = result
+        _keep_network(space, made)
+        space.spectrum = Made(comparison, basis | {"network": made.identity})
+        space.spectrum_choice = "optimised"
         space.spectrum_hour = hour
 
     space.notes.pop(SPECTRUM, None)

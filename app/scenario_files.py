@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from app.state import Workspace
+from app.state import Made, Workspace
 
 if TYPE_CHECKING:
     from planning.scenario import Scenario
@@ -18,23 +18,35 @@ FORMATS = {  # format of planning.export: what the button says
 
 
 def file_stem(space: Workspace) -> str:
-    """The area's name as the beginning of a file name."""
-    name = space.area.name if space.area else "plan"
+    """The name of the area that was planned, as the beginning of a file name."""
+    made = space.network
+    name = made.value.area_name if made else space.area.name if space.area else "plan"
     return re.sub(r"[^\w-]+", "-", name).strip("-").lower() or "plan"
 
 
 def scenario_of(space: Workspace) -> "Scenario":
-    """Network, demand and the plans that still fit the network. Call only when there is a network."""
+    """The network with the demand it was made for, and the plans that are for this network.
+
+    It holds together whatever has been drawn or set since. Call only when there is a network.
+    """
     from planning.scenario import Scenario
 
     assert space.network is not None
-    scenario = Scenario.from_deployment(space.network.value, space.demand())
-    if space.sleep and space.outdated(space.sleep) is None:
+    deployed = space.network.value
+    scenario = Scenario.from_deployment(deployed.plan, deployed.demand)
+    if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
         scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
-    if space.spectrum and space.outdated(space.spectrum) is None:
+    if space.spectrum and _is_for(space.spectrum, space.network):
         scenario = scenario.with_prb(space.spectrum.value.plans[space.spectrum_choice])
     return scenario
+
+
+def _is_for(made: Made, network: Made) -> bool:
+    shared = ("traffic", "scale")
+    return made.basis["network"] == network.identity and all(
+        made.basis[name] == network.basis[name] for name in shared
+    )
 
 
 def download(scenario: "Scenario", kind: str) -> bytes:

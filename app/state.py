@@ -51,11 +51,21 @@ class ScaleChoice:
 
 
 @dataclass(frozen=True)
+class Deployed:
+    """A deployment, with the demand and the area that it was made for: together they stay exportable for good."""
+
+    plan: "DeploymentPlan"
+    demand: "Demand"
+    area_name: str
+
+
+@dataclass(frozen=True)
 class Comparison(Generic[T]):
-    """Strategies side by side: plan by strategy, and a table with one row of figures each."""
+    """Strategies side by side: plan by strategy, a table with one row of figures each, and the network they are for."""
 
     plans: dict[str, T]
     table: "pd.DataFrame"
+    network: Deployed | None = None
 
 
 @dataclass
@@ -69,13 +79,13 @@ class Workspace:
     scale: ScaleChoice = ScaleChoice()
     hour: int = 20
     traffic: "Made[TrafficEnsemble] | None" = None
-    network: "Made[DeploymentPlan] | None" = None
-    deployments: "Made[Comparison[DeploymentPlan]] | None" = None
+    network: Made[Deployed] | None = None
+    deployments: Made[Comparison[Deployed]] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
     sleep_choice: str = "milp"  # the strategies that are shown and exported
-    spectrum_choice: str = "default"
-    spectrum_hour: int = 0  # of the typical day, that the spectrum plan was made for
+    spectrum_choice: str = "optimised"
+    spectrum_hour: int = 0  # that the spectrum plan was made for
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
     map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
@@ -129,14 +139,13 @@ class Workspace:
     def clear_area(self) -> None:
         self.area, self.tiles, self.tiles_with_data = None, None, 0
 
-    def outline_of(self, made: Made[Any]) -> Any:
-        """The outline that traffic was generated for, which need not be the one drawn now."""
+    def outline_of(self, metadata: dict[str, Any]) -> Any:
+        """The outline that traffic or demand with this metadata is for, which need not be the one drawn now."""
         from opendiff.area import Area
 
-        document = made.value.metadata.get("area")
-        return self.cached(
-            "outline", made.identity, lambda: Area.from_geojson(document).geometry if document else None
-        )
+        document = metadata.get("area")
+        build = lambda: Area.from_geojson(document).geometry if document else None  # noqa: E731
+        return self.cached("outline", repr(document), build)
 
     def cached(self, name: str, key: Any, build: Callable[[], Any]) -> Any:
         """`build()`, kept until `key` changes: for values that follow from the workspace, one of each name."""

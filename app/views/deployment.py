@@ -5,11 +5,11 @@ import streamlit as st
 
 from app import plans
 from app.colours import ACCENT, ramp_legend
-from app.layout import choice, header, kept, need_traffic, note, outdated, region_of, traffic_picture
+from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
 from app.messages import errors_shown
-from app.scale import scale_caption
-from app.state import Workspace, workspace
+from app.region import Region
+from app.state import Deployed, Made, Workspace, workspace
 
 
 def page() -> None:
@@ -129,36 +129,35 @@ def _comparison(comparison) -> None:
 def _plan(space: Workspace) -> None:
     made, region = space.deployments, region_of(space)
     assert made is not None
-    present = space.network.value.strategy if space.network else ""
+    present = space.network.value.plan.strategy if space.network else ""
     strategy = choice(
         "network choice", "Network to plan with", list(made.value.plans), present, plans.strategy_name
     )
-    plan = made.value.plans[strategy]
-    if space.network is None or space.network.value is not plan:
-        plans.use_network(space, plan, made.basis)
+    deployed = made.value.plans[strategy]
+    plan = deployed.plan
+    plans.use_network(space, strategy)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if region is not None:
-            _map(space, region, plan)
+            _map(space, region, made, deployed)
     with right:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
         two.metric("Cells", f"{len(plan.network.cells)}")
         st.markdown(plan.sentence)
-        scale_caption(space)
+        st.caption(deployed.demand.scale.sentence)
 
 
-def _map(space: Workspace, region, plan) -> None:
-    assert space.traffic is not None
-    sites = plan.network.sites
+def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> None:
+    sites = deployed.plan.network.sites
     dots = Dots(
         sites["lon"].to_numpy(), sites["lat"].to_numpy(), [ACCENT] * len(sites), sites["site"].tolist()
     )
-    picture, top = traffic_picture(space, None)
+    picture, top = demand_picture(space, deployed.demand, None)
     map_view(
-        f"deployment {space.traffic.identity}",
+        f"deployment {made.identity}",
         region,
-        outline=space.outline_of(space.traffic),
+        outline=space.outline_of(deployed.demand.metadata),
         pictures=[picture],
         dots=[dots],
         height=460,

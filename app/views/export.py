@@ -10,6 +10,8 @@ from app.scenario_files import FORMATS, download, file_stem, scenario_of
 from app.state import Workspace, workspace
 from app.traffic_files import parquet_bytes
 
+PARQUET = "application/vnd.apache.parquet"
+
 
 def page() -> None:
     space = workspace()
@@ -17,7 +19,6 @@ def page() -> None:
     if not need_traffic(space):
         return
     _contents(space)
-    _traffic(space)
     if space.network is None:
         st.info(
             "There is no network yet: deploy base stations or plan sleep, and the plan can be exported here."
@@ -32,7 +33,7 @@ def _contents(space: Workspace) -> None:
     import pandas as pd
 
     rows = [("Traffic", space.traffic, "")]
-    rows.append(("Network", space.network, space.network.value.strategy if space.network else ""))
+    rows.append(("Network", space.network, space.network.value.plan.strategy if space.network else ""))
     rows.append(("Sleep plan", space.sleep, space.sleep_choice))
     rows.append(("Spectrum plan", space.spectrum, space.spectrum_choice))
     table = [
@@ -46,45 +47,44 @@ def _contents(space: Workspace) -> None:
     st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
 
 
-def _traffic(space: Workspace) -> None:
-    assert space.traffic is not None
-    ensemble = space.traffic.value
-    st.download_button(
-        "Traffic table (Parquet)",
-        lambda: parquet_bytes(ensemble),
-        file_stem(space) + "-traffic.parquet",
-        "application/vnd.apache.parquet",
-        on_click="ignore",
-        icon=":material/download:",
-    )
-
-
 def _downloads(space: Workspace) -> None:
+    """A button for each format of the plan, and the traffic table."""
     from planning.export import FORMATS as FILES
 
+    assert space.traffic is not None
+    stem, ensemble = file_stem(space), space.traffic.value
+    files = [
+        ("Traffic table (Parquet)", f"{stem}-traffic.parquet", PARQUET, lambda: parquet_bytes(ensemble)),
+    ]
     with errors_shown("preparing the export"):
-        scenario = scenario_of(space)
-        columns = st.columns(len(FORMATS))
-        for column, (kind, label) in zip(columns, FORMATS.items(), strict=True):
-            ending, mime = FILES[kind]
+        if space.network is not None:
+            scenario = scenario_of(space)
+            for kind, label in FORMATS.items():
+                ending, mime = FILES[kind]
+                files.append((label, stem + ending, mime, lambda kind=kind: download(scenario, kind)))
+    for start in range(0, len(files), 3):
+        for column, (label, filename, mime, data) in zip(
+            st.columns(3), files[start : start + 3], strict=False
+        ):
             column.download_button(
                 label,
-                lambda kind=kind: download(scenario, kind),
-                file_stem(space) + ending,
+                data,
+                filename,
                 mime,
                 on_click="ignore",
-                type="primary" if kind == "gpkg" else "secondary",
+                type="primary" if filename.endswith(".gpkg") else "secondary",
                 icon=":material/download:",
                 width="stretch",
-                key=f"download {kind}",
             )
 
 
 def _provenance(space: Workspace) -> None:
+    import pandas as pd
+
     assert space.traffic is not None
     with st.expander("Where this comes from", icon=":material/fingerprint:", expanded=True):
         metadata = space.traffic.value.metadata
-        for sentence in metadata.get("assumptions", []):
-            st.markdown(f"- {sentence}")
+        st.markdown("\n".join(f"- {sentence}" for sentence in metadata.get("assumptions", [])))
         facts = {k: v for k, v in metadata.items() if k not in ("area", "assumptions")}
-        st.table({"Value": {str(k).replace("_", " "): str(v) for k, v in facts.items()}})
+        rows = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
+        st.dataframe(pd.DataFrame(rows, columns=["Fact", "Value"]), hide_index=True, width="stretch")

@@ -1,13 +1,16 @@
 """Sleep: which cells sleep when, by several strategies side by side."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from app import charts, plans
-from app.clock import hour_control
+from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
 from app.layout import (
     choice,
+    demand_picture,
     header,
     kept,
     need_traffic,
@@ -15,10 +18,13 @@ from app.layout import (
     note,
     outdated,
     region_of,
-    traffic_picture,
 )
 from app.map_view import Dots, map_view
-from app.state import Workspace, workspace
+from app.region import Region
+from app.state import Comparison, Workspace, workspace
+
+if TYPE_CHECKING:
+    from planning.sleep import SleepPlan
 
 ALL = ("always-on", "night", "threshold", "greedy", "milp", "paper")
 SHOWN_FIRST = ("always-on", "night", "threshold", "greedy", "milp")
@@ -154,7 +160,7 @@ def _start(space: Workspace, chosen: dict) -> None:
     st.rerun()
 
 
-def _comparison(comparison) -> None:
+def _comparison(comparison: Comparison) -> None:
     table = comparison.table
     days = next(iter(comparison.plans.values())).hours / 24
     shown = {
@@ -188,7 +194,7 @@ def _comparison(comparison) -> None:
         st.caption("Unseen: the same plan on the last sample (one week), which was left out of planning.")
 
 
-def _solver_words(plan) -> str:
+def _solver_words(plan: "SleepPlan") -> str:
     return "rule" if plan.solve is None else plan.solve.sentence
 
 
@@ -239,8 +245,10 @@ def _plan(space: Workspace) -> None:
     st.caption("  \n".join((*plan.problem.notes, *plan.notes)))
 
 
-def _map(space: Workspace, region, plan, hour: int) -> None:
-    assert space.network is not None and space.traffic is not None
+def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:
+    made = space.sleep
+    assert made is not None and made.value.network is not None
+    demand = made.value.network.demand
     sites = plan.network.sites
     member = plan.network.site_of_cell
     total = np.bincount(member, minlength=len(sites))
@@ -255,13 +263,16 @@ def _map(space: Workspace, region, plan, hour: int) -> None:
             for name, a, n in zip(sites["site"], asleep, total, strict=True)
         ],
     )
-    picture, top = traffic_picture(space, hour)
+    picture, top = demand_picture(space, demand, space.hour)
     map_view(
-        f"sleep {space.traffic.identity}",
+        f"sleep {made.identity}",
         region,
-        outline=space.outline_of(space.traffic),
+        outline=space.outline_of(demand.metadata),
         pictures=[picture],
         dots=[dots],
         height=400,
     )
-    st.html(charts.sleep_legend() + ramp_legend("Median demand of a tile (Mbit/s)", top))
+    st.html(
+        charts.sleep_legend()
+        + ramp_legend(f"Median demand of a tile, {hour_label(space.hour)} (Mbit/s)", top)
+    )

@@ -1,14 +1,32 @@
 """Spectrum: which PRBs serve which users in one hour."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from app import charts, plans
-from app.clock import hour_control
-from app.layout import choice, header, kept, need_traffic, network_caption, note, outdated, region_of
+from app.clock import hour_control, hour_label
+from app.layout import (
+    area_profile,
+    choice,
+    header,
+    kept,
+    need_traffic,
+    network_caption,
+    note,
+    outdated,
+    region_of,
+)
 from app.map_view import Dots, map_view
+from app.region import Region
 from app.scale import scale_caption
-from app.state import Workspace, workspace
+from app.state import Comparison, Workspace, workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planning.prb import PrbPlan
 
 MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
 
@@ -37,7 +55,7 @@ def page() -> None:
 
 def _controls(space: Workspace, primary: bool) -> None:
     with st.container(border=primary):
-        hour = hour_control(space, space.demand().profile(24, 0.5).sum(axis=0), 24)
+        hour = hour_control(space, area_profile(space))
         if primary:
             action, rest = st.columns([1, 3], vertical_alignment="center")
             network_caption(space, rest)
@@ -54,17 +72,17 @@ def _controls(space: Workspace, primary: bool) -> None:
                 help="Active users drawn from the demand of the hour.",
                 **kept("prb users"),
             )
-            link = two.selectbox("Link", ["downlink", "uplink"], **kept("prb link"))
+            link = two.selectbox("Link", ["uplink", "downlink"], **kept("prb link"))
             mode = three.selectbox("Allocation", list(MODES), format_func=MODES.get, **kept("prb mode"))
             carrier = four.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier"))
             bandwidth = one.selectbox(
-                "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 3, **kept("prb bandwidth")
+                "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")
             )
             tau = two.number_input("Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau"))
             time_limit = three.number_input("Solver time limit (s)", 1, 3600, 30, **kept("prb time limit"))
             seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))
         if action.button(
-            f"Allocate PRBs at {hour:02d}:00",
+            f"Allocate PRBs at {hour_label(hour)}",
             type="primary" if primary else "secondary",
             icon=":material/graphic_eq:",
             disabled=plans.SPECTRUM in space.jobs,
@@ -76,7 +94,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             st.rerun()
 
 
-def _comparison(comparison) -> None:
+def _comparison(comparison: Comparison) -> None:
     import pandas as pd
 
     table = comparison.table
@@ -105,7 +123,7 @@ def _plan(space: Workspace) -> None:
     plan = made.value.plans[name]
     table = plan.assignment()
     one, two, three, four = st.columns(4)
-    one.metric("Hour", f"{space.spectrum_hour:02d}:00")
+    one.metric("Hour", hour_label(space.spectrum_hour))
     two.metric("Demands met", f"{int(plan.met.sum())} of {len(plan.met)}")
     three.metric("PRBs used", f"{plan.used_prbs:,}")
     served = plan.sinr_db[np.isfinite(plan.sinr_db)]
@@ -120,7 +138,9 @@ def _plan(space: Workspace) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**PRBs by station** · colour: user")
-        st.plotly_chart(charts.prb_map(plan.prb_map(), _station_names(space)), width="stretch", key="prb map")
+        st.plotly_chart(
+            charts.prb_map(plan.prb_map(), list(plan.problem.site_names)), width="stretch", key="prb map"
+        )
     with right:
         st.markdown("**SINR of the users**")
         st.plotly_chart(charts.sinr(served), width="stretch", key="prb sinr")
@@ -128,44 +148,37 @@ def _plan(space: Workspace) -> None:
         st.caption(f":material/warning: {text}")
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
-    st.caption(plan.sentence)
+    st.caption("  \n".join((plan.sentence, *plan.notes)))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
-        st.dataframe(table.assign(prbs=table["prbs"].astype(str)).round(3), hide_index=True, width="stretch")
+        st.dataframe(table.round(3), hide_index=True, width="stretch")
 
 
-def _station_names(space: Workspace) -> list[str]:
-    assert space.network is not None
-    return space.network.value.network.sites["site"].tolist()
-
-
-def _map(space: Workspace, region, plan, table) -> None:
-    assert space.network is not None and space.traffic is not None
-    sites = space.network.value.network.sites
+def _map(space: Workspace, region: Region, plan: "PrbPlan", table: "pd.DataFrame") -> None:
+    made = space.spectrum
+    assert made is not None and made.value.network is not None
+    deployed = made.value.network
+    sites = deployed.plan.network.sites
+    used = plan.utilisation
     stations = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
         ["#22303a"] * len(sites),
-        [
-            f"{name}: {share:.0%} of PRBs used"
-            for name, share in zip(sites["site"], plan.utilisation, strict=True)
-        ],
-        7,
+        [f"{name}: {share:.0%} of PRBs used" for name, share in zip(sites["site"], used, strict=True)],
+        6,
     )
+    asked = zip(table["user"], table["rate_mbps"], table["demand_mbps"], strict=True)
     users = Dots(
         table["lon"].to_numpy(),
         table["lat"].to_numpy(),
         [charts.MET if met else charts.UNMET for met in table["met"]],
-        [
-            f"user {u}: {r:.1f} of {d:.1f} Mbit/s"
-            for u, r, d in zip(table["user"], table["rate_mbps"], table["demand_mbps"], strict=True)
-        ],
+        [f"user {user}: {rate:.1f} of {demand:.1f} Mbit/s" for user, rate, demand in asked],
         4,
     )
     map_view(
-        f"spectrum {space.traffic.identity}",
+        f"spectrum {made.identity}",
         region,
-        outline=space.outline_of(space.traffic),
+        outline=space.outline_of(deployed.demand.metadata),
         dots=[stations, users],
         height=360,
     )

@@ -106,7 +106,7 @@ def _result(space: Workspace, region: Region) -> None:
         top = float(np.quantile(median.max(axis=1), 0.98)) or 1.0
         x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
         picture = tile_picture(x, y, ramp(values, top)[:, None, None, :])
-        outline = space.outline_of(made)
+        outline = space.outline_of(ensemble.metadata)
         events = map_view(
             f"traffic {made.identity}", region, outline=outline, pictures=[picture], clicks=True, height=440
         )

@@ -172,3 +172,98 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
     space.jobs["traffic"] = until_finished(job)
     job_panel.deliver_finished(space)
     assert space.traffic.value is other and not space.jobs and not space.notes
+
+
+def run_jobs(space, test):
+    """Wait for the jobs of the workspace and show the page with their results."""
+    from app import job_panel
+    from tests.app.test_jobs import until_finished
+
+    for job in space.jobs.values():
+        until_finished(job)
+    job_panel.deliver_finished(space)
+    return test.run()
+
+
+def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
+    test = open_page("sleep", space)
+    button(test, "Compare sleep strategies").click().run()
+    assert "sleep" in space.jobs
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    table = space.sleep.value.table.set_index("strategy")
+    assert list(table.index) == ["always-on", "night", "threshold", "greedy", "milp"]
+    assert table.loc["always-on", "saving"] == 0
+    assert 0 < table.loc["milp", "saving"] < 1
+    # planned on 4 of the 5 samples, replayed on the fifth, which is one week
+    replayed = space.demand().sample(4).mbps.sum(dtype=float)
+    assert table.loc["milp", "replay_demand_mbps_hours"] == pytest.approx(replayed, rel=1e-5)
+    shown = test.dataframe[0].value.set_index("Strategy")
+    assert shown.loc["Optimised (MILP)", "Saving"] == pytest.approx(100 * table.loc["milp", "saving"])
+    assert metrics(test)["Saved"] == f"{table.loc['milp', 'saving']:.1%}"
+    assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
+
+
+def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, space):
+    space.scale = ScaleChoice(kind="busy hour", busy_mbps=1e7)
+    test = open_page("sleep", space)
+    button(test, "Compare sleep strategies").click().run()
+    run_jobs(space, test)
+    (text,) = texts(test.error)
+    assert "Mbit/s" in text and "allow" in text and "unexpected" not in text
+    assert space.sleep is None and space.traffic is not None
+
+
+def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
+    test = open_page("deployment", space)
+    test.number_input[0].set_value(12)
+    button(test, "Deploy").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    table = space.deployments.value.table.set_index("strategy")
+    assert set(table.index) == {"traffic", "poi", "business", "population", "uniform", "optimised"}
+    assert (table["sites"] == 12).all()
+    assert table.loc["traffic", "jsd_traffic"] < table.loc["uniform", "jsd_traffic"]
+    assert space.network.value.plan.strategy == "traffic"
+    space.sleep = Made("a plan", space.basis("network"))
+    test.button_group[0].set_value("uniform").run()
+    assert space.network.value.plan.strategy == "uniform"
+    assert "network has changed" in space.outdated(space.sleep)
+
+
+def test_spectrum_allocates_beside_round_robin(drawn, space):
+    space.hour = 44
+    test = open_page("spectrum", space)
+    test.number_input(key="prb users").set_value(10)
+    button(test, "Allocate PRBs at day 2, 20:00").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    plans = space.spectrum.value.plans
+    assert list(plans) == ["optimised", "round robin"] and space.spectrum_hour == 44
+    assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
+
+
+def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
+    from app.scenario_files import download, file_stem, scenario_of
+    from planning.scenario import Scenario
+
+    for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at day 1, 20:00")):
+        test = open_page(name, space)
+        button(test, label).click().run()
+        run_jobs(space, test)
+    test = open_page("export", space)
+    assert not test.exception and not test.error
+    assert test.dataframe[0].value["State"].tolist() == ["up to date"] * 4
+    assert file_stem(space) == "test-area"
+    back = Scenario.read(download(scenario_of(space), "gpkg"))
+    chosen = space.sleep.value.plans[space.sleep_choice]
+    assert {"sleep_schedule", "sleep_comparison", "prb_assignment"} <= set(back.tables)
+    np.testing.assert_array_equal(
+        back.tables["sleep_schedule"]["awake"].astype(bool).to_numpy(), chosen.awake.ravel()
+    )
+    assert back.provenance["scale"]["sentence"] == space.stated_scale().sentence
+    sentence = space.stated_scale().sentence
+    space.scale = ScaleChoice(per_km2=1000.0)
+    assert scenario_of(space).provenance["scale"]["sentence"] == sentence  # the plan stays what it was
+    space.network = Made(space.network.value, space.network.basis)
+    assert "sleep_schedule" not in scenario_of(space).tables  # made for another network
