@@ -31,7 +31,7 @@ __all__ = ["MODES", "PrbPlan", "PrbProblem", "PrbSettings", "Users", "draw_users
 
 MODES = ("default", "paper")
 _MET = 1 - 1e-6  # a demand counts as met from here
-_EXACT_OPTIONS = 30_000  # up to here every number of PRBs is an option, beyond a geometric ladder
+_EXACT_OPTIONS = 4_000  # up to here every number of PRBs is an option, beyond a geometric ladder
 _SERVE_FIRST = (
     10.0  # a Mbit/s of demand served weighs this much more than the objective, so that demands come first
 )
@@ -327,6 +327,11 @@ def _reasons(problem, station, uses, rate, single) -> tuple[str, ...]:
             quiet = problem.rates(user, station[user], count, 0.0) if count else 0.0
             if quiet >= demand * _MET:
                 why = f"without interference its {count} PRBs would give {float(quiet):,.2f}: interference is the limit"
+            elif station[user] >= 0 and used[station[user]] < problem.prbs and not single:
+                why = (
+                    f"{problem.site_names[station[user]]} has PRBs free, but on them others would lose more than it "
+                    f"gains (alone it could get {alone[best]:,.2f}): interference is the limit"
+                )
             elif single:
                 why = f"{problem.site_names[best]} alone could give {alone[best]:,.2f}: PRBs are the limit"
             else:
@@ -366,7 +371,7 @@ def solve_prb(
         station, count, result, exact = _choose(problem, interference, settings, each)
         uses = _indices(problem, station, count)
         if not single:
-            station, uses = _improve(problem, station, uses, tau, cap)
+            uses = _improve(problem, station, uses, tau, cap, tries=40)
         merit = _score(problem, station, uses, tau, cap)[2]
         if best is None or merit > best[0]:
             best = (merit, station, uses, result, exact)
@@ -378,6 +383,8 @@ def solve_prb(
     if progress:
         progress(steps, steps, "allocated")
     _, station, uses, result, exact = best
+    if not single:
+        uses = _improve(problem, station, uses, tau, cap, tries=400)
     notes = [f"{problem.radio.share:.0%} of the traffic is taken to be {problem.radio.link}."]
     if not exact:
         notes.append("The program chose numbers of PRBs from a ladder of sizes, not from every number.")
@@ -397,7 +404,6 @@ def _choose(problem, interference, settings, time_limit, demand_first=True):
         :, :near
     ]
     sizes = np.array([1]) if single else np.arange(1, problem.prbs + 1)
-    exact = users * near * len(sizes) <= _EXACT_OPTIONS
     user = np.repeat(np.arange(users), near)
     station = wanted.ravel()
     rate = problem.rates(user[:, None], station[:, None], sizes, interference[user, station][:, None])
@@ -413,15 +419,9 @@ def _choose(problem, interference, settings, time_limit, demand_first=True):
         np.concatenate([np.zeros((len(value), 1)), value[:, :-1]], axis=1), axis=1
     )
     keep = value > best_before + 1e-12
+    exact = single or int(keep.sum()) <= _EXACT_OPTIONS
     if not exact:
-        # the sizes that just meet the demand and the cap always stay, the others follow a geometric ladder
-        ladder = np.zeros(len(sizes), bool)
-        ladder[np.unique(np.geomspace(1, len(sizes), 24).astype(int)) - 1] = True
-        first = np.zeros_like(keep)
-        for level in (demand, demand * (cap or 1.0)):
-            reached = rate >= level * _MET
-            first[np.flatnonzero(reached.any(axis=1)), reached.argmax(axis=1)[reached.any(axis=1)]] = True
-        keep &= ladder | first
+        keep &= _ladder(rate, demand, cap, len(sizes))
     pair, size = np.nonzero(keep)
     if not demand_first and not exact:
         # a ladder forgets plans; a bound may not: use the relaxation with every size's best value per PRB instead
@@ -431,6 +431,8 @@ def _choose(problem, interference, settings, time_limit, demand_first=True):
     model.cost(w, value[pair, size])
     model.rows(user[pair], w, 1.0, upper=1.0, count=users)
     model.rows(station[pair], w, sizes[size], upper=float(problem.prbs), count=problem.stations)
+    first = _greedy_options(problem, user[pair], station[pair], sizes[size], value[pair, size])
+    model.start(w, first)
     result = model.solve(settings.solver, time_limit, settings.gap)
     if not result.has_solution:
         raise InfeasibleError(
@@ -442,6 +444,19 @@ def _choose(problem, interference, settings, time_limit, demand_first=True):
     picked[user[pair[chosen]]] = station[pair[chosen]]
     count[user[pair[chosen]]] = sizes[size[chosen]]
     return picked, count, result, exact
+
+
+def _ladder(rate, demand, cap, most: int) -> np.ndarray:
+    """(pairs, sizes) bool: the number of PRBs that just meets the demand, parts of it, and steps beyond it."""
+    reached = rate >= demand * _MET
+    enough = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, most)
+    steps = [0.125, 0.25, 0.5, 0.75, 1.0]
+    if cap != 1.0:
+        steps += [1.25, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 25.0, 40.0, 70.0, 120.0]
+    wanted = np.clip(np.ceil(enough[:, None] * np.array(steps)), 1, most).astype(int)
+    out = np.zeros(rate.shape, bool)
+    np.put_along_axis(out, wanted - 1, True, axis=1)
+    return out
 
 
 def _greedy_options(problem, user, station, size, value) -> np.ndarray:
@@ -464,7 +479,7 @@ def _relaxed_bound(problem, settings, rate, demand, sizes, user, station, cap) -
     model = Model("prb bound", maximise=True)
     pairs = len(user)
     share = model.variables("a", pairs, upper=1.0)
-    n = model.variables("n", pairs, upper=float(problem.prbs))
+    n = model.variables("n", pairs, upper=float(len(sizes)))
     r = model.variables("r", pairs, upper=counted.max(axis=1))
     model.cost(r, 1.0)
     model.cost(n, -settings.tau_mbps)
@@ -534,7 +549,7 @@ def _indices(problem, station, count) -> np.ndarray:
     return uses
 
 
-def _improve(problem, station, uses, tau, cap, tries: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def _improve(problem, station, uses, tau, cap, tries: int) -> np.ndarray:
     """Local search with the true SINR: more PRBs for users that miss their demand, fewer where nothing is lost."""
     uses = uses.copy()
     rate, _, merit = _score(problem, station, uses, tau, cap)
@@ -568,7 +583,7 @@ def _improve(problem, station, uses, tau, cap, tries: int = 400) -> tuple[np.nda
                 uses, rate, merit = trial, new_rate, new_merit
             else:
                 asleep.add(user)
-    return station, uses
+    return uses
 
 
 def _found(problem, station, uses, before) -> np.ndarray:

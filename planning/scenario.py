@@ -6,7 +6,6 @@ Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without g
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -166,27 +165,38 @@ class Scenario:
     @classmethod
     def read(cls, source) -> Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
-        name = "the upload" if not isinstance(source, (str, Path)) else Path(source).name
-        if isinstance(source, (str, Path)):
-            if not Path(source).is_file():
+        if not isinstance(source, (str, Path)):
+            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read()
+            folder = Path(tempfile.mkdtemp(prefix="scenario-"))
+            try:
+                path = folder / "upload.gpkg"
+                path.write_bytes(data)
+                return cls.read(path)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        path, name = Path(source), Path(source).name
+        if not path.is_file():
+            raise InputError(
+                f"There is no file {path}; make a scenario with `python -m planning deploy` first."
+            )
+        with open(path, "rb") as file:
+            if (
+                file.read(16) != b"SQLite format 3\0"
+            ):  # nothing else is handed to GDAL, which would open much more
                 raise InputError(
-                    f"There is no file {source}; make a scenario with `python -m planning deploy` first."
+                    f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
                 )
-            source = Path(source)
-        elif hasattr(source, "read"):
-            source = source.read()
         try:
-            found = [str(n) for n in pyogrio.list_layers(_again(source))[:, 0]]
+            found = [str(n) for n in pyogrio.list_layers(path)[:, 0]]
             missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]
             if missing:
-                raise InputError(
-                    f"{name} is no scenario: it lacks the layer{'s' * (len(missing) > 1)} {', '.join(missing)}."
-                )
-            tiles = pyogrio.read_dataframe(_again(source), layer="tiles")
+                plural = "s" * (len(missing) > 1)
+                raise InputError(f"{name} is no scenario: it lacks the layer{plural} {', '.join(missing)}.")
+            tiles = pyogrio.read_dataframe(path, layer="tiles")
             frames = {
-                n: pyogrio.read_dataframe(_again(source), layer=n, read_geometry=False)
-                for n in found
-                if n != "tiles"
+                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+                for layer in found
+                if layer != "tiles"
             }
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
             raise InputError(f"{name} is no readable GeoPackage; make the scenario again.") from error
@@ -223,6 +233,7 @@ def tile_layer(demand: Demand, quantile: float = 0.9) -> gpd.GeoDataFrame:
             "peak_mbps": profile.max(axis=1),
             "peak_hour": profile.argmax(axis=1).astype(np.int64),
             "users": demand.users.mean(axis=(1, 2), dtype=float),
+            "sites": np.zeros(demand.tiles, np.int64),
         },
         geometry=shapely.box(west, south, east, north),
         crs=CRS,
@@ -238,8 +249,9 @@ def provenance_of(demand: Demand) -> dict:
 def asleep_hours(schedule: pd.DataFrame) -> pd.Series:
     """cell -> "0-5, 23": the hours in which it sleeps, as text."""
     asleep = schedule[~schedule["awake"].astype(bool)]
-    listed = asleep.groupby("cell")["hour"].agg(lambda h: ranges(sorted(h)))
-    return listed.reindex(schedule["cell"].unique(), fill_value="")
+    listed = {cell: ranges(sorted(hours)) for cell, hours in asleep.groupby("cell")["hour"]}
+    cells = schedule["cell"].unique()
+    return pd.Series([listed.get(cell, "") for cell in cells], index=cells, dtype=object)
 
 
 def ranges(hours: list[int]) -> str:
@@ -303,7 +315,3 @@ def _objects(table: pd.DataFrame) -> pd.DataFrame:
     text = {c: table[c].astype(object) for c in table if not pd.api.types.is_numeric_dtype(table[c].dtype)}
     kept = {c: v.where(v.notna(), None) for c, v in text.items() if table[c].dtype != bool}
     return table.assign(**kept)
-
-
-def _again(source):
-    return io.BytesIO(source) if isinstance(source, bytes) else source
