@@ -7,7 +7,6 @@ silently: an outline that crosses itself is an error that names the place.
 
 import io
 import json
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,21 @@ from numpy.typing import ArrayLike
 
 from opendiff.area_files import Drawn, drawn_geojson, read_drawn, read_limited
 from opendiff.errors import AreaError
-from opendiff.tile_grid import MAX_LATITUDE, TILES_ACROSS, fractional_tile, tile_bounds
+from opendiff.tile_grid import (
+    MAX_LATITUDE,
+    TILES_ACROSS,
+    fractional_tile,
+    tile_area_km2,
+    tile_at,
+    tile_bounds,
+)
+from opendiff.tile_shares import MAX_PIECES, crossings, unit_square_shares
 
 MAX_TILES = 20_000
 MAX_VERTICES = 50_000
-# A tile is covered when at least this share of it is: far below any real outline (about 1 cm2 of a tile of 1 km2),
-# far above the rounding of coordinates, so that a box drawn along tile edges gets no slivers of its neighbours.
-MIN_SHARE = 1e-10
+# A tile is covered when at least this share of it is: some 10 cm2 of a tile of 1 km2, less than anybody draws and far
+# more than the rounding of coordinates, so that a box drawn along tile edges gets no slivers of its neighbours.
+MIN_SHARE = 1e-9
 
 Tiles: TypeAlias = gpd.GeoDataFrame
 
@@ -106,35 +113,29 @@ def tiles_covering(area: Area, max_tiles: int = MAX_TILES) -> Tiles:
 
     Shares are computed on the Web-Mercator map in units of tiles, where the sides of an outline are straight as they
     were drawn; the scale changes by less than 0.02 % inside a tile, so they are ground shares as well. A tile that is
-    only touched along its edge does not count. Raises AreaError when more than `max_tiles` would be needed; this is
-    decided by the extent or by coarse tiles, before anything large is built.
+    only touched along its edge does not count. Raises AreaError when more than `max_tiles` would be needed; what is
+    far too large is refused by its extent, before anything is built.
     """
     outline = shapely.transform(
         area.geometry, lambda xy: np.column_stack(fractional_tile(xy[:, 0], xy[:, 1]))
     )
-    shapely.prepare(outline)
     if outline.area > max_tiles:
         raise _too_many(outline.area, max_tiles, area)
-    squares = _coarse_squares(outline)
-    while True:
-        squares = squares[shapely.intersects(outline, _square_boxes(squares))]
-        if len(squares) > max_tiles and squares[0, 2] > 1:  # each holds at least one tile, or touches one
-            raise _too_many(max(len(squares), outline.area), max_tiles, area)
-        if squares[0, 2] == 1:
-            break
-        squares = _quarters(squares)
-    # most tiles of a large area lie inside it, and containment is much cheaper than an intersection
-    boxes = _square_boxes(squares)
-    inside = shapely.contains_properly(outline, boxes)
-    share = np.ones(len(squares))
-    share[~inside] = shapely.area(shapely.intersection(outline, boxes[~inside]))
+    if crossings(outline) > MAX_PIECES:
+        raise AreaError(
+            "The outline runs to and fro through too many tiles; simplify it (a tolerance of 100 m is plenty)."
+        )
+    found = unit_square_shares(outline, 4 * max_tiles)
+    if isinstance(found, int):
+        raise _too_many(found, max_tiles, area)
+    x, y, share = found
     covered = share > MIN_SHARE
     if not covered.any():
-        raise AreaError("The drawn area is smaller than a few square centimetres; draw a larger one.")
+        raise AreaError("The drawn area is smaller than a sheet of paper; draw a larger one.")
     if covered.sum() > max_tiles:
-        raise _too_many(int(covered.sum()), max_tiles, area)
+        raise _too_many(covered.sum(), max_tiles, area)
     share[share > 1 - MIN_SHARE] = 1
-    return tile_frame(squares[covered, 0], squares[covered, 1], share[covered])
+    return tile_frame(x[covered], y[covered], share[covered])
 
 
 def read_area(text_or_path: str | Path) -> Area:
@@ -243,40 +244,14 @@ def _unite(groups: list[Drawn], name: str) -> Area:
     return Area(polygons[0] if len(polygons) == 1 else shapely.union_all(polygons), name)
 
 
-def _coarse_squares(outline: shapely.Geometry) -> np.ndarray:
-    """Squares (n, 3) of corner x, y and size in tiles, a power of two, at most 4096 of them over the extent."""
-    west, top, east, bottom = outline.bounds
-    size = 1
-    while (math.floor(east / size) - math.floor(west / size) + 1) * (
-        math.floor(bottom / size) - math.floor(top / size) + 1
-    ) > 4096:
-        size *= 2
-    last = TILES_ACROSS // size - 1
-    columns = np.arange(math.floor(west / size), min(math.floor(east / size), last) + 1)
-    rows = np.arange(math.floor(top / size), min(math.floor(bottom / size), last) + 1)
-    grid = np.stack(np.meshgrid(columns, rows, indexing="ij"), axis=-1).reshape(-1, 2) * size
-    return np.column_stack([grid, np.full(len(grid), size)])
-
-
-def _quarters(squares: np.ndarray) -> np.ndarray:
-    half = squares[:, 2:] // 2
-    offsets = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    corners = (squares[:, None, :2] + half[:, None] * offsets).reshape(-1, 2)
-    return np.column_stack([corners, np.repeat(half, 4)])
-
-
-def _square_boxes(squares: np.ndarray) -> np.ndarray:
-    x, y, size = squares.T
-    return shapely.box(x, y, x + size, y + size)
-
-
 def _too_many(count: float, max_tiles: int, area: Area) -> AreaError:
-    digits = 10 ** max(0, len(str(int(count))) - 2)
-    side = int(round(math.sqrt(max_tiles) * 1.07, -1)) if max_tiles >= 100 else round(math.sqrt(max_tiles))
-    about = f"{round(count / digits) * digits:,}"
+    scale = 10 ** max(0, len(str(int(count))) - 2)
+    centre = area.geometry.envelope.centroid
+    side = float(np.sqrt(max_tiles * tile_area_km2(*tile_at(centre.x, centre.y))))
+    shown = round(side, -1) if side > 100 else round(side)
     return AreaError(
-        f"The area covers about {about} tiles and the limit is {max_tiles:,} (about {side} x {side} km); draw a "
-        "smaller area or split it."
+        f"The area covers about {round(count / scale) * scale:,} tiles and the limit is {max_tiles:,} "
+        f"(about {shown:.0f} x {shown:.0f} km here); draw a smaller area or split it."
     )
 
 

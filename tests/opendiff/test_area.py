@@ -128,7 +128,7 @@ def test_a_long_narrow_area_is_not_refused_for_its_extent():
 )
 def test_an_area_too_large_is_refused_with_numbers(box, about):
     with pytest.raises(
-        AreaError, match=r"20,000 \(about 150 x 150 km\); draw a smaller area or split it"
+        AreaError, match=r"20,000 \(about 1[57]0 x 1[57]0 km here\); draw a smaller area or split it"
     ) as caught:
         tiles_covering(Area.from_box(*box))
     assert about in str(caught.value)
