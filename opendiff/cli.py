@@ -1,0 +1,206 @@
+"""Command line: `python -m opendiff`. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from opendiff.errors import OpenDiffError
+
+AREA_HELP = "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, or a CSV of tiles with columns x,y"
+BAR_WIDTH = 30
+REDRAW_SECONDS = 0.1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; exit status 0, or 2 with one line on standard error for bad input."""
+    options = build_parser().parse_args(_box_is_no_option(sys.argv[1:] if arguments is None else arguments))
+    try:
+        options.run(options)
+    except OpenDiffError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cancelled; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m opendiff", description="Hourly mobile traffic of any area from open data."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    generate = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
+    generate.add_argument("area", metavar="AREA", help=AREA_HELP)
+    generate.add_argument("--source", required=True, metavar="demo|PACK", help="the bundled region, or a folder with a pack")
+    generate.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
+    generate.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")
+    generate.add_argument("--out", type=Path, default=Path("traffic.parquet"), help="traffic table to write (Parquet)")
+    generate.add_argument("--model", default="default", help="model to use (default: default)")
+    generate.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    generate.add_argument("--guidance", type=float, default=None, help="guidance scale mu of eq. 8 (default: the model's)")
+    generate.add_argument("--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)")
+    generate.set_defaults(run=run_generate)
+    train = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
+    train.add_argument("part", choices=("encoder", "sampler"))
+    train.add_argument("--data", required=True, type=Path, metavar="PACK")
+    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the weights")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    train.set_defaults(run=run_train)
+    evaluate = commands.add_parser("evaluate", help="spatial-block cross-validation against reference generators")
+    evaluate.add_argument("--data", required=True, type=Path, metavar="PACK")
+    evaluate.add_argument("--model", action="append", metavar="NAME", help="a model or reference; repeat for several (default: all)")
+    evaluate.add_argument("--samples", type=int, default=60, help="weeks a tile (default 60)")
+    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output")
+    evaluate.set_defaults(run=run_evaluate)
+    bundle = commands.add_parser("bundle", help="build the bundled region from a pack with the shipped weights")
+    bundle.add_argument("--data", required=True, type=Path, metavar="PACK")
+    bundle.set_defaults(run=run_bundle)
+    info = commands.add_parser("info", help="versions, weights and devices")
+    info.set_defaults(run=run_info)
+    return parser
+
+
+def run_generate(options: argparse.Namespace) -> None:
+    from opendiff.area import read_tiles
+    from opendiff.errors import TableError
+    from opendiff.generator import TrafficGenerator, check_settings
+    from opendiff.opening import open_source
+
+    check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
+    if not options.out.parent.is_dir():
+        raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
+    tiles = read_tiles(options.area)
+    source = open_source(options.source)
+    generator = TrafficGenerator.load(options.model, options.device)
+    conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
+    if conditions.missing_tiles:
+        print(f"{conditions.missing_tiles} of {len(tiles)} tiles have no open data in {source.name} and are left out", file=sys.stderr)
+    ensemble = generator.generate(
+        conditions, options.samples, options.seed, options.guidance, options.steps, ProgressBar("generate", "tile-weeks")
+    )
+    ensemble.metadata["area"] = options.area if not Path(options.area).exists() else Path(options.area).name
+    ensemble.save(options.out)
+    print(f"{len(ensemble.tiles)} tiles x {options.samples} samples x 168 hours, relative units: {options.out}")
+
+
+def run_train(options: argparse.Namespace) -> None:
+    from opendiff.checkpoint import write_checkpoint
+    from opendiff.generator import load_encoder
+    from opendiff.pack_training import pretrained_trunk, read_training_data
+    from opendiff.sources import PackSource
+    from opendiff.training import train_model
+
+    pack = PackSource(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    bar = StageBars()
+    started = time.perf_counter()
+    trunk = pretrained_trunk()
+    data = read_training_data(pack, trunk, bar)
+    command = f"python -m opendiff train {options.part} --data {pack.name} --seed {options.seed}"
+    if options.part == "encoder":
+        encoder = data.encoder(trunk, data.has_imagery | data.features.has_poi, options.seed, bar)
+        path = options.out / "encoder.safetensors"
+        write_checkpoint(path, encoder.state_dict(), {"model": "encoder", "command": command})
+    else:
+        own = options.out / "encoder.safetensors"
+        encoder = load_encoder(own) if own.is_file() else load_encoder()
+        conditions = data.conditions(encoder)
+        rows = data.has_traffic
+        model = train_model(
+            conditions.take(rows), data.series[rows], data.log_intensities[rows], data.folds[rows], options.seed,
+            device="cpu" if options.device == "auto" else options.device, report=bar,
+        )  # fmt: skip
+        path = options.out / "default.safetensors"
+        model.save(path, {"command": command})
+    print(f"{path}, {time.perf_counter() - started:.0f} s")
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    from opendiff.evaluation import evaluate, markdown_table
+    from opendiff.sources import PackSource
+
+    report = evaluate(PackSource(options.data), options.model, options.samples, options.seed, StageBars())
+    write_json(options.out, report)
+    print(markdown_table(report))
+
+
+def run_bundle(options: argparse.Namespace) -> None:
+    from opendiff.checkpoint import CHECKPOINTS, write_checksums
+    from opendiff.demo import build_demo
+    from opendiff.generator import TrafficGenerator
+    from opendiff.sources import PackSource
+
+    count = build_demo(TrafficGenerator.load("default", "cpu"), PackSource(options.data))
+    write_checksums(CHECKPOINTS)
+    print(f"{count} tiles in {CHECKPOINTS}")
+
+
+def run_info(options: argparse.Namespace) -> None:
+    import platform
+
+    import torch
+
+    from opendiff.checkpoint import CHECKPOINTS, file_checksum
+    from opendiff.demo import DemoSource, region_bounds
+    from opendiff.generator import MODELS, TrafficGenerator
+
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"CUDA device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'}")
+    for path in sorted(CHECKPOINTS.glob("*.safetensors")):
+        print(f"{path.name}  {path.stat().st_size / 1e6:.2f} MB  {file_checksum(path)}")
+    for name in MODELS:
+        model = TrafficGenerator.load(name, "cpu").model
+        count = sum(parameter.numel() for parameter in model.parameters())
+        print(f"model {name}: {count:,} parameters, {model.config.steps} steps, guidance scale {model.config.guidance_scale:g}")
+    tiles = DemoSource().covered_tiles()
+    print(f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)")
+
+
+def write_json(path: Path, content: Any) -> None:
+    from opendiff.atomic import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+class ProgressBar:
+    """One line on standard error with share and time left; silent where standard error is no terminal."""
+
+    def __init__(self, what: str, unit: str = ""):
+        self.what, self.unit = what, unit
+        self.started = time.perf_counter()
+        self.drawn = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if not sys.stderr.isatty() or (done < total and now - self.drawn < REDRAW_SECONDS):
+            return
+        self.drawn = now
+        left = (now - self.started) / max(done, 1) * (total - done)
+        bar = "#" * (BAR_WIDTH * done // max(total, 1))
+        end = "\n" if done >= total else ""
+        text = f"\r{self.what:<16}[{bar:<{BAR_WIDTH}}] {done}/{total} {self.unit}, {left:.0f} s left "
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
+class StageBars:
+    """A progress bar for each stage as it begins."""
+
+    def __init__(self) -> None:
+        self.bars: dict[str, ProgressBar] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.bars.setdefault(what, ProgressBar(what))(done, total)
+
+
+def _box_is_no_option(arguments: list[str]) -> list[str]:
+    """argparse takes a box that begins with a minus (west of Greenwich) for an option; a space before it helps."""
+    return [f" {text}" if text[:1] == "-" and text.count(",") == 3 else text for text in arguments]

@@ -1,0 +1,101 @@
+"""The bundled region: conditions of Nanchang's tiles, so that the product works with no data and no network.
+
+It holds what the encoder made of open data, estimates of the model and a coarse land cover, never the open data itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from opendiff.area import Tiles
+from opendiff.checkpoint import CHECKPOINTS
+from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions, load_conditions
+from opendiff.errors import SourceError
+from opendiff.generator import TrafficGenerator
+from opendiff.land_cover import land_cover
+from opendiff.sources import PackSource
+from opendiff.tile_grid import tile_bounds
+
+FILE = CHECKPOINTS / "demo_region.safetensors"
+UNKNOWN_COVER = "????"
+ATTRIBUTION = "Made from imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; POI counts of a map service"
+
+
+class DemoSource:
+    """The conditions that ship with the product."""
+
+    name = "demo"
+
+    def __init__(self, path: Path = FILE):
+        self._conditions, self._extra = _load(path)
+        self.attribution = self._conditions.attribution
+
+    def covered_tiles(self) -> Tiles:
+        """Every tile of the region."""
+        return self._conditions.tiles
+
+    def conditions(self, tiles: Tiles) -> Conditions:
+        """Conditions of `tiles`, absent where the region does not reach. Raises SourceError where it reaches none."""
+        known = self._conditions
+        row = _index(known.tiles).get_indexer(_index(tiles))
+        if not (row >= 0).any():
+            west, south, east, north = region_bounds(known.tiles)
+            raise SourceError(
+                f"The area has no tile in the bundled region, which covers {west:.3f},{south:.3f},{east:.3f},{north:.3f} "
+                "(W,S,E,N) around Nanchang; draw inside it or choose another source."
+            )
+        inside = row >= 0
+        tokens = np.zeros((len(tiles), TOKENS_WIDTH), np.float32)
+        present = np.zeros((len(tiles), len(MODALITIES)), bool)
+        tokens[inside], present[inside] = known.tokens[row[inside]], known.present[row[inside]]
+        return Conditions(tiles, tokens, present, {}, self.name, self.attribution)
+
+    def context(self) -> gpd.GeoDataFrame:
+        """The region's tiles with `land_cover` (four letters for the quarters NW, NE, SW, SE: water, green, built or ?)
+        and the model's estimates of POI, business POI and population intensity."""
+        frame = self._conditions.tiles.copy()
+        frame["land_cover"] = [bytes(letters).decode("ascii") for letters in self._extra["land_cover"]]
+        for name in INTENSITIES:
+            frame[name] = self._extra[name].astype(float)
+        return frame
+
+
+def demo_context() -> gpd.GeoDataFrame:
+    """`DemoSource.context` of the bundled region."""
+    return DemoSource().context()
+
+
+def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE) -> int:
+    """Write the bundled region from a pack, for every tile with imagery, POI or population; returns their number."""
+    tiles = pack.covered_tiles()
+    conditions = generator.conditions(pack, tiles)
+    estimates = generator.estimate_intensities(conditions)
+    data = pack.open_data(conditions.tiles)
+    cover = np.full(len(conditions.tiles), UNKNOWN_COVER)
+    cover[data.has_imagery] = land_cover(data.imagery[data.has_imagery])
+    letters = np.array([list(text.encode("ascii")) for text in cover], np.uint8)
+    shipped = Conditions(
+        conditions.tiles, conditions.tokens, conditions.present, {}, DemoSource.name, ATTRIBUTION
+    )
+    shipped.save(path, land_cover=letters, **{name: values.astype(np.float32) for name, values in estimates.items()})
+    return len(tiles)
+
+
+def region_bounds(tiles: Tiles) -> tuple[float, float, float, float]:
+    """W, S, E, N of tiles, degrees."""
+    west, south, east, north = tile_bounds(tiles["x"].to_numpy(), tiles["y"].to_numpy())
+    return float(west.min()), float(south.min()), float(east.max()), float(north.max())
+
+
+def _index(tiles: Tiles) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(tiles[["x", "y"]].astype(np.int64))
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path) -> tuple[Conditions, dict[str, np.ndarray]]:
+    return load_conditions(path)
