@@ -176,7 +176,9 @@ class PackSource:
         except (ValueError, AttributeError, OSError) as error:
             raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
         if datum not in get_args(PoiDatum):
-            raise SourceError(f"{path} names the datum {datum!r}; it must be one of {', '.join(get_args(PoiDatum))}.")
+            raise SourceError(
+                f"{path} names the datum {datum!r}; it must be one of {', '.join(get_args(PoiDatum))}."
+            )
         return datum
 
     @cached_property

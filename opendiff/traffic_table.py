@@ -164,7 +164,7 @@ def read_traffic(path: str | Path) -> TrafficEnsemble:
         raise TableError(f"{path} cannot be read as a traffic table ({error}); it must be Parquet.") from None
     columns = {name: _column(table, name, path) for name in present}
     x, y = _tile_numbers(columns, path)
-    keys, tile = np.unique(x * TILES_ACROSS + y, return_inverse=True)
+    keys, tile = _numbered(x * TILES_ACROSS + y)
     traffic, users = _arrange(columns, tile, len(keys), path)
     metadata, described = _heading(schema, "opendiff", path), _heading(schema, "opendiff_tiles", path)
     if metadata.get("format", FORMAT) != FORMAT:
@@ -213,7 +213,7 @@ def _arrange(
     columns: dict[str, np.ndarray], tile: np.ndarray, tiles: int, path: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Traffic and users as (tiles, samples, 168), checked to have each combination exactly once."""
-    sample_names, sample = np.unique(columns.get("sample", np.zeros(1, np.int64)), return_inverse=True)
+    sample_names, sample = _numbered(columns.get("sample", np.zeros(1, np.int64)))
     shape = (tiles, len(sample_names), HOURS)
     size = math.prod(shape)
     place = (tile * shape[1] + sample) * HOURS + columns["hour"]
@@ -234,6 +234,13 @@ def _arrange(
     if "users" in columns:
         users[place] = columns["users"]
     return traffic.reshape(shape), users.reshape(shape)
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different values, sorted, and the number of each row's value; quick where equal values stand together."""
+    start = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
+    different, number = np.unique(values[start], return_inverse=True)
+    return different, np.repeat(number, np.diff(start, append=len(values)))
 
 
 def _heading(schema: pa.Schema, key: str, path: Path) -> dict[str, Any]:
