@@ -17,7 +17,7 @@ from opendiff.references import (
     references,
 )
 from opendiff.sources import PackSource
-from opendiff.tile_features import tile_features
+from opendiff.reference_features import tile_features
 
 
 def world(tiles=120, seed=0):

@@ -3,7 +3,7 @@ import pytest
 
 from opendiff.area import tile_frame
 from opendiff.sources import OpenData
-from opendiff.tile_features import IMAGE_STATISTICS, image_statistics, tile_features
+from opendiff.reference_features import IMAGE_STATISTICS, image_statistics, tile_features
 
 
 def column(statistics: np.ndarray, name: str) -> np.ndarray:

@@ -1,0 +1,202 @@
+"""Spatial-block cross-validation: our models and the references on tiles that none of them has seen.
+
+For each fold the encoder is fitted on the open data, and the model on the traffic, of the other folds only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opendiff import metrics
+from opendiff.conditions import MODALITIES, Conditions
+from opendiff.errors import ModelError, SourceError
+from opendiff.features import with_halo
+from opendiff.generator import TrafficGenerator
+from opendiff.model import TrafficModel
+from opendiff.pack_training import TrainingData, pretrained_trunk, read_training_data
+from opendiff.reference_features import tile_features as reference_features
+from opendiff.references import held_out, other_days, references
+from opendiff.registration import register_poi
+from opendiff.sources import OpenData, PackSource
+from opendiff.training import Report, train_model
+
+SHOWN = ("ncrps", "nmae", "nrmse", "jsd", "coverage_50", "coverage_90", "level_r2", "acf24_distance", "peak_hour_error")
+ORACLE = "the tile's other days (oracle)"
+REGISTERED = " (registered POI)"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to ask the `default` model: with which modalities, whose condition and how much guidance."""
+
+    modalities: tuple[str, ...] = MODALITIES
+    shuffled: bool = False
+    guidance_scale: float = 0.0
+
+
+VARIANTS: dict[str, Variant] = {
+    "default": Variant(),
+    "default, guidance 0.5": Variant(guidance_scale=0.5),
+    "default, another tile's condition": Variant(shuffled=True),
+    "default, no condition": Variant(modalities=()),
+    "default, imagery only": Variant(modalities=("imagery",)),
+    "default, POI only": Variant(modalities=("poi",)),
+    "default, population only": Variant(modalities=("population",)),
+    "default, imagery and POI": Variant(modalities=("imagery", "poi")),
+    "default, imagery and population": Variant(modalities=("imagery", "population")),
+    "default, POI and population": Variant(modalities=("poi", "population")),
+}
+
+
+def model_names() -> list[str]:
+    """Everything that `evaluate` can evaluate."""
+    plain = list(references())
+    return [*VARIANTS, *plain, *(name + REGISTERED for name in plain if needs_features(name)), ORACLE]
+
+
+def needs_features(name: str) -> bool:
+    return name not in ("random tiles", "mean profile")
+
+
+def evaluate(
+    pack: PackSource, names: list[str] | None, samples: int, seed: int, report: Report | None = None
+) -> dict[str, Any]:
+    """Figures of each model by name, with the standard error over folds. Raises ModelError for an unknown name."""
+    known = model_names()
+    names = names or known
+    if unknown := [name for name in names if name not in known]:
+        raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
+    started = time.perf_counter()
+    data = read_training_data(pack, pretrained_trunk(), report)
+    rows = data.has_traffic
+    truth, folds = data.series[rows, 0], data.folds[rows]
+    if len(np.unique(folds)) < 2:
+        raise SourceError(f"The pack {pack.name} has traffic in one spatial block only; evaluation needs two.")
+    ensembles: dict[str, np.ndarray] = {}
+    if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
+        ensembles |= held_out_default(data, chosen, samples, seed, report)
+    ensembles |= held_out_references(pack, data, names, samples, seed, report)
+    if ORACLE in names:
+        ensembles[ORACLE] = other_days(truth)
+    tiles = data.tiles.iloc[np.flatnonzero(rows)]
+    x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+    return {
+        "pack": pack.name, "tiles": int(rows.sum()), "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
+        "seconds": round(time.perf_counter() - started, 1),
+        "models": {name: score_folds(truth, ensembles[name], folds, x, y) for name in names},
+    }  # fmt: skip
+
+
+def held_out_default(
+    data: TrainingData, variants: dict[str, Variant], samples: int, seed: int, report: Report | None = None
+) -> dict[str, np.ndarray]:
+    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by a model that has not seen its fold."""
+    rows = data.has_traffic
+    place = np.cumsum(rows) - 1
+    ensembles = {name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants}
+    every = np.unique(data.folds[rows])
+    for number, fold in enumerate(every):
+        model, conditions = fit_without(data, fold, seed)
+        test = rows & (data.folds == fold)
+        generator = TrafficGenerator(model)
+        for name, variant in variants.items():
+            asked = vary(conditions.take(test), variant, seed)
+            generated = generator.generate(asked, samples, seed, variant.guidance_scale)
+            ensembles[name][place[test]] = generated.traffic
+        if report:
+            report("folds", number + 1, len(every))
+    return ensembles
+
+
+def fit_without(
+    data: TrainingData, fold: int, seed: int, fit: Callable[..., TrafficModel] = train_model
+) -> tuple[TrafficModel, Conditions]:
+    """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
+    others = data.folds != fold
+    conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
+    train = data.has_traffic & others
+    model = fit(conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed)
+    return model, conditions
+
+
+def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
+    """The conditions as the variant asks for them; a shuffled one gives every tile another tile's."""
+    hidden = [name for name in MODALITIES if name not in variant.modalities]
+    changed = conditions.without(*hidden)
+    if not variant.shuffled:
+        return changed
+    order = np.random.default_rng(seed).permutation(len(changed.tiles))
+    giver = np.empty_like(order)
+    giver[order] = np.roll(order, 1)  # one cycle through all tiles, so that none keeps its own
+    swapped = changed.take(giver)
+    return Conditions(changed.tiles, swapped.tokens, swapped.present, swapped.intensities)
+
+
+def held_out_references(
+    pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, report: Report | None
+) -> dict[str, np.ndarray]:
+    """Traffic of the references fitted in the same folds: on the pack's POI as counted, and on registered ones."""
+    rows = data.has_traffic
+    truth, folds = data.series[rows, 0], data.folds[rows]
+    wanted = [name for name in names if name.removesuffix(REGISTERED) in references()]
+    if not wanted:
+        return {}
+    tiles = data.tiles.iloc[np.flatnonzero(rows)].reset_index(drop=True)
+    counted = pack.open_data(tiles)
+    features = {"": reference_features(counted), REGISTERED: reference_features(registered(pack, counted))}
+    ensembles = {}
+    for number, name in enumerate(wanted):
+        plain = name.removesuffix(REGISTERED)
+        kind = REGISTERED if plain != name else ""
+        ensembles[name] = held_out(references()[plain], features[kind], truth, folds, samples, seed)
+        if report:
+            report("references", number + 1, len(wanted))
+    return ensembles
+
+
+def registered(pack: PackSource, data: OpenData) -> OpenData:
+    """The same open data with POI counts moved to the imagery's grid, as our own model sees them."""
+    around = pack.open_data(with_halo(data.tiles, 1), imagery=False)
+    known = around.has_poi
+    x, y = (around.tiles[axis].to_numpy()[known] for axis in ("x", "y"))
+    counts, enough = register_poi(
+        data.tiles["x"].to_numpy(), data.tiles["y"].to_numpy(), x, y, around.poi[known].astype(float), pack.poi_datum
+    )
+    return OpenData(
+        data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.population,
+        data.has_population, data.attribution,
+    )  # fmt: skip
+
+
+def score_folds(
+    truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Figures over all tiles, and their standard error from the spread over folds."""
+    figures = metrics.score(truth, ensemble, x, y)
+    parts = [metrics.score(truth[folds == fold], ensemble[folds == fold]) for fold in np.unique(folds)]
+    errors = {
+        name: float(np.std([part[name] for part in parts], ddof=1) / np.sqrt(len(parts))) for name in parts[0]
+    }
+    return {"figures": {name: float(value) for name, value in figures.items()}, "standard_errors": errors}
+
+
+def markdown_table(report: dict[str, Any]) -> str:
+    """The main figures of a report as a Markdown table, figure and standard error over folds."""
+    lines = [
+        f"{report['tiles']} tiles, {report['folds']} spatial folds, {report['samples']} samples, seed {report['seed']}",
+        "",
+        "| model | " + " | ".join(SHOWN) + " |",
+        "| --- |" + " --- |" * len(SHOWN),
+    ]
+    for name, scored in report["models"].items():
+        cells = []
+        for figure in SHOWN:
+            value, error = scored["figures"].get(figure), scored["standard_errors"].get(figure)
+            cells.append("" if value is None or np.isnan(value) else f"{value:.3f} ± {error:.3f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
