@@ -371,7 +371,7 @@ def solve_prb(
         station, count, result, exact = _choose(problem, interference, settings, each)
         uses = _indices(problem, station, count)
         if not single:
-            uses = _improve(problem, station, uses, tau, cap, tries=40)
+            station, uses = _improve(problem, station, uses, interference, tau, cap, tries=40)
         merit = _score(problem, station, uses, tau, cap)[2]
         if best is None or merit > best[0]:
             best = (merit, station, uses, result, exact)
@@ -384,7 +384,7 @@ def solve_prb(
         progress(steps, steps, "allocated")
     _, station, uses, result, exact = best
     if not single:
-        uses = _improve(problem, station, uses, tau, cap, tries=400)
+        station, uses = _improve(problem, station, uses, interference, tau, cap, tries=400)
     notes = [f"{problem.radio.share:.0%} of the traffic is taken to be {problem.radio.link}."]
     if not exact:
         notes.append("The program chose numbers of PRBs from a ladder of sizes, not from every number.")
@@ -549,41 +549,54 @@ def _indices(problem, station, count) -> np.ndarray:
     return uses
 
 
-def _improve(problem, station, uses, tau, cap, tries: int) -> np.ndarray:
-    """Local search with the true SINR: more PRBs for users that miss their demand, fewer where nothing is lost."""
-    uses = uses.copy()
+def _improve(problem, station, uses, interference, tau, cap, tries: int) -> tuple[np.ndarray, np.ndarray]:
+    """Local search with the true SINR: more PRBs for users that miss their demand, fewer where nothing is lost.
+
+    Each step changes one user's PRBs and stays only if the score rises. interference: (users, stations) W per PRB to
+    size the first PRBs of a user that has none.
+    """
+    station, uses = station.copy(), uses.copy()
     rate, _, merit = _score(problem, station, uses, tau, cap)
+    sizes = np.arange(1, problem.prbs + 1)
     for grow in (True, False):
-        asleep = set()
+        settled = np.zeros(len(station), bool)
         for _ in range(tries):
             if grow:
-                todo = np.flatnonzero((rate < problem.demand_mbps * _MET) & (station >= 0))
+                todo = (rate < problem.demand_mbps * _MET) & ~settled
             else:
                 lean = problem.demand_mbps if cap is None else cap * problem.demand_mbps
-                todo = np.flatnonzero((rate > lean * 1.001) & (uses.sum(axis=1) > 1))
-            todo = [u for u in todo if u not in asleep]
-            if not todo:
+                todo = (rate > lean * 1.001) & (uses.sum(axis=1) > 1) & ~settled
+            if not todo.any():
                 break
-            user = todo[0]
-            trial = uses.copy()
+            user = int(todo.argmax())
+            trial, at = uses.copy(), station.copy()
             if grow:
-                mine = uses[station == station[user]].any(axis=0)
-                if mine.all():
-                    asleep.add(user)
+                if at[user] < 0 or not uses[user].any():
+                    busy = np.bincount(
+                        station[station >= 0], uses.sum(axis=1)[station >= 0], problem.stations
+                    )
+                    at[user] = np.where(busy < problem.prbs, problem.gain[user], -1.0).argmax()
+                free = ~uses[at == at[user]].any(axis=0)
+                if not free.any():
+                    settled[user] = True
                     continue
-                crowd = uses.sum(axis=0) + np.where(mine, 1e9, 0.0)
-                missing = 1 - rate[user] / problem.demand_mbps[user]
-                step = int(np.clip(np.ceil(missing * uses[user].sum()), 1, (~mine).sum()))
-                trial[user, np.argsort(crowd, kind="stable")[:step]] = True
+                if uses[user].any():
+                    missing = 1 - rate[user] / problem.demand_mbps[user]
+                    step = int(np.ceil(missing * uses[user].sum()))
+                else:
+                    enough = problem.rates(user, at[user], sizes, interference[user, at[user]])
+                    step = int(np.searchsorted(enough, problem.demand_mbps[user])) + 1
+                crowd = np.where(free, uses.sum(axis=0), len(station) + 1)
+                trial[user, np.argsort(crowd, kind="stable")[: min(max(step, 1), int(free.sum()))]] = True
             else:
                 sinr, _ = true_sinr(problem, station, uses)
                 trial[user, np.where(uses[user], sinr[user], np.inf).argmin()] = False
-            new_rate, _, new_merit = _score(problem, station, trial, tau, cap)
+            new_rate, _, new_merit = _score(problem, at, trial, tau, cap)
             if new_merit > merit + 1e-9:
-                uses, rate, merit = trial, new_rate, new_merit
+                station, uses, rate, merit = at, trial, new_rate, new_merit
             else:
-                asleep.add(user)
-    return uses
+                settled[user] = True
+    return station, uses
 
 
 def _found(problem, station, uses, before) -> np.ndarray:

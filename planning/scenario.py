@@ -87,7 +87,7 @@ class Scenario:
             "sleep_cells": plan.best_cells(),
         }
         if comparison is not None:
-            tables["sleep_comparison"] = comparison
+            tables["sleep_comparison"] = _objects(comparison)
         record = {
             "strategy": plan.strategy,
             "relaxed": plan.relaxed,
@@ -107,7 +107,7 @@ class Scenario:
 
     def with_prb(self, plan) -> Scenario:
         """This scenario with a PRB plan."""
-        tables = {**self.tables, "prb_assignment": plan.assignment(), "prb_stations": plan.stations()}
+        tables = {**self.tables, "prb_assignment": _objects(plan.assignment()), "prb_stations": plan.stations()}
         return replace(self, tables=tables, provenance={**self.provenance, "prb": plan.record(), **_now()})
 
     def scale(self) -> Scale | None:

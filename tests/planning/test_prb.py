@@ -290,7 +290,7 @@ def test_crowded_station_blames_the_prbs():
 
 
 def test_ladder_and_bound_for_many_users():
-    problem = toy(120, 6, 3, demand=1.0, bandwidth_mhz=100)
+    problem = toy(150, 6, 3, demand=4.0, bandwidth_mhz=100)
     plan = solve_prb(problem, PrbSettings(rounds=1, time_limit=10))
     assert plan.objective_mbps <= plan.bound_mbps * (1 + 1e-6)
     assert plan.bound_mbps <= problem.demand_mbps.sum() * (1 + 1e-6)
