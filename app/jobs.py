@@ -5,14 +5,11 @@ Cancel. A finished job is delivered in the next run of the script. One job runs 
 uses all cores; the others wait their turn and say so.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-log = logging.getLogger(__name__)
 
 _turn = threading.Lock()
 _POLL_SECONDS = 0.1
@@ -99,7 +96,5 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
         job.state = "cancelled"
     except Exception as error:
         job.error, job.state = error, "cancelled" if job.cancelled() else "failed"
-        if job.state == "failed":
-            log.exception("Failed: %s", job.label)
     finally:
         _turn.release()

@@ -10,7 +10,7 @@ What must hold (measured, or read in streamlit-folium):
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import folium
 import folium.template
@@ -23,6 +23,7 @@ from app.colours import ACCENT
 from app.region import Picture, Region
 
 STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
+Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
 
 __all__ = ["Dots", "MapEvents", "map_assets", "map_view"]
@@ -46,7 +47,7 @@ class Dots:
     lat: np.ndarray
     colours: Sequence[str]
     tooltips: Sequence[str]
-    radius: float = 6.0
+    radius: float | None = None  # None: smaller where there are many
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def map_view(
     """
     import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
 
-    bounds = outline.bounds if outline is not None and not draw else region.bounds
+    bounds = region.bounds if outline is None or draw else _overlap(outline.bounds, region.bounds)
     base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
@@ -103,7 +104,13 @@ def map_view(
     )
 
 
-def _base_map(region: Region, bounds: tuple[float, float, float, float]) -> folium.Map:
+def _overlap(inner: Bounds, outer: Bounds) -> Bounds:
+    """What two boxes share; `inner` where they share nothing."""
+    west, south, east, north = (*np.maximum(inner[:2], outer[:2]), *np.minimum(inner[2:], outer[2:]))
+    return (float(west), float(south), float(east), float(north)) if west < east and south < north else inner
+
+
+def _base_map(region: Region, bounds: Bounds) -> folium.Map:
     west, south, east, north = bounds
     base = folium.Map(
         location=[(south + north) / 2, (west + east) / 2],
@@ -190,12 +197,14 @@ def editable(outline: shapely.Geometry) -> bool:
 
 
 def _add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
+    count = len(dots.lon)
+    radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
     for lon, lat, colour, tooltip in zip(dots.lon, dots.lat, dots.colours, dots.tooltips, strict=True):
         folium.CircleMarker(
             (float(lat), float(lon)),
-            radius=dots.radius,
+            radius=radius,
             color="#ffffff",
-            weight=1.2,
+            weight=1.2 if radius > 4 else 0.6,
             fill=True,
             fill_color=colour,
             fill_opacity=0.95,

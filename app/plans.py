@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan, SleepSettings
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
-MOST_SITES = 150  # of the default; more can be asked for
+MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
+MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
 MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
@@ -42,9 +43,19 @@ def strategy_name(name: str) -> str:
 
 
 def default_sites(space: Workspace) -> int:
-    """Sites for the present traffic where nobody has said how many."""
-    km2 = float(space.traffic_table().area_km2)
-    return min(MOST_SITES, max(3, math.ceil(SITES_A_KM2 * km2)))
+    """Sites for the present traffic where nobody has said how many: by area, and never too few for the busy hour."""
+    assert space.traffic is not None
+    return space.cached("default sites", (space.traffic.identity, space.scale), lambda: _default_sites(space))
+
+
+def _default_sites(space: Workspace) -> int:
+    from planning.network import Network
+
+    demand = space.demand()
+    by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * float(space.traffic_table().area_km2)))
+    busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
+    largest_site_mbps = float(Network.from_sites(0.0, 0.0, capacity_layers=4).capacity_mbps[0])
+    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * largest_site_mbps)))
 
 
 def start_deployments(

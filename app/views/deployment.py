@@ -47,7 +47,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             20_000,
             plans.default_sites(space),
             key=f"sites {space.area_identity}",
-            help=f"Preset: {plans.SITES_A_KM2:g} a km² of the area (assumed), at most {plans.MOST_SITES}.",
+            help=f"Preset: {plans.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
         )
         with st.expander("Advanced", icon=":material/tune:"):
             strategies = st.multiselect(

@@ -165,7 +165,6 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: "pd.DataFrame
         sites["lat"].to_numpy(),
         ["#22303a"] * len(sites),
         [f"{name}: {share:.0%} of PRBs used" for name, share in zip(sites["site"], used, strict=True)],
-        6,
     )
     asked = zip(table["user"], table["rate_mbps"], table["demand_mbps"], strict=True)
     users = Dots(
