@@ -1,5 +1,6 @@
 """From what the user drew, typed or uploaded to the area of the workspace; a fault leaves the area as it was."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,7 @@ def _box(text: str) -> Any:
 
 
 def example(space: Workspace) -> bool:
-    """A box of 6 x 6 tiles: of those with the most data, the one nearest to the middle of the region."""
+    """A box of 6 x 6 tiles near the middle of the region, with data on almost all of them."""
     from opendiff.area import Area
     from opendiff.tile_grid import tile_bounds
 
@@ -82,16 +83,20 @@ def example(space: Workspace) -> bool:
 
 
 def _fullest_square(region: Region, side: int) -> tuple[int, int]:
-    """North-western tile of the square of tiles with the most data; of equals, the one nearest to the middle."""
+    """North-western tile of a square of tiles near the middle of the region, of which nine in ten have data.
+
+    Where there is no such square, of those with the most data the one nearest to the middle.
+    """
     left, top = int(region.x.min()), int(region.y.min())
     columns, rows = int(region.x.max()) - left + 1, int(region.y.max()) - top + 1
     has_data = np.zeros((columns + side, rows + side), int)
     has_data[region.x - left, region.y - top] = 1
     count = sliding_window_view(has_data, (side, side)).sum(axis=(2, 3))
+    enough = min(int(count.max()), math.ceil(0.9 * side * side))
     across, down = np.indices(count.shape)
     middle = (side - 1) / 2
     away = np.hypot(across + middle - (region.x - left).mean(), down + middle - (region.y - top).mean())
-    x, y = np.unravel_index(np.argmax(count - away / (away.max() + 1)), count.shape)
+    x, y = np.unravel_index(np.argmin(np.where(count >= enough, away, np.inf)), count.shape)
     return left + int(x), top + int(y)
 
 

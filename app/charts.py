@@ -107,16 +107,17 @@ def energy(by_hour, hour: int) -> go.Figure:
 def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
     """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
-    awake, loads: (cells, hours).
+    The cells that are awake longest come first. awake, loads: (cells, hours).
     """
-    sleeper = ~cells["is_coverage"].to_numpy(bool)
+    sleeper = np.flatnonzero(~cells["is_coverage"].to_numpy(bool))
+    sleeper = sleeper[np.argsort(-awake[sleeper].sum(axis=1), kind="stable")]
     capacity = np.maximum(cells["capacity_mbps"].to_numpy(float), 1e-9)[:, None]
     used = np.where(awake, loads / capacity, np.nan)[sleeper]
     figure = go.Figure(
         go.Heatmap(
             z=used,
             x=np.arange(awake.shape[1]),
-            y=cells["cell"][sleeper],
+            y=cells["cell"].to_numpy()[sleeper],
             zmin=0,
             zmax=1,
             colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],

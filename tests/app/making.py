@@ -26,7 +26,13 @@ def ensemble(tiles, area, samples=5, seed=0):
     intensities = {
         name: level * rng.lognormal(0, 0.1, len(tiles)) for name in ("poi", "business_poi", "population")
     }
-    metadata = {"unit": "relative", "samples": samples, "seed": seed, "area": area.to_geojson(), "area_name": area.name}
+    metadata = {
+        "unit": "relative",
+        "samples": samples,
+        "seed": seed,
+        "area": area.to_geojson(),
+        "area_name": area.name,
+    }
     return TrafficEnsemble(
         tile_frame(tiles["x"], tiles["y"], tiles["covered_share"]),
         traffic.astype(np.float32),
