@@ -163,7 +163,7 @@ class Model:
             values = np.concatenate([self._start[1], values])
         self._start = (columns, values)
 
-    def problem(self) -> tuple[pulp.LpProblem, list]:
+    def problem(self, with_constant: bool = True) -> tuple[pulp.LpProblem, list]:
         """The model as a PuLP problem, always a minimisation, and its variables by number."""
         problem = pulp.LpProblem(re.sub(r"\W", "_", self.name), pulp.LpMinimize)
         lower = np.concatenate(self._lower) if self._lower else np.zeros(0)
@@ -190,8 +190,8 @@ class Model:
         terms = np.flatnonzero(cost)
         pairs = list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True))
         objective = _expression(pairs)
-        # inside the problem, so that the relative gap is that of the whole objective
-        objective.constant = sign * self.constant
+        if with_constant:  # so that the relative gap is that of the whole objective
+            objective.constant = sign * self.constant
         problem += objective
         for block in self._blocks:
             _add_rows(problem, variables, *block)
@@ -214,7 +214,9 @@ class Model:
         if not 0 <= gap < 1:
             raise InputError(f"The relative gap must be between 0 and 1, not {gap}.")
         name = _pick(solver)
-        problem, variables = self.problem()
+        # CBC's log leaves the constant out of its bound, so CBC is not told of it at all
+        outside = self.constant if name == "CBC" else 0.0
+        problem, variables = self.problem(with_constant=name != "CBC")
         if not variables:
             return SolveResult("optimal", self.constant, self.constant, 0.0, 0.0, 0.0, name, np.zeros(0))
         warm = self._start is not None
@@ -231,8 +233,8 @@ class Model:
             is_integer = np.concatenate(self._integer)
             values[is_integer] = np.round(values[is_integer])
         sign = -1.0 if self.maximise else 1.0
-        objective = None if objective is None else sign * objective
-        bound = None if bound is None else sign * bound
+        objective = None if objective is None else sign * objective + outside
+        bound = None if bound is None else sign * bound + outside
         return SolveResult(
             status,
             objective,
@@ -519,7 +521,6 @@ def _run_cbc(problem, variables, time_limit, gap, threads, seed, warm):
     objective = None
     if status in ("optimal", "feasible"):
         objective = float(sum(c * (v.varValue or 0.0) for v, c in problem.objective.items()))
-        objective += problem.objective.constant
         if status == "optimal" and bound is None:
             bound = objective
     return status, objective, bound, seconds, begun
