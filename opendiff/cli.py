@@ -11,7 +11,10 @@ from typing import Any
 
 from opendiff.errors import OpenDiffError
 
-AREA_HELP = "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, or a CSV of tiles with columns x,y"
+AREA_HELP = (
+    "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
+    "or a CSV of tiles with columns x,y"
+)
 BAR_WIDTH = 30
 REDRAW_SECONDS = 0.1
 
@@ -37,14 +40,22 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     generate = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     generate.add_argument("area", metavar="AREA", help=AREA_HELP)
-    generate.add_argument("--source", required=True, metavar="demo|PACK", help="the bundled region, or a folder with a pack")
+    generate.add_argument(
+        "--source", required=True, metavar="demo|PACK", help="the bundled region, or a folder with a pack"
+    )
     generate.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
     generate.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")
-    generate.add_argument("--out", type=Path, default=Path("traffic.parquet"), help="traffic table to write (Parquet)")
+    generate.add_argument(
+        "--out", type=Path, default=Path("traffic.parquet"), help="traffic table to write (Parquet)"
+    )
     generate.add_argument("--model", default="default", help="model to use (default: default)")
     generate.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    generate.add_argument("--guidance", type=float, default=None, help="guidance scale mu of eq. 8 (default: the model's)")
-    generate.add_argument("--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)")
+    generate.add_argument(
+        "--guidance", type=float, default=None, help="guidance scale mu of eq. 8 (default: the model's)"
+    )
+    generate.add_argument(
+        "--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)"
+    )
     generate.set_defaults(run=run_generate)
     train = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     train.add_argument("part", choices=("encoder", "sampler"))
@@ -53,14 +64,25 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     train.set_defaults(run=run_train)
-    evaluate = commands.add_parser("evaluate", help="spatial-block cross-validation against reference generators")
+    evaluate = commands.add_parser(
+        "evaluate", help="spatial-block cross-validation against reference generators"
+    )
     evaluate.add_argument("--data", required=True, type=Path, metavar="PACK")
-    evaluate.add_argument("--model", action="append", metavar="NAME", help="a model or reference; repeat for several (default: all)")
+    evaluate.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model or reference; repeat for several (default: all)",
+    )
     evaluate.add_argument("--samples", type=int, default=60, help="weeks a tile (default 60)")
     evaluate.add_argument("--seed", type=int, default=0)
-    evaluate.add_argument("--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output")
+    evaluate.add_argument(
+        "--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output"
+    )
     evaluate.set_defaults(run=run_evaluate)
-    bundle = commands.add_parser("bundle", help="build the bundled region from a pack with the shipped weights")
+    bundle = commands.add_parser(
+        "bundle", help="build the bundled region from a pack with the shipped weights"
+    )
     bundle.add_argument("--data", required=True, type=Path, metavar="PACK")
     bundle.set_defaults(run=run_bundle)
     info = commands.add_parser("info", help="versions, weights and devices")
@@ -82,13 +104,23 @@ def run_generate(options: argparse.Namespace) -> None:
     generator = TrafficGenerator.load(options.model, options.device)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
     if conditions.missing_tiles:
-        print(f"{conditions.missing_tiles} of {len(tiles)} tiles have no open data in {source.name} and are left out", file=sys.stderr)
+        print(
+            f"{conditions.missing_tiles} of {len(tiles)} tiles have no open data in {source.name} and are left out",
+            file=sys.stderr,
+        )
     ensemble = generator.generate(
-        conditions, options.samples, options.seed, options.guidance, options.steps, ProgressBar("generate", "tile-weeks")
+        conditions,
+        options.samples,
+        options.seed,
+        options.guidance,
+        options.steps,
+        ProgressBar("generate", "tile-weeks"),
     )
     ensemble.metadata["area"] = options.area if not Path(options.area).exists() else Path(options.area).name
     ensemble.save(options.out)
-    print(f"{len(ensemble.tiles)} tiles x {options.samples} samples x 168 hours, relative units: {options.out}")
+    print(
+        f"{len(ensemble.tiles)} tiles x {options.samples} samples x 168 hours, relative units: {options.out}"
+    )
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -159,9 +191,14 @@ def run_info(options: argparse.Namespace) -> None:
     for name in MODELS:
         model = TrafficGenerator.load(name, "cpu").model
         count = sum(parameter.numel() for parameter in model.parameters())
-        print(f"model {name}: {count:,} parameters, {model.config.steps} steps, guidance scale {model.config.guidance_scale:g}")
+        print(
+            f"model {name}: {count:,} parameters, {model.config.steps} steps, "
+            f"guidance scale {model.config.guidance_scale:g}"
+        )
     tiles = DemoSource().covered_tiles()
-    print(f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)")
+    print(
+        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)"
+    )
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -202,5 +239,6 @@ class StageBars:
 
 
 def _box_is_no_option(arguments: list[str]) -> list[str]:
-    """argparse takes a box that begins with a minus (west of Greenwich) for an option; a space before it helps."""
+    """argparse takes a box that begins with a minus (west of Greenwich) for an option; a space before it
+    helps."""
     return [f" {text}" if text[:1] == "-" and text.count(",") == 3 else text for text in arguments]

@@ -1,4 +1,5 @@
-"""Conditions: what the generator is told about tiles. A few numbers a modality, made by the encoder from open data."""
+"""Conditions: what the generator is told about tiles. A few numbers a modality, made by the encoder from open
+data."""
 
 from __future__ import annotations
 
@@ -7,25 +8,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from safetensors import safe_open
 
 from opendiff.area import Tiles, tile_frame
 from opendiff.atomic import replacing
 from opendiff.errors import SourceError
 
 MODALITIES: tuple[str, ...] = ("imagery", "poi", "population", "neighbourhood")
-TOKEN_WIDTHS: tuple[int, ...] = (16, 8, 4, 6)  # numbers a modality; narrow, so that a token is no copy of its input
+TOKEN_WIDTHS: tuple[int, ...] = (
+    16,
+    8,
+    4,
+    6,
+)  # numbers a modality; narrow, so that a token is no copy of its input
 TOKENS_WIDTH = sum(TOKEN_WIDTHS)
 INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """tokens: (tiles, 34) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in the order of
-    MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN where it does not know;
-    missing_tiles: how many tiles were asked for and have no open data at all."""
+    """tokens: (tiles, 34) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
+    the order of MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN
+    where it does not know; missing_tiles: how many tiles were asked for and have no open data at all."""
 
     tiles: Tiles
     tokens: np.ndarray
@@ -63,7 +68,8 @@ class Conditions:
         )
 
     def save(self, path: str | Path, **extra: np.ndarray) -> None:
-        """Write as safetensors (tokens in half precision), whole or not at all; `extra` arrays have a row a tile."""
+        """Write as safetensors (tokens in half precision), whole or not at all; `extra` arrays have a row a
+        tile."""
         tensors = {
             "x": self.tiles["x"].to_numpy(np.int32),
             "y": self.tiles["y"].to_numpy(np.int32),
@@ -80,16 +86,22 @@ def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]
     """Conditions written by `Conditions.save`, and the extra arrays beside them. Raises SourceError."""
     try:
         with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
             heading = json.loads((file.metadata() or {}).get("conditions", "{}"))
         x, y = tensors.pop("x"), tensors.pop("y")
         tokens, present = tensors.pop("tokens"), tensors.pop("present")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise SourceError(f"The conditions {path} cannot be read ({error}); install the files again.") from None
+        raise SourceError(
+            f"The conditions {path} cannot be read ({error}); install the files again."
+        ) from None
     if tokens.shape != (len(x), TOKENS_WIDTH) or present.shape != (len(x), len(MODALITIES)):
         raise SourceError(f"The conditions {path} do not fit this version; install the files again.")
     conditions = Conditions(
-        tile_frame(x, y), tokens.astype(np.float32), present.astype(bool), {}, heading.get("source", ""),
+        tile_frame(x, y),
+        tokens.astype(np.float32),
+        present.astype(bool),
+        {},
+        heading.get("source", ""),
         heading.get("attribution", ""),
     )
     return conditions, tensors

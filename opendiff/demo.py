@@ -1,6 +1,7 @@
 """The bundled region: conditions of Nanchang's tiles, so that the product works with no data and no network.
 
-It holds what the encoder made of open data, estimates of the model and a coarse land cover, never the open data itself.
+It holds what the encoder made of open data, estimates of the model and a coarse land cover, never the open
+data itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from opendiff.tile_grid import tile_bounds
 
 FILE = CHECKPOINTS / "demo_region.safetensors"
 UNKNOWN_COVER = "????"
-ATTRIBUTION = "Made from imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; POI counts of a map service"
+ATTRIBUTION = (
+    "Made from imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; "
+    "POI counts of a map service"
+)
 
 
 class DemoSource:
@@ -40,14 +44,16 @@ class DemoSource:
         return self._conditions.tiles
 
     def conditions(self, tiles: Tiles) -> Conditions:
-        """Conditions of `tiles`, absent where the region does not reach. Raises SourceError where it reaches none."""
+        """Conditions of `tiles`, absent where the region does not reach. Raises SourceError where it reaches
+        none."""
         known = self._conditions
         row = _index(known.tiles).get_indexer(_index(tiles))
         if not (row >= 0).any():
             west, south, east, north = region_bounds(known.tiles)
             raise SourceError(
-                f"The area has no tile in the bundled region, which covers {west:.3f},{south:.3f},{east:.3f},{north:.3f} "
-                "(W,S,E,N) around Nanchang; draw inside it or choose another source."
+                f"The area has no tile in the bundled region, which covers "
+                f"{west:.3f},{south:.3f},{east:.3f},{north:.3f} (W,S,E,N) "
+                "around Nanchang; draw inside it or choose another source."
             )
         inside = row >= 0
         tokens = np.zeros((len(tiles), TOKENS_WIDTH), np.float32)
@@ -56,8 +62,8 @@ class DemoSource:
         return Conditions(tiles, tokens, present, {}, self.name, self.attribution)
 
     def context(self) -> gpd.GeoDataFrame:
-        """The region's tiles with `land_cover` (four letters for the quarters NW, NE, SW, SE: water, green, built or ?)
-        and the model's estimates of POI, business POI and population intensity."""
+        """The region's tiles with `land_cover` (four letters for the quarters NW, NE, SW, SE: water, green,
+        built or ?) and the model's estimates of POI, business POI and population intensity."""
         frame = self._conditions.tiles.copy()
         frame["land_cover"] = [bytes(letters).decode("ascii") for letters in self._extra["land_cover"]]
         for name in INTENSITIES:
@@ -71,7 +77,8 @@ def demo_context() -> gpd.GeoDataFrame:
 
 
 def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE) -> int:
-    """Write the bundled region from a pack, for every tile with imagery, POI or population; returns their number."""
+    """Write the bundled region from a pack, for every tile with imagery, POI or population; returns their
+    number."""
     tiles = pack.covered_tiles()
     conditions = generator.conditions(pack, tiles)
     estimates = generator.estimate_intensities(conditions)
@@ -82,7 +89,9 @@ def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE)
     shipped = Conditions(
         conditions.tiles, conditions.tokens, conditions.present, {}, DemoSource.name, ATTRIBUTION
     )
-    shipped.save(path, land_cover=letters, **{name: values.astype(np.float32) for name, values in estimates.items()})
+    shipped.save(
+        path, land_cover=letters, **{name: values.astype(np.float32) for name, values in estimates.items()}
+    )
     return len(tiles)
 
 

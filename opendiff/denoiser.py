@@ -1,9 +1,10 @@
 """The denoiser: expected clean vector given a noised one and the condition.
 
-If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's mean and spread.
-That closed form is the skip connection; a small transformer over the seven days and the level, with cross-attention to the
-condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its output layer starts at zero, so training begins
-at the closed form (conditionally whitened generation; the preconditioning is that of Karras et al. 2022).
+If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's
+mean and spread. That closed form is the skip connection; a small transformer over the seven days and the
+level, with cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its
+output layer starts at zero, so training begins at the closed form (conditionally whitened generation; the
+preconditioning is that of Karras et al. 2022).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ DAY_WIDTH = SERIES * HOURS_A_DAY
 
 @dataclass(frozen=True)
 class ConditionMemory:
-    """All that the denoiser needs of the condition, computed once a tile: prior mean and deviation (rows, 338), and keys
-    and values of each layer's cross-attention (rows, heads, tokens, width)."""
+    """All that the denoiser needs of the condition, computed once a tile: prior mean and deviation (rows,
+    338), and keys and values of each layer's cross-attention (rows, heads, tokens, width)."""
 
     mean: Tensor
     deviation: Tensor
@@ -37,14 +38,16 @@ class ConditionMemory:
     def join(memories: list[ConditionMemory]) -> ConditionMemory:
         layers = zip(*(memory.keys_values for memory in memories), strict=True)
         pairs = tuple(
-            (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer])) for layer in layers
+            (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
+            for layer in layers
         )
         means, deviations = [m.mean for m in memories], [m.deviation for m in memories]
         return ConditionMemory(torch.cat(means), torch.cat(deviations), pairs)
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block: attention among level and days, cross-attention to the condition, feed-forward."""
+    """Pre-norm transformer block: attention among level and days, cross-attention to the condition, feed-
+    forward."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -78,7 +81,9 @@ class Denoiser(nn.Module):
     def __init__(self, summary_width: int, width: int, heads: int, layers: int, dropout: float):
         super().__init__()
         self.level_in, self.day_in = nn.Linear(LEVEL_WIDTH, width), nn.Linear(DAY_WIDTH, width)
-        self.time_in = nn.Sequential(nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.time_in = nn.Sequential(
+            nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width)
+        )
         self.place = nn.Parameter(torch.randn(1 + DAYS, width) * 0.02)
         self.token_in = nn.ModuleList(nn.Linear(token_width, width) for token_width in TOKEN_WIDTHS)
         self.absent = nn.Parameter(torch.randn(len(MODALITIES), width) * 0.02)
@@ -90,9 +95,14 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def remember(self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor) -> ConditionMemory:
-        """Keys and values for tokens (rows, 34), present (rows, 4) and the prior's summary, mean and deviation."""
-        embedded = [layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)]
+    def remember(
+        self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
+    ) -> ConditionMemory:
+        """Keys and values for tokens (rows, 34), present (rows, 4) and the prior's summary, mean and
+        deviation."""
+        embedded = [
+            layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
+        ]
         context = torch.where(present[..., None], torch.stack(embedded, 1), self.absent)
         context = torch.cat([context, self.summary_in(summary)[:, None]], dim=1)
         pairs = []
@@ -129,7 +139,8 @@ def time_features(t: Tensor, like: Tensor) -> Tensor:
 
 
 def gaussian_denoiser(x: Tensor, t: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The closed form for x_0 normal with this mean and deviation: expected x_0, the whitened input, the scale of its error."""
+    """The closed form for x_0 normal with this mean and deviation: expected x_0, the whitened input, the
+    scale of its error."""
     t = t.to(x.dtype)
     if t.ndim:
         t = t[:, None]
@@ -139,5 +150,3 @@ def gaussian_denoiser(x: Tensor, t: Tensor, mean: Tensor, deviation: Tensor) -> 
     centred = x - signal * mean
     root = total.sqrt()
     return mean + variance * signal / total * centred, centred / root, t * deviation / root
-
-

@@ -1,8 +1,8 @@
 """The encoder: open data of tiles -> condition tokens.
 
-Imagery goes through a frozen trunk and a projector that is trained by multi-positive contrastive learning (eq. 4-6 of the
-paper). POI, population and the neighbourhood go through linear bottlenecks. Each modality gives a token of its own, so any
-of them may be missing.
+Imagery goes through a frozen trunk and a projector that is trained by multi-positive contrastive learning
+(eq. 4-6 of the paper). POI, population and the neighbourhood go through linear bottlenecks. Each modality
+gives a token of its own, so any of them may be missing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Bottleneck(nn.Module):
 
 
 class ImageProjector(nn.Module):
-    """Trunk statistics (rows, 512) -> image token (rows, 16) of zero mean and unit variance over the training tiles."""
+    """Trunk statistics (rows, 512) -> image token (rows, 16) of zero mean and unit variance over the training
+    tiles."""
 
     def __init__(self, hidden: int = 64, dropout: float = 0.5):
         super().__init__()
@@ -93,8 +94,11 @@ class Encoder(nn.Module):
         return features
 
     @torch.inference_mode()
-    def tokens(self, features: TileFeatures, image_features: np.ndarray, has_imagery: np.ndarray) -> Conditions:
-        """Conditions of the tiles of `features`; image_features (tiles, 512) counts where has_imagery (tiles,)."""
+    def tokens(
+        self, features: TileFeatures, image_features: np.ndarray, has_imagery: np.ndarray
+    ) -> Conditions:
+        """Conditions of the tiles of `features`; image_features (tiles, 512) counts where has_imagery
+        (tiles,)."""
         device = self.image.input_mean.device
 
         def run(module: nn.Module, values: np.ndarray) -> np.ndarray:

@@ -25,7 +25,17 @@ from opendiff.registration import register_poi
 from opendiff.sources import OpenData, PackSource
 from opendiff.training import Report, train_model
 
-SHOWN = ("ncrps", "nmae", "nrmse", "jsd", "coverage_50", "coverage_90", "level_r2", "acf24_distance", "peak_hour_error")
+SHOWN = (
+    "ncrps",
+    "nmae",
+    "nrmse",
+    "jsd",
+    "coverage_50",
+    "coverage_90",
+    "level_r2",
+    "acf24_distance",
+    "peak_hour_error",
+)
 ORACLE = "the tile's other days (oracle)"
 REGISTERED = " (registered POI)"
 
@@ -66,7 +76,8 @@ def needs_features(name: str) -> bool:
 def evaluate(
     pack: PackSource, names: list[str] | None, samples: int, seed: int, report: Report | None = None
 ) -> dict[str, Any]:
-    """Figures of each model by name, with the standard error over folds. Raises ModelError for an unknown name."""
+    """Figures of each model by name, with the standard error over folds. Raises ModelError for an unknown
+    name."""
     known = model_names()
     names = names or known
     if unknown := [name for name in names if name not in known]:
@@ -76,7 +87,9 @@ def evaluate(
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     if len(np.unique(folds)) < 2:
-        raise SourceError(f"The pack {pack.name} has traffic in one spatial block only; evaluation needs two.")
+        raise SourceError(
+            f"The pack {pack.name} has traffic in one spatial block only; evaluation needs two."
+        )
     ensembles: dict[str, np.ndarray] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
         ensembles |= held_out_default(data, chosen, samples, seed, report)
@@ -95,10 +108,13 @@ def evaluate(
 def held_out_default(
     data: TrainingData, variants: dict[str, Variant], samples: int, seed: int, report: Report | None = None
 ) -> dict[str, np.ndarray]:
-    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by a model that has not seen its fold."""
+    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by a model that has not seen its
+    fold."""
     rows = data.has_traffic
     place = np.cumsum(rows) - 1
-    ensembles = {name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants}
+    ensembles = {
+        name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants
+    }
     every = np.unique(data.folds[rows])
     for number, fold in enumerate(every):
         model, conditions = fit_without(data, fold, seed)
@@ -120,7 +136,9 @@ def fit_without(
     others = data.folds != fold
     conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
     train = data.has_traffic & others
-    model = fit(conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed)
+    model = fit(
+        conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed
+    )
     return model, conditions
 
 
@@ -140,7 +158,8 @@ def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
 def held_out_references(
     pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, report: Report | None
 ) -> dict[str, np.ndarray]:
-    """Traffic of the references fitted in the same folds: on the pack's POI as counted, and on registered ones."""
+    """Traffic of the references fitted in the same folds: on the pack's POI as counted, and on registered
+    ones."""
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     wanted = [name for name in names if name.removesuffix(REGISTERED) in references()]
@@ -165,7 +184,12 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
     known = around.has_poi
     x, y = (around.tiles[axis].to_numpy()[known] for axis in ("x", "y"))
     counts, enough = register_poi(
-        data.tiles["x"].to_numpy(), data.tiles["y"].to_numpy(), x, y, around.poi[known].astype(float), pack.poi_datum
+        data.tiles["x"].to_numpy(),
+        data.tiles["y"].to_numpy(),
+        x,
+        y,
+        around.poi[known].astype(float),
+        pack.poi_datum,
     )
     return OpenData(
         data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.population,

@@ -15,7 +15,9 @@ from opendiff.tile_grid import TILES_ACROSS
 HALO = 3  # tiles around the area whose POI and population inform it
 NEIGHBOURHOOD_SCALES = (0.8, 1.6)  # standard deviations, in tiles, of the weights of neighbours
 POPULATION_FLOOR = 1e-3  # relative units; below it strips differ by noise only
-INTENSITY_UNITS = np.array([1.0, 1.0, POPULATION_FLOOR])  # of all POI, business POI, population, before the logarithm
+INTENSITY_UNITS = np.array(
+    [1.0, 1.0, POPULATION_FLOOR]
+)  # of all POI, business POI, population, before the logarithm
 BUSINESS = [POI_CATEGORIES.index(name) for name in BUSINESS_POI]
 POI_WIDTH = len(POI_CATEGORIES) + 1
 POPULATION_WIDTH = 14
@@ -26,9 +28,10 @@ NEIGHBOURHOOD_WIDTH = (len(POI_CATEGORIES) + 1) * len(NEIGHBOURHOOD_SCALES)
 class TileFeatures:
     """Numbers of `tiles` (rows agree); where a mask is False the values are 0.
 
-    poi: (tiles, 15) log1p of the 14 registered counts and of their sum; population: (tiles, 14) log of the 12 strips, of
-    their sum, and the spread of their logs; neighbourhood: (tiles, 30) means of log counts and log population of the
-    tiles around, at two scales. poi_totals: (tiles, 2) all POI and business POI, registered, counts.
+    poi: (tiles, 15) log1p of the 14 registered counts and of their sum; population: (tiles, 14) log of the 12
+    strips, of their sum, and the spread of their logs; neighbourhood: (tiles, 30) means of log counts and log
+    population of the tiles around, at two scales. poi_totals: (tiles, 2) all POI and business POI,
+    registered, counts.
     """
 
     tiles: Tiles
@@ -95,7 +98,8 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
 
 
 def _neighbours(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in `near` (tiles, neighbours) of the tiles around each one, -1 where absent, and squared distances."""
+    """Rows in `near` (tiles, neighbours) of the tiles around each one, -1 where absent, and squared
+    distances."""
     steps = np.arange(-HALO, HALO + 1)
     dx, dy = (step.reshape(-1) for step in np.meshgrid(steps, steps, indexing="ij"))
     around = (dx != 0) | (dy != 0)

@@ -86,7 +86,12 @@ class TrafficGenerator:
     """A model with its encoder on one device."""
 
     def __init__(
-        self, model: TrafficModel, name: str = "default", checksum: str = "", device: str = "cpu", encoder: Encoder | None = None
+        self,
+        model: TrafficModel,
+        name: str = "default",
+        checksum: str = "",
+        device: str = "cpu",
+        encoder: Encoder | None = None,
     ):
         self.model, self.name, self.checksum, self.device = model.to(device), name, checksum, device
         self.model.representation = self.model.representation.to(device)
@@ -94,7 +99,8 @@ class TrafficGenerator:
 
     @classmethod
     def load(cls, name: str = "default", device: str = "auto") -> TrafficGenerator:
-        """The shipped model `name` on "cpu", "cuda" or, with "auto", on a GPU where there is one. Raises ModelError."""
+        """The shipped model `name` on "cpu", "cuda" or, with "auto", on a GPU where there is one. Raises
+        ModelError."""
         if name not in MODELS:
             raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
         if device == "auto":
@@ -147,9 +153,10 @@ class TrafficGenerator:
     ) -> TrafficEnsemble:
         """An ensemble of weeks for each tile.
 
-        The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor neighbours change
-        it. progress is told (done, total) in tile-weeks; `cancelled` is asked between batches and ends the work with
-        Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint steps. Raises ModelError on bad settings.
+        The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor
+        neighbours change it. progress is told (done, total) in tile-weeks; `cancelled` is asked between
+        batches and ends the work with Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint
+        steps. Raises ModelError on bad settings.
         """
         config = self.model.config
         guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
@@ -158,7 +165,9 @@ class TrafficGenerator:
         count = len(conditions.tiles)
         tokens = torch.from_numpy(conditions.tokens).to(self.device)
         present = torch.from_numpy(conditions.present).to(self.device)
-        x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y"))
+        x, y = (
+            torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y")
+        )
         memory, estimates = self._remember(tokens, present)
         empty = None
         if guidance_scale:
@@ -216,7 +225,9 @@ def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -
     if not 0 <= seed < 2**63:
         raise ModelError(f"The seed {seed} is not usable; choose a whole number from 0 to {2**63 - 1}.")
     if not 0 <= guidance_scale <= 10:
-        raise ModelError(f"The guidance scale {guidance_scale:g} is not usable; choose a number from 0 to 10.")
+        raise ModelError(
+            f"The guidance scale {guidance_scale:g} is not usable; choose a number from 0 to 10."
+        )
     if not 1 <= steps <= 1000:
         raise ModelError(f"{steps} steps are not usable; choose 1 to 1000.")
 

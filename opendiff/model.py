@@ -44,7 +44,8 @@ class TrafficModel(nn.Module):
         self.representation = blank_representation(config.components)
 
     def believe(self, tokens: Tensor, present: Tensor, weight: Tensor | None = None) -> Belief:
-        """The prior's belief for tokens (rows, 34) and present (rows, 4); weight (members, rows) of its members."""
+        """The prior's belief for tokens (rows, 34) and present (rows, 4); weight (members, rows) of its
+        members."""
         outputs = self.prior(prior_inputs(tokens, present)[None])
         if weight is None:
             weight = torch.ones(outputs.shape[:2], device=tokens.device)
@@ -57,9 +58,15 @@ class TrafficModel(nn.Module):
         return self.denoiser.remember(tokens, present, belief.summary(), mean, deviation)
 
     def sample(
-        self, memory: ConditionMemory, empty: ConditionMemory | None, noise: Tensor, guidance_scale: float, steps: int
+        self,
+        memory: ConditionMemory,
+        empty: ConditionMemory | None,
+        noise: Tensor,
+        guidance_scale: float,
+        steps: int,
     ) -> Tensor:
-        """Series (rows, 2, 168) from noise (rows, 338); `memory` has a row for each, `empty` as many of the empty condition.
+        """Series (rows, 2, 168) from noise (rows, 338); `memory` has a row for each, `empty` as many of the
+        empty condition.
 
         Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing).
         """
@@ -106,7 +113,8 @@ def blank_representation(components: int) -> Representation:
 
 
 def rounded(series: Tensor) -> Tensor:
-    """Series with the last bits of each number rounded away, so that equal work in another order gives equal tables."""
+    """Series with the last bits of each number rounded away, so that equal work in another order gives equal
+    tables."""
     mantissa, exponent = torch.frexp(series)
     return torch.ldexp(torch.round(mantissa / GENERATION_DIGITS) * GENERATION_DIGITS, exponent)
 
@@ -115,4 +123,13 @@ def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu"
     return torch.from_numpy(conditions.tokens).to(device), torch.from_numpy(conditions.present).to(device)
 
 
-__all__ = ["HOURS", "ROWS_A_CALL", "WIDTH", "ModelConfig", "TrafficModel", "condition_tensors", "load_model", "rounded"]
+__all__ = [
+    "HOURS",
+    "ROWS_A_CALL",
+    "WIDTH",
+    "ModelConfig",
+    "TrafficModel",
+    "condition_tensors",
+    "load_model",
+    "rounded",
+]

@@ -1,7 +1,9 @@
-"""Noise that belongs to a tile and a sample: the same numbers whatever the batch, the order, the device or the partition.
+"""Noise that belongs to a tile and a sample: the same numbers whatever the batch, the order, the device or
+the partition.
 
-Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a counter, so
-nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample and position.
+Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a
+counter, so nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample and
+position.
 """
 
 from __future__ import annotations
@@ -35,12 +37,11 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
 
 
 def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int) -> Tensor:
-    """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), all int64 of shape (rows,)."""
+    """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), all int64 of shape
+    (rows,)."""
     blocks = -(-width // 4)
     position = torch.arange(blocks, device=x.device)
-    counter = torch.stack(
-        torch.broadcast_tensors(position, x[:, None], y[:, None], sample[:, None]), dim=-1
-    )
+    counter = torch.stack(torch.broadcast_tensors(position, x[:, None], y[:, None], sample[:, None]), dim=-1)
     words = philox(counter, (seed & MASK, (seed >> 32) & MASK)).to(torch.float64)
     uniform = (words + 0.5) / 2**32
     radius = torch.sqrt(-2 * torch.log(uniform[..., 0::2]))

@@ -18,7 +18,9 @@ def open_source(name: str) -> DemoSource | PackSource:
 
         return DemoSource()
     if name == "live":
-        raise SourceError("Live open data cannot be fetched by this version; use --source demo or the folder of a pack.")
+        raise SourceError(
+            "Live open data cannot be fetched by this version; use --source demo or the folder of a pack."
+        )
     from opendiff.sources import PackSource
 
     return PackSource(name)

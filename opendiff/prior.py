@@ -1,8 +1,9 @@
 """The prior: what open data says of a tile before any noise is removed.
 
-A cross-fitted ensemble of small networks maps condition tokens to the mean and spread of the tile's level, to the mean and
-spread of its daily profile, and to its POI and population intensity. Every member was fitted without one group of tiles, so
-each training tile has members that never saw it: their errors are honest, and the diffusion model learns from these.
+A cross-fitted ensemble of small networks maps condition tokens to the mean and spread of the tile's level, to
+the mean and spread of its daily profile, and to its POI and population intensity. Every member was fitted
+without one group of tiles, so each training tile has members that never saw it: their errors are honest, and
+the diffusion model learns from these.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SPREADS = LEVEL_WIDTH + 1  # of the two level coordinates and of the shape
 class Prior(nn.Module):
     """members networks of the same form, evaluated together.
 
-    Outputs are level means (2), profile coefficients (components), log intensities (3) and log spreads (3); a straight
-    linear path runs beside the hidden layers.
+    Outputs are level means (2), profile coefficients (components), log intensities (3) and log spreads (3); a
+    straight linear path runs beside the hidden layers.
     """
 
     def __init__(self, members: int, components: int, hidden: int):
@@ -57,7 +58,8 @@ class Prior(nn.Module):
         return tuple(outputs.split(widths, dim=-1))
 
     def combine(self, outputs: Tensor, weight: Tensor) -> Belief:
-        """One belief a row from the members, weighted (members, rows): their mean, and both kinds of variance."""
+        """One belief a row from the members, weighted (members, rows): their mean, and both kinds of
+        variance."""
         level, profile, intensity, log_spread = self.split(outputs)
         share = (weight / weight.sum(0, keepdim=True))[..., None]
         level_mean = (share * level).sum(0)
@@ -73,7 +75,8 @@ class Prior(nn.Module):
 
 
 class Belief:
-    """What the prior holds of tiles: level (rows, 2), profile (rows, components), log1p intensity (rows, 3), spread (rows, 3)."""
+    """What the prior holds of tiles: level (rows, 2), profile (rows, components), log1p intensity (rows, 3),
+    spread (rows, 3)."""
 
     def __init__(self, level: Tensor, profile: Tensor, log_intensity: Tensor, spread: Tensor):
         self.level, self.profile, self.log_intensity, self.spread = level, profile, log_intensity, spread
@@ -84,7 +87,9 @@ class Belief:
 
     def deviation(self) -> Tensor:
         """Standard deviation of the vectors, (rows, 338)."""
-        return torch.cat([self.spread[:, :LEVEL_WIDTH], self.spread[:, LEVEL_WIDTH:].expand(-1, SHAPE_WIDTH)], -1)
+        return torch.cat(
+            [self.spread[:, :LEVEL_WIDTH], self.spread[:, LEVEL_WIDTH:].expand(-1, SHAPE_WIDTH)], -1
+        )
 
     def summary(self) -> Tensor:
         """What the denoiser is told of it, (rows, 2 + components + 3)."""

@@ -1,8 +1,8 @@
 """POI counts moved from the grid they were counted on to the grid of the imagery and the traffic.
 
-Map services in mainland China publish positions in GCJ-02, which lies some 500 m from WGS-84, half a zoom-15 tile. Counts
-per tile made from such positions belong to shifted tiles; they are brought back by areal interpolation, which takes POI as
-evenly spread inside each counted tile.
+Map services in mainland China publish positions in GCJ-02, which lies some 500 m from WGS-84, half a zoom-15
+tile. Counts per tile made from such positions belong to shifted tiles; they are brought back by areal
+interpolation, which takes POI as evenly spread inside each counted tile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ LEAST_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without
 
 
 def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What GCJ-02 adds to WGS-84 longitude and latitude, degrees; the formula in public use, exact to about 1 m."""
+    """What GCJ-02 adds to WGS-84 longitude and latitude, degrees; the formula in public use, exact to about 1
+    m."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     x, y = lon - 105.0, lat - 35.0
     ripple = (20 * np.sin(6 * np.pi * x) + 20 * np.sin(2 * np.pi * x)) * 2 / 3
@@ -40,12 +41,15 @@ def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def tile_shift(x: np.ndarray, y: np.ndarray, datum: PoiDatum) -> tuple[np.ndarray, np.ndarray]:
-    """How far, in tiles (east, south), the ground of each tile lies from its place on the grid POI were counted on."""
+    """How far, in tiles (east, south), the ground of each tile lies from its place on the grid POI were
+    counted on."""
     lon, lat = tile_centre(x, y)
     west, south, east, north = MAINLAND_CHINA
     shifted = (datum == "GCJ-02") & (lon > west) & (lon < east) & (lat > south) & (lat < north)
     d_lon, d_lat = gcj02_offset(lon, lat)
-    there_x, there_y = fractional_tile(np.where(shifted, lon + d_lon, lon), np.where(shifted, lat + d_lat, lat))
+    there_x, there_y = fractional_tile(
+        np.where(shifted, lon + d_lon, lon), np.where(shifted, lat + d_lat, lat)
+    )
     here_x, here_y = fractional_tile(lon, lat)
     return there_x - here_x, there_y - here_y
 
@@ -60,9 +64,9 @@ def register_poi(
 ) -> tuple[np.ndarray, np.ndarray]:
     """POI counts of WGS-84 tiles from counts of tiles in `datum`.
 
-    x, y: (tiles,) wanted tiles; counted_x, counted_y: (counted,) tiles with counts; counts: (counted, categories).
-    Returns counts (tiles, categories), scaled up where only a part of the tile is known, 0 where too little is; and the
-    mask (tiles,) of tiles of which at least LEAST_KNOWN_SHARE is known.
+    x, y: (tiles,) wanted tiles; counted_x, counted_y: (counted,) tiles with counts; counts: (counted,
+    categories). Returns counts (tiles, categories), scaled up where only a part of the tile is known, 0 where
+    too little is; and the mask (tiles,) of tiles of which at least LEAST_KNOWN_SHARE is known.
     """
     shift_x, shift_y = tile_shift(x, y, datum)
     row_of = {tile: row for row, tile in enumerate(zip(counted_x.tolist(), counted_y.tolist(), strict=True))}

@@ -1,9 +1,11 @@
-"""One week of traffic and users as a vector on which noise and covariance are simple: level and shape, whitened.
+"""One week of traffic and users as a vector on which noise and covariance are simple: level and shape,
+whitened.
 
-The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are taken to the power 1/3 and
-shapes to 1/2, which makes their spread nearly the same for quiet and busy tiles (and keeps zeros, which a logarithm does
-not). The covariance of what open data cannot explain is whitened symmetrically (ZCA), so that a number of the vector still
-belongs to its hour; it is taken as the same on every day, because nobody knows which weekday the series begin on.
+The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are taken to the
+power 1/3 and shapes to 1/2, which makes their spread nearly the same for quiet and busy tiles (and keeps
+zeros, which a logarithm does not). The covariance of what open data cannot explain is whitened symmetrically
+(ZCA), so that a number of the vector still belongs to its hour; it is taken as the same on every day, because
+nobody knows which weekday the series begin on.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ LEAST_LEVEL_ROOT = 0.03  # cube root of the least level generated, relative unit
 class Representation:
     """Affine maps between series and vectors; all float32 tensors.
 
-    root_mean, root_std: (2,) of the cube-root levels of traffic and users; difference_std: () spread of what is left of
-    users when traffic is known; shape_mean: (336,); shape_by_level: (2, 336); whiten, colour: (336, 336), inverse to each
-    other; profiles: (components, 336) daily profiles, the directions in which open data can move a shape.
+    root_mean, root_std: (2,) of the cube-root levels of traffic and users; difference_std: () spread of what
+    is left of users when traffic is known; shape_mean: (336,); shape_by_level: (2, 336); whiten, colour:
+    (336, 336), inverse to each other; profiles: (components, 336) daily profiles, the directions in which
+    open data can move a shape.
     """
 
     root_mean: Tensor
@@ -73,7 +76,8 @@ class Representation:
 
 
 def fit_representation(series: Tensor, components: int) -> Representation:
-    """Everything but the whitening, which needs residuals of a fitted prior (`with_whitening`). series: (tiles, 2, 168)."""
+    """Everything but the whitening, which needs residuals of a fitted prior (`with_whitening`). series:
+    (tiles, 2, 168)."""
     series = series.double()
     root = series.mean(-1).clamp_min(LEAST_LEVEL_ROOT**3) ** (1 / 3)
     root_mean, root_std = root.mean(0), root.std(0)
@@ -84,7 +88,9 @@ def fit_representation(series: Tensor, components: int) -> Representation:
     shape_mean = shape.mean(0)
     centred = shape - shape_mean
     ridge = 0.2 * len(series)
-    by_level = torch.linalg.solve(level.T @ level + ridge * torch.eye(2, dtype=torch.float64), level.T @ centred)
+    by_level = torch.linalg.solve(
+        level.T @ level + ridge * torch.eye(2, dtype=torch.float64), level.T @ centred
+    )
     by_level = daily(by_level)
     daily_residual = daily(centred - level @ by_level)
     _, _, directions = torch.linalg.svd(daily_residual, full_matrices=False)
@@ -104,7 +110,9 @@ def with_whitening(representation: Representation, residuals: np.ndarray) -> Rep
         covariance += rolled.T @ rolled / len(rolled) / DAYS
     shrinkage = ledoit_wolf_shrinkage(residuals)
     covariance *= 1 - shrinkage
-    covariance[np.diag_indices(SHAPE_WIDTH)] += shrinkage * np.trace(covariance) / (1 - shrinkage) / SHAPE_WIDTH
+    covariance[np.diag_indices(SHAPE_WIDTH)] += (
+        shrinkage * np.trace(covariance) / (1 - shrinkage) / SHAPE_WIDTH
+    )
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, values.max() * 1e-6)
     whiten = (vectors / np.sqrt(values)) @ vectors.T

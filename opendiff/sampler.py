@@ -1,11 +1,13 @@
 """Few-step sampling along the straight path between noise and data (rectified flow; Liu et al., ICLR 2023).
 
-The path is x_t = (1 - t) x_0 + t e with e standard normal, t from 1 to 0. The midpoint rule on a shifted time grid follows it
-with an error below that of 400 ancestral steps after 12 evaluations of the denoiser, for Gaussian data in closed form.
+The path is x_t = (1 - t) x_0 + t e with e standard normal, t from 1 to 0. The midpoint rule on a shifted time
+grid follows it with an error below that of 400 ancestral steps after 12 evaluations of the denoiser, for
+Gaussian data in closed form.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -23,10 +25,11 @@ def time_grid(steps: int, shift: float = TIME_SHIFT) -> Tensor:
 
 
 def sample_flow(denoise: Denoise, noise: Tensor, steps: int, shift: float = TIME_SHIFT) -> Tensor:
-    """Data (rows, width) from standard normal noise (rows, width) in `steps` midpoint steps: 2 * steps evaluations."""
+    """Data (rows, width) from standard normal noise (rows, width) in `steps` midpoint steps: 2 * steps
+    evaluations."""
     x = noise
     grid = time_grid(steps, shift).tolist()
-    for now, later in zip(grid, grid[1:], strict=False):
+    for now, later in itertools.pairwise(grid):
         half = (now + later) / 2
         x_half = x + (half - now) * velocity(denoise, x, now)
         x = x + (later - now) * velocity(denoise, x_half, half)

@@ -1,4 +1,5 @@
-"""Training of the encoder and of the `default` model: small enough for two cores, seeded, one function a part."""
+"""Training of the encoder and of the `default` model: small enough for two cores, seeded, one function a
+part."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ ALL_PATTERNS = 2 ** len(MODALITIES)
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and population."""
+    """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and
+    population."""
 
     epochs: int = 400
     learning_rate: float = 4e-3
@@ -68,7 +70,8 @@ class DenoiserTraining:
 
 
 def positive_pairs(features: TileFeatures, rows: np.ndarray) -> np.ndarray:
-    """For each of `rows` its positives among `rows`: nearest by POI cosine, by population cosine (eq. 4), by distance.
+    """For each of `rows` its positives among `rows`: nearest by POI cosine, by population cosine (eq. 4), by
+    distance.
 
     Returns (rows, rows) bool. A tile without POI or population has no positive by it, and is nobody's.
     """
@@ -100,7 +103,8 @@ def cosine(vectors: np.ndarray) -> np.ndarray:
 
 
 def multi_positive_loss(embedded: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """Eq. 6: mean over anchors of the mean over their positives of -log softmax of similarity. embedded: (rows, width)."""
+    """Eq. 6: mean over anchors of the mean over their positives of -log softmax of similarity. embedded:
+    (rows, width)."""
     unit = functional.normalize(embedded, dim=-1)
     similarity = unit @ unit.T / temperature
     similarity = similarity.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e9)
@@ -119,7 +123,8 @@ def train_encoder(
 ) -> Encoder:
     """An encoder fitted on the tiles of `features`, without any traffic.
 
-    views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it is.
+    views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it
+    is.
     """
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -171,7 +176,7 @@ def train_model(
     intensities: np.ndarray,
     groups: np.ndarray,
     seed: int = 0,
-    config: ModelConfig = ModelConfig(),
+    config: ModelConfig = ModelConfig(),  # noqa: B008 (frozen)
     prior_training: PriorTraining = PriorTraining(),
     denoiser_training: DenoiserTraining = DenoiserTraining(),
     device: str = "cpu",
@@ -179,8 +184,9 @@ def train_model(
 ) -> TrafficModel:
     """The `default` model fitted on tiles with traffic.
 
-    series: (tiles, 2, 168) traffic and users; intensities: (tiles, 3) log1p of all POI, business POI and log population,
-    NaN where unknown; groups: (tiles,) spatial group of each tile (never split between a member and its errors).
+    series: (tiles, 2, 168) traffic and users; intensities: (tiles, 3) log1p of all POI, business POI and log
+    population, NaN where unknown; groups: (tiles,) spatial group of each tile (never split between a member
+    and its errors).
     """
     torch.manual_seed(seed)
     model = TrafficModel(config).to(device)
@@ -202,7 +208,8 @@ def fit_prior(
     training: PriorTraining,
     report: Report | None,
 ) -> Tensor:
-    """Fit the members, each without one group; returns the mask (members, tiles) of tiles that a member has not seen."""
+    """Fit the members, each without one group; returns the mask (members, tiles) of tiles that a member has
+    not seen."""
     prior, representation, device = model.prior, model.representation, truth.device
     tokens, present = condition_tensors(conditions, device)
     members, count = model.config.members, len(truth)
@@ -239,7 +246,9 @@ def fit_prior(
         loss = gaussian_crps(level, level_mean, log_spread[..., :LEVEL_WIDTH]).mean(-1)
         profile_error = ((profile_mean - profile) / profile_std[0]).square().mean(-1)
         loss = loss + training.profile_weight * profile_error
-        estimated = functional.smooth_l1_loss(intensity_mean, log_intensity.expand_as(intensity_mean), reduction="none")
+        estimated = functional.smooth_l1_loss(
+            intensity_mean, log_intensity.expand_as(intensity_mean), reduction="none"
+        )
         loss = loss + training.intensity_weight * (estimated * known).mean(-1)
         # spread of the shape: Gaussian likelihood of the whole residual, relative to the average tile
         residual = representation.shape_residual(truth) - (profile_mean @ representation.profiles).detach()
@@ -264,7 +273,9 @@ def calibrate(model: TrafficModel, conditions: Conditions, truth: Tensor, unseen
     representation = model.representation
     residual = representation.shape_residual(truth) - belief.profile @ representation.profiles
     scaled = residual / belief.spread[:, LEVEL_WIDTH:]
-    model.representation = with_whitening(representation.to("cpu"), scaled.double().cpu().numpy()).to(truth.device)
+    model.representation = with_whitening(representation.to("cpu"), scaled.double().cpu().numpy()).to(
+        truth.device
+    )
     white = scaled @ model.representation.whiten
     level = (representation.level(truth) - belief.level) / belief.spread[:, :LEVEL_WIDTH]
     factor = torch.cat([level.square().mean(0).sqrt(), white.square().mean().sqrt()[None]])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from opendiff.area import tile_frame
-from opendiff.sources import OpenData
 from opendiff.reference_features import IMAGE_STATISTICS, image_statistics, tile_features
+from opendiff.sources import OpenData
 
 
 def column(statistics: np.ndarray, name: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from opendiff import metrics
+from opendiff.reference_features import tile_features
 from opendiff.references import (
     MeanProfile,
     NearestTiles,
@@ -17,7 +18,6 @@ from opendiff.references import (
     references,
 )
 from opendiff.sources import PackSource
-from opendiff.reference_features import tile_features
 
 
 def world(tiles=120, seed=0):

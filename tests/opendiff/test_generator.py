@@ -1,0 +1,156 @@
+"""The shipped model on the bundled region: the same tile gives the same weeks however it is asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+from opendiff.area import Area, tiles_covering
+from opendiff.checkpoint import CHECKPOINTS
+from opendiff.conditions import Conditions
+from opendiff.demo import DemoSource, demo_context
+from opendiff.errors import ModelError, SourceError
+from opendiff.features import tile_features, with_halo
+from opendiff.generator import Cancelled, TrafficGenerator
+from opendiff.land_cover import land_cover
+from opendiff.sources import PackSource
+
+
+@pytest.fixture(scope="module")
+def generator() -> TrafficGenerator:
+    return TrafficGenerator.load("default", "cpu")
+
+
+@pytest.fixture(scope="module")
+def conditions(generator) -> Conditions:
+    tiles = tiles_covering(Area.from_box(115.87, 28.65, 115.95, 28.71))
+    return generator.conditions(DemoSource(), tiles)
+
+
+def test_same_seed_same_table_and_another_seed_another(generator, conditions):
+    once, again, other = (generator.generate(conditions, 3, seed) for seed in (0, 0, 1))
+    assert np.array_equal(once.traffic, again.traffic) and np.array_equal(once.users, again.users)
+    assert not np.array_equal(once.traffic, other.traffic)
+
+
+def test_any_partition_and_order_gives_the_same_weeks(generator, conditions):
+    whole = generator.generate(conditions, 15, 4)
+    assert len(conditions.tiles) * 15 > 512  # more than one call of the network
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(conditions.tiles))
+    for rows in np.array_split(order, 5):
+        part = generator.generate(conditions.take(rows), 15, 4)
+        np.testing.assert_array_equal(part.traffic, whole.traffic[rows])
+        np.testing.assert_array_equal(part.users, whole.users[rows])
+
+
+def test_more_samples_begin_with_the_fewer(generator, conditions):
+    few, many = (generator.generate(conditions.take(np.arange(9)), count, 2) for count in (3, 8))
+    np.testing.assert_array_equal(many.traffic[:, :3], few.traffic)
+
+
+def test_guidance_and_threads_keep_tables_alike(generator, conditions):
+    part = conditions.take(np.arange(10))
+    plain, guided = generator.generate(part, 4, 0), generator.generate(part, 4, 0, guidance_scale=1.0)
+    assert not np.array_equal(plain.traffic, guided.traffic) and guided.metadata["guidance_scale"] == 1.0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        np.testing.assert_array_equal(generator.generate(part, 4, 0).traffic, plain.traffic)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_ensemble_is_plausible(generator, conditions):
+    ensemble = generator.generate(conditions, 20, 0)
+    assert np.isfinite(ensemble.traffic).all() and (ensemble.traffic >= 0).all()
+    day = ensemble.traffic.mean(axis=(0, 1)).reshape(7, 24).mean(axis=0)
+    assert day[9:23].min() > 2 * day[2:5].max()  # people sleep
+    level, users = ensemble.weekly_mean("traffic"), ensemble.weekly_mean("users")
+    assert np.corrcoef(np.log(level), np.log(users))[0, 1] > 0.9
+    assert {"poi", "business_poi", "population"} == set(ensemble.intensities)
+
+
+def test_condition_moves_the_level(generator):
+    """The model's own estimate of POI and the generated level agree in their order."""
+    conditions = generator.conditions(DemoSource(), DemoSource().covered_tiles())
+    level = generator.generate(conditions, 4, 0).weekly_mean()
+    poi = generator.estimate_intensities(conditions)["poi"]
+    assert np.corrcoef(np.log(level), np.log1p(poi))[0, 1] > 0.6
+
+
+@pytest.mark.parametrize(
+    "hidden", [("imagery",), ("poi",), ("imagery", "poi", "neighbourhood"), ("population", "poi")]
+)
+def test_missing_modalities_are_answered(generator, conditions, hidden):
+    ensemble = generator.generate(conditions.without(*hidden).take(np.arange(4)), 3, 0)
+    assert np.isfinite(ensemble.traffic).all()
+
+
+def test_progress_counts_up_and_cancel_stops(generator, conditions):
+    seen = []
+    generator.generate(conditions, 15, 0, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1] == len(conditions.tiles) * 15 and len(seen) > 1
+    with pytest.raises(Cancelled):
+        generator.generate(conditions, 15, 0, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"samples": 0}, {"samples": 5000}, {"guidance_scale": -1.0}, {"steps": 0}, {"seed": -1}]
+)
+def test_bad_settings_are_named(generator, conditions, settings):
+    with pytest.raises(ModelError, match=r"choose|ask"):
+        generator.generate(conditions, **settings)
+
+
+def test_unknown_model_and_area_outside_the_region():
+    with pytest.raises(ModelError, match="default"):
+        TrafficGenerator.load("nonsense", "cpu")
+    elsewhere = tiles_covering(Area.from_box(2.30, 48.85, 2.34, 48.87))
+    with pytest.raises(SourceError, match="Nanchang"):
+        DemoSource().conditions(elsewhere)
+
+
+def test_bundled_region_is_what_the_pack_gives(generator, nanchang_pack):
+    """The shipped conditions are those the encoder makes of the pack, for each of its 465 tiles with open data."""
+    demo, pack = DemoSource(), PackSource(nanchang_pack)
+    tiles = pack.covered_tiles()
+    assert len(tiles) == len(demo.covered_tiles()) == 465
+    some = tiles.iloc[::40].reset_index(drop=True)
+    shipped, made = generator.conditions(demo, some), generator.conditions(pack, some)
+    np.testing.assert_array_equal(shipped.present, made.present)
+    np.testing.assert_allclose(shipped.tokens, made.tokens, atol=0.02)
+
+
+def test_bundled_region_holds_no_open_data(nanchang_pack):
+    """No shipped number is a count, a population or a traffic of the pack; estimates are estimates."""
+    context, pack = demo_context(), PackSource(nanchang_pack)
+    features = tile_features(context, pack.open_data(with_halo(context), imagery=False), pack.poi_datum)
+    data = pack.open_data(context, imagery=False)
+    for name, own, has in (
+        ("poi", data.poi.sum(axis=1), data.has_poi),
+        ("poi", features.poi_totals[:, 0], features.has_poi),
+        ("population", data.population.sum(axis=1), data.has_population),
+    ):
+        ratio = context[name].to_numpy()[has] / np.maximum(own[has], 1e-6)
+        assert np.mean(np.abs(ratio - 1) < 0.01) < 0.1
+    assert context["poi"].between(0, 1e5).all()
+
+
+def test_checkpoints_are_small_and_listed():
+    files = [path for path in CHECKPOINTS.iterdir() if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    listed = {line.split("  ")[1] for line in (CHECKPOINTS / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {path.name for path in files if path.suffix == ".safetensors"}
+
+
+def test_land_cover_of_plain_pictures():
+    rng = np.random.default_rng(0)
+    images = np.zeros((1, 256, 256, 3), np.uint8)
+    images[:, :128, :128] = (70, 90, 95)  # NW: calm water
+    images[:, :128, 128:] = np.clip(
+        rng.normal(90, 12, (128, 128, 1)) + np.array([-10, 25, -20]), 0, 255
+    )  # NE: trees
+    images[:, 128:] = np.repeat(
+        np.repeat(rng.choice([40, 200], (1, 32, 64, 1)), 4, 1), 4, 2
+    )  # south: roofs and shadows
+    assert land_cover(images).tolist() == ["wgbb"]
