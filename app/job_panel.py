@@ -17,6 +17,8 @@ def deliver_finished(space: Workspace) -> None:
         del space.jobs[name]
         if job.state == "done" and not job.cancelled():
             space.notes.pop(name, None)
+            for step in job.after:
+                step()
             job.deliver(job.result)
         elif job.state == "failed" and job.error is not None:
             space.notes[name] = sentence(job.error, job.label[0].lower() + job.label[1:])

@@ -33,6 +33,7 @@ class Job:
     result: Any = None
     error: Exception | None = None
     started: float = 0.0
+    after: list[Callable[[], None]] = field(default_factory=list)  # called before `deliver`, in the same run
     _cancel: threading.Event = field(default_factory=threading.Event)
 
     @property

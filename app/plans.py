@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from app import jobs
 from app.state import Comparison, Deployed, Made, Workspace
 
@@ -73,36 +75,43 @@ def start_deployments(
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> Comparison[Deployed]:
-        import pandas as pd
-
-        plans, rows = {}, []
-        for done, strategy in enumerate(strategies):
-            job.report(done, len(strategies), strategy_name(strategy))
-            plans[strategy] = _deploy(demand, name, sites, strategy, options)
-            rows.append(_deployment_row(plans[strategy].plan, demand, real_sites))
-        return Comparison(plans, pd.DataFrame(rows))
+        return _compare_deployments(job, demand, name, sites, strategies, options, real_sites)
 
     def deliver(comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
-        use_network(space, strategies[0])
+        space.network = network_of(space.deployments, strategies[0])
 
     space.notes.pop(DEPLOYMENT, None)
     space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
 
 
-def use_network(space: Workspace, strategy: str) -> None:
-    """Make the deployment of a strategy the network that sleep and spectrum plans are made for."""
-    made = space.deployments
-    assert made is not None
-    identity = f"{made.identity} {strategy}"  # so that plans fit again when the user comes back to it
-    if space.network is None or space.network.identity != identity:
-        space.network = Made(made.value.plans[strategy], made.basis, identity)
-
-
-def _deploy(demand: "Demand", name: str, sites: int, strategy: str, options: dict[str, Any]) -> Deployed:
+def _compare_deployments(
+    job: jobs.Job,
+    demand: "Demand",
+    name: str,
+    sites: int,
+    strategies: list[str],
+    options: dict[str, Any],
+    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+) -> Comparison[Deployed]:
     from planning.deployment import deploy
 
-    return Deployed(deploy(demand, sites=sites, strategy=strategy, **options), demand, name)
+    plans, rows = {}, []
+    for done, strategy in enumerate(strategies):
+        job.report(done, len(strategies), f"{sites} sites by {strategy_name(strategy).lower()}")
+        plan = deploy(demand, sites=sites, strategy=strategy, **options)
+        plans[strategy] = Deployed(plan, demand, name)
+        rows.append(_deployment_row(plan, demand, real_sites))
+    return Comparison(plans, pd.DataFrame(rows))
+
+
+def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
+    """The deployment of a strategy as the network that sleep and spectrum plans are made for.
+
+    Its identity is the same each time, so that plans fit again when the user comes back to a strategy.
+    """
+    identity = f"{deployments.identity} {strategy}"
+    return Made(deployments.value.plans[strategy], deployments.basis, identity)
 
 
 def _area_name(space: Workspace) -> str:
@@ -119,16 +128,17 @@ def _network(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
     basis = space.basis("traffic", "scale")
 
     def deployed(job: jobs.Job) -> Made[Deployed]:
-        job.report(0, 0, f"deploying {sites} sites")
-        return Made(_deploy(demand, name, sites, "traffic", {}), basis)
+        made = Made(_compare_deployments(job, demand, name, sites, ["traffic"], {}), basis)
+        job.after.append(lambda: _keep_default(space, made))
+        return network_of(made, "traffic")
 
     return deployed
 
 
-def _keep_network(space: Workspace, made: Made[Deployed]) -> None:
-    """A network that a job deployed becomes that of the workspace, unless another one has come meanwhile."""
+def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
+    """A network that a job deployed becomes that of the workspace, unless one has come meanwhile."""
     if space.network is None or space.outdated(space.network):
-        space.network = made
+        space.deployments, space.network = made, network_of(made, "traffic")
 
 
 def _deployment_row(
@@ -195,7 +205,6 @@ def start_sleep(
 
     def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
-        _keep_network(space, made)
         space.sleep = Made(comparison, basis | {"network": made.identity})
         if space.sleep_choice not in comparison.plans:
             space.sleep_choice = list(comparison.plans)[-1]
@@ -219,8 +228,6 @@ def start_spectrum(
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
-        import pandas as pd
-
         from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
         from planning.radio import Radio
 
@@ -235,7 +242,6 @@ def start_spectrum(
 
     def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
         made, comparison = result
-        _keep_network(space, made)
         space.spectrum = Made(comparison, basis | {"network": made.identity})
         space.spectrum_choice = "optimised"
         space.spectrum_hour = hour

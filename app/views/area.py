@@ -87,7 +87,7 @@ def _other_ways(space: Workspace) -> None:
             area_entry.from_box(space, text)
             st.rerun()
     if space.area is not None:
-        with st.expander("More", icon=":material/more_horiz:"):
+        with st.expander("Download or replace", icon=":material/download:"):
             import json
 
             feature = {

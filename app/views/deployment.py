@@ -1,6 +1,7 @@
 """Deployment: where base stations go."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import plans
@@ -75,8 +76,6 @@ def _real_sites() -> tuple[np.ndarray, np.ndarray] | None:
     file = st.file_uploader("Compare with real sites (CSV with columns lon, lat)", type=["csv"])
     if file is None:
         return None
-    import pandas as pd
-
     from planning.network import Network
 
     with errors_shown("reading the sites"):
@@ -96,8 +95,6 @@ def _real_sites() -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _comparison(comparison) -> None:
-    import pandas as pd
-
     table = comparison.table
     shown = {
         "Strategy": table["strategy"].map(plans.strategy_name),
@@ -135,7 +132,9 @@ def _plan(space: Workspace) -> None:
     )
     deployed = made.value.plans[strategy]
     plan = deployed.plan
-    plans.use_network(space, strategy)
+    network = plans.network_of(made, strategy)
+    if space.network is None or space.network.identity != network.identity:
+        space.network = network
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if region is not None:

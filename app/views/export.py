@@ -1,5 +1,6 @@
 """Export: the scenario in the formats of other tools."""
 
+import pandas as pd
 import streamlit as st
 
 from app import plans
@@ -30,8 +31,6 @@ def page() -> None:
 
 
 def _contents(space: Workspace) -> None:
-    import pandas as pd
-
     rows = [("Traffic", space.traffic, "")]
     rows.append(("Network", space.network, space.network.value.plan.strategy if space.network else ""))
     rows.append(("Sleep plan", space.sleep, space.sleep_choice))
@@ -79,8 +78,6 @@ def _downloads(space: Workspace) -> None:
 
 
 def _provenance(space: Workspace) -> None:
-    import pandas as pd
-
     assert space.traffic is not None
     with st.expander("Where this comes from", icon=":material/fingerprint:", expanded=True):
         metadata = space.traffic.value.metadata

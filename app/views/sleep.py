@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import charts, plans
@@ -170,7 +171,6 @@ def _comparison(comparison: Comparison) -> None:
         "Unserved": 100 * table["unserved_share"],
         "Overload hours": table["overload_hours"],
         "Switches": table["switches"],
-        "Solver": [_solver_words(comparison.plans[s]) for s in table["strategy"]],
     }
     percent = st.column_config.NumberColumn(format="%.1f %%")
     columns = {
@@ -185,8 +185,7 @@ def _comparison(comparison: Comparison) -> None:
             "Overload hours, unseen": table["replay_overload_hours"],
         }
         columns |= {"Saving, unseen": percent, "Unserved, unseen": percent}
-    import pandas as pd
-
+    shown["Solver"] = [_solver_words(comparison.plans[name]) for name in table["strategy"]]
     frame = pd.DataFrame(shown)
     frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
     st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")

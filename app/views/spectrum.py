@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import charts, plans
@@ -24,8 +25,6 @@ from app.scale import scale_caption
 from app.state import Comparison, Workspace, workspace
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from planning.prb import PrbPlan
 
 MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
@@ -37,7 +36,7 @@ def page() -> None:
     header(
         "Spectrum",
         "Which resource blocks (PRBs) serve which users in one hour, compared with round robin.",
-        ("Export", "Next: export the plan") if made else None,
+        ("Export", "Next: export") if made else None,
     )
     note(space, plans.SPECTRUM)
     if not need_traffic(space):
@@ -95,8 +94,6 @@ def _controls(space: Workspace, primary: bool) -> None:
 
 
 def _comparison(comparison: Comparison) -> None:
-    import pandas as pd
-
     table = comparison.table
     frame = pd.DataFrame(
         {
@@ -154,7 +151,7 @@ def _plan(space: Workspace) -> None:
         st.dataframe(table.round(3), hide_index=True, width="stretch")
 
 
-def _map(space: Workspace, region: Region, plan: "PrbPlan", table: "pd.DataFrame") -> None:
+def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame) -> None:
     made = space.spectrum
     assert made is not None and made.value.network is not None
     deployed = made.value.network

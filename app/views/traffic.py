@@ -28,7 +28,11 @@ def page() -> None:
     if space.traffic is None or stale:
         _generate(space, primary=True)
     region = region_of(space)
-    if space.traffic is None or region is None:
+    if region is None:
+        return
+    if space.traffic is None:
+        assert space.area is not None
+        map_view(f"preview {space.area_identity}", region, outline=space.area.geometry, height=440)
         return
     _result(space, region)
     if not stale:
