@@ -107,7 +107,11 @@ class Scenario:
 
     def with_prb(self, plan) -> Scenario:
         """This scenario with a PRB plan."""
-        tables = {**self.tables, "prb_assignment": _objects(plan.assignment()), "prb_stations": plan.stations()}
+        tables = {
+            **self.tables,
+            "prb_assignment": _objects(plan.assignment()),
+            "prb_stations": plan.stations(),
+        }
         return replace(self, tables=tables, provenance={**self.provenance, "prb": plan.record(), **_now()})
 
     def scale(self) -> Scale | None:
