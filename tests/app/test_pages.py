@@ -1,6 +1,7 @@
 """The pages run by AppTest: what they show, what their buttons do, and that faults are told in the page."""
 
 import io
+import time
 
 import numpy as np
 import pandas as pd
@@ -267,3 +268,43 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
     assert scenario_of(space).provenance["scale"]["sentence"] == sentence  # the plan stays what it was
     space.network = Made(space.network.value, space.network.basis)
     assert "sleep_schedule" not in scenario_of(space).tables  # made for another network
+
+
+def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
+    from app import job_panel, jobs
+    from tests.app.test_jobs import until_finished
+
+    made = space.traffic
+    job = jobs.start(
+        "Generating traffic", lambda job: "result", lambda result: setattr(space, "traffic", result)
+    )
+    until_finished(job)
+    job.cancel()
+    space.jobs["traffic"] = job
+    job_panel.deliver_finished(space)
+    assert space.traffic is made and not space.jobs and not space.notes
+
+
+def test_progress_is_told_in_words():
+    from app import job_panel, jobs
+
+    job = jobs.Job("Planning sleep", lambda result: None)
+    assert "waiting for other work" in job_panel.progress_text(job)
+    job.state = "running"
+    job.report(1, 4, "greedy")
+    assert job_panel.progress_text(job) == "Planning sleep · greedy · 25% · 0 s"
+    job.started = time.monotonic() - 10
+    assert job_panel.progress_text(job) == "Planning sleep · greedy · 25% · about 30 s left"
+
+
+def test_an_uploaded_outline_becomes_the_area(drawn, space):
+    import json
+
+    test = open_page("area", space)
+    document = json.dumps(box_of_tiles(X0 + 1, Y0 + 1, X0 + 2, Y0 + 1).to_geojson()).encode()
+    test.file_uploader(key="area file").upload("south.geojson", document, "application/geo+json").run()
+    assert not test.exception and not test.error
+    assert (space.area.name, len(space.tiles)) == ("south", 2)
+    test.file_uploader(key="area file").upload("wrong.geojson", b"{}", "application/geo+json").run()
+    assert len(test.error) == 1
+    assert space.area.name == "south"

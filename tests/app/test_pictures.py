@@ -59,3 +59,20 @@ def test_unknown_is_transparent():
 )
 def test_number(value, text):
     assert number(value) == text
+
+
+def test_the_bundled_region_has_its_land_cover():
+    from app.colours import LAND_COVER, rgb
+    from opendiff.demo import demo_context
+
+    region, context = open_region("demo"), demo_context()
+    assert len(region.x) == len(context) == 465
+    assert region.has_land_cover and "Esri" in region.attribution
+    tile = next(
+        i for i, cover in enumerate(context["land_cover"]) if len(set(cover)) > 1 and "?" not in cover
+    )
+    left, top = region.x.min(), region.y.min()
+    column, row = 2 * (region.x[tile] - left), 2 * (region.y[tile] - top)
+    quarters = region.picture.rgba[row : row + 2, column : column + 2, :3].reshape(4, 3)  # NW NE SW SE
+    expected = [rgb(LAND_COVER[letter][1]) for letter in context["land_cover"][tile]]
+    np.testing.assert_array_equal(quarters, expected)
