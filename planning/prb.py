@@ -100,12 +100,17 @@ class PrbProblem:
     def prbs(self) -> int:
         return self.radio.prbs
 
+    def splits(self, count):
+        """Over how many PRBs an uplink user's power is spread: a drawn user that stands for w users has w transmitters,
+        so its power per PRB falls only from w PRBs on."""
+        return np.maximum(np.asarray(count, float) / max(self.users.weight, 1.0), 1.0)
+
     def rates(self, user, station, count, interference_w) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB (arrays broadcast)."""
         count = np.asarray(count, float)
         received = self.power_w * self.gain[user, station]
         if self.radio.link == "uplink":
-            received = received / np.maximum(count, 1)
+            received = received / self.splits(count)
         sinr = received / (self.radio.noise_w + interference_w)
         return count * self.radio.prb_hz * np.log2(1 + sinr) / 1e6
 
@@ -256,7 +261,7 @@ def true_sinr(problem: PrbProblem, station: np.ndarray, uses: np.ndarray) -> tup
     count = uses.sum(axis=1)
     own = problem.gain[np.arange(len(station)), np.maximum(station, 0)]
     if problem.radio.link == "uplink":
-        sent = uses * (problem.power_w / np.maximum(count, 1))[:, None]  # W of each user on each PRB
+        sent = uses * (problem.power_w / problem.splits(count))[:, None]  # W of each user on each PRB
         arriving = problem.gain.T @ sent  # (stations, prbs)
         signal = sent * own[:, None]
         interference = np.where(uses, arriving[np.maximum(station, 0)] - signal, 0.0)
@@ -531,7 +536,7 @@ def _indices(problem, station, count) -> np.ndarray:
         s, k = int(station[user]), int(count[user])
         if s < 0 or k == 0:
             continue
-        each = problem.power_w / k if problem.radio.link == "uplink" else problem.power_w
+        each = problem.power_w / problem.splits(k) if problem.radio.link == "uplink" else problem.power_w
         others = used_by.copy()
         others[s] = False
         if problem.radio.link == "uplink":

@@ -262,6 +262,20 @@ def test_no_plan_breaks_its_constraints(seed, link, mode, demand):
     assert plan.stations()["used_prbs"].sum() == plan.used_prbs
 
 
+def test_a_drawn_user_that_stands_for_many_has_their_power():
+    """10 users in one place on 20 PRBs: each has 2, at half its power; on 5 PRBs five of them transmit in full."""
+    one = toy(1, 1, 4)
+    ten = PrbProblem(
+        **{**one.__dict__, "users": Users(one.users.lon, one.users.lat, one.users.demand_mbps, 10.0, 0, "")}
+    )
+    assert ten.rates(0, 0, 20, 0.0) == pytest.approx(10 * one.rates(0, 0, 2, 0.0))
+    assert ten.rates(0, 0, 5, 0.0) == pytest.approx(5 * one.rates(0, 0, 1, 0.0))
+    uses = np.ones((1, ten.prbs), bool)
+    sinr, _ = true_sinr(ten, np.zeros(1, int), uses)
+    rate = ten.radio.prb_hz * np.log2(1 + sinr).sum() / 1e6
+    assert rate == pytest.approx(float(ten.rates(0, 0, ten.prbs, 0.0)))
+
+
 def test_light_demand_is_met_with_fewer_prbs_than_round_robin_needs():
     problem = toy(12, 3, 5, demand=0.4, bandwidth_mhz=20)
     plan, baseline = solve_prb(problem), round_robin(problem)
