@@ -24,13 +24,15 @@ def page() -> None:
     note(space, plans.DEPLOYMENT)
     if not need_traffic(space):
         return
-    if made is None or outdated(space, made):
+    # one strategy alone is the default that another page has deployed: the comparison is still to be made
+    first = made is None or outdated(space, made) or len(made.value.plans) == 1
+    if first:
         _controls(space, primary=True)
     if made is None:
         return
     _comparison(made.value)
     _plan(space)
-    if space.outdated(made) is None:
+    if not first:
         with st.expander("Deploy again with other settings", icon=":material/tune:"):
             _controls(space, primary=False)
 

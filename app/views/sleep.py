@@ -89,9 +89,9 @@ def _settings() -> dict:
         "Reserve: quantile of demand",
         0.5,
         1.0,
-        0.9,
+        0.99,
         0.01,
-        help="0.9: enough in 9 of 10 samples and days.",
+        help="0.99: enough in 99 of 100 samples and days.",
         **kept("sleep quantile"),
     )
     ring_m = three.number_input(
