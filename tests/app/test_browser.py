@@ -25,6 +25,7 @@ OPTIONS = [
 ]
 READY_SECONDS = 60
 WORK_MS = 120_000  # generation and planning on a slow machine
+HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 MAP = "iframe[title='streamlit_folium.st_folium']"
 
 pytestmark = pytest.mark.browser
@@ -100,6 +101,7 @@ def draw_polygon(page, corners):
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     for right, down in [*corners, corners[0]]:
         page.mouse.move(middle[0] + right, middle[1] + down, steps=4)
+        page.wait_for_timeout(HAND_MS)
         page.mouse.click(middle[0] + right, middle[1] + down)
 
 
