@@ -4,4 +4,10 @@ The modules are imported one by one (`from opendiff.area import read_area`), so 
 geometry does not wait for torch.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# Threads that wait by spinning slow each other down by a factor of five where cores are shared. This must be set
+# before torch starts its threads, and it is the only place that does.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from opendiff.atomic import replacing
 from opendiff.errors import ModelError
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 CHECKSUMS = "SHA256SUMS"
 
 

@@ -165,9 +165,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_bundle(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import CHECKPOINTS, write_checksums
+    from opendiff.checkpoint import write_checksums
     from opendiff.demo import build_demo
     from opendiff.generator import TrafficGenerator
+    from opendiff.shipped import CHECKPOINTS
     from opendiff.sources import PackSource
 
     count = build_demo(TrafficGenerator.load("default", "cpu"), PackSource(options.data))
@@ -180,9 +181,10 @@ def run_info(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.checkpoint import CHECKPOINTS, file_checksum
+    from opendiff.checkpoint import file_checksum
     from opendiff.demo import DemoSource, region_bounds
     from opendiff.generator import MODELS, TrafficGenerator
+    from opendiff.shipped import CHECKPOINTS
 
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"CUDA device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'}")

@@ -28,7 +28,7 @@ INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 @dataclass(frozen=True)
 class Conditions:
-    """tokens: (tiles, 34) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
+    """tokens: (tiles, 28) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
     the order of MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN
     where it does not know; missing_tiles: how many tiles were asked for and have no open data at all."""
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles
-from opendiff.checkpoint import CHECKPOINTS
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions, load_conditions
 from opendiff.errors import SourceError
-from opendiff.generator import TrafficGenerator
 from opendiff.land_cover import land_cover
+from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 from opendiff.tile_grid import tile_bounds
+
+if TYPE_CHECKING:
+    from opendiff.generator import TrafficGenerator
 
 FILE = CHECKPOINTS / "demo_region.safetensors"
 UNKNOWN_COVER = "????"

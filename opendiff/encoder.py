@@ -24,10 +24,16 @@ Progress = Callable[[int, int], None]
 
 
 class Bottleneck(nn.Module):
-    """Standardise, then project on the leading principal directions, which keep their relative scale."""
+    """Centre, then project on the leading principal directions, which keep their relative scale.
 
-    def __init__(self, inputs: int, outputs: int):
+    `standardised` gives every input the same weight and the first direction unit variance. Without it inputs keep
+    their own scale: log counts of POI tell more of traffic than anything else, and a larger token is noised and
+    shrunk less by what comes after.
+    """
+
+    def __init__(self, inputs: int, outputs: int, standardised: bool = True):
         super().__init__()
+        self.standardised = standardised
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("directions", torch.zeros(inputs, outputs))
 
@@ -36,12 +42,13 @@ class Bottleneck(nn.Module):
 
     def fit(self, values: np.ndarray) -> None:
         """values: (rows, inputs)."""
-        mean, std = values.mean(axis=0), values.std(axis=0) + 1e-6
-        _, singular, directions = np.linalg.svd((values - mean) / std, full_matrices=False)
+        mean = values.mean(axis=0)
+        scale = values.std(axis=0) + 1e-6 if self.standardised else np.ones(values.shape[1])
+        _, singular, directions = np.linalg.svd((values - mean) / scale, full_matrices=False)
+        leading = singular[0] / np.sqrt(len(values)) if self.standardised else 1.0
         outputs = self.directions.shape[1]
-        leading = singular[0] / np.sqrt(len(values))
         self.mean.copy_(torch.from_numpy(mean))
-        self.directions.copy_(torch.from_numpy(directions[:outputs].T / std[:, None] / leading))
+        self.directions.copy_(torch.from_numpy(directions[:outputs].T / scale[:, None] / leading))
 
 
 class ImageProjector(nn.Module):
@@ -74,7 +81,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.trunk = Trunk(TAPPED_STAGES)
         self.image = ImageProjector()
-        self.poi = Bottleneck(POI_WIDTH, TOKEN_WIDTHS[1])
+        self.poi = Bottleneck(POI_WIDTH, TOKEN_WIDTHS[1], standardised=False)
         self.population = Bottleneck(POPULATION_WIDTH, TOKEN_WIDTHS[2])
         self.neighbourhood = Bottleneck(NEIGHBOURHOOD_WIDTH, TOKEN_WIDTHS[3])
 

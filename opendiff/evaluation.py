@@ -5,12 +5,14 @@ For each fold the encoder is fitted on the open data, and the model on the traff
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from opendiff import metrics
 from opendiff.conditions import MODALITIES, Conditions
@@ -46,11 +48,13 @@ class Variant:
 
     modalities: tuple[str, ...] = MODALITIES
     shuffled: bool = False
+    corrected: bool = True  # False: the closed form of the prior alone, without what the denoiser learned
     guidance_scale: float = 0.0
 
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
+    "default, prior alone": Variant(corrected=False),
     "default, guidance 0.5": Variant(guidance_scale=0.5),
     "default, another tile's condition": Variant(shuffled=True),
     "default, no condition": Variant(modalities=()),
@@ -119,9 +123,10 @@ def held_out_default(
     for number, fold in enumerate(every):
         model, conditions = fit_without(data, fold, seed)
         test = rows & (data.folds == fold)
-        generator = TrafficGenerator(model)
+        generators = {True: TrafficGenerator(model), False: TrafficGenerator(without_correction(model))}
         for name, variant in variants.items():
             asked = vary(conditions.take(test), variant, seed)
+            generator = generators[variant.corrected]
             generated = generator.generate(asked, samples, seed, variant.guidance_scale)
             ensembles[name][place[test]] = generated.traffic
         if report:
@@ -140,6 +145,15 @@ def fit_without(
         conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed
     )
     return model, conditions
+
+
+def without_correction(model: TrafficModel) -> TrafficModel:
+    """The same model with a denoiser that adds nothing to the closed form."""
+    plain = copy.deepcopy(model)
+    for layer in (plain.denoiser.level_out, plain.denoiser.day_out):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return plain
 
 
 def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.checkpoint import CHECKPOINTS, read_checkpoint
+from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import INTENSITIES, Conditions
 from opendiff.denoiser import ConditionMemory
 from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
@@ -21,6 +21,7 @@ from opendiff.model import ROWS_A_CALL, TrafficModel, load_model, rounded
 from opendiff.noise import tile_noise
 from opendiff.registration import PoiDatum
 from opendiff.representation import HOURS, WIDTH
+from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import OpenData
 from opendiff.traffic_table import TrafficEnsemble
 

@@ -44,7 +44,7 @@ class TrafficModel(nn.Module):
         self.representation = blank_representation(config.components)
 
     def believe(self, tokens: Tensor, present: Tensor, weight: Tensor | None = None) -> Belief:
-        """The prior's belief for tokens (rows, 34) and present (rows, 4); weight (members, rows) of its
+        """The prior's belief for tokens (rows, 28) and present (rows, 4); weight (members, rows) of its
         members."""
         outputs = self.prior(prior_inputs(tokens, present)[None])
         if weight is None:

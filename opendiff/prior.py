@@ -97,7 +97,7 @@ class Belief:
 
 
 def prior_inputs(tokens: Tensor, present: Tensor) -> Tensor:
-    """tokens (rows, 34) and present (rows, 4) bool -> (rows, INPUT_WIDTH), absent modalities 0."""
+    """tokens (rows, 28) and present (rows, 4) bool -> (rows, INPUT_WIDTH), absent modalities 0."""
     widths = torch.tensor(TOKEN_WIDTHS, device=tokens.device)
     keep = present.repeat_interleave(widths, dim=-1)
     return torch.cat([tokens * keep, present.to(tokens.dtype)], dim=-1)

@@ -49,7 +49,7 @@ class PriorTraining:
     epochs: int = 250
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
-    dropout: float = 0.4
+    dropout: float = 0.2
     input_noise: float = 0.3
     keep_all: float = 0.5  # share of rows that see every modality they have
     keep_each: float = 0.6  # otherwise, the chance of each to stay
@@ -60,11 +60,11 @@ class PriorTraining:
 
 @dataclass(frozen=True)
 class DenoiserTraining:
-    steps: int = 1500
+    steps: int = 400
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    level_weight: float = 10.0
+    level_weight: float = 2.0  # of each level coordinate against an hour of the shape; more overfits
     condition_dropout: float = 0.1  # rho of eq. 7
     averaging: float = 0.995  # of the weights that are kept
 

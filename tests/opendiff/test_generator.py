@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from opendiff.area import Area, tiles_covering
-from opendiff.checkpoint import CHECKPOINTS
 from opendiff.conditions import Conditions
 from opendiff.demo import DemoSource, demo_context
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import tile_features, with_halo
 from opendiff.generator import Cancelled, TrafficGenerator
 from opendiff.land_cover import land_cover
+from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 
 

@@ -6,7 +6,7 @@ import scoringrules
 import torch
 
 from opendiff.checkpoint import read_checkpoint, write_checkpoint, write_checksums
-from opendiff.conditions import TOKENS_WIDTH
+from opendiff.conditions import TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.denoiser import gaussian_denoiser
 from opendiff.errors import ModelError
 from opendiff.model import ModelConfig, TrafficModel, load_model, rounded
@@ -73,7 +73,7 @@ def test_absent_modalities_do_not_reach_the_output():
     for seed in (1, 2):
         tokens = torch.ones(1, TOKENS_WIDTH)
         noise = torch.randn(1, TOKENS_WIDTH, generator=torch.Generator().manual_seed(seed))
-        absent = ~present.repeat_interleave(torch.tensor([16, 8, 4, 6]), dim=1)
+        absent = ~present.repeat_interleave(torch.tensor(TOKEN_WIDTHS), dim=1)
         results.append(model.denoiser(x, t, model.remember(torch.where(absent, noise, tokens), present)))
     torch.testing.assert_close(results[0], results[1])
 
