@@ -159,9 +159,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from opendiff.evaluation import evaluate, markdown_table
     from opendiff.sources import PackSource
 
-    report = evaluate(PackSource(options.data), options.model, options.samples, options.seed, StageBars())
-    write_json(options.out, report)
-    print(markdown_table(report))
+    done = evaluate(PackSource(options.data), options.model, options.samples, options.seed, StageBars())
+    write_json(options.out, done.report)
+    print(markdown_table(done.report))
 
 
 def run_bundle(options: argparse.Namespace) -> None:

@@ -52,6 +52,18 @@ class Variant:
     guidance_scale: float = 0.0
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """report: what is written as JSON. truth (tiles, 168) and ensembles (tiles, samples, 168) of each model are what
+    it was made from, relative units; x, y (tiles,) tile numbers."""
+
+    report: dict[str, Any]
+    truth: np.ndarray
+    ensembles: dict[str, np.ndarray]
+    x: np.ndarray
+    y: np.ndarray
+
+
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
     "default, prior alone": Variant(corrected=False),
@@ -79,9 +91,9 @@ def needs_features(name: str) -> bool:
 
 def evaluate(
     pack: PackSource, names: list[str] | None, samples: int, seed: int, report: Report | None = None
-) -> dict[str, Any]:
-    """Figures of each model by name, with the standard error over folds. Raises ModelError for an unknown
-    name."""
+) -> Evaluation:
+    """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
+    Raises ModelError for an unknown name."""
     known = model_names()
     names = names or known
     if unknown := [name for name in names if name not in known]:
@@ -102,11 +114,12 @@ def evaluate(
         ensembles[ORACLE] = other_days(truth)
     tiles = data.tiles.iloc[np.flatnonzero(rows)]
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
-    return {
+    scored = {
         "pack": pack.name, "tiles": int(rows.sum()), "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
         "models": {name: score_folds(truth, ensembles[name], folds, x, y) for name in names},
     }  # fmt: skip
+    return Evaluation(scored, truth, {name: ensembles[name] for name in names}, x, y)
 
 
 def held_out_default(
