@@ -79,6 +79,13 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output"
     )
+    evaluate.add_argument(
+        "--plots",
+        type=Path,
+        default=None,
+        metavar="HTML",
+        help="page with plots; it shows true series of the pack, so keep it as private as the pack",
+    )
     evaluate.set_defaults(run=run_evaluate)
     bundle = commands.add_parser(
         "bundle", help="build the bundled region from a pack with the shipped weights"
@@ -159,8 +166,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from opendiff.evaluation import evaluate, markdown_table
     from opendiff.sources import PackSource
 
+    for path in filter(None, (options.out, options.plots)):
+        if not path.parent.is_dir():
+            raise OpenDiffError(f"The folder {path.parent} does not exist; make it or name another file.")
     done = evaluate(PackSource(options.data), options.model, options.samples, options.seed, StageBars())
     write_json(options.out, done.report)
+    if options.plots:
+        from opendiff.evaluation_plots import save_plots
+
+        save_plots(done, options.plots)
     print(markdown_table(done.report))
 
 
