@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,14 +146,12 @@ def held_out_default(
     return ensembles
 
 
-def fit_without(
-    data: TrainingData, fold: int, seed: int, fit: Callable[..., TrafficModel] = train_model
-) -> tuple[TrafficModel, Conditions]:
+def fit_without(data: TrainingData, fold: int, seed: int) -> tuple[TrafficModel, Conditions]:
     """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
     others = data.folds != fold
     conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
     train = data.has_traffic & others
-    model = fit(
+    model = train_model(
         conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed
     )
     return model, conditions
