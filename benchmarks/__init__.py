@@ -1,0 +1,2 @@
+"""Measurements that go with the product: `python -m benchmarks NAME`. One module a benchmark; the figures of each are a
+flat JSON object, figure name to number. Heavy imports wait until a benchmark needs them."""
