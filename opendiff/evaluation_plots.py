@@ -205,7 +205,11 @@ def level_figure(evaluation: Evaluation, model: str) -> go.Figure:
         )  # fmt: skip
     top = max(float(true.max()), float(made.max())) or 1.0
     ticks = np.linspace(0, np.sqrt(top), 6)
-    bar = {"title": f"level ({UNIT})", "tickvals": ticks, "ticktext": [f"{tick**2:.2g}" for tick in ticks]}
+    bar = {
+        "title": {"text": f"level ({UNIT})", "side": "right"},
+        "tickvals": ticks,
+        "ticktext": [f"{tick**2:.2g}" for tick in ticks],
+    }
     figure.update_layout(coloraxis={"colorscale": "YlOrRd", "cmin": 0, "cmax": np.sqrt(top), "colorbar": bar})
     return _finish(figure, 560)
 
@@ -224,16 +228,20 @@ def level_grid(x: np.ndarray, y: np.ndarray, level: np.ndarray) -> tuple[np.ndar
 
 
 def _line_styles(evaluation: Evaluation) -> dict[str, dict]:
-    """How the line of each model is drawn: the main one and those of least nCRPS at once, the others on demand."""
+    """How the line of each model is drawn: the main one and those of least nCRPS at once, the others on demand.
+
+    A model of a single week has neither intervals nor ranks and gets no line.
+    """
     main, scored = main_model(evaluation), evaluation.report["models"]
-    best = sorted(evaluation.ensembles, key=lambda name: scored[name]["figures"]["ncrps"])
-    shown = [main, *(name for name in best if name != main)][:LINES_SHOWN]
+    drawn = [name for name, ensemble in evaluation.ensembles.items() if ensemble.shape[1] > 1]
+    best = sorted(drawn, key=lambda name: (name != main, scored[name]["figures"]["ncrps"]))
+    shown = best[:LINES_SHOWN]
     return {
         name: {
             "line": {"color": COLOURS[place % len(COLOURS)], "width": 3 if name == main else 1.5},
             "visible": True if name in shown else "legendonly",
         }
-        for place, name in enumerate([*shown, *(name for name in evaluation.ensembles if name not in shown)])
+        for place, name in enumerate(best)
     }
 
 

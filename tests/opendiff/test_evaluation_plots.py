@@ -33,6 +33,7 @@ def evaluation() -> Evaluation:
         "first <b>": level[:, None, None] * rng.gamma(9, 1 / 9, (len(x), 12, 168)),
         "default": level[:, None, None] * rng.gamma(90, 1 / 90, (len(x), 12, 168)),
     }
+    made["a single week"] = truth[:, None]
     models = {name: {"figures": metrics.score(truth, ensemble)} for name, ensemble in made.items()}
     report = {"pack": "p & q", "tiles": len(x), "folds": 2, "samples": 12, "seed": 0, "models": models}
     return Evaluation(report, truth, made, x, y)
@@ -50,6 +51,7 @@ def test_figures_tell_a_calibrated_model_from_a_narrow_one(evaluation):
     nominal = np.array(calibration_figure(evaluation).data[1].x)
     assert np.abs(lines["first <b>"] - nominal).max() < 5 < np.abs(lines["default"] - nominal).max()
     bars = {trace.name: np.array(trace.y[:-1]) for trace in rank_figure(evaluation).data}
+    assert lines.keys() == {"calibrated", "first <b>", "default"} and bars.keys() == {"first <b>", "default"}
     assert all(shares.sum() == pytest.approx(100) for shares in bars.values())
     assert bars["default"][[0, -1]].min() > 2 * bars["first <b>"][[0, -1]].max()
 
