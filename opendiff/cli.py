@@ -131,7 +131,7 @@ def run_generate(options: argparse.Namespace) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checkpoint
+    from opendiff.checkpoint import write_checkpoint, write_checksums
     from opendiff.generator import load_encoder
     from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.sources import PackSource
@@ -159,6 +159,7 @@ def run_train(options: argparse.Namespace) -> None:
         )  # fmt: skip
         path = options.out / "default.safetensors"
         model.save(path, {"command": command})
+    write_checksums(options.out)
     print(f"{path}, {time.perf_counter() - started:.0f} s")
 
 

@@ -60,7 +60,7 @@ class PriorTraining:
 
 @dataclass(frozen=True)
 class DenoiserTraining:
-    steps: int = 400
+    steps: int = 150  # chosen on inner folds; more steps sharpen what new tiles do not confirm
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05

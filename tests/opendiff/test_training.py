@@ -156,7 +156,7 @@ def test_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_p
     out = tmp_path / "weights"
     for part in ("encoder", "sampler"):
         assert main(["train", part, "--data", str(small_pack), "--out", str(out)]) == 0
-    assert {path.name for path in out.iterdir()} == {"encoder.safetensors", "default.safetensors"}
+    assert {path.name for path in out.iterdir()} == {"encoder.safetensors", "default.safetensors", "SHA256SUMS"}
     load_encoder(out / "encoder.safetensors")
     traffic = tmp_path / "traffic.parquet"
     table = "x,y\n16501,11001\n16502,11001\n"
