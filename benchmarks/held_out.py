@@ -10,9 +10,9 @@ import numpy as np
 from opendiff.errors import SourceError
 
 if TYPE_CHECKING:
+    from opendiff.encoder import Report
     from opendiff.pack_training import TrainingData
     from opendiff.sources import OpenData, PackSource
-    from opendiff.training import Report
 
 GENERATED = "generated"
 UNINFORMED = "random tiles"  # weeks of training tiles drawn at random: right on the whole, blind to the tile

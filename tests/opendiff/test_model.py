@@ -7,11 +7,12 @@ import torch
 
 from opendiff.checkpoint import read_checkpoint, write_checkpoint, write_checksums
 from opendiff.conditions import TOKEN_WIDTHS, TOKENS_WIDTH
+from opendiff.contrastive import multi_positive_loss
 from opendiff.denoiser import gaussian_denoiser
 from opendiff.errors import ModelError
 from opendiff.model import ModelConfig, TrafficModel, load_model, rounded
 from opendiff.prior import gaussian_crps
-from opendiff.training import draw_patterns, multi_positive_loss, pattern_mask
+from opendiff.training import draw_patterns, pattern_mask
 
 SMALL = ModelConfig(members=4, components=3, prior_hidden=8, width=16, heads=2, layers=1)
 

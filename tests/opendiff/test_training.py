@@ -10,6 +10,7 @@ from opendiff import evaluation, metrics
 from opendiff.area import tile_frame
 from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH, Conditions
+from opendiff.contrastive import positive_pairs
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import TileFeatures, tile_features, with_halo
 from opendiff.generator import TrafficGenerator, load_encoder
@@ -17,7 +18,7 @@ from opendiff.model import ModelConfig
 from opendiff.pack_training import read_training_data, spatial_folds, turn
 from opendiff.references import references
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
-from opendiff.training import DenoiserTraining, PriorTraining, positive_pairs, train_model
+from opendiff.training import DenoiserTraining, PriorTraining, train_model
 
 SMALL = ModelConfig(members=8, components=3, prior_hidden=16, width=16, heads=2, layers=1)
 BRIEF = {
@@ -156,7 +157,11 @@ def test_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_p
     out = tmp_path / "weights"
     for part in ("encoder", "sampler"):
         assert main(["train", part, "--data", str(small_pack), "--out", str(out)]) == 0
-    assert {path.name for path in out.iterdir()} == {"encoder.safetensors", "default.safetensors", "SHA256SUMS"}
+    assert {path.name for path in out.iterdir()} == {
+        "encoder.safetensors",
+        "default.safetensors",
+        "SHA256SUMS",
+    }
     load_encoder(out / "encoder.safetensors")
     traffic = tmp_path / "traffic.parquet"
     table = "x,y\n16501,11001\n16502,11001\n"
