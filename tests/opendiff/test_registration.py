@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from opendiff.features import tile_features, with_halo
 from opendiff.registration import gcj02_offset, register_poi, tile_shift
+from opendiff.sources import PackSource
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,19 @@ def test_tiles_without_counted_ground_are_unknown():
         np.array([26940]), np.array([13650]), np.array([26900]), np.array([13650]), np.ones((1, 3)), "GCJ-02"
     )
     assert not known.any() and not moved.any()
+
+
+def test_registered_counts_of_the_real_pack_follow_its_traffic_better(nanchang_pack):
+    """Traffic knows nothing of the map service's datum: the correlation of log POI with log level is the judge."""
+    pack = PackSource(nanchang_pack)
+    tiles = pack.all_tiles()
+    around = pack.open_data(with_halo(tiles), imagery=False)
+    traffic, _, measured = pack.traffic(tiles)
+    level = np.log(traffic[measured].mean(axis=1))
+    correlation = {}
+    for datum in ("WGS-84", "GCJ-02"):
+        features = tile_features(tiles, around, datum)
+        assert features.has_poi[measured].all()
+        correlation[datum] = np.corrcoef(features.poi[measured, -1], level)[0, 1]
+    assert correlation["WGS-84"] == pytest.approx(0.72, abs=0.005)
+    assert correlation["GCJ-02"] == pytest.approx(0.79, abs=0.005)
