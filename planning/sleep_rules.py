@@ -83,17 +83,20 @@ def _greedy_hour(problem, hour: int) -> np.ndarray:
     targets: list[list[int]] = [[] for _ in range(groups.sites)]
     for s, t in zip(ring.source.tolist(), ring.target.tolist(), strict=True):
         targets[s].append(t)
-    if (room < -1e-9).any():  # some sites need their ring even with everything awake: wake the ring as well
-        for s in np.flatnonzero(room < -1e-9):
-            for t in targets[s]:
-                for g in np.flatnonzero((groups.site == t) & (counts < groups.count)):
-                    room[t] += (groups.count[g] - counts[g]) * groups.capacity[g]
-                    counts[g] = groups.count[g]
+    helping = np.flatnonzero(room < -1e-9)
+    if helping.size:  # some sites need others even with everything awake: wake those around, ring by ring
         from .dispatch import dispatch
 
-        served = dispatch(demand[:, None], groups.capacity_of(counts[:, None]), ring)
-        if (served.unserved > 1e-6).any():
-            return groups.count.copy()
+        while True:
+            around = np.unique(np.concatenate([helping, *(np.array(targets[s], int) for s in helping)]))
+            awake = np.isin(groups.site, around)
+            counts[awake] = groups.count[awake]
+            served = dispatch(demand[:, None], groups.capacity_of(counts[:, None]), ring)
+            if (served.unserved <= 1e-6).all():
+                break
+            if around.size == helping.size:  # nobody else can help
+                return groups.count.copy()
+            helping = around
         room = groups.capacity_of(counts[:, None])[:, 0] - served.load[:, 0]
     # what a cell's sleep pushes onto the ring is its share of the load beyond the rest of the site
     candidates = [g for g in np.flatnonzero(counts > groups.lowest)]

@@ -399,3 +399,15 @@ def test_evaluate_counts_every_cell():
     assert (
         e.served_mbph == 0 and e.unserved_share == pytest.approx(1) and e.asleep_cells[0] == nobody.shape[0]
     )
+
+
+def test_greedy_wakes_ring_by_ring_and_lets_the_rest_sleep():
+    """Site 1 can only help site 0 by handing its own traffic on to site 2; nobody further is needed."""
+    demand = np.full((12, 1), 5.0)
+    demand[0], demand[1] = 840, 400  # a site carries 440: 40 of its coverage cell, 400 of its 5G cell
+    problem = SleepProblem.of_sites(line_network(12), demand, ring_m=600)
+    plan = plan_sleep(problem, "greedy", SleepSettings(min_up=1))
+    assert plan.evaluation.unserved_mbph == pytest.approx(0, abs=1e-6)
+    schedule = plan.schedule()
+    awake_5g = schedule[schedule["awake"] & schedule["cell"].str.contains("5G")]["site"]
+    assert sorted(awake_5g) == ["S001", "S002", "S003"]
