@@ -186,20 +186,7 @@ class Demand:
         hours=24 gives a typical day: the quantile over the samples and the days. hours=168 the week, over the
         samples. None keeps the table's hours.
         """
-        if not 0 <= quantile <= 1:
-            raise InputError(f"The quantile must lie between 0 and 1, not {quantile}.")
-        values = self.mbps if what == "mbps" else self.users
-        hours = self.hours if hours is None else hours
-        if hours == 24 and self.hours > 24:
-            days = self.hours // 24
-            values = values.reshape(self.tiles, self.samples * days, 24)
-        elif hours != self.hours:
-            raise InputError(
-                f"The traffic has {self.hours} hours; plan 24 or {self.hours} of them, not {hours}."
-            )
-        if values.shape[1] == 1:
-            return values[:, 0].astype(np.float64)
-        return np.quantile(values, quantile, axis=1).astype(np.float64)
+        return quantile_profile(self.mbps if what == "mbps" else self.users, hours, quantile)
 
     def quantile(self, q: float) -> np.ndarray:
         """(tiles, hours) quantile over the samples."""
@@ -222,3 +209,22 @@ def _positive(what: str, value: float) -> None:
 def _some_traffic(mean: float) -> None:
     if not mean > 0:
         raise InputError("The traffic table holds no traffic at all (every value is 0), so no scale fits it.")
+
+
+def quantile_profile(values: np.ndarray, hours: int | None, quantile: float) -> np.ndarray:
+    """(rows, hours) quantile of values (rows, samples, hours) over the samples.
+
+    hours=24 of a longer table takes it over the samples and the days. Raises InputError for a quantile outside 0..1
+    or another number of hours.
+    """
+    if not 0 <= quantile <= 1:
+        raise InputError(f"The quantile must lie between 0 and 1, not {quantile}.")
+    rows, samples, given = values.shape
+    hours = given if hours is None else hours
+    if hours == 24 and given > 24:
+        values = values.reshape(rows, samples * (given // 24), 24)
+    elif hours != given:
+        raise InputError(f"The traffic has {given} hours; plan 24 or {given} of them, not {hours}.")
+    if values.shape[1] == 1:
+        return values[:, 0].astype(np.float64)
+    return np.quantile(values, quantile, axis=1).astype(np.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .demand import Demand
+from .demand import Demand, quantile_profile
 from .equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
 from .errors import InputError, Shortfall
 from .geometry import ZOOM, centre_of, local_metres, nearest, tile_corner
@@ -183,6 +183,15 @@ class Shares:
         np.add.at(out, self.site, self.share[:, None] * values[self.tile])
         return out
 
+    def profile(self, demand: Demand, hours: int | None, quantile: float) -> np.ndarray:
+        """(sites, hours) Mbit/s that a site's traffic does not exceed with probability `quantile`.
+
+        The tiles of a site are added up in each sample first: they do not all peak in the same one. hours as in
+        `Demand.profile`.
+        """
+        samples = [self.apply(demand.mbps[:, sample]) for sample in range(demand.samples)]
+        return quantile_profile(np.stack(samples, axis=1), hours, quantile)
+
 
 @dataclass(frozen=True)
 class Sizing:
@@ -210,8 +219,8 @@ def tile_shares(network: Network, x, y) -> Shares:
 def site_demand(
     network: Network, demand: Demand, hours: int | None = 24, quantile: float = 0.9
 ) -> np.ndarray:
-    """(sites, hours) Mbit/s asked of each site: the tiles' profile at a quantile, by best server."""
-    return tile_shares(network, demand.x, demand.y).apply(demand.profile(hours, quantile))
+    """(sites, hours) Mbit/s asked of each site at a quantile, by best server."""
+    return tile_shares(network, demand.x, demand.y).profile(demand, hours, quantile)
 
 
 def size_network(

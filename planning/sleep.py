@@ -93,7 +93,7 @@ class SleepProblem:
         ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres.
         """
         shares = tile_shares(network, demand.x, demand.y)
-        load = shares.apply(demand.profile(hours, quantile))
+        load = shares.profile(demand, hours, quantile)
         problem = cls.of_sites(network, load, ring_m, max_neighbours)
         over = "samples and days" if load.shape[1] == 24 and demand.hours > 24 else "samples"
         notes = (

@@ -47,8 +47,8 @@ def test_default_sites(network):
 def test_best_server_conserves_and_is_the_nearest(network, demand):
     shares = tile_shares(network, demand.x, demand.y)
     np.testing.assert_allclose(np.bincount(shares.tile, shares.share, demand.tiles), 1.0)
-    load = site_demand(network, demand, 24, 0.7)
-    np.testing.assert_allclose(load.sum(axis=0), demand.profile(24, 0.7).sum(axis=0))
+    load = site_demand(network, demand.sample(1), None, 0.5)
+    np.testing.assert_allclose(load.sum(axis=0), demand.mbps[:, 1].sum(axis=0, dtype=float))
     # brute force on one tile
     step = (np.arange(8) + 0.5) / 8
     points = [tile_centre(demand.x[7] + a - 0.5, demand.y[7] + b - 0.5) for a in step for b in step]
@@ -61,7 +61,12 @@ def test_best_server_conserves_and_is_the_nearest(network, demand):
 
 def test_a_single_site_serves_everything(demand):
     one = Network.from_sites([116.5], [29.0])
-    np.testing.assert_allclose(site_demand(one, demand, None, 0.5)[0], demand.profile(None, 0.5).sum(axis=0))
+    total = demand.mbps.sum(axis=0, dtype=float)  # (samples, hours): what the site sees in each sample
+    np.testing.assert_allclose(site_demand(one, demand, None, 0.5)[0], np.median(total, axis=0))
+    days = total.reshape(-1, 24)
+    np.testing.assert_allclose(site_demand(one, demand, 24, 0.9)[0], np.quantile(days, 0.9, axis=0))
+    # tiles do not all peak in the same sample, so a site needs less than its tiles' quantiles added up
+    assert (site_demand(one, demand, 24, 0.9)[0] < demand.profile(24, 0.9).sum(axis=0)).all()
 
 
 def test_sizing_carries_the_peak_or_says_where_not(network, demand):
