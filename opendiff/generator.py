@@ -17,7 +17,7 @@ from opendiff.denoiser import ConditionMemory
 from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
-from opendiff.model import ROWS_A_CALL, TrafficModel, load_model, rounded
+from opendiff.model import ROWS_A_CALL, TrafficModel, condition_tensors, load_model, rounded
 from opendiff.noise import tile_noise
 from opendiff.registration import PoiDatum
 from opendiff.representation import HOURS, WIDTH
@@ -164,8 +164,7 @@ class TrafficGenerator:
         steps = config.steps if steps is None else steps
         check_settings(samples, seed, guidance_scale, steps)
         count = len(conditions.tiles)
-        tokens = torch.from_numpy(conditions.tokens).to(self.device)
-        present = torch.from_numpy(conditions.present).to(self.device)
+        tokens, present = condition_tensors(conditions, self.device)
         x, y = (
             torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y")
         )
@@ -211,10 +210,8 @@ class TrafficGenerator:
     def estimate_intensities(self, conditions: Conditions) -> dict[str, np.ndarray]:
         """The model's own estimate of each of INTENSITIES, (tiles,), whatever the source counts."""
         with torch.inference_mode():
-            tokens = torch.from_numpy(conditions.tokens).to(self.device)
-            present = torch.from_numpy(conditions.present).to(self.device)
-            estimates = self._remember(tokens, present)[1]
-        return dict(zip(INTENSITIES, intensity(estimates).T, strict=True))
+            estimates = self._remember(*condition_tensors(conditions, self.device))[1]
+        return intensities_of(estimates)
 
 
 MODELS = {"default": "default.safetensors"}
@@ -233,14 +230,15 @@ def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -
         raise ModelError(f"{steps} steps are not usable; choose 1 to 1000.")
 
 
-def intensity(log_intensity: np.ndarray) -> np.ndarray:
-    """Inverse of `log_intensities`."""
-    return np.maximum(np.expm1(log_intensity), 0.0) * INTENSITY_UNITS
+def intensities_of(log_intensity: np.ndarray) -> dict[str, np.ndarray]:
+    """Each of INTENSITIES, (tiles,), from what the prior estimates: log1p(intensity / INTENSITY_UNITS), (tiles, 3)."""
+    values = np.maximum(np.expm1(log_intensity), 0.0) * INTENSITY_UNITS
+    return dict(zip(INTENSITIES, values.T, strict=True))
 
 
 def known_or_estimated(conditions: Conditions, log_intensity: np.ndarray) -> dict[str, np.ndarray]:
     """Intensities as the source counts them, and the model's estimate where it does not."""
-    estimated = dict(zip(INTENSITIES, intensity(log_intensity.astype(np.float64)).T, strict=True))
+    estimated = intensities_of(log_intensity.astype(np.float64))
     missing = np.full(len(conditions.tiles), np.nan)
     own = {name: conditions.intensities.get(name, missing) for name in INTENSITIES}
     return {name: np.where(np.isfinite(own[name]), own[name], estimated[name]) for name in INTENSITIES}
