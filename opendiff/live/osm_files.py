@@ -1,0 +1,167 @@
+"""Places in a local OpenStreetMap extract: an `.osm.pbf`, or a GeoPackage with OSM tags or Geofabrik classes.
+
+GDAL reads both. Features are read in batches inside the box of the wanted tiles, so memory does not grow with the
+extract. Areas count at their centroid; lines never count.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+import pyproj
+import shapely
+
+from opendiff.area import Tiles
+from opendiff.errors import SourceError
+from opendiff.live.places import Places, count_places
+from opendiff.live.poi_table import KEYS, categories_of_classes, categories_of_tags
+from opendiff.sources import POI_CATEGORIES
+from opendiff.tile_grid import tile_bounds
+
+Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
+BATCH_FEATURES = 65_536
+MAX_LAYERS = 100
+POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids
+PBF_LAYERS = ("points", "multipolygons")
+OTHER_TAGS = "other_tags"  # where GDAL's OSM driver keeps tags that have no column of their own
+MARGIN_DEGREES = 1e-6
+
+
+def osm_poi_counts(path: str | Path, tiles: Tiles) -> np.ndarray:
+    """POI of an OSM extract by tile and category, (tiles, 14) float32 in the order of POI_CATEGORIES.
+
+    path: `.osm.pbf` or `.gpkg`. Positions are WGS-84, so these counts need no registration; OSM lists far fewer places
+    than a map service. Raises SourceError.
+    """
+    return count_places(read_osm_places(path, tiles_bounds(tiles)), tiles)
+
+
+def tiles_bounds(tiles: Tiles) -> Bounds:
+    """W, S, E, N around tiles, degrees."""
+    west, south, east, north = tile_bounds(tiles["x"].to_numpy(), tiles["y"].to_numpy())
+    return float(west.min()), float(south.min()), float(east.max()), float(north.max())
+
+
+def read_osm_places(
+    path: str | Path, bounds: Bounds, cancelled: Callable[[], bool] | None = None, shown: str | None = None
+) -> Places:
+    """Places of a file inside a box. Raises SourceError; `shown` is the file's name in messages."""
+    path = Path(path)
+    shown = shown or path.name
+    kind = file_kind(path, shown)
+    parts: list[Places] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
+            layers = [name for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS] if shape is not None]
+            layers = [name for name in layers if kind != "pbf" or name in PBF_LAYERS]
+            usable = [_read_layer(path, name, bounds, parts, cancelled) for name in layers]
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
+        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+    except (
+        ValueError,
+        RuntimeError,
+        OSError,
+        shapely.errors.ShapelyError,
+        pyproj.exceptions.CRSError,
+    ) as error:
+        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+    if not any(usable):
+        raise SourceError(
+            f"{shown} has no layer of places with a column category, fclass or an OSM key such as amenity or shop; "
+            "give an OSM extract (.osm.pbf, or .gpkg from Geofabrik)."
+        )
+    return Places.join(parts)
+
+
+def file_kind(path: Path, shown: str) -> str:
+    """ "gpkg" or "pbf" by the content of a file, which must agree with its name. Raises SourceError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError as error:
+        raise SourceError(f"The file {shown} cannot be read ({error}); check its name.") from None
+    if path.suffix.lower() == ".gpkg" and head.startswith(b"SQLite format 3\x00") and head[68:70] == b"GP":
+        return "gpkg"
+    if path.suffix.lower() == ".pbf" and b"OSMHeader" in head[:64]:
+        return "pbf"
+    raise SourceError(
+        f"{shown} is no OSM extract that can be read; give an .osm.pbf or a GeoPackage (.gpkg)."
+    )
+
+
+def categories_in(table: pd.DataFrame) -> np.ndarray | None:
+    """Category number of each row of a table of places, -1 where it has none; None when no column tells.
+
+    Asked in this order: `category` (one of POI_CATEGORIES), `key` and `value` (an OSM tag), `fclass` (Geofabrik), a
+    column for each OSM key, with the tags of GDAL's column `other_tags` beside them.
+    """
+    table = table.rename(columns=lambda name: str(name).strip().lower())
+    if "category" in table:
+        names = (
+            table["category"].astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
+        )
+        number = {name: index for index, name in enumerate(POI_CATEGORIES)}
+        return pd.to_numeric(names.map(number)).fillna(-1).to_numpy(np.int64)
+    if {"key", "value"} <= set(table.columns):
+        keys = table["key"].astype("string").str.strip().str.lower()
+        tags = {key: table["value"].where((keys == key).fillna(False).astype(bool)) for key in KEYS}
+        return categories_of_tags(tags | {"name": table.get("name", keys)}, len(table))
+    if "fclass" in table:
+        return categories_of_classes(table["fclass"])
+    tags = {key: table[key] for key in (*KEYS, "name") if key in table}
+    if OTHER_TAGS in table:
+        other = table[OTHER_TAGS].astype("string").reset_index(drop=True)
+        for key in KEYS:
+            if key not in tags:
+                tags[key] = other.str.extract(rf'"{key}"=>"((?:[^"\\]|\\.)*)"', expand=False)
+    if not set(tags) & set(KEYS):
+        return None
+    return categories_of_tags(tags, len(table))
+
+
+def _read_layer(
+    path: Path, layer: str, bounds: Bounds, parts: list[Places], cancelled: Callable[[], bool] | None
+) -> bool:
+    """Append the places of a layer to `parts`; True when its columns tell a category."""
+    info = pyogrio.read_info(path, layer=layer)
+    wanted = {"category", "key", "value", "fclass", "name", OTHER_TAGS, *KEYS}
+    columns = [name for name in info["fields"] if name.lower() in wanted]
+    if not set(map(str.lower, columns)) - {"name"}:
+        return False
+    if info["crs"] is None:
+        raise ValueError(f"the layer {layer} does not state its reference system")
+    to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
+    west, south, east, north = bounds
+    box = (west - MARGIN_DEGREES, south - MARGIN_DEGREES, east + MARGIN_DEGREES, north + MARGIN_DEGREES)
+    box = to_degrees.transform_bounds(*box, densify_pts=21, direction="INVERSE")
+    with pyogrio.open_arrow(
+        path, layer=layer, columns=columns, bbox=box, batch_size=BATCH_FEATURES, use_pyarrow=True
+    ) as (meta, reader):
+        geometry = meta["geometry_name"] or "wkb_geometry"
+        for batch in reader:
+            if cancelled and cancelled():
+                break
+            category = categories_in(batch.select(columns).to_pandas())
+            if category is None:
+                return False
+            chosen = np.flatnonzero(category >= 0)
+            shapes = shapely.from_wkb(
+                batch.column(geometry).take(pa.array(chosen)).to_numpy(zero_copy_only=False)
+            )
+            kinds = shapely.get_type_id(shapes)
+            whole = np.isin(kinds, POLYGONAL + PUNCTUAL) & ~shapely.is_empty(shapes)
+            middle = shapely.centroid(shapes[whole])
+            lon, lat = to_degrees.transform(shapely.get_x(middle), shapely.get_y(middle))
+            parts.append(Places.kept(np.asarray(lon), np.asarray(lat), category[chosen][whole]))
+    return True
+
+
+def _unreadable(shown: str, reason: str) -> SourceError:
+    return SourceError(f"{shown} cannot be read ({reason}); export the extract again.")

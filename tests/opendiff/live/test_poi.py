@@ -1,0 +1,129 @@
+"""The table of POI categories, and what it makes of OSM extracts."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.osm_poi import poi_agreement
+from opendiff.area import tile_frame
+from opendiff.errors import SourceError
+from opendiff.live.osm_files import categories_in, osm_poi_counts
+from opendiff.live.places import Places, count_places
+from opendiff.live.poi_table import (
+    ANY_VALUE,
+    BY_CLASS,
+    EXACT,
+    KEYS,
+    TABLE,
+    categories_of_classes,
+    categories_of_tags,
+    query_tags,
+)
+from opendiff.sources import POI_CATEGORIES, PackSource
+from opendiff.tile_grid import tile_bounds, tile_centre
+
+
+def name_of(**tags):
+    number = categories_of_tags({key: pd.Series([value]) for key, value in tags.items()}, 1)[0]
+    return POI_CATEGORIES[number] if number >= 0 else None
+
+
+def test_the_table_names_all_categories_and_known_keys_only():
+    assert tuple(TABLE) == POI_CATEGORIES
+    assert set(query_tags()) <= set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"amenity": "restaurant"}, "catering"),
+        ({"amenity": "restaurant", "tourism": "hotel"}, "accommodation"),
+        ({"shop": "socks"}, "shopping"),
+        ({"shop": "no"}, None),
+        ({"shop": "hairdresser"}, "life_service"),
+        ({"amenity": "Cafe;bar"}, "catering"),
+        ({"office": "lawyer"}, "company"),
+        ({"office": "government"}, "government"),
+        ({"highway": "crossing"}, None),
+        ({"building": "commercial"}, None),
+        ({"building": "commercial", "name": "Tower 3"}, "business_residential"),
+        ({"amenity": None, "shop": "mall"}, "shopping"),
+    ],
+)
+def test_tags_lead_to_the_category_of_a_map_service(tags, expected):
+    assert name_of(**tags) == expected
+
+
+def test_geofabrik_names_things_differently():
+    classes = pd.Series(["town_hall", "bookshop", "bus_stop", "crossing", None, "christian_anglican", "Cafe"])
+    expected = ["government", "shopping", "transportation", None, None, "scenic_spot", "catering"]
+    assert [POI_CATEGORIES[n] if n >= 0 else None for n in categories_of_classes(classes)] == expected
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, "name"]), st.text(max_size=12) | st.none(), min_size=1))
+def test_any_tags_give_a_category_or_none(tags):
+    number = categories_of_tags({key: pd.Series([value]) for key, value in tags.items()}, 1)
+    assert number.shape == (1,) and -1 <= number[0] < len(POI_CATEGORIES)
+
+
+@given(st.sampled_from([(k, v) for k in KEYS for v in EXACT[k]]))
+def test_a_tag_and_its_csv_row_agree(tag):
+    key, value = tag
+    direct = categories_of_tags({key: pd.Series([value]), "name": pd.Series(["x"])}, 1)
+    assert direct[0] == EXACT[key][value]
+    assert categories_in(pd.DataFrame({"Key": [key], "Value": [value]}))[0] == direct[0]
+    hstore = pd.DataFrame({"other_tags": [f'"name:zh"=>"a","{key}"=>"{value}"'], "name": ["x"]})
+    assert categories_in(hstore)[0] == direct[0]
+
+
+def test_wildcards_and_classes_lead_to_categories():
+    assert ANY_VALUE["shop"] == POI_CATEGORIES.index("shopping")
+    assert all(0 <= number < len(POI_CATEGORIES) for number in BY_CLASS.values())
+
+
+def test_counts_are_per_tile_and_leave_out_the_rest():
+    tiles = tile_frame([26929, 26930], [13656, 13656])
+    lon, lat = tile_centre(np.array([26929, 26929, 26930, 26940]), np.array([13656] * 4))
+    counts = count_places(Places(lon, lat, np.array([13, 13, 0, 0])), tiles)
+    assert counts[0, 13] == 2 and counts[1, 0] == 1 and counts.sum() == 3
+
+
+def test_a_geopackage_in_another_reference_system(tmp_path):
+    lon, lat = tile_centre(26929, 13656)
+    square = shapely.box(lon - 1e-4, lat - 1e-4, lon + 1e-4, lat + 1e-4)
+    line = shapely.LineString([(lon, lat), (lon, lat + 1e-3)])
+    frame = gpd.GeoDataFrame(
+        {"amenity": ["cafe", "school", "bank", None]},
+        geometry=[shapely.Point(lon, lat), square, line, shapely.Point(lon, lat)],
+        crs="EPSG:4326",
+    )
+    frame.to_crs("EPSG:32650").to_file(tmp_path / "city.gpkg", layer="places")
+    counts = osm_poi_counts(tmp_path / "city.gpkg", tile_frame([26929], [13656]))
+    expected = {"catering": 1, "education_culture": 1}
+    assert dict(zip(POI_CATEGORIES, counts[0], strict=True)) == dict.fromkeys(POI_CATEGORIES, 0) | expected
+
+
+def test_bad_extracts_are_told_in_one_sentence(tmp_path):
+    tiles = tile_frame([26929], [13656])
+    (tmp_path / "text.gpkg").write_text("hello")
+    with pytest.raises(SourceError, match="no OSM extract"):
+        osm_poi_counts(tmp_path / "text.gpkg", tiles)
+    with pytest.raises(SourceError, match="cannot be read"):
+        osm_poi_counts(tmp_path / "absent.gpkg", tiles)
+    west, south, _, _ = tile_bounds(26929, 13656)
+    gpd.GeoDataFrame({"colour": ["red"]}, geometry=[shapely.Point(west, south)], crs="EPSG:4326").to_file(
+        tmp_path / "other.gpkg"
+    )
+    with pytest.raises(SourceError, match="no layer of places"):
+        osm_poi_counts(tmp_path / "other.gpkg", tiles)
+
+
+def test_real_osm_points_agree_with_the_pack_in_sum_more_than_by_category(nanchang_pack):
+    agreement = poi_agreement(PackSource(nanchang_pack), nanchang_pack / "osm_points.gpkg")
+    assert agreement.total > 0.7
+    assert 0.3 < np.nanmedian(agreement.pearson) < 0.6
+    assert agreement.osm[POI_CATEGORIES.index("business_residential")] == 0  # Geofabrik has no such points
