@@ -154,7 +154,7 @@ def run_train(options: argparse.Namespace) -> None:
         conditions = data.conditions(encoder)
         rows = data.has_traffic
         model = train_model(
-            conditions.take(rows), data.series[rows], data.log_intensities[rows], data.folds[rows], options.seed,
+            conditions.take(rows), data.series[rows], data.log_intensities[rows], data.blocks[rows], options.seed,
             device="cpu" if options.device == "auto" else options.device, report=bar,
         )  # fmt: skip
         path = options.out / "default.safetensors"

@@ -15,20 +15,19 @@ from opendiff.area import Tiles, tile_frame
 from opendiff.atomic import replacing
 from opendiff.errors import SourceError
 
-MODALITIES: tuple[str, ...] = ("imagery", "poi", "population", "neighbourhood")
-TOKEN_WIDTHS: tuple[int, ...] = (
-    16,
-    8,
-    4,
-    6,
-)  # numbers a modality; narrow, so that a token is no copy of its input
+# Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
+# it knows differs from town to town. A tile may have either or both.
+MODALITIES: tuple[str, ...] = ("imagery", "poi", "osm_poi", "population")
+# Numbers a modality: of the tile itself, then of the tiles around it. Narrow, so that a token is no copy of its input.
+TOKEN_PARTS: tuple[tuple[int, ...], ...] = ((16,), (8, 4), (6, 4), (1, 1))
+TOKEN_WIDTHS: tuple[int, ...] = tuple(sum(parts) for parts in TOKEN_PARTS)
 TOKENS_WIDTH = sum(TOKEN_WIDTHS)
 INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """tokens: (tiles, 28) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
+    """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
     the order of MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN
     where it does not know; missing_tiles: how many tiles were asked for and have no open data at all."""
 

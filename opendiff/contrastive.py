@@ -18,11 +18,13 @@ class EncoderTraining:
     """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and
     population."""
 
-    epochs: int = 400
+    epochs: int = (
+        150  # more, or less noise: tokens of training tiles tell more of their POI than those of new ones
+    )
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
     temperature: float = 0.1
-    input_noise: float = 0.3
+    input_noise: float = 1.0
     head_weight: float = 4.0
 
 
@@ -36,7 +38,7 @@ def positive_pairs(features: TileFeatures, rows: np.ndarray) -> np.ndarray:
     positive = np.zeros((count, count), bool)
     x, y = features.tiles["x"].to_numpy()[rows], features.tiles["y"].to_numpy()[rows]
     nearness = -((x[:, None] - x) ** 2.0 + (y[:, None] - y) ** 2.0)
-    poi = np.expm1(features.poi[rows, :-1])
+    poi = features.poi[rows, :-1] ** 2
     strips = np.exp(features.population[rows, :-2])
     everyone = np.ones(count, bool)
     ways = (
@@ -86,9 +88,7 @@ def train_encoder(
     torch.manual_seed(seed)
     encoder = Encoder()
     encoder.trunk = trunk
-    encoder.poi.fit(features.poi[features.has_poi])
-    encoder.population.fit(features.population[features.has_population])
-    encoder.neighbourhood.fit(features.neighbourhood[features.has_neighbourhood])
+    encoder.fit_bottlenecks(features)
     rows = np.flatnonzero(has_imagery)
     projector = encoder.image
     plain = torch.from_numpy(views[0, rows])

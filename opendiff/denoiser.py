@@ -98,7 +98,7 @@ class Denoiser(nn.Module):
     def remember(
         self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
     ) -> ConditionMemory:
-        """Keys and values for tokens (rows, 28), present (rows, 4) and the prior's summary, mean and
+        """Keys and values for tokens (rows, TOKENS_WIDTH), present (rows, 4) and the prior's summary, mean and
         deviation."""
         embedded = [
             layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)

@@ -1,8 +1,8 @@
 """The encoder: open data of tiles -> condition tokens.
 
 Imagery goes through a frozen trunk and a projector that is trained by multi-positive contrastive learning
-(eq. 4-6 of the paper). POI, population and the neighbourhood go through linear bottlenecks. Each modality
-gives a token of its own, so any of them may be missing.
+(eq. 4-6 of the paper). POI and population of the tile and of the tiles around it go through linear
+bottlenecks. Each modality gives a token of its own, so any of them may be missing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from opendiff.backbone import STAGES, Trunk
-from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_WIDTHS, Conditions
-from opendiff.features import NEIGHBOURHOOD_WIDTH, POI_WIDTH, POPULATION_WIDTH, TileFeatures
+from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
+from opendiff.features import POI_WIDTH, POPULATION_WIDTH, WINDOW_SCALES, TileFeatures
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
@@ -25,14 +25,10 @@ Report = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class Bottleneck(nn.Module):
-    """Centre, then project on the leading principal directions, which keep their relative scale.
+    """Centre, then project on the leading principal directions, which keep their relative scale; the first gets unit
+    variance. `standardised` gives every input the same weight before; root counts need none, their scale is right."""
 
-    `standardised` gives every input the same weight and the first direction unit variance. Without it inputs keep
-    their own scale: log counts of POI tell more of traffic than anything else, and a larger token is noised and
-    shrunk less by what comes after.
-    """
-
-    def __init__(self, inputs: int, outputs: int, standardised: bool = True):
+    def __init__(self, inputs: int, outputs: int, standardised: bool):
         super().__init__()
         self.standardised = standardised
         self.register_buffer("mean", torch.zeros(inputs))
@@ -42,14 +38,32 @@ class Bottleneck(nn.Module):
         return (values - self.mean) @ self.directions
 
     def fit(self, values: np.ndarray) -> None:
-        """values: (rows, inputs)."""
+        """values: (rows, inputs); without rows the token stays 0."""
+        if not len(values):
+            return
         mean = values.mean(axis=0)
         scale = values.std(axis=0) + 1e-6 if self.standardised else np.ones(values.shape[1])
         _, singular, directions = np.linalg.svd((values - mean) / scale, full_matrices=False)
-        leading = singular[0] / np.sqrt(len(values)) if self.standardised else 1.0
-        outputs = self.directions.shape[1]
+        leading = max(singular[0] / np.sqrt(len(values)), 1e-6)
+        directions = directions[: self.directions.shape[1]].T / scale[:, None] / leading
         self.mean.copy_(torch.from_numpy(mean))
-        self.directions.copy_(torch.from_numpy(directions[:outputs].T / scale[:, None] / leading))
+        self.directions[:, : directions.shape[1]].copy_(torch.from_numpy(directions))
+
+
+class Bottlenecks(nn.Module):
+    """The token of a modality from the numbers of the tile itself and of the tiles around it."""
+
+    def __init__(self, inputs: int, around: int, widths: tuple[int, int], standardised: bool):
+        super().__init__()
+        self.own = Bottleneck(inputs, widths[0], standardised)
+        self.around = Bottleneck(around, widths[1], standardised)
+
+    def forward(self, own: Tensor, around: Tensor) -> Tensor:
+        return torch.cat([self.own(own), self.around(around)], dim=-1)
+
+    def fit(self, own: np.ndarray, around: np.ndarray) -> None:
+        self.own.fit(own)
+        self.around.fit(around)
 
 
 class ImageProjector(nn.Module):
@@ -82,9 +96,17 @@ class Encoder(nn.Module):
         super().__init__()
         self.trunk = Trunk(TAPPED_STAGES)
         self.image = ImageProjector()
-        self.poi = Bottleneck(POI_WIDTH, TOKEN_WIDTHS[1], standardised=False)
-        self.population = Bottleneck(POPULATION_WIDTH, TOKEN_WIDTHS[2])
-        self.neighbourhood = Bottleneck(NEIGHBOURHOOD_WIDTH, TOKEN_WIDTHS[3])
+        scales = len(WINDOW_SCALES)
+        self.poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[1], standardised=False)
+        self.osm_poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[2], standardised=False)
+        self.population = Bottlenecks(POPULATION_WIDTH, scales, TOKEN_PARTS[3], standardised=True)
+
+    def fit_bottlenecks(self, features: TileFeatures) -> None:
+        """Fit everything that needs no gradient, each modality on the tiles that have it."""
+        poi, osm_poi, population = features.has_poi, features.has_osm_poi, features.has_population
+        self.poi.fit(features.poi[poi], features.poi_around[poi])
+        self.osm_poi.fit(features.osm_poi[osm_poi], features.osm_poi_around[osm_poi])
+        self.population.fit(features.population[population], features.population_around[population])
 
     @torch.inference_mode()
     def image_features(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
@@ -109,17 +131,17 @@ class Encoder(nn.Module):
         (tiles,)."""
         device = self.image.input_mean.device
 
-        def run(module: nn.Module, values: np.ndarray) -> np.ndarray:
-            return module(torch.from_numpy(values).float().to(device)).cpu().numpy()
+        def run(module: nn.Module, *values: np.ndarray) -> np.ndarray:
+            return module(*(torch.from_numpy(part).float().to(device) for part in values)).cpu().numpy()
 
         present = np.column_stack(
-            [has_imagery, features.has_poi, features.has_population, features.has_neighbourhood]
+            [has_imagery, features.has_poi, features.has_osm_poi, features.has_population]
         )
         tokens = [
             run(self.image, image_features),
-            run(self.poi, features.poi),
-            run(self.population, features.population),
-            run(self.neighbourhood, features.neighbourhood),
+            run(self.poi, features.poi, features.poi_around),
+            run(self.osm_poi, features.osm_poi, features.osm_poi_around),
+            run(self.population, features.population, features.population_around),
         ]
         tokens = [np.where(present[:, [m]], tokens[m], 0) for m in range(len(MODALITIES))]
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))

@@ -153,7 +153,7 @@ def fit_without(data: TrainingData, fold: int, seed: int) -> tuple[TrafficModel,
     conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
     train = data.has_traffic & others
     model = train_model(
-        conditions.take(train), data.series[train], data.log_intensities[train], data.folds[train], seed
+        conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
     )
     return model, conditions
 
@@ -217,8 +217,8 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
         pack.poi_datum,
     )
     return OpenData(
-        data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.population,
-        data.has_population, data.attribution,
+        data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.osm_poi, data.has_osm_poi,
+        data.population, data.has_population, data.attribution,
     )  # fmt: skip
 
 

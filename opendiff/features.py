@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.registration import PoiDatum, register_poi
+from opendiff.registration import REACH, PoiDatum, register_poi
 from opendiff.sources import BUSINESS_POI, POI_CATEGORIES, OpenData
 from opendiff.tile_grid import TILES_ACROSS
 
-HALO = 3  # tiles around the area whose POI and population inform it
-NEIGHBOURHOOD_SCALES = (0.8, 1.6)  # standard deviations, in tiles, of the weights of neighbours
+WINDOW_REACH = 2  # tiles around a tile whose POI and population inform it
+WINDOW_SCALES = (0.8, 1.6)  # standard deviations, in tiles, of the weights of the tiles around
+HALO = WINDOW_REACH + REACH  # tiles around an area that are read
 POPULATION_FLOOR = 1e-3  # relative units; below it strips differ by noise only
 INTENSITY_UNITS = np.array(
     [1.0, 1.0, POPULATION_FLOOR]
@@ -21,34 +22,46 @@ INTENSITY_UNITS = np.array(
 BUSINESS = [POI_CATEGORIES.index(name) for name in BUSINESS_POI]
 POI_WIDTH = len(POI_CATEGORIES) + 1
 POPULATION_WIDTH = 14
-NEIGHBOURHOOD_WIDTH = (len(POI_CATEGORIES) + 1) * len(NEIGHBOURHOOD_SCALES)
 
 
 @dataclass(frozen=True)
 class TileFeatures:
     """Numbers of `tiles` (rows agree); where a mask is False the values are 0.
 
-    poi: (tiles, 15) log1p of the 14 registered counts and of their sum; population: (tiles, 14) log of the 12
-    strips, of their sum, and the spread of their logs; neighbourhood: (tiles, 30) means of log counts and log
-    population of the tiles around, at two scales. poi_totals: (tiles, 2) all POI and business POI,
-    registered, counts.
+    poi: (tiles, 15) square roots of the 14 registered counts and of their sum, which makes the spread of counts the
+    same everywhere (Bartlett 1936); poi_around: (tiles, 30) their means over the tiles around, at two scales.
+    osm_poi, osm_poi_around: the same of OpenStreetMap, which needs no registration. population: (tiles, 14) log of
+    the 12 strips, of their sum, and the spread of their logs; population_around: (tiles, 2). poi_totals: (tiles, 2)
+    all POI and business POI, registered, of the map service, else of OpenStreetMap; population_total: (tiles,).
     """
 
     tiles: Tiles
     poi: np.ndarray
+    poi_around: np.ndarray
     has_poi: np.ndarray
+    osm_poi: np.ndarray
+    osm_poi_around: np.ndarray
+    has_osm_poi: np.ndarray
     population: np.ndarray
+    population_around: np.ndarray
     has_population: np.ndarray
-    neighbourhood: np.ndarray
-    has_neighbourhood: np.ndarray
     poi_totals: np.ndarray
     population_total: np.ndarray
 
     def intensities(self) -> np.ndarray:
         """(tiles, 3) all POI, business POI, population; NaN where unknown."""
         values = np.column_stack([self.poi_totals, self.population_total])
-        known = np.column_stack([self.has_poi, self.has_poi, self.has_population])
+        counted = self.has_poi | self.has_osm_poi
+        known = np.column_stack([counted, counted, self.has_population])
         return np.where(known, values, np.nan)
+
+    def take(self, rows: np.ndarray) -> TileFeatures:
+        """The features of some rows (an index or a mask)."""
+        chosen = {
+            field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "tiles"
+        }
+        tiles = self.tiles.iloc[np.arange(len(self.tiles))[rows]].reset_index(drop=True)
+        return replace(self, tiles=tiles, **chosen)
 
 
 def with_halo(tiles: Tiles, halo: int = HALO) -> Tiles:
@@ -63,47 +76,46 @@ def with_halo(tiles: Tiles, halo: int = HALO) -> Tiles:
 def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatures:
     """Features of `tiles` from the open data of them and of their halo (`with_halo`)."""
     near = around.tiles
-    near_x, near_y = near["x"].to_numpy(), near["y"].to_numpy()
-    counted = around.has_poi
-    poi, has_poi = register_poi(
-        near_x, near_y, near_x[counted], near_y[counted], around.poi[counted].astype(float), datum
-    )
-    population, has_population = around.population.astype(float), around.has_population
-    log_poi = np.log1p(poi)
-    log_total = np.log(population.sum(axis=1) + POPULATION_FLOOR)
     own = pd.MultiIndex.from_frame(near[["x", "y"]]).get_indexer(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
-    row, squared_distance = _neighbours(tiles, near)
-    parts, known = [], np.ones(len(tiles), bool)
-    for scale in NEIGHBOURHOOD_SCALES:
-        weight = np.exp(-0.5 * squared_distance / scale**2) * (row >= 0)
-        poi_weight, population_weight = weight * has_poi[row], weight * has_population[row]
-        known &= (poi_weight.sum(axis=1) > 0) & (population_weight.sum(axis=1) > 0)
-        parts.append(_weighted_mean(poi_weight, log_poi[row]))
-        parts.append(_weighted_mean(population_weight, log_total[row][:, :, None]))
+    row, squared_distance = _windows(tiles, near)
+
+    def poi_features(counts: np.ndarray, counted: np.ndarray, datum: PoiDatum) -> tuple[np.ndarray, ...]:
+        """Registered counts, their roots and those around of `tiles`, and the mask of tiles that have them."""
+        near_x, near_y = near["x"].to_numpy(), near["y"].to_numpy()
+        counts = counts[counted].astype(float)
+        poi, known = register_poi(near_x, near_y, near_x[counted], near_y[counted], counts, datum)
+        root = np.sqrt(np.column_stack([poi, poi.sum(axis=1)]))
+        has, means = known[own], _window_means(row, squared_distance, root, known)
+        return _where(has, poi[own]), _where(has, root[own]), _where(has, means), has
+
+    poi, *of_map_service = poi_features(around.poi, around.has_poi, datum)
+    osm_poi, *of_osm = poi_features(around.osm_poi, around.has_osm_poi, "WGS-84")
+    counts = np.where(of_map_service[-1][:, None], poi, osm_poi)
+    population, has_population = around.population.astype(float), around.has_population
     strips = np.log(population + POPULATION_FLOOR)
+    log_total = np.log(population.sum(axis=1, keepdims=True) + POPULATION_FLOOR)
     population_features = np.column_stack([strips, log_total, strips.std(axis=1)])
-    poi_features = np.column_stack([log_poi, np.log1p(poi.sum(axis=1))])
-    totals = np.column_stack([poi.sum(axis=1), poi[:, BUSINESS].sum(axis=1)])
     return TileFeatures(
         tiles,
-        np.where(has_poi[:, None], poi_features, 0)[own],
-        has_poi[own],
-        np.where(has_population[:, None], population_features, 0)[own],
+        *of_map_service,
+        *of_osm,
+        _where(has_population[own], population_features[own]),
+        _where(has_population[own], _window_means(row, squared_distance, log_total, has_population)),
         has_population[own],
-        np.where(known[:, None], np.concatenate(parts, axis=1), 0),
-        known,
-        totals[own],
+        np.column_stack([counts.sum(axis=1), counts[:, BUSINESS].sum(axis=1)]),
         population.sum(axis=1)[own],
     )
 
 
-def _neighbours(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in `near` (tiles, neighbours) of the tiles around each one, -1 where absent, and squared
+def _where(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.where(known[:, None], values, 0)
+
+
+def _windows(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in `near` (tiles, window) of the tiles at most WINDOW_REACH away, -1 where absent, and squared
     distances."""
-    steps = np.arange(-HALO, HALO + 1)
+    steps = np.arange(-WINDOW_REACH, WINDOW_REACH + 1)
     dx, dy = (step.reshape(-1) for step in np.meshgrid(steps, steps, indexing="ij"))
-    around = (dx != 0) | (dy != 0)
-    dx, dy = dx[around], dy[around]
     x = (tiles["x"].to_numpy()[:, None] + dx) % TILES_ACROSS
     y = tiles["y"].to_numpy()[:, None] + dy
     known = pd.MultiIndex.from_frame(near[["x", "y"]])
@@ -111,7 +123,14 @@ def _neighbours(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
     return row, (dx**2 + dy**2).astype(float)
 
 
-def _weighted_mean(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """weight: (tiles, neighbours); values: (tiles, neighbours, features); 0 where no neighbour has weight."""
-    total = np.maximum(weight.sum(axis=1), 1e-12)
-    return np.einsum("tn,tnf->tf", weight, values) / total[:, None]
+def _window_means(
+    row: np.ndarray, squared_distance: np.ndarray, values: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """Means of values (near, features) over the known tiles of each window, weighted by each of WINDOW_SCALES, (tiles,
+    scales * features); 0 where the window knows nothing."""
+    parts = []
+    for scale in WINDOW_SCALES:
+        weight = np.exp(-0.5 * squared_distance / scale**2) * (row >= 0) * known[row]
+        total = np.maximum(weight.sum(axis=1), 1e-12)
+        parts.append(np.einsum("tn,tnf->tf", weight, values[row]) / total[:, None])
+    return np.concatenate(parts, axis=1)

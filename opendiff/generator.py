@@ -129,8 +129,7 @@ class TrafficGenerator:
             conditions = source.conditions(tiles)
         else:
             conditions = encode_open_data(self.encoder, source, tiles, progress)
-        # a neighbourhood alone says nothing about the tile itself
-        known = conditions.present[:, :3].any(axis=1)
+        known = conditions.present.any(axis=1)
         if not known.any():
             raise SourceError(
                 f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
@@ -201,7 +200,7 @@ class TrafficGenerator:
         memories, estimates = [], []
         for start in range(0, len(tokens), ROWS_A_CALL):
             row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(len(tokens) - 1)
-            belief = self.model.believe(tokens[row], present[row])
+            belief = self.model.prior(tokens[row], present[row])
             kept = torch.arange(min(ROWS_A_CALL, len(tokens) - start), device=self.device)
             memories.append(self.model.remember(tokens[row], present[row], belief).take(kept))
             estimates.append(belief.log_intensity[kept].cpu().numpy())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from opendiff.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.denoiser import ConditionMemory, Denoiser
-from opendiff.prior import Belief, Prior, prior_inputs
+from opendiff.prior import SPREADS, Belief, Prior
 from opendiff.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
 from opendiff.sampler import sample_flow
 
@@ -23,9 +23,7 @@ GENERATION_DIGITS = 2.0**-18  # traffic is rounded to this share of a power of t
 
 @dataclass(frozen=True)
 class ModelConfig:
-    members: int = 20
     components: int = 8
-    prior_hidden: int = 64
     width: int = 64
     heads: int = 4
     layers: int = 2
@@ -38,22 +36,14 @@ class TrafficModel(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.prior = Prior(config.members, config.components, config.prior_hidden)
-        summary = LEVEL_WIDTH + config.components + LEVEL_WIDTH + 1
+        self.prior = Prior(config.components)
+        summary = LEVEL_WIDTH + config.components + SPREADS
         self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
         self.representation = blank_representation(config.components)
 
-    def believe(self, tokens: Tensor, present: Tensor, weight: Tensor | None = None) -> Belief:
-        """The prior's belief for tokens (rows, 28) and present (rows, 4); weight (members, rows) of its
-        members."""
-        outputs = self.prior(prior_inputs(tokens, present)[None])
-        if weight is None:
-            weight = torch.ones(outputs.shape[:2], device=tokens.device)
-        return self.prior.combine(outputs, weight)
-
     def remember(self, tokens: Tensor, present: Tensor, belief: Belief | None = None) -> ConditionMemory:
         """What the denoiser needs of conditions, once a tile."""
-        belief = belief or self.believe(tokens, present)
+        belief = belief or self.prior(tokens, present)
         mean, deviation = belief.mean(self.representation), belief.deviation()
         return self.denoiser.remember(tokens, present, belief.summary(), mean, deviation)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,12 @@ from torch import nn
 
 from opendiff.area import Tiles
 from opendiff.backbone import Trunk, trunk_from_published
+from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.contrastive import train_encoder
 from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder, Report
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
-from opendiff.generator import load_encoder
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 
@@ -30,7 +30,8 @@ FOLDS = 5
 @dataclass(frozen=True)
 class TrainingData:
     """All tiles of a pack, row for row: features, trunk statistics of the turned images (views, tiles, 512),
-    series (tiles, 2, 168) with NaN where unmeasured, log intensities (tiles, 3), spatial folds (tiles,)."""
+    series (tiles, 2, 168) with NaN where unmeasured, log intensities (tiles, 3), spatial folds (tiles,) and the spatial
+    blocks (tiles,) that they are made of."""
 
     tiles: Tiles
     features: TileFeatures
@@ -40,10 +41,11 @@ class TrainingData:
     has_traffic: np.ndarray
     log_intensities: np.ndarray
     folds: np.ndarray
+    blocks: np.ndarray
 
     def encoder(self, trunk: nn.Module, rows: np.ndarray, seed: int, report: Report | None = None) -> Encoder:
         """An encoder fitted on some rows."""
-        part = take_features(self.features, rows)
+        part = self.features.take(rows)
         return train_encoder(trunk, part, self.views[:, rows], self.has_imagery[rows], seed, report=report)
 
     def conditions(self, encoder: Encoder) -> Conditions:
@@ -69,7 +71,7 @@ def read_training_data(pack: PackSource, trunk: nn.Module, report: Report | None
             report("image features", view + 1, VIEWS)
     return TrainingData(
         tiles, features, views, data.has_imagery, np.stack([traffic, users], axis=1), has_traffic,
-        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, tiles),
+        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, tiles), spatial_blocks(tiles),
     )  # fmt: skip
 
 
@@ -80,29 +82,30 @@ def turn(images: np.ndarray, view: int) -> np.ndarray:
 
 
 def spatial_folds(pack: PackSource, tiles: Tiles) -> np.ndarray:
-    """The pack's folds, or blocks of 3 x 3 tiles dealt out in a fixed random order."""
+    """The pack's folds, or its blocks dealt out in a fixed random order."""
     try:
         return pack.folds(tiles)
     except SourceError:
-        block = np.stack([tiles["x"] // BLOCK_TILES, tiles["y"] // BLOCK_TILES], axis=1)
-        _, number = np.unique(block, axis=0, return_inverse=True)
-        return np.random.default_rng(0).permutation(number.max() + 1)[number] % FOLDS
+        block = spatial_blocks(tiles)
+        return np.random.default_rng(0).permutation(block.max() + 1)[block] % FOLDS
 
 
-def take_features(features: TileFeatures, rows: np.ndarray) -> TileFeatures:
-    """The features of some rows (an index or a mask)."""
-    chosen = {
-        field.name: getattr(features, field.name)[rows] for field in fields(features) if field.name != "tiles"
-    }
-    tiles = features.tiles.iloc[np.arange(len(features.tiles))[rows]].reset_index(drop=True)
-    return replace(features, tiles=tiles, **chosen)
+def spatial_blocks(tiles: Tiles) -> np.ndarray:
+    """Number 0, 1, ... of the block of BLOCK_TILES x BLOCK_TILES tiles each tile lies in, (tiles,); blocks are laid
+    out from the north-western corner."""
+    x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+    block = np.stack([(x - x.min()) // BLOCK_TILES, (y - y.min()) // BLOCK_TILES], axis=1)
+    return np.unique(block, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def pretrained_trunk() -> Trunk:
     """ImageNet weights of the trunk: those inside the shipped encoder, else those of the package that
     publishes them."""
-    if (CHECKPOINTS / "encoder.safetensors").is_file():
-        return load_encoder().trunk
+    shipped = CHECKPOINTS / "encoder.safetensors"
+    if shipped.is_file():
+        trunk = Trunk(TAPPED_STAGES)
+        read_checkpoint(shipped, kind="encoder").load_into(trunk, "trunk.")
+        return trunk.eval()
     spec = importlib.util.find_spec(PUBLISHED_TRUNK)
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:

@@ -1,15 +1,18 @@
 """POI counts moved from the grid they were counted on to the grid of the imagery and the traffic.
 
 Map services in mainland China publish positions in GCJ-02, which lies some 500 m from WGS-84, half a zoom-15
-tile. Counts per tile made from such positions belong to shifted tiles; they are brought back by areal
-interpolation, which takes POI as evenly spread inside each counted tile.
+tile. Counts per tile made from such positions belong to shifted tiles; they are brought back by pycnophylactic
+interpolation (Tobler, "Smooth pycnophylactic interpolation for geographical regions", JASA 1979): a density that
+changes smoothly between tiles and keeps every tile's count, then added up over the ground of the wanted tile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from opendiff.tile_grid import fractional_tile, tile_centre
 
@@ -18,6 +21,8 @@ MAINLAND_CHINA = (73.66, 17.9, 135.05, 53.56)  # W, S, E, N: where the GCJ-02 fo
 SEMI_MAJOR_M = 6378245.0  # Krasovsky 1940, which the GCJ-02 formula uses
 ECCENTRICITY_SQUARED = 0.00669342162296594323
 LEAST_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without POI
+SUBTILES = 4  # parts a side in which a tile's POI are placed
+REACH = 2  # tiles around a tile whose counts change its registered ones: one for the shift, one for the smoothness
 
 
 def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -66,20 +71,71 @@ def register_poi(
 
     x, y: (tiles,) wanted tiles; counted_x, counted_y: (counted,) tiles with counts; counts: (counted,
     categories). Returns counts (tiles, categories), scaled up where only a part of the tile is known, 0 where
-    too little is; and the mask (tiles,) of tiles of which at least LEAST_KNOWN_SHARE is known.
+    too little is; and the mask (tiles,) of tiles of which at least LEAST_KNOWN_SHARE is known. Counts farther away
+    than REACH tiles change nothing.
     """
     shift_x, shift_y = tile_shift(x, y, datum)
-    row_of = {tile: row for row, tile in enumerate(zip(counted_x.tolist(), counted_y.tolist(), strict=True))}
+    density = smooth_density(counted_x, counted_y, counts)
+    padded = np.concatenate([density, np.zeros((1, *density.shape[1:]))])
+    row_of = _rows_of(counted_x, counted_y)
     left, top = x + np.floor(shift_x).astype(np.int64), y + np.floor(shift_y).astype(np.int64)
     part_x, part_y = shift_x - np.floor(shift_x), shift_y - np.floor(shift_y)
-    padded = np.vstack([counts, np.zeros((1, counts.shape[1]))])
     total, known = np.zeros((len(x), counts.shape[1])), np.zeros(len(x))
-    for step_x, weight_x in ((0, 1 - part_x), (1, part_x)):
-        for step_y, weight_y in ((0, 1 - part_y), (1, part_y)):
-            corner = zip((left + step_x).tolist(), (top + step_y).tolist(), strict=True)
-            row = np.array([row_of.get(tile, -1) for tile in corner], np.int64)
-            weight = weight_x * weight_y
-            total += weight[:, None] * padded[row]
-            known += weight * (row >= 0)
+    for step_x in (0, 1):
+        covered_x = _covered(part_x, step_x)
+        for step_y in (0, 1):
+            covered_y = _covered(part_y, step_y)
+            row = row_of(left + step_x, top + step_y)
+            total += np.einsum("ti,tj,tijc->tc", covered_x, covered_y, padded[row])
+            known += covered_x.mean(axis=1) * covered_y.mean(axis=1) * (row >= 0)
     enough = known >= LEAST_KNOWN_SHARE
     return np.where(enough[:, None], total / np.maximum(known, LEAST_KNOWN_SHARE)[:, None], 0.0), enough
+
+
+def smooth_density(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Counts of the SUBTILES x SUBTILES parts of each tile, (tiles, SUBTILES east, SUBTILES south, categories).
+
+    A moving average about one tile wide, over the tiles that are known, made to keep every tile's count.
+    """
+    row_of = _rows_of(x, y)
+    padded = np.vstack([counts, np.zeros((1, counts.shape[1]))])
+    density = np.zeros((len(x), SUBTILES, SUBTILES, counts.shape[1]))
+    known = np.zeros(density.shape[:3])
+    for step_x in range(3):
+        for step_y in range(3):
+            row = row_of(x + step_x - 1, y + step_y - 1)
+            weight = np.outer(MOVING_AVERAGE[:, step_x], MOVING_AVERAGE[:, step_y])
+            density += weight[..., None] * padded[row][:, None, None]
+            known += weight * (row >= 0)[:, None, None]
+    density /= known[..., None]  # the tile itself is always known
+    total = density.sum(axis=(1, 2))
+    keep = np.divide(counts, total, out=np.zeros_like(total), where=total > 0)
+    return density * keep[:, None, None]
+
+
+def _moving_average() -> np.ndarray:
+    """How much of the window around each part of a tile lies in the tile before, in it and in the one after,
+    (SUBTILES, 3)."""
+    reach = SUBTILES // 2
+    share = np.zeros((SUBTILES, 3))
+    for part in range(SUBTILES):
+        for near in range(part - reach, part + reach + 1):
+            share[part, near // SUBTILES + 1] += 1 / (2 * reach + 1)
+    return share
+
+
+def _covered(shift: np.ndarray, step: int) -> np.ndarray:
+    """Share of each part of a tile that a tile moved by `shift` (tiles,), 0..1, covers: of the tile it starts in
+    (step 0) or of the next (step 1), (tiles, SUBTILES)."""
+    part = np.arange(SUBTILES)
+    begin = SUBTILES * shift[:, None] - part
+    return np.clip(1 - begin if step == 0 else begin, 0, 1)
+
+
+def _rows_of(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function that finds the rows of tiles among (x, y), -1 where absent."""
+    known = pd.MultiIndex.from_arrays([x, y])
+    return lambda wanted_x, wanted_y: known.get_indexer(pd.MultiIndex.from_arrays([wanted_x, wanted_y]))
+
+
+MOVING_AVERAGE = _moving_average()

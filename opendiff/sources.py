@@ -4,11 +4,13 @@ A pack is a folder with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns p
 `imagery/15/{x}/{y}.png` (256 x 256) and maybe `traffic.parquet` (x, y, hour 0..167, traffic, users).
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,11 @@ from PIL import Image, UnidentifiedImageError
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import SourceError
 from opendiff.registration import PoiDatum
-from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds
+from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds, tile_centre
+
+if TYPE_CHECKING:
+    from opendiff.live.osm_files import Bounds
+    from opendiff.live.places import Places
 
 HOURS = 168
 IMAGE_SIZE = 256
@@ -51,6 +57,7 @@ BUSINESS_POI: tuple[str, ...] = (
     "accommodation",
     "automotive_service",
 )
+OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
 POI_COLUMNS = tuple(f"poi_{name}" for name in POI_CATEGORIES)
 POPULATION_COLUMNS = tuple(f"pop_{strip:02d}" for strip in range(POPULATION_STRIPS))
 
@@ -60,7 +67,8 @@ class OpenData:
     """Open data of `tiles`, row for row; where a mask is False the values are 0.
 
     imagery: (tiles, 256, 256, 3) uint8 RGB, north up (no row where it was not asked for); has_imagery: (tiles,) bool.
-    poi: (tiles, 14) float32 counts in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
+    poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
+    osm_poi, has_osm_poi: the same of OpenStreetMap, which lists far fewer places.
     population: (tiles, 12) float32, strips from north to south, relative units; has_population: (tiles,) bool.
     """
 
@@ -69,6 +77,8 @@ class OpenData:
     has_imagery: np.ndarray
     poi: np.ndarray
     has_poi: np.ndarray
+    osm_poi: np.ndarray
+    has_osm_poi: np.ndarray
     population: np.ndarray
     has_population: np.ndarray
     attribution: str = ""
@@ -123,8 +133,9 @@ class PackSource:
                 images[row] = read_image(path)
                 has_imagery[row] = True
         return OpenData(
-            tiles, images, has_imagery, poi, has_poi, population, has_population, self.attribution
-        )
+            tiles, images, has_imagery, poi, has_poi, *self._osm_poi(tiles), population, has_population,
+            self.attribution,
+        )  # fmt: skip
 
     def folds(self, tiles: Tiles) -> np.ndarray:
         """The cross-validation fold of each tile, int64, -1 where the pack does not list it."""
@@ -199,6 +210,31 @@ class PackSource:
 
     def _rows(self, tiles: Tiles) -> pd.DataFrame:
         return self._table.reindex(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
+
+    def _osm_poi(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of OSM_EXTRACT (tiles, 14) float32, and the mask (tiles,) of the listed tiles that it covers."""
+        if self._osm_places is None:
+            return np.zeros((len(tiles), len(POI_CATEGORIES)), np.float32), np.zeros(len(tiles), bool)
+        places, (west, south, east, north) = self._osm_places
+        from opendiff.live.places import count_places
+
+        lon, lat = tile_centre(tiles["x"].to_numpy(), tiles["y"].to_numpy())
+        listed = self._rows(tiles)["z"].notna().to_numpy()
+        covered = listed & (lon > west) & (lon < east) & (lat > south) & (lat < north)
+        return np.where(covered[:, None], count_places(places, tiles), 0).astype(np.float32), covered
+
+    @cached_property
+    def _osm_places(self) -> tuple[Places, Bounds] | None:
+        """Places of OSM_EXTRACT, and the box W, S, E, N around them; None where the pack has none."""
+        from opendiff.live.osm_files import read_osm_places
+
+        path = self.root / OSM_EXTRACT
+        if not path.is_file():
+            return None
+        places = read_osm_places(path, (-180.0, -90.0, 180.0, 90.0))
+        if not len(places.lon):
+            return None
+        return places, (places.lon.min(), places.lat.min(), places.lon.max(), places.lat.max())
 
     def _listed_rows(self, tiles: Tiles) -> pd.DataFrame:
         rows = self._rows(tiles)

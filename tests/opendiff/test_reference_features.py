@@ -69,6 +69,8 @@ def open_data(x, y, has_imagery, has_poi, has_population, seed=0) -> OpenData:
         np.array(has_imagery),
         rng.integers(0, 9, (count, 14)).astype(np.float32),
         np.array(has_poi),
+        np.zeros((count, 14), np.float32),
+        np.zeros(count, bool),
         rng.random((count, 12), np.float32),
         np.array(has_population),
     )

@@ -1,10 +1,11 @@
-"""GCJ-02 registration against published coordinates, and areal interpolation against conservation."""
+"""GCJ-02 registration against published coordinates, and interpolation against conservation and known densities."""
 
 import numpy as np
 import pytest
 
 from opendiff.features import tile_features, with_halo
-from opendiff.registration import gcj02_offset, register_poi, tile_shift
+from opendiff.registration import REACH, SUBTILES, gcj02_offset, register_poi, smooth_density, tile_shift
+from opendiff.representation import LEVEL_POWER
 from opendiff.sources import PackSource
 
 
@@ -39,11 +40,15 @@ def test_wgs84_counts_stay_where_they_are():
     np.testing.assert_allclose(moved, counts, atol=1e-6)
 
 
+def square(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles (x, y) of a square near Nanchang."""
+    axes = np.meshgrid(np.arange(side) + 26930, np.arange(side) + 13650, indexing="ij")
+    return tuple(axis.reshape(-1) for axis in axes)
+
+
 def test_a_lone_cluster_is_conserved():
     """All POI in one counted tile, well inside the grid: the four tiles that share its ground hold them together."""
-    x, y = (
-        axis.reshape(-1) for axis in np.meshgrid(np.arange(7) + 26930, np.arange(7) + 13650, indexing="ij")
-    )
+    x, y = square(7)
     counts = np.zeros((49, 2))
     counts[24] = 120, 7
     moved, _ = register_poi(x, y, x, y, counts, "GCJ-02")
@@ -51,6 +56,56 @@ def test_a_lone_cluster_is_conserved():
     np.testing.assert_allclose(
         moved.sum(axis=0), counts[24], rtol=1e-3
     )  # the shift changes by a little from tile to tile
+
+
+def test_density_keeps_the_count_of_every_tile():
+    x, y = square(5)
+    counts = np.random.default_rng(2).integers(0, 30, (25, 3)).astype(float)
+    counts[4] = 0
+    density = smooth_density(x, y, counts)
+    assert density.shape == (25, SUBTILES, SUBTILES, 3) and (density >= 0).all()
+    np.testing.assert_allclose(density.sum(axis=(1, 2)), counts, atol=1e-9)
+
+
+def test_density_of_a_slope_follows_the_slope():
+    """Counts that grow evenly eastwards: inside a tile the parts grow eastwards too, and not southwards."""
+    x, y = square(5)
+    density = smooth_density(x, y, (x - x.min() + 1.0)[:, None])[12, ..., 0]
+    columns = density.sum(axis=1)
+    assert (np.diff(columns) > 0).all()
+    np.testing.assert_allclose(density, np.broadcast_to(columns[:, None] / SUBTILES, density.shape), atol=1e-12)
+
+
+def test_registration_of_a_slope_is_nearer_than_even_spreading():
+    """True places on a ramp of density, counted on the shifted grid: smooth interpolation must find the true counts
+    better than taking places as evenly spread inside each counted tile does."""
+    x, y = square(9)
+    shift_x, shift_y = tile_shift(x, y, "GCJ-02")
+    ramp = lambda start: np.exp(0.5 * (start + 1)) - np.exp(0.5 * start)  # noqa: E731 (integral over a tile)
+    east, south = x - x.min(), y - y.min()
+    counted, true = (ramp(east) * ramp(south))[:, None], ramp(east + shift_x) * ramp(south + shift_y)
+    inner = (np.abs(east - 4) <= 2) & (np.abs(south - 4) <= 2)
+    moved = register_poi(x, y, x, y, counted, "GCJ-02")[0][:, 0]
+    even = sum(
+        weight * (ramp(east + dx) * ramp(south + dy))
+        for dx, dy, weight in (
+            (0, 0, (1 - shift_x) * (1 - shift_y)), (1, 0, shift_x * (1 - shift_y)),
+            (0, 1, (1 - shift_x) * shift_y), (1, 1, shift_x * shift_y),
+        )
+    )  # fmt: skip
+    assert np.abs(moved - true)[inner].mean() < 0.5 * np.abs(even - true)[inner].mean()
+
+
+def test_counts_beyond_reach_change_nothing():
+    x, y = square(9)
+    counts = np.random.default_rng(3).integers(0, 30, (81, 1)).astype(float)
+    middle = np.array([40])
+    near = (np.abs(x - x[40]) <= REACH) & (np.abs(y - y[40]) <= REACH)
+    whole, part = (
+        register_poi(x[middle], y[middle], x[rows], y[rows], counts[rows], "GCJ-02")[0]
+        for rows in (np.ones(81, bool), near)
+    )
+    np.testing.assert_array_equal(whole, part)
 
 
 def test_tiles_without_counted_ground_are_unknown():
@@ -61,12 +116,12 @@ def test_tiles_without_counted_ground_are_unknown():
 
 
 def test_registered_counts_of_the_real_pack_follow_its_traffic_better(nanchang_pack):
-    """Traffic knows nothing of the map service's datum: the correlation of log POI with log level is the judge."""
+    """Traffic knows nothing of the map service's datum: the correlation of root POI with root level is the judge."""
     pack = PackSource(nanchang_pack)
     tiles = pack.all_tiles()
     around = pack.open_data(with_halo(tiles), imagery=False)
     traffic, _, measured = pack.traffic(tiles)
-    level = np.log(traffic[measured].mean(axis=1))
+    level = traffic[measured].mean(axis=1) ** LEVEL_POWER
     correlation = {}
     for datum in ("WGS-84", "GCJ-02"):
         features = tile_features(tiles, around, datum)

@@ -18,13 +18,10 @@ from opendiff.model import ModelConfig
 from opendiff.pack_training import read_training_data, spatial_folds, turn
 from opendiff.references import references
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
-from opendiff.training import DenoiserTraining, PriorTraining, train_model
+from opendiff.training import DenoiserTraining, train_model
 
-SMALL = ModelConfig(members=8, components=3, prior_hidden=16, width=16, heads=2, layers=1)
-BRIEF = {
-    "prior_training": PriorTraining(epochs=200),
-    "denoiser_training": DenoiserTraining(steps=20, batch=64),
-}
+SMALL = ModelConfig(components=3, width=16, heads=2, layers=1)
+BRIEF = {"denoiser_training": DenoiserTraining(steps=20, batch=64)}
 
 
 def made_tiles(count: int, seed: int) -> tuple[Conditions, np.ndarray, np.ndarray]:
@@ -70,10 +67,7 @@ def test_ensembles_are_about_calibrated_with_and_without_condition(trained):
 def test_training_is_reproducible():
     conditions, series, log_intensities = made_tiles(48, 0)
     groups = np.arange(48) // 12
-    brief = {
-        "prior_training": PriorTraining(epochs=5),
-        "denoiser_training": DenoiserTraining(steps=3, batch=16),
-    }
+    brief = {"denoiser_training": DenoiserTraining(steps=3, batch=16)}
     one, two = (
         train_model(conditions, series, log_intensities, groups, 7, SMALL, **brief).state_dict()
         for _ in range(2)
@@ -86,14 +80,18 @@ def test_positive_pairs_agree_with_a_search():
     count = 12
     counts, strips = rng.integers(0, 30, (count, 14)) + 1.0, rng.random((count, 12)) + 0.01
     has_poi = np.arange(count) % 4 != 0
+    nothing, known = np.zeros((count, 15)), np.ones(count, bool)
     features = TileFeatures(
         tile_frame(np.arange(count) % 4, np.arange(count) // 4),
-        np.column_stack([np.log1p(counts), np.zeros(count)]),
-        has_poi,
-        np.column_stack([np.log(strips), np.zeros((count, 2))]),
-        np.ones(count, bool),
+        np.column_stack([np.sqrt(counts), np.zeros(count)]),
         np.zeros((count, 30)),
-        np.ones(count, bool),
+        has_poi,
+        nothing,
+        np.zeros((count, 30)),
+        ~known,
+        np.column_stack([np.log(strips), np.zeros((count, 2))]),
+        np.zeros((count, 2)),
+        known,
         np.zeros((count, 2)),
         np.zeros(count),
     )
@@ -204,7 +202,7 @@ def test_folds_are_the_packs_or_blocks(small_pack, tmp_path):
     unnamed = PackSource(tmp_path)
     tiles = unnamed.all_tiles()
     folds = spatial_folds(unnamed, tiles)
-    block = (tiles["x"] // 3).astype(str) + "," + (tiles["y"] // 3).astype(str)
+    block = ((tiles["x"] - 16500) // 3).astype(str) + "," + ((tiles["y"] - 11000) // 3).astype(str)
     assert pd.Series(folds).groupby(block.to_numpy()).nunique().max() == 1
 
 
@@ -216,4 +214,5 @@ def test_features_of_a_tile_do_not_depend_on_the_area(small_pack):
     whole = tile_features(every, pack.open_data(with_halo(every), imagery=False), datum)
     part = tile_features(few, pack.open_data(with_halo(few), imagery=False), datum)
     np.testing.assert_allclose(part.poi, whole.poi[[7, 8]])
-    np.testing.assert_allclose(part.neighbourhood, whole.neighbourhood[[7, 8]])
+    np.testing.assert_allclose(part.poi_around, whole.poi_around[[7, 8]])
+    np.testing.assert_allclose(part.population_around, whole.population_around[[7, 8]])
