@@ -78,7 +78,7 @@ class TrainingState:
             raise ModelError(
                 f"The training state {self.path} cannot be read ({error}); delete it to train from the start."
             ) from None
-        if heading["fingerprint"] != self.fingerprint:
+        if heading.get("fingerprint") != self.fingerprint:
             raise ModelError(
                 f"{self.path} is the state of a training with other data or settings; delete it to train from the "
                 "start, or go on with what it was begun with."
