@@ -51,7 +51,7 @@ class EncoderTraining:
     usual with it. The published rate of 0.05 and batch of 128 keep the loss at chance on a few hundred tiles: all
     embeddings become one. A lower rate and smaller batches leave that state after some ten epochs."""
 
-    epochs: int = 40
+    epochs: int = 30
     batch: int = 64
     temperature: float = 0.07
     learning_rate: float = 0.02
