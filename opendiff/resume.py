@@ -83,12 +83,18 @@ class TrainingState:
                 f"{self.path} is the state of a training with other data or settings; delete it to train from the "
                 "start, or go on with what it was begun with."
             )
-        with torch.no_grad():
-            for name, target in _named_tensors(modules, tensors).items():
-                target.copy_(stored[name])
-        optimiser.load_state_dict(_optimiser_state(optimiser, heading["optimiser"], stored))
-        if schedule is not None:
-            schedule.load_state_dict(heading["schedule"])
+        try:
+            with torch.no_grad():
+                for name, target in _named_tensors(modules, tensors).items():
+                    target.copy_(stored[name])
+            optimiser.load_state_dict(_optimiser_state(optimiser, heading["optimiser"], stored))
+            if schedule is not None:
+                schedule.load_state_dict(heading["schedule"])
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise ModelError(
+                f"The training state {self.path} does not fit this version ({error}); delete it to train from the "
+                "start."
+            ) from None
         torch.set_rng_state(stored["random"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all([stored[name] for name in sorted(stored) if name.startswith("cuda")])

@@ -59,6 +59,9 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_refused(tmp_path):
     train(TrainingState(path, "a", seconds=0), 4, stop=2)
     with pytest.raises(ModelError, match="other data or settings; delete it"):
         train(TrainingState(path, "b"), 4)
+    other = torch.nn.Linear(2, 2)
+    with pytest.raises(ModelError, match="does not fit this version"):
+        TrainingState(path, "a").restore({"other": other}, torch.optim.SGD(other.parameters(), lr=1.0))
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ModelError, match="cannot be read"):
         train(TrainingState(path, "a"), 4)
