@@ -146,8 +146,10 @@ def train_image_encoder(
 
     Also returns, for each epoch, the mean of eq. 6 over its batches and what it is by chance: the logarithm of the
     number of other images in the batch. A tile without POI or population has fewer positives, but always the nearest
-    by distance. A last batch too small for statistics joins the one before.
+    by distance. Raises ModelError for a single image, which has no other to be near to.
     """
+    if len(images) < 2:
+        raise ModelError("The encoder needs the images of at least two tiles; train it on a larger pack.")
     torch.manual_seed(seed)
     encoder = ImageEncoder(config).to(device)
     images = images.to(device)

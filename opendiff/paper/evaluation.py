@@ -67,15 +67,23 @@ def held_out_paper(
         model, conditions, notes["folds"][str(fold)] = fit_without(
             data, int(fold), seed, settings, folder, report
         )
-        test = rows & (data.folds == fold)
         generator = PaperGenerator(model)
-        for name in names:
-            asked = conditions.take(test)
-            asked = shuffled(asked, seed) if name == SHUFFLED else asked
-            guidance_scale = 0.0 if name == UNGUIDED else settings.model.guidance_scale
-            ensembles[name][place[test]] = _generated(
-                generator, asked, samples, seed, guidance_scale, folder, report
-            )
+        for has_image in (True, False):
+            test = rows & (data.folds == fold) & (data.has_imagery == has_image)
+            for name in names:
+                asked = conditions.take(test)
+                asked = shuffled(asked, seed) if name == SHUFFLED else asked
+                # without imagery guidance changes nothing, so the variants share these parts of the work folder
+                guided = has_image and name != UNGUIDED
+                ensembles[name][place[test]] = _generated(
+                    generator,
+                    asked,
+                    samples,
+                    seed,
+                    settings.model.guidance_scale if guided else 0.0,
+                    folder,
+                    report,
+                )
         if report:
             report("folds", number + 1, len(every))
     return ensembles, notes
@@ -161,9 +169,8 @@ def _generated(
     done = 0
     if found is not None:
         traffic, done = found[0]["traffic"], found[1]
-    order = np.argsort(~conditions.present, kind="stable")  # tiles that cost as much side by side
     while done < count:
-        part = order[done : done + TILES_A_PART]
+        part = np.arange(done, min(done + TILES_A_PART, count))
         traffic[part] = generator.generate(conditions.take(part), samples, seed, guidance_scale).traffic
         done += len(part)
         folder.write("weeks", key, {"traffic": traffic}, done)
