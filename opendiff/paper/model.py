@@ -20,7 +20,7 @@ from opendiff.paper.denoiser import HOURS, SERIES, ConditionMemory, Denoiser, De
 
 FILE = "paper.safetensors"
 # Rows a network call, padded where needed: see opendiff.model. Few, because their activations should stay in the cache.
-ROWS_A_CALL = 16
+ROWS_A_CALL = 8
 
 
 @dataclass(frozen=True)
