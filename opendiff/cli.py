@@ -48,7 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--out", type=Path, default=Path("traffic.parquet"), help="traffic table to write (Parquet)"
     )
-    generate.add_argument("--model", default="default", help="model to use (default: default)")
+    generate.add_argument(
+        "--model", default="default", metavar="default|paper", help="model to use (default: default)"
+    )
+    generate.add_argument(
+        "--weights", type=Path, default=None, metavar="DIR", help="folder that `train` made (default: as shipped)"
+    )
     generate.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     generate.add_argument(
         "--guidance", type=float, default=None, help="guidance scale mu of eq. 8 (default: the model's)"
@@ -59,8 +64,13 @@ def build_parser() -> argparse.ArgumentParser:
     generate.set_defaults(run=run_generate)
     train = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     train.add_argument("part", choices=("encoder", "sampler"))
+    train.add_argument("--model", choices=("default", "paper"), default="default")
     train.add_argument("--data", required=True, type=Path, metavar="PACK")
     train.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the weights")
+    train.add_argument("--epochs", type=int, default=None, help="of the model paper (default: the model's)")
+    train.add_argument(
+        "--pixels", type=int, default=None, help="image side that the encoder of the model paper sees"
+    )
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     train.set_defaults(run=run_train)
@@ -72,9 +82,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--model",
         action="append",
         metavar="NAME",
-        help="a model or reference; repeat for several (default: all)",
+        help="a model or reference; repeat for several (default: all but paper, which takes hours)",
     )
     evaluate.add_argument("--samples", type=int, default=60, help="weeks a tile (default 60)")
+    evaluate.add_argument(
+        "--paper-samples", type=int, default=10, help="weeks a tile of the model paper (default 10)"
+    )
+    evaluate.add_argument(
+        "--work", type=Path, default=None, metavar="DIR",
+        help="keep finished parts of the model paper here, so that an interrupted evaluation goes on",
+    )  # fmt: skip
     evaluate.add_argument("--seed", type=int, default=0)
     evaluate.add_argument(
         "--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output"
@@ -108,7 +125,7 @@ def run_generate(options: argparse.Namespace) -> None:
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
     tiles = read_tiles(options.area)
     source = open_source(options.source)
-    generator = TrafficGenerator.load(options.model, options.device)
+    generator = TrafficGenerator.load(options.model, options.device, options.weights)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
     if conditions.missing_tiles:
         print(
@@ -137,6 +154,10 @@ def run_train(options: argparse.Namespace) -> None:
     from opendiff.sources import PackSource
     from opendiff.training import train_model
 
+    if options.model == "paper":
+        return train_paper(options)
+    if options.epochs is not None or options.pixels is not None:
+        raise OpenDiffError("--epochs and --pixels belong to --model paper; leave them out or name that model.")
     pack = PackSource(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     bar = StageBars()
@@ -163,6 +184,29 @@ def run_train(options: argparse.Namespace) -> None:
     print(f"{path}, {time.perf_counter() - started:.0f} s")
 
 
+def train_paper(options: argparse.Namespace) -> None:
+    from opendiff.checkpoint import write_checksums
+    from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
+    from opendiff.sources import PackSource
+
+    if options.epochs is not None and options.epochs < 1:
+        raise OpenDiffError(f"{options.epochs} epochs are not usable; choose at least 1.")
+    if options.part == "sampler" and options.pixels is not None:
+        raise OpenDiffError("--pixels is a matter of the encoder; the sampler takes the encoder as it is.")
+    pack = PackSource(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    device = "cpu" if options.device == "auto" else options.device
+    command = f"python -m opendiff train {options.part} --model paper --data {pack.name} --seed {options.seed}"
+    settings = {"epochs": options.epochs, "device": device, "report": StageBars()}
+    if options.part == "encoder":
+        path = train_encoder_on(pack, options.out, options.seed, command, options.pixels, **settings)
+    else:
+        path = train_sampler_on(pack, options.out, options.seed, command, **settings)
+    write_checksums(options.out)
+    print(f"{path}, {time.perf_counter() - started:.0f} s")
+
+
 def run_evaluate(options: argparse.Namespace) -> None:
     from opendiff.evaluation import evaluate, markdown_table
     from opendiff.sources import PackSource
@@ -170,7 +214,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     for path in filter(None, (options.out, options.plots)):
         if not path.parent.is_dir():
             raise OpenDiffError(f"The folder {path.parent} does not exist; make it or name another file.")
-    done = evaluate(PackSource(options.data), options.model, options.samples, options.seed, StageBars())
+    done = evaluate(
+        PackSource(options.data), options.model, options.samples, options.seed, StageBars(), options.paper_samples,
+        options.work,
+    )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:
         from opendiff.evaluation_plots import save_plots
@@ -198,14 +245,14 @@ def run_info(options: argparse.Namespace) -> None:
 
     from opendiff.checkpoint import file_checksum
     from opendiff.demo import DemoSource, region_bounds
-    from opendiff.generator import MODELS, TrafficGenerator
+    from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.shipped import CHECKPOINTS
 
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"CUDA device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'}")
     for path in sorted(CHECKPOINTS.glob("*.safetensors")):
         print(f"{path.name}  {path.stat().st_size / 1e6:.2f} MB  {file_checksum(path)}")
-    for name in MODELS:
+    for name in SHIPPED:
         model = TrafficGenerator.load(name, "cpu").model
         count = sum(parameter.numel() for parameter in model.parameters())
         print(

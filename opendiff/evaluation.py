@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from opendiff.features import with_halo
 from opendiff.generator import TrafficGenerator
 from opendiff.model import TrafficModel
 from opendiff.pack_training import TrainingData, pretrained_trunk, read_training_data
+from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.reference_features import tile_features as reference_features
 from opendiff.references import held_out, other_days, references
 from opendiff.registration import register_poi
@@ -82,7 +84,7 @@ VARIANTS: dict[str, Variant] = {
 def model_names() -> list[str]:
     """Everything that `evaluate` can evaluate."""
     plain = list(references())
-    return [*VARIANTS, *plain, *(name + REGISTERED for name in plain if needs_features(name)), ORACLE]
+    return [*VARIANTS, *PAPER_MODELS, *plain, *(name + REGISTERED for name in plain if needs_features(name)), ORACLE]
 
 
 def needs_features(name: str) -> bool:
@@ -90,12 +92,21 @@ def needs_features(name: str) -> bool:
 
 
 def evaluate(
-    pack: PackSource, names: list[str] | None, samples: int, seed: int, report: Report | None = None
+    pack: PackSource,
+    names: list[str] | None,
+    samples: int,
+    seed: int,
+    report: Report | None = None,
+    paper_samples: int = 10,
+    work: Path | None = None,
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
-    Raises ModelError for an unknown name."""
+
+    Without names it evaluates all but the published method, which takes hours and so has its own number of samples
+    and a folder `work` for finished parts. Raises ModelError for an unknown name.
+    """
     known = model_names()
-    names = names or known
+    names = names or [name for name in known if name not in PAPER_MODELS]
     if unknown := [name for name in names if name not in known]:
         raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
     started = time.perf_counter()
@@ -109,6 +120,10 @@ def evaluate(
     ensembles: dict[str, np.ndarray] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
         ensembles |= held_out_default(data, chosen, samples, seed, report)
+    paper_notes: dict[str, Any] = {}
+    if published := [name for name in names if name in PAPER_MODELS]:
+        made, paper_notes = held_out_paper(pack, published, paper_samples, seed, work, report)
+        ensembles |= made
     ensembles |= held_out_references(pack, data, names, samples, seed, report)
     if ORACLE in names:
         ensembles[ORACLE] = other_days(truth)
@@ -117,8 +132,11 @@ def evaluate(
     scored = {
         "pack": pack.name, "tiles": int(rows.sum()), "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
-        "models": {name: score_folds(truth, ensembles[name], folds, x, y) for name in names},
-    }  # fmt: skip
+        "models": {
+            name: score_folds(truth, ensembles[name], folds, x, y) | {"samples": ensembles[name].shape[1]}
+            for name in names
+        },
+    } | ({"paper": paper_notes} if paper_notes else {})  # fmt: skip
     return Evaluation(scored, truth, {name: ensembles[name] for name in names}, x, y)
 
 
@@ -247,5 +265,7 @@ def markdown_table(report: dict[str, Any]) -> str:
         for figure in SHOWN:
             value, error = scored["figures"].get(figure), scored["standard_errors"].get(figure)
             cells.append("" if value is None or np.isnan(value) else f"{value:.3f} ± {error:.3f}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        own = scored.get("samples", report["samples"])
+        note = f" ({own} samples)" if name in PAPER_MODELS and own != report["samples"] else ""
+        lines.append(f"| {name}{note} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -84,7 +85,11 @@ def load_encoder(path: str | Path = CHECKPOINTS / "encoder.safetensors") -> Enco
 
 
 class TrafficGenerator:
-    """A model with its encoder on one device."""
+    """A model with its encoder on one device.
+
+    This class serves the model `default`. Another model overrides what it does in its own way: `from_weights`,
+    `encode`, `informed` and `weeks`; settings, metadata and the ensemble are the same for all.
+    """
 
     def __init__(
         self,
@@ -98,18 +103,32 @@ class TrafficGenerator:
         self.model.representation = self.model.representation.to(device)
         self._encoder = encoder
 
-    @classmethod
-    def load(cls, name: str = "default", device: str = "auto") -> TrafficGenerator:
-        """The shipped model `name` on "cpu", "cuda" or, with "auto", on a GPU where there is one. Raises
-        ModelError."""
+    @staticmethod
+    def load(
+        name: str = "default", device: str = "auto", weights: str | Path | None = None
+    ) -> TrafficGenerator:
+        """The model `name`, shipped or from the folder `weights`, on "cpu", "cuda" or, with "auto", on a GPU where
+        there is one. Raises ModelError."""
         if name not in MODELS:
             raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
-        model, checksum = load_model(CHECKPOINTS / MODELS[name])
-        return cls(model, name, checksum, device)
+        if name == "paper":
+            from opendiff.paper.generator import PaperGenerator
+
+            return PaperGenerator.from_weights(weights, device)
+        return TrafficGenerator.from_weights(weights, device)
+
+    @classmethod
+    def from_weights(cls, weights: str | Path | None, device: str) -> TrafficGenerator:
+        """The model in the folder `weights`, with the encoder there if it has one; with None the shipped one."""
+        folder = CHECKPOINTS if weights is None else Path(weights)
+        model, checksum = load_model(folder / MODELS["default"])
+        own = folder / "encoder.safetensors"
+        encoder = load_encoder(own).to(device) if weights is not None and own.is_file() else None
+        return cls(model, "default", checksum, device, encoder)
 
     @property
     def encoder(self) -> Encoder:
@@ -125,20 +144,29 @@ class TrafficGenerator:
 
         Raises SourceError when it knows nothing about any of them.
         """
-        if hasattr(source, "conditions"):
-            conditions = source.conditions(tiles)
-        else:
-            conditions = encode_open_data(self.encoder, source, tiles, progress)
-        known = conditions.present.any(axis=1)
+        conditions = self.encode(source, tiles, progress)
+        known = self.informed(conditions)
         if not known.any():
             raise SourceError(
                 f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
             )
         kept = conditions.take(known)
-        return Conditions(
-            kept.tiles, kept.tokens, kept.present, kept.intensities, source.name, source.attribution,
-            len(tiles) - len(kept.tiles),
+        return replace(
+            kept, source=source.name, attribution=source.attribution,
+            missing_tiles=len(tiles) - len(kept.tiles),
         )  # fmt: skip
+
+    def encode(
+        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None
+    ) -> Conditions:
+        """Conditions of all of `tiles`, those included about which nothing is known."""
+        if hasattr(source, "conditions"):
+            return source.conditions(tiles)
+        return encode_open_data(self.encoder, source, tiles, progress)
+
+    def informed(self, conditions: Conditions) -> np.ndarray:
+        """Mask (tiles,) of the tiles about which enough is known to generate them."""
+        return conditions.present.any(axis=1)
 
     @torch.inference_mode()
     def generate(
@@ -162,6 +190,29 @@ class TrafficGenerator:
         guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
         steps = config.steps if steps is None else steps
         check_settings(samples, seed, guidance_scale, steps)
+        out, intensities = self.weeks(
+            conditions, samples, seed, guidance_scale, steps, progress, cancelled or _never
+        )
+        metadata = {
+            "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
+            "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
+            "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+        }  # fmt: skip
+        traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
+        return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+
+    def weeks(
+        self,
+        conditions: Conditions,
+        samples: int,
+        seed: int,
+        guidance_scale: float,
+        steps: int,
+        progress: Progress | None,
+        cancelled: Callable[[], bool],
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Traffic and users (tiles, samples, 2, 168) float32, and intensities (tiles,) of the tiles."""
         count = len(conditions.tiles)
         tokens, present = condition_tensors(conditions, self.device)
         x, y = (
@@ -174,7 +225,7 @@ class TrafficGenerator:
             empty = nothing.take(torch.zeros(ROWS_A_CALL, dtype=torch.int64, device=self.device))
         out = np.empty((count * samples, 2, HOURS), np.float32)
         for start in range(0, count * samples, ROWS_A_CALL):
-            if cancelled and cancelled():
+            if cancelled():
                 raise Cancelled("Generation was cancelled.")
             row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(count * samples - 1)
             tile, sample = row // samples, row % samples
@@ -184,16 +235,8 @@ class TrafficGenerator:
             out[start:done] = series[: done - start].cpu().numpy()
             if progress:
                 progress(done, count * samples)
-        out = out.reshape(count, samples, 2, HOURS)
-        metadata = {
-            "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
-            "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
-            "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
-        }  # fmt: skip
         intensities = known_or_estimated(conditions, estimates)
-        traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
-        return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+        return out.reshape(count, samples, 2, HOURS), intensities
 
     def _remember(self, tokens: torch.Tensor, present: torch.Tensor) -> tuple[ConditionMemory, np.ndarray]:
         """Condition memory of tiles and estimated log intensities (tiles, 3), in calls of one size."""
@@ -213,7 +256,12 @@ class TrafficGenerator:
         return intensities_of(estimates)
 
 
-MODELS = {"default": "default.safetensors"}
+MODELS = {"default": "default.safetensors", "paper": "paper.safetensors"}
+SHIPPED = ("default",)
+
+
+def _never() -> bool:
+    return False
 
 
 def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -> None:

@@ -2,8 +2,8 @@
 the partition.
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a
-counter, so nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample and
-position.
+counter, so nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample,
+position and stream.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MASK = 0xFFFFFFFF
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
+STREAM_SHIFT = 16
 
 
 def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
@@ -36,11 +37,13 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
     return torch.stack([c0, c1, c2, c3], dim=-1)
 
 
-def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int) -> Tensor:
+def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int, stream: int = 0) -> Tensor:
     """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), all int64 of shape
-    (rows,)."""
+    (rows,). Each `stream` (a step of a sampler that draws anew, below 65536) gives other numbers; width is at
+    most 262144."""
     blocks = -(-width // 4)
-    position = torch.arange(blocks, device=x.device)
+    # position and stream share a word of the counter
+    position = torch.arange(blocks, device=x.device) + (stream << STREAM_SHIFT)
     counter = torch.stack(torch.broadcast_tensors(position, x[:, None], y[:, None], sample[:, None]), dim=-1)
     words = philox(counter, (seed & MASK, (seed >> 32) & MASK)).to(torch.float64)
     uniform = (words + 0.5) / 2**32

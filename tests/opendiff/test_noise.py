@@ -48,3 +48,19 @@ def test_seeds_differ_also_above_32_bits():
     x, y, sample = rows(3)
     one, other, high = (tile_noise(seed, x, y, sample, 40) for seed in (0, 1, 2**32))
     assert not torch.equal(one, other) and not torch.equal(one, high)
+
+
+def test_streams_are_independent_and_the_first_is_what_it_was():
+    x, y, sample = rows(60)
+    plain = tile_noise(5, x, y, sample, 336)
+    assert torch.equal(tile_noise(5, x, y, sample, 336, stream=0), plain)
+    other = tile_noise(5, x, y, sample, 336, stream=400)
+    assert stats.kstest(other.numpy().reshape(-1), "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(plain.reshape(-1), other.reshape(-1))[0, 1]) < 0.03
+    assert torch.equal(tile_noise(5, x[7:8], y[7:8], sample[7:8], 336, stream=400), other[7:8])
+
+
+def test_noise_does_not_change_between_versions():
+    """The first numbers of one tile, as they were before streams: tables of old seeds stay what they are."""
+    noise = tile_noise(0, torch.tensor([26913]), torch.tensor([13652]), torch.tensor([0]), 338)
+    assert noise[0, :3].tolist() == pytest.approx([-1.3555311, 1.7888838, 1.0483458], rel=1e-6)

@@ -1,0 +1,178 @@
+"""The published method on tiles that neither its encoder nor its sampler has seen, fold by fold.
+
+A fold takes an encoder, a sampler and 400 network calls a week, so every finished part is kept in a work folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from opendiff.errors import ModelError
+from opendiff.generator import check_settings
+from opendiff.paper.data import PaperData, read_paper_data
+from opendiff.paper.encoder import EncoderConfig, EncoderTraining, Report, train_image_encoder
+from opendiff.paper.generator import ImageConditions, PaperGenerator
+from opendiff.paper.model import PaperConfig, PaperModel
+from opendiff.paper.training import SamplerTraining, train_paper_model
+from opendiff.resume import fingerprint
+from opendiff.sources import PackSource
+from opendiff.work_folder import WorkFolder
+
+PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
+PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)
+TILES_A_PART = 8  # generated between two writes to the work folder
+
+
+@dataclass(frozen=True)
+class PaperSettings:
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder_training: EncoderTraining = field(default_factory=EncoderTraining)
+    model: PaperConfig = field(default_factory=PaperConfig)
+    sampler_training: SamplerTraining = field(default_factory=SamplerTraining)
+
+
+def held_out_paper(
+    pack: PackSource,
+    names: list[str],
+    samples: int,
+    seed: int,
+    work: str | Path | None = None,
+    report: Report | None = None,
+    settings: PaperSettings = PaperSettings(),
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Traffic (tiles with traffic, samples, 168) of those of PAPER_MODELS that are in `names`, every tile by a model
+    that has not seen its fold; and how training went: for each fold the loss of the encoder beside what it is by
+    chance, and that of the sampler.
+
+    Tiles are in the order of the pack's `all_tiles`. With a folder `work`, what was finished there before is not done
+    again.
+    """
+    if unknown := [name for name in names if name not in PAPER_MODELS]:
+        raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(PAPER_MODELS)}.")
+    check_settings(samples, seed, settings.model.guidance_scale, settings.model.steps)
+    data = read_paper_data(pack, settings.encoder.pixels)
+    folder = WorkFolder(work)
+    rows = data.has_traffic
+    place = np.cumsum(rows) - 1
+    ensembles = {name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in names}
+    notes: dict[str, Any] = {"settings": asdict(settings), "folds": {}}
+    every = np.unique(data.folds[rows])
+    for number, fold in enumerate(every):
+        model, conditions, notes["folds"][str(fold)] = fit_without(
+            data, int(fold), seed, settings, folder, report
+        )
+        generator = PaperGenerator(model)
+        for has_image in (True, False):
+            test = rows & (data.folds == fold) & (data.has_imagery == has_image)
+            for name in names:
+                asked = conditions.take(test)
+                asked = shuffled(asked, seed) if name == SHUFFLED else asked
+                # without imagery guidance changes nothing, so the variants share these parts of the work folder
+                guided = has_image and name != UNGUIDED
+                ensembles[name][place[test]] = _generated(
+                    generator,
+                    asked,
+                    samples,
+                    seed,
+                    settings.model.guidance_scale if guided else 0.0,
+                    folder,
+                    report,
+                )
+        if report:
+            report("folds", number + 1, len(every))
+    return ensembles, notes
+
+
+def fit_without(
+    data: PaperData,
+    fold: int,
+    seed: int,
+    settings: PaperSettings,
+    folder: WorkFolder,
+    report: Report | None = None,
+) -> tuple[PaperModel, ImageConditions, dict[str, Any]]:
+    """The model fitted without a fold, conditions of all tiles by an encoder fitted without it, and both losses."""
+    others = data.folds != fold
+    rows = np.flatnonzero(data.has_imagery & others)
+    images, features = data.images[torch.from_numpy(rows)], data.features.take(rows)
+    encoder_key = fingerprint(
+        settings.encoder, settings.encoder_training, seed, rows, images, features.poi, features.population
+    )
+    found = folder.read("encoder", encoder_key)
+    if found is None:
+        state = folder.training("encoder", encoder_key)
+        encoder, history = train_image_encoder(
+            images, features, seed, settings.encoder, settings.encoder_training, state=state, report=report
+        )
+        embedding = np.zeros((len(data.tiles), settings.encoder.width), np.float32)
+        embedding[data.has_imagery] = encoder.embed(data.images[torch.from_numpy(data.has_imagery)])
+        found = {"embedding": embedding}, history
+        folder.write("encoder", encoder_key, *found)
+        state.finish()
+    embedding, encoder_history = found[0]["embedding"], found[1]
+    known = data.has_imagery | data.features.has_poi | data.features.has_population
+    conditions = ImageConditions(data.tiles, embedding, data.has_imagery, known)
+
+    train = data.has_traffic & others
+    sampler_key = fingerprint(
+        encoder_key, settings.model, settings.sampler_training, seed, embedding, data.series[train], train
+    )
+    found = folder.read("sampler", sampler_key)
+    if found is None:
+        state = folder.training("sampler", sampler_key)
+        model, history = train_paper_model(
+            embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
+            settings.sampler_training, state=state, report=report,
+        )  # fmt: skip
+        found = {name: value.numpy() for name, value in model.state_dict().items()}, history
+        folder.write("sampler", sampler_key, *found)
+        state.finish()
+    model = PaperModel(settings.model)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in found[0].items()})
+    return model.eval(), conditions, {"encoder": encoder_history, "sampler": found[1]}
+
+
+def shuffled(conditions: ImageConditions, seed: int) -> ImageConditions:
+    """Every tile with imagery told the embedding of another: one cycle through all of them."""
+    (present,) = np.nonzero(conditions.present)
+    order = np.random.default_rng(seed).permutation(present)
+    embedding = conditions.embedding.copy()
+    embedding[order] = conditions.embedding[np.roll(order, 1)]
+    return replace(conditions, embedding=embedding)
+
+
+def _generated(
+    generator: PaperGenerator,
+    conditions: ImageConditions,
+    samples: int,
+    seed: int,
+    guidance_scale: float,
+    folder: WorkFolder,
+    report: Report | None,
+) -> np.ndarray:
+    """Traffic (tiles, samples, 168), in parts of which each is kept when it is done."""
+    count = len(conditions.tiles)
+    traffic = np.zeros((count, samples, 168), np.float32)
+    key = fingerprint(
+        asdict(generator.model.config),
+        *(value for _, value in sorted(generator.model.state_dict().items())),
+        conditions.embedding, conditions.present, conditions.tiles[["x", "y"]].to_numpy(), samples, seed,
+        guidance_scale,
+    )  # fmt: skip
+    found = folder.read("weeks", key)
+    done = 0
+    if found is not None:
+        traffic, done = found[0]["traffic"], found[1]
+    while done < count:
+        part = np.arange(done, min(done + TILES_A_PART, count))
+        traffic[part] = generator.generate(conditions.take(part), samples, seed, guidance_scale).traffic
+        done += len(part)
+        folder.write("weeks", key, {"traffic": traffic}, done)
+        if report:
+            report("weeks", done, count)
+    return traffic
