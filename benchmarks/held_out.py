@@ -40,7 +40,7 @@ def held_out_weeks(
 
     Raises SourceError when the pack lacks traffic, imagery or a second spatial block.
     """
-    from opendiff.evaluation import VARIANTS, held_out_default, registered
+    from opendiff.evaluation import VARIANTS, fit_folds, held_out_default, registered
     from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.references import held_out, references
 
@@ -54,7 +54,8 @@ def held_out_weeks(
         raise SourceError(
             f"The pack {pack.name} has traffic in one spatial block only; the benchmark needs two."
         )
-    made = held_out_default(data, {GENERATED: VARIANTS["default"]}, samples, seed, report)
+    fits = fit_folds(data, seed, report)
+    made = held_out_default(data, fits, {GENERATED: VARIANTS["default"]}, samples, seed, report)
     blind = np.zeros((len(real), 0))  # this reference looks at no feature
     made[UNINFORMED] = held_out(references()[UNINFORMED], blind, real, folds, samples, seed)
     tiles = data.tiles.iloc[np.flatnonzero(rows)].reset_index(drop=True)

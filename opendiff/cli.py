@@ -52,7 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--model", default="default", metavar="default|paper", help="model to use (default: default)"
     )
     generate.add_argument(
-        "--weights", type=Path, default=None, metavar="DIR", help="folder that `train` made (default: as shipped)"
+        "--weights",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder that `train` made (default: as shipped)",
     )
     generate.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     generate.add_argument(
@@ -151,35 +155,43 @@ def run_train(options: argparse.Namespace) -> None:
     from opendiff.checkpoint import write_checkpoint, write_checksums
     from opendiff.generator import load_encoder
     from opendiff.pack_training import pretrained_trunk, read_training_data
+    from opendiff.resume import TrainingState, fingerprint
     from opendiff.sources import PackSource
     from opendiff.training import train_model
 
     if options.model == "paper":
         return train_paper(options)
     if options.epochs is not None or options.pixels is not None:
-        raise OpenDiffError("--epochs and --pixels belong to --model paper; leave them out or name that model.")
+        raise OpenDiffError(
+            "--epochs and --pixels belong to --model paper; leave them out or name that model."
+        )
     pack = PackSource(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
     bar = StageBars()
     started = time.perf_counter()
     trunk = pretrained_trunk()
-    data = read_training_data(pack, trunk, bar)
+    data = read_training_data(pack, trunk, bar, turned=options.part == "encoder")
     command = f"python -m opendiff train {options.part} --data {pack.name} --seed {options.seed}"
     if options.part == "encoder":
-        encoder = data.encoder(trunk, data.has_imagery | data.features.has_poi, options.seed, bar)
         path = options.out / "encoder.safetensors"
+        rows = data.has_imagery | data.features.has_poi
+        state = TrainingState(path.with_suffix(".state"), fingerprint(options.seed, data.views[:, rows]))
+        encoder = data.encoder(trunk, rows, options.seed, bar, state)
         write_checkpoint(path, encoder.state_dict(), {"model": "encoder", "command": command})
     else:
         own = options.out / "encoder.safetensors"
         encoder = load_encoder(own) if own.is_file() else load_encoder()
         conditions = data.conditions(encoder)
         rows = data.has_traffic
+        path = options.out / "default.safetensors"
+        key = fingerprint(options.seed, conditions.tokens[rows], data.series[rows])
+        state = TrainingState(path.with_suffix(".state"), key)
         model = train_model(
             conditions.take(rows), data.series[rows], data.log_intensities[rows], data.blocks[rows], options.seed,
-            device="cpu" if options.device == "auto" else options.device, report=bar,
+            device="cpu" if options.device == "auto" else options.device, report=bar, state=state,
         )  # fmt: skip
-        path = options.out / "default.safetensors"
         model.save(path, {"command": command})
+    state.finish()
     write_checksums(options.out)
     print(f"{path}, {time.perf_counter() - started:.0f} s")
 
@@ -197,7 +209,9 @@ def train_paper(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     device = "cpu" if options.device == "auto" else options.device
-    command = f"python -m opendiff train {options.part} --model paper --data {pack.name} --seed {options.seed}"
+    command = (
+        f"python -m opendiff train {options.part} --model paper --data {pack.name} --seed {options.seed}"
+    )
     settings = {"epochs": options.epochs, "device": device, "report": StageBars()}
     if options.part == "encoder":
         path = train_encoder_on(pack, options.out, options.seed, command, options.pixels, **settings)
@@ -208,7 +222,8 @@ def train_paper(options: argparse.Namespace) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    from opendiff.evaluation import evaluate, markdown_table
+    from opendiff.evaluation import evaluate
+    from opendiff.evaluation_tables import markdown_tables
     from opendiff.sources import PackSource
 
     for path in filter(None, (options.out, options.plots)):
@@ -223,7 +238,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         from opendiff.evaluation_plots import save_plots
 
         save_plots(done, options.plots)
-    print(markdown_table(done.report))
+    print(markdown_tables(done.report))
 
 
 def run_bundle(options: argparse.Namespace) -> None:

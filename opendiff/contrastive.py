@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from opendiff.encoder import Encoder, Report
 from opendiff.features import TileFeatures
+from opendiff.resume import UNSAVED, TrainingState
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,12 @@ def train_encoder(
     seed: int = 0,
     training: EncoderTraining = EncoderTraining(),
     report: Report | None = None,
+    state: TrainingState = UNSAVED,
 ) -> Encoder:
     """An encoder fitted on the tiles of `features`, without any traffic.
 
     views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it
-    is.
+    is. An interrupted training goes on from `state`.
     """
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -107,7 +109,9 @@ def train_encoder(
     )
     projector.train()
     every = torch.arange(len(rows))
-    for epoch in range(training.epochs):
+    learned = {"projector": projector, "head": head}
+    done, _ = state.restore(learned, optimiser, schedule)
+    for epoch in range(done, training.epochs):
         view = torch.randint(len(turned), (len(rows),))
         seen = projector.standardise(turned[view, every])
         embedded = projector.layers(seen + training.input_noise * torch.randn_like(seen))
@@ -117,6 +121,7 @@ def train_encoder(
         loss.backward()
         optimiser.step()
         schedule.step()
+        state.offer(epoch + 1, learned, optimiser, schedule)
         if report:
             report("encoder", epoch + 1, training.epochs)
     encoder.eval()

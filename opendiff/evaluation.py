@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from opendiff import metrics
-from opendiff.conditions import MODALITIES, Conditions
+from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, Conditions
 from opendiff.encoder import Report
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import with_halo
@@ -23,25 +23,19 @@ from opendiff.generator import TrafficGenerator
 from opendiff.model import TrafficModel
 from opendiff.pack_training import TrainingData, pretrained_trunk, read_training_data
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
+from opendiff.probe import level_r2
+from opendiff.reference_features import image_statistics
 from opendiff.reference_features import tile_features as reference_features
 from opendiff.references import held_out, other_days, references
-from opendiff.registration import register_poi
+from opendiff.registration import REACH, register_poi
 from opendiff.sources import OpenData, PackSource
 from opendiff.training import train_model
 
-SHOWN = (
-    "ncrps",
-    "nmae",
-    "nrmse",
-    "jsd",
-    "coverage_50",
-    "coverage_90",
-    "level_r2",
-    "acf24_distance",
-    "peak_hour_error",
-)
 ORACLE = "the tile's other days (oracle)"
-REGISTERED = " (registered POI)"
+# What open data a reference is given: the pack's POI as counted; moved to the right tile, as our model moves them; and
+# with those of OpenStreetMap beside them, which is all that our model is given.
+COUNTED, REGISTERED, SAME_AS_OURS = "", " (registered POI)", " (registered POI and OSM POI)"
+KINDS = (COUNTED, REGISTERED, SAME_AS_OURS)
 
 
 @dataclass(frozen=True)
@@ -74,17 +68,28 @@ VARIANTS: dict[str, Variant] = {
     "default, no condition": Variant(modalities=()),
     "default, imagery only": Variant(modalities=("imagery",)),
     "default, POI only": Variant(modalities=("poi",)),
+    "default, OSM POI only": Variant(modalities=("osm_poi",)),
     "default, population only": Variant(modalities=("population",)),
     "default, imagery and POI": Variant(modalities=("imagery", "poi")),
+    "default, imagery and OSM POI": Variant(modalities=("imagery", "osm_poi")),
     "default, imagery and population": Variant(modalities=("imagery", "population")),
     "default, POI and population": Variant(modalities=("poi", "population")),
+    "default, imagery, POI and population": Variant(modalities=("imagery", "poi", "population")),
+    "default, imagery, OSM POI and population": Variant(modalities=("imagery", "osm_poi", "population")),
 }
 
 
 def model_names() -> list[str]:
     """Everything that `evaluate` can evaluate."""
     plain = list(references())
-    return [*VARIANTS, *PAPER_MODELS, *plain, *(name + REGISTERED for name in plain if needs_features(name)), ORACLE]
+    informed = [name + kind for kind in KINDS[1:] for name in plain if needs_features(name)]
+    return [*VARIANTS, *PAPER_MODELS, *plain, *informed, ORACLE]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The reference and the kind of open data that a name stands for."""
+    kind = next((kind for kind in KINDS[1:] if name.endswith(kind)), COUNTED)
+    return name.removesuffix(kind), kind
 
 
 def needs_features(name: str) -> bool:
@@ -118,8 +123,11 @@ def evaluate(
             f"The pack {pack.name} has traffic in one spatial block only; evaluation needs two."
         )
     ensembles: dict[str, np.ndarray] = {}
+    embedding: dict[str, float] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
-        ensembles |= held_out_default(data, chosen, samples, seed, report)
+        fits = fit_folds(data, seed, report)
+        ensembles |= held_out_default(data, fits, chosen, samples, seed, report)
+        embedding = embedding_figures(pack, data, fits)
     paper_notes: dict[str, Any] = {}
     if published := [name for name in names if name in PAPER_MODELS]:
         made, paper_notes = held_out_paper(pack, published, paper_samples, seed, work, report)
@@ -129,51 +137,96 @@ def evaluate(
         ensembles[ORACLE] = other_days(truth)
     tiles = data.tiles.iloc[np.flatnonzero(rows)]
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+    imaged = data.has_imagery[rows]
+    patterns = metrics.traffic_patterns(truth)
     scored = {
-        "pack": pack.name, "tiles": int(rows.sum()), "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
+        "pack": pack.name, "tiles": int(rows.sum()), "tiles_with_imagery": int(imaged.sum()),
+        "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
-        "models": {
-            name: score_folds(truth, ensembles[name], folds, x, y) | {"samples": ensembles[name].shape[1]}
-            for name in names
-        },
-    } | ({"paper": paper_notes} if paper_notes else {})  # fmt: skip
+        "models": {name: score_model(truth, ensembles[name], folds, x, y, imaged, patterns) for name in names},
+    }  # fmt: skip
+    if embedding:
+        scored["embedding"] = embedding
+    if paper_notes:
+        scored["paper"] = paper_notes
     return Evaluation(scored, truth, {name: ensembles[name] for name in names}, x, y)
 
 
+@dataclass(frozen=True)
+class FoldFit:
+    """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
+
+    fold: int
+    model: TrafficModel
+    conditions: Conditions
+
+
+def fit_folds(data: TrainingData, seed: int, report: Report | None = None) -> list[FoldFit]:
+    """One fit a fold that holds traffic."""
+    every = np.unique(data.folds[data.has_traffic])
+    fits = []
+    for number, fold in enumerate(every):
+        others = data.folds != fold
+        conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
+        train = data.has_traffic & others
+        model = train_model(
+            conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
+        )
+        fits.append(FoldFit(int(fold), model, conditions))
+        if report:
+            report("fits", number + 1, len(every))
+    return fits
+
+
 def held_out_default(
-    data: TrainingData, variants: dict[str, Variant], samples: int, seed: int, report: Report | None = None
+    data: TrainingData,
+    fits: list[FoldFit],
+    variants: dict[str, Variant],
+    samples: int,
+    seed: int,
+    report: Report | None = None,
 ) -> dict[str, np.ndarray]:
-    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by a model that has not seen its
-    fold."""
+    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by the fit that has not seen its fold."""
     rows = data.has_traffic
     place = np.cumsum(rows) - 1
     ensembles = {
         name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants
     }
-    every = np.unique(data.folds[rows])
-    for number, fold in enumerate(every):
-        model, conditions = fit_without(data, fold, seed)
-        test = rows & (data.folds == fold)
-        generators = {True: TrafficGenerator(model), False: TrafficGenerator(without_correction(model))}
+    for number, fit in enumerate(fits):
+        test = rows & (data.folds == fit.fold)
+        generators = {
+            True: TrafficGenerator(fit.model),
+            False: TrafficGenerator(without_correction(fit.model)),
+        }
         for name, variant in variants.items():
-            asked = vary(conditions.take(test), variant, seed)
+            asked = vary(fit.conditions.take(test), variant, seed)
             generator = generators[variant.corrected]
             generated = generator.generate(asked, samples, seed, variant.guidance_scale)
             ensembles[name][place[test]] = generated.traffic
         if report:
-            report("folds", number + 1, len(every))
+            report("folds", number + 1, len(fits))
     return ensembles
 
 
-def fit_without(data: TrainingData, fold: int, seed: int) -> tuple[TrafficModel, Conditions]:
-    """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
-    others = data.folds != fold
-    conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
-    train = data.has_traffic & others
-    model = train_model(
-        conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
-    )
-    return model, conditions
+def embedding_figures(pack: PackSource, data: TrainingData, fits: list[FoldFit]) -> dict[str, float]:
+    """R² of the log level from the imagery embedding, frozen, and from statistics of colour and texture, on the tiles
+    that have imagery and traffic."""
+    rows = np.flatnonzero(data.has_traffic & data.has_imagery)
+    folds = data.folds[rows]
+    if len(np.unique(folds)) < 2:
+        return {}
+    level = data.series[rows, 0].mean(axis=1)
+    log_level = metrics.log_level(data.series[rows, 0], metrics.LEVEL_FLOOR * level.mean())
+    held = [fit for fit in fits if (folds == fit.fold).any()]
+    width = TOKEN_WIDTHS[MODALITIES.index("imagery")]
+    embedding = {fit.fold: fit.conditions.tokens[rows, :width] for fit in held}
+    images = pack.open_data(data.tiles.iloc[rows].reset_index(drop=True)).imagery
+    statistics = image_statistics(images)
+    return {
+        "tiles": len(rows),
+        "embedding_level_r2": level_r2(embedding, log_level, folds),
+        "colour_and_texture_level_r2": level_r2(dict.fromkeys(embedding, statistics), log_level, folds),
+    }
 
 
 def without_correction(model: TrafficModel) -> TrafficModel:
@@ -205,16 +258,20 @@ def held_out_references(
     ones."""
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
-    wanted = [name for name in names if name.removesuffix(REGISTERED) in references()]
+    wanted = [name for name in names if split_name(name)[0] in references()]
     if not wanted:
         return {}
     tiles = data.tiles.iloc[np.flatnonzero(rows)].reset_index(drop=True)
     counted = pack.open_data(tiles)
-    features = {"": reference_features(counted), REGISTERED: reference_features(registered(pack, counted))}
+    moved = registered(pack, counted)
+    features = {
+        COUNTED: reference_features(counted),
+        REGISTERED: reference_features(moved),
+        SAME_AS_OURS: reference_features(moved, osm_poi=True),
+    }
     ensembles = {}
     for number, name in enumerate(wanted):
-        plain = name.removesuffix(REGISTERED)
-        kind = REGISTERED if plain != name else ""
+        plain, kind = split_name(name)
         ensembles[name] = held_out(references()[plain], features[kind], truth, folds, samples, seed)
         if report:
             report("references", number + 1, len(wanted))
@@ -223,7 +280,7 @@ def held_out_references(
 
 def registered(pack: PackSource, data: OpenData) -> OpenData:
     """The same open data with POI counts moved to the imagery's grid, as our own model sees them."""
-    around = pack.open_data(with_halo(data.tiles, 1), imagery=False)
+    around = pack.open_data(with_halo(data.tiles, REACH), imagery=False)
     known = around.has_poi
     x, y = (around.tiles[axis].to_numpy()[known] for axis in ("x", "y"))
     counts, enough = register_poi(
@@ -240,6 +297,30 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
     )  # fmt: skip
 
 
+def score_model(
+    truth: np.ndarray,
+    ensemble: np.ndarray,
+    folds: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    imaged: np.ndarray,
+    patterns: np.ndarray,
+) -> dict[str, Any]:
+    """Figures over all tiles with their standard errors over folds, and over the tiles with imagery alone.
+
+    Controllability (Table 2 of the paper) compares one sample a tile with true tiles of its traffic pattern and of
+    others.
+    """
+    scored = score_folds(truth, ensemble, folds, x, y)
+    scored["figures"] |= metrics.controllability(truth, ensemble[:, 0], patterns)
+    scored["samples"] = ensemble.shape[1]
+    if len(np.unique(folds[imaged])) > 1:
+        scored["with_imagery"] = score_folds(
+            truth[imaged], ensemble[imaged], folds[imaged], x[imaged], y[imaged]
+        )
+    return scored
+
+
 def score_folds(
     truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> dict[str, dict[str, float]]:
@@ -250,22 +331,3 @@ def score_folds(
         name: float(np.std([part[name] for part in parts], ddof=1) / np.sqrt(len(parts))) for name in parts[0]
     }
     return {"figures": {name: float(value) for name, value in figures.items()}, "standard_errors": errors}
-
-
-def markdown_table(report: dict[str, Any]) -> str:
-    """The main figures of a report as a Markdown table, figure and standard error over folds."""
-    lines = [
-        f"{report['tiles']} tiles, {report['folds']} spatial folds, {report['samples']} samples, seed {report['seed']}",
-        "",
-        "| model | " + " | ".join(SHOWN) + " |",
-        "| --- |" + " --- |" * len(SHOWN),
-    ]
-    for name, scored in report["models"].items():
-        cells = []
-        for figure in SHOWN:
-            value, error = scored["figures"].get(figure), scored["standard_errors"].get(figure)
-            cells.append("" if value is None or np.isnan(value) else f"{value:.3f} ± {error:.3f}")
-        own = scored.get("samples", report["samples"])
-        note = f" ({own} samples)" if name in PAPER_MODELS and own != report["samples"] else ""
-        lines.append(f"| {name}{note} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)

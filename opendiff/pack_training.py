@@ -18,6 +18,7 @@ from opendiff.contrastive import train_encoder
 from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder, Report
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
+from opendiff.resume import UNSAVED, TrainingState
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 
@@ -43,18 +44,31 @@ class TrainingData:
     folds: np.ndarray
     blocks: np.ndarray
 
-    def encoder(self, trunk: nn.Module, rows: np.ndarray, seed: int, report: Report | None = None) -> Encoder:
+    def encoder(
+        self,
+        trunk: nn.Module,
+        rows: np.ndarray,
+        seed: int,
+        report: Report | None = None,
+        state: TrainingState = UNSAVED,
+    ) -> Encoder:
         """An encoder fitted on some rows."""
         part = self.features.take(rows)
-        return train_encoder(trunk, part, self.views[:, rows], self.has_imagery[rows], seed, report=report)
+        views, has_imagery = self.views[:, rows], self.has_imagery[rows]
+        return train_encoder(trunk, part, views, has_imagery, seed, report=report, state=state)
 
     def conditions(self, encoder: Encoder) -> Conditions:
         """Conditions of all tiles by an encoder."""
         return encoder.tokens(self.features, self.views[0], self.has_imagery)
 
 
-def read_training_data(pack: PackSource, trunk: nn.Module, report: Report | None = None) -> TrainingData:
-    """Raises SourceError when the pack has no traffic or no imagery."""
+def read_training_data(
+    pack: PackSource, trunk: nn.Module, report: Report | None = None, turned: bool = True
+) -> TrainingData:
+    """All that training needs; without `turned`, which only the encoder learns from, images are seen as they are.
+
+    Raises SourceError when the pack has no traffic or no imagery.
+    """
     tiles = pack.all_tiles()
     features = tile_features(tiles, pack.open_data(with_halo(tiles), imagery=False), pack.poi_datum)
     data = pack.open_data(tiles)
@@ -63,12 +77,11 @@ def read_training_data(pack: PackSource, trunk: nn.Module, report: Report | None
         raise SourceError(f"The pack {pack.name} lacks traffic.parquet or imagery; training needs both.")
     encoder = Encoder()
     encoder.trunk = trunk
-    views = np.zeros((VIEWS, len(tiles), IMAGE_FEATURES), np.float32)
-    for view in range(VIEWS):
-        turned = turn(data.imagery[data.has_imagery], view)
-        views[view, data.has_imagery] = encoder.image_features(turned)
+    views = np.zeros((VIEWS if turned else 1, len(tiles), IMAGE_FEATURES), np.float32)
+    for view in range(len(views)):
+        views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
         if report:
-            report("image features", view + 1, VIEWS)
+            report("image features", view + 1, len(views))
     return TrainingData(
         tiles, features, views, data.has_imagery, np.stack([traffic, users], axis=1), has_traffic,
         np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, tiles), spatial_blocks(tiles),

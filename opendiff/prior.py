@@ -42,11 +42,16 @@ class Prior(nn.Module):
 
     def forward(self, tokens: Tensor, present: Tensor) -> Belief:
         """The belief for tokens (rows, TOKENS_WIDTH) and present (rows, modalities) bool."""
-        pattern = pattern_number(present)
+        # All patterns are evaluated and one is kept: matrix products of one fixed shape round a tile alike wherever it
+        # stands in the batch, which products of gathered matrices do not.
+        pattern, every = pattern_number(present), torch.arange(len(tokens), device=tokens.device)
         tokens = tokens * token_mask(present)
-        mean = torch.einsum("rt,rto->ro", tokens, self.weight[pattern]) + self.bias[pattern]
+        means = (tokens @ self.weight.transpose(0, 1).flatten(1)).unflatten(1, (PATTERNS, self.outputs))
+        mean = means[every, pattern] + self.bias[pattern]
         extended = torch.cat([tokens, torch.ones_like(tokens[:, :1])], dim=-1)
-        leverage = torch.einsum("rt,rltu,ru->rl", extended, self.doubt[pattern], extended)
+        doubted = extended @ self.doubt.permute(2, 0, 1, 3).flatten(1)
+        doubted = doubted.unflatten(1, (PATTERNS, LEVEL_WIDTH, TOKENS_WIDTH + 1))[every, pattern]
+        leverage = (doubted * extended[:, None]).sum(-1)
         level_spread = self.level_spread[pattern] * (1 + leverage).sqrt()
         return self.believe(mean, level_spread, self.shape_spread[pattern])
 

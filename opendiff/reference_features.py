@@ -41,9 +41,12 @@ def image_statistics(imagery: np.ndarray) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, len(IMAGE_STATISTICS)))
 
 
-def tile_features(open_data: OpenData, surroundings: OpenData | None = None) -> np.ndarray:
+def tile_features(
+    open_data: OpenData, surroundings: OpenData | None = None, osm_poi: bool = False
+) -> np.ndarray:
     """Features (tiles, 27 + 14 + 1) float64: image statistics, log POI counts, log mean population; NaN where unknown.
 
+    With `osm_poi`, log counts of OpenStreetMap are 14 more.
     The twelve population strips of a tile are so alike that as twelve features they would only outweigh the rest.
     With `surroundings` (open data of tiles round about, which may hold the same tiles) the means of the last fifteen
     over a tile's known neighbours, of eight, are appended.
@@ -53,6 +56,8 @@ def tile_features(open_data: OpenData, surroundings: OpenData | None = None) -> 
     parts = [features, _counts(open_data)]
     if surroundings is not None:
         parts.append(_neighbour_means(open_data, surroundings))
+    if osm_poi:
+        parts.append(np.where(open_data.has_osm_poi[:, None], np.log1p(open_data.osm_poi), np.nan))
     return np.hstack(parts)
 
 

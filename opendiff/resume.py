@@ -146,6 +146,9 @@ class TrainingState:
             self.path.unlink(missing_ok=True)
 
 
+UNSAVED = TrainingState(None, "")
+
+
 def _named_tensors(
     modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from opendiff.representation import (
     fit_representation,
     roll_days,
 )
+from opendiff.resume import UNSAVED, TrainingState
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ def train_model(
     denoiser_training: DenoiserTraining = DenoiserTraining(),
     device: str = "cpu",
     report: Report | None = None,
+    state: TrainingState = UNSAVED,
 ) -> TrafficModel:
     """The `default` model fitted on tiles with traffic.
 
     series: (tiles, 2, 168) traffic and users; intensities: (tiles, 3) log1p of all POI, business POI and log
-    population, NaN where unknown; blocks: (tiles,) spatial block of each tile, which leaves as one.
+    population, NaN where unknown; blocks: (tiles,) spatial block of each tile, which leaves as one. An interrupted
+    training goes on from `state`.
     """
     torch.manual_seed(seed)
     model = TrafficModel(config)
@@ -57,7 +60,7 @@ def train_model(
     unseen = fit_prior(model, conditions, truth, intensities, blocks, report)
     model.to(device)
     model.representation = model.representation.to(device)
-    fit_denoiser(model, conditions, truth.to(device), unseen, denoiser_training, report)
+    fit_denoiser(model, conditions, truth.to(device), unseen, denoiser_training, report, state)
     return model.eval()
 
 
@@ -68,6 +71,7 @@ def fit_denoiser(
     unseen: list[Belief],
     training: DenoiserTraining,
     report: Report | None,
+    state: TrainingState = UNSAVED,
 ) -> None:
     """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
 
@@ -89,7 +93,8 @@ def fit_denoiser(
     weight = torch.ones(LEVEL_WIDTH + SHAPE_WIDTH, device=device)
     weight[:LEVEL_WIDTH] = training.level_weight
     denoiser.train()
-    for step in range(training.steps):
+    done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)
+    for step in range(done, training.steps):
         row = torch.randint(len(truth), (training.batch,), device=device)
         pattern = draw_patterns(training.batch, training.condition_dropout, device)
         seen = present[row] & pattern_mask(pattern)
@@ -111,6 +116,7 @@ def fit_denoiser(
         schedule.step()
         for name, value in denoiser.state_dict().items():
             average[name].lerp_(value, 1 - min(training.averaging, (step + 1) / (step + 10)))
+        state.offer(step + 1, {"denoiser": denoiser}, optimiser, schedule, average)
         if report:
             report("denoiser", step + 1, training.steps)
     denoiser.load_state_dict(average)

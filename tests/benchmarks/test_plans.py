@@ -127,7 +127,7 @@ def test_unknown_counts_get_the_mean_of_the_known():
 def test_the_quick_part_lies_in_the_middle_and_has_two_folds():
     x, y = (v.ravel() for v in np.meshgrid(np.arange(11), np.arange(11), indexing="ij"))
     tiles = pd.DataFrame({"x": x, "y": y})
-    data = TrainingData(tiles, None, None, None, None, np.ones(121, bool), None, np.arange(121) // 3 % 5)
+    data = TrainingData(tiles, None, None, None, None, np.ones(121, bool), None, np.arange(121) // 3 % 5, None)
     part = middle(data)
     assert part.has_traffic.sum() == held_out.QUICK_TILES and set(part.folds) == {0, 1}
     apart = np.hypot(x - 5, y - 5)
@@ -161,10 +161,11 @@ def pack(tmp_path):
 def perfect_model(monkeypatch):
     """The cross-validated model replaced by one that generates the truth: all but its training is real."""
 
-    def generate(data, variants, samples, seed, report=None):
+    def generate(data, fits, variants, samples, seed, report=None):
         real = data.series[data.has_traffic, 0]
         return {name: np.repeat(real[:, None], samples, axis=1) for name in variants}
 
+    monkeypatch.setattr("opendiff.evaluation.fit_folds", lambda data, seed, report: [])
     monkeypatch.setattr("opendiff.evaluation.held_out_default", generate)
 
 

@@ -79,7 +79,7 @@ def test_condition_moves_the_level(generator):
 
 
 @pytest.mark.parametrize(
-    "hidden", [("imagery",), ("poi",), ("imagery", "poi", "neighbourhood"), ("population", "poi")]
+    "hidden", [("imagery",), ("poi",), ("imagery", "poi", "osm_poi"), ("population", "poi")]
 )
 def test_missing_modalities_are_answered(generator, conditions, hidden):
     ensemble = generator.generate(conditions.without(*hidden).take(np.arange(4)), 3, 0)

@@ -29,9 +29,10 @@ def made_tiles(count: int = 24) -> tuple[torch.Tensor, TileFeatures]:
     images = torch.from_numpy(rng.integers(0, 60, (count, 3, 32, 32))).float()
     images[:, 0] += torch.from_numpy(x * 60.0)[:, None, None]
     images[:, 1] += torch.from_numpy(y * 35.0)[:, None, None]
+    unknown, nothing = np.zeros(count, bool), np.zeros((count, 15))
     features = TileFeatures(
-        tile_frame(x, y), np.ones((count, 15)), np.zeros(count, bool), np.ones((count, 14)),
-        np.zeros(count, bool), np.zeros((count, 30)), np.zeros(count, bool), np.zeros((count, 2)), np.zeros(count),
+        tile_frame(x, y), nothing, np.zeros((count, 30)), unknown, nothing, np.zeros((count, 30)), unknown,
+        np.ones((count, 14)), np.zeros((count, 2)), unknown, np.zeros((count, 2)), np.zeros(count),
     )  # fmt: skip
     return images, features
 

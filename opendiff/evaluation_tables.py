@@ -1,0 +1,58 @@
+"""An evaluation as Markdown: what the model card shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from opendiff.paper.evaluation import PAPER_MODELS
+
+SHOWN = (
+    "ncrps",
+    "nmae",
+    "nrmse",
+    "jsd",
+    "coverage_50",
+    "coverage_90",
+    "level_r2",
+    "acf24_distance",
+    "peak_hour_error",
+)
+
+
+def markdown_tables(report: dict[str, Any]) -> str:
+    """The main figures of a report as Markdown: all models on all tiles, our variants where there is imagery, the
+    embedding."""
+    models = report["models"]
+    heading = f"{report['folds']} spatial folds, {report['samples']} samples, seed {report['seed']}"
+    parts = [f"{report['tiles']} tiles, {heading}", markdown_table(models, report["samples"])]
+    imaged = {name: scored["with_imagery"] for name, scored in models.items() if "with_imagery" in scored}
+    if imaged:
+        kept = {name: scored | {"samples": models[name]["samples"]} for name, scored in imaged.items()}
+        parts += [
+            f"The {report['tiles_with_imagery']} tiles with imagery alone",
+            markdown_table(kept, report["samples"]),
+        ]
+    if figures := report.get("embedding"):
+        parts.append(
+            f"Ridge regression to the log level on {figures['tiles']:.0f} tiles: R² "
+            f"{figures['embedding_level_r2']:.2f} from the imagery embedding (the encoder has not seen the fold), "
+            f"{figures['colour_and_texture_level_r2']:.2f} from statistics of colour and texture."
+        )
+    return "\n\n".join(parts)
+
+
+def markdown_table(models: dict[str, Any], samples: int) -> str:
+    """Figure and standard error over folds of each model; a model with other than `samples` weeks a tile says so."""
+    lines = ["| model | " + " | ".join(SHOWN) + " |", "| --- |" + " --- |" * len(SHOWN)]
+    for name, scored in models.items():
+        cells = []
+        for figure in SHOWN:
+            value, error = scored["figures"].get(figure), scored["standard_errors"].get(figure)
+            cells.append("" if value is None or np.isnan(value) else f"{value:.3f} ± {error:.3f}")
+        note = (
+            f" ({scored['samples']} samples)" if name in PAPER_MODELS and scored["samples"] != samples else ""
+        )
+        lines.append(f"| {name}{note} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
