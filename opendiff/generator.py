@@ -15,7 +15,7 @@ from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import INTENSITIES, Conditions
 from opendiff.denoiser import ConditionMemory
 from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.model import ROWS_A_CALL, TrafficModel, condition_tensors, load_model, rounded
 from opendiff.noise import tile_noise
@@ -33,10 +33,6 @@ ASSUMPTIONS = (
     "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
     "Hour 0 is local midnight of an unknown weekday.",
 )
-
-
-class Cancelled(Exception):
-    """The caller asked to stop."""
 
 
 class OpenDataSource(Protocol):
@@ -138,7 +134,7 @@ class TrafficGenerator:
         kept = conditions.take(known)
         return Conditions(
             kept.tiles, kept.tokens, kept.present, kept.intensities, source.name, source.attribution,
-            len(tiles) - len(kept.tiles),
+            len(tiles) - len(kept.tiles), tuple(getattr(source, "notes", ())),
         )  # fmt: skip
 
     @torch.inference_mode()
@@ -191,6 +187,7 @@ class TrafficGenerator:
             "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
             "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+            "notes": list(conditions.notes),
         }  # fmt: skip
         intensities = known_or_estimated(conditions, estimates)
         traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])

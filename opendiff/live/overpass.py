@@ -1,0 +1,76 @@
+"""Places of OpenStreetMap by the Overpass API: one query a block of tiles, for centres and tags only.
+
+Overpass answers with status 200 and a `remark` when it ran out of time or memory half-way, so an answer with a remark
+counts as failed: a part of the places must not pass for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from opendiff.errors import SourceError
+from opendiff.live.http import Client
+from opendiff.live.places import Places
+from opendiff.live.poi_table import KEYS, NAMED_ONLY, categories_of_tags, query_tags
+from opendiff.live.providers import Provider
+
+BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
+MAX_ANSWER_BYTES = 200_000_000
+TIMEOUT_S = 180
+MEMORY_BYTES = 536_870_912
+DIGITS = 6
+
+
+def overpass_query(bounds: tuple[float, float, float, float]) -> str:
+    """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N."""
+    west, south, east, north = bounds
+    lines = []
+    for key, values in query_tags().items():
+        test = "" if values is True else f'~"^({"|".join(values)})$"'
+        named = "[name]" if key in NAMED_ONLY else ""
+        lines.append(f'nwr["{key}"{test}]{named};')
+    box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))
+    return (
+        f"[out:json][timeout:{TIMEOUT_S}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
+        f"({''.join(lines)});out center tags qt;"
+    )
+
+
+def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
+    """Places inside W, S, E, N. Raises SourceError and Cancelled."""
+    body = client.get(
+        f"{provider.url.rstrip('/')}/interpreter",
+        ("application/json",),
+        MAX_ANSWER_BYTES,
+        form={"data": overpass_query(bounds)},
+        check=_check_answer,
+    )
+    return places_of(json.loads(body)["elements"])
+
+
+def places_of(elements: list[dict[str, Any]]) -> Places:
+    """Places of Overpass elements with tags; ways and relations stand at their centre."""
+    tagged = [e for e in elements if isinstance(e, dict) and isinstance(e.get("tags"), dict)]
+    at = [e.get("center") or e for e in tagged]
+    lon, lat = (
+        pd.to_numeric(pd.Series([p.get(k) for p in at], dtype=object), errors="coerce")
+        for k in ("lon", "lat")
+    )
+    tags = pd.DataFrame({k: [e["tags"].get(k) for e in tagged] for k in (*KEYS, "name")}, dtype=object)
+    category = categories_of_tags({k: tags[k] for k in tags}, len(tagged))
+    return Places.kept(
+        lon.to_numpy(float), lat.to_numpy(float), np.where(lon.notna() & lat.notna(), category, -1)
+    )
+
+
+def _check_answer(body: bytes) -> None:
+    """Raises ValueError for an answer that is not whole, SourceError for one that will not get better."""
+    answer = json.loads(body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("elements"), list):
+        raise SourceError("The Overpass server sent no list of elements; check OPENDIFF_OVERPASS_URL.")
+    if remark := answer.get("remark"):
+        raise ValueError(str(remark)[:200])
