@@ -14,7 +14,9 @@ import numpy as np
 import rasterio
 from PIL import Image, UnidentifiedImageError
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.atomic import replacing
@@ -189,9 +191,7 @@ def _on_tile_grid(
 ) -> Iterator[WarpedVRT]:
     """The raster seen on the pixels of tiles left..right-1, top..bottom-1."""
     side = IMAGE_SIZE * PIXEL_M
-    transform = rasterio.transform.from_origin(
-        left * side - MERCATOR_HALF_M, MERCATOR_HALF_M - top * side, PIXEL_M, PIXEL_M
-    )
+    transform = from_origin(left * side - MERCATOR_HALF_M, MERCATOR_HALF_M - top * side, PIXEL_M, PIXEL_M)
     has_mask = raster.nodata is not None or ColorInterp.alpha in raster.colorinterp
     with WarpedVRT(
         raster,
@@ -208,7 +208,7 @@ def _on_tile_grid(
 
 def _finer(raster: rasterio.DatasetReader) -> bool:
     """Whether several pixels of the raster fall into one of a tile, so that they must be averaged."""
-    west, south, east, north = rasterio.warp.transform_bounds(raster.crs, "EPSG:3857", *raster.bounds)
+    west, south, east, north = transform_bounds(raster.crs, "EPSG:3857", *raster.bounds)
     return min((east - west) / raster.width, (north - south) / raster.height) < 0.75 * PIXEL_M
 
 

@@ -7,6 +7,7 @@ key (`amenity`, `shop`, ...).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,15 +52,13 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
             head = file.readline(65_536)
         separator = max(",;\t|", key=head.decode("utf-8-sig", "replace").count)
         parts, rows, unknown, provider = [], 0, 0, "map-service"
-        with pd.read_csv(
-            path,
-            sep=separator,
-            dtype="string",
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            chunksize=ROWS_A_CHUNK,
-            on_bad_lines="error",
-        ) as chunks:
+        reading = {"dtype": "string", "encoding": "utf-8-sig", "skipinitialspace": True, "index_col": False}
+        with (
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
+            pd.read_csv(
+                path, sep=separator, chunksize=ROWS_A_CHUNK, on_bad_lines="error", **reading
+            ) as chunks,
+        ):
             for table in chunks:
                 table = table.rename(columns=lambda column: str(column).strip().lower())
                 lon, lat = _positions(table, rows, name)
@@ -77,7 +76,7 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
                 parts.append(Places.kept(lon, lat, category))
     except FileNotFoundError:
         raise SourceError(f"There is no file {path}; name a CSV of places.") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise SourceError(
             f"{name} cannot be read as a table ({error}); give a CSV in UTF-8 with a heading."
         ) from None

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
+from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.area import Tiles
@@ -143,9 +145,9 @@ def _axis_aligned(raster) -> bool:
 
 def _warped(raster) -> WarpedVRT:
     """The raster in longitude and latitude; sums of people are kept."""
-    west, south, east, north = rasterio.warp.transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
+    west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
     width, height = (max(1, int(np.ceil(size / WARPED_DEGREES))) for size in (east - west, north - south))
-    transform = rasterio.transform.from_origin(west, north, WARPED_DEGREES, WARPED_DEGREES)
+    transform = from_origin(west, north, WARPED_DEGREES, WARPED_DEGREES)
     nodata = raster.nodata if raster.nodata is not None else -99999.0
     return WarpedVRT(
         raster, crs="EPSG:4326", transform=transform, width=width, height=height, resampling=Resampling.sum,
