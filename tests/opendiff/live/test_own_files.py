@@ -279,7 +279,8 @@ def test_an_image_of_a_hostile_size_is_refused(tmp_path):
     path = tmp_path / "huge.tif"
     with rasterio.open(
         path, "w", driver="GTiff", width=30_000, height=30_000, count=1, dtype="uint8", crs="EPSG:4326",
-        transform=from_origin(0, 1, 1e-5, 1e-5), compress="deflate", tiled=True, blockxsize=30_000, blockysize=30_000, sparse_ok=True,
+        transform=from_origin(0, 1, 1e-5, 1e-5), compress="deflate", tiled=True, blockxsize=30_000, blockysize=30_000,
+        sparse_ok=True,
     ):  # fmt: skip
         pass
     with pytest.raises(SourceError, match="TILED=YES"):
