@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -217,9 +217,14 @@ def _paths(modality: str, tiles: Tiles) -> set[str]:
     }[modality]
 
 
+def environment(server: FaultServer, folder: Path) -> AbstractContextManager[None]:
+    """Within it the product asks `server`, and keeps its cache in `folder`."""
+    return variables(server.environment() | {"OPENDIFF_CACHE": str(folder / "cache")})
+
+
 @contextmanager
-def environment(server: FaultServer, folder: Path) -> Iterator[None]:
-    wanted = server.environment() | {"OPENDIFF_CACHE": str(folder / "cache")}
+def variables(wanted: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -65,8 +65,9 @@ def encode_open_data(
     for start in range(0, len(tiles), TILES_A_BATCH):
         part = slice(start, start + TILES_A_BATCH)
         data = source.open_data(tiles.iloc[part])
-        image_features[part] = encoder.image_features(data.imagery)
         has_imagery[part] = data.has_imagery
+        rows = start + np.flatnonzero(data.has_imagery)
+        image_features[rows] = encoder.image_features(data.imagery[data.has_imagery])
         if progress:
             progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
     return encoder.tokens(features, image_features, has_imagery)
