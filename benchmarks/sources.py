@@ -40,8 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
+        default=BESIDE if BESIDE.is_dir() else None,
         metavar="PACK",
-        help="pack with POI of a map service and osm_points.gpkg beside it",
+        help="pack with POI of a map service and an extract osm_points.gpkg (default: the one beside the repository)",
     )
     parser.add_argument("--tiles", type=int, help=argparse.SUPPRESS)  # the child that measures memory
     parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
