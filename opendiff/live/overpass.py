@@ -7,6 +7,7 @@ counts as failed: a part of the places must not pass for all of them.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ MAX_ANSWER_BYTES = 200_000_000
 TIMEOUT_S = 180
 MEMORY_BYTES = 536_870_912
 DIGITS = 6
+FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again after tens of seconds
 
 
 def overpass_query(bounds: tuple[float, float, float, float]) -> str:
@@ -42,7 +44,8 @@ def overpass_query(bounds: tuple[float, float, float, float]) -> str:
 
 def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
     """Places inside W, S, E, N. Raises SourceError and Cancelled."""
-    body = client.get(
+    patience = replace(client.patience, first_pause=max(FIRST_PAUSE_S, client.patience.first_pause))
+    body = replace(client, patience=patience).get(
         f"{provider.url.rstrip('/')}/interpreter",
         ("application/json",),
         MAX_ANSWER_BYTES,
