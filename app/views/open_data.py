@@ -92,7 +92,11 @@ def _live(space: Workspace) -> None:
         country = ""
         if wants_people:
             country = st.text_input(
-                "Country (three letters of ISO 3166)", key="live country", max_chars=3, placeholder="FRA"
+                "Country (three letters of ISO 3166)",
+                key="live country",
+                max_chars=3,
+                placeholder="FRA",
+                help="Its raster is downloaded whole, once: some 10 MB to 1 GB.",
             )
         wants_imagery = st.checkbox(f"Imagery: {imagery.name}", value=False, key="live imagery")
         accepted = True

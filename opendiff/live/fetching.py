@@ -16,7 +16,7 @@ from opendiff.area import Tiles
 from opendiff.errors import SourceError
 from opendiff.features import with_halo
 from opendiff.live.choices import NONE, Choices
-from opendiff.live.http import Client
+from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.osm_files import layer_bounds, read_osm_places, tiles_bounds
 from opendiff.live.overpass import BLOCK_TILES, fetch_osm_places
@@ -44,6 +44,7 @@ class Fetcher:
 
     def __post_init__(self) -> None:
         self.store = PackStore.at(Path(self.root))
+        self._unreachable: list[str] = []  # hosts, in this run
 
     def area(self, tiles: Tiles) -> tuple[str, ...]:
         """All modalities of an area; returns sentences on what could not be had.
@@ -52,9 +53,15 @@ class Fetcher:
         """
         around = with_halo(tiles)
         self.store.add(around)
+        self._unreachable.clear()
         notes = (*self.poi(around), *self.population(around), *self.imagery(tiles))
         data = self.store.pack().open_data(tiles, imagery=False)
         if not (data.has_poi.any() or data.has_population.any() or self.store.imaged(tiles).any()):
+            if notes and len(self._unreachable) == len(notes):
+                hosts = ", ".join(dict.fromkeys(self._unreachable))
+                raise SourceError(
+                    f"No open data can be fetched ({hosts}: no connection); check the network, or {INSTEAD}."
+                )
             raise SourceError(" ".join(notes) or "Nothing is known about the area; choose other sources.")
         return notes
 
@@ -89,6 +96,8 @@ class Fetcher:
                 )
             problem = None
         except SourceError as error:
+            if isinstance(error, Unreachable):
+                self._unreachable.append(error.host)
             lacking = int(self.store.missing(name, tiles).sum())
             share = (
                 "is missing"
@@ -124,8 +133,8 @@ class Fetcher:
                 self._told("imagery", start, len(tiles)),
             )
             self._remember_absent(tiles.iloc[part], done.absent)
-            if done.failed:
-                raise SourceError(done.reason)
+            if done.reason is not None:
+                raise done.reason
 
     def _remember_absent(self, tiles: Tiles, rows: np.ndarray) -> None:
         if len(rows):

@@ -31,12 +31,16 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # status codes that an
 CHUNK_BYTES = 1 << 16
 MAX_REDIRECTS = 5
 POLL_SECONDS = 0.1
-INSTEAD = "use --source demo, a pack, or your own files"
+INSTEAD = "use the bundled region (demo), a pack, or your own files"
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all or 0)
 
 
 class Unreachable(SourceError):
-    """No connection to the host, so no other request to it is worth a try now."""
+    """No connection to `host`, so no other request to it is worth a try now."""
+
+    def __init__(self, message: str, host: str):
+        super().__init__(message)
+        self.host = host
 
 
 class NotThere(SourceError):
@@ -188,7 +192,7 @@ class Client:
                 pause = failure.pause
                 if unconnected >= patience.connections:
                     raise Unreachable(
-                        f"{host} cannot be reached ({failure}); check the network, or {INSTEAD}."
+                        f"{host} cannot be reached ({failure}); check the network, or {INSTEAD}.", host
                     ) from None
                 if pause is not None and pause > patience.longest_pause:
                     raise SourceError(
@@ -199,7 +203,8 @@ class Client:
                         f"{host} failed {tried} times ({failure}); what is fetched is kept, so run the same again "
                         f"later, or {INSTEAD}."
                     ) from None
-                grown = patience.first_pause * 2 ** (tried - 1) * (0.5 + self.jitter())
+                first = patience.first_pause if failure.connected else min(1.0, patience.first_pause)
+                grown = first * 2 ** (tried - 1) * (0.5 + self.jitter())
                 self._wait(grown if pause is None else pause + 0.1 * self.jitter())
         raise AssertionError("unreachable")
 

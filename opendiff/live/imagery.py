@@ -43,7 +43,7 @@ class TilesFetched:
 
     absent: np.ndarray
     failed: int
-    reason: str = ""
+    reason: SourceError | None = None
 
 
 def fetch_tiles(
@@ -79,7 +79,8 @@ def fetch_tiles(
         return True
 
     absent: list[int] = []
-    failed, in_a_row, done, reason = 0, 0, 0, ""
+    failed, in_a_row, done = 0, 0, 0
+    reason: SourceError | None = None
     rows = iter(range(len(x)))
     under_way: dict[Future[bool], int] = {}
     with ThreadPoolExecutor(THREADS, "imagery") as pool:
@@ -97,7 +98,7 @@ def fetch_tiles(
                             absent.append(row)
                         in_a_row = 0
                     except SourceError as error:
-                        failed, in_a_row, reason = failed + 1, in_a_row + 1, str(error)
+                        failed, in_a_row, reason = failed + 1, in_a_row + 1, error
                         if isinstance(error, Unreachable) or in_a_row >= FAILURES_IN_A_ROW:
                             rows = iter(())
                     if progress:

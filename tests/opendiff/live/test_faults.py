@@ -63,8 +63,21 @@ def test_nothing_at_all_is_an_error(world, tmp_path):
     server, choices, client = world
     for kind in KINDS.values():
         server.fail_always(kind, "no answer")
-    with pytest.raises(SourceError, match="use --source demo"):
+    with pytest.raises(SourceError, match="use the bundled region"):
         Fetcher(tmp_path / "pack", choices, client).area(made_tiles())
+
+
+def test_no_network_is_one_sentence(tmp_path):
+    with FaultServer(made_world(made_tiles())) as gone:
+        pass
+    with environment(gone, tmp_path), pytest.raises(SourceError) as error:
+        choices = Choices("esri", "worldpop", "osm", ("XXA",))
+        Fetcher(tmp_path / "pack", choices, quick_client(MadeTime())).area(made_tiles())
+    host = gone.address.removeprefix("http://")
+    assert str(error.value) == (
+        f"No open data can be fetched ({host}: no connection); check the network, or use the bundled region (demo), a "
+        "pack, or your own files."
+    )
 
 
 def test_cancel_keeps_what_is_there(world, tmp_path):

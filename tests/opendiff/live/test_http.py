@@ -54,7 +54,8 @@ def test_no_network_is_one_sentence_with_what_to_do(client):
     with FaultServer(World()) as gone:
         address = gone.address
     with pytest.raises(
-        Unreachable, match=r"cannot be reached \(connection refused\); check the network, or use --source"
+        Unreachable,
+        match=r"cannot be reached \(connection refused\); check the network, or use the bundled region",
     ):
         client.get(f"{address}/tiles/15/1/1", ("image/",), 10**6)
     with pytest.raises(Unreachable, match=r"its name is not known here"):
