@@ -34,6 +34,7 @@ KINDS = {"imagery": "/tiles", "population": "/population", "poi": "/api"}
 COLUMN, ROW, SIDE = 17_000, 11_300, 3
 CELL_DEGREES = 1 / 1200
 MARGIN_DEGREES = 0.06
+NOTES = ("Imagery is missing on 1 of 9 tiles: the source has none there.",)  # where nothing fails
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,11 @@ def survives(scenario: Scenario, folder: Path) -> str | None:
         if broken := half_written(folder):
             return f"half-written: {broken}"
         if not scenario.lasting:
-            if notes or not same(pack_content(folder / "pack"), expected()):
+            if notes != NOTES or not same(pack_content(folder / "pack"), expected()):
                 return f"a passing fault has left its mark ({notes})"
             if scenario.fault.startswith("429") and made.slept < RETRY_AFTER_S - 1:
                 return "Retry-After was not honoured"
-        elif not any(scenario.modality in note.lower() for note in notes):
+        elif not any(scenario.modality in note.lower() for note in set(notes) - set(NOTES)):
             return f"nothing is said of it ({notes})"
         before = server.asked.copy()
         server.fail_always(kind, None)
@@ -144,7 +145,7 @@ def survives(scenario: Scenario, folder: Path) -> str | None:
             return f"asked again for what was there: {sorted(asked)[:3]}"
         # that a tile has no image is remembered: the one thing a fault may leave behind
         remembered = scenario.lasting and scenario.fault == "404" and scenario.modality == "imagery"
-        if not remembered and (notes or not same(pack_content(folder / "pack"), expected())):
+        if not remembered and (notes != NOTES or not same(pack_content(folder / "pack"), expected())):
             return f"the second run has not mended it ({notes})"
         return half_written(folder)
 

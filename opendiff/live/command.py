@@ -75,13 +75,13 @@ def run_fetch(options: argparse.Namespace) -> None:
     tiles = read_tiles(options.area)
     fetcher = Fetcher(options.out, choices, report=StageBars())
     print_notes(fetcher.area(tiles))
-    pack = fetcher.store.pack()
-    data = pack.open_data(tiles, imagery=False)
+    store = fetcher.store
+    people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
     print(
-        f"{len(tiles)} tiles, of which {int(fetcher.store.imaged(tiles).sum())} with imagery, "
-        f"{int(data.has_population.sum())} with population, {int(data.has_poi.sum())} with POI: {options.out}"
+        f"{len(tiles)} tiles, of which {int(store.imaged(tiles).sum())} with imagery, {people} with population, "
+        f"{places} with POI: {options.out}"
     )
-    print(pack.attribution)
+    print(store.pack().attribution)
 
 
 def print_notes(notes: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ from opendiff.live.population import fetch_country, strip_population
 from opendiff.live.providers import cache_folder
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
-from opendiff.tile_grid import ZOOM, fractional_tile
+from opendiff.tile_grid import fractional_tile
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
@@ -54,9 +54,8 @@ class Fetcher:
         around = with_halo(tiles)
         self.store.add(around)
         self._unreachable.clear()
-        notes = (*self.poi(around), *self.population(around), *self.imagery(tiles))
-        data = self.store.pack().open_data(tiles, imagery=False)
-        if not (data.has_poi.any() or data.has_population.any() or self.store.imaged(tiles).any()):
+        notes = (*self.poi(around, tiles), *self.population(around, tiles), *self.imagery(tiles))
+        if all(self._lacking(name, tiles).all() for name in LABELS):
             if notes and len(self._unreachable) == len(notes):
                 hosts = ", ".join(dict.fromkeys(self._unreachable))
                 raise SourceError(
@@ -66,49 +65,45 @@ class Fetcher:
         return notes
 
     def imagery(self, tiles: Tiles) -> tuple[str, ...]:
-        """Imagery of exactly these tiles."""
-        return self._modality("imagery", tiles, self._imagery)
+        """Imagery of exactly these tiles; returns a sentence on those that it could not have."""
+        return self._modality("imagery", tiles, tiles, self._imagery)
 
-    def poi(self, tiles: Tiles) -> tuple[str, ...]:
-        """POI of exactly these tiles."""
-        return self._modality("poi", tiles, self._poi)
+    def poi(self, tiles: Tiles, area: Tiles | None = None) -> tuple[str, ...]:
+        """POI of exactly these tiles; the sentence is on those of `area`, all where it is None."""
+        return self._modality("poi", tiles, tiles if area is None else area, self._poi)
 
-    def population(self, tiles: Tiles) -> tuple[str, ...]:
-        """Population of exactly these tiles."""
-        return self._modality("population", tiles, self._population)
+    def population(self, tiles: Tiles, area: Tiles | None = None) -> tuple[str, ...]:
+        """Population of exactly these tiles; the sentence is on those of `area`, all where it is None."""
+        return self._modality("population", tiles, tiles if area is None else area, self._population)
 
-    def _wants(self, modality: str) -> bool:
-        return getattr(self.choices, modality) != NONE
-
-    def _modality(self, name: str, tiles: Tiles, fill: Callable[[Tiles], None]) -> tuple[str, ...]:
+    def _modality(
+        self, name: str, tiles: Tiles, area: Tiles, fill: Callable[[Tiles, bool], None]
+    ) -> tuple[str, ...]:
         """Fill one modality; a fault becomes a sentence that is kept in the pack."""
-        if not self._wants(name):
+        if getattr(self.choices, name) == NONE:
             return ()
         missing = self.store.missing(name, tiles)
         provider = getattr(self.choices, f"{name}_provider")()
         self.store.claim(name, provider, self.choices.key(name), fetched=bool(missing.any()))
+        reason = "the source has none there."
         try:
             if missing.any():
-                fill(tiles[missing].reset_index(drop=True))
-            if name == "imagery" and not self.store.imaged(tiles).any():
-                raise SourceError(
-                    f"{provider.name} has no image of a tile of the area at zoom {ZOOM}; give a GeoTIFF of the area."
-                )
-            problem = None
+                fill(tiles[missing].reset_index(drop=True), bool(self._lacking(name, area).all()))
         except SourceError as error:
             if isinstance(error, Unreachable):
                 self._unreachable.append(error.host)
-            lacking = int(self.store.missing(name, tiles).sum())
-            share = (
-                "is missing"
-                if lacking == len(tiles)
-                else f"is missing on {lacking:,} of {len(tiles):,} tiles"
-            )
-            problem = f"{LABELS[name]} {share}: {error}"
+            reason = str(error)
+        lacking = int(self._lacking(name, area).sum())
+        on = "" if lacking == len(area) else f" on {lacking:,} of {len(area):,} tiles"
+        problem = f"{LABELS[name]} is missing{on}: {reason}" if lacking else None
         self.store.tell(name, problem)
         return (problem,) if problem else ()
 
-    def _imagery(self, tiles: Tiles) -> None:
+    def _lacking(self, name: str, tiles: Tiles) -> np.ndarray:
+        """Which of `tiles` the pack has nothing of, whether it might be had or not: (tiles,) bool."""
+        return ~self.store.imaged(tiles) if name == "imagery" else self.store.missing(name, tiles)
+
+    def _imagery(self, tiles: Tiles, first: bool) -> None:
         x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
         if not self.choices.imagery_is_live:
             absent = cut_geotiff(
@@ -140,20 +135,22 @@ class Fetcher:
         if len(rows):
             self.store.add(tiles.iloc[rows], {NO_IMAGERY: np.ones(len(rows), bool)})
 
-    def _poi(self, tiles: Tiles) -> None:
+    def _poi(self, tiles: Tiles, first: bool) -> None:
         if self.choices.poi != "osm":
-            return self._poi_from_file(tiles)
+            return self._poi_from_file(tiles, first)
+        provider = self.choices.poi_provider()
+        self.store.claim("poi", provider, self.choices.key("poi"), poi_provider="osm")
         x, y = tiles["x"].to_numpy(np.int64), tiles["y"].to_numpy(np.int64)
         blocks = cut_blocks(x, y, BLOCK_TILES)
         told = self._told("POI")
         for number, block in enumerate(blocks):
             part = tiles.iloc[block].reset_index(drop=True)
-            places = fetch_osm_places(self.client, self.choices.poi_provider(), tiles_bounds(part))
+            places = fetch_osm_places(self.client, provider, tiles_bounds(part))
             self.store.add(part, {"poi": count_places(places, part)})
             if told:
                 told(number + 1, len(blocks))
 
-    def _poi_from_file(self, tiles: Tiles) -> None:
+    def _poi_from_file(self, tiles: Tiles, first: bool) -> None:
         path = Path(self.choices.poi)
         if path.suffix.lower() == ".csv":
             table = read_poi_csv(path, self.choices.poi_datum)
@@ -165,14 +162,14 @@ class Fetcher:
         self.client.check_cancelled()
         covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
         counts = count_places(places, covered)
-        if not counts.any():
+        if first and not counts.any():
             raise SourceError(
                 f"{path.name} has no place in the area; check its positions (lon, lat in degrees)."
             )
         self.store.claim("poi", self.choices.poi_provider(), self.choices.key("poi"), poi_provider=provider)
         self.store.add(covered, {"poi": counts})
 
-    def _population(self, tiles: Tiles) -> None:
+    def _population(self, tiles: Tiles, first: bool) -> None:
         if self.choices.population != "worldpop":
             rasters = [Path(self.choices.population)]
         else:
@@ -186,7 +183,7 @@ class Fetcher:
         for raster in rasters[1:]:
             more, covers = strip_population(raster, tiles, self.client.cancelled)
             people, known = people + more, known | covers
-        if not people.any():
+        if first and not people.any():
             names = " and ".join(raster.name for raster in rasters)
             raise SourceError(f"{names} has no people in the area; check the country or the file.")
         covered = np.flatnonzero(known)

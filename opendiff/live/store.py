@@ -118,7 +118,7 @@ class PackStore:
             for name, values in (columns or {}).items():
                 places = [table.columns.get_loc(column) for column in COLUMNS.get(name, (name,))]
                 kind = bool if name == NO_IMAGERY else np.float32
-                table.iloc[rows, places] = np.asarray(values, kind).reshape(len(tiles), -1)
+                table.iloc[rows, places] = np.asarray(values, kind).reshape(len(tiles), len(places))
             out = table.reset_index()
             out.insert(0, "z", ZOOM)
             out[NO_IMAGERY] = out[NO_IMAGERY].fillna(False).astype(bool)

@@ -46,7 +46,7 @@ def write_image(path, bounds=None, size=(900, 900), crs="EPSG:4326", bands=3, dt
 
 def write_places(path, count=600, seed=0, separator=","):
     rng = np.random.default_rng(seed)
-    west, south, east, north = bounds_of(4)
+    west, south, east, north = bounds_of(5)
     categories = ["catering", "shopping", "Education culture", "company", "nonsense"]
     pd.DataFrame(
         {
@@ -59,7 +59,7 @@ def write_places(path, count=600, seed=0, separator=","):
 
 
 def write_people(path):
-    west, south, east, north = bounds_of(4)
+    west, south, east, north = bounds_of(5)
     people = np.random.default_rng(1).gamma(0.5, 40, (120, 150)).astype(np.float32)
     with rasterio.open(
         path, "w", driver="GTiff", width=150, height=120, count=1, dtype="float32", crs="EPSG:4326",

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.fault_server import FAULTS, FaultServer
 from benchmarks.faults import (
     KINDS,
+    NOTES,
     SCENARIOS,
     MadeTime,
     environment,
@@ -42,7 +43,7 @@ def test_all_passing_faults_in_a_row_are_got_over(modality, world, tmp_path):
     object.__setattr__(client.patience, "attempts", len(PASSING) + 1)
     server.fail(KINDS[modality], *PASSING)
     fetcher = Fetcher(tmp_path / "pack", choices, client)
-    assert fetcher.area(made_tiles()) == ()
+    assert fetcher.area(made_tiles()) == NOTES
     assert same(pack_content(tmp_path / "pack"), expected()) and half_written(tmp_path) is None
     assert client.sleep.__self__.slept >= 7  # Retry-After
 
@@ -54,9 +55,10 @@ def test_a_fault_of_one_modality_does_not_stop_the_others(world, tmp_path):
     notes = fetcher.area(made_tiles())
     pack = fetcher.store.pack()
     data = pack.open_data(made_tiles())
-    assert len(notes) == 1 and notes[0].startswith("POI is missing: 127.0.0.1") and pack.notes == notes
-    assert data.notes == notes and data.has_population.all() and data.has_imagery.sum() == 8
-    assert not data.has_poi.any()
+    assert notes[0].startswith("POI is missing: 127.0.0.1") and notes[1:] == NOTES
+    assert set(pack.notes) == set(data.notes) == set(notes)
+    assert data.has_population.all() and data.has_imagery.sum() == 8
+    assert fetcher.store.missing("poi", made_tiles()).all()
 
 
 def test_nothing_at_all_is_an_error(world, tmp_path):
@@ -88,7 +90,7 @@ def test_cancel_keeps_what_is_there(world, tmp_path):
     assert half_written(tmp_path) is None
     before = server.asked.copy()
     client.cancelled = None
-    assert Fetcher(tmp_path / "pack", choices, client).area(made_tiles()) == ()
+    assert Fetcher(tmp_path / "pack", choices, client).area(made_tiles()) == NOTES
     asked = server.asked - before
     assert same(pack_content(tmp_path / "pack"), expected()) and 1 <= len(asked) <= 9
     assert all(path.startswith("/tiles") for path in asked)
@@ -105,7 +107,7 @@ def test_two_at_once_make_one_pack(world, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert notes == [(), (), ()] and same(pack_content(tmp_path / "pack"), expected())
+    assert notes == [NOTES] * 3 and same(pack_content(tmp_path / "pack"), expected())
 
 
 def test_a_neighbouring_area_fetches_its_own_tiles_only(world, tmp_path):

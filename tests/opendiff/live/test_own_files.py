@@ -200,6 +200,7 @@ def test_own_files_become_a_pack(no_network, tmp_path):
     )  # fmt: skip
     assert not choices.needs_network
     assert Fetcher(tmp_path / "pack", choices).area(own_tiles()) == ()
+    assert Fetcher(tmp_path / "pack", choices).area(own_tiles()) == ()  # and again, with nothing left to do
     pack = PackSource(tmp_path / "pack")
     data = pack.open_data(own_tiles())
     assert data.has_imagery.all() and data.has_poi.all() and data.has_population.all()
@@ -215,9 +216,24 @@ def test_a_file_of_elsewhere_is_told_and_the_rest_goes_on(no_network, tmp_path):
     elsewhere = write_image(tmp_path / "far.tif", (10.0, 10.0, 10.1, 10.1))
     choices = Choices(str(elsewhere), poi=str(write_places(tmp_path / "poi.csv")))
     (note,) = Fetcher(tmp_path / "pack", choices).area(own_tiles())
-    assert "Imagery is missing" in note and "has no image of a tile" in note
-    with pytest.raises(SourceError, match="no image of a tile"):
+    assert note == "Imagery is missing: the source has none there."
+    with pytest.raises(SourceError, match="Imagery is missing"):
         Fetcher(tmp_path / "other", Choices(str(elsewhere))).area(own_tiles())
+
+
+def test_files_that_cover_a_part_say_of_how_many_tiles(no_network, tmp_path):
+    west, south, east, north = bounds_of()
+    half = write_image(tmp_path / "half.tif", (west, south, (west + east) / 2, north))
+    choices = Choices(
+        str(half), str(write_people(tmp_path / "people.tif")), str(write_places(tmp_path / "poi.csv"))
+    )
+    for _ in range(2):
+        notes = Fetcher(tmp_path / "pack", choices).area(own_tiles(2))
+        assert notes == ("Imagery is missing on 46 of 49 tiles: the source has none there.",)
+    wide = own_tiles(6)  # farther than the raster and the places reach
+    notes = Fetcher(tmp_path / "pack", choices).area(wide)
+    assert [note.split(" is missing on ")[0] for note in notes] == ["POI", "Population", "Imagery"]
+    assert PackSource(tmp_path / "pack").open_data(own_tiles(2), imagery=False).has_population.all()
 
 
 def test_from_own_files_to_traffic_by_the_command_line(no_network, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from opendiff.area import tile_frame
@@ -12,7 +13,7 @@ from opendiff.live.fetching import Fetcher
 from opendiff.live.osm_files import osm_poi_counts
 from opendiff.live.providers import OSM, WORLDPOP, cache_folder
 from opendiff.live.store import NO_IMAGERY, PackStore
-from opendiff.sources import POI_CATEGORIES, PackSource
+from opendiff.sources import POI_CATEGORIES, POI_COLUMNS, PackSource
 from opendiff.tile_grid import tile_centre
 from tests.opendiff.live.pbf import write_pbf
 
@@ -22,7 +23,7 @@ TILES = tile_frame([17_000, 17_000, 17_001], [11_000, 11_001, 11_000])
 @pytest.fixture
 def store(tmp_path):
     store = PackStore.at(tmp_path / "pack")
-    store.claim("poi", OSM, "osm", poi_provider="osm")
+    store.claim("poi", OSM, "osm", poi_provider="map-service")
     store.add(TILES.iloc[:2], {"poi": np.arange(28).reshape(2, 14)})
     return store
 
@@ -51,7 +52,8 @@ def test_provenance_is_stated_by_modality(store):
         )
         assert stated["date"].endswith("+00:00")
     assert store.pack().attribution == f"{WORLDPOP.attribution}; {OSM.attribution}"
-    assert store.pack().open_data(TILES, imagery=False).poi_provider == "osm"
+    store.claim("poi", OSM, "osm", poi_provider="osm")
+    assert store.pack().poi_provider == "osm"
 
 
 def test_a_problem_is_kept_until_it_is_mended(store):
@@ -119,5 +121,7 @@ def test_an_extract_in_pbf_is_counted_and_fetched(tmp_path):
     }  # fmt: skip
     assert Fetcher(tmp_path / "pack", Choices(poi=str(path))).area(TILES) == ()
     pack = PackSource(tmp_path / "pack")
-    assert np.array_equal(pack.open_data(TILES, imagery=False).poi, counts)
+    table = pd.read_parquet(tmp_path / "pack" / "tiles.parquet").set_index(["x", "y"])
+    stored = table.loc[list(zip(TILES["x"], TILES["y"], strict=True)), list(POI_COLUMNS)]
+    assert np.array_equal(stored.to_numpy(), counts)
     assert pack.poi_provider == "osm" and "OpenStreetMap" in pack.attribution
