@@ -230,7 +230,7 @@ def test_files_that_cover_a_part_say_of_how_many_tiles(no_network, tmp_path):
     for _ in range(2):
         notes = Fetcher(tmp_path / "pack", choices).area(own_tiles(2))
         assert notes == ("Imagery is missing on 46 of 49 tiles: the source has none there.",)
-    wide = own_tiles(6)  # farther than the raster and the places reach
+    wide = own_tiles(8)  # farther than the raster and the places reach
     notes = Fetcher(tmp_path / "pack", choices).area(wide)
     assert [note.split(" is missing on ")[0] for note in notes] == ["POI", "Population", "Imagery"]
     assert PackSource(tmp_path / "pack").open_data(own_tiles(2), imagery=False).has_population.all()
