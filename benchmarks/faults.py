@@ -152,7 +152,7 @@ def survives(scenario: Scenario, folder: Path) -> str | None:
 
 def quick_client(made: MadeTime) -> Client:
     """The real client with the patience of a test and a clock of its own."""
-    return Client(Patience(connect=1.0, read=0.2, attempts=4), made.clock, made.sleep, lambda: 0.5)
+    return Client(Patience(connect=1.0, read=0.2, query=0.2, attempts=4), made.clock, made.sleep, lambda: 0.5)
 
 
 @lru_cache(maxsize=1)

@@ -60,10 +60,6 @@ class Choices:
         """Whether imagery comes from a tile server, under its terms."""
         return self.imagery == "esri" or is_template(self.imagery)
 
-    @property
-    def needs_network(self) -> bool:
-        return self.imagery_is_live or self.population == "worldpop" or self.poi == "osm"
-
     def imagery_provider(self) -> Provider:
         if self.imagery_is_live:
             return imagery_provider(self.imagery)

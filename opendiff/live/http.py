@@ -53,6 +53,7 @@ class Patience:
 
     connect: float = 10.0
     read: float = 60.0  # without a byte
+    query: float = 180.0  # without a byte, of a database that thinks before it answers
     whole: float = 300.0  # of one answer, from its first byte
     whole_file: float = 6 * 3600.0  # of one file
     attempts: int = 5

@@ -1,4 +1,4 @@
-"""Places of OpenStreetMap by the Overpass API: one query a block of tiles, for centres and tags only.
+"""Places of OpenStreetMap by the Overpass API: one query a block of tiles, for tags and centres, without geometry.
 
 Overpass answers with status 200 and a `remark` when it ran out of time or memory half-way, so an answer with a remark
 counts as failed: a part of the places must not pass for all of them.
@@ -21,14 +21,14 @@ from opendiff.live.providers import Provider
 
 BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
 MAX_ANSWER_BYTES = 200_000_000
-TIMEOUT_S = 180
 MEMORY_BYTES = 536_870_912
+ANSWER_S = 10.0  # of the time that the client waits, for the answer to be sent
 DIGITS = 6
 FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again after tens of seconds
 
 
-def overpass_query(bounds: tuple[float, float, float, float]) -> str:
-    """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N."""
+def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 180.0) -> str:
+    """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N; seconds: it may take."""
     west, south, east, north = bounds
     lines = []
     for key, values in query_tags().items():
@@ -37,37 +37,40 @@ def overpass_query(bounds: tuple[float, float, float, float]) -> str:
         lines.append(f'nwr["{key}"{test}]{named};')
     box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))
     return (
-        f"[out:json][timeout:{TIMEOUT_S}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
-        f"({''.join(lines)});out center tags qt;"
+        f"[out:json][timeout:{max(1, int(seconds))}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
+        f"({''.join(lines)});out center qt;"
     )
 
 
 def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
     """Places inside W, S, E, N. Raises SourceError and Cancelled."""
-    patience = replace(client.patience, first_pause=max(FIRST_PAUSE_S, client.patience.first_pause))
+    pause = max(FIRST_PAUSE_S, client.patience.first_pause)
+    patience = replace(client.patience, first_pause=pause, read=client.patience.query)
     body = replace(client, patience=patience).get(
         f"{provider.url.rstrip('/')}/interpreter",
         ("application/json",),
         MAX_ANSWER_BYTES,
-        form={"data": overpass_query(bounds)},
+        form={"data": overpass_query(bounds, client.patience.query - ANSWER_S)},
         check=_check_answer,
     )
     return places_of(json.loads(body)["elements"])
 
 
 def places_of(elements: list[dict[str, Any]]) -> Places:
-    """Places of Overpass elements with tags; ways and relations stand at their centre."""
+    """Places of Overpass elements with tags; ways and relations stand at their centre. Raises SourceError when none of
+    them has a position, because then they would all be lost in silence."""
     tagged = [e for e in elements if isinstance(e, dict) and isinstance(e.get("tags"), dict)]
     at = [e.get("center") or e for e in tagged]
     lon, lat = (
         pd.to_numeric(pd.Series([p.get(k) for p in at], dtype=object), errors="coerce")
         for k in ("lon", "lat")
     )
+    located = (lon.notna() & lat.notna()).to_numpy()
+    if tagged and not located.any():
+        raise SourceError("The Overpass server sent places without positions; check OPENDIFF_OVERPASS_URL.")
     tags = pd.DataFrame({k: [e["tags"].get(k) for e in tagged] for k in (*KEYS, "name")}, dtype=object)
     category = categories_of_tags({k: tags[k] for k in tags}, len(tagged))
-    return Places.kept(
-        lon.to_numpy(float), lat.to_numpy(float), np.where(lon.notna() & lat.notna(), category, -1)
-    )
+    return Places.kept(lon.to_numpy(float), lat.to_numpy(float), np.where(located, category, -1))
 
 
 def _check_answer(body: bytes) -> None:

@@ -198,7 +198,6 @@ def test_own_files_become_a_pack(no_network, tmp_path):
         str(write_image(tmp_path / "city.tif")), str(write_people(tmp_path / "people.tif")),
         str(write_places(tmp_path / "poi.csv")),
     )  # fmt: skip
-    assert not choices.needs_network
     assert Fetcher(tmp_path / "pack", choices).area(own_tiles()) == ()
     assert Fetcher(tmp_path / "pack", choices).area(own_tiles()) == ()  # and again, with nothing left to do
     pack = PackSource(tmp_path / "pack")
