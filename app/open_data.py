@@ -76,4 +76,4 @@ def shown(what: str, done: int, total: int) -> str:
     if what.startswith("population "):
         of = f" of {total / 1e6:,.0f}" if total else ""
         return f"{what}, {done / 1e6:,.0f}{of} MB"
-    return f"{what}, {done:,} of {total:,} {'tiles' if what == 'imagery' else 'blocks'}"
+    return f"{what}, {done:,} of {total:,} tiles"

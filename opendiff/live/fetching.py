@@ -19,7 +19,7 @@ from opendiff.live.choices import NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.osm_files import layer_bounds, read_osm_places, tiles_bounds
-from opendiff.live.overpass import BLOCK_TILES, fetch_osm_places
+from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
 from opendiff.live.places import Places, count_places
 from opendiff.live.poi_csv import read_poi_csv
 from opendiff.live.population import fetch_country, strip_population
@@ -141,14 +141,23 @@ class Fetcher:
         provider = self.choices.poi_provider()
         self.store.claim("poi", provider, self.choices.key("poi"), poi_provider="osm")
         x, y = tiles["x"].to_numpy(np.int64), tiles["y"].to_numpy(np.int64)
-        blocks = cut_blocks(x, y, BLOCK_TILES)
-        told = self._told("POI")
-        for number, block in enumerate(blocks):
+        blocks = [(block, BLOCK_TILES) for block in cut_blocks(x, y, BLOCK_TILES)]
+        told, done = self._told("POI"), 0
+        while blocks:
+            block, side = blocks.pop(0)
             part = tiles.iloc[block].reset_index(drop=True)
-            places = fetch_osm_places(self.client, provider, tiles_bounds(part))
+            try:
+                places = fetch_osm_places(self.client, provider, tiles_bounds(part))
+            except TooMuch:
+                if side == 1:
+                    raise
+                quarters = cut_blocks(x[block], y[block], side // 2)
+                blocks = [(block[rows], side // 2) for rows in quarters] + blocks
+                continue
             self.store.add(part, {"poi": count_places(places, part)})
+            done += len(part)
             if told:
-                told(number + 1, len(blocks))
+                told(done, len(tiles))
 
     def _poi_from_file(self, tiles: Tiles, first: bool) -> None:
         path = Path(self.choices.poi)

@@ -27,6 +27,10 @@ DIGITS = 6
 FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again after tens of seconds
 
 
+class TooMuch(SourceError):
+    """The query ran out of time or memory; a part of the box may do better."""
+
+
 def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 180.0) -> str:
     """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N; seconds: it may take."""
     west, south, east, north = bounds
@@ -43,7 +47,7 @@ def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 1
 
 
 def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
-    """Places inside W, S, E, N. Raises SourceError and Cancelled."""
+    """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
     pause = max(FIRST_PAUSE_S, client.patience.first_pause)
     patience = replace(client.patience, first_pause=pause, read=client.patience.query)
     body = replace(client, patience=patience).get(
@@ -78,5 +82,9 @@ def _check_answer(body: bytes) -> None:
     answer = json.loads(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("elements"), list):
         raise SourceError("The Overpass server sent no list of elements; check OPENDIFF_OVERPASS_URL.")
-    if remark := answer.get("remark"):
-        raise ValueError(str(remark)[:200])
+    if remark := str(answer.get("remark") or "")[:200]:
+        if "timed out" in remark or "out of memory" in remark:
+            raise TooMuch(
+                f"Overpass could not finish the query ({remark}); try again later, or give an extract."
+            )
+        raise ValueError(remark)

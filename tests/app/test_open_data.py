@@ -204,4 +204,4 @@ def test_uploads_are_kept_under_names_of_our_own(tmp_path):
 def test_progress_is_told_in_the_unit_of_the_work():
     assert open_data.shown("imagery", 3, 40) == "imagery, 3 of 40 tiles"
     assert open_data.shown("population FRA", 12_000_000, 0) == "population FRA, 12 MB"
-    assert open_data.shown("POI", 1, 2) == "POI, 1 of 2 blocks"
+    assert open_data.shown("POI", 1, 2) == "POI, 1 of 2 tiles"

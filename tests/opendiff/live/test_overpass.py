@@ -1,11 +1,18 @@
 """What Overpass is asked, and what its elements become."""
 
+import json
 import re
 
+import numpy as np
 import pytest
 
+from opendiff.area import tile_frame
 from opendiff.errors import SourceError
-from opendiff.live.overpass import overpass_query, places_of
+from opendiff.live import fetching
+from opendiff.live.choices import Choices
+from opendiff.live.fetching import Fetcher
+from opendiff.live.overpass import TooMuch, _check_answer, overpass_query, places_of
+from opendiff.live.places import Places
 from opendiff.live.poi_table import EXACT
 from opendiff.sources import POI_CATEGORIES
 
@@ -42,3 +49,36 @@ def test_ways_and_relations_stand_at_their_centre():
 def test_places_without_positions_are_not_lost_in_silence():
     with pytest.raises(SourceError, match="without positions"):
         places_of([{"type": "node", "tags": {"shop": "mall"}}])
+
+
+def test_an_answer_with_a_remark_is_not_taken_for_a_whole_one():
+    def answer(remark):
+        return json.dumps({"elements": [], "remark": remark}).encode()
+
+    with pytest.raises(TooMuch):
+        _check_answer(answer('runtime error: Query timed out in "query" at line 1 after 61 seconds.'))
+    with pytest.raises(ValueError, match="busy"):
+        _check_answer(answer("The server is probably too busy to handle your request."))
+    _check_answer(b'{"elements": []}')
+    with pytest.raises(SourceError, match="no list"):
+        _check_answer(b"[]")
+
+
+def test_a_box_that_is_too_much_is_asked_for_in_quarters(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(client, provider, bounds):
+        west, south, east, north = bounds
+        asked.append(bounds)
+        if east - west > 0.03:
+            raise TooMuch("too much")
+        return Places.kept(*map(np.array, ([(west + east) / 2], [(south + north) / 2], [13])))
+
+    monkeypatch.setattr(fetching, "fetch_osm_places", fetch)
+    tiles = tile_frame(
+        *(v.ravel() for v in np.meshgrid(np.arange(16_000, 16_004), np.arange(11_008, 11_012)))
+    )
+    assert Fetcher(tmp_path / "pack", Choices(poi="osm")).poi(tiles) == ()
+    assert len(asked) == 2 + 1 + 4  # sides 16 and 8 hold all of it, then quarters of side 4 and 2
+    monkeypatch.setattr(fetching, "fetch_osm_places", lambda *_: (_ for _ in ()).throw(TooMuch("never")))
+    assert "never" in Fetcher(tmp_path / "other", Choices(poi="osm")).poi(tiles)[0]
