@@ -258,14 +258,14 @@ class ProgressBar:
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
-        if not sys.stderr.isatty() or (done < total and now - self.drawn < REDRAW_SECONDS):
+        finished = 0 < total <= done  # a download may not know its total
+        if not sys.stderr.isatty() or (not finished and now - self.drawn < REDRAW_SECONDS):
             return
         self.drawn = now
         left = (now - self.started) / max(done, 1) * (total - done)
-        bar = "#" * (BAR_WIDTH * done // max(total, 1))
-        end = "\n" if done >= total else ""
-        text = f"\r{self.what:<16}[{bar:<{BAR_WIDTH}}] {done}/{total} {self.unit}, {left:.0f} s left "
-        print(text, end=end, file=sys.stderr, flush=True)
+        bar = "#" * min(BAR_WIDTH, BAR_WIDTH * done // total if total else 0)
+        text = f"\r{self.what:<16}[{bar:<{BAR_WIDTH}}] {done}/{total or '?'} {self.unit}, {max(left, 0):.0f} s left "
+        print(text, end="\n" if finished else "", file=sys.stderr, flush=True)
 
 
 class StageBars:

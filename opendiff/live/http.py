@@ -47,6 +47,10 @@ class NotThere(SourceError):
     """The server answered that it has no such thing (404 or 410)."""
 
 
+class TooLarge(SourceError):
+    """The answer is larger than was allowed."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long and how often to try; seconds."""
@@ -59,9 +63,7 @@ class Patience:
     attempts: int = 5
     connections: int = 3  # of the attempts, how many may fail to connect at all
     first_pause: float = 1.0  # doubled each time
-    longest_pause: float = (
-        120.0  # of a Retry-After that is honoured; one that asks for more ends the attempts
-    )
+    longest_pause: float = 120.0  # that a Retry-After may ask for; a longer one ends the attempts
 
 
 class _Passing(Exception):
@@ -91,7 +93,7 @@ class Client:
         form: Mapping[str, str] | None = None,
         check: Callable[[bytes], None] | None = None,
     ) -> bytes:
-        """The body of an answer. Raises SourceError (NotThere, Unreachable) and Cancelled.
+        """The body of an answer. Raises SourceError (NotThere, Unreachable, TooLarge) and Cancelled.
 
         kinds: beginnings of the content types that are accepted; form: fields to post; check: raises ValueError when
         a body is damaged, which counts as a truncated answer and is tried again.
@@ -341,8 +343,8 @@ def _require_room(folder: Path, needed: int, host: str) -> None:
         )
 
 
-def _too_large(host: str, max_bytes: int) -> SourceError:
-    return SourceError(f"{host} sent more than {max_bytes / 1e6:,.0f} MB, the limit; check the address.")
+def _too_large(host: str, max_bytes: int) -> TooLarge:
+    return TooLarge(f"{host} sent more than {max_bytes / 1e6:,.0f} MB, the limit; check the address.")
 
 
 def _reason(error: Exception) -> str:

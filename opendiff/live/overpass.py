@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from opendiff.errors import SourceError
-from opendiff.live.http import Client
+from opendiff.live.http import Client, TooLarge
 from opendiff.live.places import Places
 from opendiff.live.poi_table import KEYS, NAMED_ONLY, categories_of_tags, query_tags
 from opendiff.live.providers import Provider
 
 BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
-MAX_ANSWER_BYTES = 200_000_000
+MAX_ANSWER_BYTES = 48_000_000  # takes ten times its size when it is read; a larger one is asked for in parts
 MEMORY_BYTES = 536_870_912
 ANSWER_S = 10.0  # of the time that the client waits, for the answer to be sent
 DIGITS = 6
@@ -28,7 +28,7 @@ FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again af
 
 
 class TooMuch(SourceError):
-    """The query ran out of time or memory; a part of the box may do better."""
+    """The query ran out of time or memory, or its answer is too large; a part of the box may do better."""
 
 
 def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 180.0) -> str:
@@ -50,13 +50,16 @@ def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, fl
     """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
     pause = max(FIRST_PAUSE_S, client.patience.first_pause)
     patience = replace(client.patience, first_pause=pause, read=client.patience.query)
-    body = replace(client, patience=patience).get(
+    url, query = (
         f"{provider.url.rstrip('/')}/interpreter",
-        ("application/json",),
-        MAX_ANSWER_BYTES,
-        form={"data": overpass_query(bounds, client.patience.query - ANSWER_S)},
-        check=_check_answer,
+        overpass_query(bounds, client.patience.query - ANSWER_S),
     )
+    try:
+        body = replace(client, patience=patience).get(
+            url, ("application/json",), MAX_ANSWER_BYTES, form={"data": query}, check=_check_answer
+        )
+    except TooLarge as error:
+        raise TooMuch(str(error)) from None
     return places_of(json.loads(body)["elements"])
 
 
