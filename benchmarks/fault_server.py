@@ -34,7 +34,7 @@ FAULTS = (
     "no answer",
 )
 RETRY_AFTER_S = 7
-SLOW_S = 0.5  # longer than the clients of the tests wait for a byte
+SLOW_S = 1.2  # longer than the clients of the tests then wait for a byte
 
 
 @dataclass

@@ -21,7 +21,7 @@ import pandas as pd
 import rasterio
 from rasterio.transform import from_origin
 
-from benchmarks.fault_server import FAULTS, RETRY_AFTER_S, FaultServer, World
+from benchmarks.fault_server import FAULTS, RETRY_AFTER_S, SLOW_S, FaultServer, World
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import SourceError
 from opendiff.live.choices import Choices
@@ -34,6 +34,7 @@ KINDS = {"imagery": "/tiles", "population": "/population", "poi": "/api"}
 COLUMN, ROW, SIDE = 17_000, 11_300, 3
 CELL_DEGREES = 1 / 1200
 MARGIN_DEGREES = 0.06
+SHORT_S = SLOW_S / 2
 NOTES = ("Imagery is missing on 1 of 9 tiles: the source has none there.",)  # where nothing fails
 
 
@@ -122,7 +123,7 @@ def survives(scenario: Scenario, folder: Path) -> str | None:
     made = MadeTime()
     with FaultServer(made_world(tiles)) as server, environment(server, folder):
         choices = Choices("esri", "worldpop", "osm", ("XXA",))
-        client = quick_client(made)
+        client = quick_client(made, SHORT_S) if scenario.fault == "slow" else quick_client(made)
         if scenario.lasting:
             server.fail_always(kind, scenario.fault)
         else:
@@ -150,9 +151,10 @@ def survives(scenario: Scenario, folder: Path) -> str | None:
         return half_written(folder)
 
 
-def quick_client(made: MadeTime) -> Client:
-    """The real client with the patience of a test and a clock of its own."""
-    return Client(Patience(connect=1.0, read=0.2, query=0.2, attempts=4), made.clock, made.sleep, lambda: 0.5)
+def quick_client(made: MadeTime, read: float = 10.0) -> Client:
+    """The real client with a clock of its own. read: seconds that it waits for a byte, on the real clock; short only
+    where a fault is to be slow, for a busy machine is slow without one."""
+    return Client(Patience(5.0, read, read, attempts=4), made.clock, made.sleep, lambda: 0.5)
 
 
 @lru_cache(maxsize=1)

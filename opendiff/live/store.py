@@ -119,13 +119,15 @@ class PackStore:
                 places = [table.columns.get_loc(column) for column in COLUMNS.get(name, (name,))]
                 kind = bool if name == NO_IMAGERY else np.float32
                 table.iloc[rows, places] = np.asarray(values, kind).reshape(len(tiles), len(places))
+            if not (
+                self.root / "pack.json"
+            ).exists():  # first, because a table without it is somebody else's pack
+                self._write_facts(self._facts())
             out = table.reset_index()
             out.insert(0, "z", ZOOM)
             out[NO_IMAGERY] = out[NO_IMAGERY].fillna(False).astype(bool)
             with replacing(self.root / "tiles.parquet") as temporary:
                 out.astype({"z": np.int32, "x": np.int32, "y": np.int32}).to_parquet(temporary, index=False)
-            if not (self.root / "pack.json").exists():
-                self._write_facts(self._facts())
 
     def pack(self) -> PackSource:
         return PackSource(self.root)

@@ -1,5 +1,7 @@
 """The real clients against a server that fails as the providers do."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.fault_server import FAULTS, FaultServer
@@ -7,6 +9,7 @@ from benchmarks.faults import (
     KINDS,
     NOTES,
     SCENARIOS,
+    SHORT_S,
     MadeTime,
     environment,
     expected,
@@ -40,7 +43,7 @@ def world(tmp_path):
 @pytest.mark.parametrize("modality", KINDS)
 def test_all_passing_faults_in_a_row_are_got_over(modality, world, tmp_path):
     server, choices, client = world
-    object.__setattr__(client.patience, "attempts", len(PASSING) + 1)
+    client.patience = replace(client.patience, attempts=len(PASSING) + 1, read=SHORT_S, query=SHORT_S)
     server.fail(KINDS[modality], *PASSING)
     fetcher = Fetcher(tmp_path / "pack", choices, client)
     assert fetcher.area(made_tiles()) == NOTES
