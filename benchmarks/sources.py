@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     lines = [
         f"{timed:,} tiles with imagery, POI and population from a warm cache to conditions: {seconds:.1f} s "
         f"({work:.1f} s of processor time, over all cores)",
-        f"{many:,} tiles, peak memory of the process (torch and the encoder in it): {peak:,.0f} MB",
+        f"{many:,} tiles, at most {IMAGED_OF_MANY:,} imaged, peak memory with torch and the encoder: {peak:,.0f} MB",
         f"{injected} faults of three providers, {injected - len(faults)} survived",
         *faults,
     ]
