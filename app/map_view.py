@@ -16,6 +16,7 @@ import folium
 import folium.template
 import numpy as np
 import shapely
+import streamlit as st
 from folium import plugins
 
 from app import map_assets
@@ -69,14 +70,16 @@ def map_view(
     clicks: bool = False,
     height: int = 520,
 ) -> MapEvents:
-    """Show the region with an outline, pictures over it and dots on top.
+    """Show the region with an outline, pictures over it and dots on top, and whom to credit for it below.
 
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
     changed outline in. Without, the map is centred on the outline.
     """
     import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
 
-    bounds = region.bounds if outline is None or draw else _overlap(outline.bounds, region.bounds)
+    bounds = region.bounds
+    if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
+        bounds = _overlap(outline.bounds, region.bounds)
     base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
@@ -97,11 +100,16 @@ def map_view(
         feature_group_to_add=layers,
         pixelated=True,
     )
+    st.caption(f"Open data: {region.name}. {region.attribution}")
     found = found or {}
     click = found.get("last_clicked")
     return MapEvents(
         drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
     )
+
+
+def _meet(one: Bounds, other: Bounds) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _overlap(inner: Bounds, outer: Bounds) -> Bounds:

@@ -1,4 +1,4 @@
-"""The open data an area can be drawn over: the bundled region, or a pack in a folder of the server's machine."""
+"""The open data an area can be drawn over: the bundled region, or a pack on the server's machine."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +35,7 @@ class Region:
     bounds: tuple[float, float, float, float]
     picture: Picture
     has_land_cover: bool
+    notes: tuple[str, ...] = ()  # sentences on what could not be had
 
     def tiles_with_data(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which of the tiles x, y have data: (n,) bool."""
@@ -57,10 +58,23 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
-@lru_cache(maxsize=8)
 def open_region(source: str) -> Region:
-    """The region of `source`, DEMO or the path of a pack. Raises SourceError."""
+    """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
+    return _open_region(source, "" if source == DEMO else _state_of(Path(source)))
+
+
+@lru_cache(maxsize=8)
+def _open_region(source: str, state: str) -> Region:
     return _demo_region() if source == DEMO else _pack_region(source)
+
+
+def _state_of(path: Path) -> str:
+    """Changes when a pack grows by another fetch."""
+    files = (path, path / "tiles.parquet", path / "pack.json")
+    try:
+        return " ".join(str(file.stat().st_mtime_ns) for file in files if file.exists())
+    except OSError:
+        return ""
 
 
 def _demo_region() -> Region:
@@ -76,8 +90,9 @@ def _demo_region() -> Region:
 
 
 def _pack_region(path: str) -> Region:
+    from opendiff.errors import SourceError
     from opendiff.opening import open_source
-    from opendiff.sources import read_image
+    from opendiff.sources import image_path, read_image
 
     pack = open_source(path)
     tiles = pack.covered_tiles()
@@ -85,18 +100,28 @@ def _pack_region(path: str) -> Region:
     blocks[:] = (*rgb(NO_CLASS), 255)
     if len(tiles) <= MAX_MOSAIC_TILES:
         for block, x, y in zip(blocks, tiles["x"], tiles["y"], strict=True):
-            file = Path(path) / "imagery" / "15" / str(x) / f"{y}.png"
+            file = image_path(pack.root, x, y)
             if file.exists():
                 image = read_image(file)
                 size = image.shape[0] // MOSAIC_PIXELS * MOSAIC_PIXELS
                 step = size // MOSAIC_PIXELS
                 shape = (MOSAIC_PIXELS, step, MOSAIC_PIXELS, step, 3)
                 block[..., :3] = image[:size, :size].reshape(shape).mean(axis=(1, 3))
-    return _region(path, pack.name, pack.attribution, tiles, blocks, False)
+    if not len(tiles):
+        raise SourceError(
+            f"The pack {pack.name} knows nothing about any tile; fetch open data into it first."
+        )
+    return _region(path, pack.name, pack.attribution, tiles, blocks, False, pack.notes)
 
 
 def _region(
-    source: str, name: str, attribution: str, tiles: Any, blocks: np.ndarray, has_land_cover: bool
+    source: str,
+    name: str,
+    attribution: str,
+    tiles: Any,
+    blocks: np.ndarray,
+    has_land_cover: bool,
+    notes: tuple[str, ...] = (),
 ) -> Region:
     import shapely
 
@@ -113,4 +138,5 @@ def _region(
         bounds=(west, south, east, north),
         picture=tile_picture(x, y, blocks),
         has_land_cover=has_land_cover,
+        notes=notes,
     )

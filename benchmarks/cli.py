@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import plans
+from benchmarks import plans, sources
 from opendiff.cli import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
-BENCHMARKS = {"plans": plans}
+BENCHMARKS = {"plans": plans, "sources": sources}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.stats import spearmanr
 
 from opendiff.live.osm_files import osm_poi_counts
@@ -26,14 +27,17 @@ class PoiAgreement:
     spearman: np.ndarray
     total: float
 
-    def table(self) -> list[tuple[str, str, str, str, str]]:
-        """One row a category: name, OSM places, the service's places, Pearson, Spearman."""
-        return [
-            (name, f"{a:.0f}", f"{b:.0f}", f"{p:.2f}", f"{s:.2f}")
-            for name, a, b, p, s in zip(
-                POI_CATEGORIES, self.osm, self.service, self.pearson, self.spearman, strict=True
-            )
-        ]
+    def table(self) -> pd.DataFrame:
+        """One row a category."""
+        return pd.DataFrame(
+            {
+                "category": POI_CATEGORIES,
+                "OSM": self.osm,
+                "map service": self.service,
+                "Pearson of log1p": self.pearson,
+                "Spearman": self.spearman,
+            }
+        )
 
 
 def poi_agreement(pack: PackSource, extract: str | Path) -> PoiAgreement:

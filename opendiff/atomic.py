@@ -1,10 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, also by several processes at once."""
 
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LOCK_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -20,3 +23,50 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a lock that one process or thread at a time can have; the system releases it when the process ends.
+
+    path: a file for the lock alone, made where it is missing and left there. waiting: called while another holds the
+    lock; may raise to give up.
+    """
+    with Path(path).open("a+b") as file:
+        while not _try_lock(file.fileno()):
+            if waiting:
+                waiting()
+            time.sleep(LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            _unlock(file.fileno())
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _try_lock(number: int) -> bool:
+        try:
+            os.lseek(number, 0, os.SEEK_SET)
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(number: int) -> None:
+        os.lseek(number, 0, os.SEEK_SET)
+        msvcrt.locking(number, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(number: int) -> bool:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(number: int) -> None:
+        fcntl.flock(number, fcntl.LOCK_UN)

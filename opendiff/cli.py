@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opendiff.errors import OpenDiffError
+from opendiff.live.command import FETCH_DESCRIPTION, add_options, run_fetch
 
 AREA_HELP = (
     "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("cancelled; nothing was written", file=sys.stderr)
+        kept = "what is fetched is kept" if options.run is run_fetch else "nothing was written"
+        print(f"cancelled; {kept}", file=sys.stderr)
         return 130
     return 0
 
@@ -41,7 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     generate.add_argument("area", metavar="AREA", help=AREA_HELP)
     generate.add_argument(
-        "--source", required=True, metavar="demo|PACK", help="the bundled region, or a folder with a pack"
+        "--source",
+        required=True,
+        metavar="demo|live|PACK",
+        help="the bundled region, open data fetched for the area, or a pack (a folder or a zip of one)",
     )
     generate.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
     generate.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")
@@ -65,7 +70,15 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)"
     )
+    add_options(generate.add_argument_group("with --source live"))
     generate.set_defaults(run=run_generate)
+    fetch = commands.add_parser(
+        "fetch", help="open data of an area into a pack", description=FETCH_DESCRIPTION
+    )
+    fetch.add_argument("area", metavar="AREA", help=AREA_HELP)
+    fetch.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
+    add_options(fetch)
+    fetch.set_defaults(run=run_fetch)
     train = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     train.add_argument("part", choices=("encoder", "sampler"))
     train.add_argument("--model", choices=("default", "paper"), default="default")
@@ -122,13 +135,22 @@ def run_generate(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
     from opendiff.errors import TableError
     from opendiff.generator import TrafficGenerator, check_settings
+    from opendiff.live.command import choices_of, print_notes
     from opendiff.opening import open_source
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
     if not options.out.parent.is_dir():
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
-    tiles = read_tiles(options.area)
-    source = open_source(options.source)
+    if options.source == "live":
+        from opendiff.live.source import LiveSource
+
+        choices = choices_of(options)
+        tiles = read_tiles(options.area)
+        source = LiveSource(choices, report=StageBars())
+        source.prepare(tiles)
+    else:
+        tiles = read_tiles(options.area)
+        source = open_source(options.source)
     generator = TrafficGenerator.load(options.model, options.device, options.weights)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
     if conditions.missing_tiles:
@@ -144,6 +166,7 @@ def run_generate(options: argparse.Namespace) -> None:
         options.steps,
         ProgressBar("generate", "tile-weeks"),
     )
+    print_notes(conditions.notes)
     ensemble.metadata["area"] = options.area if not Path(options.area).exists() else Path(options.area).name
     ensemble.save(options.out)
     print(
@@ -297,14 +320,14 @@ class ProgressBar:
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
-        if not sys.stderr.isatty() or (done < total and now - self.drawn < REDRAW_SECONDS):
+        finished = 0 < total <= done  # a download may not know its total
+        if not sys.stderr.isatty() or (not finished and now - self.drawn < REDRAW_SECONDS):
             return
         self.drawn = now
         left = (now - self.started) / max(done, 1) * (total - done)
-        bar = "#" * (BAR_WIDTH * done // max(total, 1))
-        end = "\n" if done >= total else ""
-        text = f"\r{self.what:<16}[{bar:<{BAR_WIDTH}}] {done}/{total} {self.unit}, {left:.0f} s left "
-        print(text, end=end, file=sys.stderr, flush=True)
+        bar = "#" * min(BAR_WIDTH, BAR_WIDTH * done // total if total else 0)
+        text = f"\r{self.what:<16}[{bar:<{BAR_WIDTH}}] {done}/{total or '?'} {self.unit}, {max(left, 0):.0f} s left "
+        print(text, end="\n" if finished else "", file=sys.stderr, flush=True)
 
 
 class StageBars:

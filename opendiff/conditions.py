@@ -29,7 +29,8 @@ INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 class Conditions:
     """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
     the order of MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN
-    where it does not know; missing_tiles: how many tiles were asked for and have no open data at all."""
+    where it does not know; missing_tiles: how many tiles were asked for and have no open data at all; notes:
+    sentences on what the source could not have."""
 
     tiles: Tiles
     tokens: np.ndarray
@@ -38,6 +39,7 @@ class Conditions:
     source: str = ""
     attribution: str = ""
     missing_tiles: int = 0
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: np.ndarray) -> Conditions:
         """The conditions of some rows (an index or a mask)."""
@@ -50,6 +52,7 @@ class Conditions:
             self.source,
             self.attribution,
             self.missing_tiles,
+            self.notes,
         )
 
     def without(self, *modalities: str) -> Conditions:
@@ -64,6 +67,7 @@ class Conditions:
             self.source,
             self.attribution,
             self.missing_tiles,
+            self.notes,
         )
 
     def save(self, path: str | Path, **extra: np.ndarray) -> None:

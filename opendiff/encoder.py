@@ -7,7 +7,8 @@ bottlenecks. Each modality gives a token of its own, so any of them may be missi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -108,20 +109,28 @@ class Encoder(nn.Module):
         self.osm_poi.fit(features.osm_poi[osm_poi], features.osm_poi_around[osm_poi])
         self.population.fit(features.population[population], features.population_around[population])
 
-    @torch.inference_mode()
     def image_features(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Trunk statistics (images, 512) float32 of images (images, 256, 256, 3) uint8."""
-        device = self.image.input_mean.device
         features = np.zeros((len(images), IMAGE_FEATURES), np.float32)
-        for start in range(0, len(images), IMAGE_BATCH):
-            batch = torch.from_numpy(images[start : start + IMAGE_BATCH]).to(device)
-            batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
-            maps = self.trunk(batch.contiguous(memory_format=torch.channels_last))
-            statistics = [part for m in maps for part in (m.mean((2, 3)), m.std((2, 3)))]
-            features[start : start + len(batch)] = torch.cat(statistics, dim=1).cpu().numpy()
+        starts = range(0, len(images), IMAGE_BATCH)
+
+        def run(start: int) -> int:
+            part = slice(start, start + IMAGE_BATCH)
+            features[part] = self._trunk_statistics(images[part])
+            return min(start + IMAGE_BATCH, len(images))
+
+        for done in _side_by_side(run, starts, self.image.input_mean.device):
             if progress:
-                progress(min(start + IMAGE_BATCH, len(images)), len(images))
+                progress(done, len(images))
         return features
+
+    @torch.inference_mode()
+    def _trunk_statistics(self, images: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(images).to(self.image.input_mean.device)
+        batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
+        maps = self.trunk(batch.contiguous(memory_format=torch.channels_last))
+        statistics = [part for m in maps for part in (m.mean((2, 3)), m.std((2, 3)))]
+        return torch.cat(statistics, dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def tokens(
@@ -148,3 +157,17 @@ class Encoder(nn.Module):
         # Half precision is what a demo region ships in, so every source gets it: one tile, one condition.
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
         return Conditions(features.tiles, half, present, intensities)
+
+
+def _side_by_side(run: Callable[[int], int], starts: range, device: torch.device) -> Iterator[int]:
+    """`run` of each start, in order. On a CPU several at once with one thread each, because small batches leave
+    threads that share one of them mostly waiting for each other."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1 or len(starts) < 2:
+        yield from map(run, starts)
+        return
+    try:
+        with ThreadPoolExecutor(threads, "trunk", lambda: torch.set_num_threads(1)) as pool:
+            yield from pool.map(run, starts)
+    finally:
+        torch.set_num_threads(threads)  # torch keeps the last number for threads that are still to come

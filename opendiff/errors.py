@@ -19,3 +19,7 @@ class TableError(OpenDiffError):
 
 class ModelError(OpenDiffError):
     """Weights are missing, damaged or do not fit what is asked of them."""
+
+
+class Cancelled(Exception):
+    """The caller asked to stop; no fault, so not an OpenDiffError."""

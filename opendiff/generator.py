@@ -16,7 +16,7 @@ from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import INTENSITIES, Conditions
 from opendiff.denoiser import ConditionMemory
 from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.model import ROWS_A_CALL, TrafficModel, condition_tensors, load_model, rounded
 from opendiff.noise import tile_noise
@@ -34,10 +34,6 @@ ASSUMPTIONS = (
     "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
     "Hour 0 is local midnight of an unknown weekday.",
 )
-
-
-class Cancelled(Exception):
-    """The caller asked to stop."""
 
 
 class OpenDataSource(Protocol):
@@ -70,8 +66,9 @@ def encode_open_data(
     for start in range(0, len(tiles), TILES_A_BATCH):
         part = slice(start, start + TILES_A_BATCH)
         data = source.open_data(tiles.iloc[part])
-        image_features[part] = encoder.image_features(data.imagery)
         has_imagery[part] = data.has_imagery
+        rows = start + np.flatnonzero(data.has_imagery)
+        image_features[rows] = encoder.image_features(data.imagery[data.has_imagery])
         if progress:
             progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
     return encoder.tokens(features, image_features, has_imagery)
@@ -152,7 +149,7 @@ class TrafficGenerator:
             )
         kept = conditions.take(known)
         return replace(
-            kept, source=source.name, attribution=source.attribution,
+            kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
             missing_tiles=len(tiles) - len(kept.tiles),
         )  # fmt: skip
 
@@ -198,6 +195,7 @@ class TrafficGenerator:
             "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
             "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+            "notes": list(conditions.notes),
         }  # fmt: skip
         traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
         return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)

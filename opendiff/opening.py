@@ -1,4 +1,4 @@
-"""Which source a name means: `demo` is the bundled region, anything else the folder of a pack."""
+"""Which source a name means: `demo` is the bundled region, anything else a pack, in a folder or a zip archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def open_source(name: str) -> DemoSource | PackSource:
         return DemoSource()
     if name == "live":
         raise SourceError(
-            "Live open data cannot be fetched by this version; use --source demo or the folder of a pack."
+            "Live open data is fetched for an area by choices of yours; see opendiff.live.source.LiveSource, or make a "
+            "pack with `python -m opendiff fetch`."
         )
     from opendiff.sources import PackSource
 

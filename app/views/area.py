@@ -7,8 +7,9 @@ from app.colours import number
 from app.layout import land_cover_legend, note, region_of
 from app.map_view import editable, map_view
 from app.navigation import next_step
-from app.region import Region, open_region
-from app.state import DEMO, Workspace, workspace
+from app.region import Region
+from app.state import Workspace, workspace
+from app.views.open_data import source_section
 
 
 def page() -> None:
@@ -23,7 +24,7 @@ def page() -> None:
         note(space, area_entry.PLACE)
         _summary(space)
         _other_ways(space)
-        _source(space)
+        source_section(space)
 
 
 def _map(space: Workspace, region: Region) -> None:
@@ -36,7 +37,8 @@ def _map(space: Workspace, region: Region) -> None:
         if kept is None or events.drawings:
             area_entry.from_drawings(space, events.drawings)
     land_cover_legend(region)
-    st.caption(f"Open data: {region.name}. {region.attribution}")
+    for text in region.notes:
+        st.warning(text, icon=":material/report:")
 
 
 def _summary(space: Workspace) -> None:
@@ -61,7 +63,7 @@ def _summary(space: Workspace) -> None:
     three.metric("With data", f"{space.tiles_with_data:,}")
     if space.tiles_with_data == 0:
         st.warning(
-            "No tile of this area has open data; draw inside the dashed line, or choose another source."
+            "No tile of this area has open data; draw inside the dashed line, or choose another source below."
         )
     elif space.tiles_with_data < len(tiles):
         missing = len(tiles) - space.tiles_with_data
@@ -105,38 +107,3 @@ def _other_ways(space: Workspace) -> None:
             if st.button("Use example area", width="stretch"):
                 area_entry.example(space)
                 st.rerun()
-
-
-def _source(space: Workspace) -> None:
-    with st.expander("Open data", icon=":material/database:", expanded=space.source != DEMO):
-        kinds = ["Bundled region", "A pack in a folder"]
-        kind = st.radio("Source", kinds, int(space.source != DEMO), label_visibility="collapsed")
-        if kind == kinds[0]:
-            if space.source != DEMO:
-                _change_source(space, DEMO)
-            return
-        with st.form("pack", border=False):
-            shown = "" if space.source == DEMO else space.source
-            path = st.text_input(
-                "Folder on the machine that runs the app", shown, placeholder="/data/my-city"
-            )
-            if st.form_submit_button("Open the pack", width="stretch"):
-                _change_source(space, path.strip())
-
-
-def _change_source(space: Workspace, source: str) -> None:
-    """Open another source; when it cannot be opened the present one stays."""
-    from app.messages import sentence
-
-    try:
-        with st.spinner("Opening the open data"):
-            if not source:
-                raise area_entry.missing_folder()
-            open_region(source)
-    except Exception as error:
-        st.error(sentence(error, "opening the pack"), icon=":material/error:")
-        return
-    space.source = source
-    if space.area is not None:
-        area_entry.count_again(space)
-    st.rerun()

@@ -128,6 +128,10 @@ def _result(space: Workspace, region: Region) -> None:
         )
         if unit == "Mbit/s":
             scale_caption(space)
+        for text in ensemble.metadata.get("notes", []):
+            st.warning(text, icon=":material/report:")
+        if credit := ensemble.metadata.get("attribution"):
+            st.caption(f"Made from: {credit}")
     _downloads(space)
 
 

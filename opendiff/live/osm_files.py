@@ -165,3 +165,20 @@ def _read_layer(
 
 def _unreadable(shown: str, reason: str) -> SourceError:
     return SourceError(f"{shown} cannot be read ({reason}); export the extract again.")
+
+
+def layer_bounds(path: Path) -> Bounds | None:
+    """The box around the layers of a GeoPackage, degrees; None where it is not known without reading all of it."""
+    if path.suffix.lower() != ".gpkg":
+        return None
+    boxes = []
+    for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS]:
+        info = pyogrio.read_info(path, layer=name)
+        if shape is None or info["total_bounds"] is None or info["crs"] is None:
+            continue
+        to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
+        boxes.append(to_degrees.transform_bounds(*info["total_bounds"], densify_pts=21))
+    if not boxes or not np.isfinite(boxes).all():
+        return None
+    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return float(low[0]), float(low[1]), float(high[2]), float(high[3])

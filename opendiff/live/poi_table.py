@@ -211,9 +211,9 @@ def categories_of_classes(classes: pd.Series) -> np.ndarray:
 
 
 def query_tags() -> dict[str, list[str] | bool]:
-    """What to ask OpenStreetMap for: values by key, True for all values of it, as osmnx takes it."""
+    """What to ask OpenStreetMap for: values by key, True for all values of it. Values are plain words (a-z, _)."""
     return {
-        key: True if key in ANY_VALUE and key not in NAMED_ONLY else sorted(EXACT[key])
+        key: True if key in ANY_VALUE else sorted(EXACT[key])
         for key in KEYS
         if key not in QUALIFIERS and (EXACT[key] or key in ANY_VALUE)
     }

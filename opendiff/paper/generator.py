@@ -42,6 +42,7 @@ class ImageConditions:
     source: str = ""
     attribution: str = ""
     missing_tiles: int = 0
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: np.ndarray) -> ImageConditions:
         """The conditions of some rows (an index or a mask)."""

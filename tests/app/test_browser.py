@@ -12,6 +12,8 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 
+from tests.opendiff.live.own_files import box_text, write_image, write_places
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = [
@@ -41,7 +43,11 @@ def server(tmp_path_factory):
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true"], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            [*command, "--server.headless", "true"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OPENDIFF_CACHE": str(log.parent / "cache")},
         )
         try:
             _until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
@@ -130,6 +136,26 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
     cells = gpd.read_file(plan, layer="cells")
     assert len(schedule) == 24 * len(cells)
     assert 0 < (~schedule["awake"].astype(bool)).mean() < 1
+
+
+def test_from_own_files_to_traffic(page, tmp_path):
+    image, places = write_image(tmp_path / "city.tif"), write_places(tmp_path / "places.csv")
+    page.get_by_text("Type a box").click()
+    page.get_by_label("West, south, east, north (degrees)").fill(box_text())
+    page.get_by_role("button", name="Take this box").click()
+    page.get_by_text("No tile of this area has open data").wait_for()
+    page.get_by_text("My own files").click()
+    inputs = page.locator("[data-testid='stFileUploader']")
+    inputs.filter(has_text="Imagery").locator("input[type=file]").set_input_files(image)
+    inputs.filter(has_text="POI").locator("input[type=file]").set_input_files(places)
+    start = page.get_by_role("button", name="Make open data of my files")
+    page.wait_for_function("b => !b.disabled", arg=start.element_handle())
+    start.click()
+    page.get_by_text("Imagery from the file city.tif").first.wait_for(timeout=WORK_MS)
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_text("Made from: Imagery from the file city.tif").wait_for()
 
 
 def test_an_outline_is_refused_restored_and_deleted(page):

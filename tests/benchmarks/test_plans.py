@@ -127,7 +127,9 @@ def test_unknown_counts_get_the_mean_of_the_known():
 def test_the_quick_part_lies_in_the_middle_and_has_two_folds():
     x, y = (v.ravel() for v in np.meshgrid(np.arange(11), np.arange(11), indexing="ij"))
     tiles = pd.DataFrame({"x": x, "y": y})
-    data = TrainingData(tiles, None, None, None, None, np.ones(121, bool), None, np.arange(121) // 3 % 5, None)
+    data = TrainingData(
+        tiles, None, None, None, None, np.ones(121, bool), None, np.arange(121) // 3 % 5, None
+    )
     part = middle(data)
     assert part.has_traffic.sum() == held_out.QUICK_TILES and set(part.folds) == {0, 1}
     apart = np.hypot(x - 5, y - 5)

@@ -73,7 +73,9 @@ def test_density_of_a_slope_follows_the_slope():
     density = smooth_density(x, y, (x - x.min() + 1.0)[:, None])[12, ..., 0]
     columns = density.sum(axis=1)
     assert (np.diff(columns) > 0).all()
-    np.testing.assert_allclose(density, np.broadcast_to(columns[:, None] / SUBTILES, density.shape), atol=1e-12)
+    np.testing.assert_allclose(
+        density, np.broadcast_to(columns[:, None] / SUBTILES, density.shape), atol=1e-12
+    )
 
 
 def test_registration_of_a_slope_is_nearer_than_even_spreading():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.osm_poi import poi_agreement
@@ -64,12 +64,14 @@ def test_geofabrik_names_things_differently():
     assert [POI_CATEGORIES[n] if n >= 0 else None for n in categories_of_classes(classes)] == expected
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from([*KEYS, "name"]), st.text(max_size=12) | st.none(), min_size=1))
 def test_any_tags_give_a_category_or_none(tags):
     number = categories_of_tags({key: pd.Series([value]) for key, value in tags.items()}, 1)
     assert number.shape == (1,) and -1 <= number[0] < len(POI_CATEGORIES)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.sampled_from([(k, v) for k in KEYS for v in EXACT[k]]))
 def test_a_tag_and_its_csv_row_agree(tag):
     key, value = tag

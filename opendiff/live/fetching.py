@@ -1,0 +1,222 @@
+"""Open data of an area into a pack: what is already there stays, what is missing is fetched, what fails is told.
+
+POI and population are fetched for the area and its halo, because a tile is also described by its neighbours; imagery
+for the area alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from opendiff.area import Tiles
+from opendiff.errors import SourceError
+from opendiff.features import with_halo
+from opendiff.live.choices import NONE, Choices
+from opendiff.live.http import INSTEAD, Client, Unreachable
+from opendiff.live.imagery import cut_geotiff, fetch_tiles
+from opendiff.live.osm_files import layer_bounds, read_osm_places, tiles_bounds
+from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
+from opendiff.live.places import Places, count_places
+from opendiff.live.poi_csv import read_poi_csv
+from opendiff.live.population import fetch_country, strip_population
+from opendiff.live.providers import cache_folder
+from opendiff.live.rasters import cut_blocks
+from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
+from opendiff.tile_grid import fractional_tile
+
+Report = Callable[[str, int, int], None]  # (what, done, total)
+IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
+POI_MARGIN_TILES = 1.0  # around the places of a file, within which a tile without a place has none
+
+
+@dataclass
+class Fetcher:
+    """Fills the pack at `root` by `choices`. Cancelled by `client.cancelled`; what is fetched by then is kept."""
+
+    root: Path
+    choices: Choices
+    client: Client = field(default_factory=Client)
+    report: Report | None = None
+
+    def __post_init__(self) -> None:
+        self.store = PackStore.at(Path(self.root))
+        self._unreachable: list[str] = []  # hosts, in this run
+
+    def area(self, tiles: Tiles) -> tuple[str, ...]:
+        """All modalities of an area; returns sentences on what could not be had.
+
+        Raises SourceError when nothing at all is known about the area then, and Cancelled.
+        """
+        around = with_halo(tiles)
+        self.store.add(around)
+        self._unreachable.clear()
+        notes = (*self.poi(around, tiles), *self.population(around, tiles), *self.imagery(tiles))
+        if all(self._lacking(name, tiles).all() for name in LABELS):
+            if notes and len(self._unreachable) == len(notes):
+                hosts = ", ".join(dict.fromkeys(self._unreachable))
+                raise SourceError(
+                    f"No open data can be fetched ({hosts}: no connection); check the network, or {INSTEAD}."
+                )
+            raise SourceError(" ".join(notes) or "Nothing is known about the area; choose other sources.")
+        return notes
+
+    def imagery(self, tiles: Tiles) -> tuple[str, ...]:
+        """Imagery of exactly these tiles; returns a sentence on those that it could not have."""
+        return self._modality("imagery", tiles, tiles, self._imagery)
+
+    def poi(self, tiles: Tiles, area: Tiles | None = None) -> tuple[str, ...]:
+        """POI of exactly these tiles; the sentence is on those of `area`, all where it is None."""
+        return self._modality("poi", tiles, tiles if area is None else area, self._poi)
+
+    def population(self, tiles: Tiles, area: Tiles | None = None) -> tuple[str, ...]:
+        """Population of exactly these tiles; the sentence is on those of `area`, all where it is None."""
+        return self._modality("population", tiles, tiles if area is None else area, self._population)
+
+    def _modality(
+        self, name: str, tiles: Tiles, area: Tiles, fill: Callable[[Tiles, bool], None]
+    ) -> tuple[str, ...]:
+        """Fill one modality; a fault becomes a sentence that is kept in the pack."""
+        if getattr(self.choices, name) == NONE:
+            return ()
+        missing = self.store.missing(name, tiles)
+        provider = getattr(self.choices, f"{name}_provider")()
+        self.store.claim(name, provider, self.choices.key(name), fetched=bool(missing.any()))
+        reason = "the source has none there."
+        try:
+            if missing.any():
+                fill(tiles[missing].reset_index(drop=True), bool(self._lacking(name, area).all()))
+        except SourceError as error:
+            if isinstance(error, Unreachable):
+                self._unreachable.append(error.host)
+            reason = str(error)
+        lacking = int(self._lacking(name, area).sum())
+        on = "" if lacking == len(area) else f" on {lacking:,} of {len(area):,} tiles"
+        problem = f"{LABELS[name]} is missing{on}: {reason}" if lacking else None
+        self.store.tell(name, problem)
+        return (problem,) if problem else ()
+
+    def _lacking(self, name: str, tiles: Tiles) -> np.ndarray:
+        """Which of `tiles` the pack has nothing of, whether it might be had or not: (tiles,) bool."""
+        return ~self.store.imaged(tiles) if name == "imagery" else self.store.missing(name, tiles)
+
+    def _imagery(self, tiles: Tiles, first: bool) -> None:
+        x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+        if not self.choices.imagery_is_live:
+            absent = cut_geotiff(
+                Path(self.choices.imagery),
+                x,
+                y,
+                self.store.root,
+                self._told("imagery"),
+                self.client.cancelled,
+            )
+            self._remember_absent(tiles, absent)
+            return
+        provider = self.choices.imagery_provider()
+        for start in range(0, len(tiles), IMAGERY_A_MERGE):
+            part = slice(start, start + IMAGERY_A_MERGE)
+            done = fetch_tiles(
+                self.client,
+                provider,
+                x[part],
+                y[part],
+                self.store.root,
+                self._told("imagery", start, len(tiles)),
+            )
+            self._remember_absent(tiles.iloc[part], done.absent)
+            if done.reason is not None:
+                raise done.reason
+
+    def _remember_absent(self, tiles: Tiles, rows: np.ndarray) -> None:
+        if len(rows):
+            self.store.add(tiles.iloc[rows], {NO_IMAGERY: np.ones(len(rows), bool)})
+
+    def _poi(self, tiles: Tiles, first: bool) -> None:
+        if self.choices.poi != "osm":
+            return self._poi_from_file(tiles, first)
+        provider = self.choices.poi_provider()
+        self.store.claim("poi", provider, self.choices.key("poi"), poi_provider="osm")
+        x, y = tiles["x"].to_numpy(np.int64), tiles["y"].to_numpy(np.int64)
+        blocks = [(block, BLOCK_TILES) for block in cut_blocks(x, y, BLOCK_TILES)]
+        told, done = self._told("POI"), 0
+        while blocks:
+            block, side = blocks.pop(0)
+            part = tiles.iloc[block].reset_index(drop=True)
+            try:
+                places = fetch_osm_places(self.client, provider, tiles_bounds(part))
+            except TooMuch:
+                if side == 1:
+                    raise
+                quarters = cut_blocks(x[block], y[block], side // 2)
+                blocks = [(block[rows], side // 2) for rows in quarters] + blocks
+                continue
+            self.store.add(part, {"poi": count_places(places, part)})
+            done += len(part)
+            if told:
+                told(done, len(tiles))
+
+    def _poi_from_file(self, tiles: Tiles, first: bool) -> None:
+        path = Path(self.choices.poi)
+        if path.suffix.lower() == ".csv":
+            table = read_poi_csv(path, self.choices.poi_datum)
+            places, provider = table.places, table.provider
+            bounds = _bounds(places)
+        else:
+            places, provider = read_osm_places(path, tiles_bounds(tiles), self.client.cancelled), "osm"
+            bounds = layer_bounds(path)
+        self.client.check_cancelled()
+        covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
+        counts = count_places(places, covered)
+        if first and not counts.any():
+            raise SourceError(
+                f"{path.name} has no place in the area; check its positions (lon, lat in degrees)."
+            )
+        self.store.claim("poi", self.choices.poi_provider(), self.choices.key("poi"), poi_provider=provider)
+        self.store.add(covered, {"poi": counts})
+
+    def _population(self, tiles: Tiles, first: bool) -> None:
+        if self.choices.population != "worldpop":
+            rasters = [Path(self.choices.population)]
+        else:
+            provider = self.choices.population_provider()
+            folder = cache_folder() / "population"
+            rasters = [
+                fetch_country(self.client, provider, code, folder, self._told(f"population {code}"))
+                for code in self.choices.country
+            ]
+        people, known = strip_population(rasters[0], tiles, self.client.cancelled)
+        for raster in rasters[1:]:
+            more, covers = strip_population(raster, tiles, self.client.cancelled)
+            people, known = people + more, known | covers
+        if first and not people.any():
+            names = " and ".join(raster.name for raster in rasters)
+            raise SourceError(f"{names} has no people in the area; check the country or the file.")
+        covered = np.flatnonzero(known)
+        self.store.add(tiles.iloc[covered], {"population": people[covered]})
+
+    def _told(
+        self, what: str, before: int = 0, total: int | None = None
+    ) -> Callable[[int, int], None] | None:
+        if self.report is None:
+            return None
+        report = self.report
+        return lambda done, of: report(what, before + done, of if total is None else total)
+
+
+def _bounds(places: Places) -> tuple[float, float, float, float] | None:
+    if not len(places):
+        return None
+    return places.lon.min(), places.lat.min(), places.lon.max(), places.lat.max()
+
+
+def _near(tiles: Tiles, bounds: tuple[float, float, float, float]) -> np.ndarray:
+    """Which tiles touch the box W, S, E, N of a file's places, or nearly so: (tiles,) bool."""
+    west, south, east, north = bounds
+    (left, right), (bottom, top) = fractional_tile([west, east], [south, north])
+    x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+    margin = POI_MARGIN_TILES
+    return (x + 1 > left - margin) & (x < right + margin) & (y + 1 > top - margin) & (y < bottom + margin)

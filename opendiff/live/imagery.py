@@ -1,0 +1,221 @@
+"""Satellite imagery of tiles: from a tile server, or cut from the user's own GeoTIFF, written into a pack."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from PIL import Image, UnidentifiedImageError
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.transform import from_origin
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+
+from opendiff.atomic import replacing
+from opendiff.errors import Cancelled, SourceError
+from opendiff.live.http import Client, NotThere, Progress, Unreachable
+from opendiff.live.providers import Provider
+from opendiff.live.rasters import cut_blocks, opened_raster
+from opendiff.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
+from opendiff.tile_grid import TILES_ACROSS, ZOOM
+
+MAX_TILE_BYTES = 4_000_000
+IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")
+THREADS = 4  # requests under way at once: what a browser window asks of a tile server
+FAILURES_IN_A_ROW = 8  # tiles; then the server is taken to be out of order
+VALID = 0.99  # of a tile's pixels that a GeoTIFF must cover
+MERCATOR_HALF_M = 20037508.342789244
+PIXEL_M = 2 * MERCATOR_HALF_M / TILES_ACROSS / IMAGE_SIZE  # 4.78 m on the map
+BLOCK_TILES = 16
+
+
+@dataclass(frozen=True)
+class TilesFetched:
+    """Rows of the tiles asked for that the server has no imagery of; how many could not be had now, and why."""
+
+    absent: np.ndarray
+    failed: int
+    reason: SourceError | None = None
+
+
+def fetch_tiles(
+    client: Client,
+    provider: Provider,
+    x: np.ndarray,
+    y: np.ndarray,
+    root: Path,
+    progress: Progress | None = None,
+) -> TilesFetched:
+    """Fetch the imagery of tiles x, y into the pack at `root`, each file whole or not at all.
+
+    A tile that fails again and again is left for the next run; when several in a row do, or the server cannot be
+    reached, the rest is left as well. Raises Cancelled.
+    """
+
+    stop = threading.Event()
+    working = replace(
+        client, cancelled=lambda: stop.is_set() or bool(client.cancelled and client.cancelled())
+    )
+
+    def fetch(row: int) -> bool:
+        """True when the server has the tile."""
+        url = provider.url.format(z=ZOOM, x=int(x[row]), y=int(y[row]))
+        try:
+            body = working.get(url, IMAGE_KINDS, MAX_TILE_BYTES, check=check_tile_image)
+        except NotThere:
+            return False
+        path = image_path(root, x[row], y[row])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(body)
+        return True
+
+    absent: list[int] = []
+    failed, in_a_row, done = 0, 0, 0
+    reason: SourceError | None = None
+    rows = iter(range(len(x)))
+    under_way: dict[Future[bool], int] = {}
+    with ThreadPoolExecutor(THREADS, "imagery") as pool:
+        try:
+            while True:
+                while len(under_way) < 2 * THREADS and (row := next(rows, None)) is not None:
+                    under_way[pool.submit(fetch, row)] = row
+                if not under_way:
+                    break
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    row = under_way.pop(future)
+                    done += 1
+                    try:
+                        if not future.result():
+                            absent.append(row)
+                        in_a_row = 0
+                    except SourceError as error:
+                        failed, in_a_row, reason = failed + 1, in_a_row + 1, error
+                        if isinstance(error, Unreachable) or in_a_row >= FAILURES_IN_A_ROW:
+                            rows = iter(())
+                    if progress:
+                        progress(done, len(x))
+                client.check_cancelled()
+        finally:
+            stop.set()
+            for future in under_way:
+                future.cancel()
+    failed += len(x) - done
+    return TilesFetched(np.array(sorted(absent), np.int64), failed, reason)
+
+
+def check_tile_image(body: bytes) -> None:
+    """Raise ValueError when an image is damaged, SourceError when it is not of the size of a tile."""
+    try:
+        with Image.open(io.BytesIO(body), formats=IMAGE_FORMATS) as image:
+            if image.size != (IMAGE_SIZE, IMAGE_SIZE):
+                raise SourceError(
+                    f"The server sends tiles of {image.width} x {image.height} pixels; use a template for "
+                    f"{IMAGE_SIZE} x {IMAGE_SIZE}."
+                )
+            image.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        raise ValueError(str(error)) from None
+
+
+def cut_geotiff(
+    path: Path,
+    x: np.ndarray,
+    y: np.ndarray,
+    root: Path,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> np.ndarray:
+    """Cut tiles x, y out of a GeoTIFF into the pack at `root`; returns the rows of tiles that it does not cover.
+
+    The image is brought to Web Mercator window by window. A tile with less than VALID of its pixels is left out, so
+    that nothing is encoded as if it were ground. Raises SourceError and Cancelled.
+    """
+    absent: list[int] = []
+    done = 0
+    with opened_raster(path) as raster:
+        bands = _colour_bands(raster, path)
+        for block in cut_blocks(x, y, BLOCK_TILES):
+            left, top = int(x[block].min()), int(y[block].min())
+            with _on_tile_grid(raster, left, top, int(x[block].max()) + 1, int(y[block].max()) + 1) as warped:
+                for row in block:
+                    if cancelled and cancelled():
+                        raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
+                    pixels = _tile_pixels(warped, bands, int(x[row]) - left, int(y[row]) - top)
+                    if pixels is None:
+                        absent.append(int(row))
+                    else:
+                        file = image_path(root, x[row], y[row])
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        with replacing(file) as temporary:
+                            Image.fromarray(pixels).save(temporary, compress_level=1)
+                    done += 1
+                    if progress:
+                        progress(done, len(x))
+    return np.array(sorted(absent), np.int64)
+
+
+def _colour_bands(raster: rasterio.DatasetReader, path: Path) -> list[int]:
+    """The numbers of the red, green and blue band, one band three times for a grey image. Raises SourceError."""
+    if raster.colorinterp[0] == ColorInterp.palette:
+        raise SourceError(f"{path.name} has a palette; expand it first (gdal_translate -expand rgb).")
+    colours = [
+        n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True) if kind != ColorInterp.alpha
+    ]
+    named = {kind: n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True)}
+    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(kind in named for kind in wanted):
+        bands = [named[kind] for kind in wanted]
+    elif len(colours) in (1, 2):
+        bands = [colours[0]] * 3
+    else:
+        bands = colours[:3]
+    if any(raster.dtypes[band - 1] != "uint8" for band in bands):
+        raise SourceError(
+            f"{path.name} has {raster.dtypes[bands[0] - 1]} values; imagery needs 8-bit colours from 0 to 255 "
+            "(gdal_translate -ot Byte -scale)."
+        )
+    return bands
+
+
+@contextmanager
+def _on_tile_grid(
+    raster: rasterio.DatasetReader, left: int, top: int, right: int, bottom: int
+) -> Iterator[WarpedVRT]:
+    """The raster seen on the pixels of tiles left..right-1, top..bottom-1."""
+    side = IMAGE_SIZE * PIXEL_M
+    transform = from_origin(left * side - MERCATOR_HALF_M, MERCATOR_HALF_M - top * side, PIXEL_M, PIXEL_M)
+    has_mask = raster.nodata is not None or ColorInterp.alpha in raster.colorinterp
+    with WarpedVRT(
+        raster,
+        crs="EPSG:3857",
+        transform=transform,
+        width=(right - left) * IMAGE_SIZE,
+        height=(bottom - top) * IMAGE_SIZE,
+        resampling=Resampling.average if _finer(raster) else Resampling.bilinear,
+        add_alpha=not has_mask,
+        warp_mem_limit=64,
+    ) as warped:
+        yield warped
+
+
+def _finer(raster: rasterio.DatasetReader) -> bool:
+    """Whether several pixels of the raster fall into one of a tile, so that they must be averaged."""
+    west, south, east, north = transform_bounds(raster.crs, "EPSG:3857", *raster.bounds)
+    return min((east - west) / raster.width, (north - south) / raster.height) < 0.75 * PIXEL_M
+
+
+def _tile_pixels(warped: WarpedVRT, bands: list[int], column: int, row: int) -> np.ndarray | None:
+    """(256, 256, 3) uint8, or None where too little is covered."""
+    window = Window(column * IMAGE_SIZE, row * IMAGE_SIZE, IMAGE_SIZE, IMAGE_SIZE)
+    if (warped.dataset_mask(window=window) > 0).mean() < VALID:
+        return None
+    return np.ascontiguousarray(warped.read(bands, window=window).transpose(1, 2, 0))

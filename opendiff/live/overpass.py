@@ -1,0 +1,93 @@
+"""Places of OpenStreetMap by the Overpass API: one query a block of tiles, for tags and centres, without geometry.
+
+Overpass answers with status 200 and a `remark` when it ran out of time or memory half-way, so an answer with a remark
+counts as failed: a part of the places must not pass for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from opendiff.errors import SourceError
+from opendiff.live.http import Client, TooLarge
+from opendiff.live.places import Places
+from opendiff.live.poi_table import KEYS, NAMED_ONLY, categories_of_tags, query_tags
+from opendiff.live.providers import Provider
+
+BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
+MAX_ANSWER_BYTES = 48_000_000  # takes ten times its size when it is read; a larger one is asked for in parts
+MEMORY_BYTES = 536_870_912
+ANSWER_S = 10.0  # of the time that the client waits, for the answer to be sent
+DIGITS = 6
+FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again after tens of seconds
+
+
+class TooMuch(SourceError):
+    """The query ran out of time or memory, or its answer is too large; a part of the box may do better."""
+
+
+def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 180.0) -> str:
+    """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N; seconds: it may take."""
+    west, south, east, north = bounds
+    lines = []
+    for key, values in query_tags().items():
+        test = "" if values is True else f'~"^({"|".join(values)})$"'
+        named = "[name]" if key in NAMED_ONLY else ""
+        lines.append(f'nwr["{key}"{test}]{named};')
+    box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))
+    return (
+        f"[out:json][timeout:{max(1, int(seconds))}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
+        f"({''.join(lines)});out center qt;"
+    )
+
+
+def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
+    """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
+    pause = max(FIRST_PAUSE_S, client.patience.first_pause)
+    patience = replace(client.patience, first_pause=pause, read=client.patience.query)
+    url, query = (
+        f"{provider.url.rstrip('/')}/interpreter",
+        overpass_query(bounds, client.patience.query - ANSWER_S),
+    )
+    try:
+        body = replace(client, patience=patience).get(
+            url, ("application/json",), MAX_ANSWER_BYTES, form={"data": query}, check=_check_answer
+        )
+    except TooLarge as error:
+        raise TooMuch(str(error)) from None
+    return places_of(json.loads(body)["elements"])
+
+
+def places_of(elements: list[dict[str, Any]]) -> Places:
+    """Places of Overpass elements with tags; ways and relations stand at their centre. Raises SourceError when none of
+    them has a position, because then they would all be lost in silence."""
+    tagged = [e for e in elements if isinstance(e, dict) and isinstance(e.get("tags"), dict)]
+    at = [e.get("center") or e for e in tagged]
+    lon, lat = (
+        pd.to_numeric(pd.Series([p.get(k) for p in at], dtype=object), errors="coerce")
+        for k in ("lon", "lat")
+    )
+    located = (lon.notna() & lat.notna()).to_numpy()
+    if tagged and not located.any():
+        raise SourceError("The Overpass server sent places without positions; check OPENDIFF_OVERPASS_URL.")
+    tags = pd.DataFrame({k: [e["tags"].get(k) for e in tagged] for k in (*KEYS, "name")}, dtype=object)
+    category = categories_of_tags({k: tags[k] for k in tags}, len(tagged))
+    return Places.kept(lon.to_numpy(float), lat.to_numpy(float), np.where(located, category, -1))
+
+
+def _check_answer(body: bytes) -> None:
+    """Raises ValueError for an answer that is not whole, SourceError for one that will not get better."""
+    answer = json.loads(body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("elements"), list):
+        raise SourceError("The Overpass server sent no list of elements; check OPENDIFF_OVERPASS_URL.")
+    if remark := str(answer.get("remark") or "")[:200]:
+        if "timed out" in remark or "out of memory" in remark:
+            raise TooMuch(
+                f"Overpass could not finish the query ({remark}); try again later, or give an extract."
+            )
+        raise ValueError(remark)

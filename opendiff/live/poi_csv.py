@@ -1,0 +1,119 @@
+"""A user's table of places: CSV with positions and, for each, a POI category or an OpenStreetMap tag.
+
+Positions are in columns `lon`, `lat` (or longitude, latitude, lng) in degrees. What a place is, is told by one of:
+`category` (a name of POI_CATEGORIES), `key` and `value` (an OSM tag), `fclass` (Geofabrik), or a column for each OSM
+key (`amenity`, `shop`, ...).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from opendiff.errors import SourceError
+from opendiff.live.osm_files import categories_in
+from opendiff.live.places import Places
+from opendiff.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
+from opendiff.sources import POI_CATEGORIES
+from opendiff.tile_grid import MAX_LATITUDE
+
+PoiProvider = Literal["osm", "map-service"]
+MAX_BYTES = 500_000_000
+ROWS_A_CHUNK = 100_000
+LONGITUDE_NAMES = ("lon", "lng", "long", "longitude")
+LATITUDE_NAMES = ("lat", "latitude")
+
+
+@dataclass(frozen=True)
+class PlaceTable:
+    """Places of a CSV. rows: lines read; unknown: of them, those without a known category. provider: whose way of
+    counting the table follows, judged by its columns."""
+
+    places: Places
+    rows: int
+    unknown: int
+    provider: PoiProvider
+
+
+def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
+    """Places of a CSV file. datum: of its positions; GCJ-02 is brought to WGS-84. Raises SourceError."""
+    name = path.name
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SourceError(
+                f"{name} is larger than {MAX_BYTES // 10**6} MB; keep only the places of the area."
+            )
+        with path.open("rb") as file:
+            head = file.readline(65_536)
+        separator = max(",;\t|", key=head.decode("utf-8-sig", "replace").count)
+        parts, rows, unknown, provider = [], 0, 0, "map-service"
+        reading = {"dtype": "string", "encoding": "utf-8-sig", "skipinitialspace": True, "index_col": False}
+        with (
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
+            pd.read_csv(
+                path, sep=separator, chunksize=ROWS_A_CHUNK, on_bad_lines="error", **reading
+            ) as chunks,
+        ):
+            for table in chunks:
+                table = table.rename(columns=lambda column: str(column).strip().lower())
+                lon, lat = _positions(table, rows, name)
+                category = categories_in(table)
+                if category is None:
+                    raise SourceError(
+                        f"{name} does not tell what the places are; give a column category "
+                        f"({', '.join(POI_CATEGORIES)}), or key and value of an OSM tag."
+                    )
+                provider = "map-service" if "category" in table else "osm"
+                rows += len(table)
+                unknown += int((category < 0).sum())
+                if datum == "GCJ-02":
+                    lon, lat = _to_wgs84(lon, lat)
+                parts.append(Places.kept(lon, lat, category))
+    except FileNotFoundError:
+        raise SourceError(f"There is no file {path}; name a CSV of places.") from None
+    except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise SourceError(
+            f"{name} cannot be read as a table ({error}); give a CSV in UTF-8 with a heading."
+        ) from None
+    if rows == 0:
+        raise SourceError(f"{name} lists no place; give at least one line below the heading.")
+    if unknown == rows:
+        raise SourceError(
+            f"{name} names no known category; use {', '.join(POI_CATEGORIES)}, or OSM tags such as amenity=cafe."
+        )
+    return PlaceTable(Places.join(parts), rows, unknown, provider)
+
+
+def _positions(table: pd.DataFrame, before: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes, degrees. Raises SourceError that names the first line at fault."""
+    found = []
+    for names in (LONGITUDE_NAMES, LATITUDE_NAMES):
+        column = next((column for column in names if column in table), None)
+        if column is None:
+            raise SourceError(f"{name} has no columns lon and lat; give positions in degrees (WGS-84).")
+        found.append(pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan))
+    lon, lat = found
+    bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise SourceError(
+            f"Line {before + row + 2} of {name} has no position on earth; lon must lie in -180..180 and lat in "
+            "-90..90 degrees."
+        )
+    return lon, np.clip(lat, -MAX_LATITUDE, MAX_LATITUDE)
+
+
+def _to_wgs84(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """GCJ-02 positions in mainland China to WGS-84, to about 1 m."""
+    west, south, east, north = MAINLAND_CHINA
+    inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
+    plain = lon, lat
+    for _ in range(2):  # the offset changes by a millionth of itself over its own length
+        d_lon, d_lat = gcj02_offset(*plain)
+        plain = lon - d_lon, lat - d_lat
+    return np.where(inside, plain[0], lon), np.where(inside, plain[1], lat)

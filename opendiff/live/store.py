@@ -1,0 +1,175 @@
+"""The pack that fetched data is kept in: readable at every moment, and open to several processes at once.
+
+Beside the files of every pack (`opendiff.sources`) it has `ATTRIBUTION.txt` and `pack.json`:
+
+    format           1
+    poi_datum        "WGS-84"
+    poi_provider     "osm" or "map-service": whose way of counting places
+    population_unit  "people": in each strip
+    modalities       imagery, population, poi: provider, url, licence, attribution, terms, date of the last fetch, `key`
+                     (what is asked again only of the same source), `problem` (a sentence; null where all was had)
+
+and a column `no_imagery` in `tiles.parquet`, true where the provider said that it has no image of the tile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from opendiff.area import Tiles
+from opendiff.atomic import locked, replacing
+from opendiff.errors import SourceError
+from opendiff.live.providers import Provider
+from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, ZOOM, PackSource, image_path
+
+FORMAT = 1
+NO_IMAGERY = "no_imagery"
+LABELS = {"imagery": "Imagery", "population": "Population", "poi": "POI"}
+COLUMNS: dict[str, tuple[str, ...]] = {"poi": POI_COLUMNS, "population": POPULATION_COLUMNS}
+
+
+@dataclass(frozen=True)
+class PackStore:
+    """A pack that is being filled."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path) -> PackStore:
+        """The store in a folder, made where it is missing. Raises SourceError where something else lies there."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SourceError(f"The folder {root} cannot be made ({error}); name another.") from None
+        if (root / "tiles.parquet").exists() and not (root / "pack.json").exists():
+            raise SourceError(f"{root} holds a pack that was not fetched; name another folder.")
+        return cls(root)
+
+    def missing(self, modality: str, tiles: Tiles) -> np.ndarray:
+        """Which of `tiles` the pack does not know yet, (tiles,) bool."""
+        table = self._table()
+        rows = table.reindex(_index(tiles))
+        if modality == "imagery":
+            absent = rows[NO_IMAGERY].fillna(False).to_numpy(bool)
+            here = [
+                image_path(self.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)
+            ]
+            return ~absent & ~np.array(here, bool)
+        return rows[list(COLUMNS[modality])].isna().any(axis=1).to_numpy()
+
+    def imaged(self, tiles: Tiles) -> np.ndarray:
+        """Which of `tiles` have an image in the pack, (tiles,) bool."""
+        return np.array(
+            [image_path(self.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)], bool
+        )
+
+    def claim(self, modality: str, provider: Provider, key: str, fetched: bool = True, **facts: str) -> None:
+        """Say where a modality comes from, and that it is fetched now. Raises SourceError when the pack holds it from
+        elsewhere."""
+        with self._locked():
+            stated = self._facts()
+            before = stated["modalities"].get(modality, {})
+            if before.get("key") == key and not fetched:
+                return
+            if before.get("key") not in (None, key) and self._holds(modality):
+                raise SourceError(
+                    f"The pack {self.root} holds {LABELS[modality]} from {before.get('provider')} of "
+                    f"{str(before.get('date'))[:10]}; fetch another source, or a changed file, into another folder."
+                )
+            stated["modalities"][modality] = {
+                "provider": provider.name,
+                "url": provider.url,
+                "licence": provider.licence,
+                "attribution": provider.attribution,
+                "terms": provider.terms,
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "key": key,
+                "problem": before.get("problem"),
+            }
+            self._write_facts(stated | facts)
+
+    def tell(self, modality: str, problem: str | None) -> None:
+        """Keep a sentence on what could not be had of a modality, or that all was had."""
+        with self._locked():
+            stated = self._facts()
+            about = stated["modalities"].setdefault(modality, {})
+            if about.get("problem") != problem:
+                about["problem"] = problem
+                self._write_facts(stated)
+
+    def add(self, tiles: Tiles, columns: Mapping[str, np.ndarray] | None = None) -> None:
+        """Put values of `tiles` into the table: an array (tiles, width) by modality, or (tiles,) for NO_IMAGERY.
+
+        With no columns the tiles are listed only. What is known of other tiles, and other columns, stay.
+        """
+        with self._locked():
+            table = self._table()
+            table = table.reindex(table.index.union(_index(tiles)))
+            rows = table.index.get_indexer(_index(tiles))
+            for name, values in (columns or {}).items():
+                places = [table.columns.get_loc(column) for column in COLUMNS.get(name, (name,))]
+                kind = bool if name == NO_IMAGERY else np.float32
+                table.iloc[rows, places] = np.asarray(values, kind).reshape(len(tiles), len(places))
+            if not (
+                self.root / "pack.json"
+            ).exists():  # first, because a table without it is somebody else's pack
+                self._write_facts(self._facts())
+            out = table.reset_index()
+            out.insert(0, "z", ZOOM)
+            out[NO_IMAGERY] = out[NO_IMAGERY].fillna(False).astype(bool)
+            with replacing(self.root / "tiles.parquet") as temporary:
+                out.astype({"z": np.int32, "x": np.int32, "y": np.int32}).to_parquet(temporary, index=False)
+
+    def pack(self) -> PackSource:
+        return PackSource(self.root)
+
+    def _holds(self, modality: str) -> bool:
+        if modality == "imagery":
+            return any((self.root / "imagery").rglob("*.png"))
+        return bool(self._table()[list(COLUMNS[modality])].notna().any(axis=None))
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.root / ".lock")
+
+    def _table(self) -> pd.DataFrame:
+        """By (x, y): POI and population, NaN where unknown, and NO_IMAGERY."""
+        path = self.root / "tiles.parquet"
+        names = [*POI_COLUMNS, *POPULATION_COLUMNS, NO_IMAGERY]
+        if not path.exists():
+            empty = pd.MultiIndex.from_arrays([np.empty(0, np.int64)] * 2, names=["x", "y"])
+            table = pd.DataFrame(index=empty, columns=names, dtype=np.float32)
+        else:
+            try:
+                table = pd.read_parquet(path)
+                table.index = pd.MultiIndex.from_frame(table[["x", "y"]].astype(np.int64))
+                table = table[names]
+            except (OSError, ValueError, KeyError) as error:
+                raise SourceError(f"{path} cannot be read ({error}); fetch into another folder.") from None
+        return table.astype({NO_IMAGERY: object})
+
+    def _facts(self) -> dict[str, Any]:
+        facts = dict(self.pack().facts)
+        if not isinstance(facts.get("modalities"), dict):
+            facts["modalities"] = {}
+        start = {"format": FORMAT, "poi_datum": "WGS-84", "poi_provider": "osm", "population_unit": "people"}
+        return start | facts
+
+    def _write_facts(self, facts: dict[str, Any]) -> None:
+        credits = [facts["modalities"].get(name, {}).get("attribution") for name in LABELS]
+        with replacing(self.root / "ATTRIBUTION.txt") as temporary:
+            temporary.write_text("; ".join(filter(None, credits)) + "\n", encoding="utf-8")
+        with replacing(self.root / "pack.json") as temporary:
+            temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _index(tiles: Tiles) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(tiles[["x", "y"]].astype(np.int64))
