@@ -29,7 +29,7 @@ FILE = CHECKPOINTS / "demo_region.safetensors"
 UNKNOWN_COVER = "????"
 ATTRIBUTION = (
     "Made from imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; "
-    "POI counts of a map service"
+    "POI of a map service and of (c) OpenStreetMap contributors (ODbL)"
 )
 
 

@@ -10,13 +10,14 @@ from opendiff import evaluation, metrics
 from opendiff.area import tile_frame
 from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH, Conditions
-from opendiff.contrastive import positive_pairs
+from opendiff.contrastive import EncoderTraining, positive_pairs, train_encoder
 from opendiff.errors import ModelError, SourceError
 from opendiff.features import TileFeatures, tile_features, with_halo
 from opendiff.generator import TrafficGenerator, load_encoder
 from opendiff.model import ModelConfig
-from opendiff.pack_training import read_training_data, spatial_folds, turn
+from opendiff.pack_training import pretrained_trunk, read_training_data, spatial_folds, turn
 from opendiff.references import references
+from opendiff.resume import TrainingState
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 from opendiff.training import DenoiserTraining, train_model
 
@@ -73,6 +74,46 @@ def test_training_is_reproducible():
         for _ in range(2)
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+class Interrupted(Exception):
+    """Raised by a report in the middle of a training."""
+
+
+def interrupt_at(step: int, stage: str):
+    def report(what: str, done: int, total: int) -> None:
+        if what == stage and done == step:
+            raise Interrupted
+
+    return report
+
+
+def test_interrupted_sampler_training_equals_training_that_ran_through(tmp_path):
+    conditions, series, log_intensities = made_tiles(48, 0)
+    given = (conditions, series, log_intensities, np.arange(48) // 12, 7, SMALL)
+    brief = {"denoiser_training": DenoiserTraining(steps=6, batch=16)}
+    through = train_model(*given, **brief)
+    state = TrainingState(tmp_path / "default.state", "made", seconds=0)
+    with pytest.raises(Interrupted):
+        train_model(*given, **brief, state=state, report=interrupt_at(4, "denoiser"))
+    assert state.path.is_file()
+    resumed = train_model(*given, **brief, state=state)
+    for name, value in through.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_interrupted_encoder_training_equals_training_that_ran_through(small_pack, tmp_path):
+    data = read_training_data(PackSource(small_pack), pretrained_trunk())
+    every = np.ones(len(data.tiles), bool)
+    brief = {"training": EncoderTraining(epochs=6)}
+    given = (pretrained_trunk(), data.features.take(every), data.views, data.has_imagery, 3)
+    through = train_encoder(*given, **brief)
+    state = TrainingState(tmp_path / "encoder.state", "made", seconds=0)
+    with pytest.raises(Interrupted):
+        train_encoder(*given, **brief, state=state, report=interrupt_at(4, "encoder"))
+    resumed = train_encoder(*given, **brief, state=state)
+    for name, value in through.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
 
 
 def test_positive_pairs_agree_with_a_search():
