@@ -4,6 +4,8 @@ For each pattern of known modalities a Bayesian linear regression maps the condi
 daily profile, its POI and population intensity and how noisy its shape is. One pattern, one regression: a tile that
 lacks a modality is judged by weights that were fitted without it. Tokens have a Gaussian prior whose width is one
 number a token part, found by maximum marginal likelihood (MacKay 1992), so a part that tells nothing is shrunk away.
+A
+belief mixes its pattern's regression with those that know one modality less, and where they disagree it is less sure.
 Tiles leave in whole spatial blocks and in closed form, so each training tile has a belief that never saw its block:
 those errors are honest, and the diffusion model learns from them.
 """
@@ -39,20 +41,22 @@ class Prior(nn.Module):
         self.register_buffer("doubt", torch.zeros(PATTERNS, LEVEL_WIDTH, width, width))
         self.register_buffer("level_spread", torch.ones(PATTERNS, LEVEL_WIDTH))
         self.register_buffer("shape_spread", torch.ones(PATTERNS))
+        # share of each pattern's regression in the belief of a pattern
+        self.register_buffer("committee", torch.eye(PATTERNS))
 
     def forward(self, tokens: Tensor, present: Tensor) -> Belief:
         """The belief for tokens (rows, TOKENS_WIDTH) and present (rows, modalities) bool."""
-        # All patterns are evaluated and one is kept: matrix products of one fixed shape round a tile alike wherever it
-        # stands in the batch, which products of gathered matrices do not.
-        pattern, every = pattern_number(present), torch.arange(len(tokens), device=tokens.device)
+        # All patterns are evaluated, whichever are needed: matrix products of one fixed shape round a tile alike
+        # wherever it stands in the batch, which products of gathered matrices do not.
+        pattern = pattern_number(present)
         tokens = tokens * token_mask(present)
         means = (tokens @ self.weight.transpose(0, 1).flatten(1)).unflatten(1, (PATTERNS, self.outputs))
-        mean = means[every, pattern] + self.bias[pattern]
+        means = means + self.bias
         extended = torch.cat([tokens, torch.ones_like(tokens[:, :1])], dim=-1)
         doubted = extended @ self.doubt.permute(2, 0, 1, 3).flatten(1)
-        doubted = doubted.unflatten(1, (PATTERNS, LEVEL_WIDTH, TOKENS_WIDTH + 1))[every, pattern]
-        leverage = (doubted * extended[:, None]).sum(-1)
-        level_spread = self.level_spread[pattern] * (1 + leverage).sqrt()
+        doubted = doubted.unflatten(1, (PATTERNS, LEVEL_WIDTH, TOKENS_WIDTH + 1))
+        leverage = (doubted * extended[:, None, None]).sum(-1)
+        mean, level_spread = mixed(self.committee[pattern], means, self.level_spread * (1 + leverage).sqrt())
         return self.believe(mean, level_spread, self.shape_spread[pattern])
 
     def believe(self, mean: Tensor, level_spread: Tensor, shape_spread: Tensor) -> Belief:
@@ -86,6 +90,14 @@ class Belief:
     def summary(self) -> Tensor:
         """What the denoiser is told of it, (rows, 2 + components + 3)."""
         return torch.cat([self.level, self.profile, self.spread.log()], dim=-1)
+
+
+def mixed(share: Tensor, means: Tensor, level_spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (rows, outputs) and level spread (rows, 2) of a mixture of regressions with shares (rows, members), means
+    (rows, members, outputs) and level spreads (rows, members, 2)."""
+    mean = (share[..., None] * means).sum(1)
+    apart = means[..., :LEVEL_WIDTH] - mean[:, None, :LEVEL_WIDTH]
+    return mean, (share[..., None] * (level_spread**2 + apart**2)).sum(1).sqrt()
 
 
 def pattern_number(present: Tensor) -> Tensor:

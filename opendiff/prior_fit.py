@@ -9,10 +9,10 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from opendiff.conditions import INTENSITIES, TOKEN_PARTS, Conditions
+from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, Conditions
 from opendiff.encoder import Report
 from opendiff.model import TrafficModel
-from opendiff.prior import PATTERNS, Belief, Prior, pattern_number
+from opendiff.prior import PATTERNS, Belief, Prior, mixed, pattern_number
 from opendiff.representation import LEVEL_WIDTH, with_whitening
 
 LEAST_TILES = 20  # a pattern known in fewer tiles is left to the nearest pattern that is known in more
@@ -56,19 +56,28 @@ def fit_prior(
             report("prior", number + 1, len(set(stand_in)))
     for pattern in range(PATTERNS):
         fitted[stand_in[pattern]].put(prior, pattern)
+    noise = {pattern: fit.level_spread[0] for pattern, fit in fitted.items()}
+    prior.committee.copy_(torch.from_numpy(committee(stand_in, noise)))
 
     def left_out(pattern: int) -> Belief:
         """Of all tiles; each keeps those modalities of the pattern that it has."""
         count = len(truth)
-        mean, level_spread = np.zeros((count, prior.outputs)), np.ones((count, LEVEL_WIDTH))
-        shape_spread = np.ones(count)
+        mean, level_spread = torch.zeros(count, prior.outputs), torch.ones(count, LEVEL_WIDTH)
+        shape_spread = torch.ones(count)
         for kept in np.unique(known & pattern):
             inside = np.flatnonzero((known & pattern) == kept)
-            fit = fitted[stand_in[kept]]
-            place = np.searchsorted(fit.rows, inside)
-            mean[inside], level_spread[inside] = fit.left_out[place], fit.left_out_level_spread[place]
-            shape_spread[inside] = prior.shape_spread[kept].item()
-        return prior.believe(*(torch.from_numpy(part).float() for part in (mean, level_spread, shape_spread)))
+            share = prior.committee[kept]
+            members = [fitted[int(member)] for member in torch.nonzero(share)[:, 0]]
+            places = [np.searchsorted(fit.rows, inside) for fit in members]
+            means = [fit.left_out[place] for fit, place in zip(members, places, strict=True)]
+            spreads = [fit.left_out_level_spread[place] for fit, place in zip(members, places, strict=True)]
+            mean[inside], level_spread[inside] = mixed(
+                share[share > 0].expand(len(inside), -1),
+                torch.from_numpy(np.stack(means, axis=1)).float(),
+                torch.from_numpy(np.stack(spreads, axis=1)).float(),
+            )
+            shape_spread[inside] = prior.shape_spread[kept]
+        return prior.believe(mean, level_spread, shape_spread)
 
     def shape_error(belief: Belief) -> np.ndarray:
         error = shape - belief.profile.double().numpy() @ profiles
@@ -95,6 +104,22 @@ def stand_ins(known: np.ndarray) -> np.ndarray:
         return max(inside, key=lambda other: (other.bit_count(), tiles[other]))
 
     return np.array([best_within(pattern) for pattern in range(PATTERNS)])
+
+
+def committee(stand_in: np.ndarray, noise: dict[int, float]) -> np.ndarray:
+    """Share of each pattern's regression in the belief of a pattern, (PATTERNS, PATTERNS), rows sum to 1.
+
+    Members are the pattern itself and those that know one modality less, each by the inverse square of its noise
+    variance, so that one which lacks what tells most hardly counts. noise: of the level, of each fitted pattern.
+    """
+    share = np.zeros((PATTERNS, PATTERNS))
+    for pattern in range(PATTERNS):
+        lesser = [
+            pattern & ~(1 << modality) for modality in range(len(MODALITIES)) if pattern >> modality & 1
+        ]
+        for member in {int(stand_in[other]) for other in (pattern, *lesser)}:
+            share[pattern, member] = noise[member] ** -4.0
+    return share / share.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

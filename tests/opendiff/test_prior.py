@@ -7,10 +7,11 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct
 
 from opendiff.conditions import MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, TOKENS_WIDTH
-from opendiff.prior import PATTERNS, Prior, pattern_mask
+from opendiff.prior import PATTERNS, Prior, mixed, pattern_mask
 from opendiff.prior_fit import (
     INTERCEPT_VARIANCE,
     LEAST_TILES,
+    committee,
     likeliest_widths,
     posterior,
     regress,
@@ -110,3 +111,21 @@ def test_a_belief_ignores_tokens_that_are_absent_and_doubts_what_is_far_away():
     torch.testing.assert_close(prior(tokens, present).level, prior(other, present).level)
     near, far = (prior(tokens * factor, present).spread[0, 0] for factor in (1, 20))
     assert far > 2 * near
+
+
+def test_a_mixture_has_the_moments_of_draws_from_its_members():
+    share = torch.tensor([[0.3, 0.7]])
+    means, spreads = torch.tensor([[[1.0, 0.0], [3.0, 0.5]]]), torch.tensor([[[0.5, 1.0], [0.2, 2.0]]])
+    mean, spread = mixed(share, means, spreads)
+    rng = np.random.default_rng(0)
+    member = rng.choice(2, 400_000, p=[0.3, 0.7])
+    drawn = means[0].numpy()[member] + spreads[0].numpy()[member] * rng.normal(size=(member.size, 2))
+    np.testing.assert_allclose(mean[0], drawn.mean(axis=0), atol=0.01)
+    np.testing.assert_allclose(spread[0], drawn.std(axis=0), atol=0.01)
+
+
+def test_a_committee_leaves_out_one_modality_at_most_and_trusts_the_less_noisy():
+    share = committee(np.arange(PATTERNS), {pattern: 1.0 / (1 + pattern) for pattern in range(PATTERNS)})
+    np.testing.assert_allclose(share.sum(axis=1), 1)
+    assert set(np.flatnonzero(share[0b1011])) == {0b1011, 0b0011, 0b1001, 0b1010}
+    assert share[0b1011].argmax() == 0b1011 and share[0, 0] == 1
