@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FILE = CHECKPOINTS / "demo_region.safetensors"
 UNKNOWN_COVER = "????"
 ATTRIBUTION = (
-    "Made from imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; "
+    "Imagery (c) Esri, Maxar, Earthstar Geographics; population (c) WorldPop; "
     "POI of a map service and of (c) OpenStreetMap contributors (ODbL)"
 )
 
