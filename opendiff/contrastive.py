@@ -19,9 +19,7 @@ class EncoderTraining:
     """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and
     population."""
 
-    epochs: int = (
-        150  # more, or less noise: tokens of training tiles tell more of their POI than those of new ones
-    )
+    epochs: int = 150  # more make tokens of training tiles tell more of their POI than those of new ones
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
     temperature: float = 0.1

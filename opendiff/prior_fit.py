@@ -86,10 +86,9 @@ def fit_prior(
     everything = left_out(PATTERNS - 1)
     model.representation = with_whitening(representation, shape_error(everything))
     whiten = model.representation.whiten.double().numpy()
+    white = {pattern: shape_error(left_out(pattern))[fit.rows] @ whiten for pattern, fit in fitted.items()}
     for pattern in range(PATTERNS):
-        rows = fitted[stand_in[pattern]].rows
-        white = shape_error(left_out(stand_in[pattern]))[rows] @ whiten
-        prior.shape_spread[pattern] = float(np.sqrt(np.square(white).mean()))
+        prior.shape_spread[pattern] = float(np.sqrt(np.square(white[stand_in[pattern]]).mean()))
     return [left_out(pattern) for pattern in range(PATTERNS)]
 
 

@@ -16,6 +16,7 @@ from opendiff.features import TileFeatures, tile_features, with_halo
 from opendiff.generator import TrafficGenerator, load_encoder
 from opendiff.model import ModelConfig
 from opendiff.pack_training import pretrained_trunk, read_training_data, spatial_folds, turn
+from opendiff.prior import PATTERNS
 from opendiff.references import references
 from opendiff.resume import TrainingState
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
@@ -74,6 +75,20 @@ def test_training_is_reproducible():
         for _ in range(2)
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_modality_that_no_tile_has_changes_no_belief():
+    """Patterns with it are served by those without it, spreads included."""
+    conditions, series, log_intensities = made_tiles(48, 0)
+    lacking = conditions.without("osm_poi")
+    brief = {"denoiser_training": DenoiserTraining(steps=1, batch=16)}
+    prior = train_model(lacking, series, log_intensities, np.arange(48) // 12, 0, SMALL, **brief).prior
+    bit = 1 << MODALITIES.index("osm_poi")
+    for pattern in range(PATTERNS):
+        for name in ("weight", "level_spread", "shape_spread", "committee"):
+            value = getattr(prior, name)
+            assert torch.equal(value[pattern], value[pattern & ~bit]), (pattern, name)
+    assert (prior.shape_spread[1:] != 1).all()
 
 
 class Interrupted(Exception):
