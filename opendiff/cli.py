@@ -7,10 +7,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendiff.errors import OpenDiffError
 from opendiff.live.command import FETCH_DESCRIPTION, add_options, run_fetch
+
+if TYPE_CHECKING:
+    from opendiff.area import Tiles
+    from opendiff.generator import OpenDataSource, TrafficGenerator
 
 AREA_HELP = (
     "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
@@ -29,8 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = "what is fetched is kept" if options.run is run_fetch else "nothing was written"
-        print(f"cancelled; {kept}", file=sys.stderr)
+        print(f"cancelled; {options.kept}", file=sys.stderr)
         return 130
     return 0
 
@@ -39,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m opendiff", description="Hourly mobile traffic of any area from open data."
     )
+    parser.set_defaults(kept="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     generate = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     generate.add_argument("area", metavar="AREA", help=AREA_HELP)
@@ -70,6 +74,22 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)"
     )
+    parts = generate.add_argument_group(
+        "a long run in parts",
+        "--out is then a folder of Parquet files; the same command again goes on where it was",
+    )
+    makers = parts.add_mutually_exclusive_group()
+    makers.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="share it among N processes of this machine"
+    )
+    makers.add_argument(
+        "--scheduler",
+        default=None,
+        metavar="ADDRESS",
+        help="share it among the workers of a Dask scheduler, such as tcp://host:8786; they need this version of the "
+        "product and the source under the same path",
+    )
+    parts.add_argument("--part-tiles", type=int, default=None, metavar="N", help="tiles a part (default 256)")
     add_options(generate.add_argument_group("with --source live"))
     generate.set_defaults(run=run_generate)
     fetch = commands.add_parser(
@@ -78,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("area", metavar="AREA", help=AREA_HELP)
     fetch.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
     add_options(fetch)
-    fetch.set_defaults(run=run_fetch)
+    fetch.set_defaults(run=run_fetch, kept="what is fetched is kept")
     train = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     train.add_argument("part", choices=("encoder", "sampler"))
     train.add_argument("--model", choices=("default", "paper"), default="default")
@@ -132,32 +152,30 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_generate(options: argparse.Namespace) -> None:
-    from opendiff.area import read_tiles
+    from opendiff.area import MAX_TILES, read_tiles
     from opendiff.errors import TableError
     from opendiff.generator import TrafficGenerator, check_settings
     from opendiff.live.command import choices_of, print_notes
     from opendiff.opening import open_source
+    from opendiff.partitions import MOST_TILES
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
     if not options.out.parent.is_dir():
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
+    in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
+    tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES)
     if options.source == "live":
         from opendiff.live.source import LiveSource
 
-        choices = choices_of(options)
-        tiles = read_tiles(options.area)
-        source = LiveSource(choices, report=StageBars())
+        source = LiveSource(choices_of(options), report=StageBars())
         source.prepare(tiles)
     else:
-        tiles = read_tiles(options.area)
         source = open_source(options.source)
     generator = TrafficGenerator.load(options.model, options.device, options.weights)
+    area = options.area if not Path(options.area).exists() else Path(options.area).name
+    if in_parts:
+        return run_parts(options, generator, source, tiles, area)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
-    if conditions.missing_tiles:
-        print(
-            f"{conditions.missing_tiles} of {len(tiles)} tiles have no open data in {source.name} and are left out",
-            file=sys.stderr,
-        )
     ensemble = generator.generate(
         conditions,
         options.samples,
@@ -167,11 +185,61 @@ def run_generate(options: argparse.Namespace) -> None:
         ProgressBar("generate", "tile-weeks"),
     )
     print_notes(conditions.notes)
-    ensemble.metadata["area"] = options.area if not Path(options.area).exists() else Path(options.area).name
+    ensemble.metadata["area"] = area
     ensemble.save(options.out)
-    print(
-        f"{len(ensemble.tiles)} tiles x {options.samples} samples x 168 hours, relative units: {options.out}"
+    print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles)
+
+
+def run_parts(
+    options: argparse.Namespace, generator: TrafficGenerator, source: OpenDataSource, tiles: Tiles, area: str
+) -> None:
+    from contextlib import nullcontext
+
+    from opendiff.cluster import local_workers, scheduler_at
+    from opendiff.live.command import print_notes
+    from opendiff.partitions import TILES_A_PART, Recipe, generate_dataset, make_here
+
+    recipe = Recipe(
+        "demo" if options.source == "demo" else str(getattr(source, "pack", source).root.resolve()),
+        source.name,
+        options.model,
+        None if options.weights is None else str(options.weights.resolve()),
+        generator.checksum,
+        options.device,
+        options.samples,
+        options.seed,
+        options.guidance,
+        options.steps,
+        area,
     )
+    makers = nullcontext(make_here)
+    if options.workers is not None:
+        makers = local_workers(options.workers)
+    if options.scheduler is not None:
+        makers = scheduler_at(options.scheduler)
+    options.kept = "finished parts are kept; the same command goes on with the others"
+    with makers as make:
+        made = generate_dataset(
+            recipe,
+            tiles,
+            options.out,
+            options.part_tiles or TILES_A_PART,
+            make,
+            ProgressBar("generate", "tiles"),
+        )
+    print_notes(made.notes)
+    if made.kept_parts:
+        print(f"{made.kept_parts} of {made.parts} parts were there before", file=sys.stderr)
+    print_made(options, source.name, made.tiles, made.missing_tiles)
+
+
+def print_made(options: argparse.Namespace, source: str, tiles: int, missing: int) -> None:
+    if missing:
+        print(
+            f"{missing} of {tiles + missing} tiles have no open data in {source} and are left out",
+            file=sys.stderr,
+        )
+    print(f"{tiles} tiles x {options.samples} samples x 168 hours, relative units: {options.out}")
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from opendiff.area import Tiles
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions, load_conditions
-from opendiff.errors import SourceError
+from opendiff.errors import OutsideSource
 from opendiff.land_cover import land_cover
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
@@ -47,13 +47,13 @@ class DemoSource:
         return self._conditions.tiles
 
     def conditions(self, tiles: Tiles) -> Conditions:
-        """Conditions of `tiles`, absent where the region does not reach. Raises SourceError where it reaches
+        """Conditions of `tiles`, absent where the region does not reach. Raises OutsideSource where it reaches
         none."""
         known = self._conditions
         row = _index(known.tiles).get_indexer(_index(tiles))
         if not (row >= 0).any():
             west, south, east, north = region_bounds(known.tiles)
-            raise SourceError(
+            raise OutsideSource(
                 f"The area has no tile in the bundled region, which covers "
                 f"{west:.3f},{south:.3f},{east:.3f},{north:.3f} (W,S,E,N) "
                 "around Nanchang; draw inside it or choose another source."

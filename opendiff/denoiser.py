@@ -114,7 +114,10 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
         """Expected x_0 (rows, 338) given x_t (rows, 338) at times t, () or (rows,), along the straight path."""
         gaussian, white, scale = gaussian_denoiser(x, t, memory.mean, memory.deviation)
-        return gaussian + scale * self.correction(white, t, memory)
+        # on a GPU the network computes in half precision, the closed form and the path in full
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+            correction = self.correction(white, t, memory)
+        return gaussian + scale * correction.to(x.dtype)
 
     def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
         days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)

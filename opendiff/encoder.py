@@ -7,8 +7,7 @@ bottlenecks. Each modality gives a token of its own, so any of them may be missi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,10 +15,13 @@ from torch import Tensor, nn
 
 from opendiff.backbone import STAGES, Trunk
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
+from opendiff.embeddings import EmbeddingCache, image_key
 from opendiff.features import POI_WIDTH, POPULATION_WIDTH, WINDOW_SCALES, TileFeatures
+from opendiff.side_by_side import side_by_side
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
+TOKEN_ROWS = 256  # tiles a call of the small networks
 IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
 Progress = Callable[[int, int], None]  # (done, total)
 Report = Callable[[str, int, int], None]  # (what, done, total)
@@ -93,8 +95,11 @@ class ImageProjector(nn.Module):
 
 
 class Encoder(nn.Module):
+    """checksum: of the weights file, "" where the weights are in no file."""
+
     def __init__(self):
         super().__init__()
+        self.checksum = ""
         self.trunk = Trunk(TAPPED_STAGES)
         self.image = ImageProjector()
         scales = len(WINDOW_SCALES)
@@ -115,11 +120,13 @@ class Encoder(nn.Module):
         starts = range(0, len(images), IMAGE_BATCH)
 
         def run(start: int) -> int:
-            part = slice(start, start + IMAGE_BATCH)
-            features[part] = self._trunk_statistics(images[part])
-            return min(start + IMAGE_BATCH, len(images))
+            # always a whole batch: one of another size may round otherwise, and an image must not depend on the others
+            row = np.minimum(np.arange(start, start + IMAGE_BATCH), len(images) - 1)
+            done = min(start + IMAGE_BATCH, len(images))
+            features[start:done] = self._trunk_statistics(images[row])[: done - start]
+            return done
 
-        for done in _side_by_side(run, starts, self.image.input_mean.device):
+        for done in side_by_side(run, starts, self.image.input_mean.device):
             if progress:
                 progress(done, len(images))
         return features
@@ -132,25 +139,37 @@ class Encoder(nn.Module):
         statistics = [part for m in maps for part in (m.mean((2, 3)), m.std((2, 3)))]
         return torch.cat(statistics, dim=1).cpu().numpy()
 
+    def image_tokens(self, images: np.ndarray, cache: EmbeddingCache | None = None) -> np.ndarray:
+        """Image tokens (images, 16) float32 of images (images, 256, 256, 3) uint8, those that `cache` knows from it."""
+        keys = [] if cache is None else [image_key(image) for image in images]
+        known = cache.read(keys) if cache else {}
+        new = np.array([row for row in range(len(images)) if not keys or keys[row] not in known], int)
+        tokens = np.zeros((len(images), TOKEN_WIDTHS[0]), np.float32)
+        if len(new):
+            tokens[new] = self.project(self.image_features(images[new]))
+        if cache and len(new):
+            cache.write({keys[row]: tokens[row] for row in new})
+        for row, key in enumerate(keys):
+            if key in known:
+                tokens[row] = known[key]
+        return tokens
+
     @torch.inference_mode()
-    def tokens(
-        self, features: TileFeatures, image_features: np.ndarray, has_imagery: np.ndarray
-    ) -> Conditions:
-        """Conditions of the tiles of `features`; image_features (tiles, 512) counts where has_imagery
-        (tiles,)."""
-        device = self.image.input_mean.device
+    def project(self, image_features: np.ndarray) -> np.ndarray:
+        """Image tokens (images, 16) float32 of trunk statistics (images, 512)."""
+        return self._run(self.image, image_features)
 
-        def run(module: nn.Module, *values: np.ndarray) -> np.ndarray:
-            return module(*(torch.from_numpy(part).float().to(device) for part in values)).cpu().numpy()
-
+    @torch.inference_mode()
+    def tokens(self, features: TileFeatures, image_tokens: np.ndarray, has_imagery: np.ndarray) -> Conditions:
+        """Conditions of the tiles of `features`; image_tokens (tiles, 16) counts where has_imagery (tiles,)."""
         present = np.column_stack(
             [has_imagery, features.has_poi, features.has_osm_poi, features.has_population]
         )
         tokens = [
-            run(self.image, image_features),
-            run(self.poi, features.poi, features.poi_around),
-            run(self.osm_poi, features.osm_poi, features.osm_poi_around),
-            run(self.population, features.population, features.population_around),
+            image_tokens,
+            self._run(self.poi, features.poi, features.poi_around),
+            self._run(self.osm_poi, features.osm_poi, features.osm_poi_around),
+            self._run(self.population, features.population, features.population_around),
         ]
         tokens = [np.where(present[:, [m]], tokens[m], 0) for m in range(len(MODALITIES))]
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
@@ -158,16 +177,14 @@ class Encoder(nn.Module):
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
         return Conditions(features.tiles, half, present, intensities)
 
-
-def _side_by_side(run: Callable[[int], int], starts: range, device: torch.device) -> Iterator[int]:
-    """`run` of each start, in order. On a CPU several at once with one thread each, because small batches leave
-    threads that share one of them mostly waiting for each other."""
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1 or len(starts) < 2:
-        yield from map(run, starts)
-        return
-    try:
-        with ThreadPoolExecutor(threads, "trunk", lambda: torch.set_num_threads(1)) as pool:
-            yield from pool.map(run, starts)
-    finally:
-        torch.set_num_threads(threads)  # torch keeps the last number for threads that are still to come
+    def _run(self, module: nn.Module, *values: np.ndarray) -> np.ndarray:
+        """Output (rows, width) of a module for inputs (rows, ...), in calls of one size: products of matrices of
+        another shape may round otherwise, and a tile's tokens must not depend on the others."""
+        device = self.image.input_mean.device
+        inputs = [torch.from_numpy(part).float() for part in values]
+        rows = len(inputs[0])
+        parts = []
+        for start in range(0, rows, TOKEN_ROWS):
+            row = torch.arange(start, start + TOKEN_ROWS).clamp_max(rows - 1)
+            parts.append(module(*(part[row].to(device) for part in inputs))[: rows - start].cpu())
+        return torch.cat(parts).numpy()

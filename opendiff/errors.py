@@ -13,12 +13,20 @@ class SourceError(OpenDiffError):
     """Open data is missing, incomplete or corrupt."""
 
 
+class OutsideSource(SourceError):
+    """The source has none of the tiles that it is asked for."""
+
+
 class TableError(OpenDiffError):
     """A traffic table cannot be read or written."""
 
 
 class ModelError(OpenDiffError):
     """Weights are missing, damaged or do not fit what is asked of them."""
+
+
+class ClusterError(OpenDiffError):
+    """The processes or machines that were to share the work cannot."""
 
 
 class Cancelled(Exception):

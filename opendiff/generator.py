@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -13,21 +14,24 @@ import torch
 
 from opendiff.area import Tiles
 from opendiff.checkpoint import read_checkpoint
-from opendiff.conditions import INTENSITIES, Conditions
+from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.denoiser import ConditionMemory
-from opendiff.encoder import IMAGE_FEATURES, Encoder, Progress
-from opendiff.errors import Cancelled, ModelError, SourceError
+from opendiff.embeddings import EmbeddingCache
+from opendiff.encoder import Encoder, Progress
+from opendiff.errors import Cancelled, ModelError, OutsideSource, SourceError
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
-from opendiff.model import ROWS_A_CALL, TrafficModel, condition_tensors, load_model, rounded
+from opendiff.model import TrafficModel, condition_tensors, load_model, rounded, rows_a_call
 from opendiff.noise import tile_noise
 from opendiff.registration import PoiDatum
-from opendiff.representation import HOURS, WIDTH
+from opendiff.representation import HOURS, SERIES, WIDTH
 from opendiff.shipped import CHECKPOINTS
+from opendiff.side_by_side import side_by_side
 from opendiff.sources import OpenData
 from opendiff.traffic_table import TrafficEnsemble
 
 TILES_A_BATCH = 256  # images and conditions held at once
 MAX_SAMPLES = 1000
+FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
 ASSUMPTIONS = (
     "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
     "The model learned from one week of one city (Nanchang); elsewhere its level is an extrapolation.",
@@ -56,28 +60,38 @@ class ConditionSource(Protocol):
 
 
 def encode_open_data(
-    encoder: Encoder, source: OpenDataSource, tiles: Tiles, progress: Progress | None = None
+    encoder: Encoder,
+    source: OpenDataSource,
+    tiles: Tiles,
+    progress: Progress | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> Conditions:
-    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent."""
+    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent. Embeddings of
+    images are taken from `cache` and put there."""
     around = source.open_data(with_halo(tiles), imagery=False)
     features = tile_features(tiles, around, source.poi_datum)
-    image_features = np.zeros((len(tiles), IMAGE_FEATURES), np.float32)
+    image_tokens = np.zeros((len(tiles), TOKEN_WIDTHS[0]), np.float32)
     has_imagery = np.zeros(len(tiles), bool)
     for start in range(0, len(tiles), TILES_A_BATCH):
         part = slice(start, start + TILES_A_BATCH)
-        data = source.open_data(tiles.iloc[part])
+        try:
+            data = source.open_data(tiles.iloc[part])
+        except OutsideSource:  # of these tiles; the source knows others of the area or its halo
+            continue
         has_imagery[part] = data.has_imagery
         rows = start + np.flatnonzero(data.has_imagery)
-        image_features[rows] = encoder.image_features(data.imagery[data.has_imagery])
+        image_tokens[rows] = encoder.image_tokens(data.imagery[data.has_imagery], cache)
         if progress:
             progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
-    return encoder.tokens(features, image_features, has_imagery)
+    return encoder.tokens(features, image_tokens, has_imagery)
 
 
 def load_encoder(path: str | Path = CHECKPOINTS / "encoder.safetensors") -> Encoder:
     """The shipped encoder, or another. Raises ModelError."""
     encoder = Encoder()
-    read_checkpoint(path, kind="encoder").load_into(encoder, "")
+    checkpoint = read_checkpoint(path, kind="encoder")
+    checkpoint.load_into(encoder, "")
+    encoder.checksum = checkpoint.checksum
     return encoder.eval()
 
 
@@ -85,8 +99,11 @@ class TrafficGenerator:
     """A model with its encoder on one device.
 
     This class serves the model `default`. Another model overrides what it does in its own way: `from_weights`,
-    `encode`, `informed` and `weeks`; settings, metadata and the ensemble are the same for all.
+    `encode`, `informed` and `weeks`; settings, metadata and the ensemble are the same for all. keep_embeddings: whether
+    embeddings of images are kept between runs.
     """
+
+    keep_embeddings = True
 
     def __init__(
         self,
@@ -127,6 +144,13 @@ class TrafficGenerator:
         encoder = load_encoder(own).to(device) if weights is not None and own.is_file() else None
         return cls(model, "default", checksum, device, encoder)
 
+    @cached_property
+    def _embeddings(self) -> EmbeddingCache | None:
+        checksum = self.encoder.checksum
+        if not (self.keep_embeddings and checksum):
+            return None
+        return EmbeddingCache.of_weights(checksum, TOKEN_WIDTHS[0])
+
     @property
     def encoder(self) -> Encoder:
         """Read when first needed: the bundled region ships conditions and needs none."""
@@ -141,13 +165,19 @@ class TrafficGenerator:
 
         Raises SourceError when it knows nothing about any of them.
         """
-        conditions = self.encode(source, tiles, progress)
-        known = self.informed(conditions)
-        if not known.any():
+        known = self.known_conditions(source, tiles, progress)
+        if not len(known.tiles):
             raise SourceError(
                 f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
             )
-        kept = conditions.take(known)
+        return known
+
+    def known_conditions(
+        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
+    ) -> Conditions:
+        """As `conditions`, and without any tile where the source knows nothing."""
+        conditions = self.encode(source, tiles, progress)
+        kept = conditions.take(self.informed(conditions))
         return replace(
             kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
             missing_tiles=len(tiles) - len(kept.tiles),
@@ -159,13 +189,12 @@ class TrafficGenerator:
         """Conditions of all of `tiles`, those included about which nothing is known."""
         if hasattr(source, "conditions"):
             return source.conditions(tiles)
-        return encode_open_data(self.encoder, source, tiles, progress)
+        return encode_open_data(self.encoder, source, tiles, progress, self._embeddings)
 
     def informed(self, conditions: Conditions) -> np.ndarray:
         """Mask (tiles,) of the tiles about which enough is known to generate them."""
         return conditions.present.any(axis=1)
 
-    @torch.inference_mode()
     def generate(
         self,
         conditions: Conditions,
@@ -183,35 +212,73 @@ class TrafficGenerator:
         batches and ends the work with Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint
         steps. Raises ModelError on bad settings.
         """
+        return next(
+            self.refine(
+                conditions, samples, seed, guidance_scale, steps, progress, cancelled, first=max(samples, 1)
+            )
+        )
+
+    def refine(
+        self,
+        conditions: Conditions,
+        samples: int = 20,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        first: int = FIRST_SAMPLES,
+    ) -> Iterator[TrafficEnsemble]:
+        """As `generate`, in the order of the samples: the ensemble of the first few, then of twice as many, and so on.
+
+        Each begins with the samples of the one before; the last is what `generate` returns.
+        """
         config = self.model.config
         guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
         steps = config.steps if steps is None else steps
         check_settings(samples, seed, guidance_scale, steps)
-        out, intensities = self.weeks(
-            conditions, samples, seed, guidance_scale, steps, progress, cancelled or _never
-        )
-        metadata = {
-            "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
-            "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
-            "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
-            "notes": list(conditions.notes),
-        }  # fmt: skip
-        traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
-        return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+        weeks: list[np.ndarray] = []
+        count = len(conditions.tiles)
+        begin, end = 0, min(max(first, 1), samples)
+        while begin < samples:
 
+            def report(done: int, _: int, before: int = count * begin) -> None:
+                progress(before + done, count * samples)
+
+            made, intensities = self.weeks(
+                conditions, range(begin, end), seed, guidance_scale, steps, report if progress else None,
+                cancelled or _never,
+            )  # fmt: skip
+            weeks.append(made)
+            out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
+            metadata = {
+                "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
+                "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
+                "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+                "notes": list(conditions.notes),
+            }  # fmt: skip
+            traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
+            yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+            begin, end = end, min(2 * end, samples)
+
+    @torch.inference_mode()
     def weeks(
         self,
         conditions: Conditions,
-        samples: int,
+        samples: range,
         seed: int,
         guidance_scale: float,
         steps: int,
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Traffic and users (tiles, samples, 2, 168) float32, and intensities (tiles,) of the tiles."""
+        """Traffic and users (tiles, samples, 2, 168) float32 of the samples of these numbers, and intensities (tiles,)
+        of the tiles."""
         count = len(conditions.tiles)
+        if not count:
+            return np.empty((0, len(samples), SERIES, HOURS), np.float32), {}
+        call_rows = rows_a_call(self.device)
         tokens, present = condition_tensors(conditions, self.device)
         x, y = (
             torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y")
@@ -220,29 +287,36 @@ class TrafficGenerator:
         empty = None
         if guidance_scale:
             nothing = self._remember(tokens[:1] * 0, present[:1] & False)[0]
-            empty = nothing.take(torch.zeros(ROWS_A_CALL, dtype=torch.int64, device=self.device))
-        out = np.empty((count * samples, 2, HOURS), np.float32)
-        for start in range(0, count * samples, ROWS_A_CALL):
-            if cancelled():
-                raise Cancelled("Generation was cancelled.")
-            row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(count * samples - 1)
-            tile, sample = row // samples, row % samples
+            empty = nothing.take(torch.zeros(call_rows, dtype=torch.int64, device=self.device))
+        rows = count * len(samples)
+        out = np.empty((rows, SERIES, HOURS), np.float32)
+
+        @torch.inference_mode()
+        def call(start: int) -> int:
+            row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
+            tile, sample = row // len(samples), samples.start + row % len(samples)
             noise = tile_noise(seed, x[tile], y[tile], sample, WIDTH)
             series = rounded(self.model.sample(memory.take(tile), empty, noise, guidance_scale, steps))
-            done = min(start + ROWS_A_CALL, count * samples)
+            done = min(start + call_rows, rows)
             out[start:done] = series[: done - start].cpu().numpy()
+            return done
+
+        for done in side_by_side(call, range(0, rows, call_rows), self.device):
             if progress:
-                progress(done, count * samples)
+                progress(done, rows)
+            if cancelled():
+                raise Cancelled("Generation was cancelled.")
         intensities = known_or_estimated(conditions, estimates)
-        return out.reshape(count, samples, 2, HOURS), intensities
+        return out.reshape(count, len(samples), SERIES, HOURS), intensities
 
     def _remember(self, tokens: torch.Tensor, present: torch.Tensor) -> tuple[ConditionMemory, np.ndarray]:
         """Condition memory of tiles and estimated log intensities (tiles, 3), in calls of one size."""
         memories, estimates = [], []
-        for start in range(0, len(tokens), ROWS_A_CALL):
-            row = torch.arange(start, start + ROWS_A_CALL, device=self.device).clamp_max(len(tokens) - 1)
+        call_rows = rows_a_call(self.device)
+        for start in range(0, len(tokens), call_rows):
+            row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             belief = self.model.prior(tokens[row], present[row])
-            kept = torch.arange(min(ROWS_A_CALL, len(tokens) - start), device=self.device)
+            kept = torch.arange(min(call_rows, len(tokens) - start), device=self.device)
             memories.append(self.model.remember(tokens[row], present[row], belief).take(kept))
             estimates.append(belief.log_intensity[kept].cpu().numpy())
         return ConditionMemory.join(memories), np.concatenate(estimates)

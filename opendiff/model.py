@@ -18,6 +18,7 @@ from opendiff.sampler import sample_flow
 # Rows a network call. Always the same, padded where needed: matrix products of another shape may differ in the last
 # bit, and a tile's traffic must not depend on which tiles it was generated with.
 ROWS_A_CALL = 512
+ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
 GENERATION_DIGITS = 2.0**-18  # traffic is rounded to this share of a power of two, which hides the last bits
 
 
@@ -28,7 +29,7 @@ class ModelConfig:
     heads: int = 4
     layers: int = 2
     dropout: float = 0.1
-    steps: int = 6
+    steps: int = 4
     guidance_scale: float = 0.0
 
 
@@ -58,14 +59,16 @@ class TrafficModel(nn.Module):
         """Series (rows, 2, 168) from noise (rows, 338); `memory` has a row for each, `empty` as many of the
         empty condition.
 
-        Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing).
+        Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing), both in one
+        batch.
         """
+        guided = guidance_scale != 0 and empty is not None
+        both = ConditionMemory.join([memory, empty]) if guided else memory
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            told = self.denoiser(x, t, memory)
-            if guidance_scale == 0 or empty is None:
-                return told
-            untold = self.denoiser(x, t, empty)
+            if not guided:
+                return self.denoiser(x, t, both)
+            told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
             return told + guidance_scale * (told - untold)
 
         return self.representation.decode(sample_flow(denoise, noise, steps))
@@ -82,7 +85,9 @@ class TrafficModel(nn.Module):
 def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     """The model in a checkpoint, ready to sample, and its checksum. Raises ModelError."""
     checkpoint = read_checkpoint(path, kind="default")
-    model = TrafficModel(ModelConfig(**checkpoint.notes["config"]))
+    # how many steps pay is a matter of the sampler, not of the weights
+    config = checkpoint.notes["config"] | {"steps": ModelConfig.steps}
+    model = TrafficModel(ModelConfig(**config))
     checkpoint.load_into(model, "network.")
     parts = {
         field.name: checkpoint.tensor(f"representation.{field.name}")
@@ -100,6 +105,11 @@ def blank_representation(components: int) -> Representation:
         torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
         torch.zeros(LEVEL_WIDTH, SHAPE_WIDTH), eye, eye, torch.zeros(components, SHAPE_WIDTH),
     )  # fmt: skip
+
+
+def rows_a_call(device: torch.device | str) -> int:
+    """Rows of a network call on a device."""
+    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
 
 
 def rounded(series: Tensor) -> Tensor:

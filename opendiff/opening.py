@@ -25,3 +25,17 @@ def open_source(name: str) -> DemoSource | PackSource:
     from opendiff.sources import PackSource
 
     return PackSource(name)
+
+
+def source_checksum(name: str) -> str:
+    """What tells a source from others and from itself after a change: the checksum of the bundled region's file, or of
+    a pack's table of tiles (its images are not read). Raises SourceError."""
+    from opendiff.checkpoint import file_checksum
+    from opendiff.demo import FILE
+    from opendiff.sources import PackSource
+
+    path = FILE if name == "demo" else PackSource(name).root / "tiles.parquet"
+    try:
+        return file_checksum(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error}); name a source that holds it.") from None

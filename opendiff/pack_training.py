@@ -59,7 +59,7 @@ class TrainingData:
 
     def conditions(self, encoder: Encoder) -> Conditions:
         """Conditions of all tiles by an encoder."""
-        return encoder.tokens(self.features, self.views[0], self.has_imagery)
+        return encoder.tokens(self.features, encoder.project(self.views[0]), self.has_imagery)
 
 
 def read_training_data(

@@ -38,4 +38,4 @@ def sample_flow(denoise: Denoise, noise: Tensor, steps: int, shift: float = TIME
 
 def velocity(denoise: Denoise, x: Tensor, t: float) -> Tensor:
     """dx/dt = e - x_0 at x_t, which is (x_t - x_0) / t."""
-    return (x - denoise(x, torch.tensor(t, dtype=x.dtype, device=x.device))) / t
+    return (x - denoise(x, x.new_full((), t))) / t

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.errors import SourceError
+from opendiff.errors import OutsideSource, SourceError
 from opendiff.registration import PoiDatum
 from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds, tile_centre
 
@@ -296,7 +296,7 @@ class PackSource:
         x, y = (self._table.index.get_level_values(axis) for axis in ("x", "y"))
         west, _, _, north = tile_bounds(x.min(), y.min())
         _, south, east, _ = tile_bounds(x.max(), y.max())
-        raise SourceError(
+        raise OutsideSource(
             f"The area has no tile in the pack {self.name}, which covers {west:.3f},{south:.3f},{east:.3f},{north:.3f} "
             "(W,S,E,N); draw inside it or choose another source."
         )

@@ -4,13 +4,17 @@ The file is long: x int32, y int32, sample int16, hour int16, traffic float32, u
 hour). The schema metadata holds two JSON objects: `opendiff` (unit, model, seed, attribution, assumptions...) and
 `opendiff_tiles` (columns x, y, covered_share and maybe relative intensities). A foreign file needs neither; without
 `sample` it holds one sample, without `users` they are NaN.
+
+A long run makes a folder of such files instead, `part-00000.parquet`, ..., each with some of the tiles, and `_run.json`
+(`opendiff.partitions`).
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +30,7 @@ FORMAT = 1
 HOURS = 168
 MAX_VALUES = 400_000_000  # tiles x samples x hours that are read into memory (about 3 GB)
 ROWS_PER_GROUP = 1_000_000
+PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
 INTENSITIES = ("poi", "business_poi", "population")
 SCHEMA = pa.schema(
     [
@@ -98,6 +103,16 @@ class TrafficEnsemble:
     def save(self, path: str | Path) -> None:
         """Write the traffic table to `path`, whole or not at all. Raises TableError where it cannot be written."""
         path = Path(path)
+        try:
+            with replacing(path) as temporary:
+                self.write(temporary)
+        except OSError as error:
+            raise TableError(
+                f"The traffic table cannot be written to {path} ({error}); choose another place."
+            ) from None
+
+    def write(self, where: Path | BinaryIO) -> None:
+        """Write the traffic table to a file that nobody reads yet, or into memory. Raises OSError."""
         order = np.lexsort((self.tiles["y"], self.tiles["x"]))
         x, y = (self.tiles[axis].to_numpy(np.int32)[order] for axis in ("x", "y"))
         described = {
@@ -106,9 +121,8 @@ class TrafficEnsemble:
             "covered_share": self.tiles["covered_share"].to_numpy()[order].tolist(),
         }
         described |= {name: values[order].astype(float).tolist() for name, values in self.intensities.items()}
-        heading = (
-            {"unit": "relative"} | self.metadata | {"format": FORMAT, "hours": HOURS, "samples": self.samples}
-        )
+        heading = {"unit": "relative"} | self.metadata
+        heading |= {"format": FORMAT, "hours": HOURS, "samples": self.samples, "tiles": len(x)}
         schema = SCHEMA.with_metadata(
             {b"opendiff": json.dumps(heading).encode(), b"opendiff_tiles": json.dumps(described).encode()}
         )
@@ -116,46 +130,40 @@ class TrafficEnsemble:
         step = max(1, ROWS_PER_GROUP // rows_a_tile)
         sample = np.repeat(np.arange(self.samples, dtype=np.int16), HOURS)
         hour = np.tile(np.arange(HOURS, dtype=np.int16), self.samples)
-        try:
-            with (
-                replacing(path) as temporary,
-                pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-            ):
-                for start in range(0, len(x), step):
-                    part = slice(start, start + step)
-                    count = len(x[part])
-                    columns = [
-                        np.repeat(x[part], rows_a_tile),
-                        np.repeat(y[part], rows_a_tile),
-                        np.tile(sample, count),
-                        np.tile(hour, count),
-                        self.traffic[order[part]].astype(np.float32).reshape(-1),
-                        self.users[order[part]].astype(np.float32).reshape(-1),
-                    ]
-                    writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
-        except OSError as error:
-            raise TableError(
-                f"The traffic table cannot be written to {path} ({error}); choose another place."
-            ) from None
+        with pq.ParquetWriter(where, schema, compression="zstd") as writer:
+            for start in range(0, len(x), step):
+                part = slice(start, start + step)
+                count = len(x[part])
+                columns = [
+                    np.repeat(x[part], rows_a_tile),
+                    np.repeat(y[part], rows_a_tile),
+                    np.tile(sample, count),
+                    np.tile(hour, count),
+                    self.traffic[order[part]].astype(np.float32).reshape(-1),
+                    self.users[order[part]].astype(np.float32).reshape(-1),
+                ]
+                writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
 
 
 def read_traffic(path: str | Path) -> TrafficEnsemble:
-    """Read a traffic table, ours or a foreign one with columns x, y, hour, traffic and maybe sample, users.
+    """Read a traffic table, ours or a foreign one with columns x, y, hour, traffic and maybe sample, users; or a folder
+    of them that a finished run in parts made.
 
     Raises TableError when columns, hours or values are missing, repeated or impossible.
     """
     path = Path(path)
+    files = _parts(path) if path.is_dir() else [path]
     try:
-        schema = pq.read_schema(path)
-        if missing := [name for name in ("x", "y", "hour", "traffic") if name not in schema.names]:
+        schemas = [pq.read_schema(file) for file in files]
+        if missing := [name for name in ("x", "y", "hour", "traffic") if name not in schemas[0].names]:
             raise TableError(
                 f"{path} lacks the column {missing[0]}; a traffic table has x, y, hour and traffic."
             )
-        rows = pq.ParquetFile(path).metadata.num_rows
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
         if not 0 < rows <= MAX_VALUES:
             raise TableError(f"{path} has {rows:,} rows; a traffic table has from 1 to {MAX_VALUES:,}.")
-        present = [name for name in SCHEMA.names if name in schema.names]
-        table = pq.read_table(path, columns=present)
+        present = [name for name in SCHEMA.names if name in schemas[0].names]
+        table = pa.concat_tables([pq.read_table(file, columns=present) for file in files])
     except FileNotFoundError:
         raise TableError(
             f"There is no traffic table {path}; generate one or name an existing file."
@@ -166,7 +174,8 @@ def read_traffic(path: str | Path) -> TrafficEnsemble:
     x, y = _tile_numbers(columns, path)
     keys, tile = _numbered(x * TILES_ACROSS + y)
     traffic, users = _arrange(columns, tile, len(keys), path)
-    metadata, described = _heading(schema, "opendiff", path), _heading(schema, "opendiff_tiles", path)
+    metadata = _heading(schemas[0], "opendiff", path)
+    described = _joined([_heading(schema, "opendiff_tiles", path) for schema in schemas])
     if metadata.get("format", FORMAT) != FORMAT:
         raise TableError(
             f"{path} has format {metadata['format']!r}, which this version cannot read; update it."
@@ -176,6 +185,26 @@ def read_traffic(path: str | Path) -> TrafficEnsemble:
     return TrafficEnsemble(
         tile_frame(x, y, share), traffic, users, intensities, {"unit": "relative"} | metadata
     )
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The files of a finished run in parts."""
+    try:
+        complete = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["complete"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise TableError(f"{folder} is no traffic table; it lacks a readable {RUN_FILE}.") from None
+    if not complete:
+        raise TableError(f"The run in {folder} is not finished; give its command again, and it goes on.")
+    return sorted(folder.glob(PART_GLOB))
+
+
+def _joined(described: Sequence[dict[str, Any]]) -> dict[str, list]:
+    """What parts say of their tiles, as one; only what each of them says."""
+    filled = [part for part in described if part.get("x")]
+    if not filled:
+        return {}
+    names = [name for name in filled[0] if all(name in part for part in filled)]
+    return {name: [value for part in filled for value in part[name]] for name in names}
 
 
 def _column(table: pa.Table, name: str, path: Path) -> np.ndarray:

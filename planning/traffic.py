@@ -1,7 +1,8 @@
 """The traffic table: hourly traffic and users of tiles, from anybody, checked before it is used.
 
 Format (Parquet or CSV, long): `x, y` zoom-15 tile, `sample` (optional), `hour` 0.., `traffic`, `users` (optional).
-Values describe whole tiles. Parquet metadata `opendiff` and `opendiff_tiles` are read where present.
+Values describe whole tiles. A folder of Parquet parts with a `_run.json`, as a long run of the generator makes, is one
+table. Parquet metadata `opendiff` and `opendiff_tiles` are read where present.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .errors import InputError
 from .geometry import ZOOM, tile_area_km2, tile_centre
 
 INTENSITIES = ("poi", "business_poi", "population")
+PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
 _REQUIRED = ("x", "y", "hour", "traffic")
 _WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
 
@@ -44,10 +46,12 @@ class TrafficTable:
 
     @classmethod
     def read(cls, source, name: str | None = None) -> TrafficTable:
-        """Read a Parquet or CSV file (path, bytes or binary file object).
+        """Read a Parquet or CSV file (path, bytes or binary file object), or a folder of Parquet parts.
 
         Raises InputError, one sentence with counts, for anything that cannot be planned on.
         """
+        if isinstance(source, (str, Path)) and Path(source).is_dir():
+            return _from_frame(*_parse_parts(Path(source)), Path(source).name)
         data, name = _bytes(source, name)
         table, metadata, tile_columns = _parse(data, name)
         return _from_frame(table, metadata, tile_columns, name)
@@ -141,6 +145,25 @@ def _bytes(source, name: str | None) -> tuple[bytes, str]:
     if not path.is_file():
         raise InputError(f"There is no file {path}; give the traffic table as a Parquet or CSV file.")
     return path.read_bytes(), name or path.name
+
+
+def _parse_parts(folder: Path) -> tuple[pa.Table, dict, dict]:
+    """The parts of a finished run as one table, with the metadata of the first and the tile columns of all."""
+    try:
+        run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        complete = bool(run["complete"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{folder} is no traffic table: it is a folder without a readable {RUN_FILE}."
+        ) from None
+    files = sorted(folder.glob(PART_GLOB))
+    if not complete or not files:
+        raise InputError(f"The run in {folder} is not finished; give its command again, and it goes on.")
+    tables, headings, tiles = zip(*(_parse(file.read_bytes(), file.name) for file in files), strict=True)
+    filled = [columns for columns in tiles if columns.get("x")] or [{}]
+    shared = [name for name in filled[0] if all(name in columns for columns in filled)]
+    described = {name: [value for columns in filled for value in columns[name]] for name in shared}
+    return pa.concat_tables(tables), headings[0], described
 
 
 def _parse(data: bytes, name: str) -> tuple[pa.Table, dict, dict]:

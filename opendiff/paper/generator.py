@@ -114,7 +114,7 @@ class PaperGenerator(TrafficGenerator):
     def weeks(
         self,
         conditions: ImageConditions,
-        samples: int,
+        samples: range,
         seed: int,
         guidance_scale: float,
         steps: int,
@@ -129,33 +129,35 @@ class PaperGenerator(TrafficGenerator):
             raise ModelError(
                 f"The model paper takes {self.model.config.steps} steps, not {steps}; leave the number of steps out."
             )
-        out = np.empty((len(conditions.tiles), samples, SERIES, HOURS), np.float32)
+        out = np.empty((len(conditions.tiles), len(samples), SERIES, HOURS), np.float32)
+        rows = out.reshape(-1, SERIES, HOURS)
         done = 0
         for has_condition in (True, False):
             (tiles,) = np.nonzero(conditions.present == has_condition)
             for row, weeks in self._weeks_of(
                 conditions, tiles, samples, seed, guidance_scale if has_condition else 0.0
             ):
-                out.reshape(-1, SERIES, HOURS)[row] = weeks
+                rows[row] = weeks
                 done += len(row)
                 if progress:
-                    progress(done, len(out) * samples)
+                    progress(done, len(rows))
                 if cancelled():
                     raise Cancelled("Generation was cancelled.")
         known = {name: v for name, v in conditions.intensities.items() if np.isfinite(v).all()}
         return out, known
 
     def _weeks_of(
-        self, conditions: ImageConditions, tiles: np.ndarray, samples: int, seed: int, guidance_scale: float
+        self, conditions: ImageConditions, tiles: np.ndarray, samples: range, seed: int, guidance_scale: float
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (rows of the table, series (rows, 2, 168)) for some tiles, in calls of one size."""
         told = torch.from_numpy(np.where(conditions.present[:, None], conditions.embedding, 0)).float()
         x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)) for axis in ("x", "y"))
         empty = self.model.remember(torch.zeros(ROWS_A_CALL, told.shape[1], device=self.device))
-        every = torch.from_numpy((tiles[:, None] * samples + np.arange(samples)).reshape(-1))
+        count = len(samples)
+        every = torch.from_numpy((tiles[:, None] * count + np.arange(count)).reshape(-1))
         for start in range(0, len(every), ROWS_A_CALL):
             row = every[torch.arange(start, start + ROWS_A_CALL).clamp_max(len(every) - 1)]
-            tile, sample = row // samples, row % samples
+            tile, sample = row // count, samples.start + row % count
             memory = self.model.remember(told[tile].to(self.device))
             if guidance_scale:
                 memory = memory.followed_by(empty)

@@ -11,6 +11,8 @@ from opendiff.errors import ModelError, SourceError
 from opendiff.features import tile_features, with_halo
 from opendiff.generator import Cancelled, TrafficGenerator
 from opendiff.land_cover import land_cover
+from opendiff.model import condition_tensors
+from opendiff.sampler import sample_flow
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 
@@ -46,6 +48,33 @@ def test_any_partition_and_order_gives_the_same_weeks(generator, conditions):
 def test_more_samples_begin_with_the_fewer(generator, conditions):
     few, many = (generator.generate(conditions.take(np.arange(9)), count, 2) for count in (3, 8))
     np.testing.assert_array_equal(many.traffic[:, :3], few.traffic)
+
+
+def test_refining_gives_the_samples_in_their_order(generator, conditions):
+    """Each ensemble begins with the one before, and the last is that of one call."""
+    part, told = conditions.take(np.arange(9)), []
+    whole = generator.generate(part, 11, 2)
+    growing = list(generator.refine(part, 11, 2, progress=lambda *seen: told.append(seen), first=3))
+    assert [ensemble.samples for ensemble in growing] == [3, 6, 11]
+    for ensemble in growing:
+        np.testing.assert_array_equal(ensemble.traffic, whole.traffic[:, : ensemble.samples])
+    assert told == sorted(told) and told[-1] == (99, 99)
+
+
+def test_guidance_is_the_formula_of_both_passes(generator, conditions):
+    """One batch of both passes gives what eq. 8 gives of two."""
+    model, part = generator.model, conditions.take(np.arange(3))
+    tokens, present = condition_tensors(part)
+    with torch.inference_mode():
+        told, empty = model.remember(tokens, present), model.remember(tokens * 0, present & False)
+        noise = torch.randn(3, 338, generator=torch.Generator().manual_seed(0))
+        guided = model.sample(told, empty, noise, 0.7, 2)
+
+        def both(x, t):
+            return 1.7 * model.denoiser(x, t, told) - 0.7 * model.denoiser(x, t, empty)
+
+        expected = model.representation.decode(sample_flow(both, noise, 2))
+    torch.testing.assert_close(guided, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_guidance_and_threads_keep_tables_alike(generator, conditions):

@@ -1,0 +1,328 @@
+"""How fast traffic is generated and what the speed costs: the published procedure and ours, one process and several."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.tables import markdown
+from opendiff.errors import OpenDiffError
+
+if TYPE_CHECKING:
+    from opendiff.conditions import Conditions
+    from opendiff.generator import TrafficGenerator
+
+SUMMARY = "speed of the samplers beside their error, of the encoder, and of several workers"
+STEPS = (1, 2, 4, 8, 16, 32)
+TILES, SAMPLES = 100, 20  # of the interactive case
+PAPER_ROWS = 16  # tile-weeks of the published procedure that are timed
+ROUNDS = 3  # the procedures are timed in turn, this often, and the median counts
+IMAGES = 200
+COUNTRY_TILES, COUNTRY_SAMPLES = 20_000, 10
+GPU_TILE_WEEKS = 1_000_000
+# Dense bf16 operations a second that the maker states.
+GPU_PEAKS = {"H100": 989e12, "H200": 989e12}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="PACK",
+        help="also cross-validate on this pack, every number of steps and size of the network",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    quick = options.quick
+    figures: dict[str, float] = {}
+    steps = STEPS[:3] if quick else STEPS
+    quality = None
+    if options.data is not None:
+        from benchmarks.sampler_quality import cross_validate
+
+        quality = cross_validate(options.data, steps, quick)
+        figures |= quality.figures()
+    speed, found = speed_table(steps, quick, quality.of_shipped() if quality else {})
+    figures |= found
+    images, one = images_a_second(20 if quick else IMAGES)
+    figures |= {"encoder_images_per_second": images, "encoder_images_per_second_one_thread": one}
+    lines = [
+        "Tile-weeks a second on a CPU, all cores, from conditions in memory to weeks in memory; nCRPS by spatial "
+        f"cross-validation where a pack is given. `paper` has random weights here.\n\n{speed}",
+        f"{TILES} tiles x {SAMPLES} samples x 168 hours from warm conditions: {figures['seconds_100x20_warm']:.2f} s; "
+        f"the first 4 samples of each tile after {figures['seconds_first_4_samples']:.2f} s",
+        f"Images of 256 x 256 pixels through the encoder: {images:.0f} a second on all cores, {one:.0f} on one; known "
+        f"ones are looked up at {figures.setdefault('known_images_per_second', known_images_a_second()):,.0f} a second",
+    ]
+    if quality:
+        lines.insert(1, quality.text())
+    text, found = workers_report(640 if quick else COUNTRY_TILES, 2 if quick else COUNTRY_SAMPLES)
+    lines.append(text)
+    figures |= found
+    text, found = gpu_report(quick)
+    lines.append(text)
+    return "\n\n".join(lines), figures | found
+
+
+def speed_table(steps: tuple[int, ...], quick: bool, ncrps: dict[int, float]) -> tuple[str, dict[str, float]]:
+    """The published procedure and ours in turn, as a table and figures."""
+    from opendiff.demo import DemoSource
+    from opendiff.generator import TrafficGenerator
+
+    generator = TrafficGenerator.load("default", "cpu")
+    shipped = generator.model.config.steps
+    source = DemoSource()
+    conditions = generator.conditions(source, source.covered_tiles().iloc[:TILES].reset_index(drop=True))
+    rows, steps_made = (8, 10) if quick else (PAPER_ROWS, None)
+    paper, whole = published(rows, steps_made)
+    generator.generate(conditions, 1)  # threads and memory are there
+    of_paper, of_ours, first = [], {count: [] for count in {*steps, shipped}}, []
+    for _ in range(1 if quick else ROUNDS):
+        of_paper.append(rows / seconds(paper) / whole)
+        for count, rates in of_ours.items():
+            taken = seconds(lambda count=count: generator.generate(conditions, SAMPLES, steps=count))
+            rates.append(TILES * SAMPLES / taken)
+        first.append(seconds(lambda: next(generator.refine(conditions, SAMPLES))))
+    rate = {count: statistics.median(rates) for count, rates in sorted(of_ours.items())}
+    base = statistics.median(of_paper)
+    table = pd.DataFrame(
+        [
+            ["paper", 400, 800, base, 1.0, np.nan],
+            *(
+                [f"default{' (shipped)' * (count == shipped)}", count, 2 * count, speed, speed / base,
+                 ncrps.get(count, np.nan)]
+                for count, speed in rate.items()
+            ),
+        ],
+        columns=["model", "steps", "passes", "tile-weeks/s", "times paper", "nCRPS"],
+    )  # fmt: skip
+    figures = {
+        "speedup_vs_published": rate[shipped] / base,
+        "seconds_100x20_warm": TILES * SAMPLES / rate[shipped],
+        "seconds_first_4_samples": statistics.median(first),
+        "tile_weeks_per_second": rate[shipped],
+        "tile_weeks_per_second_published": base,
+        "shipped_steps": shipped,
+    }
+    formats = {"tile-weeks/s": ",.2f", "times paper": ",.0f", "nCRPS": ".4f"}
+    return markdown(table.set_index("model"), formats), figures
+
+
+def published(rows: int, steps_made: int | None) -> tuple[Callable[[], object], float]:
+    """The published procedure, 400 steps with two passes each, for `rows` tile-weeks; and how many times as long the
+    whole takes where only `steps_made` of the steps are made."""
+    import torch
+
+    from opendiff.area import tile_frame
+    from opendiff.paper.ddpm import quadratic_schedule
+    from opendiff.paper.generator import ImageConditions, PaperGenerator
+    from opendiff.paper.model import PaperModel
+
+    torch.manual_seed(0)
+    model = PaperModel().eval()
+    steps = model.config.steps
+    made = steps_made or steps
+    model.schedule = quadratic_schedule(made, model.config.first_beta, model.config.last_beta)
+    tiles = tile_frame(np.arange(rows), np.zeros(rows, int))
+    embedding = np.random.default_rng(0).normal(size=(rows, model.config.denoiser.condition_width))
+    present = np.ones(rows, bool)
+    conditions = ImageConditions(tiles, embedding.astype(np.float32), present, present)
+    generator = PaperGenerator(model)
+    return lambda: generator.generate(conditions, 1), steps / made
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def images_a_second(count: int) -> tuple[float, float]:
+    """Images through the trunk of the encoder, on all cores and on one."""
+    import torch
+
+    from opendiff.generator import load_encoder
+
+    encoder = load_encoder()
+    images = np.random.default_rng(0).integers(0, 256, (count, 256, 256, 3), np.uint8)
+    encoder.image_features(images[:8])
+    every = count / seconds(lambda: encoder.image_features(images))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        one = count / 2 / seconds(lambda: encoder.image_features(images[: count // 2]))
+    finally:
+        torch.set_num_threads(threads)
+    return every, one
+
+
+def known_images_a_second(count: int = 200) -> float:
+    """Images whose embedding is in the cache."""
+    from opendiff.conditions import TOKEN_WIDTHS
+    from opendiff.embeddings import EmbeddingCache, image_key
+    from opendiff.encoder import Encoder
+
+    images = np.random.default_rng(0).integers(0, 256, (count, 256, 256, 3), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = EmbeddingCache(Path(folder) / "embeddings.sqlite", TOKEN_WIDTHS[0])
+        cache.write({image_key(image): np.zeros(TOKEN_WIDTHS[0], np.float32) for image in images})
+        return count / seconds(lambda: Encoder().image_tokens(images, cache))
+
+
+def workers_report(tiles: int, samples: int) -> tuple[str, dict[str, float]]:
+    """A run in parts by one worker, by two, and by two of which one is killed; as text and figures."""
+    from benchmarks.sources import fill_cache, square
+    from opendiff.live.choices import Choices
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        area = square(tiles)
+        fill_cache(folder / "pack", Choices("esri", "worldpop", "osm", ("XXA",)), area, imaged=0)
+        area[["x", "y"]].to_csv(folder / "tiles.csv", index=False)
+
+        def command(workers: int, out: str) -> list[str]:
+            return [
+                sys.executable, "-m", "opendiff", "generate", str(folder / "tiles.csv"), "--source",
+                str(folder / "pack"), "--samples", str(samples), "--workers", str(workers), "--out", str(folder / out),
+            ]  # fmt: skip
+
+        one, two, killed = (seconds_of(command(n, f"by{n}")) for n in (1, 2)), None, None
+        one, two = one
+        killed, deaths = seconds_with_a_death(command(2, "killed"), folder / "killed")
+        equal = same_dataset(folder / "by1", folder / "killed") and same_dataset(
+            folder / "by1", folder / "by2"
+        )
+        size = sum(file.stat().st_size for file in (folder / "by1").glob("*.parquet"))
+    prefix = f"seconds_{tiles}_tiles"
+    figures = {
+        f"{prefix}_1_worker": one,
+        f"{prefix}_2_workers": two,
+        f"{prefix}_killed_worker": killed,
+        "killed_workers": deaths,
+        "killed_worker_table_equal": float(equal and deaths > 0),
+        "share_of_time_2_workers": two / one,
+        "dataset_mb": size / 1e6,
+    }
+    text = (
+        f"{tiles:,} tiles (POI and population, no imagery) x {samples} samples into Parquet parts, the whole command "
+        f"with the start of its workers: {one:.1f} s by one worker, {two:.1f} s by two ({two / one:.2f} of it), "
+        f"{killed:.1f} s by two of which one was killed in the middle; the tables are "
+        f"{'the same' if equal else 'NOT the same'}, {size / 1e6:,.0f} MB"
+    )
+    return text, figures
+
+
+def seconds_of(command: list[str]) -> float:
+    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+
+def seconds_with_a_death(command: list[str], out: Path) -> tuple[float, int]:
+    """Seconds of a run of which one worker is killed when a third of the parts is there, and how many were killed."""
+    import psutil
+
+    started = time.perf_counter()
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deaths = 0
+    while run.poll() is None:
+        time.sleep(0.05)
+        stated = _parts_of(out)
+        if not deaths and stated and len(list(out.glob("*.parquet"))) * 3 >= stated:
+            workers = [p for p in psutil.Process(run.pid).children(recursive=True) if _is_worker(p)]
+            if workers:
+                os.kill(workers[0].pid, signal.SIGKILL)
+                deaths = 1
+    if run.returncode:
+        raise OpenDiffError("The run with a killed worker has failed; its error stands above.")
+    return time.perf_counter() - started, deaths
+
+
+def _parts_of(out: Path) -> int:
+    import json
+
+    try:
+        return int(json.loads((out / "_run.json").read_text())["parts"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _is_worker(process) -> bool:
+    import psutil
+
+    try:
+        return any("spawn_main" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def same_dataset(left: Path, right: Path) -> bool:
+    """Whether two runs in parts hold the same rows and the same tiles, in the same parts."""
+    import pyarrow.parquet as pq
+
+    names = [sorted(file.name for file in folder.glob("*.parquet")) for folder in (left, right)]
+    if names[0] != names[1] or not names[0]:
+        return False
+    for name in names[0]:
+        tables = [pq.read_table(folder / name) for folder in (left, right)]
+        if not tables[0].equals(tables[1]):
+            return False
+        if len({table.schema.metadata[b"opendiff_tiles"] for table in tables}) > 1:
+            return False
+    return True
+
+
+def gpu_report(quick: bool) -> tuple[str, dict[str, float]]:
+    """A million tile-weeks on a GPU, and the share of its peak that the network reaches."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "No GPU was there to be measured.", {}
+    from opendiff.demo import DemoSource
+    from opendiff.generator import TrafficGenerator
+
+    generator = TrafficGenerator.load("default", "cuda")
+    source = DemoSource()
+    conditions = generator.conditions(source, source.covered_tiles())
+    samples = min(1000, (GPU_TILE_WEEKS // (10 if not quick else 1000)) // len(conditions.tiles))
+    runs = 1 if quick else -(-GPU_TILE_WEEKS // (samples * len(conditions.tiles)))
+    generator.generate(conditions, 40)
+    torch.cuda.synchronize()
+    taken = seconds(lambda: [generator.generate(conditions, samples, seed) for seed in range(runs)])
+    rate = runs * samples * len(conditions.tiles) / taken
+    name = torch.cuda.get_device_name()
+    work = operations_a_tile_week(conditions)
+    peak = next((value for key, value in GPU_PEAKS.items() if key in name), float("nan"))
+    share = rate * work / peak
+    text = (
+        f"{name}: {runs * samples * len(conditions.tiles):,} tile-weeks in {taken:.1f} s, {rate:,.0f} a second, at "
+        f"{work / 1e6:.0f} million operations each {share:.2%} of the card's peak"
+    )
+    return text, {
+        "gpu_tile_weeks_per_second": rate,
+        "gpu_share_of_peak": share,
+        "gpu_operations_a_tile_week": work,
+    }
+
+
+def operations_a_tile_week(conditions: Conditions) -> float:
+    """Multiplications and additions in matrix products, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from opendiff.generator import TrafficGenerator
+    from opendiff.model import ROWS_A_CALL
+
+    generator: TrafficGenerator = TrafficGenerator.load("default", "cpu")
+    tile = conditions.take(np.arange(1))
+    with FlopCounterMode(display=False) as counter:
+        generator.generate(tile, 1)
+    return counter.get_total_flops() / ROWS_A_CALL

@@ -1,0 +1,235 @@
+"""A long run in parts: tiles in compact groups, each generated on its own into one Parquet file of a dataset.
+
+The dataset is a folder of traffic tables `part-00000.parquet`, ... which `opendiff.traffic_table`, pandas, Dask and
+DuckDB read as one. `_run.json` beside them says what is being made, so that a run which was stopped goes on where it
+was. What makes the parts, this process or a cluster (`opendiff.cluster`), changes none of their numbers: noise and
+conditions of a tile depend on nothing but the tile.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from opendiff.area import Tiles, tile_frame
+from opendiff.atomic import locked, replacing
+from opendiff.encoder import Progress
+from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
+from opendiff.generator import TrafficGenerator
+from opendiff.opening import open_source, source_checksum
+from opendiff.resume import fingerprint
+from opendiff.traffic_table import HOURS, PART_GLOB, RUN_FILE, TrafficEnsemble
+
+TILES_A_PART = 256
+MOST_TILES = 2_000_000  # of a run in parts
+BLOCK = 16  # side, in tiles, of the squares that parts are cut from: a compact part reads a smaller halo
+PLACES = (
+    "source",
+    "weights",
+    "device",
+)  # of a recipe: where things are, which changes nothing of what is made
+LOCK_FILE = "_lock"  # readers of Parquet datasets leave out names that begin with _
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every part is made by: plain values, as they travel to other processes.
+
+    source: "demo" or the path of a pack, called source_name in the tables; weights: a folder, or None for the shipped
+    ones; checksum: of the weights, so that a worker which has others says so.
+    """
+
+    source: str
+    source_name: str
+    model: str
+    weights: str | None
+    checksum: str
+    device: str
+    samples: int
+    seed: int
+    guidance_scale: float | None
+    steps: int | None
+    area: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tile numbers and covered shares (tiles,) of one part."""
+
+    number: int
+    x: np.ndarray
+    y: np.ndarray
+    covered_share: np.ndarray
+
+    @property
+    def file(self) -> str:
+        return PART_GLOB.replace("*", f"{self.number:05}")
+
+
+@dataclass(frozen=True)
+class MadePart:
+    """A part as the bytes of its Parquet file."""
+
+    part: Part
+    table: bytes
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A finished run: tiles in it, tiles about which the source knows nothing, parts, and how many of them were there
+    before."""
+
+    tiles: int
+    missing_tiles: int
+    parts: int
+    kept_parts: int
+    notes: tuple[str, ...]
+
+
+# How parts are made: a recipe and parts in, each made part out as it is ready, in any order.
+Maker = Callable[[Recipe, list[Part]], Iterator[MadePart]]
+
+
+def make_here(recipe: Recipe, parts: list[Part]) -> Iterator[MadePart]:
+    """Every part in this process, one after the other."""
+    return (make_part(recipe, part) for part in parts)
+
+
+def make_part(recipe: Recipe, part: Part) -> MadePart:
+    """Generate one part. Raises ModelError where this process has other weights than the recipe asks for."""
+    generator, source = _opened(recipe.source, recipe.model, recipe.weights, recipe.device)
+    if generator.checksum != recipe.checksum:
+        raise ModelError(
+            f"A worker has other weights of the model {recipe.model} than the run was started with; install the same "
+            "version of the product everywhere."
+        )
+    tiles = tile_frame(part.x, part.y, part.covered_share)
+    try:
+        conditions = replace(generator.known_conditions(source, tiles), source=recipe.source_name)
+        ensemble = generator.generate(
+            conditions, recipe.samples, recipe.seed, recipe.guidance_scale, recipe.steps
+        )
+        ensemble.metadata["area"] = recipe.area
+    except OutsideSource:
+        nothing = np.empty((0, recipe.samples, HOURS), np.float32)
+        ensemble = TrafficEnsemble(tiles.iloc[:0], nothing, nothing)
+    buffer = io.BytesIO()
+    ensemble.write(buffer)
+    return MadePart(part, buffer.getvalue())
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(source: str, model: str, weights: str | None, device: str) -> tuple[TrafficGenerator, Any]:
+    """Generator and source of a process, opened once."""
+    return TrafficGenerator.load(model, device, weights), open_source(source)
+
+
+def cut(tiles: Tiles, tiles_a_part: int = TILES_A_PART) -> list[Part]:
+    """Parts of at most `tiles_a_part` tiles that lie together."""
+    x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+    order = np.lexsort((y, x, y // BLOCK, x // BLOCK))
+    share = tiles["covered_share"].to_numpy()
+    rows = [order[start : start + tiles_a_part] for start in range(0, len(order), tiles_a_part)]
+    return [Part(number, x[row], y[row], share[row]) for number, row in enumerate(rows)]
+
+
+def generate_dataset(
+    recipe: Recipe,
+    tiles: Tiles,
+    out: Path,
+    tiles_a_part: int = TILES_A_PART,
+    make: Maker = make_here,
+    progress: Progress | None = None,
+) -> DatasetSummary:
+    """Generate `tiles` into the folder `out`, or what is not there yet of the same run; progress is told (done, total)
+    in tiles.
+
+    Raises TableError where the folder holds something else or is written by another process, SourceError where the
+    source knows nothing of any tile.
+    """
+    if tiles_a_part < 1:
+        raise TableError(f"Parts of {tiles_a_part} tiles cannot be made; ask for at least 1.")
+    parts = cut(tiles, tiles_a_part)
+    stated = asdict(recipe) | {"tiles_a_part": tiles_a_part, "tiles": len(tiles), "parts": len(parts)}
+    decisive = {name: value for name, value in stated.items() if name not in PLACES}
+    stated["run"] = fingerprint(
+        decisive, source_checksum(recipe.source), *(tiles[n].to_numpy() for n in ("x", "y", "covered_share"))
+    )
+    _claim(out, stated)
+    with locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
+        _write_json(out / RUN_FILE, stated | {"complete": False})
+        left = [part for part in parts if not _finished(out / part.file)]
+        total = done = len(tiles)
+        done -= sum(len(part.x) for part in left)
+        if progress:
+            progress(done, total)
+        for made in make(recipe, left) if left else ():
+            with replacing(out / made.part.file) as temporary:
+                temporary.write_bytes(made.table)
+            done += len(made.part.x)
+            if progress:
+                progress(done, total)
+        headings = [_heading(out / part.file) for part in parts]
+        known = sum(heading["tiles"] for heading in headings)
+        notes = tuple(dict.fromkeys(note for heading in headings for note in heading.get("notes", ())))
+        _write_json(out / RUN_FILE, stated | {"complete": True, "known_tiles": known})
+    if not known:
+        raise SourceError(
+            f"The source {recipe.source_name} has no imagery, POI or population for this area; draw where it has data."
+        )
+    return DatasetSummary(known, len(tiles) - known, len(parts), len(parts) - len(left), notes)
+
+
+def _claim(out: Path, stated: dict[str, Any]) -> None:
+    """Make the folder, or see that what it holds is this run. Raises TableError."""
+    try:
+        out.mkdir(exist_ok=True)
+    except OSError as error:
+        raise TableError(f"The folder {out} cannot be made ({error}); name another --out.") from None
+    if not any(out.iterdir()):
+        return
+    try:
+        before = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise TableError(f"{out} holds something else than a run in parts; name another --out.") from None
+    if before.get("run") != stated["run"]:
+        changed = [name for name, value in stated.items() if name != "run" and before.get(name) != value]
+        raise TableError(
+            f"{out} holds another run (it differs in {', '.join(changed) or 'its tiles or its source'}); name another "
+            "--out, or remove the folder."
+        )
+
+
+def _busy(out: Path) -> None:
+    raise TableError(f"Another process is writing {out}; wait for it, or name another --out.")
+
+
+def _finished(path: Path) -> bool:
+    """Whether a part is there; it was written whole or not at all, but a disk may have damaged it since."""
+    try:
+        return bool(_heading(path))
+    except TableError:
+        return False
+
+
+def _heading(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(pq.read_schema(path).metadata[b"opendiff"])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise TableError(
+            f"{path} cannot be read ({error}); remove it and run the same command again."
+        ) from None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
