@@ -35,7 +35,7 @@ class Quality:
 
     def text(self) -> str:
         names = ["width", "layers", "parameters", "steps", "nCRPS", "standard error", "inside 90 %"]
-        table = pd.DataFrame(list(self.rows), columns=names).set_index("width")
+        table = pd.DataFrame(list(self.rows), columns=names)
         formats = {"parameters": ",.0f", "nCRPS": ".4f", "standard error": ".4f", "inside 90 %": ".3f"}
         width, layers, steps = self.shipped
         return (

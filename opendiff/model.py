@@ -17,7 +17,7 @@ from opendiff.sampler import sample_flow
 
 # Rows a network call. Always the same, padded where needed: matrix products of another shape may differ in the last
 # bit, and a tile's traffic must not depend on which tiles it was generated with.
-ROWS_A_CALL = 512
+ROWS_A_CALL = 256
 ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
 GENERATION_DIGITS = 2.0**-18  # traffic is rounded to this share of a power of two, which hides the last bits
 

@@ -1,8 +1,8 @@
 """Few-step sampling along the straight path between noise and data (rectified flow; Liu et al., ICLR 2023).
 
 The path is x_t = (1 - t) x_0 + t e with e standard normal, t from 1 to 0. The midpoint rule on a shifted time
-grid follows it with an error below that of 400 ancestral steps after 12 evaluations of the denoiser, for
-Gaussian data in closed form.
+grid follows it, for Gaussian data in closed form, with an error below 1 % of the noise after 8 evaluations of the
+denoiser, and below that of 400 ancestral steps after 12.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from opendiff.paper import model as paper_model
 from opendiff.paper.denoiser import HOURS, SERIES
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
 from opendiff.paper.model import ROWS_A_CALL, PaperModel, Rows, load_paper_model
+from opendiff.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ class PaperGenerator(TrafficGenerator):
         empty = self.model.remember(torch.zeros(ROWS_A_CALL, told.shape[1], device=self.device))
         count = len(samples)
         every = torch.from_numpy((tiles[:, None] * count + np.arange(count)).reshape(-1))
-        for start in range(0, len(every), ROWS_A_CALL):
+
+        @torch.inference_mode()
+        def call(start: int) -> tuple[np.ndarray, np.ndarray]:
             row = every[torch.arange(start, start + ROWS_A_CALL).clamp_max(len(every) - 1)]
             tile, sample = row // count, samples.start + row % count
             memory = self.model.remember(told[tile].to(self.device))
@@ -164,4 +167,6 @@ class PaperGenerator(TrafficGenerator):
             rows = Rows(seed, *(part.to(self.device) for part in (x[tile], y[tile], sample)))
             series = rounded(self.model.sample(memory, rows, guidance_scale))
             kept = min(ROWS_A_CALL, len(every) - start)
-            yield row[:kept].numpy(), series[:kept].cpu().numpy()
+            return row[:kept].numpy(), series[:kept].cpu().numpy()
+
+        return side_by_side(call, range(0, len(every), ROWS_A_CALL), self.device)
