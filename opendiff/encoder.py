@@ -23,6 +23,7 @@ TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
 TOKEN_ROWS = 256  # tiles a call of the small networks
 IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
+IMAGE_BATCH_ON_GPU = 128
 Progress = Callable[[int, int], None]  # (done, total)
 Report = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -117,16 +118,18 @@ class Encoder(nn.Module):
     def image_features(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Trunk statistics (images, 512) float32 of images (images, 256, 256, 3) uint8."""
         features = np.zeros((len(images), IMAGE_FEATURES), np.float32)
-        starts = range(0, len(images), IMAGE_BATCH)
+        device = self.image.input_mean.device
+        batch = IMAGE_BATCH if device.type == "cpu" else IMAGE_BATCH_ON_GPU
+        starts = range(0, len(images), batch)
 
         def run(start: int) -> int:
             # always a whole batch: one of another size may round otherwise, and an image must not depend on the others
-            row = np.minimum(np.arange(start, start + IMAGE_BATCH), len(images) - 1)
-            done = min(start + IMAGE_BATCH, len(images))
+            row = np.minimum(np.arange(start, start + batch), len(images) - 1)
+            done = min(start + batch, len(images))
             features[start:done] = self._trunk_statistics(images[row])[: done - start]
             return done
 
-        for done in side_by_side(run, starts, self.image.input_mean.device):
+        for done in side_by_side(run, starts, device):
             if progress:
                 progress(done, len(images))
         return features

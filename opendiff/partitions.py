@@ -167,6 +167,8 @@ def generate_dataset(
     _claim(out, stated)
     with locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
         _write_json(out / RUN_FILE, stated | {"complete": False})
+        for torn in out.glob(f".{PART_GLOB}"):  # of a process that was killed while it wrote
+            torn.unlink()
         left = [part for part in parts if not _finished(out / part.file)]
         total = done = len(tiles)
         done -= sum(len(part.x) for part in left)
@@ -195,7 +197,7 @@ def _claim(out: Path, stated: dict[str, Any]) -> None:
         out.mkdir(exist_ok=True)
     except OSError as error:
         raise TableError(f"The folder {out} cannot be made ({error}); name another --out.") from None
-    if not any(out.iterdir()):
+    if not {file.name for file in out.iterdir() if not file.name.startswith(".")} - {LOCK_FILE}:
         return
     try:
         before = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))

@@ -125,7 +125,9 @@ def test_a_damaged_part_is_made_again(tmp_path, recipe, tiles, whole):
     out = tmp_path / "run"
     parts = generate_dataset(recipe, tiles, out, 30).parts
     (out / "part-00001.parquet").write_bytes(b"PAR1 no more")
+    (out / ".part-00002.0a1b2c3d.parquet").write_bytes(b"torn")
     assert generate_dataset(recipe, tiles, out, 30).kept_parts == parts - 1
+    assert not list(out.glob(".part*"))
     same(read_traffic(out), whole)
 
 
