@@ -31,6 +31,7 @@ PAPER_ROWS = 16  # tile-weeks of the published procedure that are timed
 ROUNDS = 3  # the procedures are timed in turn, this often, and the median counts
 IMAGES = 200
 COUNTRY_TILES, COUNTRY_SAMPLES = 20_000, 5
+TILES_A_PART = 256
 GPU_TILE_WEEKS = 1_000_000
 # Dense bf16 operations a second that the maker states.
 GPU_PEAKS = {"H100": 989e12, "H200": 989e12}
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     quick = options.quick
     figures: dict[str, float] = {}
     steps = STEPS[:3] if quick else STEPS
+    figures["peak_mb_100x20"] = peak_of_interactive_case()
     quality = None
     if options.data is not None:
         from benchmarks.sampler_quality import cross_validate
@@ -61,13 +63,14 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         "Tile-weeks a second on a CPU, all cores, from conditions in memory to weeks in memory; nCRPS by spatial "
         f"cross-validation where a pack is given. `paper` has random weights here.\n\n{speed}",
         f"{TILES} tiles x {SAMPLES} samples x 168 hours from warm conditions: {figures['seconds_100x20_warm']:.2f} s; "
-        f"the first 4 samples of each tile after {figures['seconds_first_4_samples']:.2f} s",
+        f"the first 4 samples of each tile after {figures['seconds_first_4_samples']:.2f} s; "
+        f"the whole command holds {figures['peak_mb_100x20']:,.0f} MB",
         f"Images of 256 x 256 pixels through the encoder: {images:.0f} a second on all cores, {one:.0f} on one; known "
         f"ones are looked up at {figures.setdefault('known_images_per_second', known_images_a_second()):,.0f} a second",
     ]
     if quality:
         lines.insert(1, quality.text())
-    text, found = workers_report(640 if quick else COUNTRY_TILES, 2 if quick else COUNTRY_SAMPLES)
+    text, found = workers_report(*((640, 2, 64) if quick else (COUNTRY_TILES, COUNTRY_SAMPLES, TILES_A_PART)))
     lines.append(text)
     figures |= found
     text, found = gpu_report(quick)
@@ -117,6 +120,20 @@ def speed_table(steps: tuple[int, ...], quick: bool, ncrps: dict[int, float]) ->
     }
     formats = {"tile-weeks/s": ",.2f", "times paper": ",.0f", "nCRPS": ".4f"}
     return markdown(table, formats), figures
+
+
+def peak_of_interactive_case() -> float:
+    """Memory, MB, of the command line that generates the interactive case from the bundled region."""
+    from opendiff.demo import DemoSource
+
+    with tempfile.TemporaryDirectory() as folder:
+        area = Path(folder) / "tiles.csv"
+        DemoSource().covered_tiles().iloc[:TILES][["x", "y"]].to_csv(area, index=False)
+        command = [
+            sys.executable, "-m", "opendiff", "generate", str(area), "--source", "demo", "--samples", str(SAMPLES),
+            "--out", str(Path(folder) / "traffic.parquet"),
+        ]  # fmt: skip
+        return seconds_and_peak(command)[1]
 
 
 def published(rows: int, steps_made: int | None) -> tuple[Callable[[], object], float]:
@@ -180,7 +197,7 @@ def known_images_a_second(count: int = 200) -> float:
         return count / seconds(lambda: Encoder().image_tokens(images, cache))
 
 
-def workers_report(tiles: int, samples: int) -> tuple[str, dict[str, float]]:
+def workers_report(tiles: int, samples: int, tiles_a_part: int) -> tuple[str, dict[str, float]]:
     """A run in parts by one worker, by two, and by two of which one is killed; as text and figures."""
     from benchmarks.sources import fill_cache, square
     from opendiff.live.choices import Choices
@@ -194,11 +211,12 @@ def workers_report(tiles: int, samples: int) -> tuple[str, dict[str, float]]:
         def command(workers: int, out: str) -> list[str]:
             return [
                 sys.executable, "-m", "opendiff", "generate", str(folder / "tiles.csv"), "--source",
-                str(folder / "pack"), "--samples", str(samples), "--workers", str(workers), "--out", str(folder / out),
+                str(folder / "pack"), "--samples", str(samples), "--part-tiles", str(tiles_a_part),
+                "--workers", str(workers), "--out", str(folder / out),
             ]  # fmt: skip
 
-        one, two, killed = (seconds_of(command(n, f"by{n}")) for n in (1, 2)), None, None
-        one, two = one
+        one, peak = seconds_and_peak(command(1, "by1"))
+        two, _ = seconds_and_peak(command(2, "by2"))
         killed, deaths = seconds_with_a_death(command(2, "killed"), folder / "killed")
         equal = same_dataset(folder / "by1", folder / "killed") and same_dataset(
             folder / "by1", folder / "by2"
@@ -213,18 +231,27 @@ def workers_report(tiles: int, samples: int) -> tuple[str, dict[str, float]]:
         "killed_worker_table_equal": float(equal and deaths > 0),
         "share_of_time_2_workers": two / one,
         "dataset_mb": size / 1e6,
+        "peak_mb_worker": peak,
     }
     text = (
         f"{tiles:,} tiles (POI and population, no imagery) x {samples} samples into Parquet parts, the whole command "
         f"with the start of its workers: {one:.1f} s by one worker, {two:.1f} s by two ({two / one:.2f} of it), "
         f"{killed:.1f} s by two of which one was killed in the middle; the tables are "
-        f"{'the same' if equal else 'NOT the same'}, {size / 1e6:,.0f} MB"
+        f"{'the same' if equal else 'NOT the same'}, {size / 1e6:,.0f} MB; the largest process held {peak:,.0f} MB"
     )
     return text, figures
 
 
-def seconds_of(command: list[str]) -> float:
-    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+def seconds_and_peak(command: list[str]) -> tuple[float, float]:
+    """Seconds of a command, and the memory of its largest process at its largest, MB."""
+    started = time.perf_counter()
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(run.pid, 0)
+    run.returncode = os.waitstatus_to_exitcode(status)
+    if run.returncode:
+        raise OpenDiffError(f"`{' '.join(command[1:4])}` has failed; its error stands above.")
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
+    return time.perf_counter() - started, usage.ru_maxrss / unit
 
 
 def seconds_with_a_death(command: list[str], out: Path) -> tuple[float, int]:
