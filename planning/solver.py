@@ -228,12 +228,15 @@ class Model:
             problem, variables, time_limit, gap, threads, seed, warm
         )
         values = None
+        sign = -1.0 if self.maximise else 1.0
         if objective is not None:
             values = np.array([v.varValue if v.varValue is not None else 0.0 for v in variables])
             is_integer = np.concatenate(self._integer)
             values[is_integer] = np.round(values[is_integer])
-        sign = -1.0 if self.maximise else 1.0
-        objective = None if objective is None else sign * objective + outside
+            objective = sign * objective + outside
+        elif status == "no solution" and (values := self._feasible_start()) is not None:
+            # the time was over before the solver looked at what it was given
+            status, objective = "feasible", self._value(values)
         bound = None if bound is None else sign * bound + outside
         return SolveResult(
             status,
@@ -245,6 +248,28 @@ class Model:
             name,
             values,
         )
+
+    def _value(self, values: np.ndarray) -> float:
+        """The objective of a solution, constant included."""
+        return self.constant + sum(float(cost @ values[columns]) for columns, cost in self._cost)
+
+    def _feasible_start(self, tolerance: float = 1e-6) -> np.ndarray | None:
+        """The values to begin from where they are a whole solution, else None."""
+        if self._start is None:
+            return None
+        values = np.full(self._columns, np.nan)
+        values[self._start[0]] = self._start[1]
+        lower, upper, integer = (np.concatenate(part) for part in (self._lower, self._upper, self._integer))
+        if not ((values >= lower - tolerance) & (values <= upper + tolerance)).all():  # NaN is neither
+            return None
+        if (np.abs(values[integer] - np.round(values[integer])) > tolerance).any():
+            return None
+        for row, column, value, low, high in self._blocks:
+            total = np.bincount(row, value * values[column], len(low))
+            slack = tolerance * (1 + np.abs(total))
+            if not ((total >= low - slack) & (total <= high + slack)).all():
+                return None
+        return values
 
 
 def relative_gap(objective: float | None, bound: float | None) -> float | None:

@@ -143,3 +143,23 @@ def test_the_number_of_threads_can_change_between_solves():
     for threads in (1, 2, None, 1):
         model, _ = knapsack(np.array([2, 3, 4]), np.array([3, 4, 6]), 6)
         assert model.solve("highs", threads=threads).objective == pytest.approx(9)
+
+
+@pytest.mark.parametrize(
+    ("start", "status"), [([1.0, 0.0, 1.0], "feasible"), ([1.0, 1.0, 1.0], "no solution")]
+)
+def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, start, status):
+    """Items of weight 3, 4, 2 and value 5, 6, 3 in a bag of 6: the first start fits, the second does not."""
+    monkeypatch.setattr("planning.solver._run_highs", lambda *a: ("no solution", None, -11.5, 0.1, 0.0))
+    model = Model("bag", maximise=True)
+    take = model.variables("take", 3, 0, 1, integer=True)
+    model.cost(take, [5.0, 6.0, 3.0])
+    model.constant = 100.0
+    model.rows([0, 0, 0], take, [3.0, 4.0, 2.0], upper=6.0)
+    model.start(take, start)
+    result = model.solve("highs", 1.0)
+    assert result.status == status
+    if status == "feasible":
+        assert result.objective == 108 and result.values.tolist() == start and result.bound == 11.5
+    else:
+        assert result.objective is None and result.values is None
