@@ -67,6 +67,12 @@ def scheduler_at(address: str) -> Iterator[Maker]:
             "as tcp://host:8786."
         ) from None
     with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise ClusterError(
+                f"The Dask scheduler at {address} has no worker; start some with `dask worker {address}`."
+            ) from None
         yield _maker(client)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from distributed import LocalCluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -209,6 +210,15 @@ def test_a_scheduler_elsewhere_shares_the_work(tmp_path, tiles, whole):
         scheduler.kill()
         worker.wait(), scheduler.wait()
     same(read_traffic(out), whole)
+
+
+def test_a_scheduler_without_workers_is_named(monkeypatch):
+    monkeypatch.setattr("opendiff.cluster.CONNECT_SECONDS", 1)
+    with LocalCluster(
+        n_workers=0, host="127.0.0.1", dashboard_address=None, processes=False, protocol="tcp"
+    ) as empty:
+        with pytest.raises(ClusterError, match="no worker"), scheduler_at(empty.scheduler_address):
+            pass
 
 
 def test_what_cannot_share_the_work_is_named(tmp_path, monkeypatch, capsys):
