@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from . import deployment, prb, sleep
 from .demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
+from .energy import Prices, fit_power
 from .errors import InputError, PlanningError
 from .export import FORMATS, export
+from .power_plot import power_page
 from .progress import ProgressBar
 from .radio import ENVIRONMENTS, Radio
-from .scenario import Scenario
+from .scenario import Scenario, write_whole
 from .solver import SOLVERS
 from .traffic import TrafficTable
+
+RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+MOST_CSV_BYTES = 50_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _deploy_options(commands)
     _sleep_options(commands)
+    _fit_power_options(commands)
     _prb_options(commands)
     _export_options(commands)
     return top
@@ -132,6 +141,17 @@ def _sleep_options(commands) -> None:
     command.add_argument(
         "--replay", metavar="TRAFFIC", help="also judge the plan on this traffic, not planned on"
     )
+    command.add_argument(
+        "--risk-curve",
+        action="store_true",
+        help="with --replay: also saving against unserved traffic for reserves from the median to the maximum",
+    )
+    prices = Prices()
+    command.add_argument("--tariff", type=float, metavar="MONEY", help="price of a kWh, in your currency")
+    command.add_argument(
+        "--co2-kg-per-kwh", type=float, default=prices.kg_per_kwh, metavar="KG",
+        help=f"of the grid (default: {prices.kg_per_kwh:g}, China's mean of 2023)",
+    )  # fmt: skip
     _scale_options(command)
     settings = sleep.SleepSettings()
     command.add_argument(
@@ -170,6 +190,9 @@ def _sleep_options(commands) -> None:
 def _sleep(options) -> None:
     out = _checked_out(options.out)
     bar = ProgressBar()
+    prices = Prices(options.tariff, options.co2_kg_per_kwh)
+    if options.risk_curve and not options.replay:
+        raise InputError("A risk curve needs traffic that was not planned on; name it with --replay.")
     settings = sleep.SleepSettings(
         night=options.night,
         sleep_below=options.threshold[0],
@@ -201,6 +224,12 @@ def _sleep(options) -> None:
         bar(2, 3, "writing the scenario")
         scenario.with_sleep(plan, comparison).save(out)
         other = sleep.replay(plan, held_out) if held_out is not None else None
+        risk = None
+        if options.risk_curve:
+            risk = sleep.risk_curve(
+                scenario.network, demand, held_out, RISK_QUANTILES, options.strategy, settings, options.hours,
+                options.ring_m, options.neighbours, bar,
+            )  # fmt: skip
     if comparison is not None:
         for row in comparison.to_dict("records"):
             print(_sleep_line(row["strategy"], row))
@@ -210,8 +239,17 @@ def _sleep(options) -> None:
         print(plan.solve.sentence)
     if plan.relaxed:
         print("Relaxed: not all traffic can be served even with every cell awake.")
+    saved = plan.evaluation.always_on_kwh - plan.evaluation.energy_kwh
+    print(prices.sentence(saved, plan.hours))
     if other is not None:
         print(_sleep_line("replay", other.record()))
+    if risk is not None:
+        print("On traffic that was not planned on, by the quantile that is reserved:")
+        for row in risk.to_dict("records"):
+            print(
+                f"{row['quantile']:>10.0%}: saves {row['saving']:.1%}, unserved {row['unserved_share']:.3%}, "
+                f"{row['overload_hours']} overload hours"
+            )
     print(demand.scale.sentence)
     print(f"Wrote {out}")
 
@@ -227,6 +265,29 @@ def _sleep_line(name: str, row: dict) -> str:
             f"; worst {worst} at hour {int(row['worst_hour'])}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
         )
     return line
+
+
+def _fit_power_options(commands) -> None:
+    command = commands.add_parser(
+        "fit-power",
+        help="fit the power of a radio unit to measurements",
+        description="Idle power and slope of a radio unit (eq. 13) from a CSV with columns load_mbps and power_w.",
+    )
+    command.add_argument("measured", metavar="CSV", help="one measurement a line")
+    command.add_argument("--plot", metavar="HTML", help="page with the fit and its residuals")
+    command.set_defaults(run=_fit_power)
+
+
+def _fit_power(options) -> None:
+    plot = None if options.plot is None else Path(options.plot)
+    if plot is not None:
+        _check_folder(plot)
+    fit = fit_power(_measurements(options.measured))
+    if plot is not None:
+        write_whole(plot, lambda path: path.write_text(power_page(fit), encoding="utf-8"))
+    print(fit.sentence)
+    if plot is not None:
+        print(f"Wrote {plot}")
 
 
 # --- prb ---------------------------------------------------------------------------------------------------------
@@ -417,6 +478,23 @@ def _checked_out(text: str) -> Path:
         )
     _check_folder(path)
     return path
+
+
+def _measurements(path: str) -> pd.DataFrame:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_CSV_BYTES + 1)
+        if len(data) > MOST_CSV_BYTES:
+            raise InputError(
+                f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer measurements."
+            )
+        return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is no readable CSV ({error}); give columns load_mbps and power_w."
+        ) from None
 
 
 def _check_folder(path: Path) -> None:

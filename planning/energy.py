@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .errors import InputError
 from .network import Network
 
+HOURS_A_YEAR = 8760
 CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Environment; editable
 
 
@@ -122,35 +124,72 @@ class Groups:
         return (1 + self.ac_slope[:, None]) * heat + self.ac_bias_w[:, None]
 
 
-def cost_and_co2(
-    kwh: float, tariff: float | None = None, kg_per_kwh: float = CO2_KG_PER_KWH
-) -> dict[str, float]:
-    """Cost at a tariff per kWh (left out where none is given: there is no default) and CO2 in kg."""
-    out = {"kwh": kwh, "co2_kg": kwh * kg_per_kwh}
-    if tariff is not None:
-        out["cost"] = kwh * tariff
-    return out
+@dataclass(frozen=True)
+class Prices:
+    """What a kWh stands for. tariff: money a kWh in the user's own currency; None leaves cost out, as no default would
+    be right. kg_per_kwh: CO2 of the grid. Raises InputError for a negative figure."""
+
+    tariff: float | None = None
+    kg_per_kwh: float = CO2_KG_PER_KWH
+
+    def __post_init__(self) -> None:
+        if (self.tariff is not None and not self.tariff >= 0) or not self.kg_per_kwh >= 0:
+            raise InputError("The tariff and the CO2 of a kWh must be at least 0.")
+
+    def of(self, kwh: float) -> dict[str, float]:
+        """kwh, co2_kg and, where there is a tariff, cost."""
+        figures = {"kwh": kwh, "co2_kg": kwh * self.kg_per_kwh}
+        return figures if self.tariff is None else figures | {"cost": kwh * self.tariff}
+
+    def sentence(self, saved_kwh: float, hours: int) -> str:
+        """What a saving of a plan of `hours` comes to in a year of such days, with what is assumed."""
+        year = self.of(saved_kwh / hours * HOURS_A_YEAR)
+        cost = "" if self.tariff is None else f", {year['cost']:,.0f} in money at {self.tariff:g} a kWh"
+        source = "assumed: China's grid mean of 2023" if self.kg_per_kwh == CO2_KG_PER_KWH else "given"
+        return (
+            f"A year of such days saves {year['kwh']:,.0f} kWh{cost}, and {year['co2_kg'] / 1000:,.1f} t of CO2 at "
+            f"{self.kg_per_kwh:g} kg a kWh ({source})."
+        )
 
 
-def fit_power(measured: pd.DataFrame) -> dict[str, float]:
-    """Slope and intercept of an RRU from measurements: columns load_mbps, power_w (linear regression, with R2)."""
-    from .errors import InputError
+@dataclass(frozen=True)
+class PowerFit:
+    """RRU power = idle_w + slope_w_per_mbps * load, fitted to measurements (eq. 13). load_mbps, residual_w: (rows,) of
+    the measurements used; r2: share of the variance explained."""
 
+    slope_w_per_mbps: float
+    idle_w: float
+    r2: float
+    load_mbps: np.ndarray
+    residual_w: np.ndarray
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.idle_w:,.1f} W idle and {self.slope_w_per_mbps:.4g} W per Mbit/s from {len(self.load_mbps)} "
+            f"measurements, R2 {self.r2:.3f}, residuals {self.residual_w.std():.2g} W (standard deviation)."
+        )
+
+
+def fit_power(measured: pd.DataFrame) -> PowerFit:
+    """Linear regression of an RRU's power from columns load_mbps, power_w; rows without numbers are left out.
+
+    Raises InputError where a column is missing or the loads do not differ.
+    """
     missing = [c for c in ("load_mbps", "power_w") if c not in measured]
     if missing:
-        raise InputError(f"The measurements lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
+        raise InputError(
+            f"The measurements lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}; give a table with "
+            "load_mbps and power_w."
+        )
     load = pd.to_numeric(measured["load_mbps"], errors="coerce").to_numpy(float)
     power = pd.to_numeric(measured["power_w"], errors="coerce").to_numpy(float)
     good = np.isfinite(load) & np.isfinite(power)
-    if good.sum() < 3 or np.ptp(load[good]) == 0:
+    load, power = load[good], power[good]
+    if len(load) < 3 or np.ptp(load) == 0:
         raise InputError("A regression needs at least 3 measurements at different loads.")
-    slope, intercept = np.polyfit(load[good], power[good], 1)
-    residual = power[good] - (slope * load[good] + intercept)
-    spread = ((power[good] - power[good].mean()) ** 2).sum()
+    slope, intercept = np.polyfit(load, power, 1)
+    residual = power - (slope * load + intercept)
+    spread = ((power - power.mean()) ** 2).sum()
     r2 = 1 - (residual**2).sum() / spread if spread > 0 else 1.0
-    return {
-        "slope_w_per_mbps": float(slope),
-        "idle_w": float(intercept),
-        "r2": float(r2),
-        "rows": int(good.sum()),
-    }
+    return PowerFit(float(slope), float(intercept), float(r2), load, residual)

@@ -450,3 +450,37 @@ def compare_strategies(
     if progress:
         progress(len(strategies), len(strategies), "done")
     return plans, pd.DataFrame(rows)
+
+
+def risk_curve(
+    network: Network,
+    demand: Demand,
+    held_out: Demand,
+    quantiles: Sequence[float],
+    strategy: str = "greedy",
+    settings: SleepSettings | None = None,
+    hours: int = 24,
+    ring_m: float = 2000.0,
+    max_neighbours: int = 6,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """What saving costs in service: a plan for each reserve quantile of `demand`, replayed on `held_out`.
+
+    Columns: quantile, saving (of the always-on energy on the held-out traffic, 0..1), unserved_share (0..1),
+    overload_hours, worst_missing_mbps. Tiles are laid on sites once. Raises as `plan_sleep` does.
+    """
+    shares = tile_shares(network, demand.x, demand.y)
+    rows = []
+    for done, quantile in enumerate(quantiles):
+        if progress:
+            progress(done, len(quantiles), f"reserve at {quantile:g}")
+        load = shares.profile(demand, hours, quantile)
+        problem = replace(
+            SleepProblem.of_sites(network, load, ring_m, max_neighbours), quantile=quantile, shares=shares
+        )
+        other = replay(plan_sleep(problem, strategy, settings), held_out)
+        names = ("saving", "unserved_share", "overload_hours", "worst_missing_mbps")
+        rows.append({"quantile": quantile} | {name: other.record()[name] for name in names})
+    if progress:
+        progress(len(quantiles), len(quantiles), "done")
+    return pd.DataFrame(rows)

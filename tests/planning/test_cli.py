@@ -77,7 +77,7 @@ def test_sleep_compares_all_strategies(folder, deployed, capsys):
     assert main([*arguments, "--out", str(out), "--gap", "0.02", "--quantile", "0.5"]) == 0
     table = Scenario.read(out).tables["sleep_comparison"]
     assert table["strategy"].tolist() == ["always-on", "night", "threshold", "greedy", "milp", "paper"]
-    assert capsys.readouterr().out.count("kWh") == 6
+    assert capsys.readouterr().out.count(" kWh, saves ") == 6
 
 
 @pytest.mark.parametrize("extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"]])
@@ -208,3 +208,28 @@ def test_as_a_module_without_torch_and_with_clean_stdout(folder, deployed):
         check=True,
     )
     assert done.stdout.startswith("      milp:") and "Running HiGHS" not in done.stdout
+
+
+def test_sleep_says_what_a_year_saves_and_what_saving_risks(folder, deployed, capsys):
+    arguments = ["sleep", str(deployed), "--traffic", str(folder / "traffic.csv"), "--strategy", "greedy"]
+    arguments += ["--out", str(folder / "risk.gpkg"), "--tariff", "0.8", "--co2-kg-per-kwh", "0.3"]
+    assert main([*arguments, "--risk-curve"]) == 2
+    assert "--replay" in capsys.readouterr().err
+    assert main([*arguments, "--replay", str(folder / "measured.parquet"), "--risk-curve"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "A year of such days saves" in printed
+        and "at 0.8 a kWh" in printed
+        and "0.3 kg a kWh (given)" in printed
+    )
+    assert all(f"{share}: saves" in printed for share in ("50%", "90%", "100%"))
+
+
+def test_fit_power_writes_a_page(tmp_path, capsys):
+    table = tmp_path / "measured.csv"
+    table.write_text("load_mbps,power_w\n0,100\n10,120\n20,140\nbroken,1\n")
+    assert main(["fit-power", str(table), "--plot", str(tmp_path / "fit.html")]) == 0
+    assert "100.0 W idle and 2 W per Mbit/s from 3 measurements" in capsys.readouterr().out
+    assert "residual (W)" in (tmp_path / "fit.html").read_text()
+    for bad in ("none.csv", str(tmp_path)):
+        assert main(["fit-power", bad]) == 2

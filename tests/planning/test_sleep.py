@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from scipy.stats import linregress
 
-from planning.demand import Demand
+from planning.demand import Demand, Scale
 from planning.dispatch import Ring, dispatch
-from planning.energy import Groups, cost_and_co2, fit_power
+from planning.energy import Groups, Prices, fit_power
 from planning.errors import CapacityError, InputError
 from planning.network import Network, size_network
+from planning.power_plot import power_page
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
@@ -24,8 +26,11 @@ from planning.sleep import (
     group_counts,
     plan_sleep,
     replay,
+    risk_curve,
 )
 from planning.sleep_rules import runs_up, spread_counts
+
+from .conftest import make_table
 
 
 def line_network(sites=2, capacity_cells=1, gap_m=500, seed=None) -> Network:
@@ -379,17 +384,42 @@ def test_night_window_wraps_midnight():
     assert np.flatnonzero(asleep).tolist() == [0, 1, 2, 3, 4, 22, 23]
 
 
-def test_power_regression_and_co2():
+def test_power_regression_is_that_of_scipy():
+    rng = np.random.default_rng(0)
     load = np.linspace(0, 400, 50)
-    fit = fit_power(pd.DataFrame({"load_mbps": load, "power_w": 445 + 0.9 * load}))
-    assert fit["slope_w_per_mbps"] == pytest.approx(0.9) and fit["idle_w"] == pytest.approx(445)
-    assert fit["r2"] == pytest.approx(1.0)
+    power = 445 + 0.9 * load + rng.normal(0, 5, 50)
+    fit, known = fit_power(pd.DataFrame({"load_mbps": load, "power_w": power})), linregress(load, power)
+    assert fit.slope_w_per_mbps == pytest.approx(known.slope) and fit.idle_w == pytest.approx(known.intercept)
+    assert fit.r2 == pytest.approx(known.rvalue**2) and abs(fit.residual_w.sum()) < 1e-9
+    assert "R2" in fit.sentence and "residual (W)" in power_page(fit)
     with pytest.raises(InputError, match="lack the column"):
         fit_power(pd.DataFrame({"load": [1]}))
     with pytest.raises(InputError, match="at least 3"):
         fit_power(pd.DataFrame({"load_mbps": [1, 1, 1], "power_w": [1, 2, 3]}))
-    assert cost_and_co2(10, 0.7) == {"kwh": 10, "co2_kg": pytest.approx(5.306), "cost": pytest.approx(7)}
-    assert "cost" not in cost_and_co2(10)
+
+
+def test_cost_and_co2_of_a_year():
+    assert Prices(0.7).of(10) == {"kwh": 10, "co2_kg": pytest.approx(5.306), "cost": pytest.approx(7)}
+    assert "cost" not in Prices().of(10)
+    said = Prices(0.5, 0.4).sentence(24.0, 24)  # one kWh an hour
+    assert "8,760 kWh" in said and "4,380 in money" in said and "3.5 t" in said and "given" in said
+    assert "assumed" in Prices().sentence(1.0, 24) and "money" not in Prices().sentence(1.0, 24)
+    with pytest.raises(InputError, match="at least 0"):
+        Prices(-1.0)
+
+
+def test_risk_curve_is_the_replay_of_each_reserve():
+    """Each row is a replay made by hand, and a higher reserve leaves no more unserved."""
+    table = make_table(3, 3, 6, 168)
+    demand = Demand.build(table, Scale.daily_total(table, 30_000))
+    planned, unseen = replace(demand, mbps=demand.mbps[:, :-1], users=None), demand.sample(5)
+    sites = size_network(Network.from_sites(planned.lon, planned.lat), planned).network
+    curve = risk_curve(sites, planned, unseen, (0.5, 0.9, 1.0))
+    for row in curve.to_dict("records"):
+        problem = SleepProblem.build(sites, planned, 24, row["quantile"])
+        other = replay(plan_sleep(problem, "greedy"), unseen)
+        assert row["saving"] == other.saving and row["unserved_share"] == other.unserved_share
+    assert curve["unserved_share"].is_monotonic_decreasing
 
 
 def test_evaluate_counts_every_cell():
