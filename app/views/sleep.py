@@ -238,10 +238,46 @@ def _plan(space: Workspace) -> None:
         width="stretch",
         key="sleep schedule",
     )
+    _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
         st.dataframe(best[best["hours_asleep"] > 0].round(2), hide_index=True, width="stretch")
     st.caption("  \n".join((*plan.problem.notes, *plan.notes)))
+
+
+def _year(plan: "SleepPlan") -> None:
+    """What a year of such days comes to; the prices need no new plan, so they stand beside the result."""
+    from planning.energy import CO2_KG_PER_KWH, HOURS_A_YEAR, Prices
+
+    with st.expander("Energy, cost and CO₂ of a year", icon=":material/payments:"):
+        one, two, *shown = st.columns(5, vertical_alignment="bottom")
+        tariff = one.number_input(
+            "Tariff (money a kWh)",
+            0.0,
+            1000.0,
+            None,
+            0.05,
+            placeholder="not given",
+            help="In your currency. Without it no cost is shown, as no default would be right.",
+            **kept("tariff"),
+        )
+        kg_per_kwh = two.number_input(
+            "CO₂ (kg a kWh)",
+            0.0,
+            5.0,
+            CO2_KG_PER_KWH,
+            0.01,
+            format="%.4f",
+            help="Of your grid. The default is China's grid mean of 2023.",
+            **kept("co2"),
+        )
+        prices = Prices(tariff, kg_per_kwh)
+        saved = plan.evaluation.always_on_kwh - plan.evaluation.energy_kwh
+        year = prices.of(saved / plan.hours * HOURS_A_YEAR)
+        shown[0].metric("Energy saved (MWh a year)", f"{year['kwh'] / 1000:,.0f}")
+        shown[1].metric("CO₂ saved (t a year)", f"{year['co2_kg'] / 1000:,.0f}")
+        shown[2].metric("Money saved (a year)", f"{year['cost']:,.0f}" if "cost" in year else "–")
+        st.caption(prices.sentence(saved, plan.hours))
 
 
 def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:

@@ -202,6 +202,13 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     shown = test.dataframe[0].value.set_index("Strategy")
     assert shown.loc["Optimised (MILP)", "Saving"] == pytest.approx(100 * table.loc["milp", "saving"])
     assert metrics(test)["Saved"] == f"{table.loc['milp', 'saving']:.1%}"
+    plan = space.sleep.value.plans["milp"].evaluation
+    saved_kwh = (plan.always_on_kwh - plan.energy_kwh) * 365
+    assert metrics(test)["Money saved (a year)"] == "–"
+    next(n for n in test.number_input if n.label.startswith("Tariff")).set_value(0.8).run()
+    assert metrics(test)["Energy saved (MWh a year)"] == f"{saved_kwh / 1000:,.0f}"
+    assert metrics(test)["Money saved (a year)"] == f"{0.8 * saved_kwh:,.0f}"
+    assert metrics(test)["CO₂ saved (t a year)"] == f"{0.5306 * saved_kwh / 1000:,.0f}"
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
