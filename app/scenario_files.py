@@ -12,6 +12,10 @@ FORMATS = {  # format of planning.export: what the button says
     "gpkg": "GeoPackage (QGIS)",
     "geojson": "GeoJSON",
     "kml": "KML",
+    "kmz": "KMZ (Google Earth)",
+    "shp": "Shapefile (zipped)",
+    "xlsx": "Excel workbook",
+    "cloudrf": "CloudRF sites (CSV)",
     "zip": "CSV tables",
     "html": "Report (HTML)",
 }

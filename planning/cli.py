@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,8 @@ from .demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from .energy import Prices, fit_power
 from .errors import InputError, PlanningError
 from .export import FORMATS, export
+from .network_files import FORMATS as NETWORK_FORMATS
+from .network_files import import_network
 from .power_plot import power_page
 from .progress import ProgressBar
 from .radio import ENVIRONMENTS, Radio
@@ -48,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _deploy_options(commands)
+    _import_options(commands)
     _sleep_options(commands)
     _fit_power_options(commands)
     _prb_options(commands)
@@ -119,6 +123,43 @@ def _deploy(options) -> None:
         print(
             f"Serves {plan.served_mbps:,.1f} of {plan.demand_mbps:,.1f} Mbit/s in the busy hour ({100 * share:.1f} %)."
         )
+    print(f"Wrote {out}")
+
+
+# --- import ------------------------------------------------------------------------------------------------------
+
+
+def _import_options(commands) -> None:
+    command = commands.add_parser(
+        "import",
+        help="take up a network from other tools",
+        description=f"Sites and cells from {NETWORK_FORMATS} or an OpenCelliD CSV; writes a scenario to plan on.",
+    )
+    command.add_argument("network", metavar="FILE", help="sites, or cells with their sites")
+    command.add_argument(
+        "--traffic", required=True, metavar="TRAFFIC", help="traffic table of the area, Parquet or CSV"
+    )
+    command.add_argument(
+        "--map", action="append", default=[], type=_assignment, metavar="OURS=THEIRS",
+        help="column of ours and the file's, such as lon=Longitude; repeat for several (default: by usual names)",
+    )  # fmt: skip
+    _out(command)
+    _scale_options(command)
+    command.set_defaults(run=_import)
+
+
+def _import(options) -> None:
+    out = _checked_out(options.out)
+    imported = import_network(options.network, mapping=dict(options.map))
+    table = TrafficTable.read(options.traffic)
+    demand = Demand.build(table, _scale(options, table))
+    scenario = Scenario.from_network(imported.network, demand)
+    record = {"file": Path(options.network).name, "report": list(imported.report)}
+    if imported.provenance:
+        record["made by"] = imported.provenance
+    replace(scenario, provenance=scenario.provenance | {"import": record}).save(out)
+    for line in (*imported.report, demand.scale.sentence):
+        print(line)
     print(f"Wrote {out}")
 
 
@@ -393,7 +434,8 @@ def _export_options(commands) -> None:
     command = commands.add_parser(
         "export",
         help="write a scenario for other tools",
-        description="Write a scenario as KML, GeoJSON, CSV (a .zip gets every table), GeoPackage or one HTML page.",
+        description="Write a scenario as KML, KMZ, GeoJSON, CSV (a .zip gets every table), XLSX, GeoPackage, zipped "
+        "Shapefile, CloudRF's CSV or one HTML page.",
     )
     command.add_argument("scenario", metavar="SCENARIO", help="scenario (.gpkg)")
     command.add_argument("--format", required=True, choices=[f for f in FORMATS if f != "zip"])
@@ -500,6 +542,13 @@ def _measurements(path: str) -> pd.DataFrame:
 def _check_folder(path: Path) -> None:
     if not path.resolve().parent.is_dir():
         raise InputError(f"The folder {path.resolve().parent} does not exist; create it or choose another.")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair such as lon=Longitude")
+    return ours, theirs
 
 
 def _window(text: str) -> tuple[int, int]:

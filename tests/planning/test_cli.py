@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from planning.cli import main, parser
+from planning.network_files import import_network
 from planning.scenario import Scenario
 
 from .conftest import make_table
@@ -233,3 +234,27 @@ def test_fit_power_writes_a_page(tmp_path, capsys):
     assert "residual (W)" in (tmp_path / "fit.html").read_text()
     for bad in ("none.csv", str(tmp_path)):
         assert main(["fit-power", bad]) == 2
+
+
+def test_a_network_of_another_tool_is_taken_up_and_given_back(folder, tmp_path, capsys):
+    """A site table with names of its own becomes a scenario that sleep plans on; its KMZ holds the same sites."""
+    table = make_table(3, 3, 2, 168)
+    sites = pd.DataFrame({"Who": ["A", "B", "C"], "East": table.lon[:3], "North": table.lat[:3]})
+    sites.to_csv(tmp_path / "sites.csv", index=False)
+    arguments = ["import", str(tmp_path / "sites.csv"), "--traffic", str(folder / "traffic.csv")]
+    out = tmp_path / "own.gpkg"
+    assert main([*arguments, "--out", str(out)]) == 2
+    assert "column mapping" in capsys.readouterr().err
+    mapping = [f"--map={pair}" for pair in ("lon=East", "lat=North", "site=Who")]
+    assert main([*arguments, *mapping, "--out", str(out), "--total-gb-day", "30"]) == 0
+    assert "3 sites" in capsys.readouterr().out
+    scenario = Scenario.read(out)
+    assert scenario.network.sites["site"].tolist() == ["A", "B", "C"]
+    assert scenario.provenance["import"]["file"] == "sites.csv"
+    planned = tmp_path / "sleep.gpkg"
+    arguments = ["sleep", str(out), "--traffic", str(folder / "traffic.csv"), "--strategy", "greedy"]
+    assert main([*arguments, "--out", str(planned)]) == 0
+    assert main(["export", str(planned), "--format", "kmz", "--out", str(tmp_path / "own.kmz")]) == 0
+    back = import_network(tmp_path / "own.kmz").network.sites
+    assert back["site"].tolist() == ["A", "B", "C"]
+    np.testing.assert_allclose(back["lon"], sites["East"], atol=1e-9)

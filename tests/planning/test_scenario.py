@@ -15,6 +15,7 @@ from planning.deployment import deploy
 from planning.errors import InputError
 from planning.export import FORMATS, export, export_bytes, tables
 from planning.network import Network
+from planning.network_files import import_network
 from planning.prb import PrbProblem, PrbSettings, draw_users, solve_prb
 from planning.radio import Radio
 from planning.scenario import Scenario, ranges
@@ -137,6 +138,8 @@ def test_every_export_carries_the_provenance(full, format):
     assert name.endswith(FORMATS[format][0]) and mime
     if format == "zip":
         text = zipfile.ZipFile(io.BytesIO(data)).read("provenance.json").decode()
+    elif format in ("xlsx", "kmz", "shp"):
+        text = json.dumps(import_network(data, {"shp": "n.zip"}.get(format, name)).provenance)
     elif format == "gpkg":
         text = json.dumps(Scenario.read(data).provenance)
     else:
