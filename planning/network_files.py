@@ -321,7 +321,9 @@ def _zip(data: bytes, name: str):
             tables[stem] = next(iter(_vector(parts, name).values()), pd.DataFrame())
         elif path.lower().endswith(".csv"):
             tables[stem] = _csv(content, f"{path} in {name}")[0]["table"]
-    whole = {c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)}  # a Shapefile holds ten letters of a column's name
+    whole = {
+        c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)
+    }  # a Shapefile holds ten letters of a column's name
     tables = {stem: table.rename(columns=whole) for stem, table in tables.items()}
     if {"sites", "cells"} <= set(tables):
         tables = {k: tables[k] for k in ("sites", "cells")}

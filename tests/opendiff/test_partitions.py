@@ -167,21 +167,20 @@ def test_planners_read_a_run_in_parts(tmp_path, recipe, tiles, whole):
     assert len(foreign) == whole.traffic.size
 
 
-def test_a_killed_worker_is_replaced(tmp_path, recipe, tiles, whole):
-    """Two processes make the parts; one of them is killed when the first part arrives."""
+def test_a_killed_worker_is_replaced(tmp_path, whole):
+    """Two processes make the parts of a run of the command line; one of them is killed when the first part is there."""
     out = tmp_path / "run"
-    with local_workers(2) as make:
-
-        def killing(recipe, parts):
-            for number, part in enumerate(make(recipe, parts)):
-                if number == 0:
-                    children = psutil.Process().children(recursive=True)
-                    workers = [p for p in children if any("spawn_main" in text for text in p.cmdline())]
-                    assert len(workers) == 2
-                    os.kill(workers[0].pid, signal.SIGKILL)
-                yield part
-
-        generate_dataset(recipe, tiles, out, 8, killing)
+    asked = ["generate", BOX, "--source", "demo", "--samples", str(SAMPLES), "--seed", str(SEED)]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "opendiff", *asked, "--workers", "2", "--part-tiles", "4", "--out", str(out)]
+    )
+    while not list(out.glob("part-*.parquet")):
+        assert run.poll() is None
+    children = psutil.Process(run.pid).children(recursive=True)
+    workers = [child for child in children if any("spawn_main" in text for text in child.cmdline())]
+    assert len(workers) == 2
+    os.kill(workers[0].pid, signal.SIGKILL)
+    assert run.wait() == 0
     same(read_traffic(out), whole)
 
 
