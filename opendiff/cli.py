@@ -199,6 +199,7 @@ def run_parts(
     from opendiff.live.command import print_notes
     from opendiff.partitions import TILES_A_PART, Recipe, generate_dataset, make_here
 
+    config = generator.model.config
     recipe = Recipe(
         "demo" if options.source == "demo" else str(getattr(source, "pack", source).root.resolve()),
         source.name,
@@ -208,8 +209,8 @@ def run_parts(
         options.device,
         options.samples,
         options.seed,
-        options.guidance,
-        options.steps,
+        config.guidance_scale if options.guidance is None else options.guidance,
+        options.steps or config.steps,  # stated, so that another version does not go on with other ones
         area,
     )
     makers = nullcontext(make_here)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,11 @@ def _result(future) -> MadePart:
         raise ClusterError(
             f"{DEATHS + 1} workers died while they made the same part ({error}); give them more memory, or make parts "
             "smaller with --part-tiles."
+        ) from None
+    except (OSError, CancelledError) as error:  # the scheduler is gone, or a worker cannot read what it needs
+        raise ClusterError(
+            f"The workers stopped ({error or 'the scheduler is gone'}); finished parts are kept, so start them again and "
+            "give the same command."
         ) from None
     except ModuleNotFoundError as error:
         raise ClusterError(

@@ -12,6 +12,7 @@ import functools
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def generate_dataset(
         decisive, source_checksum(recipe.source), *(tiles[n].to_numpy() for n in ("x", "y", "covered_share"))
     )
     _claim(out, stated)
-    with locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
+    with _written(out), locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
         _write_json(out / RUN_FILE, stated | {"complete": False})
         for torn in out.glob(f".{PART_GLOB}"):  # of a process that was killed while it wrote
             torn.unlink()
@@ -209,6 +210,18 @@ def _claim(out: Path, stated: dict[str, Any]) -> None:
             f"{out} holds another run (it differs in {', '.join(changed) or 'its tiles or its source'}); name another "
             "--out, or remove the folder."
         )
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    """A full disk or a folder that may not be written, in a sentence; what is finished stays."""
+    try:
+        yield
+    except OSError as error:
+        raise TableError(
+            f"{out} cannot be written ({error.strerror or error}); make room or name another --out, and give the "
+            "command again."
+        ) from None
 
 
 def _busy(out: Path) -> None:

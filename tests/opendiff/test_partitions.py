@@ -1,11 +1,13 @@
 """Runs in parts: whatever makes the parts, and however they are cut, the table is that of one run."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -129,6 +131,24 @@ def test_a_damaged_part_is_made_again(tmp_path, recipe, tiles, whole):
     (out / ".part-00002.0a1b2c3d.parquet").write_bytes(b"torn")
     assert generate_dataset(recipe, tiles, out, 30).kept_parts == parts - 1
     assert not list(out.glob(".part*"))
+    same(read_traffic(out), whole)
+
+
+def test_a_full_disk_is_told_and_keeps_what_is_finished(tmp_path, recipe, tiles, whole, monkeypatch):
+    out, written = tmp_path / "run", []
+
+    def fails_at_third(path, data, write=Path.write_bytes):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fails_at_third)
+        with pytest.raises(TableError, match="No space left"):
+            generate_dataset(recipe, tiles, out, 20)
+    assert len(list(out.glob("*.parquet"))) == 2
+    assert generate_dataset(recipe, tiles, out, 20).kept_parts == 2
     same(read_traffic(out), whole)
 
 
