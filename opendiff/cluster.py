@@ -115,8 +115,8 @@ def _result(future) -> MadePart:
         ) from None
     except (OSError, CancelledError) as error:  # the scheduler is gone, or a worker cannot read what it needs
         raise ClusterError(
-            f"The workers stopped ({str(error) or 'the scheduler is gone'}); finished parts are kept, so start them again "
-            "and give the same command."
+            f"The workers stopped ({str(error) or 'the scheduler is gone'}); finished parts are kept, so start them "
+            "again and give the same command."
         ) from None
     except ModuleNotFoundError as error:
         raise ClusterError(
