@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import plans, sampler, sources
-from opendiff.cli import write_json
+from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 

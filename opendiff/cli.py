@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from opendiff.live.command import FETCH_DESCRIPTION, add_options, run_fetch
 
@@ -199,6 +199,7 @@ def run_parts(
     from opendiff.live.command import print_notes
     from opendiff.partitions import TILES_A_PART, Recipe, generate_dataset, make_here
 
+    # what was not asked for is stated too, so that another version does not go on with other settings
     config = generator.model.config
     recipe = Recipe(
         "demo" if options.source == "demo" else str(getattr(source, "pack", source).root.resolve()),
@@ -210,7 +211,7 @@ def run_parts(
         options.samples,
         options.seed,
         config.guidance_scale if options.guidance is None else options.guidance,
-        options.steps or config.steps,  # stated, so that another version does not go on with other ones
+        config.steps if options.steps is None else options.steps,
         area,
     )
     makers = nullcontext(make_here)
@@ -224,7 +225,7 @@ def run_parts(
             recipe,
             tiles,
             options.out,
-            options.part_tiles or TILES_A_PART,
+            TILES_A_PART if options.part_tiles is None else options.part_tiles,
             make,
             ProgressBar("generate", "tiles"),
         )
@@ -370,13 +371,6 @@ def run_info(options: argparse.Namespace) -> None:
     print(
         f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)"
     )
-
-
-def write_json(path: Path, content: Any) -> None:
-    from opendiff.atomic import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 class ProgressBar:

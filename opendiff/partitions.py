@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.atomic import locked, replacing
+from opendiff.atomic import locked, replacing, write_json
 from opendiff.encoder import Progress
 from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
 from opendiff.generator import TrafficGenerator
@@ -167,7 +167,7 @@ def generate_dataset(
     )
     _claim(out, stated)
     with _written(out), locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
-        _write_json(out / RUN_FILE, stated | {"complete": False})
+        write_json(out / RUN_FILE, stated | {"complete": False})
         for torn in out.glob(f".{PART_GLOB}"):  # of a process that was killed while it wrote
             torn.unlink()
         left = [part for part in parts if not _finished(out / part.file)]
@@ -184,7 +184,7 @@ def generate_dataset(
         headings = [_heading(out / part.file) for part in parts]
         known = sum(heading["tiles"] for heading in headings)
         notes = tuple(dict.fromkeys(note for heading in headings for note in heading.get("notes", ())))
-        _write_json(out / RUN_FILE, stated | {"complete": True, "known_tiles": known})
+        write_json(out / RUN_FILE, stated | {"complete": True, "known_tiles": known})
     if not known:
         raise SourceError(
             f"The source {recipe.source_name} has no imagery, POI or population for this area; draw where it has data."
@@ -243,8 +243,3 @@ def _heading(path: Path) -> dict[str, Any]:
         raise TableError(
             f"{path} cannot be read ({error}); remove it and run the same command again."
         ) from None
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

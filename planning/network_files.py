@@ -301,7 +301,10 @@ def _zip(data: bytes, name: str):
     provenance = {}
     for path, content in members.items():
         if path.endswith("provenance.json"):
-            found = json.loads(content) if content[:1] == b"{" else {}
+            try:
+                found = json.loads(content)
+            except (ValueError, RecursionError):
+                found = None  # not of our own making; the sites count
             provenance = found if isinstance(found, dict) else {}
     tables = {}
     for path, content in members.items():

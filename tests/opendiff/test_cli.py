@@ -32,6 +32,8 @@ def test_generate_is_reproducible(tmp_path):
         (["generate", "-3.8,40.3,-3.7,40.4", "--source", "demo"], "Nanchang"),
         (["generate", BOX, "--source", "no/such/folder"], "pack"),
         (["generate", BOX, "--source", "demo", "--samples", "0"], "samples"),
+        (["generate", BOX, "--source", "demo", "--part-tiles", "0"], "at least 1"),
+        (["generate", BOX, "--source", "demo", "--steps", "0"], "steps"),
         (["generate", BOX, "--source", "demo", "--model", "nonsense"], "default"),
         (["generate", "no-such-file.geojson", "--source", "demo"], "no-such-file"),
         (["evaluate", "--data", "no/such/folder"], "pack"),

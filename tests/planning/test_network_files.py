@@ -95,6 +95,16 @@ def test_refusals(data, name, words):
         import_network(data, name)
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[1]"])
+def test_a_provenance_that_cannot_be_read_does_not_hide_the_sites(text):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("sites.csv", "site,lon,lat\nA,115.9,28.6\n")
+        archive.writestr("provenance.json", text)
+    found = import_network(buffer.getvalue(), "a.zip")
+    assert found.network.sites["site"].tolist() == ["A"] and found.provenance == {}
+
+
 def test_archives_are_limited():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
