@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from planning.demand import Demand
-    from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
     from planning.sleep import SleepPlan, SleepSettings
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
-MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -95,14 +93,23 @@ def _compare_deployments(
     real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
 ) -> Comparison[Deployed]:
     from planning.deployment import deploy
+    from planning.judging import count_sites_in_tiles, judge
 
-    plans, rows = {}, []
+    plans = {}
     for done, strategy in enumerate(strategies):
-        job.report(done, len(strategies), f"{sites} sites by {strategy_name(strategy).lower()}")
-        plan = deploy(demand, sites=sites, strategy=strategy, **options)
+        label = strategy_name(strategy).lower()
+        plan = deploy(
+            demand, sites=sites, strategy=strategy, **options,
+            progress=lambda part, whole, what, done=done, label=label: job.report(
+                100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
+            ),
+        )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
-        rows.append(_deployment_row(plan, demand, real_sites))
-    return Comparison(plans, pd.DataFrame(rows))
+    job.report(100 * len(strategies), 100 * len(strategies), "comparing")
+    real = None if real_sites is None else count_sites_in_tiles(demand, *real_sites)
+    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
+    return Comparison(plans, table)
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
@@ -139,34 +146,6 @@ def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
     """A network that a job deployed becomes that of the workspace, unless one has come meanwhile."""
     if space.network is None or space.outdated(space.network):
         space.deployments, space.network = made, network_of(made, "traffic")
-
-
-def _deployment_row(
-    plan: "DeploymentPlan", demand: "Demand", real_sites: "tuple[np.ndarray, np.ndarray] | None"
-) -> dict[str, Any]:
-    from planning.demand import ACTIVE_SHARE
-    from planning.deployment import compare, count_sites_in_tiles, mobility_coverage
-
-    match = compare(plan.counts, demand.mbps.mean(axis=(1, 2), dtype=float))
-    row = {
-        "strategy": plan.strategy,
-        "sites": int(plan.counts.sum()),
-        "tiles": int((plan.counts > 0).sum()),
-        "jsd_traffic": match.jsd,
-        "cosine_traffic": match.cosine,
-        "overloaded": len(plan.sizing.shortfalls),
-    }
-    if real_sites is not None:
-        match = compare(plan.counts, count_sites_in_tiles(demand, *real_sites))
-        row |= {"jsd_real": match.jsd, "cosine_real": match.cosine}
-    if demand.tiles <= MOST_TILES_MOVING:
-        subscribers = demand.users.mean(axis=(1, 2), dtype=float) / ACTIVE_SHARE
-        moved = mobility_coverage(demand.x, demand.y, subscribers, plan.counts)
-        row |= {
-            f"covered_{step}": share
-            for step, share in zip(moved["step"], moved["covered_share"], strict=True)
-        }
-    return row
 
 
 def start_sleep(

@@ -74,13 +74,10 @@ class CoveringProblem:
             raise InputError("The number of sites must be at least 1 and the budget at least 0.")
         forced = np.zeros(count, bool) if forced is None else np.asarray(forced, bool)
         closed = np.zeros(count, bool) if forbidden is None else np.asarray(forbidden, bool) & ~forced
-        useful = np.flatnonzero(need > 0)
-        near = cKDTree(points[useful]).query_ball_point(candidates, radius) if len(useful) else [[]] * count
+        near = cKDTree(points).query_ball_point(candidates, radius)
         near = [[] if shut else sorted(found) for found, shut in zip(near, closed.tolist(), strict=True)]
         sizes = np.array([len(found) for found in near])
-        point = (
-            useful[np.concatenate([np.asarray(f, int) for f in near])] if sizes.sum() else np.zeros(0, int)
-        )
+        point = np.concatenate([np.asarray(found, int) for found in near])
         conflicts = np.zeros((0, 2), int)
         if min_distance_m > 0:
             conflicts = cKDTree(candidates).query_pairs(min_distance_m * (1 - 1e-9), output_type="ndarray")

@@ -24,6 +24,7 @@ from .demand import Demand, Scale
 from .deployment import DeploymentPlan
 from .errors import InputError
 from .geometry import tile_corner
+from .judging import count_sites_in_tiles
 from .network import CELL_COLUMNS, SITE_COLUMNS, Network
 
 CRS = "EPSG:4326"
@@ -62,9 +63,12 @@ class Scenario:
             record["served_mbps"] = plan.served_mbps
         if plan.solve is not None:
             record["solve"] = plan.solve.record()
+        if plan.settings:
+            record["settings"] = plan.settings
         scenario = cls.from_network(plan.network, demand, quantile)
         return replace(
             scenario,
+            tables={**scenario.tables, **plan.tables},
             tiles=scenario.tiles.assign(sites=plan.counts.astype(np.int64)),
             provenance={**scenario.provenance, "deployment": record},
         )
@@ -72,11 +76,13 @@ class Scenario:
     @classmethod
     def from_network(cls, network: Network, demand: Demand, quantile: float = 0.9) -> Scenario:
         """A network from anywhere (an upload, say) on the tiles of a demand."""
-        from .deployment import count_sites_in_tiles
-
         counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
         return cls(tiles, network, {}, provenance_of(demand))
+
+    def with_table(self, name: str, table: pd.DataFrame) -> Scenario:
+        """This scenario with one more table."""
+        return replace(self, tables={**self.tables, name: _objects(table)})
 
     def with_sleep(self, plan, comparison: pd.DataFrame | None = None) -> Scenario:
         """This scenario with a sleep plan (and, if given, the table of strategies side by side)."""

@@ -68,7 +68,10 @@ def _controls(space: Workspace, primary: bool) -> None:
             disabled=plans.DEPLOYMENT in space.jobs or not strategies,
             width="stretch",
         ):
-            options = {"quantile": quantile, "radius_m": float(radius), "time_limit": float(time_limit)}
+            from planning.siting import SitingSettings
+
+            siting = SitingSettings(radius_m=float(radius), time_limit=float(time_limit))
+            options = {"quantile": quantile, "siting": siting}
             plans.start_deployments(space, int(sites), strategies, options, real)
             st.rerun()
 
