@@ -20,9 +20,11 @@ import shapely
 
 from .errors import InputError
 from .network import CELL_COLUMNS, SITE_COLUMNS
+from .xlsx import own_tables
 
-MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS = 50_000_000, 200_000_000, 100, 500_000
+MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS = 100_000_000, 200_000_000, 100, 500_000
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
+_DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
 _PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 _CSV_OF_OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat", "range", "samples", "changeable",
                       "created", "updated", "averageSignal"]  # fmt: skip
@@ -96,11 +98,14 @@ def _provenance_of(lines: list[str]) -> dict:
 
 
 def _xlsx(data: bytes, name: str):
-    _members(data, name, ())
+    sheets = own_tables(_members(data, name, (".xml",)))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            sheets = pd.read_excel(io.BytesIO(data), sheet_name=None, engine="openpyxl", nrows=MAX_ROWS + 1)
+        if sheets is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                sheets = pd.read_excel(
+                    io.BytesIO(data), sheet_name=None, engine="openpyxl", nrows=MAX_ROWS + 1
+                )
     except Exception as error:  # openpyxl raises what its parsers raise
         raise InputError(
             f"{name} is no readable XLSX workbook ({type(error).__name__}); export it again."
@@ -119,7 +124,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(frame[column]):
             values = frame[column].astype(object)
             frame[column] = [
-                v[1:] if isinstance(v, str) and re.match(r"'[=+\-@\t\r]", v) else v for v in values
+                v[1:] if isinstance(v, str) and v[:1] == "'" and v[1:2] in _DISARMED else v for v in values
             ]
     return frame
 
@@ -184,7 +189,26 @@ def _kml(data: bytes, name: str):
     text = root.find(f"{space}Document/{space}description")
     if text is not None and text.text:
         provenance = _provenance_of(text.text.splitlines())
-    return _by_layer(pd.DataFrame(rows)), provenance
+    if rows and all("cells" in row for row in rows):
+        return _with_cells(rows, name), provenance
+    return {"table": pd.DataFrame(rows)}, provenance
+
+
+def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
+    """Sites of our own KML, whose cells are JSON at the site."""
+    parts: dict[str, list] = {}
+    try:
+        for row in rows:
+            head, *cells = json.loads(row.pop("cells"))
+            for column, values in zip(
+                ["site", *head], zip(*((row["site"], *c) for c in cells), strict=True), strict=True
+            ):
+                parts.setdefault(column, []).extend(values)
+        return {"sites": pd.DataFrame(rows), "cells": pd.DataFrame(parts)}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"{name}: the cells of a site cannot be read ({type(error).__name__}); export it again."
+        ) from None
 
 
 def _kmz(data: bytes, name: str):
