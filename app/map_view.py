@@ -8,6 +8,7 @@ What must hold (measured, or read in streamlit-folium):
 - traffic has a pane of its own below the outlines, one pixel a tile.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from app.region import Picture, Region
 
 STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
+MOST_SVG_DOTS = 1000  # beyond, one canvas holds them all
 MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
 
 __all__ = ["Dots", "MapEvents", "map_assets", "map_view"]
@@ -49,6 +51,43 @@ class Dots:
     colours: Sequence[str]
     tooltips: Sequence[str]
     radius: float | None = None  # None: smaller where there are many
+
+
+class _DotLayer(folium.MacroElement):
+    """All dots in one loop of the browser's: an element of folium's each would take 20,000 sites a minute."""
+
+    _name = "DotLayer"
+    _template = folium.template.Template(
+        """{% macro script(this, kwargs) %}
+        (function (group) {
+            const {radius, weight, canvas, rows} = {{ this.data }};
+            const shared = canvas ? {renderer: L.canvas()} : {};
+            for (const [lat, lon, colour, text] of rows) {
+                const dot = L.circleMarker([lat, lon], {radius, weight, color: "#ffffff", fill: true, fillColor: colour,
+                    fillOpacity: 0.95, ...shared});
+                const label = document.createElement("span");
+                label.textContent = text;
+                dot.bindTooltip(label).addTo(group);
+            }
+        })({{ this._parent.get_name() }});
+        {% endmacro %}"""
+    )
+
+    def __init__(self, dots: Dots):
+        super().__init__()
+        count = len(dots.lon)
+        radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
+        rows = [
+            [round(float(lat), 6), round(float(lon), 6), str(colour), str(text)]
+            for lat, lon, colour, text in zip(dots.lat, dots.lon, dots.colours, dots.tooltips, strict=True)
+        ]
+        data = {
+            "radius": radius,
+            "weight": 1.2 if radius > 4 else 0.6,
+            "canvas": count > MOST_SVG_DOTS,
+            "rows": rows,
+        }
+        self.data = json.dumps(data).replace("<", "\\u003c")  # no text may end the script
 
 
 @dataclass(frozen=True)
@@ -89,7 +128,7 @@ def map_view(
     if outline is not None and not draw:
         _outline(outline).add_to(base)
     for group in dots:
-        _add_dots(layers[0], group)
+        add_dots(layers[0], group)
     wanted = (["all_drawings"] if draw else []) + (["last_clicked"] if clicks else [])
     found = streamlit_folium.st_folium(
         base,
@@ -204,17 +243,6 @@ def editable(outline: shapely.Geometry) -> bool:
     return shapely.get_num_coordinates(outline) <= MAX_EDITABLE_CORNERS
 
 
-def _add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
-    count = len(dots.lon)
-    radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
-    for lon, lat, colour, tooltip in zip(dots.lon, dots.lat, dots.colours, dots.tooltips, strict=True):
-        folium.CircleMarker(
-            (float(lat), float(lon)),
-            radius=radius,
-            color="#ffffff",
-            weight=1.2 if radius > 4 else 0.6,
-            fill=True,
-            fill_color=colour,
-            fill_opacity=0.95,
-            tooltip=tooltip,
-        ).add_to(group)
+def add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
+    """Put dots into a layer of the map."""
+    _DotLayer(dots).add_to(group)
