@@ -2,7 +2,8 @@
 
 Every strategy ends as awake cells by hour and is judged by one evaluation: `dispatch` decides who serves what,
 `energy` what it costs. Strategies: "always-on"; "night", capacity cells asleep in a fixed window, blindly; "threshold",
-utilisation with hysteresis; "greedy"; "milp", the neighbour-ring model of `sleep_milp`; "paper", eq. 14 as published.
+utilisation with hysteresis; "greedy"; "milp", the neighbour-ring model of `sleep_milp` as `sleep_solve` solves it;
+"paper", eq. 14 as published.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ class SleepSettings:
             raise InputError(f"The minimum up time must be 1 to {hours} hours, not {self.min_up}.")
         if self.switch_wh < 0 or self.offload_w_per_mbps < 0:
             raise InputError("The prices of switching and of offloading must be at least 0.")
+        if not self.time_limit > 0:
+            raise InputError(f"The time limit must be above 0 seconds, not {self.time_limit:g}.")
+        if not 0 <= self.gap < 1:
+            raise InputError(f"The relative gap must be between 0 and 1, not {self.gap:g}.")
 
 
 @dataclass(frozen=True)
@@ -389,7 +394,7 @@ def plan_sleep(
     Raises CapacityError, naming sites, hours and missing Mbit/s, when the demand cannot be served even with every
     cell awake; with settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
     """
-    from . import sleep_milp, sleep_rules
+    from . import sleep_paper, sleep_rules, sleep_solve
 
     settings = settings or SleepSettings()
     settings.validate(problem.hours)
@@ -407,11 +412,11 @@ def plan_sleep(
     servable = replace(problem, demand=np.maximum(problem.demand - missing, 0.0)) if relaxed else problem
     solve, notes = None, ()
     if progress:
-        progress(0, 1, f"planning sleep: {strategy}")
+        progress(0, 1, strategy)
     if strategy == "milp":
-        awake, solve, notes = sleep_milp.ring_plan(servable, settings)
+        awake, solve, notes = sleep_solve.ring_plan(servable, settings, progress)
     elif strategy == "paper":
-        awake, solve, notes = sleep_milp.paper_plan(servable, settings)
+        awake, solve, notes = sleep_paper.paper_plan(servable, settings)
     else:
         rule = {
             "always-on": sleep_rules.always_on,
@@ -421,7 +426,7 @@ def plan_sleep(
         }[strategy]
         awake = rule(servable, settings)
     if progress:
-        progress(1, 1, f"planned sleep: {strategy}")
+        progress(1, 1, strategy)
     return SleepPlan(strategy, awake, problem, settings, solve, relaxed, evaluate(problem, awake), notes)
 
 
@@ -434,10 +439,8 @@ def compare_strategies(
 ) -> tuple[dict[str, SleepPlan], pd.DataFrame]:
     """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*)."""
     plans, rows = {}, []
-    for done, strategy in enumerate(strategies):
-        if progress:
-            progress(done, len(strategies), strategy)
-        plan = plan_sleep(problem, strategy, settings)
+    for number, strategy in enumerate(strategies):
+        plan = plan_sleep(problem, strategy, settings, _part(progress, number, len(strategies)))
         plans[strategy] = plan
         row = {"strategy": strategy, **plan.evaluation.record()}
         row["status"] = "rule" if plan.solve is None else plan.solve.status
@@ -450,6 +453,15 @@ def compare_strategies(
     if progress:
         progress(len(strategies), len(strategies), "done")
     return plans, pd.DataFrame(rows)
+
+
+def _part(progress: Progress | None, number: int, parts: int, fine: int = 100) -> Progress | None:
+    """The progress of one of several equal parts, told as part of the whole."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(
+        fine * number + fine * done // max(total, 1), fine * parts, what
+    )
 
 
 def risk_curve(
