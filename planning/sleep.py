@@ -92,14 +92,16 @@ class SleepProblem:
         quantile: float = 0.9,
         ring_m: float = 2000.0,
         max_neighbours: int = 6,
+        whole_site: bool = False,
     ) -> SleepProblem:
         """Plan for the `quantile` of the ensemble: a typical day (24) or the table's hours (168).
 
         ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres.
+        whole_site: the MILP and greedy may put every cell of a site to sleep, and its BBU with them.
         """
         shares = tile_shares(network, demand.x, demand.y)
         load = shares.profile(demand, hours, quantile)
-        problem = cls.of_sites(network, load, ring_m, max_neighbours)
+        problem = cls.of_sites(network, load, ring_m, max_neighbours, whole_site)
         over = "samples and days" if load.shape[1] == 24 and demand.hours > 24 else "samples"
         notes = (
             f"Planned for the {100 * quantile:g} % quantile over {over}, {load.shape[1]} hours, repeated cyclically.",
@@ -107,11 +109,21 @@ class SleepProblem:
             "Cells of a site share its traffic, those with the fewest watts per Mbit/s first.",
             demand.scale.sentence,
         )
+        if whole_site:
+            notes += (
+                "Whole sites may sleep: assumed that their BBU and fixed cooling turn off with the last cell, and that "
+                "neighbours within the radius cover their area.",
+            )
         return replace(problem, quantile=quantile, shares=shares, notes=notes)
 
     @classmethod
     def of_sites(
-        cls, network: Network, load: np.ndarray, ring_m: float = 2000.0, max_neighbours: int = 6
+        cls,
+        network: Network,
+        load: np.ndarray,
+        ring_m: float = 2000.0,
+        max_neighbours: int = 6,
+        whole_site: bool = False,
     ) -> SleepProblem:
         """A problem from demand per site (sites, hours) that is already at hand."""
         load = np.asarray(load, float)
@@ -121,7 +133,9 @@ class SleepProblem:
             raise InputError("The demand of the sites must be finite and at least 0.")
         if not ring_m >= 0 or max_neighbours < 0:
             raise InputError("The ring's radius and its number of neighbours must be at least 0.")
-        return cls(network, Groups.of(network), Ring.of(network.metres(), ring_m, max_neighbours), load)
+        return cls(
+            network, Groups.of(network, whole_site), Ring.of(network.metres(), ring_m, max_neighbours), load
+        )
 
     @property
     def hours(self) -> int:

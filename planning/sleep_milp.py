@@ -10,6 +10,8 @@ Ring model, per site s, hour h, group of identical cells g (N_g cells, capacity 
          lowest_g <= n_gh <= N_g integer                                              coverage cells stay awake
          d_sh - sum_{a out of s} f_ah <= C0_s + sum_g min(C_g, d_sh - C0_s) n_gh      tight link
 
+    and, where whole sites may sleep (lowest_g = 0), + site_s z_sh in the objective with n_gh <= N_g z_sh, z_sh binary,
+
 with C0_s the capacity that never sleeps. The tight link says that beyond it a site's own traffic needs whole cells:
 one awake cell carries at most what is asked of it, which closes most of the relaxation's gap.
 """
@@ -90,6 +92,7 @@ def ring_model(
         count=int(sends.sum()) * hours,
     )
     _tight_links(model, groups, ring, demand, free, n, f)
+    z = _sleeping_sites(model, groups, free, n) if groups.site_sleeps else None
     # switching
     before = np.roll(n, 1, axis=1)
     if switched:
@@ -112,6 +115,8 @@ def ring_model(
         )
     if start is not None:
         _start(model, problem, groups, free, start, n, t, f, u)
+        if z is not None:
+            model.start(z, (groups.site_sum(start) > 0).ravel())
     return model, n
 
 
@@ -143,7 +148,10 @@ def hour_model(
     model, n = ring_model(alone, groups, settings, start, low[:, None], high[:, None])
     open_ = np.flatnonzero(low < high)  # what is decided switches at a price that is decided, too
     most = (groups.count - groups.lowest)[free][open_]
-    into, out_of = model.variables("into", len(open_), 0, most), model.variables("out_of", len(open_), 0, most)
+    into, out_of = (
+        model.variables("into", len(open_), 0, most),
+        model.variables("out_of", len(open_), 0, most),
+    )
     row = np.arange(len(open_))
     for woken, sign, other in ((into, -1.0, -before[open_]), (out_of, 1.0, after[open_])):
         model.cost(woken, settings.switch_wh)
@@ -190,6 +198,21 @@ def _tight_links(model, groups: Groups, ring, demand, free, n, f) -> None:
         lower=beyond[sites, hours] + shift,
         count=len(sites),
     )
+
+
+def _sleeping_sites(model, groups: Groups, free, n) -> np.ndarray:
+    """(sites, hours) variables: 1 while any cell of the site is awake."""
+    z = model.variables("z", (groups.sites, n.shape[1]), 0, 1, integer=True)
+    model.cost(z, groups.site_w[:, None])
+    row = np.arange(n.size)
+    model.rows(
+        np.tile(row, 2),
+        np.concatenate([n.ravel(), z[groups.site[free]].ravel()]),
+        np.concatenate([np.ones(n.size), np.repeat(-groups.count[free].astype(float), n.shape[1])]),
+        upper=0.0,
+        count=n.size,
+    )
+    return z
 
 
 def _start(model, problem, groups: Groups, free, counts, n, t, f, u) -> None:

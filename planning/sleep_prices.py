@@ -176,6 +176,8 @@ def _family(groups: Groups, most: tuple[int, ...], rows: list[int], of_site, fre
     states = np.array(list(itertools.product(*(range(n) for n in grid))), int).reshape(-1, len(grid))
     free = np.array([free_of[s] for s in rows], int).reshape(len(rows), len(grid))
     wake = groups.wake_w[free] @ states.T if free.size else np.zeros((len(rows), 1))
+    if groups.site_sleeps:
+        wake = wake + groups.site_w[rows][:, None] * (states.sum(axis=1) > 0)
     cost = groups.factor * groups.slope
     ranked = np.array([sorted(of_site[s], key=lambda g: (cost[g], g)) for s in rows], int)
     room, slope = [], []

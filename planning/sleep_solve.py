@@ -255,6 +255,7 @@ def _split(groups: Groups, chosen: list[int]) -> Groups:
         groups,
         site=groups.site[owner],
         count=np.array([len(c) for c in cells]),
+        coverage=np.array(lowest) if not groups.site_sleeps else np.zeros(len(owner), int),
         capacity=groups.capacity[owner],
         idle_w=groups.idle_w[owner],
         slope=groups.slope[owner],
