@@ -19,9 +19,11 @@ from .dispatch import Dispatch, Ring, dispatch
 from .energy import Groups
 from .errors import InputError, Shortfall, capacity_error
 from .network import Network, Shares, tile_shares
+from .overlap import LEAST_SHARE, overlap_ring
 from .solver import SolveResult
 
 STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
+RINGS = ("distance", "overlap")
 UNSERVED_TOLERANCE = 1e-6  # Mbit/s
 Progress = Callable[[int, int, str], None]
 
@@ -93,19 +95,30 @@ class SleepProblem:
         ring_m: float = 2000.0,
         max_neighbours: int = 6,
         whole_site: bool = False,
+        ring: str = "distance",
     ) -> SleepProblem:
         """Plan for the `quantile` of the ensemble: a typical day (24) or the table's hours (168).
 
-        ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres.
+        ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres (ring
+        "distance"), or by those that reach most of its ground within ring_m metres, at least half ("overlap").
         whole_site: the MILP and greedy may put every cell of a site to sleep, and its BBU with them.
         """
         shares = tile_shares(network, demand.x, demand.y)
         load = shares.profile(demand, hours, quantile)
         problem = cls.of_sites(network, load, ring_m, max_neighbours, whole_site)
+        if ring not in RINGS:
+            raise InputError(f"Unknown ring {ring!r}; choose one of {', '.join(RINGS)}.")
+        if ring == "overlap":
+            problem = replace(problem, ring=overlap_ring(network, demand.x, demand.y, ring_m, max_neighbours))
+        helpers = (
+            f"sites within {ring_m:,.0f} m"
+            if ring == "distance"
+            else f"sites that reach at least {LEAST_SHARE:.0%} of its ground within {ring_m:,.0f} m"
+        )
         over = "samples and days" if load.shape[1] == 24 and demand.hours > 24 else "samples"
         notes = (
             f"Planned for the {100 * quantile:g} % quantile over {over}, {load.shape[1]} hours, repeated cyclically.",
-            f"Traffic goes to the nearest site; up to {max_neighbours} sites within {ring_m:,.0f} m may take it over.",
+            f"Traffic goes to the nearest site; up to {max_neighbours} {helpers} may take it over.",
             "Cells of a site share its traffic, those with the fewest watts per Mbit/s first.",
             demand.scale.sentence,
         )
@@ -485,25 +498,19 @@ def risk_curve(
     quantiles: Sequence[float],
     strategy: str = "greedy",
     settings: SleepSettings | None = None,
-    hours: int = 24,
-    ring_m: float = 2000.0,
-    max_neighbours: int = 6,
     progress: Progress | None = None,
+    **around,
 ) -> pd.DataFrame:
     """What saving costs in service: a plan for each reserve quantile of `demand`, replayed on `held_out`.
 
-    Columns: quantile, saving (of the always-on energy on the held-out traffic, 0..1), unserved_share (0..1),
-    overload_hours, worst_missing_mbps. Tiles are laid on sites once. Raises as `plan_sleep` does.
+    around: further arguments of `SleepProblem.build`. Columns: quantile, saving (of the always-on energy on the
+    held-out traffic, 0..1), unserved_share (0..1), overload_hours, worst_missing_mbps. Raises as `plan_sleep` does.
     """
-    shares = tile_shares(network, demand.x, demand.y)
     rows = []
     for done, quantile in enumerate(quantiles):
         if progress:
             progress(done, len(quantiles), f"reserve at {quantile:g}")
-        load = shares.profile(demand, hours, quantile)
-        problem = replace(
-            SleepProblem.of_sites(network, load, ring_m, max_neighbours), quantile=quantile, shares=shares
-        )
+        problem = SleepProblem.build(network, demand, quantile=quantile, **around)
         other = replay(plan_sleep(problem, strategy, settings), held_out)
         names = ("saving", "unserved_share", "overload_hours", "worst_missing_mbps")
         rows.append({"quantile": quantile} | {name: other.record()[name] for name in names})
