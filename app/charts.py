@@ -104,6 +104,28 @@ def energy(by_hour, hour: int) -> go.Figure:
     return finish(figure, "kWh", hours_axis(len(by_hour)))
 
 
+def risk(curve) -> go.Figure:
+    """Saving against unserved traffic, one point a reserve; curve: the table of `planning.sleep.risk_curve`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=curve["unserved_share"],
+        y=curve["saving"],
+        text=[f"{q:.0%}" for q in curve["quantile"]],
+        mode="lines+markers+text",
+        textposition="middle right",
+        line={"color": ACCENT, "width": 2},
+        customdata=curve[["overload_hours", "worst_missing_mbps"]],
+        hovertemplate="reserve %{text}<br>saves %{y:.1%}, unserved %{x:.3%}<br>%{customdata[0]} overload hours, "
+        "at most %{customdata[1]:,.0f} Mbit/s short at a site<extra></extra>",
+        name="reserve quantile",
+    )
+    axis = {"title": "unserved share of traffic", "tickformat": ".2%", "rangemode": "tozero"}
+    finish(figure, "energy saved", axis, height=320)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(hovermode="closest", showlegend=False)
+    return figure
+
+
 def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
     """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 

@@ -66,6 +66,8 @@ class Comparison(Generic[T]):
     plans: dict[str, T]
     table: "pd.DataFrame"
     network: Deployed | None = None
+    judged_on: str = ""  # what the replay_ columns of the table are on
+    risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
 
 
 @dataclass

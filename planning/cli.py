@@ -27,7 +27,6 @@ from .scenario import Scenario, write_whole
 from .solver import SOLVERS
 from .traffic import TrafficTable
 
-RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 MOST_CSV_BYTES = 50_000_000
 
 
@@ -294,7 +293,7 @@ def _sleep(options) -> None:
         risk = None
         if options.risk_curve:
             risk = sleep.risk_curve(
-                network, demand, held_out, RISK_QUANTILES, options.strategy, settings, bar, **around
+                network, demand, held_out, sleep.RISK_QUANTILES, options.strategy, settings, bar, **around
             )
     if comparison is not None:
         for row in comparison.to_dict("records"):

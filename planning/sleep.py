@@ -24,6 +24,7 @@ from .solver import SolveResult
 
 STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
 RINGS = ("distance", "overlap")
+RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 UNSERVED_TOLERANCE = 1e-6  # Mbit/s
 Progress = Callable[[int, int, str], None]
 
