@@ -59,6 +59,7 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
     return figure
 
 
+SERIES = (ACCENT, "#e07b39", "#5a8f3d", "#7a5195")
 MET, UNMET = GOOD, WARN
 ASLEEP = "#8fb0dc"
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
@@ -102,6 +103,78 @@ def energy(by_hour, hour: int) -> go.Figure:
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
     return finish(figure, "kWh", hours_axis(len(by_hour)))
+
+
+def energies(tables: dict, hour: int) -> go.Figure:
+    """Energy by hour of several plans and what always on takes; tables: label to `SleepPlan.energy_by_hour`."""
+    figure = go.Figure()
+    for number, (label, by_hour) in enumerate(tables.items()):
+        figure.add_scatter(
+            x=by_hour["hour"],
+            y=by_hour["energy_kwh"],
+            name=label,
+            line={"color": SERIES[number], "width": 2.5},
+        )
+    hours = max(len(t) for t in tables.values())
+    figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "kWh", hours_axis(hours))
+
+
+def map_pair(pictures: list[dict]) -> go.Figure:
+    """Maps side by side that move together: tiles by Mbit/s, sites by their share of cells asleep.
+
+    pictures: each with title, x, y (tile numbers), mbps, site_x, site_y (fractional tile numbers), asleep, names.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=1, cols=len(pictures), subplot_titles=[p["title"] for p in pictures], horizontal_spacing=0.03
+    )
+    top = max(float(p["mbps"].max()) for p in pictures)
+    for column, p in enumerate(pictures, start=1):
+        left, upper = int(p["x"].min()), int(p["y"].min())
+        grid = np.full((int(p["y"].max()) - upper + 1, int(p["x"].max()) - left + 1), np.nan)
+        grid[p["y"] - upper, p["x"] - left] = p["mbps"]
+        figure.add_heatmap(
+            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale="Blues",
+            showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
+            colorbar={"title": "Mbit/s", "thickness": 12}, row=1, col=column,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=p["site_x"], y=p["site_y"], mode="markers", showlegend=False, customdata=p["asleep"], text=p["names"],
+            marker={"color": sleep_colours(p["asleep"]), "size": 8, "line": {"color": "#ffffff", "width": 1}},
+            hovertemplate="%{text}: %{customdata:.0%} of its cells asleep<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+        name = "" if column == 1 else str(column)
+        across = {"matches": "x", "visible": False, "constrain": "domain"}
+        down = across | {"matches": "y", "scaleanchor": "x", "autorange": "reversed"}
+        figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": down})
+    figure.update_layout(
+        height=430, margin={"l": 5, "r": 5, "t": 30, "b": 5}, dragmode="pan", hovermode="closest"
+    )
+    return figure
+
+
+def risk(curve) -> go.Figure:
+    """Saving against unserved traffic, one point a reserve; curve: the table of `planning.sleep.risk_curve`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=curve["unserved_share"],
+        y=curve["saving"],
+        text=[f"{q:.0%}" for q in curve["quantile"]],
+        mode="lines+markers+text",
+        textposition="middle right",
+        line={"color": ACCENT, "width": 2},
+        customdata=curve[["overload_hours", "worst_missing_mbps"]],
+        hovertemplate="reserve %{text}<br>saves %{y:.1%}, unserved %{x:.3%}<br>%{customdata[0]} overload hours, "
+        "at most %{customdata[1]:,.0f} Mbit/s short at a site<extra></extra>",
+        name="reserve quantile",
+    )
+    axis = {"title": "unserved share of traffic", "tickformat": ".2%", "rangemode": "tozero"}
+    finish(figure, "energy saved", axis, height=320)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(hovermode="closest", showlegend=False)
+    return figure
 
 
 def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:

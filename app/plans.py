@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from planning.demand import Demand
     from planning.prb import PrbPlan
-    from planning.sleep import SleepPlan, SleepSettings
+    from planning.sleep import SleepPlan
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
@@ -148,39 +148,52 @@ def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
         space.deployments, space.network = made, network_of(made, "traffic")
 
 
-def start_sleep(
-    space: Workspace,
-    strategies: list[str],
-    settings: "SleepSettings",
-    hours: int,
-    quantile: float,
-    ring_m: float,
-    held_out: bool,
-) -> None:
+def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
     """Compare sleep strategies on the present network; without one that fits, the default is deployed first.
 
-    held_out: leave the last sample of the ensemble out of planning and replay every plan on it.
+    chosen: as `app.sleep_settings` gives it, with its settings as SleepSettings. Every plan is replayed on measured
+    traffic, or else on the last sample of the ensemble, which is then left out of planning. Raises PlanningError for
+    traffic or figures that cannot be planned with.
     """
-    demand, network = space.demand(), _network(space)
-    planned = _without_last_sample(demand) if held_out else demand
+    demand, network = space.demand().with_rate_floor(chosen["rate_floor"]), _network(space)
+    planned, held_out, judged_on = demand, None, ""
+    if chosen["measured"] is not None:
+        held_out, judged_on = _measured(chosen["measured"], demand), "the measured traffic"
+    elif chosen["held_out"] and demand.samples > 1:
+        held_out, judged_on = demand.sample(demand.samples - 1), "the last sample (one week)"
+        planned = _without_last_sample(demand)
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
-        from planning.sleep import SleepProblem, compare_strategies
+        from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
 
         made = network(job)
         job.report(0, 0, "preparing")
-        problem = SleepProblem.build(
-            made.value.plan.network, planned, hours=hours, quantile=quantile, ring_m=ring_m
-        )
+        cells = made.value.plan.network
+        if chosen["equipment"] is not None:
+            mine = chosen["equipment"]["equipment"].isin(cells.cells["equipment"])
+            cells = cells.with_equipment(chosen["equipment"][mine])
+        problem = SleepProblem.build(cells, planned, quantile=chosen["quantile"], **chosen["around"])
         plans, table = compare_strategies(
             problem,
-            strategies,
-            settings=settings,
-            held_out=demand.sample(demand.samples - 1) if held_out else None,
+            chosen["strategies"],
+            settings=chosen["settings"],
+            held_out=held_out,
             progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
         )
-        return made, Comparison(plans, table, made.value)
+        risk = None
+        if held_out is not None:
+            risk = risk_curve(
+                cells,
+                planned,
+                held_out,
+                RISK_QUANTILES,
+                "greedy",
+                replace(chosen["settings"], allow_unserved=True),
+                job.report,
+                **chosen["around"],
+            )
+        return made, Comparison(plans, table, made.value, judged_on, risk)
 
     def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
@@ -190,6 +203,15 @@ def start_sleep(
 
     space.notes.pop(SLEEP, None)
     space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
+
+
+def _measured(upload: Any, demand: "Demand") -> "Demand":
+    """An uploaded traffic table as Mbit/s: its own if it states them, else on the scale of the generated traffic."""
+    from planning.demand import Demand
+    from planning.traffic import TrafficTable
+
+    table = TrafficTable.read(upload.getvalue(), upload.name)
+    return Demand.build(table, None if table.metadata.get("unit") == "Mbit/s" else demand.scale)
 
 
 def _without_last_sample(demand: "Demand") -> "Demand":

@@ -6,6 +6,7 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -66,6 +67,8 @@ class Comparison(Generic[T]):
     plans: dict[str, T]
     table: "pd.DataFrame"
     network: Deployed | None = None
+    judged_on: str = ""  # what the replay_ columns of the table are on
+    risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
 
 
 @dataclass
@@ -90,6 +93,10 @@ class Workspace:
     notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
     map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
     page: str = ""
+    work: str = ""  # under which the open work is kept, and found again by its address
+    opened: str = ""  # the scenario of the library that the work was saved to or opened from
+    saved_versions: dict[str, str] = field(default_factory=dict)
+    saving: threading.Lock = field(default_factory=threading.Lock)
     _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property

@@ -6,12 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import deployment, plans, sampler, sources
+from benchmarks import deployment, plans, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
-BENCHMARKS = {"deployment": deployment, "plans": plans, "sampler": sampler, "sources": sources}
+BENCHMARKS = {
+    "deployment": deployment,
+    "plans": plans,
+    "sampler": sampler,
+    "sleep": sleep,
+    "sources": sources,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

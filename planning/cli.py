@@ -18,6 +18,7 @@ from .energy import Prices, fit_power
 from .errors import InputError, PlanningError
 from .export import FORMATS, export
 from .judging import comparison_text, count_sites_in_tiles, judge
+from .network import FIGURES
 from .network_files import import_network
 from .places import read_places
 from .power_plot import power_page
@@ -30,7 +31,6 @@ from .solver import SOLVERS
 from .table_files import FORMATS as NETWORK_FORMATS
 from .traffic import TrafficTable
 
-RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 MOST_CSV_BYTES = 50_000_000
 
 
@@ -222,6 +222,24 @@ def _sleep_options(commands) -> None:
     )
     command.add_argument("--neighbours", type=int, default=6, help="most neighbours a site (default: 6)")
     command.add_argument(
+        "--ring", choices=sleep.RINGS, default="distance",
+        help="neighbours: the nearest sites, or those that reach most of a site's ground (default: distance)",
+    )  # fmt: skip
+    command.add_argument(
+        "--rate-floor",
+        type=float,
+        default=0.0,
+        metavar="MBPS",
+        help="least Mbit/s for every active user (default: 0)",
+    )
+    command.add_argument(
+        "--whole-site", action="store_true", help="milp and greedy may put whole sites to sleep, BBU included"
+    )
+    command.add_argument(
+        "--equipment", metavar="CSV",
+        help="other figures: columns equipment and any of " + ", ".join(FIGURES),
+    )  # fmt: skip
+    command.add_argument(
         "--night", type=_window, default=settings.night, metavar="H-H", help="night window (default: 0-6)"
     )
     command.add_argument(
@@ -269,9 +287,16 @@ def _sleep(options) -> None:
             other = TrafficTable.read(options.replay)
             held_out = Demand.build(other, demand.scale if other.metadata.get("unit") != "Mbit/s" else None)
         bar(1, 3, "laying traffic on sites")
-        problem = sleep.SleepProblem.build(
-            scenario.network, demand, options.hours, options.quantile, options.ring_m, options.neighbours
-        )
+        demand = demand.with_rate_floor(options.rate_floor)
+        held_out = None if held_out is None else held_out.with_rate_floor(options.rate_floor)
+        network = scenario.network
+        if options.equipment:
+            network = network.with_equipment(_read_csv(options.equipment, "equipment and figures"))
+        around = {
+            "hours": options.hours, "ring_m": options.ring_m, "max_neighbours": options.neighbours,
+            "whole_site": options.whole_site, "ring": options.ring,
+        }  # fmt: skip
+        problem = sleep.SleepProblem.build(network, demand, quantile=options.quantile, **around)
         comparison = None
         if options.compare:
             plans, comparison = sleep.compare_strategies(problem, sleep.STRATEGIES, settings, held_out, bar)
@@ -284,9 +309,8 @@ def _sleep(options) -> None:
         risk = None
         if options.risk_curve:
             risk = sleep.risk_curve(
-                scenario.network, demand, held_out, RISK_QUANTILES, options.strategy, settings, options.hours,
-                options.ring_m, options.neighbours, bar,
-            )  # fmt: skip
+                network, demand, held_out, sleep.RISK_QUANTILES, options.strategy, settings, bar, **around
+            )
     if comparison is not None:
         for row in comparison.to_dict("records"):
             print(_sleep_line(row["strategy"], row))
@@ -339,7 +363,7 @@ def _fit_power(options) -> None:
     plot = None if options.plot is None else Path(options.plot)
     if plot is not None:
         _check_folder(plot)
-    fit = fit_power(_measurements(options.measured))
+    fit = fit_power(_read_csv(options.measured, "load_mbps and power_w"))
     if plot is not None:
         write_whole(plot, lambda path: path.write_text(power_page(fit), encoding="utf-8"))
     print(fit.sentence)
@@ -538,21 +562,17 @@ def _checked_out(text: str) -> Path:
     return path
 
 
-def _measurements(path: str) -> pd.DataFrame:
+def _read_csv(path: str, columns: str) -> pd.DataFrame:
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_CSV_BYTES + 1)
         if len(data) > MOST_CSV_BYTES:
-            raise InputError(
-                f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer measurements."
-            )
+            raise InputError(f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer rows.")
         return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
     except ValueError as error:
-        raise InputError(
-            f"{path} is no readable CSV ({error}); give columns load_mbps and power_w."
-        ) from None
+        raise InputError(f"{path} is no readable CSV ({error}); give columns {columns}.") from None
 
 
 def _check_folder(path: Path) -> None:

@@ -180,6 +180,12 @@ class Demand:
         part = slice(index, index + 1)
         return replace(self, mbps=self.mbps[:, part], users=self.users[:, part])
 
+    def with_rate_floor(self, mbps: float) -> Demand:
+        """At least `mbps` (0 for none) for every active user: a tile asks for its traffic, or that where it is more."""
+        if not mbps >= 0:
+            raise InputError(f"The rate floor must be at least 0 Mbit/s a user, not {mbps}.")
+        return self if mbps == 0 else replace(self, mbps=np.maximum(self.mbps, self.users * np.float32(mbps)))
+
     def profile(self, hours: int | None = None, quantile: float = 0.5, what: str = "mbps") -> np.ndarray:
         """(tiles, hours) Mbit/s (or users) that is not exceeded with probability `quantile`, tile by tile.
 

@@ -3,6 +3,8 @@
     site power = (1 + ac_slope) * (bbu_w + sum of RRUs) + ac_bias_w
     RRU        = idle_w + slope_w_per_mbps * load   when awake, sleep_w when asleep
 
+Where whole sites may sleep, one with every cell asleep also turns off its BBU and the fixed part of its cooling.
+
 The paper's symbols: k_n = slope_w_per_mbps, b_n = idle_w, c_m = bbu_w, k_m = ac_slope, b_m = ac_bias_w.
 """
 
@@ -22,7 +24,11 @@ CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Enviro
 
 @dataclass(frozen=True)
 class Groups:
-    """Identical cells of a site taken together: (groups,) arrays; cells holds the members' rows in the network."""
+    """Identical cells of a site taken together: (groups,) arrays; cells holds the members' rows in the network.
+
+    coverage: cells that today's rules keep awake. lowest: cells that a plan must keep awake: the same, or none where
+    `site_sleeps`, i.e. whole sites may sleep.
+    """
 
     site: np.ndarray
     count: np.ndarray
@@ -30,15 +36,20 @@ class Groups:
     idle_w: np.ndarray
     slope: np.ndarray
     sleep_w: np.ndarray
-    lowest: np.ndarray  # cells that must stay awake
+    coverage: np.ndarray
+    lowest: np.ndarray
     cells: tuple[np.ndarray, ...]
     bbu_w: np.ndarray  # (sites,)
     ac_slope: np.ndarray  # (sites,)
     ac_bias_w: np.ndarray  # (sites,)
+    site_sleeps: bool = False
 
     @classmethod
-    def of(cls, network: Network) -> Groups:
-        """Group the network's cells. Coverage cells stay awake; a site without any keeps its thriftiest cell awake."""
+    def of(cls, network: Network, whole_site: bool = False) -> Groups:
+        """Group the network's cells. Coverage cells stay awake; a site without any keeps its thriftiest cell awake.
+
+        whole_site: plans may put every cell of a site to sleep.
+        """
         cells = network.cells
         site = network.site_of_cell
         figures = ["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w", "is_coverage"]
@@ -52,12 +63,12 @@ class Groups:
             members = tuple(np.split(order, np.flatnonzero(np.diff(number[order])) + 1))
         first = np.array([m[0] for m in members])
         count = np.array([len(m) for m in members])
-        lowest = np.where(cells["is_coverage"].to_numpy(bool)[first], count, 0)
+        coverage = np.where(cells["is_coverage"].to_numpy(bool)[first], count, 0)
         idle = cells["idle_w"].to_numpy(float)[first]
-        covered = np.bincount(site[first], lowest, len(network.sites)) > 0
+        covered = np.bincount(site[first], coverage, len(network.sites)) > 0
         for s in np.flatnonzero(~covered):
             mine = np.flatnonzero(site[first] == s)
-            lowest[mine[idle[mine].argmin()]] = 1
+            coverage[mine[idle[mine].argmin()]] = 1
         sites = network.sites
         return cls(
             site[first],
@@ -66,11 +77,13 @@ class Groups:
             idle,
             cells["slope_w_per_mbps"].to_numpy(float)[first],
             cells["sleep_w"].to_numpy(float)[first],
-            lowest,
+            coverage,
+            np.zeros_like(coverage) if whole_site else coverage,
             members,
             sites["bbu_w"].to_numpy(float),
             sites["ac_slope"].to_numpy(float),
             sites["ac_bias_w"].to_numpy(float),
+            whole_site,
         )
 
     @property
@@ -86,6 +99,11 @@ class Groups:
     def wake_w(self) -> np.ndarray:
         """(groups,) W that one more awake, idle cell costs, cooling included."""
         return self.factor * (self.idle_w - self.sleep_w)
+
+    @property
+    def site_w(self) -> np.ndarray:
+        """(sites,) W of the BBU with its cooling and the fixed part of the cooling."""
+        return (1 + self.ac_slope) * self.bbu_w + self.ac_bias_w
 
     def site_sum(self, values: np.ndarray) -> np.ndarray:
         """(groups, hours) -> (sites, hours)."""
@@ -120,8 +138,8 @@ class Groups:
         """(sites, hours) W of eq. 13, for awake counts and loads (groups, hours)."""
         rru = self.idle_w[:, None] * awake + self.slope[:, None] * load
         rru += self.sleep_w[:, None] * (self.count[:, None] - awake)
-        heat = self.bbu_w[:, None] + self.site_sum(rru)
-        return (1 + self.ac_slope[:, None]) * heat + self.ac_bias_w[:, None]
+        on = self.site_sum(awake) > 0 if self.site_sleeps else 1.0
+        return (1 + self.ac_slope[:, None]) * self.site_sum(rru) + self.site_w[:, None] * on
 
 
 @dataclass(frozen=True)

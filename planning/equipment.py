@@ -5,7 +5,7 @@ Power law of eq. 13: an awake RRU carrying t Mbit/s draws idle_w + slope_w_per_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import InputError
 
@@ -28,6 +28,9 @@ class Equipment:
     slope_w_per_mbps: float
     sleep_w: float
     bbu_w: float
+    standing_w: (
+        float  # P0: what an idle cell draws without its chains and amplifiers; sleep saves a part of it
+    )
     sources: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,6 +42,7 @@ LTE = Equipment(
     slope_w_per_mbps=1.25,
     sleep_w=33.9,
     bbu_w=160.0,
+    standing_w=90.0,
     sources={
         "capacity_mbps": "assumed: loaded mean of a 20 MHz LTE cell, 30-40 Mbit/s",
         "idle_w": f"{_GIULIA}: P0 90 W + 8 x (2.8 W a chain + 10 W an amplifier)",
@@ -55,6 +59,7 @@ NR = Equipment(
     slope_w_per_mbps=1.0,
     sleep_w=64.5,
     bbu_w=220.0,
+    standing_w=171.0,
     sources={
         "capacity_mbps": "assumed: loaded mean of a 100 MHz NR cell, 300-600 Mbit/s",
         "idle_w": f"{_GIULIA}: P0 171 W + 64 x (1.28 W a chain + 3 W an amplifier)",
@@ -63,6 +68,20 @@ NR = Equipment(
         "bbu_w": f"{_GIULIA}: 5G baseband 220 W a site",
     },
 )
+
+# share of the standing power that a depth of sleep cuts; chains and amplifiers are off in all of them (assumed for
+# symbol and carrier shutdown)
+SLEEP_DEPTHS = {"symbol shutdown": 0.34, "carrier shutdown": 0.47, "dormancy": 0.623}
+DEPTH_SOURCE = f"{_GIULIA}: cuts of P0 by symbol shutdown 34 %, carrier shutdown 47 %, dormancy 62.3 %"
+
+
+def at_depth(equipment: Equipment, depth: str) -> Equipment:
+    """The equipment with the sleep power of one of SLEEP_DEPTHS."""
+    if depth not in SLEEP_DEPTHS:
+        raise InputError(f"Unknown sleep depth {depth!r}; choose one of {', '.join(SLEEP_DEPTHS)}.")
+    asleep = round((1 - SLEEP_DEPTHS[depth]) * equipment.standing_w, 1)
+    return replace(equipment, sleep_w=asleep, sources=equipment.sources | {"sleep_w": DEPTH_SOURCE})
+
 
 PRESETS: dict[str, Equipment] = {e.name: e for e in (LTE, NR)}
 COVERAGE, CAPACITY = LTE, NR

@@ -26,7 +26,7 @@ CELL_COLUMNS = (
     "slope_w_per_mbps",
     "sleep_w",
 )
-_FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")
+FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
 
 
@@ -143,13 +143,50 @@ class Network:
             )
         for column in ("bbu_w", "ac_slope", "ac_bias_w"):
             _not_negative(sites, column, "site")
-        for column in _FIGURES:
+        for column in FIGURES:
             _not_negative(cells, column, "cell")
         greedy = cells["sleep_w"].to_numpy(float) > cells["idle_w"].to_numpy(float)
         if greedy.any():
             raise InputError(
                 f"{int(greedy.sum())} cells draw more asleep than awake (first: {cells['cell'].iloc[greedy.argmax()]})."
             )
+
+    def equipment(self) -> pd.DataFrame:
+        """One row an equipment: equipment, cells (number), FIGURES (means where its cells differ)."""
+        groups = self.cells.groupby("equipment", sort=True)
+        return (
+            groups[list(FIGURES)]
+            .mean()
+            .assign(cells=groups.size())
+            .reset_index()[["equipment", "cells", *FIGURES]]
+        )
+
+    def with_equipment(self, table: pd.DataFrame) -> Network:
+        """The network with other figures for some equipment.
+
+        table: a row an equipment with any of FIGURES; empty values change nothing. Raises InputError for an equipment
+        that the network lacks and for figures that make no sense.
+        """
+        figures = [c for c in FIGURES if c in table]
+        if "equipment" not in table or not figures:
+            raise InputError(
+                f"A table of equipment needs the column equipment and some of {', '.join(FIGURES)}."
+            )
+        name = table["equipment"].astype(str)
+        _no_doubles(name, "equipment")
+        mine = self.cells["equipment"].astype(str)
+        unknown = sorted(set(name) - set(mine))
+        if unknown:
+            raise InputError(
+                f"The network has no equipment {unknown[0]!r}; it has {', '.join(sorted(set(mine)))}."
+            )
+        cells = self.cells.copy()
+        for column in figures:
+            value = mine.map(dict(zip(name, _floats_or_none(table, column), strict=True))).astype(float)
+            cells[column] = value.where(value.notna(), cells[column])
+        network = Network(self.sites, cells)
+        network.validate()
+        return network
 
     @property
     def capacity_mbps(self) -> np.ndarray:
@@ -290,7 +327,7 @@ def _with_presets(cells: pd.DataFrame) -> pd.DataFrame:
         cells["azimuth"] = 0.0
     if "is_coverage" not in cells:
         cells["is_coverage"] = cells["technology"].astype(str) == COVERAGE.technology
-    for column in _FIGURES:
+    for column in FIGURES:
         known = (
             _floats(cells, column, "cells", may_be_missing=True)
             if column in cells
@@ -328,6 +365,18 @@ def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
         else:
             out[column] = _floats(frame, column, "sites" if "bbu_w" in frame else "cells")
     return pd.DataFrame(out)
+
+
+def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
+    """Numbers of a column, NaN where it is empty."""
+    value = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+    wrong = (
+        ~np.isfinite(value) & table[column].notna().to_numpy() & (table[column].astype(str).str.strip() != "")
+    )
+    if wrong.any():
+        first = table[column].iloc[int(np.argmax(wrong))]
+        raise InputError(f"The column {column} holds {first!r}, which is not a number.")
+    return value
 
 
 def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:

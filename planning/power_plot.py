@@ -8,7 +8,12 @@ from .energy import PowerFit
 
 
 def power_page(fit: PowerFit) -> str:
-    """HTML with the measurements and their line, and the residuals below, both over load."""
+    """HTML with the figure, readable offline."""
+    return power_figure(fit).to_html(include_plotlyjs=True)
+
+
+def power_figure(fit: PowerFit):
+    """A Plotly figure: the measurements and their line, and the residuals below, both over load."""
     from plotly.subplots import make_subplots
 
     line = np.array([fit.load_mbps.min(), fit.load_mbps.max()])
@@ -26,4 +31,4 @@ def power_page(fit: PowerFit) -> str:
     figure.update_yaxes(title_text="power (W)", row=1, col=1)
     figure.update_yaxes(title_text="residual (W)", row=2, col=1)
     figure.update_layout(title=fit.sentence, template="plotly_white")
-    return figure.to_html(include_plotlyjs=True)
+    return figure

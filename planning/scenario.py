@@ -30,6 +30,7 @@ from .network import CELL_COLUMNS, SITE_COLUMNS, Network
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
 FORMAT = 1
+OTHERS = "opendiff_"  # tables that others keep in the file begin so, and are left to them
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -197,7 +198,7 @@ class Scenario:
                     f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
                 )
         try:
-            found = [str(n) for n in pyogrio.list_layers(path)[:, 0]]
+            found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
             missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]
             if missing:
                 plural = "s" * (len(missing) > 1)

@@ -2,7 +2,8 @@
 
 Every strategy ends as awake cells by hour and is judged by one evaluation: `dispatch` decides who serves what,
 `energy` what it costs. Strategies: "always-on"; "night", capacity cells asleep in a fixed window, blindly; "threshold",
-utilisation with hysteresis; "greedy"; "milp", the neighbour-ring model of `sleep_milp`; "paper", eq. 14 as published.
+utilisation with hysteresis; "greedy"; "milp", the neighbour-ring model of `sleep_milp` as `sleep_solve` solves it;
+"paper", eq. 14 as published.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from .dispatch import Dispatch, Ring, dispatch
 from .energy import Groups
 from .errors import InputError, Shortfall, capacity_error
 from .network import Network, Shares, tile_shares
+from .overlap import LEAST_SHARE, overlap_ring
 from .solver import SolveResult
 
 STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
+RINGS = ("distance", "overlap")
+RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 UNSERVED_TOLERANCE = 1e-6  # Mbit/s
 Progress = Callable[[int, int, str], None]
 
@@ -60,6 +64,10 @@ class SleepSettings:
             raise InputError(f"The minimum up time must be 1 to {hours} hours, not {self.min_up}.")
         if self.switch_wh < 0 or self.offload_w_per_mbps < 0:
             raise InputError("The prices of switching and of offloading must be at least 0.")
+        if not self.time_limit > 0:
+            raise InputError(f"The time limit must be above 0 seconds, not {self.time_limit:g}.")
+        if not 0 <= self.gap < 1:
+            raise InputError(f"The relative gap must be between 0 and 1, not {self.gap:g}.")
 
 
 @dataclass(frozen=True)
@@ -87,26 +95,49 @@ class SleepProblem:
         quantile: float = 0.9,
         ring_m: float = 2000.0,
         max_neighbours: int = 6,
+        whole_site: bool = False,
+        ring: str = "distance",
     ) -> SleepProblem:
         """Plan for the `quantile` of the ensemble: a typical day (24) or the table's hours (168).
 
-        ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres.
+        ring_m, max_neighbours: a site's traffic may be taken over by its nearest sites within ring_m metres (ring
+        "distance"), or by those that reach most of its ground within ring_m metres, at least half ("overlap").
+        whole_site: the MILP and greedy may put every cell of a site to sleep, and its BBU with them.
         """
         shares = tile_shares(network, demand.x, demand.y)
         load = shares.profile(demand, hours, quantile)
-        problem = cls.of_sites(network, load, ring_m, max_neighbours)
+        problem = cls.of_sites(network, load, ring_m, max_neighbours, whole_site)
+        if ring not in RINGS:
+            raise InputError(f"Unknown ring {ring!r}; choose one of {', '.join(RINGS)}.")
+        if ring == "overlap":
+            problem = replace(problem, ring=overlap_ring(network, demand.x, demand.y, ring_m, max_neighbours))
+        helpers = (
+            f"sites within {ring_m:,.0f} m"
+            if ring == "distance"
+            else f"sites that reach at least {LEAST_SHARE:.0%} of its ground within {ring_m:,.0f} m"
+        )
         over = "samples and days" if load.shape[1] == 24 and demand.hours > 24 else "samples"
         notes = (
             f"Planned for the {100 * quantile:g} % quantile over {over}, {load.shape[1]} hours, repeated cyclically.",
-            f"Traffic goes to the nearest site; up to {max_neighbours} sites within {ring_m:,.0f} m may take it over.",
+            f"Traffic goes to the nearest site; up to {max_neighbours} {helpers} may take it over.",
             "Cells of a site share its traffic, those with the fewest watts per Mbit/s first.",
             demand.scale.sentence,
         )
+        if whole_site:
+            notes += (
+                "Whole sites may sleep: assumed that their BBU and fixed cooling turn off with the last cell, and that "
+                "neighbours within the radius cover their area.",
+            )
         return replace(problem, quantile=quantile, shares=shares, notes=notes)
 
     @classmethod
     def of_sites(
-        cls, network: Network, load: np.ndarray, ring_m: float = 2000.0, max_neighbours: int = 6
+        cls,
+        network: Network,
+        load: np.ndarray,
+        ring_m: float = 2000.0,
+        max_neighbours: int = 6,
+        whole_site: bool = False,
     ) -> SleepProblem:
         """A problem from demand per site (sites, hours) that is already at hand."""
         load = np.asarray(load, float)
@@ -116,7 +147,9 @@ class SleepProblem:
             raise InputError("The demand of the sites must be finite and at least 0.")
         if not ring_m >= 0 or max_neighbours < 0:
             raise InputError("The ring's radius and its number of neighbours must be at least 0.")
-        return cls(network, Groups.of(network), Ring.of(network.metres(), ring_m, max_neighbours), load)
+        return cls(
+            network, Groups.of(network, whole_site), Ring.of(network.metres(), ring_m, max_neighbours), load
+        )
 
     @property
     def hours(self) -> int:
@@ -389,7 +422,7 @@ def plan_sleep(
     Raises CapacityError, naming sites, hours and missing Mbit/s, when the demand cannot be served even with every
     cell awake; with settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
     """
-    from . import sleep_milp, sleep_rules
+    from . import sleep_paper, sleep_rules, sleep_solve
 
     settings = settings or SleepSettings()
     settings.validate(problem.hours)
@@ -407,11 +440,11 @@ def plan_sleep(
     servable = replace(problem, demand=np.maximum(problem.demand - missing, 0.0)) if relaxed else problem
     solve, notes = None, ()
     if progress:
-        progress(0, 1, f"planning sleep: {strategy}")
+        progress(0, 1, strategy)
     if strategy == "milp":
-        awake, solve, notes = sleep_milp.ring_plan(servable, settings)
+        awake, solve, notes = sleep_solve.ring_plan(servable, settings, progress)
     elif strategy == "paper":
-        awake, solve, notes = sleep_milp.paper_plan(servable, settings)
+        awake, solve, notes = sleep_paper.paper_plan(servable, settings)
     else:
         rule = {
             "always-on": sleep_rules.always_on,
@@ -421,7 +454,7 @@ def plan_sleep(
         }[strategy]
         awake = rule(servable, settings)
     if progress:
-        progress(1, 1, f"planned sleep: {strategy}")
+        progress(1, 1, strategy)
     return SleepPlan(strategy, awake, problem, settings, solve, relaxed, evaluate(problem, awake), notes)
 
 
@@ -434,10 +467,8 @@ def compare_strategies(
 ) -> tuple[dict[str, SleepPlan], pd.DataFrame]:
     """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*)."""
     plans, rows = {}, []
-    for done, strategy in enumerate(strategies):
-        if progress:
-            progress(done, len(strategies), strategy)
-        plan = plan_sleep(problem, strategy, settings)
+    for number, strategy in enumerate(strategies):
+        plan = plan_sleep(problem, strategy, settings, _part(progress, number, len(strategies)))
         plans[strategy] = plan
         row = {"strategy": strategy, **plan.evaluation.record()}
         row["status"] = "rule" if plan.solve is None else plan.solve.status
@@ -452,6 +483,15 @@ def compare_strategies(
     return plans, pd.DataFrame(rows)
 
 
+def _part(progress: Progress | None, number: int, parts: int, fine: int = 100) -> Progress | None:
+    """The progress of one of several equal parts, told as part of the whole."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(
+        fine * number + fine * done // max(total, 1), fine * parts, what
+    )
+
+
 def risk_curve(
     network: Network,
     demand: Demand,
@@ -459,25 +499,19 @@ def risk_curve(
     quantiles: Sequence[float],
     strategy: str = "greedy",
     settings: SleepSettings | None = None,
-    hours: int = 24,
-    ring_m: float = 2000.0,
-    max_neighbours: int = 6,
     progress: Progress | None = None,
+    **around,
 ) -> pd.DataFrame:
     """What saving costs in service: a plan for each reserve quantile of `demand`, replayed on `held_out`.
 
-    Columns: quantile, saving (of the always-on energy on the held-out traffic, 0..1), unserved_share (0..1),
-    overload_hours, worst_missing_mbps. Tiles are laid on sites once. Raises as `plan_sleep` does.
+    around: further arguments of `SleepProblem.build`. Columns: quantile, saving (of the always-on energy on the
+    held-out traffic, 0..1), unserved_share (0..1), overload_hours, worst_missing_mbps. Raises as `plan_sleep` does.
     """
-    shares = tile_shares(network, demand.x, demand.y)
     rows = []
     for done, quantile in enumerate(quantiles):
         if progress:
             progress(done, len(quantiles), f"reserve at {quantile:g}")
-        load = shares.profile(demand, hours, quantile)
-        problem = replace(
-            SleepProblem.of_sites(network, load, ring_m, max_neighbours), quantile=quantile, shares=shares
-        )
+        problem = SleepProblem.build(network, demand, quantile=quantile, **around)
         other = replay(plan_sleep(problem, strategy, settings), held_out)
         names = ("saving", "unserved_share", "overload_hours", "worst_missing_mbps")
         rows.append({"quantile": quantile} | {name: other.record()[name] for name in names})

@@ -1,4 +1,4 @@
-"""Sleep as mixed-integer programs in PuLP.
+"""Sleep as mixed-integer programs in PuLP: the whole plan, or one hour of it between two others.
 
 Ring model, per site s, hour h, group of identical cells g (N_g cells, capacity C_g), cyclic hours:
 
@@ -10,6 +10,8 @@ Ring model, per site s, hour h, group of identical cells g (N_g cells, capacity 
          lowest_g <= n_gh <= N_g integer                                              coverage cells stay awake
          d_sh - sum_{a out of s} f_ah <= C0_s + sum_g min(C_g, d_sh - C0_s) n_gh      tight link
 
+    and, where whole sites may sleep (lowest_g = 0), + site_s z_sh in the objective with n_gh <= N_g z_sh, z_sh binary,
+
 with C0_s the capacity that never sleeps. The tight link says that beyond it a site's own traffic needs whole cells:
 one awake cell carries at most what is asked of it, which closes most of the relaxation's gap.
 """
@@ -20,55 +22,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from .dispatch import dispatch
+from .dispatch import Ring, dispatch
 from .energy import Groups
-from .errors import InfeasibleError
-from .sleep_rules import greedy, hold, spread_counts, to_cells
-from .solver import Model, SolveResult
+from .solver import Model
 
 
-def ring_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
-    """(cells, hours) bool, the solver's answer, notes."""
-    groups = problem.groups
-    start = greedy(problem, settings)
-    result, counts = _solve_ring(problem, groups, settings, start)
-    awake, open_groups = _cells_of(groups, counts, settings.min_up)
-    notes: tuple[str, ...] = ()
-    if open_groups:
-        # counts of identical cells can hide a schedule that only works if cells swap roles from day to day:
-        # model those few cells one by one, which is exact
-        split = _split(groups, open_groups)
-        result_2, counts = _solve_ring(problem, split, settings, start)
-        if result_2.has_solution:
-            awake_2, still_open = _cells_of(split, counts, settings.min_up)
-            if not still_open:
-                awake, result, open_groups = awake_2, result_2, []
-    if open_groups:
-        awake = hold(groups, awake, settings.min_up)
-        notes = (
-            f"{len(open_groups)} groups of cells were kept awake longer than the optimum to hold min-up times.",
-        )
-    return awake, result, notes
+def ring_model(
+    problem, groups: Groups, settings, start=None, low=None, high=None
+) -> tuple[Model, np.ndarray]:
+    """The model and the numbers of its count variables (free groups, hours).
 
-
-def _solve_ring(problem, groups: Groups, settings, start_awake) -> tuple[SolveResult, np.ndarray]:
-    model, n = ring_model(problem, groups, settings, start_awake)
-    result = model.solve(settings.solver, settings.time_limit, settings.gap, settings.threads)
-    if not result.has_solution:
-        if result.status == "infeasible":
-            raise InfeasibleError("No sleep schedule satisfies the constraints; lower the minimum up time.")
-        raise InfeasibleError(
-            f"The solver found no sleep schedule within {settings.time_limit:g} s; "
-            "raise the time limit or choose greedy."
-        )
-    counts = np.repeat(groups.lowest[:, None], problem.hours, axis=1)
-    free = np.flatnonzero(groups.count > groups.lowest)
-    counts[free] = np.round(result.values[n]).astype(int)
-    return result, counts
-
-
-def ring_model(problem, groups: Groups, settings, start_awake=None) -> tuple[Model, np.ndarray]:
-    """The model and the numbers of its count variables (free groups, hours)."""
+    start: (groups, hours) awake counts to begin from. low, high: (free groups, hours) limits tighter than the groups'.
+    """
     demand, ring = problem.demand, problem.ring
     sites, hours = demand.shape
     arcs = len(ring.source)
@@ -76,11 +41,16 @@ def ring_model(problem, groups: Groups, settings, start_awake=None) -> tuple[Mod
     free = np.flatnonzero(groups.count > groups.lowest)
     model = Model("sleep")
     n = model.variables(
-        "n", (len(free), hours), groups.lowest[free, None], groups.count[free, None], integer=True
+        "n",
+        (len(free), hours),
+        groups.lowest[free, None] if low is None else low,
+        groups.count[free, None] if high is None else high,
+        integer=True,
     )
     t = model.variables("t", (len(groups.site), hours), 0, (groups.capacity * groups.count)[:, None])
     f = model.variables("f", (arcs, hours), 0, demand[ring.source])
-    u = model.variables("u", (len(free), hours), 0, (groups.count - groups.lowest)[free, None])
+    switched = hours if hours > 1 else 0  # one hour for ever is never switched
+    u = model.variables("u", (len(free), switched), 0, (groups.count - groups.lowest)[free, None])
 
     model.cost(n, groups.wake_w[free, None])
     model.cost(t, (groups.factor * groups.slope)[:, None])
@@ -122,9 +92,10 @@ def ring_model(problem, groups: Groups, settings, start_awake=None) -> tuple[Mod
         count=int(sends.sum()) * hours,
     )
     _tight_links(model, groups, ring, demand, free, n, f)
+    z = _sleeping_sites(model, groups, free, n) if groups.site_sleeps else None
     # switching
     before = np.roll(n, 1, axis=1)
-    if hours > 1:
+    if switched:
         model.rows(
             np.tile(row, 3),
             np.concatenate([u.ravel(), n.ravel(), before.ravel()]),
@@ -132,7 +103,7 @@ def ring_model(problem, groups: Groups, settings, start_awake=None) -> tuple[Mod
             lower=0.0,
             count=n.size,
         )
-    if settings.min_up > 1 and hours > 1:
+    if settings.min_up > 1 and switched:
         reach = min(settings.min_up, hours)
         back = [np.roll(u, k, axis=1).ravel() for k in range(reach)]
         model.rows(
@@ -142,9 +113,67 @@ def ring_model(problem, groups: Groups, settings, start_awake=None) -> tuple[Mod
             upper=0.0 - np.zeros(n.size),
             count=n.size,
         )
-    if start_awake is not None:
-        _start(model, problem, groups, free, start_awake, n, t, f, u)
+    if start is not None:
+        _start(model, problem, groups, free, start, n, t, f, u)
+        if z is not None:
+            model.start(z, (groups.site_sum(start) > 0).ravel())
     return model, n
+
+
+def ring_model_size(problem, groups: Groups) -> int:
+    """Number of variables of the whole model."""
+    free = int((groups.count > groups.lowest).sum())
+    return (2 * free + len(groups.site) + len(problem.ring.source)) * problem.hours
+
+
+def hour_model(
+    problem, settings, hour: int, low, high, before, after, start=None, useful_arcs: bool = True
+) -> tuple[Model, np.ndarray]:
+    """One hour between two whose counts are known: its own energy, and the cells woken into it and out of it.
+
+    low, high, before, after: (free groups,) counts. start: (groups,) counts. useful_arcs: leave out arcs from sites
+    that need no help at `low`. Minimum up times are not in it.
+    """
+    groups: Groups = problem.groups
+    free = np.flatnonzero(groups.count > groups.lowest)
+    demand, ring = problem.demand[:, [hour]], problem.ring
+    if useful_arcs:
+        awake = groups.lowest.copy()
+        awake[free] = low
+        needy = demand[:, 0] > groups.capacity_of(awake[:, None])[:, 0]
+        kept = needy[ring.source]
+        ring = Ring(ring.source[kept], ring.target[kept], ring.metres[kept], ring.sites)
+    alone = replace(problem, demand=demand, ring=ring)
+    start = None if start is None else start[:, None]
+    model, n = ring_model(alone, groups, settings, start, low[:, None], high[:, None])
+    open_ = np.flatnonzero(low < high)  # what is decided switches at a price that is decided, too
+    most = (groups.count - groups.lowest)[free][open_]
+    into, out_of = (
+        model.variables("into", len(open_), 0, most),
+        model.variables("out_of", len(open_), 0, most),
+    )
+    row = np.arange(len(open_))
+    for woken, sign, other in ((into, -1.0, -before[open_]), (out_of, 1.0, after[open_])):
+        model.cost(woken, settings.switch_wh)
+        model.rows(
+            np.tile(row, 2),
+            np.concatenate([woken, n[open_, 0]]),
+            np.repeat([1.0, sign], len(open_)),
+            lower=other,
+            count=len(open_),
+        )
+    if start is not None:
+        counts = start[free, 0][open_]
+        model.start(into, np.maximum(counts - before[open_], 0))
+        model.start(out_of, np.maximum(after[open_] - counts, 0))
+    return model, n[:, 0]
+
+
+def hourly_cost(problem, groups: Groups, settings, counts: np.ndarray) -> float:
+    """The objective in Wh without the price of switching, for awake counts (groups, hours) that serve all demand."""
+    served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
+    energy = groups.power_w(counts, groups.spread(counts, served.load)).sum()
+    return float(energy + settings.offload_w_per_mbps * served.moved.sum())
 
 
 def _tight_links(model, groups: Groups, ring, demand, free, n, f) -> None:
@@ -171,8 +200,22 @@ def _tight_links(model, groups: Groups, ring, demand, free, n, f) -> None:
     )
 
 
-def _start(model, problem, groups: Groups, free, awake, n, t, f, u) -> None:
-    counts = np.stack([awake[c].sum(axis=0) for c in groups.cells])
+def _sleeping_sites(model, groups: Groups, free, n) -> np.ndarray:
+    """(sites, hours) variables: 1 while any cell of the site is awake."""
+    z = model.variables("z", (groups.sites, n.shape[1]), 0, 1, integer=True)
+    model.cost(z, groups.site_w[:, None])
+    row = np.arange(n.size)
+    model.rows(
+        np.tile(row, 2),
+        np.concatenate([n.ravel(), z[groups.site[free]].ravel()]),
+        np.concatenate([np.ones(n.size), np.repeat(-groups.count[free].astype(float), n.shape[1])]),
+        upper=0.0,
+        count=n.size,
+    )
+    return z
+
+
+def _start(model, problem, groups: Groups, free, counts, n, t, f, u) -> None:
     served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
     if (served.unserved > 1e-6).any():
         return
@@ -180,99 +223,5 @@ def _start(model, problem, groups: Groups, free, awake, n, t, f, u) -> None:
     model.start(n, counts[free].ravel())
     model.start(t, load.ravel())
     model.start(f, served.moved.ravel())
-    model.start(u, np.maximum(counts - np.roll(counts, 1, axis=1), 0)[free].ravel())
-
-
-def _cells_of(groups: Groups, counts: np.ndarray, min_up: int) -> tuple[np.ndarray, list[int]]:
-    """Awake cells from counts, and the groups whose counts have no strict daily schedule."""
-    awake = to_cells(groups, counts)
-    unsolved = []
-    for g in np.flatnonzero(groups.count > groups.lowest):
-        rows = spread_counts(counts[g], int(groups.count[g]), min_up)
-        if rows is None:
-            unsolved.append(int(g))
-        else:
-            awake[groups.cells[g]] = rows
-    return awake, unsolved
-
-
-def _split(groups: Groups, chosen: list[int]) -> Groups:
-    """The same cells with the chosen groups taken apart into single cells."""
-    owner, cells, lowest = [], [], []
-    for g, members in enumerate(groups.cells):
-        parts = [members[i : i + 1] for i in range(len(members))] if g in set(chosen) else [members]
-        for i, part in enumerate(parts):
-            owner.append(g)
-            cells.append(part)
-            lowest.append(groups.lowest[g] if len(parts) == 1 else int(i < groups.lowest[g]))
-    owner = np.array(owner)
-    return replace(
-        groups,
-        site=groups.site[owner],
-        count=np.array([len(c) for c in cells]),
-        capacity=groups.capacity[owner],
-        idle_w=groups.idle_w[owner],
-        slope=groups.slope[owner],
-        sleep_w=groups.sleep_w[owner],
-        lowest=np.array(lowest),
-        cells=tuple(cells),
-    )
-
-
-def paper_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
-    """Eq. 14 as published: min energy s.t. alpha_n t_n <= c_n and sum_n alpha_n t_n >= sum_n s_n, each hour alone.
-
-    Any cell may carry any traffic and any cell may sleep; BBUs and their cooling run on. The published objective
-    charges nothing for an asleep RRU; ours charges its sleep power, as for every other strategy (set it to 0 for the
-    formula to the letter). Identical cells of the whole network are one integer, so the model is exact and small.
-    """
-    groups = problem.groups
-    demand = problem.demand.sum(axis=0)
-    hours = problem.hours
-    figures = np.stack([groups.capacity, groups.wake_w, groups.factor * groups.slope], axis=1)
-    kinds, kind = np.unique(figures.round(9), axis=0, return_inverse=True)
-    kind = kind.ravel()
-    total = np.bincount(kind, groups.count, len(kinds)).astype(int)
-    model = Model("sleep paper")
-    n = model.variables("n", (len(kinds), hours), 0, total[:, None], integer=True)
-    t = model.variables("t", (len(kinds), hours), 0, (kinds[:, 0] * total)[:, None])
-    model.cost(n, kinds[:, 1][:, None])
-    model.cost(t, kinds[:, 2][:, None])
-    model.constant = float(
-        groups.power_w(np.zeros((len(groups.site), 1)), np.zeros((len(groups.site), 1))).sum() * hours
-    )
-    row = np.arange(n.size)
-    model.rows(
-        np.concatenate([row, row]),
-        np.concatenate([t.ravel(), n.ravel()]),
-        np.concatenate([np.ones(n.size), np.repeat(-kinds[:, 0], hours)]),
-        upper=0.0,
-        count=n.size,
-    )
-    model.rows(np.tile(np.arange(hours), len(kinds)), t.ravel(), 1.0, lower=demand, count=hours)
-    # the published model looks at one hour at a time; all hours in one model are the same, as nothing couples them
-    result = model.solve(settings.solver, settings.time_limit, min(settings.gap, 1e-6), settings.threads)
-    if not result.has_solution:
-        raise InfeasibleError(
-            f"The solver found no schedule for eq. 14 within {settings.time_limit:g} s; raise the time limit."
-        )
-    counts = np.round(result.values[n]).astype(int)
-    awake = _place_kinds(problem, groups, kind, counts)
-    note = "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what its ring cannot serve."
-    return awake, result, (note,)
-
-
-def _place_kinds(problem, groups: Groups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Which cells of each kind are awake: those of the sites with the most traffic per awake Mbit/s (eq. 14 leaves it
-    open, as all are equal to it)."""
-    out = np.zeros((len(groups.site), counts.shape[1]), int)
-    for hour in range(counts.shape[1]):
-        need = problem.demand[:, hour].copy()
-        for k in np.argsort([-groups.capacity[kind == j][0] for j in range(len(counts))], kind="stable"):
-            mine = np.flatnonzero(kind == k)
-            for _ in range(counts[k, hour]):
-                open_groups = mine[out[mine, hour] < groups.count[mine]]
-                g = open_groups[np.argmax(need[groups.site[open_groups]])]
-                out[g, hour] += 1
-                need[groups.site[g]] -= groups.capacity[g]
-    return to_cells(groups, out)
+    if u.size:
+        model.start(u, np.maximum(counts - np.roll(counts, 1, axis=1), 0)[free].ravel())

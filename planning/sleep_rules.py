@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 
+from .dispatch import dispatch
 from .energy import Groups
+
+UNSERVED_MBPS = 1e-6
 
 # each rule: (SleepProblem, SleepSettings) -> (cells, hours) bool
 
@@ -22,7 +25,7 @@ def night(problem, settings) -> np.ndarray:
     hour = np.arange(problem.hours) % 24
     asleep = (hour >= first) & (hour < last) if first <= last else (hour >= first) | (hour < last)
     groups = problem.groups
-    counts = np.where(asleep, groups.lowest[:, None], groups.count[:, None])
+    counts = np.where(asleep, groups.coverage[:, None], groups.count[:, None])
     return to_cells(groups, counts)
 
 
@@ -47,7 +50,7 @@ def threshold(problem, settings) -> np.ndarray:
                     g = next((g for g in order[::-1] if now[place[g]] < groups.count[g]), None)
                     step = 1
                 else:
-                    g = next((g for g in order if now[place[g]] > groups.lowest[g]), None)
+                    g = next((g for g in order if now[place[g]] > groups.coverage[g]), None)
                     step = -1
                     if g is not None and load >= settings.sleep_below * (capacity - groups.capacity[g]):
                         g = None
@@ -83,20 +86,10 @@ def _greedy_hour(problem, hour: int) -> np.ndarray:
     targets: list[list[int]] = [[] for _ in range(groups.sites)]
     for s, t in zip(ring.source.tolist(), ring.target.tolist(), strict=True):
         targets[s].append(t)
-    helping = np.flatnonzero(room < -1e-9)
-    if helping.size:  # some sites need others even with everything awake: wake those around, ring by ring
-        from .dispatch import dispatch
-
-        while True:
-            around = np.unique(np.concatenate([helping, *(np.array(targets[s], int) for s in helping)]))
-            awake = np.isin(groups.site, around)
-            counts[awake] = groups.count[awake]
-            served = dispatch(demand[:, None], groups.capacity_of(counts[:, None]), ring)
-            if (served.unserved <= 1e-6).all():
-                break
-            if around.size == helping.size:  # nobody else can help
-                return groups.count.copy()
-            helping = around
+    if (room < -1e-9).any():  # some sites need others even with everything awake
+        counts, served = _wake_until_served(problem, hour, counts, targets)
+        if (served.unserved > UNSERVED_MBPS).any():  # nobody can help
+            return groups.count.copy()
         room = groups.capacity_of(counts[:, None])[:, 0] - served.load[:, 0]
     # what a cell's sleep pushes onto the ring is its share of the load beyond the rest of the site
     candidates = [g for g in np.flatnonzero(counts > groups.lowest)]
@@ -117,7 +110,26 @@ def _greedy_hour(problem, hour: int) -> np.ndarray:
             else:
                 room[site] -= groups.capacity[g]
             counts[g] -= 1
-    return counts
+    # what was passed on twice may have left the ring that it came from
+    return _wake_until_served(problem, hour, counts, targets)[0]
+
+
+def _wake_until_served(problem, hour: int, counts: np.ndarray, targets: list[list[int]]):
+    """Counts with all cells awake at and around the sites in need, ring by ring, and the Dispatch they give."""
+    groups, ring = problem.groups, problem.ring
+    demand = problem.demand[:, [hour]]
+    helping = np.zeros(0, int)
+    while True:
+        served = dispatch(demand, groups.capacity_of(counts[:, None]), ring)
+        needy = np.flatnonzero(served.unserved[:, 0] > UNSERVED_MBPS)
+        if not needy.size:
+            return counts, served
+        inner = np.union1d(helping, needy)
+        wider = np.unique(np.concatenate([inner, *(np.array(targets[s], int) for s in inner)]))
+        if wider.size == helping.size:
+            return counts, served
+        helping = wider
+        counts = np.where(np.isin(groups.site, helping), groups.count, counts)
 
 
 def to_cells(groups: Groups, counts: np.ndarray) -> np.ndarray:

@@ -22,13 +22,11 @@ from app.layout import (
 )
 from app.map_view import Dots, map_view
 from app.region import Region
+from app.sleep_settings import sleep_settings
 from app.state import Comparison, Workspace, workspace
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
-
-ALL = ("always-on", "night", "threshold", "greedy", "milp", "paper")
-SHOWN_FIRST = ("always-on", "night", "threshold", "greedy", "milp")
 
 
 def page() -> None:
@@ -62,7 +60,7 @@ def _controls(space: Workspace, primary: bool) -> None:
         else:
             action = advanced = st.container()
         with advanced:
-            settings = _settings()
+            settings = sleep_settings(space)
         if action.button(
             "Compare sleep strategies",
             type="primary" if primary else "secondary",
@@ -73,91 +71,18 @@ def _controls(space: Workspace, primary: bool) -> None:
             _start(space, settings)
 
 
-def _settings() -> dict:
-    """The settings as chosen; the names are those of `SleepSettings`, and of the problem."""
-    strategies = st.multiselect(
-        "Strategies", ALL, SHOWN_FIRST, format_func=plans.strategy_name, **kept("sleep strategies")
-    )
-    one, two, three, four = st.columns(4)
-    hours = one.selectbox(
-        "Plan for",
-        [24, 168],
-        format_func={24: "a typical day", 168: "the whole week"}.get,
-        **kept("sleep hours"),
-    )
-    quantile = two.slider(
-        "Reserve: quantile of demand",
-        0.5,
-        1.0,
-        0.99,
-        0.01,
-        help="0.99: enough in 99 of 100 samples and days.",
-        **kept("sleep quantile"),
-    )
-    ring_m = three.number_input(
-        "Neighbours take over within (m)",
-        0,
-        20_000,
-        2000,
-        100,
-        help="Traffic of sleeping cells goes to these sites.",
-        **kept("sleep ring"),
-    )
-    held_out = four.toggle(
-        "Check on unseen traffic",
-        True,
-        help="The last sample is left out of planning; every plan is replayed on it.",
-        **kept("sleep held out"),
-    )
-    night = one.slider("Night window", 0, 24, (0, 6), format="%d:00", **kept("sleep night"))
-    below, above = two.slider(
-        "Threshold: sleep below, wake above (load)", 0.0, 1.0, (0.5, 0.7), 0.05, **kept("sleep threshold")
-    )
-    min_up = three.number_input("Minimum up time (h)", 1, 24, 2, **kept("sleep min up"))
-    switch_wh = four.number_input("Price of a switch (Wh)", 0.0, 10_000.0, 50.0, 10.0, **kept("sleep switch"))
-    time_limit = one.number_input("Solver time limit (s)", 1, 3600, 20, **kept("sleep time limit"))
-    gap = two.number_input("Solver gap (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap"))
-    allow_unserved = three.toggle(
-        "Plan even if the network is too small",
-        False,
-        help="Plans for what can be served and shows the rest.",
-        **kept("sleep unserved"),
-    )
-    return {
-        "strategies": strategies,
-        "hours": hours,
-        "quantile": quantile,
-        "ring_m": float(ring_m),
-        "held_out": held_out,
-        "settings": {
-            "night": night,
-            "sleep_below": below,
-            "wake_above": above,
-            "min_up": int(min_up),
-            "switch_wh": switch_wh,
-            "time_limit": float(time_limit),
-            "gap": gap / 100,
-            "allow_unserved": allow_unserved,
-        },
-    }
-
-
 def _start(space: Workspace, chosen: dict) -> None:
+    from planning.errors import PlanningError
     from planning.sleep import SleepSettings
 
     if not chosen["strategies"]:
         st.error("No strategy is chosen; choose at least one.", icon=":material/error:")
         return
-    held_out = chosen["held_out"] and space.traffic is not None and space.traffic.value.samples > 1
-    plans.start_sleep(
-        space,
-        chosen["strategies"],
-        SleepSettings(**chosen["settings"]),
-        chosen["hours"],
-        chosen["quantile"],
-        chosen["ring_m"],
-        held_out,
-    )
+    try:
+        plans.start_sleep(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
+    except PlanningError as error:  # the uploaded traffic or a figure makes no sense
+        st.error(str(error), icon=":material/error:")
+        return
     st.rerun()
 
 
@@ -171,6 +96,7 @@ def _comparison(comparison: Comparison) -> None:
         "Unserved": 100 * table["unserved_share"],
         "Overload hours": table["overload_hours"],
         "Switches": table["switches"],
+        "Worst": [_worst(row) for row in table.to_dict("records")],
     }
     percent = st.column_config.NumberColumn(format="%.1f %%")
     columns = {
@@ -190,7 +116,23 @@ def _comparison(comparison: Comparison) -> None:
     frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
     st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
     if "replay_saving" in table:
-        st.caption("Unseen: the same plan on the last sample (one week), which was left out of planning.")
+        st.caption(f"Unseen: the same plan on {comparison.judged_on}, which no plan was made on.")
+    if comparison.risk is not None:
+        with st.expander("Saving against risk", icon=":material/ssid_chart:"):
+            st.plotly_chart(charts.risk(comparison.risk), width="stretch", key="sleep risk")
+            st.caption(
+                "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
+                f"{comparison.judged_on}. A higher reserve leaves less traffic unserved and saves less."
+            )
+
+
+def _worst(row: dict) -> str:
+    """Where and when the plan leaves most traffic unserved."""
+    if not row["worst_missing_mbps"] > 0:
+        return "–"
+    return (
+        f"{row['worst_site']}, hour {int(row['worst_hour'])}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
+    )
 
 
 def _solver_words(plan: "SleepPlan") -> str:

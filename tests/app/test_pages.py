@@ -212,6 +212,35 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
+def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
+    test = open_page("sleep", space)
+    next(s for s in test.selectbox if s.label == "Depth of sleep").set_value("symbol shutdown").run()
+    next(t for t in test.toggle if t.label == "Whole sites may sleep").set_value(True).run()
+    table = space.traffic_table()
+    measured = pd.DataFrame(
+        {
+            "x": np.repeat(table.x, 168),
+            "y": np.repeat(table.y, 168),
+            "hour": np.tile(np.arange(168), len(table.x)),
+        }
+    ).assign(traffic=table.traffic[:, 0].ravel())
+    upload = next(u for u in test.file_uploader if u.label.startswith("Judge the plans"))
+    upload.upload("measured.csv", measured.to_csv(index=False).encode(), "text/csv").run()
+    button(test, "Compare sleep strategies").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    comparison = space.sleep.value
+    plan = comparison.plans["milp"]
+    figures = plan.network.equipment().set_index("equipment")
+    assert figures.loc["4G 20 MHz 8T 20 W", "sleep_w"] == 59.4  # 66 % of 90 W
+    assert plan.problem.groups.site_sleeps
+    replayed = comparison.table.set_index("strategy").loc["milp", "replay_demand_mbps_hours"]
+    assert replayed == pytest.approx(space.demand().sample(0).mbps.sum(dtype=float), rel=1e-4)
+    assert comparison.judged_on == "the measured traffic"
+    assert comparison.risk["quantile"].tolist() == [0.5, 0.75, 0.9, 0.95, 0.99, 1.0]
+    assert comparison.risk["unserved_share"].is_monotonic_decreasing
+
+
 def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, space):
     space.scale = ScaleChoice(kind="busy hour", busy_mbps=1e7)
     test = open_page("sleep", space)

@@ -196,7 +196,7 @@ def test_bad_usage_and_help(capsys):
 
 def test_as_a_module_without_torch_and_with_clean_stdout(folder, deployed):
     code = (
-        "import sys, planning.cli, planning.sleep_milp; assert not {'torch', 'opendiff'} & set(sys.modules)"
+        "import sys, planning.cli, planning.sleep_solve; assert not {'torch', 'opendiff'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     out = folder / "module.gpkg"

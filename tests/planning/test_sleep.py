@@ -14,8 +14,11 @@ from scipy.stats import linregress
 from planning.demand import Demand, Scale
 from planning.dispatch import Ring, dispatch
 from planning.energy import Groups, Prices, fit_power
+from planning.equipment import CAPACITY, COVERAGE, SLEEP_DEPTHS, at_depth
 from planning.errors import CapacityError, InputError
+from planning.geometry import tile_corner
 from planning.network import Network, size_network
+from planning.overlap import overlap_ring
 from planning.power_plot import power_page
 from planning.sleep import (
     STRATEGIES,
@@ -107,6 +110,12 @@ def hour_cost(groups: Groups, ring: Ring, counts, demand, offload_price) -> floa
     return answer.fun + float(groups.wake_w @ counts) if answer.status == 0 else np.inf
 
 
+def standing_cost(groups: Groups, counts) -> float:
+    """W of the sites with any cell awake, where a whole site may sleep."""
+    on = np.bincount(groups.site, counts, groups.sites) > 0
+    return float(groups.site_w @ on) if groups.site_sleeps else 0.0
+
+
 def brute_force(problem: SleepProblem, config: SleepSettings) -> float:
     """Least objective over every schedule of single cells (cyclic), min-up times included."""
     groups, hours = problem.groups, problem.hours
@@ -130,6 +139,7 @@ def brute_force(problem: SleepProblem, config: SleepSettings) -> float:
                     problem.demand[:, h],
                     config.offload_w_per_mbps,
                 )
+                + standing_cost(groups, np.bincount(owner, state, len(groups.site)))
                 for state in states
             ]
             for h in range(hours)
@@ -162,6 +172,78 @@ def test_ring_milp_equals_brute_force(seed, min_up, switch_wh):
     assert plan.solve.status == "optimal"
     assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
     assert plan.evaluation.unserved_mbph == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whole_sites_asleep_equal_brute_force(seed):
+    demand = np.random.default_rng(seed).uniform(0, 30, (2, 4))
+    problem = SleepProblem.of_sites(line_network(2, 1), demand, ring_m=1000, whole_site=True)
+    config = SleepSettings(min_up=2, switch_wh=60, gap=0, time_limit=30)
+    plan = plan_sleep(problem, "milp", config)
+    assert plan.solve.status == "optimal"
+    assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
+    assert plan.evaluation.unserved_mbph == 0
+    # today's rules keep the coverage cells on all the same
+    coverage = problem.network.cells["is_coverage"].to_numpy(bool)
+    for rule in ("night", "threshold"):
+        assert plan_sleep(problem, rule, config).awake[coverage].all()
+
+
+def exact_by_counts(problem: SleepProblem, config: SleepSettings) -> float:
+    """Least objective over all counts of awake cells, by dynamic programming over the cycle; no minimum up time."""
+    groups = problem.groups
+    choices = [range(low, high + 1) for low, high in zip(groups.lowest, groups.count, strict=True)]
+    states = np.array(list(itertools.product(*choices)))
+    price = config.offload_w_per_mbps
+    cost = np.array(
+        [[hour_cost(groups, problem.ring, s, d, price) for s in states] for d in problem.demand.T]
+    )
+    switch = config.switch_wh * np.maximum(states[None] - states[:, None], 0).sum(axis=2)
+    best = np.inf
+    for first in range(len(states)):
+        value = np.where(np.arange(len(states)) == first, cost[0], np.inf)
+        for hour in range(1, problem.hours):
+            value = (value[:, None] + switch).min(axis=0) + cost[hour]
+        best = min(best, (value + switch[:, first]).min())
+    zero = np.zeros((len(groups.site), 1))
+    return best + problem.hours * groups.power_w(zero, zero).sum()
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_twelve_cells_equal_the_exact_optimum(alike):
+    """Four sites with a coverage and two capacity cells; `alike`: all sites and hours equal, so that plans tie."""
+    demand = np.random.default_rng(8).uniform(10, 500, (4, 4))
+    if alike:
+        demand[:] = 260.0
+    problem = SleepProblem.of_sites(line_network(4, 2), demand, ring_m=1000, max_neighbours=2)
+    config = SleepSettings(min_up=1, switch_wh=90, gap=0)
+    plan = plan_sleep(problem, "milp", config)
+    assert len(problem.network.cells) == 12 and plan.solve.status == "optimal"
+    assert plan.solve.objective == pytest.approx(exact_by_counts(problem, config), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("whole_site", [False, True])
+def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
+    """The way of large plans on a small one: the exact optimum lies between its bound and its plan."""
+    exact = plan_sleep(small_city(seed, whole_site), "milp", SleepSettings(gap=0, min_up=1, time_limit=60))
+    monkeypatch.setattr("planning.sleep_solve.SMALL", 0)
+    monkeypatch.setattr("planning.sleep_solve.LARGE", 0)
+    problem = small_city(seed, whole_site)
+    plan = plan_sleep(problem, "milp", SleepSettings(gap=0, min_up=1))
+    assert plan.solve.solver.endswith("by hour")
+    assert plan.solve.bound <= exact.solve.objective * (1 + 1e-9)
+    assert exact.solve.objective <= plan.solve.objective * (1 + 1e-9)
+    assert plan.solve.gap == pytest.approx(1 - plan.solve.bound / plan.solve.objective)
+    assert plan.solve.gap < (0.1 if whole_site else 0.02)
+    e = plan.evaluation
+    priced = 1000 * e.energy_kwh + 50 * e.switches + 0.5 * e.offloaded_mbph
+    assert plan.solve.objective == pytest.approx(priced, rel=1e-9) and e.unserved_mbph == 0
+
+
+def small_city(seed, whole_site) -> SleepProblem:
+    problem = random_problem(seed, sites=4, hours=6)
+    return SleepProblem.of_sites(problem.network, 0.6 * problem.demand, whole_site=whole_site)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -367,6 +449,7 @@ def test_settings_are_checked():
         ({"min_up": 0}, "minimum up time"),
         ({"switch_wh": -1}, "prices"),
         ({"time_limit": 0}, "time limit"),
+        ({"gap": 1.0}, "relative gap"),
     ]:
         with pytest.raises(InputError, match=message):
             plan_sleep(problem, "milp", replace(SleepSettings(), **change))
@@ -382,6 +465,60 @@ def test_night_window_wraps_midnight():
     capacity = ~problem.network.cells["is_coverage"].to_numpy()
     asleep = ~awake[capacity].any(axis=0)
     assert np.flatnonzero(asleep).tolist() == [0, 1, 2, 3, 4, 22, 23]
+
+
+def test_a_rate_floor_asks_for_it_for_every_active_user(demand: Demand):
+    floor = 2 * float((demand.mbps / demand.users).mean())
+    asked = demand.with_rate_floor(floor)
+    assert (asked.mbps >= demand.mbps).all() and (asked.mbps >= demand.users * floor * (1 - 1e-6)).all()
+    lifted = asked.mbps > demand.mbps
+    np.testing.assert_allclose(asked.mbps[lifted], demand.users[lifted] * floor, rtol=1e-6)
+    assert lifted.any() and demand.with_rate_floor(0) is demand
+    with pytest.raises(InputError, match="rate floor"):
+        demand.with_rate_floor(-1)
+
+
+def test_sites_that_reach_the_same_ground_take_over():
+    """Sites on a line, 1 km apart, over a strip of tiles: with 1.2 km a neighbour reaches more than half of the ground
+    of the site beside it, and nothing of the next; counted point by point."""
+    x, y = np.arange(26900, 26914), np.full(14, 13675)
+    lon, lat = tile_corner(x[:, None] + (np.arange(8) + 0.5) / 8, 13675.5 + np.zeros((14, 8)))
+    network = Network.from_sites(np.linspace(lon.min(), lon.max(), 4), np.full(4, lat.mean()))
+    apart = np.linalg.norm(np.diff(network.metres(), axis=0), axis=1)[0]
+    ring = overlap_ring(network, x, y, 1.2 * apart, 6)
+    assert set(zip(ring.source.tolist(), ring.target.tolist(), strict=True)) == {
+        (a, b) for a in range(4) for b in range(4) if abs(a - b) == 1
+    }
+    np.testing.assert_allclose(ring.metres, apart, rtol=1e-6)
+    assert len(overlap_ring(network, x, y, 0.4 * apart, 6).source) == 0
+    assert len(overlap_ring(network, x, y, 1.2 * apart, 0).source) == 0
+
+
+def test_equipment_figures_are_replaced_where_they_are_named():
+    network = line_network(2, 1)
+    table = pd.DataFrame({"equipment": ["5G 100 MHz 64T 200 W"], "idle_w": [300.0], "sleep_w": [np.nan]})
+    changed = network.with_equipment(table).equipment().set_index("equipment")
+    before = network.equipment().set_index("equipment")
+    assert changed.loc["5G 100 MHz 64T 200 W", "idle_w"] == 300 and changed["cells"].tolist() == [2, 2]
+    assert (changed["sleep_w"] == before["sleep_w"]).all()
+    assert changed.loc["4G 20 MHz 8T 20 W", "idle_w"] == before.loc["4G 20 MHz 8T 20 W", "idle_w"]
+    for wrong, message in [
+        (table.assign(equipment="6G"), "no equipment '6G'"),
+        (table.assign(idle_w="many"), "not a number"),
+        (table.assign(idle_w=10.0), "more asleep than awake"),
+        (table[["idle_w"]], "column equipment"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            network.with_equipment(wrong)
+
+
+def test_depths_of_sleep_cut_the_standing_power():
+    """OpenGiuliaSLS: symbol shutdown 34 %, carrier shutdown 47 %, dormancy 62.3 % of P0, 90 W for 4G."""
+    asleep = {depth: at_depth(COVERAGE, depth).sleep_w for depth in SLEEP_DEPTHS}
+    assert asleep == {"symbol shutdown": 59.4, "carrier shutdown": 47.7, "dormancy": 33.9}
+    assert at_depth(CAPACITY, "dormancy").sleep_w == CAPACITY.sleep_w
+    with pytest.raises(InputError, match="sleep depth"):
+        at_depth(COVERAGE, "hibernation")
 
 
 def test_power_regression_is_that_of_scipy():

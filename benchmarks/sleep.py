@@ -1,0 +1,246 @@
+"""How good and how fast sleep plans are: against a bound on a made city, beside rules on generated traffic, and on real
+traffic that no plan was made on."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.tables import markdown
+from planning.demand import Demand, Scale
+from planning.errors import InputError
+from planning.network import Network
+from planning.sleep import SleepProblem, SleepSettings, compare_strategies, plan_sleep, replay
+from planning.traffic import TrafficTable
+
+SUMMARY = "sleep plans: time and gap on large networks, saving beside rules, and what is kept on real traffic"
+# name: sites, hours, time limit in s, asked gap
+CASES = {
+    "s300_h24": (300, 24, 10.0, 0.01),
+    "s300_h168": (300, 168, 60.0, 0.01),
+    "s2000_h24": (2000, 24, 120.0, 0.02),
+}
+QUICK_CASES = {"s40_h24": (40, 24, 10.0, 0.01)}
+MIN_UP = 3
+SPACING_M, RING_M, NEIGHBOURS = 500.0, 2000.0, 6
+BUSY_LOAD = 0.55  # of all capacity, in the busy hour
+STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp")
+REGION_SITES, REGION_SAMPLES = 400, 20
+PACK_SITES = 100
+QUANTILES = (0.9, 0.99)
+SHOWN = {
+    "strategy": "strategy",
+    "saving": "saving %",
+    "unserved_share": "unserved %",
+    "replay_saving": "saving, unseen %",
+    "replay_unserved_share": "unserved, unseen %",
+    "replay_overload_hours": "overload hours, unseen",
+    "gap": "gap %",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="PACK",
+        help="also plan on traffic generated for held-out tiles of this pack, judged on their real week",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """The report in words and tables, and its figures by name."""
+    if options.seed < 0:
+        raise InputError("The seed must be at least 0.")
+    text, figures = large_networks(QUICK_CASES if options.quick else CASES, options.seed)
+    parts = [text]
+    text, found = generated_region(4 if options.quick else REGION_SAMPLES, options.seed)
+    parts.append(text)
+    figures |= found
+    if options.data is not None:
+        text, found = real_traffic(options.data, options.seed, options.quick)
+        parts.append(text)
+        figures |= found
+    return "\n\n".join(parts), figures
+
+
+# --- large networks ----------------------------------------------------------------------------------------------
+
+
+def made_city(sites: int, hours: int, seed: int) -> SleepProblem:
+    """Sites at random, SPACING_M apart in the mean, each one sector with a coverage and two capacity cells.
+
+    Demand mixes a residential day (peak at 21 h) and a working one (peak at 14 h, less at the weekend); levels are
+    lognormal, hours vary by 8 %.
+    """
+    rng = np.random.default_rng(seed)
+    east, north = rng.uniform(0, SPACING_M * np.sqrt(sites), (2, sites))
+    lat = 28.7 + north / 110_574
+    network = Network.from_sites(
+        115.9 + east / (111_320 * np.cos(np.radians(28.7))), lat, sectors=1, capacity_layers=2
+    )
+    hour = np.arange(hours)
+    wave = (1 + np.cos((hour[:, None] - np.array([21, 14])) * np.pi / 12)) / 2
+    home = 0.3 + 0.5 * wave[:, 0] + 0.1 * (1 + np.cos((hour - 12) * np.pi / 6))
+    work = (0.15 + 0.85 * wave[:, 1]) * np.where(hour // 24 % 7 >= 5, 0.6, 1.0)
+    mix = rng.beta(0.8, 0.8, (sites, 1))
+    demand = rng.lognormal(0, 0.7, (sites, 1)) * (mix * home + (1 - mix) * work)
+    demand *= np.exp(rng.normal(0, 0.08, demand.shape))
+    capacity = network.capacity_mbps
+    demand *= BUSY_LOAD * capacity.sum() / demand.sum(axis=0).max()
+    return SleepProblem.of_sites(network, np.minimum(demand, 0.98 * capacity[:, None]), RING_M, NEIGHBOURS)
+
+
+def large_networks(cases: dict[str, tuple], seed: int) -> tuple[str, dict[str, float]]:
+    rows, figures, shares = [], {}, []
+    for name, (sites, hours, limit, gap) in cases.items():
+        problem = made_city(sites, hours, seed)
+        settings = SleepSettings(min_up=MIN_UP, time_limit=limit, gap=gap)
+        begun = time.perf_counter()
+        plan = plan_sleep(problem, "milp", settings)
+        seconds = time.perf_counter() - begun
+        rules = {rule: plan_sleep(problem, rule, settings).evaluation for rule in ("threshold", "greedy")}
+        share = plan.solve.build_seconds / seconds
+        shares.append(share)
+        figures |= {
+            f"{name}_seconds": round(seconds, 2), f"{name}_gap": plan.solve.gap, f"{name}_build_share": share,
+            f"{name}_saving": plan.evaluation.saving,
+        }  # fmt: skip
+        rows.append(
+            {
+                "sites": sites,
+                "cells": len(problem.network.cells),
+                "hours": hours,
+                "limit s": limit,
+                "asked gap %": 100 * gap,
+                "s": seconds,
+                "gap %": 100 * plan.solve.gap,
+                "status": plan.solve.status,
+                "building %": 100 * share,
+                "saving %": 100 * plan.evaluation.saving,
+                "greedy saves %": 100 * rules["greedy"].saving,
+                "threshold saves %": 100 * rules["threshold"].saving,
+            }
+        )
+    figures["build_share"] = max(shares)
+    styles = {
+        "limit s": ".0f", "asked gap %": ".0f", "s": ".1f", "gap %": ".2f", "building %": ".0f", "saving %": ".1f",
+        "greedy saves %": ".1f", "threshold saves %": ".1f",
+    }  # fmt: skip
+    head = (
+        f"A made city: sites {SPACING_M:,.0f} m apart, busy hour at {BUSY_LOAD:.0%} of all capacity, up to "
+        f"{NEIGHBOURS} neighbours within {RING_M:,.0f} m, switch price 50 Wh, minimum up time {MIN_UP} h, "
+        f"seed {seed}. The time includes the start plan and the bound; the gap is that of the plan as it is held, "
+        "minimum up times included."
+    )
+    return f"{head}\n\n{markdown(pd.DataFrame(rows), styles)}", figures
+
+
+# --- generated traffic of the bundled region ---------------------------------------------------------------------
+
+
+def generated_region(samples: int, seed: int) -> tuple[str, dict[str, float]]:
+    """Strategies side by side on generated traffic; the last sample is not planned on."""
+    from opendiff.demo import DemoSource
+    from opendiff.generator import TrafficGenerator
+
+    generator, source = TrafficGenerator.load("default", "cpu"), DemoSource()
+    made = generator.generate(generator.conditions(source, source.covered_tiles()), samples, seed)
+    table = TrafficTable.from_arrays(
+        made.tiles["x"].to_numpy(), made.tiles["y"].to_numpy(), made.traffic, made.users
+    )
+    demand = Demand.build(table, Scale.subscribers(table))
+    return beside_rules(demand, "the bundled region", "")
+
+
+def beside_rules(demand: Demand, where: str, prefix: str) -> tuple[str, dict[str, float]]:
+    from benchmarks.plans import default_network
+
+    network = default_network(demand, REGION_SITES)
+    last = demand.samples - 1
+    planned = Demand(
+        demand.x, demand.y, demand.mbps[:, :last], demand.users[:, :last], demand.covered_share, demand.scale
+    )
+    settings = SleepSettings(min_up=MIN_UP, allow_unserved=True, time_limit=60)
+    parts, figures = [], {}
+    for quantile in QUANTILES:
+        problem = SleepProblem.build(network, planned, 24, quantile)
+        _, frame = compare_strategies(problem, STRATEGIES, settings, demand.sample(last))
+        row = frame.set_index("strategy")
+        tag = "" if quantile == QUANTILES[0] else f"_q{100 * quantile:.0f}"
+        for strategy in STRATEGIES[2:]:
+            figures |= {
+                f"{prefix}saving_{strategy}{tag}": float(row.loc[strategy, "saving"]),
+                f"{prefix}unserved_{strategy}{tag}": float(row.loc[strategy, "unserved_share"]),
+                f"{prefix}unseen_saving_{strategy}{tag}": float(row.loc[strategy, "replay_saving"]),
+                f"{prefix}unseen_unserved_{strategy}{tag}": float(row.loc[strategy, "replay_unserved_share"]),
+            }
+        shown = frame[list(SHOWN)].rename(columns=SHOWN)
+        percent = [c for c in shown if c.endswith("%")]
+        shown[percent] = 100 * shown[percent].astype(float)
+        styles = {c: ".3f" if c.startswith("unserved") else ".1f" for c in percent} | {"gap %": ".2f"}
+        parts.append(f"A typical day at the {quantile:.0%} quantile:\n\n{markdown(shown, styles)}")
+    head = (
+        f"Generated traffic of {where}: {demand.tiles} tiles, {len(network.sites)} sites with {len(network.cells)} "
+        f"cells, planned on {last} samples, unseen: the week of the last one. {demand.scale.sentence}"
+    )
+    return "\n\n".join([head, *parts]), figures
+
+
+# --- real traffic ------------------------------------------------------------------------------------------------
+
+
+def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, float]]:
+    """MILP plans made on traffic generated for held-out tiles and on their real week, both in the real week."""
+    from benchmarks.held_out import GENERATED, held_out_weeks
+    from benchmarks.plans import REAL, Demands, default_network
+    from opendiff.cli import StageBars
+    from opendiff.sources import PackSource
+
+    pack, bars = PackSource(path), StageBars()
+    weeks = held_out_weeks(pack, 12 if quick else 60, seed, quick, bars)
+    demands = Demands.of(weeks)
+    network = default_network(demands.made[GENERATED], 40 if quick else PACK_SITES)
+    settings = SleepSettings(min_up=MIN_UP, allow_unserved=True, time_limit=10.0 if quick else 60.0)
+    rows = []
+    for quantile in QUANTILES:
+        for strategy in STRATEGIES[2:]:
+            for source in (GENERATED, REAL):
+                problem = SleepProblem.build(network, demands.sources()[source], 24, quantile)
+                judged = replay(plan_sleep(problem, strategy, settings), demands.real)
+                rows.append(
+                    {
+                        "quantile %": 100 * quantile,
+                        "strategy": strategy,
+                        "made on": source,
+                        "saving %": 100 * judged.saving,
+                        "unserved %": 100 * judged.unserved_share,
+                        "overload hours": judged.overload_hours,
+                        "kwh": judged.energy_kwh,
+                    }
+                )
+                bars("sleep plans", len(rows), len(QUANTILES) * 2 * len(STRATEGIES[2:]))
+    frame = pd.DataFrame(rows)
+    best = frame[frame["made on"] == REAL].set_index(["quantile %", "strategy"])["kwh"]
+    keys = pd.MultiIndex.from_frame(frame[["quantile %", "strategy"]])
+    frame["regret %"] = 100 * (frame.pop("kwh").to_numpy() / best.loc[keys].to_numpy() - 1)
+    chosen = frame[(frame["strategy"] == "milp") & (frame["made on"] == GENERATED)].set_index("quantile %")
+    figures = {}
+    for quantile in QUANTILES:
+        tag = "" if quantile == QUANTILES[-1] else f"_q{100 * quantile:.0f}"
+        row = chosen.loc[100 * quantile]
+        figures |= {
+            f"replay_energy_regret{tag}": row["regret %"] / 100,
+            f"replay_unserved_share{tag}": row["unserved %"] / 100,
+            f"replay_saving{tag}": row["saving %"] / 100,
+        }
+    head = (
+        f"Plans judged on the real week of {demands.real.tiles} held-out tiles of {pack.name} ({weeks.folds} spatial "
+        f"folds, {len(network.sites)} sites). Regret: energy beyond that of the same plan made on that very week; "
+        "below 0 where a plan sleeps more than the real week allows, which its unserved traffic then shows."
+    )
+    styles = {"quantile %": ".0f", "saving %": ".1f", "unserved %": ".3f", "regret %": ".1f"}
+    return f"{head}\n\n{markdown(frame, styles)}", figures
