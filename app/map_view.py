@@ -104,6 +104,7 @@ def map_view(
     *,
     outline: shapely.Geometry | None = None,
     draw: bool = False,
+    places: Sequence[dict[str, Any]] | None = None,
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
     clicks: bool = False,
@@ -112,7 +113,8 @@ def map_view(
     """Show the region with an outline, pictures over it and dots on top, and whom to credit for it below.
 
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
-    changed outline in. Without, the map is centred on the outline.
+    changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
+    there already), points and polygons can be drawn beside the outline, which stays as it is.
     """
     import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
 
@@ -122,6 +124,8 @@ def map_view(
     base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
+    elif places is not None:
+        _add_places(base, places)
     layers = [folium.FeatureGroup(name="layers")]
     for picture in pictures:
         _overlay(picture, pane="traffic", opacity=1.0).add_to(layers[0])
@@ -129,7 +133,7 @@ def map_view(
         _outline(outline).add_to(base)
     for group in dots:
         add_dots(layers[0], group)
-    wanted = (["all_drawings"] if draw else []) + (["last_clicked"] if clicks else [])
+    wanted = (["all_drawings"] if draw or places is not None else []) + (["last_clicked"] if clicks else [])
     found = streamlit_folium.st_folium(
         base,
         key=key,
@@ -223,8 +227,26 @@ def _add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
         else:
             _outline(outline).add_to(base)
     drawn.add_to(base)
+    _draw_tools(drawn, points=False).add_to(base)
+
+
+def _add_places(base: folium.Map, places: Sequence[dict[str, Any]]) -> None:
+    """Tools for points and areas, with those that are there already in their group."""
+    drawn = folium.FeatureGroup(name="drawn", control=False)
+    for feature in places:
+        shape = shapely.geometry.shape(feature["geometry"])
+        if shape.geom_type == "Point":
+            folium.CircleMarker((shape.y, shape.x), radius=8, color=ACCENT, fill=True).add_to(drawn)
+        elif shape.geom_type == "Polygon":
+            corners = [(lat, lon) for lon, lat in shape.exterior.coords[:-1]]
+            folium.Polygon(corners, color=ACCENT, weight=2.5, fill=True, fill_opacity=0.15).add_to(drawn)
+    drawn.add_to(base)
+    _draw_tools(drawn, points=True).add_to(base)
+
+
+def _draw_tools(drawn: folium.FeatureGroup, points: bool) -> plugins.Draw:
     style = {"color": ACCENT, "weight": 2.5, "fillOpacity": 0.15}
-    plugins.Draw(
+    return plugins.Draw(
         feature_group=drawn,
         show_geometry_on_click=False,
         draw_options={
@@ -233,9 +255,9 @@ def _add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
             "polyline": False,
             "circle": False,
             "marker": False,
-            "circlemarker": False,
+            "circlemarker": {"color": ACCENT, "radius": 8} if points else False,
         },
-    ).add_to(base)
+    )
 
 
 def editable(outline: shapely.Geometry) -> bool:

@@ -11,9 +11,9 @@ from app import jobs
 from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from app.own_sites import OwnSites
     from planning.demand import Demand
+    from planning.places import Places
     from planning.prb import PrbPlan
     from planning.sleep import SleepPlan
 
@@ -29,6 +29,7 @@ STRATEGY_NAMES = {
     "population": "Population",
     "uniform": "Uniform",
     "optimised": "Optimised",
+    "uploaded": "Your sites",
     "always-on": "Always on",
     "night": "Night window",
     "threshold": "Load threshold",
@@ -63,17 +64,19 @@ def start_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    with_own: bool = True,
 ) -> None:
     """Deploy `sites` by each strategy and compare; the first of them becomes the network.
 
-    options: further arguments of `planning.deployment.deploy`. real_sites: lon, lat to compare with.
+    options: further arguments of `planning.deployment.deploy`. with_own: compare with the sites that were uploaded, if
+    there are any; "uploaded" among the strategies takes them as a plan too.
     """
     demand, name = space.demand(), _area_name(space)
     basis = space.basis("traffic", "scale")
+    own = space.own_sites
 
     def work(job: jobs.Job) -> Comparison[Deployed]:
-        return _compare_deployments(job, demand, name, sites, strategies, options, real_sites)
+        return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
     def deliver(comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
@@ -90,26 +93,46 @@ def _compare_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    own: "OwnSites | None" = None,
+    with_own: bool = True,
 ) -> Comparison[Deployed]:
-    from planning.deployment import deploy
+    from planning.deployment import UPLOADED, deploy, uploaded
     from planning.judging import count_sites_in_tiles, judge
 
     plans = {}
     for done, strategy in enumerate(strategies):
         label = strategy_name(strategy).lower()
-        plan = deploy(
-            demand, sites=sites, strategy=strategy, **options,
-            progress=lambda part, whole, what, done=done, label=label: job.report(
-                100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
-            ),
-        )  # fmt: skip
+        if strategy == UPLOADED:
+            assert own is not None
+            job.report(100 * done, 100 * len(strategies), label)
+            plan = uploaded(demand, own.network, (own.name, *own.report))
+        else:
+            plan = deploy(
+                demand, sites=sites, strategy=strategy, **options,
+                progress=lambda part, whole, what, done=done, label=label: job.report(
+                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
+                ),
+            )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
     job.report(100 * len(strategies), 100 * len(strategies), "comparing")
-    real = None if real_sites is None else count_sites_in_tiles(demand, *real_sites)
+    real = None
+    if own is not None and with_own:
+        counted = count_sites_in_tiles(demand, own.network.sites["lon"], own.network.sites["lat"])
+        real = counted if counted.any() else None
     table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
     table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
     return Comparison(plans, table)
+
+
+def existing_places(space: Workspace) -> "Places":
+    """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
+    from planning.deployment import uploaded
+    from planning.places import Places
+
+    assert space.own_sites is not None
+    demand, own = space.demand(), space.own_sites
+    build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
+    return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:

@@ -5,7 +5,7 @@ The strategies of section 5.3 of the paper and the optimised one of `planning.si
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,11 +13,11 @@ import pandas as pd
 
 from .demand import Demand
 from .errors import InputError
-from .geometry import tile_area_km2
+from .geometry import centre_of, local_metres, nearest, tile_area_km2
 from .judging import count_sites_in_tiles
 from .network import Network, Sizing, size_network
 from .placement import place
-from .siting import Siting, SitingSettings, site_optimally
+from .siting import SitingSettings, site_optimally
 from .solver import SolveResult
 from .traffic import TrafficTable
 
@@ -30,39 +30,22 @@ Progress = Callable[[int, int, str], None]
 @dataclass(frozen=True)
 class DeploymentPlan:
     """counts: (tiles,) sites per tile. network: sized sites. demand_mbps: of the busy hour at the planning quantile.
-    siting: of the optimised strategy alone. tables: name -> what the plan adds to a scenario."""
+    solve, served_mbps: of the optimised strategy. tables: name -> what the plan adds to a scenario. settings: what it
+    was made with, as plain values for provenance."""
 
     strategy: str
     counts: np.ndarray
     sizing: Sizing
     demand_mbps: float
     sentence: str
-    siting: Siting | None = None
+    solve: SolveResult | None = None
+    served_mbps: float | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
         return self.sizing.network
-
-    @property
-    def solve(self) -> SolveResult | None:
-        return None if self.siting is None else self.siting.plan.solve
-
-    @property
-    def served_mbps(self) -> float | None:
-        """Of what the optimised strategy planned for, within reach and capacity."""
-        return None if self.siting is None else self.siting.plan.served_mbps
-
-    @property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        if self.siting is None:
-            return {}
-        siting = self.siting
-        return {
-            "deployment_ranking": siting.ranked,
-            "deployment_curve": siting.curve,
-            "deployment_samples": siting.ensemble,
-        }
 
 
 def available(source: Demand | TrafficTable) -> tuple[str, ...]:
@@ -154,7 +137,7 @@ def deploy(
         raise InputError(f"The number of sites must be 1 to 1,000,000, not {sites}.")
     tell = progress or (lambda done, total, what: None)
     tell(0, 100, "placing sites")
-    names, chosen, settings = None, None, {}
+    names, made, settings = None, {}, {}
     if strategy == "optimised":
         largest = float(Network.from_sites(0.0, 0.0, capacity_layers=max_layers).capacity_mbps[0])
         chosen = site_optimally(
@@ -166,6 +149,7 @@ def deploy(
             lambda done, total, what: tell(95 * done // total, 100, what),
         )
         lon, lat, names = chosen.lon, chosen.lat, chosen.names
+        made = {"solve": chosen.plan.solve, "served_mbps": chosen.plan.served_mbps, "tables": chosen.tables()}
         counts = count_sites_in_tiles(demand, lon, lat)
         sentence, settings = chosen.sentence, (siting or SitingSettings()).record()
     else:
@@ -181,5 +165,39 @@ def deploy(
     peak = demand.profile(24, quantile).sum(axis=0).max()
     tell(100, 100, "deployed")
     return DeploymentPlan(
-        strategy, counts, sizing, float(peak), f"{sentence} {sizing.sentence}", chosen, settings
+        strategy, counts, sizing, float(peak), f"{sentence} {sizing.sentence}", settings=settings, **made
+    )
+
+
+UPLOADED = "uploaded"
+MARGIN_M = 3000.0  # sites so near to the area's tiles may serve it
+
+
+def uploaded(
+    demand: Demand, network: Network, report: Sequence[str] = (), quantile: float = 0.9
+) -> DeploymentPlan:
+    """A network from elsewhere as a deployment of the area: its sites in or within MARGIN_M of the demand's tiles, with
+    the cells and figures that they have. Raises InputError where no site is that near."""
+    sites = network.sites
+    lon, lat = demand.lon, demand.lat
+    origin = centre_of(lon, lat)
+    tiles, places = local_metres(lon, lat, origin), network.metres(origin)
+    half = 500.0 * float(np.sqrt(tile_area_km2(demand.x, demand.y).max()))
+    apart = np.abs(places - tiles[nearest(places, tiles)]).max(axis=1) - half
+    near = apart <= MARGIN_M
+    if not near.any():
+        raise InputError(
+            f"None of the {len(sites):,} sites lies in or near the area (nearest: {apart.min() / 1000:,.0f} km away);"
+            " upload the sites of this area."
+        )
+    kept = network.only(near)
+    counts = count_sites_in_tiles(demand, kept.sites["lon"], kept.sites["lat"])
+    sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
+    if not near.all():
+        sentence += (
+            f" {int((~near).sum()):,} sites farther than {MARGIN_M / 1000:g} km from the area were left out."
+        )
+    peak = demand.profile(24, quantile).sum(axis=0).max()
+    return DeploymentPlan(
+        UPLOADED, counts, Sizing(kept, (), sentence), float(peak), sentence, settings={"report": list(report)}
     )

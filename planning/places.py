@@ -79,6 +79,21 @@ class Places:
         return len(self.lon)
 
 
+def joined(*parts: Places | None) -> Places | None:
+    """All places together; None where there are none."""
+    given = [p for p in parts if p is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    whole = {
+        name: np.concatenate([getattr(p, name) for p in given])
+        for name in ("lon", "lat", "cost", "capacity_mbps")
+    }
+    return Places(
+        names=tuple(n for p in given for n in p.names), areas=tuple(a for p in given for a in p.areas),
+        report=tuple(line for p in given for line in p.report), **whole,
+    )  # fmt: skip
+
+
 def read_places(source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
     """Places from a file (path, or bytes and their name). Columns cost and capacity_mbps are taken where they exist.
 

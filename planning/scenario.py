@@ -25,7 +25,8 @@ from .deployment import DeploymentPlan
 from .errors import InputError
 from .geometry import tile_corner
 from .judging import count_sites_in_tiles
-from .network import CELL_COLUMNS, SITE_COLUMNS, Network
+from .network import CELL_COLUMNS, SITE_COLUMNS, Network, Sizing
+from .solver import SolveResult
 
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
@@ -80,6 +81,24 @@ class Scenario:
         counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
         return cls(tiles, network, {}, provenance_of(demand))
+
+    def deployment_plan(self) -> DeploymentPlan:
+        """The deployment that the scenario holds, as far as its file tells."""
+        record = self.provenance.get("deployment")
+        record = record if isinstance(record, dict) else {}
+        solve = record.get("solve")
+        sentence = str(record.get("sentence", ""))
+        return DeploymentPlan(
+            str(record.get("strategy", "traffic")),
+            self.tiles["sites"].to_numpy(np.int64),
+            Sizing(self.network, (), sentence),
+            float(record.get("demand_mbps", 0.0)),
+            sentence,
+            SolveResult(**solve) if isinstance(solve, dict) else None,
+            record.get("served_mbps"),
+            {n: t for n, t in self.tables.items() if n.startswith("deployment_")},
+            dict(record.get("settings", {})),
+        )
 
     def with_table(self, name: str, table: pd.DataFrame) -> Scenario:
         """This scenario with one more table."""

@@ -105,9 +105,13 @@ class Siting:
     ensemble: pd.DataFrame
     sentence: str
 
-    def served_at(self, percentile: float) -> float:
-        """Mbit/s served at a percentile of the ensemble, 10 for what nine of ten samples exceed."""
-        return float(np.percentile(self.ensemble["served_mbps"], percentile))
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Under the names that a scenario has them by."""
+        return {
+            "deployment_ranking": self.ranked,
+            "deployment_curve": self.curve,
+            "deployment_samples": self.ensemble,
+        }
 
 
 @dataclass(frozen=True)
