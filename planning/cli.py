@@ -109,11 +109,11 @@ def _deploy(options) -> None:
         raise InputError("Real sites are for judging strategies; add --compare.")
     bar = ProgressBar()
     with bar.running():
-        bar(0, 100, "reading traffic")
-        table = TrafficTable.read(options.traffic)
-        demand = Demand.build(table, _scale(options, table))
+        bar(0, 100, "reading places and traffic")
         siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
         real = None if options.real is None else read_places(options.real)
+        table = TrafficTable.read(options.traffic)
+        demand = Demand.build(table, _scale(options, table))
 
         def deployed(strategy: str) -> deployment.DeploymentPlan:
             return deployment.deploy(
