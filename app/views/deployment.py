@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import charts, plans
-from app.colours import ACCENT, ramp_legend
+from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
 from app.messages import errors_shown
@@ -14,6 +14,7 @@ from app.siting_controls import siting_settings
 from app.state import Deployed, Made, Workspace, workspace
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
+ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
 
 
 def page() -> None:
@@ -42,6 +43,7 @@ def page() -> None:
 
 def _controls(space: Workspace, primary: bool) -> None:
     from planning.deployment import STRATEGIES, available
+    from planning.siting import MOST_SITES
 
     with errors_shown("preparing the demand"), st.container(border=primary):
         demand = space.demand()
@@ -75,6 +77,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             judged = three.toggle(
                 "Compare with your own sites", True, disabled=own is None, **kept("deploy judged")
             )
+        if sites > MOST_SITES:
+            st.caption(f"Beyond {MOST_SITES:,} sites the optimised strategy is left out.")
         siting = None
         with (
             st.expander("Optimised strategy", icon=":material/target:"),
@@ -89,6 +93,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             width="stretch",
         ):
             options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
+            if sites > MOST_SITES and strategies != [OPTIMISED]:
+                strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
             if own is not None:
                 strategies = [*strategies, UPLOADED]
             plans.start_deployments(space, int(sites), strategies, options, judged)
@@ -177,8 +183,15 @@ def _optimised(plan) -> None:
 
 def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> None:
     sites = deployed.plan.network.sites
+    origin = dict.fromkeys(sites["site"], "new")
+    if "deployment_ranking" in deployed.plan.tables:
+        ranked = deployed.plan.tables["deployment_ranking"]
+        origin |= dict(zip(ranked["site"], ranked["origin"], strict=True))
     dots = Dots(
-        sites["lon"].to_numpy(), sites["lat"].to_numpy(), [ACCENT] * len(sites), sites["site"].tolist()
+        sites["lon"].to_numpy(),
+        sites["lat"].to_numpy(),
+        [ORIGINS[origin[s]] for s in sites["site"]],
+        [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
     map_view(
@@ -190,3 +203,5 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         height=460,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))
+    if len(set(origin.values())) > 1:
+        st.html(swatch_legend(list(ORIGINS.items())))
