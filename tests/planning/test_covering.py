@@ -11,7 +11,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from planning.covering import CoveringProblem
 from planning.covering_plan import _model, add_idle, cliques, losses, rollout, solve_covering
-from planning.covering_search import greedy, improve, lagrangian_bound
+from planning.covering_search import greedy, improve, lagrangian_bound, rounded
 from planning.errors import InfeasibleError, InputError
 
 
@@ -116,7 +116,7 @@ def test_the_bound_is_that_of_the_linear_relaxation(seed):
     bound = lagrangian_bound(problem, served, 2000)
     exact = relaxation(problem)
     assert exact * (1 - 1e-6) <= bound.value <= exact * 1.01
-    better, value = improve(problem, plan, 0.3, bound.value)
+    better, value = improve(problem, [plan, rounded(problem, bound.share)], 0.3, bound.value)
     assert served - 1e-9 <= value <= bound.value * (1 + 1e-7) and problem.allows(better)
 
 
