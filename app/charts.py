@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, WARN, swatch_legend
+from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, SERIES, WARN, swatch_legend
 
 DAY = 24
 
@@ -59,7 +59,6 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
     return figure
 
 
-SERIES = (ACCENT, "#e07b39", "#5a8f3d", "#7a5195")
 MET, UNMET = GOOD, WARN
 ASLEEP = "#8fb0dc"
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
