@@ -8,8 +8,11 @@ from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, SERIES, WARN, swa
 DAY = 24
 
 
-def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
-    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands."""
+def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | None = None) -> go.Figure:
+    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands.
+
+    measured: (168,) to be drawn over it.
+    """
     hours = np.arange(series.shape[1])
     figure = go.Figure()
     if series.shape[0] > 1:
@@ -30,8 +33,47 @@ def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
     figure.add_scatter(
         x=hours, y=np.median(series, axis=0), line={"color": ACCENT, "width": 2}, name="median"
     )
+    if measured is not None:
+        figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
     return finish(figure, unit, week_axis())
+
+
+def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
+    """A week (168,) as days by hours, with a frame around the hour shown."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=profile.reshape(-1, DAY),
+            x=np.arange(DAY),
+            y=[f"day {day + 1}" for day in range(len(profile) // DAY)],
+            colorscale="YlOrRd",
+            colorbar={"title": unit, "thickness": 12},
+            hovertemplate="%{y}, %{x}:00<br>%{z:,.4g} " + unit + "<extra></extra>",
+        )
+    )
+    day, of_day = divmod(hour, DAY)
+    figure.add_shape(
+        type="rect",
+        x0=of_day - 0.5,
+        x1=of_day + 0.5,
+        y0=day - 0.5,
+        y1=day + 0.5,
+        line={"color": ACCENT, "width": 2},
+    )
+    finish(figure, "", day_axis(), height=300)
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def day_shapes(shapes: dict[str, np.ndarray]) -> go.Figure:
+    """Mean days (24,) from 0 to 1 by label."""
+    figure = go.Figure()
+    for number, (label, day) in enumerate(shapes.items()):
+        figure.add_scatter(
+            x=np.arange(DAY), y=day, name=label, line={"color": SERIES[number % len(SERIES)], "width": 2.5}
+        )
+    return finish(figure, "share of the tile's range", day_axis(), height=300)
 
 
 def week_axis() -> dict:
@@ -112,7 +154,7 @@ def energies(tables: dict, hour: int) -> go.Figure:
             x=by_hour["hour"],
             y=by_hour["energy_kwh"],
             name=label,
-            line={"color": SERIES[number], "width": 2.5},
+            line={"color": SERIES[number % len(SERIES)], "width": 2.5},
         )
     hours = max(len(t) for t in tables.values())
     figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})

@@ -184,6 +184,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
         held_out, judged_on = demand.sample(demand.samples - 1), "the last sample (one week)"
         planned = _without_last_sample(demand)
     basis = space.basis("traffic", "scale")
+    last = space.sleep.value.plans.get("milp") if space.sleep else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
@@ -201,6 +202,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             settings=chosen["settings"],
             held_out=held_out,
             progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
+            earlier=last.awake if last is not None and last.network.cells.equals(cells.cells) else None,
         )
         risk = None
         if held_out is not None:

@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import generation
 from app.state import Made, ScaleChoice, Workspace
+from app.traffic_details import EXPLAINED
+from opendiff.metrics import score
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 TIMEOUT = 60
@@ -184,6 +186,32 @@ def run_jobs(space, test):
         until_finished(job)
     job_panel.deliver_finished(space)
     return test.run()
+
+
+def test_measurements_beside_the_generated_week(drawn, space):
+    """The first sample given as measured: its figures are those of the metrics module on the same arrays."""
+    made = space.traffic.value
+    frame = pd.DataFrame(
+        {
+            "x": np.repeat(made.tiles["x"], 168),
+            "y": np.repeat(made.tiles["y"], 168),
+            "hour": np.tile(np.arange(168), len(made.tiles)),
+            "traffic": made.traffic[:, 0].ravel(),
+        }
+    )
+    test = open_page("traffic", space)
+    choose = next(c for c in test.button_group if c.label == "More of this traffic")
+    choose.set_value("measured").run()
+    next(s for s in test.selectbox if s.label == "Its unit").set_value("relative units")
+    test.file_uploader[0].upload("week.csv", frame.to_csv(index=False).encode(), "text/csv").run()
+    assert not test.exception and not test.error
+    shown = next(d.value for d in test.dataframe if "Figure" in d.value).set_index("Figure")["Value"]
+    expected = score(made.traffic[:, 0], made.traffic)
+    for name in ("ncrps", "nmae", "coverage_90"):
+        assert shown[EXPLAINED[name]] == pytest.approx(expected[name], abs=1e-3)
+    for view in ("heat map", "patterns"):
+        next(c for c in test.button_group if c.label == "More of this traffic").set_value(view).run()
+        assert not test.exception and not test.error
 
 
 def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
