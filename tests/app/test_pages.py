@@ -11,6 +11,7 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app import generation
+from app.coverage import coverage, coverage_picture
 from app.state import Made, ScaleChoice, Workspace
 from app.traffic_details import EXPLAINED
 from opendiff.metrics import score
@@ -69,6 +70,22 @@ def test_an_outline_drawn_is_measured(drawn, pack):
     geodesic_km2 = 3.45  # three tiles of 1.22 km at the equator x cos(28 N), squared
     assert float(shown["km²"]) == pytest.approx(geodesic_km2, rel=0.03)
     assert any("2 tiles have no open data" in text for text in texts(test.caption))
+
+
+def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
+    """The pack has no image, and POI and population on all but its first column of tiles."""
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0, Y0, X0 + 2, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    choose = next(c for c in test.button_group if c.label.startswith("Known of the tiles"))
+    assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
+    choose.set_value("poi").run()
+    assert not test.exception and not test.error
+    known = coverage(space.source, space.tiles)
+    np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
+    picture = coverage_picture(space.tiles, known["poi"])
+    assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
 def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):
