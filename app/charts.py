@@ -309,3 +309,49 @@ def sinr(values: np.ndarray) -> go.Figure:
     finish(figure, "users", {"title": "SINR (dB)"}, height=340)
     figure.update_layout(hovermode="closest", bargap=0.05)
     return figure
+
+
+def placement_match(table, name) -> go.Figure:
+    """How alike sites and traffic, or real sites, are by strategy (figure 3(c) of the paper); table: of `judge`."""
+    figure = go.Figure()
+    against = "real" if "jsd_real" in table else "traffic"
+    labels = [name(s) for s in table["strategy"]]
+    for column, label, colour in (
+        ("jsd", "JSD (less is better)", SERIES[1]),
+        ("cosine", "cosine (more is better)", ACCENT),
+    ):
+        figure.add_bar(x=labels, y=table[f"{column}_{against}"], name=label, marker_color=colour)
+    finish(figure, "your own sites" if against == "real" else "sites against traffic", height=320)
+    figure.update_layout(hovermode="closest", barmode="group")
+    return figure
+
+
+def users_covered(table, name) -> go.Figure:
+    """Share of users covered while they move, a line a strategy (table 5 of the paper); table: of `judge`."""
+    columns = [c for c in table.columns if c.startswith("covered_")]
+    steps = [int(c.removeprefix("covered_")) for c in columns]
+    figure = go.Figure()
+    for i, row in enumerate(table.to_dict("records")):
+        figure.add_scatter(
+            x=steps, y=[100 * row[c] for c in columns], name=name(row["strategy"]), mode="lines+markers",
+            line={"color": SERIES[i % len(SERIES)]},
+        )  # fmt: skip
+    finish(figure, "users covered (%)", {"title": "moves", "tickvals": steps}, height=320)
+    return figure
+
+
+def served_by_sites(curve) -> go.Figure:
+    """Traffic served by the first k sites; curve: the table deployment_curve of a plan."""
+    figure = go.Figure()
+    last = int(curve["in_plan"].sum())
+    for part, colour, dash, label in (
+        (curve.iloc[:last], ACCENT, "solid", "sites of the plan"),
+        (curve.iloc[max(0, last - 1) :], MUTED, "dot", "the next ones"),
+    ):
+        figure.add_scatter(
+            x=part["sites"],
+            y=part["served_mbps"],
+            name=label,
+            line={"color": colour, "width": 2.5, "dash": dash},
+        )
+    return finish(figure, "served (Mbit/s)", {"title": "sites", "rangemode": "tozero"}, height=340)

@@ -11,17 +11,15 @@ from app import jobs
 from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from app.own_sites import OwnSites
     from planning.demand import Demand
-    from planning.deployment import DeploymentPlan
+    from planning.places import Places
     from planning.prb import PrbPlan
     from planning.sleep import SleepPlan
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
-MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -31,6 +29,7 @@ STRATEGY_NAMES = {
     "population": "Population",
     "uniform": "Uniform",
     "optimised": "Optimised",
+    "uploaded": "Your sites",
     "always-on": "Always on",
     "night": "Night window",
     "threshold": "Load threshold",
@@ -65,17 +64,19 @@ def start_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    with_own: bool = True,
 ) -> None:
     """Deploy `sites` by each strategy and compare; the first of them becomes the network.
 
-    options: further arguments of `planning.deployment.deploy`. real_sites: lon, lat to compare with.
+    options: further arguments of `planning.deployment.deploy`. with_own: compare with the sites that were uploaded, if
+    there are any; "uploaded" among the strategies takes them as a plan too.
     """
     demand, name = space.demand(), _area_name(space)
     basis = space.basis("traffic", "scale")
+    own = space.own_sites
 
     def work(job: jobs.Job) -> Comparison[Deployed]:
-        return _compare_deployments(job, demand, name, sites, strategies, options, real_sites)
+        return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
     def deliver(comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
@@ -92,17 +93,46 @@ def _compare_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    own: "OwnSites | None" = None,
+    with_own: bool = True,
 ) -> Comparison[Deployed]:
-    from planning.deployment import deploy
+    from planning.deployment import UPLOADED, deploy, uploaded
+    from planning.judging import count_sites_in_tiles, judge
 
-    plans, rows = {}, []
+    plans = {}
     for done, strategy in enumerate(strategies):
-        job.report(done, len(strategies), f"{sites} sites by {strategy_name(strategy).lower()}")
-        plan = deploy(demand, sites=sites, strategy=strategy, **options)
+        label = strategy_name(strategy).lower()
+        if strategy == UPLOADED:
+            assert own is not None
+            job.report(100 * done, 100 * len(strategies), label)
+            plan = uploaded(demand, own.network, (own.name, *own.report))
+        else:
+            plan = deploy(
+                demand, sites=sites, strategy=strategy, **options,
+                progress=lambda part, whole, what, done=done, label=label: job.report(
+                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
+                ),
+            )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
-        rows.append(_deployment_row(plan, demand, real_sites))
-    return Comparison(plans, pd.DataFrame(rows))
+    job.report(100 * len(strategies), 100 * len(strategies), "comparing")
+    real = None
+    if own is not None and with_own:
+        counted = count_sites_in_tiles(demand, own.network.sites["lon"], own.network.sites["lat"])
+        real = counted if counted.any() else None
+    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
+    return Comparison(plans, table)
+
+
+def existing_places(space: Workspace) -> "Places":
+    """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
+    from planning.deployment import uploaded
+    from planning.places import Places
+
+    assert space.own_sites is not None
+    demand, own = space.demand(), space.own_sites
+    build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
+    return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
@@ -139,34 +169,6 @@ def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
     """A network that a job deployed becomes that of the workspace, unless one has come meanwhile."""
     if space.network is None or space.outdated(space.network):
         space.deployments, space.network = made, network_of(made, "traffic")
-
-
-def _deployment_row(
-    plan: "DeploymentPlan", demand: "Demand", real_sites: "tuple[np.ndarray, np.ndarray] | None"
-) -> dict[str, Any]:
-    from planning.demand import ACTIVE_SHARE
-    from planning.deployment import compare, count_sites_in_tiles, mobility_coverage
-
-    match = compare(plan.counts, demand.mbps.mean(axis=(1, 2), dtype=float))
-    row = {
-        "strategy": plan.strategy,
-        "sites": int(plan.counts.sum()),
-        "tiles": int((plan.counts > 0).sum()),
-        "jsd_traffic": match.jsd,
-        "cosine_traffic": match.cosine,
-        "overloaded": len(plan.sizing.shortfalls),
-    }
-    if real_sites is not None:
-        match = compare(plan.counts, count_sites_in_tiles(demand, *real_sites))
-        row |= {"jsd_real": match.jsd, "cosine_real": match.cosine}
-    if demand.tiles <= MOST_TILES_MOVING:
-        subscribers = demand.users.mean(axis=(1, 2), dtype=float) / ACTIVE_SHARE
-        moved = mobility_coverage(demand.x, demand.y, subscribers, plan.counts)
-        row |= {
-            f"covered_{step}": share
-            for step, share in zip(moved["step"], moved["covered_share"], strict=True)
-        }
-    return row
 
 
 def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:

@@ -160,23 +160,10 @@ def _read_traffic(data: bytes) -> Any:
 
 def _deployed(data: bytes, space: Workspace) -> Deployed:
     """The network with the demand that it was deployed for."""
-    from planning.deployment import DeploymentPlan
-    from planning.network import Sizing
     from planning.scenario import Scenario
 
     assert space.traffic is not None
-    scenario = Scenario.read(data)
-    record = scenario.provenance.get("deployment", {})
-    sentence = str(record.get("sentence", ""))
-    plan = DeploymentPlan(
-        strategy=str(record.get("strategy", "traffic")),
-        counts=scenario.tiles["sites"].to_numpy(np.int64),
-        sizing=Sizing(scenario.network, (), sentence),
-        solve=None,
-        demand_mbps=float(record.get("demand_mbps", 0.0)),
-        served_mbps=record.get("served_mbps"),
-        sentence=sentence,
-    )
+    plan = Scenario.read(data).deployment_plan()
     return Deployed(plan, space.demand(), space.traffic.value.metadata.get("area_name", "area"))
 
 

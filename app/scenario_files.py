@@ -38,6 +38,9 @@ def scenario_of(space: Workspace) -> "Scenario":
     assert space.network is not None
     deployed = space.network.value
     scenario = Scenario.from_deployment(deployed.plan, deployed.demand)
+    compared = space.deployments
+    if compared and any(made is deployed for made in compared.value.plans.values()):
+        scenario = scenario.with_table("deployment_comparison", compared.value.table)
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
         scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)

@@ -18,6 +18,7 @@ from app.jobs import Job
 if TYPE_CHECKING:
     import pandas as pd
 
+    from app.own_sites import OwnSites
     from opendiff.area import Area, Tiles
     from opendiff.traffic_table import TrafficEnsemble
     from planning.demand import Demand, Scale
@@ -81,6 +82,10 @@ class Workspace:
     tiles_with_data: int = 0
     scale: ScaleChoice = ScaleChoice()
     hour: int = 20
+    own_sites: "OwnSites | None" = None  # the last file of sites that was uploaded
+    places: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # drawn for the optimised strategy, GeoJSON features
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None

@@ -6,12 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, plans, sampler, sleep, sources
+from benchmarks import app, deployment, plans, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
-BENCHMARKS = {"app": app, "plans": plans, "sampler": sampler, "sleep": sleep, "sources": sources}
+BENCHMARKS = {
+    "app": app,
+    "deployment": deployment,
+    "plans": plans,
+    "sampler": sampler,
+    "sleep": sleep,
+    "sources": sources,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

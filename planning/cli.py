@@ -17,14 +17,18 @@ from .demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from .energy import Prices, fit_power
 from .errors import InputError, PlanningError
 from .export import FORMATS, export
+from .judging import comparison_text, count_sites_in_tiles, judge
 from .network import FIGURES
-from .network_files import FORMATS as NETWORK_FORMATS
 from .network_files import import_network
+from .places import read_places
 from .power_plot import power_page
 from .progress import ProgressBar
 from .radio import ENVIRONMENTS, Radio
 from .scenario import Scenario, write_whole
+from .siting import SitingSettings
+from .siting_options import add_siting_options, siting_settings
 from .solver import SOLVERS
+from .table_files import FORMATS as NETWORK_FORMATS
 from .traffic import TrafficTable
 
 MOST_CSV_BYTES = 50_000_000
@@ -69,7 +73,7 @@ def _deploy_options(commands) -> None:
         description="Place N base stations over the tiles of a traffic table and size them; writes a scenario.",
     )
     command.add_argument("traffic", metavar="TRAFFIC", help="traffic table, Parquet or CSV")
-    command.add_argument("--sites", type=int, required=True, metavar="N", help="number of sites, exact")
+    command.add_argument("--sites", type=int, metavar="N", help="number of sites, exact")
     command.add_argument(
         "--strategy", choices=deployment.STRATEGIES, default="traffic", help="(default: traffic)"
     )
@@ -82,47 +86,59 @@ def _deploy_options(commands) -> None:
         "--headroom", type=float, default=0.2, help="capacity beyond the peak, 0.2 = 20 %% (default: 0.2)"
     )
     command.add_argument("--max-layers", type=int, default=4, help="most 5G cells a sector (default: 4)")
-    group = command.add_argument_group("optimised strategy")
-    group.add_argument(
-        "--radius-m", type=float, default=1500.0, help="coverage radius in metres (default: 1500)"
+    command.add_argument(
+        "--area-tiles", type=int, default=1, metavar="K",
+        help="share sites out over areas of K x K tiles first (proportional strategies; default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--compare",
+        action="store_true",
+        help="also judge every strategy; adds the table deployment_comparison",
     )
-    group.add_argument(
-        "--site-capacity", type=float, metavar="MBPS", help="Mbit/s a site (default: its largest size)"
+    command.add_argument(
+        "--real", metavar="FILE", help="with --compare: real sites, OpenStreetMap masts or an OpenCelliD CSV"
     )
-    _solver_options(command, gap=0.005)
+    add_siting_options(command)
+    _solver_options(command, gap=SitingSettings().gap)
     command.set_defaults(run=_deploy)
 
 
 def _deploy(options) -> None:
     out = _checked_out(options.out)
+    if options.real and not options.compare:
+        raise InputError("Real sites are for judging strategies; add --compare.")
     bar = ProgressBar()
     with bar.running():
-        bar(0, 3, "reading traffic")
+        bar(0, 100, "reading places and traffic")
+        siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
+        real = None if options.real is None else read_places(options.real)
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, _scale(options, table))
-        plan = deployment.deploy(
-            demand,
-            options.sites,
-            options.strategy,
-            options.quantile,
-            options.headroom,
-            options.max_layers,
-            options.radius_m,
-            options.site_capacity,
-            options.solver,
-            options.time_limit,
-            options.gap,
-            bar,
-        )
-        bar(2, 3, "writing the scenario")
-        Scenario.from_deployment(plan, demand, options.quantile).save(out)
+
+        def deployed(strategy: str) -> deployment.DeploymentPlan:
+            return deployment.deploy(
+                demand, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
+                options.area_tiles, siting, bar,
+            )  # fmt: skip
+
+        plan, comparison = deployed(options.strategy), None
+        scenario = Scenario.from_deployment(plan, demand, options.quantile)
+        if options.compare:
+            number = len(plan.network.sites)  # of a budget plan, what the others are to place
+            options.sites = options.sites or number
+            others = [s for s in deployment.available(demand) if s != options.strategy]
+            plans = {options.strategy: plan} | {s: deployed(s) for s in others}
+            counted = None if real is None else count_sites_in_tiles(demand, real.lon, real.lat)
+            comparison = judge(demand, {s: p.counts for s, p in plans.items()}, counted)
+            scenario = scenario.with_table("deployment_comparison", comparison)
+        bar(99, 100, "writing the scenario")
+        scenario.save(out)
     print(plan.sentence)
     print(demand.scale.sentence)
-    if plan.served_mbps is not None:
-        share = plan.served_mbps / plan.demand_mbps if plan.demand_mbps else 1.0
-        print(
-            f"Serves {plan.served_mbps:,.1f} of {plan.demand_mbps:,.1f} Mbit/s in the busy hour ({100 * share:.1f} %)."
-        )
+    for sentence in () if real is None else real.report:
+        print(f"Real sites: {sentence}")
+    if comparison is not None:
+        print(comparison_text(comparison))
     print(f"Wrote {out}")
 
 

@@ -32,7 +32,7 @@ PRBS = {
     },
 }
 # TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
-_SHADOW = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
+SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Radio:
             is_los = np.full(metres.shape, self.condition == "LOS")
         total = np.where(is_los, loss["LOS"], loss["NLOS"])
         if self.shadowing:
-            sigma = np.where(is_los, _SHADOW[self.environment]["LOS"], _SHADOW[self.environment]["NLOS"])
+            sigma = np.where(is_los, SHADOW_DB[self.environment]["LOS"], SHADOW_DB[self.environment]["NLOS"])
             total = total + sigma * rng.standard_normal(metres.shape)
         return 10 ** ((self.station_gain_dbi + self.user_gain_dbi - total) / 10)
 

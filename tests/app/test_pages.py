@@ -389,3 +389,78 @@ def test_an_uploaded_outline_becomes_the_area(drawn, space):
     test.file_uploader(key="area file").upload("wrong.geojson", b"{}", "application/geo+json").run()
     assert len(test.error) == 1
     assert space.area.name == "south"
+
+
+def grid_of_sites(space, count=6) -> bytes:
+    """Sites as a foreign CSV, in the middles of the first tiles of the area."""
+    at = shapely.centroid(space.traffic.value.tiles.geometry.to_numpy()[:count])
+    table = pd.DataFrame(
+        {
+            "Name": [f"own {i}" for i in range(count)],
+            "Easting": shapely.get_x(at),
+            "Northing": shapely.get_y(at),
+        }
+    )
+    return table.to_csv(index=False).encode()
+
+
+def test_uploaded_sites_become_the_network_that_sleep_plans_on(drawn, space):
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload("own.csv", grid_of_sites(space), "text/csv").run()
+    assert not test.exception and not test.error
+    assert any("6 sites and" in text for text in texts(test.markdown))
+    button(test, "Plan with these sites").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    assert space.network.value.plan.strategy == "uploaded"
+    assert space.network.value.plan.network.sites["site"].tolist() == [f"own {i}" for i in range(6)]
+    test = open_page("sleep", space)
+    assert any("your sites" in text and "6 sites" in text for text in texts(test.caption))
+
+
+def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload(
+        "own.csv", b"name,lon,lat\nA,2.3,48.8\n", "text/csv"
+    ).run()
+    button(test, "Plan with these sites").click().run()
+    run_jobs(space, test)
+    assert any("None of the 1 sites lies in or near the area" in text for text in texts(test.error))
+    test.file_uploader(key="own sites file").upload("bad.csv", b"a,b\n1,2\n", "text/csv").run()
+    assert any("column mapping" in text for text in texts(test.error))
+    assert space.network is None and space.traffic is not None
+
+
+def test_optimised_keeps_existing_and_drawn_places(drawn, space):
+    tiles = space.traffic.value.tiles
+    must, no_go = tiles.geometry.iloc[8].centroid, tiles.geometry.iloc[4]
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload("own.csv", grid_of_sites(space, 2), "text/csv").run()
+    drawn["all_drawings"] = [
+        {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(g)} for g in (must, no_go)
+    ]
+    test.toggle(key="draw places").set_value(True).run()
+    assert len(space.places) == 2
+    test.selectbox(key="siting existing").set_value("keep").run()
+    test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
+    test.number_input(key=f"sites {space.area_identity}").set_value(5).run()
+    test.number_input(key="siting time limit").set_value(3).run()
+    button(test, "Deploy").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    table = space.deployments.value.table.set_index("strategy")
+    assert set(table.index) == {"optimised", "uploaded"} and "jsd_real" in table
+    assert table.loc["uploaded", "jsd_real"] == pytest.approx(0, abs=1e-6)
+    ranked = space.network.value.plan.tables["deployment_ranking"]
+    assert sorted(ranked["origin"]) == ["existing", "existing", "forced", "new", "new"]
+    assert not shapely.contains_xy(no_go, ranked["lon"], ranked["lat"])[ranked["origin"] == "new"].any()
+    shown = metrics(test)
+    assert shown["Served (Mbit/s)"] == f"{space.network.value.plan.served_mbps:,.0f}"
+    from app.scenario_files import download, scenario_of
+    from planning.scenario import Scenario
+
+    back = Scenario.read(download(scenario_of(space), "gpkg"))
+    assert {"deployment_ranking", "deployment_curve", "deployment_comparison"} <= set(back.tables)
+    again = back.deployment_plan()
+    assert again.solve.status == space.network.value.plan.solve.status
+    assert again.served_mbps == pytest.approx(space.network.value.plan.served_mbps)
