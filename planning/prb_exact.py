@@ -1,168 +1,39 @@
 """The exact program with co-channel interference, free of the symmetry of PRBs.
 
-A member is a user at a station sending at one power on a PRB; a pattern is a set of members, at most one a station,
-that share a PRB. The fading is flat, so all PRBs are alike: what matters is how many PRBs carry each pattern (z_p whole)
-and how many PRBs each user has at which station (its choice, x_c binary, n_c PRBs).
+The fading is flat, so all PRBs are alike: what matters is how many PRBs carry each pattern p (z_p whole) and which of
+its members m each user is (x_m binary): its station and its number of PRBs n_m.
 
-    max  sum_c v_c + sum_u worth_u(0) (1 - sum of u's x_c) - tau sum_p |p| z_p
-    v_c <= the worth of r_c and, at most, of n_c PRBs without interference, both times x_c
-    r_c = sum_p z_p rate of its member in p,   sum over p with member m of z_p = sum of n_c x_c,   sum_p z_p <= PRBs
+    max  sum_m v_m + sum_u worth_u(0) (1 - sum of u's x_m) - tau sum_p |p| z_p
+    v_m <= worth of r_m, times x_m;   v_m <= sum over p with m of z_p worth((n_m - 1) quiet_m + rate_pm) / n_m
+    r_m = sum_p z_p rate_pm;   sum over p with m of z_p = n_m x_m;   sum_p z_p <= PRBs
 
-The linear relaxation is solved by its dual, each cut a pattern found by a search over the stations
-(`best_patterns`). A pattern or choice whose reduced cost exceeds the distance between this bound and the plan at hand
-is in no better plan, and what remains is one small program. Where too many remain, the choices of one user are split
-in two (branch and bound).
+The second bound on v_m is Jensen's: no PRB can add more than its part of what it would make of the others at their
+best. It is exact for one PRB, and is what makes the linear relaxation tight. The relaxation is solved by its dual,
+each cut a pattern (`best_patterns`). A pattern or member whose reduced cost exceeds the distance between this bound and
+the plan at hand is in no better plan; what remains is one small program. Where too many remain, the members of one
+user are split in two (branch and bound).
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .prb_problem import Objective, PrbProblem, PrbSettings
-from .solver import Model
+from .prb_patterns import Members, Prices, best_patterns, worth_of
+from .prb_problem import MET, PrbProblem, PrbSettings, UNMET_SHARE
+from .prb_sinr import Grid
+from .solver import Model, SolveResult
 
-_MOST_PATTERNS = 4_000_000  # held at once in the search over stations
-_MOST_COLUMNS = 6_000  # patterns of the final program
+_MOST_COLUMNS = 8_000  # patterns of the final program
+_TRIED = 1_500  # patterns of the program that looks for a better plan
 _EACH = 150  # patterns added at a time
 _ROUNDS = 200
-_SMOOTH = 0.6
+_SMOOTH = 0.6  # weight of the best prices against the newest
 _CLOSE = 0.03  # of the distance to the plan at hand: a relaxation solved so far is solved enough
-
-
-@dataclass(frozen=True)
-class Members:
-    """user, station, count: (members,), count the PRBs that the user has in all. signal: (members,) W at the receiver.
-    disturbs: (members, members) W that the second causes to the first. others: (members,) Mbit/s of its other PRBs
-    without interference."""
-
-    problem: PrbProblem
-    objective: Objective
-    user: np.ndarray
-    station: np.ndarray
-    count: np.ndarray
-    signal: np.ndarray
-    disturbs: np.ndarray
-    others: np.ndarray
-
-    @classmethod
-    def build(cls, problem: PrbProblem, settings: PrbSettings) -> Members:
-        most = 1 if settings.mode == "paper" else problem.prbs
-        user, station, count = (a.ravel() for a in np.indices((*problem.gain.shape, most)))
-        count = count + 1
-        sent = problem.sent(count)
-        if problem.uplink:
-            disturbs = sent[None, :] * problem.gain[user][:, station].T
-        else:
-            disturbs = problem.power_w * problem.gain[user][:, station]
-        others = problem.rates(user, station, count, 0.0) * (count - 1) / count
-        signal = sent * problem.gain[user, station]
-        return cls(problem, settings.objective, user, station, count, signal, disturbs, others)
-
-    @property
-    def alone(self) -> np.ndarray:
-        """(members,) Mbit/s of one PRB without interference."""
-        return self.problem.prb_mbps * np.log2(1 + self.signal / self.problem.noise_w)
-
-    def share(self, member: np.ndarray, rate: np.ndarray) -> np.ndarray:
-        """Most that one PRB at this rate can contribute to its user's worth."""
-        count = self.count[member]
-        demand = self.problem.demand_mbps[self.user[member]]
-        return self.objective.worth(self.others[member] + rate, demand) / count
-
-    def rates(self, patterns: np.ndarray) -> np.ndarray:
-        """(patterns, stations) Mbit/s of each member on one PRB; patterns: (patterns, stations) members or -1."""
-        on = patterns >= 0
-        noise = np.full(patterns.shape, self.problem.noise_w)
-        for s in range(patterns.shape[1]):
-            for t in range(patterns.shape[1]):
-                if s != t:
-                    both = on[:, s] & on[:, t]
-                    noise[both, s] += self.disturbs[patterns[both, s], patterns[both, t]]
-        return np.where(on, self.problem.prb_mbps * np.log2(1 + self.signal[patterns] / noise), 0.0)
-
-
-@dataclass(frozen=True)
-class Prices:
-    """A solution of the dual. weight: (members,) of a Mbit/s; jensen: (members,) of its share of the worth; charge: (members,) of each use, tau included; prb: of a
-    PRB; slack: (members,) reduced cost; base: what users are worth at these prices. No plan is worth more than base +
-    prb x PRBs."""
-
-    weight: np.ndarray
-    jensen: np.ndarray
-    charge: np.ndarray
-    prb: float
-    slack: np.ndarray
-    base: float
-
-    def blend(self, other: Prices, share: float) -> Prices:
-        """`share` of these prices and the rest of the others."""
-        mixed = {
-            f.name: share * getattr(self, f.name) + (1 - share) * getattr(other, f.name) for f in fields(self)
-        }
-        return Prices(**mixed)
-
-
-def best_patterns(
-    members: Members, allowed: np.ndarray, prices: Prices, least: float, most: int
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Patterns of allowed members worth at least `least` at these prices, best first, with their worth, and whether
-    these are all.
-
-    Worth: sum over members of weight x rate - charge. Built station by station; a part is given up when even without
-    further interference the stations to come cannot lift it to `least`. most: patterns returned.
-    """
-    problem = members.problem
-    alone = np.where(
-        allowed,
-        _value(members, np.arange(len(members.user)), members.alone, prices),
-        -np.inf,
-    )
-    hope = np.zeros(problem.stations)
-    np.maximum.at(hope, members.station, alone)
-    order = np.argsort(-hope, kind="stable")
-    patterns = np.full((1, problem.stations), -1)
-    worth = np.zeros(1)
-    whole = True
-    for step, s in enumerate(order):
-        rest = hope[order[step + 1 :]].sum()
-        mine = np.flatnonzero((members.station == s) & (alone + hope.sum() - hope[s] >= least))
-        if len(patterns) * (len(mine) + 1) > _MOST_PATTERNS:
-            whole = False
-            patterns = patterns[np.argsort(-worth)[: max(1, _MOST_PATTERNS // (len(mine) + 1))]]
-        grown = np.repeat(patterns, len(mine), axis=0)
-        grown[:, s] = np.tile(mine, len(patterns))
-        twice = np.zeros(len(grown), bool)
-        for t in order[:step]:
-            other = grown[:, t]
-            twice |= (other >= 0) & (members.user[other] == members.user[grown[:, s]])
-        patterns = np.concatenate([patterns, grown[~twice]])
-        worth = _worth(members, patterns, prices)
-        keep = worth + rest >= least
-        patterns, worth = patterns[keep], worth[keep]
-    some = (patterns >= 0).any(axis=1)
-    patterns, worth = patterns[some], worth[some]
-    if len(patterns) > most:
-        top = np.argpartition(-worth, most - 1)[:most]
-        patterns, worth, whole = patterns[top], worth[top], False
-    best = np.argsort(-worth, kind="stable")
-    return patterns[best], worth[best], whole
-
-
-def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: Prices) -> np.ndarray:
-    """What members are worth on a PRB at these rates."""
-    return (
-        prices.weight[member] * rate
-        + prices.jensen[member] * members.share(member, rate)
-        - prices.charge[member]
-    )
-
-
-def _worth(members: Members, patterns: np.ndarray, prices: Prices) -> np.ndarray:
-    value = _value(members, patterns, members.rates(patterns), prices)
-    return np.where(patterns >= 0, value, 0.0).sum(axis=1)
 
 
 @dataclass
@@ -196,7 +67,7 @@ class Relaxation:
 
     def solve(self, allowed: np.ndarray, target: float) -> tuple[Prices, float]:
         """The dual over the open choices. Stops early when its bound is below `target` or the time is over."""
-        active = np.flatnonzero(self._within(allowed))
+        active = np.flatnonzero(self.within(allowed))
         best: Prices | None = None
         for _ in range(_ROUNDS):
             master = self._master(allowed, active)
@@ -224,7 +95,7 @@ class Relaxation:
     def _bound(self, prices: Prices) -> float:
         return prices.base + prices.prb * self.members.problem.prbs
 
-    def _within(self, allowed: np.ndarray) -> np.ndarray:
+    def within(self, allowed: np.ndarray) -> np.ndarray:
         return np.where(self.patterns >= 0, allowed[self.patterns], True).all(axis=1)
 
     def _master(self, allowed: np.ndarray, active: np.ndarray) -> Prices:
@@ -275,3 +146,201 @@ class Relaxation:
         return Prices(
             v[weight], v[jensen], v[use] + settings.tau_mbps, float(v[prb][0]), slack, v[choice].sum()
         )
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program over some members and patterns. model: with z, x the numbers of its variables by pattern, member."""
+
+    members: Members
+    member: np.ndarray
+    patterns: np.ndarray
+    model: Model
+    z: np.ndarray
+    x: np.ndarray
+
+    @classmethod
+    def build(cls, relaxation: Relaxation, allowed: np.ndarray, patterns: np.ndarray, whole: bool) -> Program:
+        members, objective = relaxation.members, relaxation.members.objective
+        problem, demand = members.problem, members.problem.demand_mbps
+        member = np.flatnonzero(allowed)
+        user, n = members.user[member], members.count[member]
+        floor, nothing = objective.floor(demand)[user], objective.worth(0.0, demand)
+        fixed = objective.missing_price * UNMET_SHARE * floor
+        model = Model("prb patterns", maximise=True)
+        z = model.variables("z", len(patterns), upper=float(problem.prbs), integer=whole)
+        x = model.variables("x", len(member), upper=1.0, integer=whole)
+        v = model.variables("v", len(member), lower=-np.inf)
+        model.constant = float(nothing.sum())
+        model.cost(v, 1.0)
+        model.cost(x, -nothing[user])
+        on = patterns >= 0
+        model.cost(z, -objective.tau_mbps * on.sum(axis=1))
+        model.rows(user, x, 1.0, upper=1.0, count=len(demand))
+        model.rows(np.zeros(len(z), int), z, 1.0, upper=float(problem.prbs))
+        place = np.full(len(allowed), -1)
+        place[member] = np.arange(len(member))
+        pattern, at = np.nonzero(on)
+        who, rate = patterns[pattern, at], members.rates(patterns)[pattern, at]
+        row, ones, count = np.arange(len(member)), np.ones(len(member)), len(member)
+        model.rows(
+            np.append(place[who], row), np.append(z[pattern], x), np.append(np.ones(len(who)), -n), 0.0, 0.0, count
+        )
+        model.rows(
+            np.append(place[who], row),
+            np.append(z[pattern], v),
+            np.append(members.share(who, rate), -ones),
+            lower=0.0,
+            count=count,
+        )
+        several = np.flatnonzero(n > 1)  # of a single PRB the share is exact
+        if len(several):
+            many, row, ones = member[several], np.arange(len(several)), np.ones(len(several))
+            floor, fixed = floor[several], fixed[several]
+            r = model.variables("r", len(several))
+            miss = model.variables("miss", len(several))
+            unmet = model.variables("unmet", len(several), upper=1.0, integer=whole)
+            place[member] = -1
+            place[many] = row
+            mine = place[who] >= 0
+            model.rows(
+                np.append(place[who[mine]], row),
+                np.append(z[pattern[mine]], r),
+                np.append(rate[mine], -ones),
+                lower=0.0,
+                count=len(several),
+            )
+            for slope, offset in zip(objective.slopes, objective.offsets, strict=True):
+                model.rows(
+                    np.tile(row, 5),
+                    np.concatenate([v[several], r, x[several], miss, unmet]),
+                    np.concatenate(
+                        [ones, -slope * ones, -offset * demand[members.user[many]],
+                         objective.missing_price * ones, fixed]
+                    ),
+                    upper=0.0,
+                )  # fmt: skip
+            model.rows(
+                np.tile(row, 3),
+                np.concatenate([miss, r, x[several]]),
+                np.concatenate([ones, ones, -floor * MET]),
+                lower=0.0,
+            )
+            model.rows(np.tile(row, 2), np.append(miss, unmet), np.append(ones, -floor), upper=0.0)
+        return cls(members, member, patterns, model, z, x)
+
+    def solve(self, settings: PrbSettings, seconds: float) -> SolveResult:
+        return self.model.solve(
+            settings.solver, max(seconds, 0.1), settings.gap, settings.threads or 1, settings.seed
+        )
+
+    def grid(self, values: np.ndarray) -> Grid:
+        """The plan of a solution: its patterns on one PRB after the other."""
+        problem = self.members.problem
+        grid_of = np.repeat(self.patterns, values[self.z].astype(int), axis=0)  # (prbs used, stations)
+        station, uses = np.full(len(problem.gain), -1), np.zeros((len(problem.gain), problem.prbs), bool)
+        prb, at = np.nonzero(grid_of >= 0)
+        user = self.members.user[grid_of[prb, at]]
+        station[user] = at
+        uses[user, prb] = True
+        return Grid.of(problem, self.members.objective, station, uses)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """grid: the best plan. bound: no plan is worth more. nodes: of the search."""
+
+    grid: Grid
+    bound: float
+    nodes: int
+
+
+def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadline: float) -> Exact:
+    """The best plan there is, or the best found until `deadline` (of time.perf_counter) with its bound."""
+    members = Members.build(problem, settings)
+    relaxation = Relaxation(members, settings, deadline)
+    grid, nodes, unproven = start, 0, -np.inf
+    number = itertools.count()
+    heap = [(-np.inf, next(number), np.ones(len(members.user), bool))]
+    while heap:
+        known, _, allowed = heapq.heappop(heap)
+        enough = grid.score + settings.gap * abs(grid.score) + 1e-7
+        if -known <= enough:
+            break
+        if time.perf_counter() > deadline:
+            unproven = max(unproven, -known)
+            break
+        nodes += 1
+        prices, bound = relaxation.solve(allowed, enough)
+        bound = min(bound, -known)
+        if bound <= enough:
+            continue
+        grid, allowed, patterns, whole = _narrow(relaxation, allowed, prices, bound, grid, deadline)
+        if whole:
+            found, proven = _finish(relaxation, allowed, patterns, bound, deadline)
+            grid = max(grid, found, key=lambda g: g.score) if found else grid
+            unproven = max(unproven, proven)
+            continue
+        for part in _split(relaxation, allowed, patterns, deadline):
+            heapq.heappush(heap, (-bound, next(number), part))
+    return Exact(grid, max(unproven, grid.score), nodes)
+
+
+def _narrow(relaxation, allowed, prices, bound, grid, deadline):
+    """(plan, members, patterns, whole): what can still be in a better plan than `grid`, which may itself get better on
+    the way; whole is False where there are more patterns than one program takes."""
+    for attempt in (True, False):
+        left = bound - grid.score
+        near = allowed & (prices.slack <= left)
+        patterns, _, whole = best_patterns(
+            relaxation.members, near, prices, prices.prb - left, _MOST_COLUMNS
+        )
+        if whole or not attempt:
+            break
+        # a better plan to compare with leaves fewer
+        program = Program.build(relaxation, near, patterns[:_TRIED], True)
+        result = program.solve(relaxation.settings, min(2.0, 0.3 * (deadline - time.perf_counter())))
+        if not result.has_solution or (found := program.grid(result.values)).score <= grid.score:
+            break
+        grid = found
+    return grid, near, patterns, whole
+
+
+def _finish(relaxation, allowed, patterns, bound, deadline) -> tuple[Grid | None, float]:
+    """The best plan of these patterns, and the bound of what could not be proven (-inf where all was)."""
+    if not len(patterns):
+        return None, -np.inf
+    program = Program.build(relaxation, allowed, patterns, True)
+    result = program.solve(relaxation.settings, deadline - time.perf_counter())
+    found = program.grid(result.values) if result.has_solution else None
+    if result.status == "optimal":
+        return found, -np.inf
+    return found, bound if result.bound is None else min(bound, result.bound)
+
+
+def _split(relaxation, allowed, patterns, deadline) -> list[np.ndarray]:
+    """Two halves of the members: by the station or number of PRBs of the user that the relaxation leaves most open."""
+    members = relaxation.members
+    program = Program.build(relaxation, allowed, patterns, False)
+    result = program.solve(relaxation.settings, deadline - time.perf_counter())
+    x = np.zeros(len(allowed))
+    if result.has_solution:
+        x[program.member] = result.values[program.x]
+    users = len(members.problem.gain)
+    open_ = np.bincount(members.user, x * (1 - x), users)
+    options = np.bincount(members.user[allowed], minlength=users)
+    user = int(np.where(options > 1, open_ + 1e-6 * options, -1.0).argmax())
+    mine = np.flatnonzero(allowed & (members.user == user))
+    by_station = np.bincount(members.station[mine], x[mine] + 1e-9, members.problem.stations)
+    if (by_station > 0.05).sum() > 1 or len(np.unique(members.count[mine])) == 1:
+        first = members.station[mine] == by_station.argmax()
+        if first.all():
+            first = np.arange(len(mine)) < len(mine) // 2
+    else:
+        mean = (x[mine] @ members.count[mine]) / x[mine].sum() if x[mine].sum() > 0.05 else 1.0
+        counts = np.unique(members.count[mine])
+        first = members.count[mine] <= min(max(mean, counts[0]), counts[-2])
+    parts = [allowed.copy(), allowed.copy()]
+    parts[0][mine[~first]] = False
+    parts[1][mine[first]] = False
+    return parts

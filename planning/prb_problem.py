@@ -23,7 +23,7 @@ from .users import Users
 MODES = ("default", "paper")
 FAIRNESS = ("rate", "proportional")
 MET = 1 - 1e-6  # a demand counts as met from here
-_UNMET_SHARE = (
+UNMET_SHARE = (
     0.01  # an unmet user is charged this share of its minimum on top, so that no sliver stays missing
 )
 _LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate), finite for nobody served
@@ -60,13 +60,13 @@ class Objective:
     def worth(self, rate, demand) -> np.ndarray:
         """Counted rate less the price of what is missing (arrays broadcast), without the PRBs' own price."""
         floor = self.floor(demand)
-        lack = np.where(rate < floor * MET, floor - rate + _UNMET_SHARE * floor, 0.0)
+        lack = np.where(rate < floor * MET, floor - rate + UNMET_SHARE * floor, 0.0)
         return self.counted(rate, demand) - self.missing_price * lack
 
     def concave(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(lines,) slopes and (lines, users) offsets whose least is the concave hull of `worth`."""
         floor = self.floor(demand)
-        steep = self.missing_price * (1 + _UNMET_SHARE)
+        steep = self.missing_price * (1 + UNMET_SHARE)
         offsets = self.offsets[:, None] * demand
         return np.concatenate([self.slopes, self.slopes + steep]), np.concatenate(
             [offsets, offsets - steep * floor]
