@@ -37,6 +37,9 @@ STRATEGY_NAMES = {
     "greedy": "Greedy",
     "milp": "Optimised (MILP)",
     "paper": "Paper (eq. 14)",
+    "round-robin": "Nearest, round robin",
+    "best-sinr": "Best SINR first",
+    "proportional-fair": "Proportional fair",
 }
 
 
@@ -220,7 +223,7 @@ def _without_last_sample(demand: "Demand") -> "Demand":
 def start_spectrum(
     space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any], seed: int
 ) -> None:
-    """Allocate PRBs to users of one hour on the present network, beside round robin.
+    """Allocate PRBs to users of one hour on the present network, beside the rules.
 
     hour: 0..167. radio, settings: arguments of `Radio` and `PrbSettings`.
     """
@@ -228,16 +231,18 @@ def start_spectrum(
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
-        from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
+        from planning.prb import BASELINES, PrbProblem, PrbSettings, baseline, compared, draw_users, solve_prb
         from planning.radio import Radio
 
         made = network(job)
         job.report(0, 0, "preparing")
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
-        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(**radio))
-        plan = solve_prb(problem, PrbSettings(**settings), progress=job.report)
-        plans = {"optimised": plan, "round robin": round_robin(problem)}
-        table = pd.DataFrame([_prb_row(name, p) for name, p in plans.items()])
+        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
+        wanted = PrbSettings(seed=seed, **settings)
+        plan = solve_prb(problem, wanted, progress=job.report)
+        plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
+        table = compared(list(plans.values()))
+        table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
     def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
@@ -248,14 +253,3 @@ def start_spectrum(
 
     space.notes.pop(SPECTRUM, None)
     space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
-
-
-def _prb_row(name: str, plan: Any) -> dict[str, Any]:
-    return {
-        "strategy": name,
-        "met": int(plan.met.sum()),
-        "users": len(plan.met),
-        "rate_mbps": float(plan.rate_mbps.sum()),
-        "objective_mbps": plan.objective_mbps,
-        "used_prbs": plan.used_prbs,
-    }

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .prb_patterns import Members, Prices, best_patterns, worth_of
-from .prb_problem import MET, PrbProblem, PrbSettings, UNMET_SHARE
+from .prb_patterns import Members, Prices, best_patterns
+from .prb_problem import MET, PrbProblem, PrbSettings
 from .prb_sinr import Grid
 from .solver import Model, SolveResult
 
@@ -166,7 +166,7 @@ class Program:
         member = np.flatnonzero(allowed)
         user, n = members.user[member], members.count[member]
         floor, nothing = objective.floor(demand)[user], objective.worth(0.0, demand)
-        fixed = objective.missing_price * UNMET_SHARE * floor
+        fixed = objective.missing_price * objective.unmet_share * floor
         model = Model("prb patterns", maximise=True)
         z = model.variables("z", len(patterns), upper=float(problem.prbs), integer=whole)
         x = model.variables("x", len(member), upper=1.0, integer=whole)
@@ -184,7 +184,12 @@ class Program:
         who, rate = patterns[pattern, at], members.rates(patterns)[pattern, at]
         row, ones, count = np.arange(len(member)), np.ones(len(member)), len(member)
         model.rows(
-            np.append(place[who], row), np.append(z[pattern], x), np.append(np.ones(len(who)), -n), 0.0, 0.0, count
+            np.append(place[who], row),
+            np.append(z[pattern], x),
+            np.append(np.ones(len(who)), -n),
+            0.0,
+            0.0,
+            count,
         )
         model.rows(
             np.append(place[who], row),
@@ -292,9 +297,7 @@ def _narrow(relaxation, allowed, prices, bound, grid, deadline):
     for attempt in (True, False):
         left = bound - grid.score
         near = allowed & (prices.slack <= left)
-        patterns, _, whole = best_patterns(
-            relaxation.members, near, prices, prices.prb - left, _MOST_COLUMNS
-        )
+        patterns, _, whole = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_COLUMNS)
         if whole or not attempt:
             break
         # a better plan to compare with leaves fewer

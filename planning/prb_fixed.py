@@ -1,152 +1,22 @@
-"""Stations and numbers of PRBs at a given interference, as a mixed-integer program by column generation.
+"""Stations and numbers of PRBs at a given interference, as a mixed-integer program, and the interference itself.
 
-One binary a user, station and number of PRBs; a user takes at most one of them, a station has so many PRBs. Its dual
-prices the PRBs of each station: any prices mu >= 0 bound what every plan is worth at this interference from above,
-
-    sum_s mu_s PRBs_s + sum_u max(worth_u(0), max over s, n of worth_u(rate_usn) - (tau + mu_s) n).
-
-The dual is solved by cutting planes; the options that it found, with those near them, are those of the program.
-At no interference at all the bound holds for every plan whatever.
+One binary a user, station and number of PRBs; a user takes at most one of them, a station has so many PRBs. The
+options of the program are those that `solve_dual` found on its way to the best prices, and those near them.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from .errors import InfeasibleError
+from .prb_bound import Options, Priced, solve_dual
 from .prb_problem import PrbProblem, PrbSettings
+from .prb_sinr import Grid
 from .solver import Model, SolveResult
 
-_MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
 _MOST_OPTIONS = 12_000
-_CLOSE = 2e-4  # relative distance at which the dual counts as solved
-
-
-@dataclass(frozen=True)
-class Priced:
-    """The dual, solved. price: (stations,) Mbit/s a PRB. bound: no plan is worth more. options: (user, station,
-    size) columns that met a price on the way."""
-
-    price: np.ndarray
-    bound: float
-    options: np.ndarray
-
-
-class Options:
-    """Worth of every user, station and number of PRBs. values: (users, stations, sizes) without tau; sizes:
-    (sizes,). With more than `_MOST_VALUES` numbers, sizes stand for all up to the next, at the next one's worth, so
-    that what they bound stays bounded."""
-
-    def __init__(self, problem: PrbProblem, settings: PrbSettings, interference: np.ndarray | float = 0.0):
-        self.problem, self.objective = problem, settings.objective
-        most = 1 if settings.mode == "paper" else problem.prbs
-        pairs = problem.gain.size
-        sizes = np.arange(1, most + 1)
-        if pairs * most > _MOST_VALUES:
-            sizes = np.unique(np.geomspace(1, most, max(8, _MOST_VALUES // pairs)).astype(int))
-        self.sizes = sizes
-        self.bundled = len(sizes) < most
-        user, station = np.indices(problem.gain.shape)
-        at = np.broadcast_to(np.asarray(interference, float), problem.gain.shape)[..., None]
-        demand = problem.demand_mbps[:, None, None]
-
-        def worth(count):
-            return self.objective.worth(problem.rates(user[..., None], station[..., None], count, at), demand)
-
-        self.values = worth(sizes)
-        self.optimistic = worth(np.append(sizes[1:] - 1, most)) if self.bundled else self.values
-        self.nothing = self.objective.worth(0.0, problem.demand_mbps)
-
-    def best(self, price: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(users,) best net worth at these prices, its station and index of size; station -1 for nothing."""
-        cost = (self.objective.tau_mbps + price)[:, None] * self.sizes
-        users = len(self.nothing)
-        net = (values - cost).reshape(users, -1)
-        at = net.argmax(axis=1)
-        best = net[np.arange(users), at]
-        station, size = np.divmod(at, len(self.sizes))
-        none = best <= self.nothing
-        return np.where(none, self.nothing, best), np.where(none, -1, station), size
-
-    def bound(self, price: np.ndarray) -> float:
-        """What no plan at this interference exceeds, by weak duality."""
-        return float(price.sum() * self.problem.prbs + self.best(price, self.optimistic)[0].sum())
-
-
-def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds: int = 40) -> Priced:
-    """Prices of PRBs by cutting planes, each cut the best option of a user at the prices before."""
-    problem = options.problem
-    users, stations, prbs = len(problem.gain), problem.stations, problem.prbs
-    price = _subgradient(options, 60 if users * stations > 1000 else 20)
-    best_bound, best_price = options.bound(price), price
-    zero = options.bound(np.zeros(stations))
-    if zero <= best_bound:
-        best_bound, best_price = zero, np.zeros(stations)
-    found: dict[tuple[int, int, int], None] = {}
-
-    def cut(at):
-        _, station, size = options.best(at, options.values)
-        for user in np.flatnonzero(station >= 0).tolist():
-            found[user, int(station[user]), int(size[user])] = None
-
-    for scale in (0.0, 0.5, 0.8, 1.0, 1.25, 2.0):
-        cut(scale * best_price)
-    for _ in range(rounds):
-        columns = np.array(list(found), int).reshape(-1, 3)
-        user, station, size = columns.T
-        model = Model("prb prices")
-        mu = model.variables("mu", stations)
-        v = model.variables("v", users, lower=options.nothing)
-        model.cost(mu, float(prbs))
-        model.cost(v, 1.0)
-        if len(columns):
-            row = np.arange(len(columns))
-            count = options.sizes[size]
-            model.rows(
-                np.concatenate([row, row]),
-                np.concatenate([v[user], mu[station]]),
-                np.concatenate([np.ones(len(row)), count.astype(float)]),
-                lower=options.values[user, station, size] - options.objective.tau_mbps * count,
-            )
-        result = model.solve(settings.solver, None, 0.0, settings.threads or 1)
-        price = np.maximum(result.values[mu], 0.0)
-        bound = options.bound(price)
-        if bound < best_bound:
-            best_bound, best_price = bound, price
-        if (
-            best_bound - result.objective <= _CLOSE * max(abs(best_bound), 1.0)
-            or time.perf_counter() > deadline
-        ):
-            break
-        before = len(found)
-        cut(price)
-        cut(0.5 * (price + best_price))  # between the last and the best: dampens swings
-        if len(found) == before:
-            break
-    return Priced(best_price, best_bound, np.array(list(found), int).reshape(-1, 3))
-
-
-def _subgradient(options: Options, steps: int) -> np.ndarray:
-    """Prices to begin with: raised where more PRBs are asked for than there are."""
-    price = np.zeros(options.problem.stations)
-    prbs = options.problem.prbs
-    best, best_price = np.inf, price
-    step = 0.5
-    for _ in range(steps):
-        value, station, size = options.best(price, options.values)
-        total = float(price.sum() * prbs + value.sum())
-        if total < best:
-            best, best_price = total, price
-        else:
-            step *= 0.8
-        asked = np.bincount(
-            station[station >= 0], options.sizes[size[station >= 0]], options.problem.stations
-        )
-        price = np.maximum(price + step * (asked / prbs - 1) * (0.1 + price), 0.0)
-    return best_price
 
 
 def choose(
@@ -155,7 +25,7 @@ def choose(
     """(users,) station, -1 for none, and number of PRBs of the best plan at this interference, and the answer of the
     solver, its bound that of the whole program."""
     deadline = time.perf_counter() + seconds
-    options = Options(problem, settings, interference)
+    options = Options(problem, settings.objective, settings.most(problem), interference)
     priced = solve_dual(options, settings, time.perf_counter() + 0.5 * seconds)
     columns = _near(options, priced)
     user, station, size = columns.T
@@ -181,7 +51,7 @@ def choose(
 
 def _near(options: Options, priced: Priced) -> np.ndarray:
     """The options found and, while there is room, those that cost least against their user's best."""
-    users, stations, sizes = options.values.shape
+    users = len(options.values)
     cost = (options.objective.tau_mbps + priced.price)[:, None] * options.sizes
     best = options.best(priced.price, options.values)[0]
     short = best[:, None, None] - (options.values - cost)
@@ -205,3 +75,35 @@ def _greedy(problem, user, station, size, value) -> np.ndarray:
             done[u] = True
             left[s] -= k
     return taken
+
+
+def usual_interference(problem: PrbProblem) -> np.ndarray:
+    """(users, stations) W per PRB to begin with: half of what neighbours on every PRB would cause.
+
+    Uplink: the mean over each other station's own users of what arrives here, at full power on one PRB shared over
+    the PRBs such a user typically has; downlink: what the other stations' PRBs send to the user.
+    """
+    if not problem.uplink:
+        return 0.5 * problem.power_w * (problem.gain.sum(axis=1, keepdims=True) - problem.gain)
+    best = problem.gain.argmax(axis=1)
+    per_prb = problem.sent(max(1.0, problem.prbs * problem.stations / len(problem.gain) / 2))
+    arriving = np.zeros((problem.stations, problem.stations))
+    for station in np.unique(best):
+        arriving[station] = per_prb * problem.gain[best == station].mean(axis=0)
+    np.fill_diagonal(arriving, 0.0)
+    return np.broadcast_to(0.5 * arriving.sum(axis=0), problem.gain.shape)
+
+
+def found_interference(grid: Grid, before: np.ndarray) -> np.ndarray:
+    """(users, stations) W per PRB for the next round: what the plan caused, averaged with what was assumed."""
+    out = before.copy()
+    station, prb = np.nonzero(grid.owner >= 0)
+    user, met = grid.owner[station, prb], grid.interference[station, prb]
+    if grid.problem.uplink:
+        used = np.bincount(station, minlength=grid.problem.stations)
+        mean = np.bincount(station, met, grid.problem.stations) / np.maximum(used, 1)
+        out[:, used > 0] = 0.5 * (out[:, used > 0] + mean[used > 0])
+    own = np.bincount(user, met, len(out))
+    served = np.flatnonzero(grid.count)
+    out[served, grid.station[served]] = own[served] / grid.count[served]
+    return out

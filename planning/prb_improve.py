@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from .prb_problem import MET, PrbProblem, PrbSettings
 from .prb_sinr import Grid
 
 _WEIGHTS = np.array([0.3, 1.0, 3.0, 11.0])  # of a user's own Mbit/s against what it takes from others
@@ -111,20 +112,37 @@ def replace_users(grid: Grid, users, candidates: int, most: int) -> Grid:
     return trial
 
 
+def insert(problem: PrbProblem, settings: PrbSettings, station: np.ndarray, count: np.ndarray) -> Grid:
+    """The PRBs of users whose station and number of PRBs are given; the weakest links choose first."""
+    grid = Grid(problem, settings.objective)
+    own = problem.gain[np.arange(len(station)), np.maximum(station, 0)]
+    for user in np.lexsort((np.arange(len(station)), own)).tolist():
+        if station[user] >= 0 and count[user]:
+            _, at, prbs = best_place(grid, user, [station[user]], count[user : user + 1])
+            if len(prbs):
+                grid.place(user, at, prbs)
+    return grid
+
+
 def improve(
-    grid: Grid, candidates: int, most: int, deadline: float, seed: int = 0, patience: int = 200
+    grid: Grid,
+    settings: PrbSettings,
+    deadline: float,
+    seed: int = 0,
+    patience: int = 200,
+    enough: float = np.inf,
 ) -> Grid:
     """The grid after sweeps over all users, then after groups of users left and came back together.
 
-    most: PRBs that a user may have. deadline: of time.perf_counter. patience: groups in a row without any gain.
+    deadline: of time.perf_counter. patience: groups in a row without any gain. enough: a score with which to stop.
     """
+    candidates, most = settings.candidates, settings.most(grid.problem)
     grid, rng = _sweeps(grid, candidates, most, deadline), np.random.default_rng(seed)
-    users = len(grid.station)
-    waited = 0
-    while waited < patience and time.perf_counter() < deadline:
+    users, waited = len(grid.station), 0
+    while waited < patience and grid.score < enough and time.perf_counter() < deadline:
         first = _someone(grid, rng)
         group = [first, *_rivals(grid, first, rng, int(rng.integers(1, min(5, users) + 1)) - 1)]
-        trial = replace_users(grid, np.array(rng.permutation(group)), candidates, most)
+        trial = replace_users(grid, rng.permutation(group), candidates, most)
         if trial.score > grid.score + _GAIN:
             grid, waited = trial, 0
         else:
@@ -133,12 +151,13 @@ def improve(
 
 
 def _sweeps(grid: Grid, candidates: int, most: int, deadline: float) -> Grid:
+    """Each user leaves and comes back, those that lack most first, until a whole round gains nothing."""
     demand = grid.problem.demand_mbps
     gained = True
     while gained:
         gained = False
         lack = grid.objective.floor(demand) - grid.rate
-        for user in np.argsort(-lack, kind="stable").tolist():
+        for user in np.argsort(-lack, kind="stable"):
             if time.perf_counter() > deadline:
                 return grid
             trial = replace_users(grid, np.array([user]), candidates, most)
@@ -149,7 +168,7 @@ def _sweeps(grid: Grid, candidates: int, most: int, deadline: float) -> Grid:
 
 def _someone(grid: Grid, rng) -> int:
     """A user to begin with: one that lacks something, half of the time."""
-    lacking = np.flatnonzero(grid.rate < grid.objective.floor(grid.problem.demand_mbps) * (1 - 1e-6))
+    lacking = np.flatnonzero(grid.rate < grid.objective.floor(grid.problem.demand_mbps) * MET)
     if len(lacking) and rng.random() < 0.5:
         return int(rng.choice(lacking))
     return int(rng.integers(len(grid.station)))

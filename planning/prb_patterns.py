@@ -31,7 +31,7 @@ class Members:
 
     @classmethod
     def build(cls, problem: PrbProblem, settings: PrbSettings) -> Members:
-        most = 1 if settings.mode == "paper" else problem.prbs
+        most = settings.most(problem)
         user, station, count = (a.ravel() for a in np.indices((*problem.gain.shape, most)))
         count = count + 1
         sent = problem.sent(count)
@@ -68,9 +68,9 @@ class Members:
 
 @dataclass(frozen=True)
 class Prices:
-    """A solution of the dual. weight: (members,) of a Mbit/s; jensen: (members,) of its share of the worth; charge: (members,) of each use, tau included; prb: of a
-    PRB; slack: (members,) reduced cost; base: what users are worth at these prices. No plan is worth more than base +
-    prb x PRBs."""
+    """A solution of the dual: (members,) weight of a Mbit/s; jensen, of its share of the worth; charge of each use,
+    tau included; slack, its reduced cost. prb: price of a PRB; base: what users are worth at these prices. No plan is
+    worth more than base + prb x PRBs."""
 
     weight: np.ndarray
     jensen: np.ndarray

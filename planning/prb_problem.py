@@ -23,9 +23,6 @@ from .users import Users
 MODES = ("default", "paper")
 FAIRNESS = ("rate", "proportional")
 MET = 1 - 1e-6  # a demand counts as met from here
-UNMET_SHARE = (
-    0.01  # an unmet user is charged this share of its minimum on top, so that no sliver stays missing
-)
 _LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate), finite for nobody served
 _LOG_POINTS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
@@ -36,7 +33,7 @@ class Objective:
 
     counted rate = min over k of slopes[k] * rate + offsets[k] * demand: concave and piecewise linear. min_mbps: the
     rate that a user must have, at most its demand (None: all of its demand). missing_price: charged for each Mbit/s
-    missing of it.
+    missing of it, and where any is, for `unmet_share` of it on top.
     """
 
     tau_mbps: float
@@ -44,6 +41,7 @@ class Objective:
     offsets: np.ndarray
     min_mbps: float | None
     missing_price: float
+    unmet_share: float
 
     def floor(self, demand) -> np.ndarray:
         """The rate that a user must have."""
@@ -60,13 +58,13 @@ class Objective:
     def worth(self, rate, demand) -> np.ndarray:
         """Counted rate less the price of what is missing (arrays broadcast), without the PRBs' own price."""
         floor = self.floor(demand)
-        lack = np.where(rate < floor * MET, floor - rate + UNMET_SHARE * floor, 0.0)
+        lack = np.where(rate < floor * MET, floor - rate + self.unmet_share * floor, 0.0)
         return self.counted(rate, demand) - self.missing_price * lack
 
     def concave(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(lines,) slopes and (lines, users) offsets whose least is the concave hull of `worth`."""
         floor = self.floor(demand)
-        steep = self.missing_price * (1 + UNMET_SHARE)
+        steep = self.missing_price * (1 + self.unmet_share)
         offsets = self.offsets[:, None] * demand
         return np.concatenate([self.slopes, self.slopes + steep]), np.concatenate(
             [offsets, offsets - steep * floor]
@@ -79,7 +77,8 @@ class PrbSettings:
 
     mode: "default" (several PRBs a user) or "paper" (at most one, whole rate counted). tau_mbps: penalty a PRB in
     Mbit/s. cap: rate counts up to cap x demand, None for all of it. min_mbps: rate that each user must have, None for
-    its demand; what is missing of it costs missing_price a Mbit/s. fairness: "rate" counts Mbit/s, "proportional" their
+    its demand; what is missing of it costs missing_price a Mbit/s, and a user that misses it at all is charged for
+    unmet_share of it more. fairness: "rate" counts Mbit/s, "proportional" their
     logarithm. rounds: re-solves with the interference found. exact_size: up to users x stations x PRBs of this
     the exact co-channel program runs. time_limit in seconds, for everything together.
     """
@@ -89,6 +88,7 @@ class PrbSettings:
     cap: float | None = 1.0
     min_mbps: float | None = None
     missing_price: float = 10.0
+    unmet_share: float = 0.1
     fairness: str = "rate"
     rounds: int = 4
     candidates: int = 5
@@ -111,12 +111,18 @@ class PrbSettings:
             raise InputError("The counted rate must be capped at 1 x the demand or more, or not at all.")
         if self.min_mbps is not None and not self.min_mbps >= 0:
             raise InputError("The minimum rate must be at least 0 Mbit/s.")
-        if not self.missing_price >= 0:
-            raise InputError("The price of a missing Mbit/s must be at least 0.")
+        if not (self.missing_price >= 0 and self.unmet_share >= 0):
+            raise InputError(
+                "The price of a missing Mbit/s and the share for an unmet user must be at least 0."
+            )
         if self.rounds < 1 or self.candidates < 1:
             raise InputError("At least one round and one candidate station are needed.")
         if not self.time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds, not {self.time_limit:g}.")
+
+    def most(self, problem: PrbProblem) -> int:
+        """PRBs that a user may have."""
+        return 1 if self.mode == "paper" else problem.prbs
 
     @property
     def objective(self) -> Objective:
@@ -134,7 +140,12 @@ class PrbSettings:
             slopes.append(0.0)
             offsets.append(float(top))
         return Objective(
-            self.tau_mbps, np.array(slopes), np.array(offsets), self.min_mbps, self.missing_price
+            self.tau_mbps,
+            np.array(slopes),
+            np.array(offsets),
+            self.min_mbps,
+            self.missing_price,
+            self.unmet_share,
         )
 
 

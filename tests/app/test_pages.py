@@ -247,7 +247,8 @@ def test_spectrum_allocates_beside_round_robin(drawn, space):
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     plans = space.spectrum.value.plans
-    assert list(plans) == ["optimised", "round robin"] and space.spectrum_hour == 44
+    assert list(plans) == ["optimised", "round-robin", "best-sinr", "proportional-fair"]
+    assert space.spectrum_hour == 44
     assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
 
 

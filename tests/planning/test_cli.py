@@ -81,7 +81,9 @@ def test_sleep_compares_all_strategies(folder, deployed, capsys):
     assert capsys.readouterr().out.count(" kWh, saves ") == 6
 
 
-@pytest.mark.parametrize("extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"]])
+@pytest.mark.parametrize(
+    "extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"], ["--baseline", "best-sinr"]]
+)
 def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
     out = folder / "prb.gpkg"
     arguments = [
@@ -94,7 +96,7 @@ def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
         "--users",
         "15",
     ]
-    assert main([*arguments, "--out", str(out), "--time-limit", "8", *extra]) == 0
+    assert main([*arguments, "--out", str(out), "--time-limit", "4", *extra]) == 0
     assert "demands met" in capsys.readouterr().out
     assert len(Scenario.read(out).tables["prb_assignment"]) == 15
 
