@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import plans, sampler, sources
+from benchmarks import plans, prb, sampler, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
-BENCHMARKS = {"plans": plans, "sampler": sampler, "sources": sources}
+BENCHMARKS = {"plans": plans, "prb": prb, "sampler": sampler, "sources": sources}
 
 
 def main(arguments: list[str] | None = None) -> int:

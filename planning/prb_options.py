@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from .prb_problem import FAIRNESS, MODES, PrbSettings
-from .radio import CONDITIONS, ENVIRONMENTS, Radio
+from .radio import CONDITIONS, ENVIRONMENTS, PRESETS, Radio
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -37,6 +38,9 @@ def add(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = command.add_argument_group("radio")
     group.add_argument(
+        "--preset", choices=PRESETS, help="band with a usual channel; single figures below override it"
+    )
+    group.add_argument(
         "--link", choices=("uplink", "downlink"), default=radio.link, help=f"(default: {radio.link})"
     )
     group.add_argument(
@@ -50,7 +54,7 @@ def add(command: argparse.ArgumentParser) -> None:
     for name, unit, what in _FIGURES:
         value = getattr(radio, name)
         group.add_argument(
-            f"--{name.replace('_', '-')}", type=int if name == "scs_khz" else float, default=value, metavar=unit,
+            f"--{name.replace('_', '-')}", type=int if name == "scs_khz" else float, metavar=unit,
             help=f"{what} (default: {value:g})",
         )  # fmt: skip
     for name, unit, what in _ASSUMED:
@@ -76,9 +80,11 @@ _ASSUMED = (
 
 def radio(options: argparse.Namespace) -> Radio:
     """The radio that the options describe."""
-    names = [name for name, _, _ in (*_FIGURES, *_ASSUMED)]
-    names += ["link", "environment", "condition", "shadowing", "seed"]
-    return Radio(**{name: getattr(options, name) for name in names})
+    given = {name: getattr(options, name) for name, _, _ in (*_FIGURES, *_ASSUMED)}
+    given = {name: value for name, value in given.items() if value is not None}
+    names = ("link", "environment", "condition", "shadowing", "seed")
+    base = PRESETS[options.preset] if options.preset else Radio()
+    return replace(base, **given, **{name: getattr(options, name) for name in names})
 
 
 def settings(options: argparse.Namespace) -> PrbSettings:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from planning.errors import InputError
-from planning.radio import Radio, dbm_to_w, los_probability, path_loss_db, prb_count
+from planning.radio import PRESETS, Radio, dbm_to_w, los_probability, path_loss_db, prb_count
 
 
 def test_path_loss_at_hand_worked_points():
@@ -28,6 +28,21 @@ def test_path_loss_at_hand_worked_points():
     )
 
 
+def test_path_loss_equals_the_test_vectors_of_ns_3():
+    """UMa at 5 GHz, 25 m and 1.5 m: three-gpp-propagation-loss-model-test-suite of ns-3."""
+    ground = [10, 100, 1000, 5000]
+    los = [72.938, 86.2362, 109.7252, 137.6794]
+    nlos = [82.5131, 106.1356, 144.7641, 172.0753]
+    np.testing.assert_allclose(path_loss_db(ground, 5.0, "UMa", "LOS"), los, atol=6e-3)
+    np.testing.assert_allclose(path_loss_db(ground, 5.0, "UMa", "NLOS"), nlos, atol=1e-3)
+
+
+def test_line_of_sight_probabilities():
+    assert los_probability(40, "UMa") == pytest.approx(0.74, abs=5e-3)
+    np.testing.assert_allclose(los_probability([40, 60, 80], "UMi"), [0.631, 0.432, 0.309], atol=1e-3)
+    assert (los_probability([0, 10, 18], "UMa") == 1).all()
+
+
 @pytest.mark.parametrize("environment", ["UMa", "UMi"])
 def test_path_loss_is_continuous_at_the_breakpoint_and_grows(environment):
     height = 25 if environment == "UMa" else 10
@@ -45,6 +60,9 @@ def test_path_loss_is_continuous_at_the_breakpoint_and_grows(environment):
 
 def test_prb_counts_noise_and_power():
     assert [prb_count(b, 30) for b in (5, 20, 50, 100)] == [11, 51, 133, 273]
+    assert [prb_count(b, 60) for b in (10, 50, 100)] == [11, 65, 135]
+    for preset in PRESETS.values():
+        preset.validate()
     assert [prb_count(b, 15) for b in (5, 10, 20, 50)] == [25, 52, 106, 270]
     radio = Radio(link="downlink")
     # -174 dBm/Hz over 360 kHz with 9 dB
@@ -56,7 +74,11 @@ def test_prb_counts_noise_and_power():
         ({"environment": "Mars"}, "environment"),
         ({"bandwidth_mhz": 7}, "bandwidth"),
         ({"scs_khz": 45}, "subcarrier"),
-        ({"user_height_m": 40}, "height"),
+        ({"user_height_m": 40}, "user's height"),
+        ({"user_height_m": 1}, "user's height"),
+        ({"station_height_m": 1.5}, "station's height"),
+        ({"user_dbm": float("nan")}, "user_dbm"),
+        ({"noise_figure_db": -1}, "noise figure"),
         ({"traffic_share": 0}, "share"),
         ({"condition": "fog"}, "condition"),
     ]:
