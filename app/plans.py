@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
+    from planning.prb_hours import PrbHours
     from planning.sleep import SleepPlan, SleepSettings
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
+MOST_USERS = 500  # drawn for PRB plans
+SECONDS_AN_HOUR = 2.0  # for the PRB plan of one hour among others
 MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
@@ -238,7 +241,7 @@ def start_spectrum(
         job.report(0, 0, "preparing")
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
         problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
-        wanted = PrbSettings(seed=seed, **settings)
+        wanted = PrbSettings(**{"seed": seed} | settings)
         plan = solve_prb(problem, wanted, progress=job.report)
         plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
         table = compared(list(plans.values()))
@@ -253,3 +256,26 @@ def start_spectrum(
 
     space.notes.pop(SPECTRUM, None)
     space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
+
+
+def start_spectrum_hours(space: Workspace) -> None:
+    """Plan the 24 hours of the day of the spectrum plan, with its network, radio and settings."""
+    made = space.spectrum
+    assert made is not None and made.value.network is not None
+    demand, network = space.demand(), made.value.network.plan.network
+    plan, first = made.value.plans["optimised"], space.spectrum_hour - space.spectrum_hour % 24
+
+    def work(job: jobs.Job) -> "PrbHours":
+        from planning.prb_hours import solve_hours
+
+        users = plan.problem.users
+        most = len(users.lon) if users.weight > 1 else MOST_USERS
+        settings = replace(plan.settings, time_limit=max(plan.settings.time_limit, 24 * SECONDS_AN_HOUR))
+        hours = range(first, first + 24)
+        return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
+
+    def deliver(result: "PrbHours") -> None:
+        space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
+
+    space.notes.pop(SPECTRUM, None)
+    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)

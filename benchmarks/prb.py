@@ -49,6 +49,18 @@ SIZES = (
 )
 
 
+_STYLES = {
+    "load": ".0f",
+    "seconds": ".1f",
+    "cpu": ".1f",
+    "gap %": ".3f",
+    "objective": ",.1f",
+    "bound": ",.1f",
+    "best rule": ",.1f",
+    "gain %": ".1f",
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of users and their demands (default 0)")
     parser.add_argument("--links", choices=("uplink", "downlink", "both"), default="both")
@@ -74,19 +86,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         "Mbit/s a user asks for on the link. Gap: to the bound without interference, or to the proof where there is "
         "one. Unserved: demands not met that this bound does not rule out. Gain: over the best rule, as a share of "
         "that rule's objective. CPU seconds are those of the process, on one core.\n\n"
-        + markdown(
-            table,
-            {
-                "load": ".0f",
-                "seconds": ".1f",
-                "cpu": ".1f",
-                "gap %": ".3f",
-                "objective": ",.1f",
-                "bound": ",.1f",
-                "best rule": ",.1f",
-                "gain %": ".1f",
-            },
-        )  # fmt: skip
+        + markdown(table, _STYLES)
     )
     return text, figures
 

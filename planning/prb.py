@@ -52,7 +52,7 @@ def solve_prb(
     steps = settings.rounds + 2
     report(0, steps, "bound without interference")
     bound, met_bound = quiet_bounds(problem, settings, started + 0.2 * settings.time_limit)
-    enough = bound - 1e-6 * max(1.0, abs(bound))
+    enough = bound - max(settings.gap, 1e-6) * max(1.0, abs(bound))
     exact = problem.size <= settings.exact_size
     way = _exactly if exact else _by_rounds
     grid, own_bound, solve, how = way(problem, settings, started, enough, report)
@@ -83,7 +83,7 @@ def _exactly(problem, settings, started, enough, report):
     for seed in range(3):
         if grid.score < enough:
             until = min(deadline, time.perf_counter() + 0.05 * settings.time_limit)
-            again = improve(grid, settings, until, seed=settings.seed + seed)
+            again = improve(grid, settings, until, settings.seed + seed, enough=enough)
             grid = max(grid, again, key=lambda g: g.score)
     bound, nodes = grid.score, 0
     if grid.score < enough:
@@ -109,7 +109,7 @@ def _by_rounds(problem, settings, started, enough, report):
             break  # settled
         last = key
         placed = insert(problem, settings, station, count)
-        grid = improve(placed, settings, until, patience=50)
+        grid = improve(placed, settings, until, settings.seed, 50, enough)
         if best is None or grid.score > best.score:
             best, solve = grid, result
         if best.score >= enough:
@@ -118,5 +118,12 @@ def _by_rounds(problem, settings, started, enough, report):
     report(settings.rounds + 1, settings.rounds + 2, "local search")
     best = max(best, _start(problem, settings), key=lambda g: g.score) if best.score < enough else best
     if best.score < enough:
-        best = improve(best, settings, started + settings.time_limit, patience=10_000, enough=enough)
+        best = improve(
+            best,
+            settings,
+            started + settings.time_limit,
+            settings.seed,
+            patience=max(1000, 10 * len(best.station)),
+            enough=enough,
+        )
     return best, np.inf, solve, f"fixed interference, {turn} round{'s' * (turn > 1)}, local search"

@@ -76,7 +76,7 @@ def solve_hours(
     if not len(hours):
         raise InputError("Give at least one hour to plan.")
     settings = settings or PrbSettings()
-    settings = replace(settings, time_limit=max(1.0, settings.time_limit / len(hours)))
+    settings = replace(settings, time_limit=max(0.3, settings.time_limit / len(hours)))
     plans = {}
     for done, hour in enumerate(hours):
         if progress:
