@@ -38,6 +38,10 @@ __all__ = [
     "solve_prb",
 ]
 
+_STARTS = (
+    15  # of the local search before the exact program, each until it has not gained for _PATIENCE groups
+)
+_PATIENCE = 40
 Progress = Callable[[int, int, str], None]
 
 
@@ -67,24 +71,25 @@ def solve_prb(
     return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
 
 
-def _start(problem: PrbProblem, settings: PrbSettings) -> Grid:
-    """Users with the weakest link come first, each to where it is worth most."""
+def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None = None) -> Grid:
+    """Users come one by one, each to where it is worth most; by default those with the weakest link first."""
+    order = np.argsort(problem.gain.max(axis=1)) if order is None else order
     grid = Grid(problem, settings.objective)
-    return replace_users(
-        grid, np.argsort(problem.gain.max(axis=1)), settings.candidates, settings.most(problem)
-    )
+    return replace_users(grid, order, settings.candidates, settings.most(problem))
 
 
 def _exactly(problem, settings, started, enough, report):
     report(1, 2, "exact program")
-    deadline = started + settings.time_limit
-    begun = time.perf_counter()
-    grid = _start(problem, settings)
-    for seed in range(3):
-        if grid.score < enough:
-            until = min(deadline, time.perf_counter() + 0.05 * settings.time_limit)
-            again = improve(grid, settings, until, settings.seed + seed, enough=enough)
-            grid = max(grid, again, key=lambda g: g.score)
+    deadline, begun = started + settings.time_limit, time.perf_counter()
+    until = min(deadline, begun + 0.15 * settings.time_limit)
+    rng = np.random.default_rng(settings.seed)
+    grid = improve(_start(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
+    for turn in range(_STARTS):
+        if grid.score >= enough or time.perf_counter() > until:
+            break
+        again = _start(problem, settings, rng.permutation(len(problem.gain)))
+        again = improve(again, settings, until, settings.seed + turn, _PATIENCE, enough)
+        grid = max(grid, again, key=lambda g: g.score)
     bound, nodes = grid.score, 0
     if grid.score < enough:
         found = solve_exact(problem, settings, grid, deadline)

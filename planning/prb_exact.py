@@ -24,11 +24,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .prb_patterns import Members, Prices, best_patterns
-from .prb_problem import MET, PrbProblem, PrbSettings
+from .prb_problem import MET, Objective, PrbProblem, PrbSettings
 from .prb_sinr import Grid
 from .solver import Model, SolveResult
 
-_MOST_COLUMNS = 8_000  # patterns of the final program
+_MOST_NEAR = 60_000  # patterns that may be in a better plan, held at once
+_MOST_COLUMNS = 5_000  # patterns of the final program
+_FEW = 800  # patterns that need no tighter relaxation
 _TRIED = 1_500  # patterns of the program that looks for a better plan
 _EACH = 150  # patterns added at a time
 _ROUNDS = 200
@@ -101,15 +103,18 @@ class Relaxation:
     def _master(self, allowed: np.ndarray, active: np.ndarray) -> Prices:
         members, settings = self.members, self.settings
         problem, demand = members.problem, members.problem.demand_mbps
-        slopes, offsets = settings.objective.concave(demand)
         open_ = np.flatnonzero(allowed)
-        user, n, k = members.user[open_], members.count[open_], len(slopes)
+        user, n = members.user[open_], members.count[open_]
+        slopes, offsets, floor, fixed = _lines(settings.objective, demand[user])
+        k = len(slopes)
         model = Model("prb patterns dual")
         # of a single PRB the share is exact, so that no line is needed
         line = model.variables("line", (k, len(open_)), upper=np.where(n > 1, np.inf, 0.0))
         jensen = model.variables("jensen", len(allowed), upper=np.where(allowed, np.inf, 0.0))
         weight = model.variables("weight", len(allowed), upper=np.where(allowed, np.inf, 0.0))
+        good = model.variables("good", len(allowed), upper=np.where(allowed, np.inf, 0.0))
         use = model.variables("use", len(allowed), lower=-np.inf)
+        served, reached = (model.variables(name, len(open_)) for name in ("served", "reached"))
         choice = model.variables("choice", len(demand), lower=settings.objective.worth(0.0, demand))
         prb = model.variables("prb", 1)
         model.cost(choice, 1.0)
@@ -118,34 +123,69 @@ class Relaxation:
         rows = np.tile(row, k)
         model.rows(np.append(rows, row), np.append(line.ravel(), jensen[open_]), 1.0, 1.0, 1.0, len(open_))
         model.rows(
-            np.concatenate([row, rows]),
-            np.concatenate([weight[open_], line.ravel()]),
-            np.concatenate([ones, -np.repeat(slopes, len(open_))]),
+            np.concatenate([row, row, rows]),
+            np.concatenate([weight[open_], reached, line.ravel()]),
+            np.concatenate([ones, -ones, -np.repeat(slopes, len(open_))]),
             lower=0.0,
         )
         model.rows(
-            np.concatenate([row, row, rows]),
-            np.concatenate([choice[user], use[open_], line.ravel()]),
-            np.concatenate([ones, -n, -offsets[:, user].ravel()]),
+            np.concatenate([row, row, row, rows]),
+            np.concatenate([served, reached, good[open_], line.ravel()]),
+            np.concatenate([ones, floor, ones, -np.tile(fixed, k)]),
+            lower=0.0,
+        )
+        model.rows(
+            np.concatenate([row, row, row, rows]),
+            np.concatenate([choice[user], use[open_], served, line.ravel()]),
+            np.concatenate([ones, -n, -ones, -offsets.ravel()]),
             lower=0.0,
         )
         patterns, rates = self.patterns[active], self.rates[active]
         row, at = np.nonzero(patterns >= 0)
         member, rate = patterns[row, at], rates[row, at]
         model.rows(
-            np.concatenate([np.arange(len(patterns)), row, row, row]),
-            np.concatenate([np.repeat(prb, len(patterns)), use[member], weight[member], jensen[member]]),
-            np.concatenate([np.ones(len(patterns)), np.ones(len(row)), -rate, -members.share(member, rate)]),
+            np.concatenate([np.arange(len(patterns)), row, row, row, row]),
+            np.concatenate(
+                [np.repeat(prb, len(patterns)), use[member], weight[member], jensen[member], good[member]]
+            ),
+            np.concatenate(
+                [
+                    np.ones(len(patterns) + len(row)),
+                    -rate,
+                    -members.share(member, rate),
+                    -members.good(member, rate).astype(float),
+                ]
+            ),
             lower=-settings.tau_mbps * (patterns >= 0).sum(axis=1),
             count=len(patterns),
         )
         result = model.solve(settings.solver, None, 0.0, settings.threads or 1)
         v = result.values
         slack = np.full(len(allowed), 1e9)  # closed
-        slack[open_] = v[choice[user]] - n * v[use[open_]] - (offsets[:, user] * v[line]).sum(axis=0)
+        slack[open_] = v[choice[user]] - n * v[use[open_]] - v[served] - (offsets * v[line]).sum(axis=0)
         return Prices(
-            v[weight], v[jensen], v[use] + settings.tau_mbps, float(v[prb][0]), slack, v[choice].sum()
+            v[weight],
+            v[jensen],
+            v[good],
+            v[use] + settings.tau_mbps,
+            float(v[prb][0]),
+            slack,
+            v[choice].sum(),
         )
+
+
+def _lines(objective: Objective, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(lines,) slopes and (lines, users) offsets above the worth of an unmet demand, and (users,) the rate that meets
+    it and what doing so adds."""
+    floor = objective.floor(demand)
+    fixed = objective.missing_price * objective.unmet_share * floor
+    slopes, offsets = objective.slopes, objective.offsets[:, None] * demand
+    return (
+        np.concatenate([slopes, slopes + objective.missing_price]),
+        np.concatenate([offsets, offsets - objective.missing_price * floor]) - fixed,
+        floor * MET,
+        fixed,
+    )
 
 
 @dataclass(frozen=True)
@@ -160,13 +200,20 @@ class Program:
     x: np.ndarray
 
     @classmethod
-    def build(cls, relaxation: Relaxation, allowed: np.ndarray, patterns: np.ndarray, whole: bool) -> Program:
+    def build(
+        cls,
+        relaxation: Relaxation,
+        allowed: np.ndarray,
+        patterns: np.ndarray,
+        whole: bool,
+        least: float = -np.inf,
+    ) -> Program:
+        """whole: with whole numbers; least: only plans worth so much."""
         members, objective = relaxation.members, relaxation.members.objective
         problem, demand = members.problem, members.problem.demand_mbps
         member = np.flatnonzero(allowed)
         user, n = members.user[member], members.count[member]
-        floor, nothing = objective.floor(demand)[user], objective.worth(0.0, demand)
-        fixed = objective.missing_price * objective.unmet_share * floor
+        nothing = objective.worth(0.0, demand)
         model = Model("prb patterns", maximise=True)
         z = model.variables("z", len(patterns), upper=float(problem.prbs), integer=whole)
         x = model.variables("x", len(member), upper=1.0, integer=whole)
@@ -176,6 +223,13 @@ class Program:
         model.cost(x, -nothing[user])
         on = patterns >= 0
         model.cost(z, -objective.tau_mbps * on.sum(axis=1))
+        if np.isfinite(least):
+            model.rows(
+                np.zeros(len(z) + 2 * len(x), int),
+                np.concatenate([z, v, x]),
+                np.concatenate([-objective.tau_mbps * on.sum(axis=1), np.ones(len(v)), -nothing[user]]),
+                lower=least - nothing.sum(),
+            )
         model.rows(user, x, 1.0, upper=1.0, count=len(demand))
         model.rows(np.zeros(len(z), int), z, 1.0, upper=float(problem.prbs))
         place = np.full(len(allowed), -1)
@@ -201,37 +255,26 @@ class Program:
         several = np.flatnonzero(n > 1)  # of a single PRB the share is exact
         if len(several):
             many, row, ones = member[several], np.arange(len(several)), np.ones(len(several))
-            floor, fixed = floor[several], fixed[several]
+            slopes, offsets, floor, fixed = _lines(objective, demand[members.user[many]])
             r = model.variables("r", len(several))
-            miss = model.variables("miss", len(several))
-            unmet = model.variables("unmet", len(several), upper=1.0, integer=whole)
+            met = model.variables("met", len(several), upper=1.0, integer=whole)
             place[member] = -1
             place[many] = row
-            mine = place[who] >= 0
-            model.rows(
-                np.append(place[who[mine]], row),
-                np.append(z[pattern[mine]], r),
-                np.append(rate[mine], -ones),
-                lower=0.0,
-                count=len(several),
-            )
-            for slope, offset in zip(objective.slopes, objective.offsets, strict=True):
+            mine = np.flatnonzero(place[who] >= 0)
+            at, over = place[who[mine]], z[pattern[mine]]
+            good = members.good(who[mine], rate[mine]).astype(float)
+            size = len(several)
+            model.rows(np.append(at, row), np.append(over, r), np.append(rate[mine], -ones), 0.0, count=size)
+            model.rows(np.append(at, row), np.append(over, met), np.append(good, -ones), 0.0, count=size)
+            model.rows(np.tile(row, 2), np.append(x[several], met), np.append(ones, -ones), lower=0.0)
+            model.rows(np.tile(row, 2), np.append(r, met), np.append(ones, -floor), lower=0.0)
+            for slope, offset in zip(slopes, offsets, strict=True):
                 model.rows(
-                    np.tile(row, 5),
-                    np.concatenate([v[several], r, x[several], miss, unmet]),
-                    np.concatenate(
-                        [ones, -slope * ones, -offset * demand[members.user[many]],
-                         objective.missing_price * ones, fixed]
-                    ),
+                    np.tile(row, 4),
+                    np.concatenate([v[several], r, x[several], met]),
+                    np.concatenate([ones, -slope * ones, -offset, -fixed]),
                     upper=0.0,
-                )  # fmt: skip
-            model.rows(
-                np.tile(row, 3),
-                np.concatenate([miss, r, x[several]]),
-                np.concatenate([ones, ones, -floor * MET]),
-                lower=0.0,
-            )
-            model.rows(np.tile(row, 2), np.append(miss, unmet), np.append(ones, -floor), upper=0.0)
+                )
         return cls(members, member, patterns, model, z, x)
 
     def solve(self, settings: PrbSettings, seconds: float) -> SolveResult:
@@ -266,57 +309,73 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
     relaxation = Relaxation(members, settings, deadline)
     grid, nodes, unproven = start, 0, -np.inf
     number = itertools.count()
-    heap = [(-np.inf, next(number), np.ones(len(members.user), bool))]
+    heap = [(-np.inf, next(number), np.ones(len(members.user), bool), members)]
     while heap:
-        known, _, allowed = heapq.heappop(heap)
-        enough = grid.score + settings.gap * abs(grid.score) + 1e-7
-        if -known <= enough:
+        known, _, allowed, members = heapq.heappop(heap)
+        if -known <= _enough(grid, settings):
             break
         if time.perf_counter() > deadline:
             unproven = max(unproven, -known)
             break
         nodes += 1
-        prices, bound = relaxation.solve(allowed, enough)
-        bound = min(bound, -known)
-        if bound <= enough:
+        relaxation.members, bound, before = members, -known, np.inf
+        while True:
+            prices, lower = relaxation.solve(allowed, _enough(grid, settings))
+            bound = min(bound, lower)
+            if bound <= _enough(grid, settings):
+                break
+            grid, allowed, patterns, whole = _narrow(relaxation, allowed, prices, bound, grid, deadline)
+            if whole and (len(patterns) <= _FEW or len(patterns) > 0.7 * before):
+                break
+            if not whole or time.perf_counter() > deadline:
+                break
+            before = len(patterns)
+            relaxation.members = relaxation.members.tightened(patterns)
+        if bound <= _enough(grid, settings):
             continue
-        grid, allowed, patterns, whole = _narrow(relaxation, allowed, prices, bound, grid, deadline)
-        if whole:
-            found, proven = _finish(relaxation, allowed, patterns, bound, deadline)
+        if whole and len(patterns) <= _MOST_COLUMNS:
+            found, proven = _finish(relaxation, allowed, patterns, bound, grid, deadline)
             grid = max(grid, found, key=lambda g: g.score) if found else grid
             unproven = max(unproven, proven)
             continue
-        for part in _split(relaxation, allowed, patterns, deadline):
-            heapq.heappush(heap, (-bound, next(number), part))
+        for part in _split(relaxation, allowed, patterns[:_MOST_COLUMNS], deadline):
+            heapq.heappush(heap, (-bound, next(number), part, relaxation.members))
     return Exact(grid, max(unproven, grid.score), nodes)
+
+
+def _enough(grid: Grid, settings: PrbSettings) -> float:
+    """A bound at which the plan counts as proven."""
+    return grid.score + settings.gap * abs(grid.score) + 1e-7
 
 
 def _narrow(relaxation, allowed, prices, bound, grid, deadline):
     """(plan, members, patterns, whole): what can still be in a better plan than `grid`, which may itself get better on
-    the way; whole is False where there are more patterns than one program takes."""
+    the way; whole is False where there are more patterns than are held."""
     for attempt in (True, False):
         left = bound - grid.score
         near = allowed & (prices.slack <= left)
-        patterns, _, whole = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_COLUMNS)
-        if whole or not attempt:
+        patterns, _, whole = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_NEAR)
+        if len(patterns) <= _MOST_COLUMNS or not attempt:
             break
         # a better plan to compare with leaves fewer
+        seconds = min(2.0, 0.2 * (deadline - time.perf_counter()))
         program = Program.build(relaxation, near, patterns[:_TRIED], True)
-        result = program.solve(relaxation.settings, min(2.0, 0.3 * (deadline - time.perf_counter())))
+        result = program.solve(relaxation.settings, seconds)
         if not result.has_solution or (found := program.grid(result.values)).score <= grid.score:
             break
         grid = found
     return grid, near, patterns, whole
 
 
-def _finish(relaxation, allowed, patterns, bound, deadline) -> tuple[Grid | None, float]:
-    """The best plan of these patterns, and the bound of what could not be proven (-inf where all was)."""
+def _finish(relaxation, allowed, patterns, bound, grid, deadline) -> tuple[Grid | None, float]:
+    """A better plan of these patterns, and the bound of what could not be proven (-inf where all was)."""
     if not len(patterns):
         return None, -np.inf
-    program = Program.build(relaxation, allowed, patterns, True)
+    relaxation.members = relaxation.members.tightened(patterns)
+    program = Program.build(relaxation, allowed, patterns, True, least=grid.score)
     result = program.solve(relaxation.settings, deadline - time.perf_counter())
     found = program.grid(result.values) if result.has_solution else None
-    if result.status == "optimal":
+    if result.status in ("optimal", "infeasible"):
         return found, -np.inf
     return found, bound if result.bound is None else min(bound, result.bound)
 

@@ -5,11 +5,11 @@ A member is a user at a station that has a number of PRBs in all, hence a power 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .prb_problem import Objective, PrbProblem, PrbSettings
+from .prb_problem import MET, Objective, PrbProblem, PrbSettings
 
 _MOST_PATTERNS = 4_000_000  # held at once in the search over stations
 
@@ -54,6 +54,18 @@ class Members:
         demand = self.problem.demand_mbps[self.user[member]]
         return self.objective.worth(self.others[member] + rate, demand) / count
 
+    def tightened(self, patterns: np.ndarray) -> Members:
+        """Members whose other PRBs are at best as good as the best of these patterns makes them."""
+        best = np.zeros(len(self.user))
+        on = patterns >= 0
+        np.maximum.at(best, patterns[on], self.rates(patterns)[on])
+        return replace(self, others=np.minimum(self.others, (self.count - 1) * best))
+
+    def good(self, member: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        """Whether one PRB at this rate reaches its even part of the user's minimum: one of them must."""
+        floor = self.objective.floor(self.problem.demand_mbps[self.user[member]])
+        return rate * self.count[member] >= floor * MET
+
     def rates(self, patterns: np.ndarray) -> np.ndarray:
         """(patterns, stations) Mbit/s of each member on one PRB; patterns: (patterns, stations) members or -1."""
         on = patterns >= 0
@@ -68,12 +80,13 @@ class Members:
 
 @dataclass(frozen=True)
 class Prices:
-    """A solution of the dual: (members,) weight of a Mbit/s; jensen, of its share of the worth; charge of each use,
-    tau included; slack, its reduced cost. prb: price of a PRB; base: what users are worth at these prices. No plan is
-    worth more than base + prb x PRBs."""
+    """A solution of the dual: (members,) weight of a Mbit/s; jensen, of its share of the worth; good, of a PRB with an
+    even part of the minimum; charge of each use, tau included; slack, its reduced cost. prb: price of a PRB; base: what
+    users are worth at these prices. No plan is worth more than base + prb x PRBs."""
 
     weight: np.ndarray
     jensen: np.ndarray
+    good: np.ndarray
     charge: np.ndarray
     prb: float
     slack: np.ndarray
@@ -138,6 +151,7 @@ def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: Price
     return (
         prices.weight[member] * rate
         + prices.jensen[member] * members.share(member, rate)
+        + prices.good[member] * members.good(member, rate)
         - prices.charge[member]
     )
 

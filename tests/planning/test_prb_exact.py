@@ -95,6 +95,7 @@ def test_the_search_finds_the_best_patterns():
     prices = Prices(
         rng.uniform(0, 3, count),
         rng.uniform(0, 0.2, count),
+        rng.uniform(0, 0.5, count),
         rng.uniform(0, 2, count),
         0.0,
         np.zeros(count),
@@ -118,6 +119,9 @@ def test_the_search_finds_the_best_patterns():
                 / members.count[m]
             )
             value += prices.weight[m] * rate + prices.jensen[m] * share - prices.charge[m]
+            value += prices.good[m] * (
+                rate * members.count[m] >= problem.demand_mbps[members.user[m]] * (1 - 1e-6)
+            )
         if value >= 0.5:
             expected[pattern] = value
     assert {tuple(p) for p in found.tolist()} == set(expected)
