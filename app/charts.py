@@ -355,3 +355,37 @@ def served_by_sites(curve) -> go.Figure:
             line={"color": colour, "width": 2.5, "dash": dash},
         )
     return finish(figure, "served (Mbit/s)", {"title": "sites", "rangemode": "tozero"}, height=340)
+
+
+def prb_use(by_hour, hour: int) -> go.Figure:
+    """Share of PRBs in use by hour, of all stations and of the busiest; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    for column, name, colour in (
+        ("utilisation", "all stations", ACCENT),
+        ("busiest_station", "busiest station", MUTED),
+    ):
+        figure.add_scatter(
+            x=by_hour["hour"], y=by_hour[column], name=name, line={"color": colour, "width": 2}
+        )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    finish(figure, "PRBs in use", {"title": "hour"}, height=300)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def prb_served(by_hour, hour: int) -> go.Figure:
+    """Demand and what is served of it by hour; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=by_hour["hour"], y=by_hour["demand_mbps"], name="demand", line={"color": MUTED, "dash": "dash"}
+    )
+    figure.add_scatter(
+        x=by_hour["hour"],
+        y=by_hour["served_mbps"],
+        name="served",
+        line={"color": ACCENT, "width": 2},
+        fill="tozeroy",
+        fillcolor=BAND_90,
+    )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "Mbit/s", {"title": "hour"}, height=300)

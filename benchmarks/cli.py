@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, deployment, plans, sampler, sleep, sources
+from benchmarks import app, deployment, plans, prb, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "app": app,
     "deployment": deployment,
     "plans": plans,
+    "prb": prb,
     "sampler": sampler,
     "sleep": sleep,
     "sources": sources,

@@ -313,15 +313,30 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     assert "network has changed" in space.outdated(space.sleep)
 
 
-def test_spectrum_allocates_beside_round_robin(drawn, space):
+def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
+    monkeypatch.setattr("app.plans.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
     test.number_input(key="prb users").set_value(10)
+    test.number_input(key="prb time limit").set_value(2)
     button(test, "Allocate PRBs at day 2, 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     plans = space.spectrum.value.plans
-    assert list(plans) == ["optimised", "round robin"] and space.spectrum_hour == 44
+    assert list(plans) == ["optimised", "round-robin", "best-sinr", "proportional-fair"]
+    assert space.spectrum_hour == 44
+    table = test.dataframe[0].value
+    assert table["Plan"].tolist() == [
+        "Optimised",
+        "Nearest, round robin",
+        "Best SINR first",
+        "Proportional fair",
+    ]
+    button(test, "Plan the 24 hours of this day").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    hours = space.spectrum_hours.value
+    assert list(hours.plans) == list(range(24, 48)) and "24 hours" in hours.sentence
     assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
 
 
