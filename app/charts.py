@@ -3,13 +3,16 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, WARN, swatch_legend
+from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, SERIES, WARN, swatch_legend
 
 DAY = 24
 
 
-def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
-    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands."""
+def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | None = None) -> go.Figure:
+    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands.
+
+    measured: (168,) to be drawn over it.
+    """
     hours = np.arange(series.shape[1])
     figure = go.Figure()
     if series.shape[0] > 1:
@@ -30,8 +33,47 @@ def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
     figure.add_scatter(
         x=hours, y=np.median(series, axis=0), line={"color": ACCENT, "width": 2}, name="median"
     )
+    if measured is not None:
+        figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
     return finish(figure, unit, week_axis())
+
+
+def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
+    """A week (168,) as days by hours, with a frame around the hour shown."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=profile.reshape(-1, DAY),
+            x=np.arange(DAY),
+            y=[f"day {day + 1}" for day in range(len(profile) // DAY)],
+            colorscale="YlOrRd",
+            colorbar={"title": unit, "thickness": 12},
+            hovertemplate="%{y}, %{x}:00<br>%{z:,.4g} " + unit + "<extra></extra>",
+        )
+    )
+    day, of_day = divmod(hour, DAY)
+    figure.add_shape(
+        type="rect",
+        x0=of_day - 0.5,
+        x1=of_day + 0.5,
+        y0=day - 0.5,
+        y1=day + 0.5,
+        line={"color": ACCENT, "width": 2},
+    )
+    finish(figure, "", day_axis(), height=300)
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def day_shapes(shapes: dict[str, np.ndarray]) -> go.Figure:
+    """Mean days (24,) from 0 to 1 by label."""
+    figure = go.Figure()
+    for number, (label, day) in enumerate(shapes.items()):
+        figure.add_scatter(
+            x=np.arange(DAY), y=day, name=label, line={"color": SERIES[number % len(SERIES)], "width": 2.5}
+        )
+    return finish(figure, "share of the tile's range", day_axis(), height=300)
 
 
 def week_axis() -> dict:
@@ -59,7 +101,6 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
     return figure
 
 
-SERIES = (ACCENT, "#e07b39", "#5a8f3d", "#7a5195")
 MET, UNMET = GOOD, WARN
 ASLEEP = "#8fb0dc"
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
@@ -113,7 +154,7 @@ def energies(tables: dict, hour: int) -> go.Figure:
             x=by_hour["hour"],
             y=by_hour["energy_kwh"],
             name=label,
-            line={"color": SERIES[number], "width": 2.5},
+            line={"color": SERIES[number % len(SERIES)], "width": 2.5},
         )
     hours = max(len(t) for t in tables.values())
     figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
@@ -314,3 +355,37 @@ def served_by_sites(curve) -> go.Figure:
             line={"color": colour, "width": 2.5, "dash": dash},
         )
     return finish(figure, "served (Mbit/s)", {"title": "sites", "rangemode": "tozero"}, height=340)
+
+
+def prb_use(by_hour, hour: int) -> go.Figure:
+    """Share of PRBs in use by hour, of all stations and of the busiest; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    for column, name, colour in (
+        ("utilisation", "all stations", ACCENT),
+        ("busiest_station", "busiest station", MUTED),
+    ):
+        figure.add_scatter(
+            x=by_hour["hour"], y=by_hour[column], name=name, line={"color": colour, "width": 2}
+        )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    finish(figure, "PRBs in use", {"title": "hour"}, height=300)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def prb_served(by_hour, hour: int) -> go.Figure:
+    """Demand and what is served of it by hour; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=by_hour["hour"], y=by_hour["demand_mbps"], name="demand", line={"color": MUTED, "dash": "dash"}
+    )
+    figure.add_scatter(
+        x=by_hour["hour"],
+        y=by_hour["served_mbps"],
+        name="served",
+        line={"color": ACCENT, "width": 2},
+        fill="tozeroy",
+        fillcolor=BAND_90,
+    )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "Mbit/s", {"title": "hour"}, height=300)

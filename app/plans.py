@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from planning.demand import Demand
     from planning.places import Places
     from planning.prb import PrbPlan
+    from planning.prb_hours import PrbHours
     from planning.sleep import SleepPlan
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
+MOST_USERS = 500  # drawn for PRB plans
+SECONDS_AN_HOUR = 2.0  # for the PRB plan of one hour among others
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -36,6 +39,9 @@ STRATEGY_NAMES = {
     "greedy": "Greedy",
     "milp": "Optimised (MILP)",
     "paper": "Paper (eq. 14)",
+    "round-robin": "Nearest, round robin",
+    "best-sinr": "Best SINR first",
+    "proportional-fair": "Proportional fair",
 }
 
 
@@ -186,6 +192,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
         held_out, judged_on = demand.sample(demand.samples - 1), "the last sample (one week)"
         planned = _without_last_sample(demand)
     basis = space.basis("traffic", "scale")
+    last = space.sleep.value.plans.get("milp") if space.sleep else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
@@ -203,6 +210,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             settings=chosen["settings"],
             held_out=held_out,
             progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
+            earlier=last.awake if last is not None and last.network.cells.equals(cells.cells) else None,
         )
         risk = None
         if held_out is not None:
@@ -244,7 +252,7 @@ def _without_last_sample(demand: "Demand") -> "Demand":
 def start_spectrum(
     space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any], seed: int
 ) -> None:
-    """Allocate PRBs to users of one hour on the present network, beside round robin.
+    """Allocate PRBs to users of one hour on the present network, beside the rules.
 
     hour: 0..167. radio, settings: arguments of `Radio` and `PrbSettings`.
     """
@@ -252,16 +260,18 @@ def start_spectrum(
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
-        from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
+        from planning.prb import BASELINES, PrbProblem, PrbSettings, baseline, compared, draw_users, solve_prb
         from planning.radio import Radio
 
         made = network(job)
         job.report(0, 0, "preparing")
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
-        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(**radio))
-        plan = solve_prb(problem, PrbSettings(**settings), progress=job.report)
-        plans = {"optimised": plan, "round robin": round_robin(problem)}
-        table = pd.DataFrame([_prb_row(name, p) for name, p in plans.items()])
+        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
+        wanted = PrbSettings(**{"seed": seed} | settings)
+        plan = solve_prb(problem, wanted, progress=job.report)
+        plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
+        table = compared(list(plans.values()))
+        table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
     def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
@@ -274,12 +284,24 @@ def start_spectrum(
     space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
 
 
-def _prb_row(name: str, plan: Any) -> dict[str, Any]:
-    return {
-        "strategy": name,
-        "met": int(plan.met.sum()),
-        "users": len(plan.met),
-        "rate_mbps": float(plan.rate_mbps.sum()),
-        "objective_mbps": plan.objective_mbps,
-        "used_prbs": plan.used_prbs,
-    }
+def start_spectrum_hours(space: Workspace) -> None:
+    """Plan the 24 hours of the day of the spectrum plan, with its network, radio and settings."""
+    made = space.spectrum
+    assert made is not None and made.value.network is not None
+    demand, network = space.demand(), made.value.network.plan.network
+    plan, first = made.value.plans["optimised"], space.spectrum_hour - space.spectrum_hour % 24
+
+    def work(job: jobs.Job) -> "PrbHours":
+        from planning.prb_hours import solve_hours
+
+        users = plan.problem.users
+        most = len(users.lon) if users.weight > 1 else MOST_USERS
+        settings = replace(plan.settings, time_limit=max(plan.settings.time_limit, 24 * SECONDS_AN_HOUR))
+        hours = range(first, first + 24)
+        return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
+
+    def deliver(result: "PrbHours") -> None:
+        space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
+
+    space.notes.pop(SPECTRUM, None)
+    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)

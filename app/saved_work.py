@@ -118,7 +118,7 @@ def _plain(value: Any) -> bool:
 
 
 def _set_state(space: Workspace, state: dict[str, Any]) -> None:
-    from opendiff.area import Area
+    from opendiff.area import Area, tiles_covering
 
     space.source = state["source"]
     space.scale = ScaleChoice(**state["scale"])
@@ -127,9 +127,11 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     space.clear_area()
     space.traffic = space.network = space.deployments = space.sleep = space.spectrum = None
     if state["area"] is not None:
-        name = str(state["area_name"])
-        if not take_area(space, lambda: Area.from_geojson(state["area"], name), "opening the saved area"):
-            raise SavedWorkError(space.notes.pop("area"))
+        area = Area.from_geojson(state["area"], str(state["area_name"]))
+        if not take_area(space, lambda: area, "opening the source of the saved area"):
+            space.set_area(
+                area, tiles_covering(area), 0
+            )  # its open data are not here; what was made of them is
     space.map_version += 1
 
 
@@ -205,6 +207,10 @@ def _sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
         **arrays,
     )
     return file.getvalue()
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 def _figures() -> list[str]:

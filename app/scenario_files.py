@@ -45,7 +45,11 @@ def scenario_of(space: Workspace) -> "Scenario":
         comparison = space.sleep.value
         scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
     if space.spectrum and _is_for(space.spectrum, space.network):
-        scenario = scenario.with_prb(space.spectrum.value.plans[space.spectrum_choice])
+        made = space.spectrum
+        tables = {"comparison": made.value.table}
+        if (hours := space.spectrum_hours) and hours.basis.get("spectrum") == made.identity:
+            tables |= {"hours": hours.value.table(), "station_hours": hours.value.stations()}
+        scenario = scenario.with_prb(made.value.plans[space.spectrum_choice], **tables)
     return scenario
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from planning.demand import Demand, Scale
     from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
+    from planning.prb_hours import PrbHours
     from planning.sleep import SleepPlan
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class Workspace:
     deployments: Made[Comparison[Deployed]] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
+    spectrum_hours: "Made[PrbHours] | None" = None  # the day of the spectrum plan
     sleep_choice: str = "milp"  # the strategies that are shown and exported
     spectrum_choice: str = "optimised"
     spectrum_hour: int = 0  # that the spectrum plan was made for

@@ -6,14 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import deployment, plans, sampler, sleep, sources
+from benchmarks import app, deployment, plans, prb, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
 BENCHMARKS = {
+    "app": app,
     "deployment": deployment,
     "plans": plans,
+    "prb": prb,
     "sampler": sampler,
     "sleep": sleep,
     "sources": sources,

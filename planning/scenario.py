@@ -131,12 +131,13 @@ class Scenario:
             provenance={**self.provenance, "sleep": record, **_now()},
         )
 
-    def with_prb(self, plan) -> Scenario:
-        """This scenario with a PRB plan."""
+    def with_prb(self, plan, **more: pd.DataFrame) -> Scenario:
+        """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""
         tables = {
             **self.tables,
             "prb_assignment": _objects(plan.assignment()),
             "prb_stations": plan.stations(),
+            **{f"prb_{name}": _objects(table) for name, table in more.items()},
         }
         return replace(self, tables=tables, provenance={**self.provenance, "prb": plan.record(), **_now()})
 

@@ -15,6 +15,7 @@ from app.state import Workspace, workspace
 
 MOST_CASES = 4
 MOST_UPLOAD_MB = 500
+_DELTA_COLOURS = {"more": "normal", "less": "inverse", "": "off"}
 
 
 def page() -> None:
@@ -192,12 +193,14 @@ def _kpis(chosen: list[Case]) -> None:
                     kpi = KPIS[name]
                     delta = None
                     if case is not baseline and name in reference:
-                        delta = f"{found[name] - reference[name]:+,.{kpi.digits}f} {kpi.unit}"
+                        change = round(found[name] - reference[name], kpi.digits)
+                        delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
                     st.metric(
                         kpi.label,
                         f"{found[name]:,.{kpi.digits}f} {kpi.unit}",
                         delta,
-                        delta_color="inverse" if kpi.better == "less" else "normal",
+                        delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
+                        delta_arrow="off" if delta == "no change" else "auto",
                     )
     table = compare_cases.table(chosen, baseline)
     with st.expander("All figures", icon=":material/table:"):
@@ -216,7 +219,8 @@ def _picture(case: Case, hour: int) -> dict:
     if case.plan is not None:
         member = network.site_of_cell
         sleeping = ~case.plan.awake[:, hour % case.plan.hours]
-        asleep = np.bincount(member, sleeping) / np.bincount(member)
+        may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool))
+        asleep = np.bincount(member, sleeping) / np.maximum(may_sleep, 1)
     values = demand.quantile(0.5)[:, hour % demand.hours]
     return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": values, "site_x": x, "site_y": y,
             "asleep": asleep, "names": network.sites["site"].tolist()}  # fmt: skip

@@ -190,6 +190,15 @@ def test_the_compare_page_saves_opens_and_compares(planned):
     assert test.metric[labels.index("Energy")].delta == ""  # the baseline has no difference from itself
 
 
+def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
+    parts = library.parts_of(library.save(planned, "City"))
+    (tmp_path / "city").rename(tmp_path / "elsewhere")
+    opened = Workspace()
+    saved_work.unpack(parts, opened, controls=False)
+    assert opened.tiles_with_data == 0 and "city" in opened.notes["area"]
+    assert opened.sleep.value.plans.keys() == planned.sleep.value.plans.keys()
+
+
 def test_traffic_alone_can_be_kept(space):
     space.work = library.new_work()
     library.keep(space).join()

@@ -11,7 +11,10 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app import generation
+from app.coverage import coverage, coverage_picture
 from app.state import Made, ScaleChoice, Workspace
+from app.traffic_details import EXPLAINED
+from opendiff.metrics import score
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 TIMEOUT = 60
@@ -67,6 +70,22 @@ def test_an_outline_drawn_is_measured(drawn, pack):
     geodesic_km2 = 3.45  # three tiles of 1.22 km at the equator x cos(28 N), squared
     assert float(shown["km²"]) == pytest.approx(geodesic_km2, rel=0.03)
     assert any("2 tiles have no open data" in text for text in texts(test.caption))
+
+
+def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
+    """The pack has no image, and POI and population on all but its first column of tiles."""
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0, Y0, X0 + 2, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    choose = next(c for c in test.button_group if c.label.startswith("Known of the tiles"))
+    assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
+    choose.set_value("poi").run()
+    assert not test.exception and not test.error
+    known = coverage(space.source, space.tiles)
+    np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
+    picture = coverage_picture(space.tiles, known["poi"])
+    assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
 def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):
@@ -186,6 +205,32 @@ def run_jobs(space, test):
     return test.run()
 
 
+def test_measurements_beside_the_generated_week(drawn, space):
+    """The first sample given as measured: its figures are those of the metrics module on the same arrays."""
+    made = space.traffic.value
+    frame = pd.DataFrame(
+        {
+            "x": np.repeat(made.tiles["x"], 168),
+            "y": np.repeat(made.tiles["y"], 168),
+            "hour": np.tile(np.arange(168), len(made.tiles)),
+            "traffic": made.traffic[:, 0].ravel(),
+        }
+    )
+    test = open_page("traffic", space)
+    choose = next(c for c in test.button_group if c.label == "More of this traffic")
+    choose.set_value("measured").run()
+    next(s for s in test.selectbox if s.label == "Its unit").set_value("relative units")
+    test.file_uploader[0].upload("week.csv", frame.to_csv(index=False).encode(), "text/csv").run()
+    assert not test.exception and not test.error
+    shown = next(d.value for d in test.dataframe if "Figure" in d.value).set_index("Figure")["Value"]
+    expected = score(made.traffic[:, 0], made.traffic)
+    for name in ("ncrps", "nmae", "coverage_90"):
+        assert shown[EXPLAINED[name]] == pytest.approx(expected[name], abs=1e-3)
+    for view in ("heat map", "patterns"):
+        next(c for c in test.button_group if c.label == "More of this traffic").set_value(view).run()
+        assert not test.exception and not test.error
+
+
 def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     test = open_page("sleep", space)
     button(test, "Compare sleep strategies").click().run()
@@ -268,15 +313,30 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     assert "network has changed" in space.outdated(space.sleep)
 
 
-def test_spectrum_allocates_beside_round_robin(drawn, space):
+def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
+    monkeypatch.setattr("app.plans.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
     test.number_input(key="prb users").set_value(10)
+    test.number_input(key="prb time limit").set_value(2)
     button(test, "Allocate PRBs at day 2, 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     plans = space.spectrum.value.plans
-    assert list(plans) == ["optimised", "round robin"] and space.spectrum_hour == 44
+    assert list(plans) == ["optimised", "round-robin", "best-sinr", "proportional-fair"]
+    assert space.spectrum_hour == 44
+    table = test.dataframe[0].value
+    assert table["Plan"].tolist() == [
+        "Optimised",
+        "Nearest, round robin",
+        "Best SINR first",
+        "Proportional fair",
+    ]
+    button(test, "Plan the 24 hours of this day").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    hours = space.spectrum_hours.value
+    assert list(hours.plans) == list(range(24, 48)) and "24 hours" in hours.sentence
     assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
 
 
