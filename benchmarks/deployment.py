@@ -252,7 +252,7 @@ def files_figures(table: pd.DataFrame) -> dict[str, float]:
 
 
 def gravity_figures(side: int) -> dict[str, float]:
-    """side x side tiles for as many steps as table 5 has: seconds, what is lost of the users, and this process's peak."""
+    """side x side tiles for as many steps as table 5 has: seconds, what is lost of the users, and the peak."""
     import resource  # not everywhere, and needed here alone
 
     x, y = (v.ravel() for v in np.meshgrid(26_900 + np.arange(side), 13_650 + np.arange(side)))
