@@ -245,7 +245,8 @@ def print_made(options: argparse.Namespace, source: str, tiles: int, missing: in
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checkpoint, write_checksums
+    from opendiff.checkpoint import write_checkpoint
+    from opendiff.checksums import write_checksums
     from opendiff.generator import load_encoder
     from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.resume import TrainingState, fingerprint
@@ -290,7 +291,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_paper(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checksums
+    from opendiff.checksums import write_checksums
     from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
     from opendiff.sources import PackSource
 
@@ -335,7 +336,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_bundle(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checksums
+    from opendiff.checksums import write_checksums
     from opendiff.demo import build_demo
     from opendiff.generator import TrafficGenerator
     from opendiff.shipped import CHECKPOINTS
@@ -351,7 +352,7 @@ def run_info(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.checkpoint import file_checksum
+    from opendiff.checksums import file_checksum
     from opendiff.demo import DemoSource, region_bounds
     from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.shipped import CHECKPOINTS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import re
 import sys
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from .progress import ProgressBar
 from .radio import ENVIRONMENTS, Radio
 from .scenario import Scenario, write_whole
 from .solver import SOLVERS
+from .tables import read_table
 from .traffic import TrafficTable
 
 MOST_CSV_BYTES = 50_000_000
@@ -552,11 +552,9 @@ def _read_csv(path: str, columns: str) -> pd.DataFrame:
             data = file.read(MOST_CSV_BYTES + 1)
         if len(data) > MOST_CSV_BYTES:
             raise InputError(f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer rows.")
-        return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is no readable CSV ({error}); give columns {columns}.") from None
+    return read_table(data, path, columns)
 
 
 def _check_folder(path: Path) -> None:

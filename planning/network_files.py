@@ -9,11 +9,9 @@ show to be of the format that the name says.
 from __future__ import annotations
 
 import io
-import json
 import re
 import tempfile
 import warnings
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,11 +21,16 @@ import pyogrio
 import shapely
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from intake.archive import members
+from intake.delimited import read_csv
+from intake.markup import check_plain
+from intake.text import Refused, decoded, read_json
+
 from .errors import InputError
 from .geometry import local_metres
 from .network import CELL_COLUMNS, SITE_COLUMNS, Network
 
-MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS = 50_000_000, 200_000_000, 100, 500_000
+MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = 50_000_000, 200_000_000, 100, 500_000, 300
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
 SYNONYMS = {  # column of ours -> names others give it, lower case, letters and digits only
@@ -154,22 +157,17 @@ def _tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
 
 
 def _csv(data: bytes, name: str):
-    text = data.decode("utf-8-sig", errors="replace")
-    lines = text.splitlines()
+    lines = decoded(data).splitlines()
     comments = [line[2:] for line in lines[:200] if line.startswith("# ")]
     first = next((line for line in lines if line and not line.startswith("#")), "")
-    separator = max(",;\t", key=first.count)
     has_head = not re.fullmatch(r"(GSM|UMTS|LTE|NR|CDMA)(,[^,]*){13}", first)
     try:
-        frame = pd.read_csv(
-            io.StringIO("\n".join(line for line in lines if not line.startswith("# "))),
-            sep=separator, nrows=MAX_ROWS + 1, decimal="," if separator == ";" and "." not in text[:5000] else ".",
+        frame = read_csv(
+            "\n".join(line for line in lines if not line.startswith("# ")).encode(), MAX_ROWS,
             header=0 if has_head else None, names=None if has_head else _CSV_OF_OPENCELLID,
         )  # fmt: skip
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"{name} is no readable CSV table ({str(error).splitlines()[0]}); export it again."
-        ) from None
+    except ValueError as error:
+        raise InputError(f"{name} {error}; export it again.") from None
     return {"table": _unescaped(frame)}, _provenance_of(comments)
 
 
@@ -178,18 +176,22 @@ def _provenance_of(lines: list[str]) -> dict:
     for line in lines:
         key, _, value = line.partition(": ")
         try:
-            found[key] = json.loads(value)
+            found[key] = read_json(value)
         except ValueError:
             found[key] = value
     return found
 
 
 def _xlsx(data: bytes, name: str):
-    _members(data, name, ())
+    for part, content in _members(data, name, (".xml", ".rels")).items():
+        try:
+            check_plain(content)
+        except Refused as error:
+            raise InputError(f"{part} in {name} {error}; save the workbook again.") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sheets = pd.read_excel(io.BytesIO(data), sheet_name=None, engine="openpyxl", nrows=MAX_ROWS + 1)
+            sheets = _sheets(data)
     except Exception as error:  # openpyxl raises what its parsers raise
         raise InputError(
             f"{name} is no readable XLSX workbook ({type(error).__name__}); export it again."
@@ -200,6 +202,25 @@ def _xlsx(data: bytes, name: str):
         lines = [f"{k}: {v}" for k, v in zip(own["key"], own["value"], strict=True)]
         provenance = _provenance_of(lines)
     return {str(k): _unescaped(v) for k, v in sheets.items()}, provenance
+
+
+def _sheets(data: bytes) -> dict[str, pd.DataFrame]:
+    """The worksheets of a workbook; no wider than MAX_COLUMNS, for a cell far to the right costs as much as a row."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    found = {}
+    for sheet in book.worksheets[:MAX_MEMBERS]:
+        rows = [
+            list(row) for row in sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
+        ]
+        rows = [row for row in rows if any(value is not None for value in row)]
+        if rows:
+            head = [value for value in rows[0] if value is not None]
+            found[sheet.title] = pd.DataFrame(
+                [row[: len(head)] + [None] * (len(head) - len(row)) for row in rows[1:]], columns=head
+            ).infer_objects()
+    return found
 
 
 def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
@@ -215,7 +236,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _geojson(data: bytes, name: str):
     try:
-        document = json.loads(data.decode("utf-8-sig"))
+        document = read_json(data.decode("utf-8-sig"))
         features = document["features"]
         rows = []
         for feature in features[: MAX_ROWS + 1]:
@@ -225,7 +246,7 @@ def _geojson(data: bytes, name: str):
                 row.setdefault("lon", geometry["coordinates"][0])
                 row.setdefault("lat", geometry["coordinates"][1])
                 rows.append(row)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(
             f"{name} is no readable GeoJSON of points ({type(error).__name__}); export it again."
         ) from None
@@ -245,11 +266,10 @@ def _by_layer(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _kml(data: bytes, name: str):
-    upper = data[:100_000].upper() + data.upper()[100_000:]
-    if b"\x00" in data or b"<!DOCTYPE" in upper or b"<!ENTITY" in upper:
-        raise InputError(
-            f"{name} declares a document type or entities, which is not accepted; export it as plain KML."
-        )
+    try:
+        check_plain(data)
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it as plain KML in UTF-8.") from None
     from xml.etree import ElementTree
 
     try:
@@ -277,10 +297,10 @@ def _kml(data: bytes, name: str):
 
 
 def _kmz(data: bytes, name: str):
-    members = _members(data, name, (".kml",))
-    if not members:
+    found = _members(data, name, (".kml",))
+    if not found:
         raise InputError(f"{name} holds no .kml file; export the sites again.")
-    return _kml(next(iter(members.values())), name)
+    return _kml(next(iter(found.values())), name)
 
 
 def _gpkg(data: bytes, name: str):
@@ -297,17 +317,17 @@ def _gpkg(data: bytes, name: str):
 
 
 def _zip(data: bytes, name: str):
-    members = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
+    inside = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
     provenance = {}
-    for path, content in members.items():
+    for path, content in inside.items():
         if path.endswith("provenance.json"):
             try:
-                found = json.loads(content)
-            except (ValueError, RecursionError):
+                found = read_json(content)
+            except ValueError:
                 found = None  # not of our own making; the sites count
             provenance = found if isinstance(found, dict) else {}
     tables = {}
-    for path, content in members.items():
+    for path, content in inside.items():
         stem = Path(path).stem
         if path.lower().endswith(".shp"):
             if not content.startswith(b"\x00\x00\x27\x0a"):
@@ -315,7 +335,7 @@ def _zip(data: bytes, name: str):
                     f"{path} in {name} is not a Shapefile though its name says so; export it again."
                 )
             parts = {
-                s: members[m] for m in members for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
+                s: inside[m] for m in inside for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
             }
             if not {".shx", ".dbf", ".prj"} <= set(parts):
                 raise InputError(
@@ -358,7 +378,13 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
                             if column not in frame:
                                 frame[column] = values
                     tables[str(layer)] = frame
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as error:
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            shapely.errors.ShapelyError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"{name} cannot be read ({str(error).replace(folder, '')}); export it again."
             ) from None
@@ -366,29 +392,11 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
 
 
 def _members(data: bytes, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
-    """Members of an archive with these suffixes, in memory; too many, too large or locked ones are refused."""
-    found, left = {}, MAX_UNPACKED_BYTES
+    """Members of an archive with these suffixes, in memory; everything suspicious is refused."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-                raise InputError(f"{name} holds too many or too large files; zip only the sites.")
-            for member in members:
-                if not suffixes or not member.filename.lower().endswith(suffixes):
-                    continue
-                with archive.open(member) as file:
-                    content = file.read(left + 1)  # the size in the heading may lie
-                left -= len(content)
-                if left < 0:
-                    raise InputError(f"{name} unpacks to too much; zip only the sites.")
-                found[member.filename] = content
-    except InputError:
-        raise
-    except Exception as error:  # zipfile and its decompressors raise many kinds
-        raise InputError(
-            f"{name} is not a readable zip archive ({type(error).__name__}); zip the files again."
-        ) from None
-    return found
+        return members(data, suffixes, MAX_MEMBERS, MAX_UNPACKED_BYTES)
+    except Refused as error:
+        raise InputError(f"{name} {error}; zip only the plain files of the sites.") from None
 
 
 def _placed(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[str]) -> pd.DataFrame:

@@ -20,6 +20,8 @@ import pandas as pd
 import pyogrio
 import shapely
 
+from intake.text import read_json
+
 from .demand import Demand, Scale
 from .deployment import DeploymentPlan
 from .errors import InputError
@@ -29,6 +31,7 @@ from .network import CELL_COLUMNS, SITE_COLUMNS, Network
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
 FORMAT = 1
+MAX_BYTES, MAX_LAYERS, MAX_ROWS = 500_000_000, 64, 5_000_000
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -170,7 +173,9 @@ class Scenario:
     def read(cls, source) -> Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
         if not isinstance(source, (str, Path)):
-            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read()
+            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise InputError(f"The scenario is larger than {MAX_BYTES // 10**6} MB; make a smaller one.")
             folder = Path(tempfile.mkdtemp(prefix="scenario-"))
             try:
                 path = folder / "upload.gpkg"
@@ -196,17 +201,31 @@ class Scenario:
             if missing:
                 plural = "s" * (len(missing) > 1)
                 raise InputError(f"{name} is no scenario: it lacks the layer{plural} {', '.join(missing)}.")
-            tiles = pyogrio.read_dataframe(path, layer="tiles")
+            if len(found) > MAX_LAYERS:
+                raise InputError(
+                    f"{name} has {len(found)} layers and the limit is {MAX_LAYERS}; it is no scenario."
+                )
+            for layer in found:
+                rows = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
+                if not 0 <= rows <= MAX_ROWS:
+                    raise InputError(
+                        f"{name}: {layer} has more than {MAX_ROWS:,} rows; make a smaller scenario."
+                    )
             frames = {
-                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=layer == "tiles")
                 for layer in found
-                if layer != "tiles"
             }
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise InputError(f"{name} is no readable GeoPackage; make the scenario again.") from error
+        tiles = frames.pop("tiles")
         try:
             rows = frames.pop("provenance")
-            provenance = {k: json.loads(v) for k, v in zip(rows["key"], rows["value"], strict=True)}
+            provenance = {k: read_json(v) for k, v in zip(rows["key"], rows["value"], strict=True)}
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{name}: its provenance cannot be read; make the scenario again.") from error
         if provenance.pop("format", None) != FORMAT:

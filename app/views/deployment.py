@@ -81,14 +81,9 @@ def _real_sites() -> tuple[np.ndarray, np.ndarray] | None:
     from planning.network import Network
 
     with errors_shown("reading the sites"):
-        from planning.errors import InputError
+        from planning.tables import read_table
 
-        try:
-            table = pd.read_csv(file)
-        except (ValueError, UnicodeDecodeError):
-            raise InputError(
-                f"{file.name} cannot be read as a CSV table; export it as CSV (UTF-8)."
-            ) from None
+        table = read_table(file.getvalue(), file.name, "lon and lat")
         if "site" not in table:
             table = table.assign(site=[f"site {i + 1}" for i in range(len(table))])
         sites = Network.from_tables(table).sites
