@@ -30,7 +30,7 @@ def test_some_undamaged_file_of_each_kind_is_read(name, tmp_path, monkeypatch):
 
 
 def test_what_is_planted_behind_a_line_is_found(tmp_path):
-    """One byte leads to a second line, a second byte there to the fault: blind damage would need both at once."""
+    """Each byte leads one line further: blind damage would need all of them at once."""
     source = tmp_path / "intake" / "planted.py"
     source.parent.mkdir()
     source.write_text(
@@ -38,20 +38,20 @@ def test_what_is_planted_behind_a_line_is_found(tmp_path):
     )
     space = {}
     exec(compile(source.read_text(), str(source), "exec"), space)
-    parser = Parser("planted.bin", lambda: [b"zz"], lambda path: space["read"](path.read_bytes()))
+    parser = Parser("planted.bin", lambda: [b"zzzz"], lambda path: space["read"](path.read_bytes()))
     import benchmarks.fuzz as module
 
     watched, module.WATCHED = module.WATCHED, (str(source.parent),)
     try:
         reached = set()
-        for data, tell in module.inputs(parser, 1500, 0):
+        for data, tell in module.inputs(parser, 600, 0):
             with module.Reached() as lines:
                 attempt(parser, data, tmp_path)
             tell(lines.lines)
             reached |= lines.lines
     finally:
         module.WATCHED = watched
-    assert (str(source), 3) in reached
+    assert (str(source), 5) in reached
 
 
 def test_an_error_that_is_no_sentence_or_untyped_is_a_finding(tmp_path):
