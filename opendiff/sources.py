@@ -333,7 +333,7 @@ def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} cannot be read ({error}); fetch the pack again.") from None
-    frame = table.to_pandas(ignore_metadata=True)  # which is pandas's, not ours, and may be damaged
+    frame = table.replace_schema_metadata(None).to_pandas()  # the metadata is pandas's, and may be damaged
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
         raise SourceError(f"{path} has a column that is not numeric; make the pack again.")
     return frame

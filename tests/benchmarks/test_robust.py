@@ -34,7 +34,11 @@ def test_what_is_planted_behind_a_line_is_found(tmp_path):
     source = tmp_path / "intake" / "planted.py"
     source.parent.mkdir()
     source.write_text(
-        "def read(data):\n    if data[:1] == b'a':\n        if data[1:2] == b'b':\n            return 1 / 0\n"
+        "def read(data):\n"
+        "    if b'' < data[:1] < b'z':\n"
+        "        if b'' < data[1:2] < b'z':\n"
+        "            if b'' < data[2:3] < b'z':\n"
+        "                return 1 / 0\n"
     )
     space = {}
     exec(compile(source.read_text(), str(source), "exec"), space)
