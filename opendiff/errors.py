@@ -30,6 +30,10 @@ class ModelError(OpenDiffError):
     """Weights are missing, damaged or do not fit what is asked of them."""
 
 
+class StorageError(OpenDiffError, OSError):
+    """A file cannot be written: the disk is full, or the place is read-only."""
+
+
 class ClusterError(OpenDiffError):
     """The processes or machines that were to share the work cannot."""
 
