@@ -32,9 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise StorageError(
-            f"{path} cannot be written ({reason}); make room, or choose another place."
-        ) from error
+        raise storage_error(path, reason, "make room, or choose another place") from error
     finally:
         with suppress(OSError):  # of a folder that is gone or read-only
             temporary.unlink(missing_ok=True)
@@ -56,9 +54,7 @@ def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Itera
     try:
         file = Path(path).open("a+b")
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}); check the permissions of its folder."
-        ) from error
+        raise storage_error(path, error.strerror, "check the permissions of its folder") from error
     with file:
         while not _try_lock(file.fileno()):
             if waiting:
@@ -68,6 +64,13 @@ def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Itera
             yield
         finally:
             _unlock(file.fileno())
+
+
+def storage_error(path: str | Path, reason: object, remedy: str) -> StorageError:
+    """That a file cannot be written, as one sentence."""
+    error = StorageError(f"{path} cannot be written ({reason}); {remedy}.")
+    error.strerror = str(reason)
+    return error
 
 
 if os.name == "nt":

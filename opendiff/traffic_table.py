@@ -109,7 +109,7 @@ class TrafficEnsemble:
                 self.write(temporary)
         except OSError as error:
             raise TableError(
-                f"The traffic table cannot be written to {path} ({error}); choose another place."
+                f"The traffic table cannot be written to {path} ({error.strerror or error}); choose another place."
             ) from None
 
     def write(self, where: Path | BinaryIO) -> None:

@@ -298,10 +298,9 @@ def write_whole(path: Path, write) -> None:
         part = folder / path.name
         write(part)
         os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); choose another place."
-        ) from error
+    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).replace(str(folder), "")
+        raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -396,8 +396,8 @@ def _run_highs(problem, variables, time_limit, gap, threads, seed, warm):
     try:
         with _scheduler(threads):
             problem.solve(solver)
-    except pulp.PulpError as error:
-        raise SolverError(f"HiGHS broke off: {error}.") from error
+    except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
+        raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
     engine = problem.solverModel
     status, objective, bound = _highs_outcome(engine)
     if status == "unclear":
@@ -534,8 +534,10 @@ def _run_cbc(problem, variables, time_limit, gap, threads, seed, warm):
             begun = time.perf_counter()
             try:
                 problem.solve(solver)
-            except pulp.PulpError as error:
-                raise SolverError(f"CBC broke off: {error}.") from error
+            except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
+                raise SolverError(
+                    f"CBC broke off ({error or type(error).__name__}); try --solver highs."
+                ) from error
             seconds = time.perf_counter() - begun
         with open(log, errors="replace") as file:
             text = file.read()

@@ -7,69 +7,29 @@ import numpy as np
 import pytest
 import torch
 
-from opendiff.demo import DemoSource
+from benchmarks.made_gpu import MadeGpu, plain_ensemble
 from opendiff.errors import ModelError
 from opendiff.generator import LEAST_ROWS, TrafficGenerator
 from opendiff.model import ROWS_A_CALL_ON_GPU
 
 
-class MadeGpu:
-    """A generator that believes to be on a GPU with room for calls of `room` rows; the CPU does the work."""
-
-    def __init__(self, room: int, monkeypatch):
-        self.generator = TrafficGenerator.load("default", device="cpu")
-        self.source = DemoSource()
-        self.tiles = self.source.covered_tiles().iloc[:5].reset_index(drop=True)
-        self.asked = []
-        real_weeks, real_rows = self.generator.weeks, type(self.generator).rows_a_call
-
-        def weeks(*arguments):
-            if self.generator.device == "cpu":
-                self.asked.append("cpu")
-                return real_weeks(*arguments)
-            rows = real_rows.fget(self.generator)
-            self.asked.append(rows)
-            if rows > room:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-            self.generator.device = "cpu"
-            try:
-                return real_weeks(*arguments)
-            finally:
-                self.generator.device = "cuda"
-
-        monkeypatch.setattr(self.generator, "weeks", weeks)
-        self.generator.device = "cuda"
-
-    def generate(self):
-        conditions = self.source.conditions(self.tiles)
-        return self.generator.generate(conditions, samples=2, seed=3)
-
-
-def plain():
-    source = DemoSource()
-    tiles = source.covered_tiles().iloc[:5].reset_index(drop=True)
-    return TrafficGenerator.load("default", device="cpu").generate(
-        source.conditions(tiles), samples=2, seed=3
-    )
-
-
-def test_smaller_calls_are_tried_and_said(monkeypatch):
-    made = MadeGpu(2048, monkeypatch)
+def test_smaller_calls_are_tried_and_said():
+    made = MadeGpu(2048)
     ensemble = made.generate()
     assert made.asked == [ROWS_A_CALL_ON_GPU, 8192, 4096, 2048] and made.generator.device == "cuda"
     assert any("smaller (2,048 rows)" in note for note in ensemble.metadata["notes"])
-    np.testing.assert_allclose(ensemble.traffic, plain().traffic, rtol=1e-5)
+    np.testing.assert_allclose(ensemble.traffic, plain_ensemble().traffic, rtol=1e-5)
     made.asked.clear()
     made.generate()
     assert made.asked == [2048]  # what did not fit is not tried again
 
 
-def test_the_cpu_is_the_last_resort(monkeypatch):
-    made = MadeGpu(0, monkeypatch)
+def test_the_cpu_is_the_last_resort():
+    made = MadeGpu(0)
     ensemble = made.generate()
     assert made.asked[-2:] == [LEAST_ROWS, "cpu"] and made.generator.device == "cpu"
     assert any("the CPU was used" in note for note in ensemble.metadata["notes"])
-    np.testing.assert_array_equal(ensemble.traffic, plain().traffic)
+    np.testing.assert_array_equal(ensemble.traffic, plain_ensemble().traffic)
 
 
 def test_images_are_embedded_in_smaller_batches_too(monkeypatch):
