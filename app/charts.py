@@ -3,13 +3,16 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, WARN, swatch_legend
+from app.colours import ACCENT, BAND_50, BAND_90, GOOD, MUTED, SERIES, WARN, swatch_legend
 
 DAY = 24
 
 
-def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
-    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands."""
+def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | None = None) -> go.Figure:
+    """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands.
+
+    measured: (168,) to be drawn over it.
+    """
     hours = np.arange(series.shape[1])
     figure = go.Figure()
     if series.shape[0] > 1:
@@ -30,8 +33,47 @@ def week_band(series: np.ndarray, hour: int, unit: str) -> go.Figure:
     figure.add_scatter(
         x=hours, y=np.median(series, axis=0), line={"color": ACCENT, "width": 2}, name="median"
     )
+    if measured is not None:
+        figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
     return finish(figure, unit, week_axis())
+
+
+def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
+    """A week (168,) as days by hours, with a frame around the hour shown."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=profile.reshape(-1, DAY),
+            x=np.arange(DAY),
+            y=[f"day {day + 1}" for day in range(len(profile) // DAY)],
+            colorscale="YlOrRd",
+            colorbar={"title": unit, "thickness": 12},
+            hovertemplate="%{y}, %{x}:00<br>%{z:,.4g} " + unit + "<extra></extra>",
+        )
+    )
+    day, of_day = divmod(hour, DAY)
+    figure.add_shape(
+        type="rect",
+        x0=of_day - 0.5,
+        x1=of_day + 0.5,
+        y0=day - 0.5,
+        y1=day + 0.5,
+        line={"color": ACCENT, "width": 2},
+    )
+    finish(figure, "", day_axis(), height=300)
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def day_shapes(shapes: dict[str, np.ndarray]) -> go.Figure:
+    """Mean days (24,) from 0 to 1 by label."""
+    figure = go.Figure()
+    for number, (label, day) in enumerate(shapes.items()):
+        figure.add_scatter(
+            x=np.arange(DAY), y=day, name=label, line={"color": SERIES[number % len(SERIES)], "width": 2.5}
+        )
+    return finish(figure, "share of the tile's range", day_axis(), height=300)
 
 
 def week_axis() -> dict:
@@ -102,6 +144,56 @@ def energy(by_hour, hour: int) -> go.Figure:
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
     return finish(figure, "kWh", hours_axis(len(by_hour)))
+
+
+def energies(tables: dict, hour: int) -> go.Figure:
+    """Energy by hour of several plans and what always on takes; tables: label to `SleepPlan.energy_by_hour`."""
+    figure = go.Figure()
+    for number, (label, by_hour) in enumerate(tables.items()):
+        figure.add_scatter(
+            x=by_hour["hour"],
+            y=by_hour["energy_kwh"],
+            name=label,
+            line={"color": SERIES[number % len(SERIES)], "width": 2.5},
+        )
+    hours = max(len(t) for t in tables.values())
+    figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "kWh", hours_axis(hours))
+
+
+def map_pair(pictures: list[dict]) -> go.Figure:
+    """Maps side by side that move together: tiles by Mbit/s, sites by their share of cells asleep.
+
+    pictures: each with title, x, y (tile numbers), mbps, site_x, site_y (fractional tile numbers), asleep, names.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=1, cols=len(pictures), subplot_titles=[p["title"] for p in pictures], horizontal_spacing=0.03
+    )
+    top = max(float(p["mbps"].max()) for p in pictures)
+    for column, p in enumerate(pictures, start=1):
+        left, upper = int(p["x"].min()), int(p["y"].min())
+        grid = np.full((int(p["y"].max()) - upper + 1, int(p["x"].max()) - left + 1), np.nan)
+        grid[p["y"] - upper, p["x"] - left] = p["mbps"]
+        figure.add_heatmap(
+            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale="Blues",
+            showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
+            colorbar={"title": "Mbit/s", "thickness": 12}, row=1, col=column,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=p["site_x"], y=p["site_y"], mode="markers", showlegend=False, customdata=p["asleep"], text=p["names"],
+            marker={"color": sleep_colours(p["asleep"]), "size": 8, "line": {"color": "#ffffff", "width": 1}},
+            hovertemplate="%{text}: %{customdata:.0%} of its cells asleep<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+        name = "" if column == 1 else str(column)
+        across = {"matches": "x", "visible": False, "constrain": "domain"}
+        down = across | {"matches": "y", "scaleanchor": "x", "autorange": "reversed"}
+        figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": down})
+    figure.update_layout(
+        height=430, margin={"l": 5, "r": 5, "t": 30, "b": 5}, dragmode="pan", hovermode="closest"
+    )
+    return figure
 
 
 def risk(curve) -> go.Figure:
@@ -217,3 +309,83 @@ def sinr(values: np.ndarray) -> go.Figure:
     finish(figure, "users", {"title": "SINR (dB)"}, height=340)
     figure.update_layout(hovermode="closest", bargap=0.05)
     return figure
+
+
+def placement_match(table, name) -> go.Figure:
+    """How alike sites and traffic, or real sites, are by strategy (figure 3(c) of the paper); table: of `judge`."""
+    figure = go.Figure()
+    against = "real" if "jsd_real" in table else "traffic"
+    labels = [name(s) for s in table["strategy"]]
+    for column, label, colour in (
+        ("jsd", "JSD (less is better)", SERIES[1]),
+        ("cosine", "cosine (more is better)", ACCENT),
+    ):
+        figure.add_bar(x=labels, y=table[f"{column}_{against}"], name=label, marker_color=colour)
+    finish(figure, "your own sites" if against == "real" else "sites against traffic", height=320)
+    figure.update_layout(hovermode="closest", barmode="group")
+    return figure
+
+
+def users_covered(table, name) -> go.Figure:
+    """Share of users covered while they move, a line a strategy (table 5 of the paper); table: of `judge`."""
+    columns = [c for c in table.columns if c.startswith("covered_")]
+    steps = [int(c.removeprefix("covered_")) for c in columns]
+    figure = go.Figure()
+    for i, row in enumerate(table.to_dict("records")):
+        figure.add_scatter(
+            x=steps, y=[100 * row[c] for c in columns], name=name(row["strategy"]), mode="lines+markers",
+            line={"color": SERIES[i % len(SERIES)]},
+        )  # fmt: skip
+    finish(figure, "users covered (%)", {"title": "moves", "tickvals": steps}, height=320)
+    return figure
+
+
+def served_by_sites(curve) -> go.Figure:
+    """Traffic served by the first k sites; curve: the table deployment_curve of a plan."""
+    figure = go.Figure()
+    last = int(curve["in_plan"].sum())
+    for part, colour, dash, label in (
+        (curve.iloc[:last], ACCENT, "solid", "sites of the plan"),
+        (curve.iloc[max(0, last - 1) :], MUTED, "dot", "the next ones"),
+    ):
+        figure.add_scatter(
+            x=part["sites"],
+            y=part["served_mbps"],
+            name=label,
+            line={"color": colour, "width": 2.5, "dash": dash},
+        )
+    return finish(figure, "served (Mbit/s)", {"title": "sites", "rangemode": "tozero"}, height=340)
+
+
+def prb_use(by_hour, hour: int) -> go.Figure:
+    """Share of PRBs in use by hour, of all stations and of the busiest; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    for column, name, colour in (
+        ("utilisation", "all stations", ACCENT),
+        ("busiest_station", "busiest station", MUTED),
+    ):
+        figure.add_scatter(
+            x=by_hour["hour"], y=by_hour[column], name=name, line={"color": colour, "width": 2}
+        )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    finish(figure, "PRBs in use", {"title": "hour"}, height=300)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def prb_served(by_hour, hour: int) -> go.Figure:
+    """Demand and what is served of it by hour; by_hour: `PrbHours.table`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=by_hour["hour"], y=by_hour["demand_mbps"], name="demand", line={"color": MUTED, "dash": "dash"}
+    )
+    figure.add_scatter(
+        x=by_hour["hour"],
+        y=by_hour["served_mbps"],
+        name="served",
+        line={"color": ACCENT, "width": 2},
+        fill="tozeroy",
+        fillcolor=BAND_90,
+    )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "Mbit/s", {"title": "hour"}, height=300)

@@ -5,6 +5,9 @@ import streamlit as st
 
 from app.state import WEEK, Workspace
 
+SECONDS_AN_HOUR = 1.0
+PLAYING, FRESH = "playing", "fresh hour"
+
 
 def hour_label(hour: int) -> str:
     return f"day {hour // 24 + 1}, {hour % 24:02d}:00"
@@ -28,9 +31,33 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
         peak = int(np.argmax(profile))
         space.hour = peak if hours == WEEK else space.hour - space.hour % 24 + peak
 
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    left, middle, right = st.columns([8, 1, 2], vertical_alignment="bottom")
     label = hour_label if hours == WEEK else (lambda hour: f"{hour:02d}:00")
     left.select_slider("Hour", options=range(hours), key=key, on_change=moved, format_func=label)
+    with middle:
+        _play(space, hours)
     if profile is not None:
         right.button("Busy hour", on_click=busiest, width="stretch", icon=":material/trending_up:")
     return space.hour % hours
+
+
+def _play(space: Workspace, hours: int) -> None:
+    """A button that lets the hours pass by themselves, and stops them again."""
+    playing = st.session_state.get(PLAYING, False)
+    label = "Stop the clock" if playing else "Let the hours pass"
+    icon = ":material/pause:" if playing else ":material/play_arrow:"
+    if st.button("", icon=icon, key="play", help=label, width="stretch"):
+        st.session_state[PLAYING] = not playing
+        st.rerun()
+    if playing:
+        st.session_state[FRESH] = True
+        _tick(space, hours)
+
+
+@st.fragment(run_every=SECONDS_AN_HOUR)
+def _tick(space: Workspace, hours: int) -> None:
+    if st.session_state.pop(FRESH, False):  # the page has just run with the present hour
+        return
+    day = space.hour - space.hour % hours
+    space.hour = (day + (space.hour + 1) % hours) % WEEK
+    st.rerun()

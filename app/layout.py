@@ -25,8 +25,12 @@ def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
             navigation.next_step(*step)
 
 
+CONTROLS: set[str] = set()  # keys of all widgets that keep their value: settings that belong to saved work
+
+
 def kept(key: str) -> dict[str, Any]:
     """Arguments by which a widget keeps its value when another page is opened and closed again."""
+    CONTROLS.add(key)
     return {"key": key, "persist_state": "session"}
 
 

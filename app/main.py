@@ -11,7 +11,7 @@ if (
 
 import streamlit as st  # noqa: E402
 
-from app import job_panel, navigation  # noqa: E402
+from app import job_panel, navigation, open_work  # noqa: E402
 from app.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
 from app.state import workspace  # noqa: E402
@@ -29,12 +29,14 @@ def main() -> None:
     st.logo(str(HERE / "logo.svg"), size="large")
     st.html(STYLE)
     space = workspace()
+    open_work.come_back(space)
     job_panel.deliver_finished(space)
     page = st.navigation(navigation.pages(), position="top")
     navigation.arrive(space, page)
     job_panel.show_running(space)
     with errors_shown("showing this page"):
         page.run()
+    open_work.keep(space)
     warm_up()
 
 

@@ -8,6 +8,7 @@ What must hold (measured, or read in streamlit-folium):
 - traffic has a pane of its own below the outlines, one pixel a tile.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from app.region import Picture, Region
 
 STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
+MOST_SVG_DOTS = 1000  # beyond, one canvas holds them all
 MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
 
 __all__ = ["Dots", "MapEvents", "map_assets", "map_view"]
@@ -51,6 +53,43 @@ class Dots:
     radius: float | None = None  # None: smaller where there are many
 
 
+class _DotLayer(folium.MacroElement):
+    """All dots in one loop of the browser's: an element of folium's each would take 20,000 sites a minute."""
+
+    _name = "DotLayer"
+    _template = folium.template.Template(
+        """{% macro script(this, kwargs) %}
+        (function (group) {
+            const {radius, weight, canvas, rows} = {{ this.data }};
+            const shared = canvas ? {renderer: L.canvas()} : {};
+            for (const [lat, lon, colour, text] of rows) {
+                const dot = L.circleMarker([lat, lon], {radius, weight, color: "#ffffff", fill: true, fillColor: colour,
+                    fillOpacity: 0.95, ...shared});
+                const label = document.createElement("span");
+                label.textContent = text;
+                dot.bindTooltip(label).addTo(group);
+            }
+        })({{ this._parent.get_name() }});
+        {% endmacro %}"""
+    )
+
+    def __init__(self, dots: Dots):
+        super().__init__()
+        count = len(dots.lon)
+        radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
+        rows = [
+            [round(float(lat), 6), round(float(lon), 6), str(colour), str(text)]
+            for lat, lon, colour, text in zip(dots.lat, dots.lon, dots.colours, dots.tooltips, strict=True)
+        ]
+        data = {
+            "radius": radius,
+            "weight": 1.2 if radius > 4 else 0.6,
+            "canvas": count > MOST_SVG_DOTS,
+            "rows": rows,
+        }
+        self.data = json.dumps(data).replace("<", "\\u003c")  # no text may end the script
+
+
 @dataclass(frozen=True)
 class MapEvents:
     """What the user did: the outlines drawn now (GeoJSON features; None before the first event), the last click."""
@@ -65,6 +104,7 @@ def map_view(
     *,
     outline: shapely.Geometry | None = None,
     draw: bool = False,
+    places: Sequence[dict[str, Any]] | None = None,
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
     clicks: bool = False,
@@ -73,7 +113,8 @@ def map_view(
     """Show the region with an outline, pictures over it and dots on top, and whom to credit for it below.
 
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
-    changed outline in. Without, the map is centred on the outline.
+    changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
+    there already), points and polygons can be drawn beside the outline, which stays as it is.
     """
     import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
 
@@ -83,14 +124,16 @@ def map_view(
     base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
+    elif places is not None:
+        _add_places(base, places)
     layers = [folium.FeatureGroup(name="layers")]
     for picture in pictures:
         _overlay(picture, pane="traffic", opacity=1.0).add_to(layers[0])
     if outline is not None and not draw:
         _outline(outline).add_to(base)
     for group in dots:
-        _add_dots(layers[0], group)
-    wanted = (["all_drawings"] if draw else []) + (["last_clicked"] if clicks else [])
+        add_dots(layers[0], group)
+    wanted = (["all_drawings"] if draw or places is not None else []) + (["last_clicked"] if clicks else [])
     found = streamlit_folium.st_folium(
         base,
         key=key,
@@ -184,8 +227,26 @@ def _add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
         else:
             _outline(outline).add_to(base)
     drawn.add_to(base)
+    _draw_tools(drawn, points=False).add_to(base)
+
+
+def _add_places(base: folium.Map, places: Sequence[dict[str, Any]]) -> None:
+    """Tools for points and areas, with those that are there already in their group."""
+    drawn = folium.FeatureGroup(name="drawn", control=False)
+    for feature in places:
+        shape = shapely.geometry.shape(feature["geometry"])
+        if shape.geom_type == "Point":
+            folium.CircleMarker((shape.y, shape.x), radius=8, color=ACCENT, fill=True).add_to(drawn)
+        elif shape.geom_type == "Polygon":
+            corners = [(lat, lon) for lon, lat in shape.exterior.coords[:-1]]
+            folium.Polygon(corners, color=ACCENT, weight=2.5, fill=True, fill_opacity=0.15).add_to(drawn)
+    drawn.add_to(base)
+    _draw_tools(drawn, points=True).add_to(base)
+
+
+def _draw_tools(drawn: folium.FeatureGroup, points: bool) -> plugins.Draw:
     style = {"color": ACCENT, "weight": 2.5, "fillOpacity": 0.15}
-    plugins.Draw(
+    return plugins.Draw(
         feature_group=drawn,
         show_geometry_on_click=False,
         draw_options={
@@ -194,9 +255,9 @@ def _add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
             "polyline": False,
             "circle": False,
             "marker": False,
-            "circlemarker": False,
+            "circlemarker": {"color": ACCENT, "radius": 8} if points else False,
         },
-    ).add_to(base)
+    )
 
 
 def editable(outline: shapely.Geometry) -> bool:
@@ -204,17 +265,6 @@ def editable(outline: shapely.Geometry) -> bool:
     return shapely.get_num_coordinates(outline) <= MAX_EDITABLE_CORNERS
 
 
-def _add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
-    count = len(dots.lon)
-    radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
-    for lon, lat, colour, tooltip in zip(dots.lon, dots.lat, dots.colours, dots.tooltips, strict=True):
-        folium.CircleMarker(
-            (float(lat), float(lon)),
-            radius=radius,
-            color="#ffffff",
-            weight=1.2 if radius > 4 else 0.6,
-            fill=True,
-            fill_color=colour,
-            fill_opacity=0.95,
-            tooltip=tooltip,
-        ).add_to(group)
+def add_dots(group: folium.FeatureGroup, dots: Dots) -> None:
+    """Put dots into a layer of the map."""
+    _DotLayer(dots).add_to(group)

@@ -11,10 +11,11 @@ log = logging.getLogger(__name__)
 
 def sentence(error: Exception, doing: str) -> str:
     """What to tell the user about `error`, which happened while `doing` ("reading the file")."""
+    from app.saved_work import SavedWorkError
     from opendiff.errors import OpenDiffError
     from planning.errors import PlanningError
 
-    if isinstance(error, (OpenDiffError, PlanningError)):
+    if isinstance(error, (OpenDiffError, PlanningError, SavedWorkError)):
         return str(error)
     if isinstance(error, MemoryError):
         return f"The memory ran out while {doing}; try fewer samples or a smaller area."

@@ -5,12 +5,12 @@ from streamlit.navigation.page import StreamlitPage
 
 from app.state import Workspace
 
-ORDER = ("area", "traffic", "deployment", "sleep", "spectrum", "export")
+ORDER = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
 
 
 def pages() -> list[StreamlitPage]:
     """The pages in the order of the menu."""
-    from app.views import area, deployment, export, sleep, spectrum, traffic
+    from app.views import area, compare, deployment, export, sleep, spectrum, traffic
 
     return [
         st.Page(area.page, title="Area", icon=":material/map:", url_path="area", default=True),
@@ -18,6 +18,7 @@ def pages() -> list[StreamlitPage]:
         st.Page(sleep.page, title="Sleep", icon=":material/bedtime:", url_path="sleep"),
         st.Page(spectrum.page, title="Spectrum", icon=":material/graphic_eq:", url_path="spectrum"),
         st.Page(deployment.page, title="Deployment", icon=":material/cell_tower:", url_path="deployment"),
+        st.Page(compare.page, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
         st.Page(export.page, title="Export", icon=":material/download:", url_path="export"),
     ]
 

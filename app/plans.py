@@ -5,23 +5,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from app import jobs
 from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from app.own_sites import OwnSites
     from planning.demand import Demand
-    from planning.deployment import DeploymentPlan
+    from planning.places import Places
     from planning.prb import PrbPlan
+    from planning.prb_hours import PrbHours
     from planning.sleep import SleepPlan
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
-MOST_TILES_MOVING = 2000  # moves between all pairs of tiles take too long beyond
+MOST_USERS = 500  # drawn for PRB plans
+SECONDS_AN_HOUR = 2.0  # for the PRB plan of one hour among others
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -31,12 +30,16 @@ STRATEGY_NAMES = {
     "population": "Population",
     "uniform": "Uniform",
     "optimised": "Optimised",
+    "uploaded": "Your sites",
     "always-on": "Always on",
     "night": "Night window",
     "threshold": "Load threshold",
     "greedy": "Greedy",
     "milp": "Optimised (MILP)",
     "paper": "Paper (eq. 14)",
+    "round-robin": "Nearest, round robin",
+    "best-sinr": "Best SINR first",
+    "proportional-fair": "Proportional fair",
 }
 
 
@@ -65,17 +68,19 @@ def start_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    with_own: bool = True,
 ) -> None:
     """Deploy `sites` by each strategy and compare; the first of them becomes the network.
 
-    options: further arguments of `planning.deployment.deploy`. real_sites: lon, lat to compare with.
+    options: further arguments of `planning.deployment.deploy`. with_own: compare with the sites that were uploaded, if
+    there are any; "uploaded" among the strategies takes them as a plan too.
     """
     demand, name = space.demand(), _area_name(space)
     basis = space.basis("traffic", "scale")
+    own = space.own_sites
 
     def work(job: jobs.Job) -> Comparison[Deployed]:
-        return _compare_deployments(job, demand, name, sites, strategies, options, real_sites)
+        return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
     def deliver(comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
@@ -92,17 +97,46 @@ def _compare_deployments(
     sites: int,
     strategies: list[str],
     options: dict[str, Any],
-    real_sites: "tuple[np.ndarray, np.ndarray] | None" = None,
+    own: "OwnSites | None" = None,
+    with_own: bool = True,
 ) -> Comparison[Deployed]:
-    from planning.deployment import deploy
+    from planning.deployment import UPLOADED, deploy, uploaded
+    from planning.judging import count_sites_in_tiles, judge
 
-    plans, rows = {}, []
+    plans = {}
     for done, strategy in enumerate(strategies):
-        job.report(done, len(strategies), f"{sites} sites by {strategy_name(strategy).lower()}")
-        plan = deploy(demand, sites=sites, strategy=strategy, **options)
+        label = strategy_name(strategy).lower()
+        if strategy == UPLOADED:
+            assert own is not None
+            job.report(100 * done, 100 * len(strategies), label)
+            plan = uploaded(demand, own.network, (own.name, *own.report))
+        else:
+            plan = deploy(
+                demand, sites=sites, strategy=strategy, **options,
+                progress=lambda part, whole, what, done=done, label=label: job.report(
+                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
+                ),
+            )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
-        rows.append(_deployment_row(plan, demand, real_sites))
-    return Comparison(plans, pd.DataFrame(rows))
+    job.report(100 * len(strategies), 100 * len(strategies), "comparing")
+    real = None
+    if own is not None and with_own:
+        counted = count_sites_in_tiles(demand, own.network.sites["lon"], own.network.sites["lat"])
+        real = counted if counted.any() else None
+    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
+    return Comparison(plans, table)
+
+
+def existing_places(space: Workspace) -> "Places":
+    """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
+    from planning.deployment import uploaded
+    from planning.places import Places
+
+    assert space.own_sites is not None
+    demand, own = space.demand(), space.own_sites
+    build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
+    return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
@@ -141,34 +175,6 @@ def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
         space.deployments, space.network = made, network_of(made, "traffic")
 
 
-def _deployment_row(
-    plan: "DeploymentPlan", demand: "Demand", real_sites: "tuple[np.ndarray, np.ndarray] | None"
-) -> dict[str, Any]:
-    from planning.demand import ACTIVE_SHARE
-    from planning.deployment import compare, count_sites_in_tiles, mobility_coverage
-
-    match = compare(plan.counts, demand.mbps.mean(axis=(1, 2), dtype=float))
-    row = {
-        "strategy": plan.strategy,
-        "sites": int(plan.counts.sum()),
-        "tiles": int((plan.counts > 0).sum()),
-        "jsd_traffic": match.jsd,
-        "cosine_traffic": match.cosine,
-        "overloaded": len(plan.sizing.shortfalls),
-    }
-    if real_sites is not None:
-        match = compare(plan.counts, count_sites_in_tiles(demand, *real_sites))
-        row |= {"jsd_real": match.jsd, "cosine_real": match.cosine}
-    if demand.tiles <= MOST_TILES_MOVING:
-        subscribers = demand.users.mean(axis=(1, 2), dtype=float) / ACTIVE_SHARE
-        moved = mobility_coverage(demand.x, demand.y, subscribers, plan.counts)
-        row |= {
-            f"covered_{step}": share
-            for step, share in zip(moved["step"], moved["covered_share"], strict=True)
-        }
-    return row
-
-
 def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
     """Compare sleep strategies on the present network; without one that fits, the default is deployed first.
 
@@ -184,6 +190,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
         held_out, judged_on = demand.sample(demand.samples - 1), "the last sample (one week)"
         planned = _without_last_sample(demand)
     basis = space.basis("traffic", "scale")
+    last = space.sleep.value.plans.get("milp") if space.sleep else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
@@ -201,6 +208,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             settings=chosen["settings"],
             held_out=held_out,
             progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
+            earlier=last.awake if last is not None and last.network.cells.equals(cells.cells) else None,
         )
         risk = None
         if held_out is not None:
@@ -242,7 +250,7 @@ def _without_last_sample(demand: "Demand") -> "Demand":
 def start_spectrum(
     space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any], seed: int
 ) -> None:
-    """Allocate PRBs to users of one hour on the present network, beside round robin.
+    """Allocate PRBs to users of one hour on the present network, beside the rules.
 
     hour: 0..167. radio, settings: arguments of `Radio` and `PrbSettings`.
     """
@@ -250,16 +258,18 @@ def start_spectrum(
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
-        from planning.prb import PrbProblem, PrbSettings, draw_users, round_robin, solve_prb
+        from planning.prb import BASELINES, PrbProblem, PrbSettings, baseline, compared, draw_users, solve_prb
         from planning.radio import Radio
 
         made = network(job)
         job.report(0, 0, "preparing")
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
-        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(**radio))
-        plan = solve_prb(problem, PrbSettings(**settings), progress=job.report)
-        plans = {"optimised": plan, "round robin": round_robin(problem)}
-        table = pd.DataFrame([_prb_row(name, p) for name, p in plans.items()])
+        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
+        wanted = PrbSettings(**{"seed": seed} | settings)
+        plan = solve_prb(problem, wanted, progress=job.report)
+        plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
+        table = compared(list(plans.values()))
+        table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
     def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
@@ -272,12 +282,24 @@ def start_spectrum(
     space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
 
 
-def _prb_row(name: str, plan: Any) -> dict[str, Any]:
-    return {
-        "strategy": name,
-        "met": int(plan.met.sum()),
-        "users": len(plan.met),
-        "rate_mbps": float(plan.rate_mbps.sum()),
-        "objective_mbps": plan.objective_mbps,
-        "used_prbs": plan.used_prbs,
-    }
+def start_spectrum_hours(space: Workspace) -> None:
+    """Plan the 24 hours of the day of the spectrum plan, with its network, radio and settings."""
+    made = space.spectrum
+    assert made is not None and made.value.network is not None
+    demand, network = space.demand(), made.value.network.plan.network
+    plan, first = made.value.plans["optimised"], space.spectrum_hour - space.spectrum_hour % 24
+
+    def work(job: jobs.Job) -> "PrbHours":
+        from planning.prb_hours import solve_hours
+
+        users = plan.problem.users
+        most = len(users.lon) if users.weight > 1 else MOST_USERS
+        settings = replace(plan.settings, time_limit=max(plan.settings.time_limit, 24 * SECONDS_AN_HOUR))
+        hours = range(first, first + 24)
+        return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
+
+    def deliver(result: "PrbHours") -> None:
+        space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
+
+    space.notes.pop(SPECTRUM, None)
+    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)

@@ -38,11 +38,18 @@ def scenario_of(space: Workspace) -> "Scenario":
     assert space.network is not None
     deployed = space.network.value
     scenario = Scenario.from_deployment(deployed.plan, deployed.demand)
+    compared = space.deployments
+    if compared and any(made is deployed for made in compared.value.plans.values()):
+        scenario = scenario.with_table("deployment_comparison", compared.value.table)
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
         scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
     if space.spectrum and _is_for(space.spectrum, space.network):
-        scenario = scenario.with_prb(space.spectrum.value.plans[space.spectrum_choice])
+        made = space.spectrum
+        tables = {"comparison": made.value.table}
+        if (hours := space.spectrum_hours) and hours.basis.get("spectrum") == made.identity:
+            tables |= {"hours": hours.value.table(), "station_hours": hours.value.stations()}
+        scenario = scenario.with_prb(made.value.plans[space.spectrum_choice], **tables)
     return scenario
 
 

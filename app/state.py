@@ -6,6 +6,7 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,11 +18,13 @@ from app.jobs import Job
 if TYPE_CHECKING:
     import pandas as pd
 
+    from app.own_sites import OwnSites
     from opendiff.area import Area, Tiles
     from opendiff.traffic_table import TrafficEnsemble
     from planning.demand import Demand, Scale
     from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
+    from planning.prb_hours import PrbHours
     from planning.sleep import SleepPlan
 
 T = TypeVar("T")
@@ -80,11 +83,16 @@ class Workspace:
     tiles_with_data: int = 0
     scale: ScaleChoice = ScaleChoice()
     hour: int = 20
+    own_sites: "OwnSites | None" = None  # the last file of sites that was uploaded
+    places: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # drawn for the optimised strategy, GeoJSON features
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
+    spectrum_hours: "Made[PrbHours] | None" = None  # the day of the spectrum plan
     sleep_choice: str = "milp"  # the strategies that are shown and exported
     spectrum_choice: str = "optimised"
     spectrum_hour: int = 0  # that the spectrum plan was made for
@@ -92,6 +100,10 @@ class Workspace:
     notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
     map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
     page: str = ""
+    work: str = ""  # under which the open work is kept, and found again by its address
+    opened: str = ""  # the scenario of the library that the work was saved to or opened from
+    saved_versions: dict[str, str] = field(default_factory=dict)
+    saving: threading.Lock = field(default_factory=threading.Lock)
     _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property

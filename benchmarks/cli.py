@@ -6,12 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import plans, robust, sampler, sleep, sources
+from benchmarks import app, deployment, plans, prb, robust, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
 
-BENCHMARKS = {"plans": plans, "robust": robust, "sampler": sampler, "sleep": sleep, "sources": sources}
+BENCHMARKS = {
+    "app": app,
+    "deployment": deployment,
+    "plans": plans,
+    "prb": prb,
+    "robust": robust,
+    "sampler": sampler,
+    "sleep": sleep,
+    "sources": sources,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

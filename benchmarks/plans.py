@@ -20,9 +20,10 @@ import pandas as pd
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, held_out_weeks
 from benchmarks.tables import markdown
 from planning.demand import Demand, Scale
-from planning.deployment import compare, density, deploy, largest_remainder
+from planning.deployment import density, deploy, largest_remainder
 from planning.dispatch import Ring, dispatch
 from planning.errors import InputError
+from planning.judging import compare
 from planning.network import Network, tile_shares
 from planning.placement import place
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay

@@ -11,19 +11,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import deployment, prb, sleep
+from . import deployment, prb, prb_options, sleep
 from .demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from .energy import Prices, fit_power
 from .errors import InputError, PlanningError
 from .export import FORMATS, export
+from .judging import comparison_text, count_sites_in_tiles, judge
 from .network import FIGURES
-from .network_files import FORMATS as NETWORK_FORMATS
 from .network_files import import_network
+from .places import read_places
 from .power_plot import power_page
+from .prb_baselines import BASELINES
+from .prb_hours import PrbHours, reserve_cost, solve_hours
 from .progress import ProgressBar
-from .radio import ENVIRONMENTS, Radio
 from .scenario import Scenario, write_whole
+from .siting import SitingSettings
+from .siting_options import add_siting_options, siting_settings
 from .solver import SOLVERS
+from .table_files import FORMATS as NETWORK_FORMATS
 from .tables import read_table
 from .traffic import TrafficTable
 
@@ -69,7 +74,7 @@ def _deploy_options(commands) -> None:
         description="Place N base stations over the tiles of a traffic table and size them; writes a scenario.",
     )
     command.add_argument("traffic", metavar="TRAFFIC", help="traffic table, Parquet or CSV")
-    command.add_argument("--sites", type=int, required=True, metavar="N", help="number of sites, exact")
+    command.add_argument("--sites", type=int, metavar="N", help="number of sites, exact")
     command.add_argument(
         "--strategy", choices=deployment.STRATEGIES, default="traffic", help="(default: traffic)"
     )
@@ -82,47 +87,59 @@ def _deploy_options(commands) -> None:
         "--headroom", type=float, default=0.2, help="capacity beyond the peak, 0.2 = 20 %% (default: 0.2)"
     )
     command.add_argument("--max-layers", type=int, default=4, help="most 5G cells a sector (default: 4)")
-    group = command.add_argument_group("optimised strategy")
-    group.add_argument(
-        "--radius-m", type=float, default=1500.0, help="coverage radius in metres (default: 1500)"
+    command.add_argument(
+        "--area-tiles", type=int, default=1, metavar="K",
+        help="share sites out over areas of K x K tiles first (proportional strategies; default: 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--compare",
+        action="store_true",
+        help="also judge every strategy; adds the table deployment_comparison",
     )
-    group.add_argument(
-        "--site-capacity", type=float, metavar="MBPS", help="Mbit/s a site (default: its largest size)"
+    command.add_argument(
+        "--real", metavar="FILE", help="with --compare: real sites, OpenStreetMap masts or an OpenCelliD CSV"
     )
-    _solver_options(command, gap=0.005)
+    add_siting_options(command)
+    _solver_options(command, gap=SitingSettings().gap)
     command.set_defaults(run=_deploy)
 
 
 def _deploy(options) -> None:
     out = _checked_out(options.out)
+    if options.real and not options.compare:
+        raise InputError("Real sites are for judging strategies; add --compare.")
     bar = ProgressBar()
     with bar.running():
-        bar(0, 3, "reading traffic")
+        bar(0, 100, "reading places and traffic")
+        siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
+        real = None if options.real is None else read_places(options.real)
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, _scale(options, table))
-        plan = deployment.deploy(
-            demand,
-            options.sites,
-            options.strategy,
-            options.quantile,
-            options.headroom,
-            options.max_layers,
-            options.radius_m,
-            options.site_capacity,
-            options.solver,
-            options.time_limit,
-            options.gap,
-            bar,
-        )
-        bar(2, 3, "writing the scenario")
-        Scenario.from_deployment(plan, demand, options.quantile).save(out)
+
+        def deployed(strategy: str) -> deployment.DeploymentPlan:
+            return deployment.deploy(
+                demand, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
+                options.area_tiles, siting, bar,
+            )  # fmt: skip
+
+        plan, comparison = deployed(options.strategy), None
+        scenario = Scenario.from_deployment(plan, demand, options.quantile)
+        if options.compare:
+            number = len(plan.network.sites)  # of a budget plan, what the others are to place
+            options.sites = options.sites or number
+            others = [s for s in deployment.available(demand) if s != options.strategy]
+            plans = {options.strategy: plan} | {s: deployed(s) for s in others}
+            counted = None if real is None else count_sites_in_tiles(demand, real.lon, real.lat)
+            comparison = judge(demand, {s: p.counts for s, p in plans.items()}, counted)
+            scenario = scenario.with_table("deployment_comparison", comparison)
+        bar(99, 100, "writing the scenario")
+        scenario.save(out)
     print(plan.sentence)
     print(demand.scale.sentence)
-    if plan.served_mbps is not None:
-        share = plan.served_mbps / plan.demand_mbps if plan.demand_mbps else 1.0
-        print(
-            f"Serves {plan.served_mbps:,.1f} of {plan.demand_mbps:,.1f} Mbit/s in the busy hour ({100 * share:.1f} %)."
-        )
+    for sentence in () if real is None else real.report:
+        print(f"Real sites: {sentence}")
+    if comparison is not None:
+        print(comparison_text(comparison))
     print(f"Wrote {out}")
 
 
@@ -361,88 +378,78 @@ def _fit_power(options) -> None:
 def _prb_options(commands) -> None:
     command = commands.add_parser(
         "prb",
-        help="allocate PRBs to users in one hour",
-        description="Allocate physical resource blocks to users drawn for one hour; writes the scenario with the plan.",
+        help="allocate PRBs to users in one hour or several",
+        description="Allocate physical resource blocks to users drawn for an hour; writes the scenario with the plan.",
     )
     command.add_argument("scenario", metavar="SCENARIO", help="scenario made by deploy (.gpkg)")
     command.add_argument(
         "--traffic", required=True, metavar="TRAFFIC", help="traffic table to draw users from"
     )
-    command.add_argument(
-        "--hour", type=int, required=True, metavar="H", help="hour of the table's day or week, 0-167"
-    )
+    when = command.add_mutually_exclusive_group(required=True)
+    when.add_argument("--hour", type=int, metavar="H", help="hour of the table's day or week, 0-167")
+    when.add_argument("--hours", type=_hours, metavar="A-B", help="several in a row, such as 0-23")
+    when.add_argument("--busy-hour", action="store_true", help="the hour with the most traffic")
     _out(command)
+    command.add_argument(
+        "--against",
+        metavar="TRAFFIC",
+        help="measured traffic: also what reserving the planned PRBs would cost",
+    )
+    command.add_argument(
+        "--compare", action="store_true", help="also run the baselines; adds the table prb_comparison"
+    )
+    command.add_argument(
+        "--baseline",
+        nargs="?",
+        const=BASELINES[0],
+        choices=BASELINES,
+        help=f"instead of optimising ({BASELINES[0]})",
+    )
     _scale_options(command)
-    settings = prb.PrbSettings()
-    radio = Radio()
-    command.add_argument(
-        "--users", type=int, default=60, metavar="MAX", help="most users drawn (default: 60)"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, help="of the users' places and of shadowing (default: 0)"
-    )
-    command.add_argument("--quantile", type=float, default=0.5, help="of the ensemble, 0-1 (default: 0.5)")
-    command.add_argument(
-        "--mode",
-        choices=prb.MODES,
-        default="default",
-        help="paper: at most one PRB a user (default: default)",
-    )
-    command.add_argument(
-        "--baseline", action="store_true", help="nearest station, round robin, instead of optimising"
-    )
-    command.add_argument(
-        "--tau", type=float, default=settings.tau_mbps, metavar="MBPS", help="penalty a PRB (default: 0.05)"
-    )
-    command.add_argument(
-        "--link", choices=("uplink", "downlink"), default=radio.link, help=f"(default: {radio.link})"
-    )
-    command.add_argument(
-        "--environment", choices=ENVIRONMENTS, default=radio.environment, help="(default: UMa)"
-    )
-    command.add_argument(
-        "--carrier-ghz", type=float, default=radio.carrier_ghz, help=f"(default: {radio.carrier_ghz:g})"
-    )
-    command.add_argument(
-        "--bandwidth-mhz", type=float, default=radio.bandwidth_mhz, help=f"(default: {radio.bandwidth_mhz:g})"
-    )
-    command.add_argument(
-        "--scs-khz", type=int, default=radio.scs_khz, help=f"subcarrier spacing (default: {radio.scs_khz})"
-    )
-    _solver_options(command, gap=settings.gap, time_limit=settings.time_limit)
+    prb_options.add(command)
+    _solver_options(command, gap=prb.PrbSettings().gap, time_limit=prb.PrbSettings().time_limit)
     command.set_defaults(run=_prb)
 
 
 def _prb(options) -> None:
     out = _checked_out(options.out)
+    radio, settings = prb_options.radio(options), prb_options.settings(options)
     bar = ProgressBar()
     with bar.running():
         bar(0, 3, "reading scenario and traffic")
         scenario, demand = _scenario_and_demand(options)
-        users = prb.draw_users(demand, options.hour, options.users, options.seed, options.quantile)
-        radio = Radio(
-            carrier_ghz=options.carrier_ghz,
-            bandwidth_mhz=options.bandwidth_mhz,
-            scs_khz=options.scs_khz,
-            link=options.link,
-            environment=options.environment,
-            seed=options.seed,
-        )
-        problem = prb.PrbProblem.build(scenario.network, users, radio)
-        if options.baseline:
-            plan = prb.round_robin(problem, tau_mbps=options.tau)
-        else:
-            settings = prb.PrbSettings(
-                mode=options.mode,
-                tau_mbps=options.tau,
-                time_limit=options.time_limit,
-                gap=options.gap,
-                solver=options.solver,
-            )
-            plan = prb.solve_prb(problem, settings, bar)
+        hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
+
+        def plans_on(traffic: Demand) -> PrbHours:
+            return solve_hours(
+                scenario.network, traffic, hours, radio, settings, options.users, options.quantile,
+                options.baseline, bar,
+            )  # fmt: skip
+
+        made = plans_on(demand)
+        plan, tables = made.busiest, {}
+        if len(hours) > 1:
+            tables = {"hours": made.table(), "station_hours": made.stations()}
+        if options.against:
+            measured = Demand.build(TrafficTable.read(options.against), demand.scale)
+            tables["reserve_cost"] = reserve_cost(made, plans_on(measured))
+        if options.compare:
+            rules = [prb.baseline(plan.problem, name, plan.settings) for name in BASELINES]
+            tables["comparison"] = prb.compared([plan, *rules])
         bar(2, 3, "writing the scenario")
-        scenario.with_prb(plan).save(out)
+        scenario.with_prb(plan, **tables).save(out)
+    if len(hours) > 1:
+        print(made.sentence)
     print(plan.sentence)
+    if options.compare:
+        for rule in rules:
+            print(rule.sentence)
+    if options.against:
+        total = tables["reserve_cost"].sum()
+        print(
+            f"Measured traffic needs {total['needed_prbs']:,.0f} PRBs; {total['planned_prbs']:,.0f} are planned: "
+            f"{total['short_prbs']:,.0f} short, {total['idle_prbs']:,.0f} idle."
+        )
     for sentence in plan.unmet[:10]:
         print(sentence)
     if len(plan.unmet) > 10:
@@ -574,6 +581,13 @@ def _window(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no window of hours such as 0-6 or 23-5")
     return int(found[1]), int(found[2])
+
+
+def _hours(text: str) -> list[int]:
+    found = re.fullmatch(r"(\d{1,3})-(\d{1,3})", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of hours such as 0-23")
+    return list(range(int(found[1]), int(found[2]) + 1))
 
 
 def _pair(text: str) -> tuple[float, float]:

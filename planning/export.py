@@ -9,13 +9,13 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
 import shapely
 
 from .errors import InputError
+from .kml import kml_bytes
 from .network_export import cloudrf_table, kmz_bytes, network_table, shapefile_zip, xlsx_bytes
 from .report import page
 from .scenario import Scenario, write_whole
@@ -49,13 +49,13 @@ def export(scenario: Scenario, format: str, path=None, table: str | None = None)
         "csv": lambda: _csv(scenario, table or "sites"),
         "zip": lambda: _zip(scenario),
         "geojson": lambda: _geojson(scenario),
-        "kml": lambda: _kml(scenario),
+        "kml": lambda: kml_bytes(scenario, provenance_lines(scenario)),
         "gpkg": scenario.to_bytes,
         "html": lambda: page(scenario, tables(scenario)).encode(),
         "xlsx": lambda: xlsx_bytes(
             {name: _harmless(t) for name, t in _network_tables(scenario).items()}, scenario.provenance
         ),
-        "kmz": lambda: kmz_bytes(_kml(scenario)),
+        "kmz": lambda: kmz_bytes(kml_bytes(scenario, provenance_lines(scenario))),
         "shp": lambda: shapefile_zip(
             {"sites": scenario.sites_layer(), "cells": scenario.cells_layer()}, scenario.provenance
         ),
@@ -162,64 +162,3 @@ def _json_value(value):
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
-
-
-def _kml(scenario: Scenario) -> bytes:
-    """Text that is joined, not a tree: 20,000 sites have 160,000 marks."""
-    network = scenario.network
-    points = [f"{a:.9f},{b:.9f}" for a, b in zip(network.sites["lon"], network.sites["lat"], strict=True)]
-    at = dict(zip(network.sites["site"], points, strict=True))
-    about: dict[str, list[str]] = {}
-    for c in scenario.cells_layer().drop(columns="geometry").to_dict("records"):
-        asleep = f", asleep {c['asleep_hours']} h" if c.get("asleep_hours") else ""
-        line = (
-            f"{c['cell']}: {c['equipment']}, {c['capacity_mbps']:g} Mbit/s, azimuth {c['azimuth']:g}{asleep}"
-        )
-        about.setdefault(c["site"], []).append(line)
-    parts = [
-        '<?xml version="1.0" encoding="UTF-8"?>\n<kml xmlns="http://www.opengis.net/kml/2.2"><Document>'
-        f"<name>Network plan</name><description>{_safe(chr(10).join(provenance_lines(scenario)))}</description>"
-        "<Folder><name>Sites</name>"
-    ]
-    for row, data, point in zip(network.sites["site"], _data(network.sites, "site"), points, strict=True):
-        lines = _safe("\n".join(about[row]))
-        parts.append(_mark(row, f"{data}<description>{lines}</description>" + _POINT.format(point)))
-    parts.append("</Folder><Folder><name>Cells</name>")
-    cells = network.cells
-    for cell, site, data in zip(cells["cell"], cells["site"], _data(cells, "cell"), strict=True):
-        parts.append(_mark(cell, data + _POINT.format(at[site])))
-    parts.append("</Folder><Folder><name>Tiles</name>")
-    tiles = pd.DataFrame(scenario.tiles.drop(columns="geometry"))
-    for geometry, x, y, data in zip(
-        scenario.tiles.geometry, tiles["x"], tiles["y"], _data(tiles), strict=True
-    ):
-        ring = " ".join(f"{a:.7f},{b:.7f}" for a, b in geometry.exterior.coords)
-        parts.append(_mark(f"{x},{y}", data + _RING.format(ring)))
-    parts.append("</Folder></Document></kml>")
-    return "".join(parts).encode()
-
-
-_POINT = "<Point><coordinates>{}</coordinates></Point>"
-_RING = "<Polygon><outerBoundaryIs><LinearRing><coordinates>{}</coordinates></LinearRing></outerBoundaryIs></Polygon>"
-_FORBIDDEN = dict.fromkeys(set(range(32)) - {9, 10})  # control characters are not allowed in XML at all
-
-
-def _safe(text) -> str:
-    return escape(str(text).translate(_FORBIDDEN))
-
-
-def _mark(name: str, inner: str) -> str:
-    return f"<Placemark><name>{_safe(name)}</name>{inner}</Placemark>"
-
-
-def _data(table: pd.DataFrame, layer: str | None = None) -> list[str]:
-    """ExtendedData of each row, a column at a time; floats with every digit."""
-    whole = [f'<Data name="layer"><value>{layer}</value></Data>' if layer else ""] * len(table)
-    for column in table:
-        open_ = f'<Data name="{_safe(column)}"><value>'
-        values = table[column].tolist()
-        whole = [
-            f"{w}{open_}{repr(v) if isinstance(v, float) else _safe(v)}</value></Data>"
-            for w, v in zip(whole, values, strict=True)
-        ]
-    return [f"<ExtendedData>{w}</ExtendedData>" for w in whole]

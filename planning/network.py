@@ -199,6 +199,12 @@ class Network:
         position = pd.Series(np.arange(len(self.sites)), index=self.sites["site"].to_numpy())
         return position.loc[self.cells["site"].to_numpy()].to_numpy()
 
+    def only(self, sites: np.ndarray) -> Network:
+        """The network of some of its sites, (sites,) bool."""
+        kept = self.sites[sites].reset_index(drop=True)
+        cells = self.cells[self.cells["site"].isin(kept["site"])].reset_index(drop=True)
+        return Network(kept, cells)
+
     def metres(self, origin: tuple[float, float] | None = None) -> np.ndarray:
         """(sites, 2) local metres."""
         lon, lat = self.sites["lon"].to_numpy(float), self.sites["lat"].to_numpy(float)

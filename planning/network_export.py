@@ -12,6 +12,7 @@ import pandas as pd
 import pyogrio
 
 from .network import Network
+from .xlsx import MOST_TEXT, workbook_bytes
 
 CLOUDRF_POWER_W = {"4G": 20.0, "5G": 200.0}  # radiated, of the equipment presets
 CLOUDRF_MHZ = {"4G": (1800.0, 20.0), "5G": (2600.0, 100.0)}  # assumed carrier and bandwidth
@@ -25,13 +26,8 @@ def network_table(network: Network) -> pd.DataFrame:
 
 def xlsx_bytes(tables: dict[str, pd.DataFrame], provenance: dict) -> bytes:
     """A workbook with a sheet a table and one of the provenance."""
-    rows = [(k, json.dumps(v, ensure_ascii=False)[:32_000]) for k, v in provenance.items()]
-    buffer = io.BytesIO()
-    with pd.ExcelWriter(buffer, engine="openpyxl") as writer:
-        for name, table in tables.items():
-            table.to_excel(writer, sheet_name=name, index=False)
-        pd.DataFrame(rows, columns=["key", "value"]).to_excel(writer, sheet_name="provenance", index=False)
-    return buffer.getvalue()
+    rows = [(k, json.dumps(v, ensure_ascii=False)[:MOST_TEXT]) for k, v in provenance.items()]
+    return workbook_bytes({**tables, "provenance": pd.DataFrame(rows, columns=["key", "value"])})
 
 
 def shapefile_zip(layers: dict, provenance: dict) -> bytes:

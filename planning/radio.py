@@ -10,6 +10,7 @@ from .errors import InputError
 
 ENVIRONMENTS = ("UMa", "UMi")
 CONDITIONS = ("NLOS", "LOS", "drawn")
+HIGHEST_USER_M = 13.0  # above, TR 38.901 draws the height of the surroundings
 _LIGHT = 3e8  # m/s, as TR 38.901 takes it
 
 # TS 38.101-1 / 38.104 table 5.3.2-1: subcarrier spacing kHz -> bandwidth MHz -> PRBs
@@ -30,9 +31,10 @@ PRBS = {
         90: 245,
         100: 273,
     },
+    60: {10: 11, 15: 18, 20: 24, 25: 31, 30: 38, 40: 51, 50: 65, 60: 79, 70: 93, 80: 107, 90: 121, 100: 135},
 }
 # TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
-_SHADOW = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
+SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Radio:
     Powers in dBm (a user's in all, a station's in all), gains in dBi, heights in metres. noise_figure_db None means
     5 dB at a station (uplink) and 9 dB at a user (downlink), assumed. station_height_m None means 25 m for UMa and
     10 m for UMi, as the report's scenarios. condition: "NLOS" (cautious default), "LOS", or "drawn" for each
-    link from the LOS probability. shadowing: draw it, seeded. traffic_share: of an hour's traffic on this link, None
-    means 0.1 uplink and 0.9 downlink, assumed.
+    link from the LOS probability. shadowing: draw it, seeded, independent from link to link. traffic_share: of an
+    hour's traffic on this link, None means 0.1 uplink and 0.9 downlink, assumed.
     """
 
     carrier_ghz: float = 2.6
@@ -79,8 +81,20 @@ class Radio:
             raise InputError(
                 f"Unknown propagation condition {self.condition!r}; choose {', '.join(CONDITIONS)}."
             )
-        if not 1 <= self.user_height_m < self.height:
-            raise InputError("The user's height must be at least 1 m and below the station's.")
+        if not 1.5 <= self.user_height_m <= HIGHEST_USER_M:
+            raise InputError(
+                f"The user's height must lie between 1.5 and {HIGHEST_USER_M:g} m, not {self.user_height_m:g} m."
+            )
+        if not self.height > self.user_height_m:
+            raise InputError(
+                f"The station's height of {self.height:g} m must be above the user's {self.user_height_m:g} m."
+            )
+        for name, unit in (("user_dbm", "dBm"), ("station_dbm", "dBm"), ("station_gain_dbi", "dBi"),
+                           ("user_gain_dbi", "dBi")):  # fmt: skip
+            if not np.isfinite(getattr(self, name)):
+                raise InputError(f"The figure {name} must be a number of {unit}.")
+        if self.noise_figure_db is not None and not self.noise_figure_db >= 0:
+            raise InputError("The noise figure must be at least 0 dB.")
         if not 0 < self.share <= 1:
             raise InputError(
                 f"The link's share of the traffic must lie above 0 and at most at 1, not {self.share:g}."
@@ -129,9 +143,19 @@ class Radio:
             is_los = np.full(metres.shape, self.condition == "LOS")
         total = np.where(is_los, loss["LOS"], loss["NLOS"])
         if self.shadowing:
-            sigma = np.where(is_los, _SHADOW[self.environment]["LOS"], _SHADOW[self.environment]["NLOS"])
+            sigma = np.where(is_los, SHADOW_DB[self.environment]["LOS"], SHADOW_DB[self.environment]["NLOS"])
             total = total + sigma * rng.standard_normal(metres.shape)
         return 10 ** ((self.station_gain_dbi + self.user_gain_dbi - total) / 10)
+
+
+# usual channels of bands in TS 38.101-1 table 5.2-1
+PRESETS = {
+    "n41": Radio(carrier_ghz=2.6, bandwidth_mhz=100, scs_khz=30),
+    "n78": Radio(carrier_ghz=3.5, bandwidth_mhz=100, scs_khz=30),
+    "n79": Radio(carrier_ghz=4.9, bandwidth_mhz=100, scs_khz=30),
+    "n1": Radio(carrier_ghz=2.1, bandwidth_mhz=20, scs_khz=15, station_dbm=49.0),
+    "n28": Radio(carrier_ghz=0.7, bandwidth_mhz=20, scs_khz=15, station_dbm=49.0),
+}
 
 
 def prb_count(bandwidth_mhz: float, scs_khz: int) -> int:
@@ -156,7 +180,8 @@ def path_loss_db(
 ) -> np.ndarray:
     """Median path loss in dB, TR 38.901 table 7.4.1-1, without shadowing.
 
-    metres: ground distance (d2D), taken as at least 10 m, where the model begins. condition: "LOS" or "NLOS".
+    metres: ground distance (d2D), taken as at least 10 m, where the model begins; it is made for up to 5 km. condition:
+    "LOS" or "NLOS". The breakpoint is taken at the effective heights, 1 m below the antennas, with c = 3e8 m/s.
     """
     ground = np.maximum(np.asarray(metres, float), 10.0)
     height = station_m - user_m
@@ -177,7 +202,7 @@ def path_loss_db(
 
 
 def los_probability(metres, environment: str) -> np.ndarray:
-    """Probability of line of sight outdoors, TR 38.901 table 7.4.2-1, for users up to 13 m high."""
+    """Probability of line of sight outdoors at a ground distance, TR 38.901 table 7.4.2-1, of users up to 13 m high."""
     d = np.maximum(np.asarray(metres, float), 18.0)
     reach = 63.0 if environment == "UMa" else 36.0
     return 18 / d + np.exp(-d / reach) * (1 - 18 / d)

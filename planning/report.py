@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from .deployment_plots import deployment_section
 from .equipment import AC_SOURCE, PRESETS
 from .scenario import Scenario
 
@@ -34,6 +35,7 @@ def page(scenario: Scenario, tables: dict[str, pd.DataFrame]) -> str:
         f"<p class='note'>Made {escape(str(provenance.get('created', 'at an unknown time')))}.</p>",
         _assumptions(provenance),
         _map(scenario),
+        deployment_section(tables),
     ]
     sleep = provenance.get("sleep")
     if isinstance(sleep, dict):

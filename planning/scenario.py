@@ -26,12 +26,15 @@ from .demand import Demand, Scale
 from .deployment import DeploymentPlan
 from .errors import InputError
 from .geometry import tile_corner
-from .network import CELL_COLUMNS, SITE_COLUMNS, Network
+from .judging import count_sites_in_tiles
+from .network import CELL_COLUMNS, SITE_COLUMNS, Network, Sizing
+from .solver import SolveResult
 
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
 FORMAT = 1
-MAX_BYTES, MAX_LAYERS, MAX_ROWS = 500_000_000, 64, 5_000_000
+MAX_BYTES, MAX_LAYERS, MAX_ROWS = 2_000_000_000, 64, 5_000_000
+OTHERS = "opendiff_"  # tables that others keep in the file begin so, and are left to them
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -65,9 +68,12 @@ class Scenario:
             record["served_mbps"] = plan.served_mbps
         if plan.solve is not None:
             record["solve"] = plan.solve.record()
+        if plan.settings:
+            record["settings"] = plan.settings
         scenario = cls.from_network(plan.network, demand, quantile)
         return replace(
             scenario,
+            tables={**scenario.tables, **plan.tables},
             tiles=scenario.tiles.assign(sites=plan.counts.astype(np.int64)),
             provenance={**scenario.provenance, "deployment": record},
         )
@@ -75,11 +81,31 @@ class Scenario:
     @classmethod
     def from_network(cls, network: Network, demand: Demand, quantile: float = 0.9) -> Scenario:
         """A network from anywhere (an upload, say) on the tiles of a demand."""
-        from .deployment import count_sites_in_tiles
-
         counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
         return cls(tiles, network, {}, provenance_of(demand))
+
+    def deployment_plan(self) -> DeploymentPlan:
+        """The deployment that the scenario holds, as far as its file tells."""
+        record = self.provenance.get("deployment")
+        record = record if isinstance(record, dict) else {}
+        solve = record.get("solve")
+        sentence = str(record.get("sentence", ""))
+        return DeploymentPlan(
+            str(record.get("strategy", "traffic")),
+            self.tiles["sites"].to_numpy(np.int64),
+            Sizing(self.network, (), sentence),
+            float(record.get("demand_mbps", 0.0)),
+            sentence,
+            SolveResult(**solve) if isinstance(solve, dict) else None,
+            record.get("served_mbps"),
+            {n: t for n, t in self.tables.items() if n.startswith("deployment_")},
+            dict(record.get("settings", {})),
+        )
+
+    def with_table(self, name: str, table: pd.DataFrame) -> Scenario:
+        """This scenario with one more table."""
+        return replace(self, tables={**self.tables, name: _objects(table)})
 
     def with_sleep(self, plan, comparison: pd.DataFrame | None = None) -> Scenario:
         """This scenario with a sleep plan (and, if given, the table of strategies side by side)."""
@@ -108,12 +134,13 @@ class Scenario:
             provenance={**self.provenance, "sleep": record, **_now()},
         )
 
-    def with_prb(self, plan) -> Scenario:
-        """This scenario with a PRB plan."""
+    def with_prb(self, plan, **more: pd.DataFrame) -> Scenario:
+        """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""
         tables = {
             **self.tables,
             "prb_assignment": _objects(plan.assignment()),
             "prb_stations": plan.stations(),
+            **{f"prb_{name}": _objects(table) for name, table in more.items()},
         }
         return replace(self, tables=tables, provenance={**self.provenance, "prb": plan.record(), **_now()})
 
@@ -196,7 +223,7 @@ class Scenario:
                     f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
                 )
         try:
-            found = [str(n) for n in pyogrio.list_layers(path)[:, 0]]
+            found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
             missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]
             if missing:
                 plural = "s" * (len(missing) > 1)

@@ -416,8 +416,9 @@ def plan_sleep(
     strategy: str = "milp",
     settings: SleepSettings | None = None,
     progress: Progress | None = None,
+    earlier: np.ndarray | None = None,
 ) -> SleepPlan:
-    """Make a plan by one of STRATEGIES.
+    """Make a plan by one of STRATEGIES; earlier: awake cells (cells, hours) that "milp" may begin from.
 
     Raises CapacityError, naming sites, hours and missing Mbit/s, when the demand cannot be served even with every
     cell awake; with settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
@@ -442,7 +443,7 @@ def plan_sleep(
     if progress:
         progress(0, 1, strategy)
     if strategy == "milp":
-        awake, solve, notes = sleep_solve.ring_plan(servable, settings, progress)
+        awake, solve, notes = sleep_solve.ring_plan(servable, settings, progress, earlier)
     elif strategy == "paper":
         awake, solve, notes = sleep_paper.paper_plan(servable, settings)
     else:
@@ -464,11 +465,15 @@ def compare_strategies(
     settings: SleepSettings | None = None,
     held_out: Demand | np.ndarray | None = None,
     progress: Progress | None = None,
+    earlier: np.ndarray | None = None,
 ) -> tuple[dict[str, SleepPlan], pd.DataFrame]:
-    """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*)."""
+    """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*).
+
+    earlier: as in `plan_sleep`.
+    """
     plans, rows = {}, []
     for number, strategy in enumerate(strategies):
-        plan = plan_sleep(problem, strategy, settings, _part(progress, number, len(strategies)))
+        plan = plan_sleep(problem, strategy, settings, _part(progress, number, len(strategies)), earlier)
         plans[strategy] = plan
         row = {"strategy": strategy, **plan.evaluation.record()}
         row["status"] = "rule" if plan.solve is None else plan.solve.status

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .dispatch import dispatch
 from .energy import Groups
 from .errors import InfeasibleError
 from .sleep_milp import hour_model, hourly_cost, ring_model, ring_model_size
 from .sleep_prices import PriceBound, price_bound
-from .sleep_rules import greedy, hold, spread_counts, to_cells
+from .sleep_rules import UNSERVED_MBPS, greedy, hold, spread_counts, to_cells
 from .solver import SolveResult, relative_gap
 
 SMALL, LARGE = 4_000, 150_000  # variables: solved whole at once; not built whole at all
@@ -64,13 +65,20 @@ class _Best:
 
 
 def ring_plan(
-    problem, settings, progress: Progress | None = None
+    problem, settings, progress: Progress | None = None, earlier: np.ndarray | None = None
 ) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
-    """(cells, hours) bool, the outcome for exactly these cells, notes. All demand must be servable."""
+    """(cells, hours) bool, the outcome for exactly these cells, notes. All demand must be servable.
+
+    earlier: a plan of the same cells and hours to begin from, where it serves this demand and is better than greedy.
+    """
     clock = _Clock(settings.time_limit)
     groups: Groups = problem.groups
     awake = greedy(problem, settings)
     best = _Best(awake, _objective(problem, settings, awake), -np.inf)
+    if earlier is not None and earlier.shape == awake.shape:
+        again = hold(groups, earlier, settings.min_up)
+        if _serves_all(problem, again):
+            best.take(again, _objective(problem, settings, again))
     size = ring_model_size(problem, groups)
     if size > SMALL:
         prices = price_bound(problem, settings, best.objective, PRICING_SHARE * settings.time_limit)
@@ -93,6 +101,15 @@ def _objective(problem, settings, awake: np.ndarray) -> float:
     counts = _counts(problem.groups, awake)
     woken = (awake & ~np.roll(awake, 1, axis=1)).sum()
     return hourly_cost(problem, problem.groups, settings, counts) + settings.switch_wh * float(woken)
+
+
+def _serves_all(problem, awake: np.ndarray) -> bool:
+    groups: Groups = problem.groups
+    counts = _counts(groups, awake)
+    capacity = groups.capacity_of(counts)
+    return (counts >= groups.lowest[:, None]).all() and not (
+        dispatch(problem.demand, capacity, problem.ring).unserved > UNSERVED_MBPS
+    ).any()
 
 
 def _counts(groups: Groups, awake: np.ndarray) -> np.ndarray:

@@ -4,12 +4,17 @@ import streamlit as st
 
 from app import area_entry
 from app.colours import number
-from app.layout import land_cover_legend, note, region_of
+from app.coverage import SOURCES, coverage, coverage_picture
+from app.layout import kept, land_cover_legend, note, region_of
 from app.map_view import editable, map_view
+from app.messages import errors_shown
 from app.navigation import next_step
 from app.region import Region
 from app.state import Workspace, workspace
 from app.views.open_data import source_section
+
+SHOWN = "coverage shown"
+MOST_COUNTED = 20_000  # tiles whose sources are counted
 
 
 def page() -> None:
@@ -30,7 +35,7 @@ def page() -> None:
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
-    events = map_view(key, region, outline=seed, draw=True, height=560)
+    events = map_view(key, region, outline=seed, draw=True, pictures=_coverage_picture(space), height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
         st.session_state["drawn"] = (key, events.drawings)
         kept = None if seed is None or editable(seed) else seed
@@ -39,6 +44,34 @@ def _map(space: Workspace, region: Region) -> None:
     land_cover_legend(region)
     for text in region.notes:
         st.warning(text, icon=":material/report:")
+
+
+def _known(space: Workspace) -> dict:
+    """Which tiles each source knows, by source; nothing where it cannot be told."""
+    if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MOST_COUNTED:
+        return {}
+    found: dict = {}
+    with errors_shown("counting what is known of the tiles"):
+        found = space.cached("coverage", space.area_identity, lambda: coverage(space.source, space.tiles))
+    return found
+
+
+def _coverage_picture(space: Workspace) -> list:
+    chosen = st.session_state.get(SHOWN)
+    known = _known(space) if chosen else {}
+    return [coverage_picture(space.tiles, known[chosen])] if chosen in known else []
+
+
+def _coverage(space: Workspace) -> None:
+    """How many tiles each source knows; the one chosen is painted on the map."""
+    known = _known(space)
+    if known:
+        st.segmented_control(
+            "Known of the tiles (choose one to see it on the map)",
+            list(known),
+            format_func=lambda name: f"{SOURCES[name]} {int(known[name].sum()):,} of {len(known[name]):,}",
+            **kept(SHOWN),
+        )
 
 
 def _summary(space: Workspace) -> None:
@@ -70,6 +103,7 @@ def _summary(space: Workspace) -> None:
         st.caption(f"{missing:,} tiles have no open data and are left out of the traffic.")
     if space.tiles_with_data:
         next_step("Traffic", "Next: generate traffic")
+    _coverage(space)
 
 
 def _other_ways(space: Workspace) -> None:

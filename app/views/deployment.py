@@ -1,16 +1,20 @@
 """Deployment: where base stations go."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import plans
-from app.colours import ACCENT, ramp_legend
+from app import charts, plans
+from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
 from app.messages import errors_shown
+from app.own_sites import own_sites
 from app.region import Region
+from app.siting_controls import siting_settings
 from app.state import Deployed, Made, Workspace, workspace
+
+OPTIMISED, UPLOADED = "optimised", "uploaded"
+ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
 
 
 def page() -> None:
@@ -25,7 +29,7 @@ def page() -> None:
     if not need_traffic(space):
         return
     # one strategy alone is the default that another page has deployed: the comparison is still to be made
-    first = made is None or outdated(space, made) or len(made.value.plans) == 1
+    first = made is None or outdated(space, made) or list(made.value.plans) == ["traffic"]
     if first:
         _controls(space, primary=True)
     if made is None:
@@ -39,6 +43,7 @@ def page() -> None:
 
 def _controls(space: Workspace, primary: bool) -> None:
     from planning.deployment import STRATEGIES, available
+    from planning.siting import MOST_SITES
 
     with errors_shown("preparing the demand"), st.container(border=primary):
         demand = space.demand()
@@ -52,43 +57,48 @@ def _controls(space: Workspace, primary: bool) -> None:
             key=f"sites {space.area_identity}",
             help=f"Preset: {plans.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
         )
+        with st.expander("Your own sites", icon=":material/upload_file:"):
+            own = own_sites(space)
+            if own is not None and st.button(
+                "Plan with these sites", icon=":material/cell_tower:", disabled=plans.DEPLOYMENT in space.jobs
+            ):
+                plans.start_deployments(space, int(sites), [UPLOADED], {})
+                st.rerun()
         with st.expander("Advanced", icon=":material/tune:"):
             strategies = st.multiselect(
                 "Strategies", possible, possible, format_func=plans.strategy_name, **kept("deploy strategies")
             )
             one, two, three = st.columns(3)
             quantile = one.slider("Demand quantile", 0.5, 1.0, 0.9, 0.01, **kept("deploy quantile"))
-            radius = two.number_input("Reach of a site (m)", 100, 20_000, 1500, 100, **kept("deploy radius"))
-            time_limit = three.number_input("Solver time limit (s)", 1, 3600, 20, **kept("deploy time limit"))
-            real = _real_sites()
+            area_tiles = two.number_input(
+                "Tiles a side of an area", 1, 64, 1, help="Proportional strategies share sites out over areas first.",
+                **kept("deploy area tiles"),
+            )  # fmt: skip
+            judged = three.toggle(
+                "Compare with your own sites", True, disabled=own is None, **kept("deploy judged")
+            )
+        if sites > MOST_SITES:
+            st.caption(f"Beyond {MOST_SITES:,} sites the optimised strategy is left out.")
+        siting = None
+        with (
+            st.expander("Optimised strategy", icon=":material/target:"),
+            errors_shown("reading the settings"),
+        ):
+            siting = siting_settings(space, region_of(space))
         if action.button(
             "Deploy",
             type="primary" if primary else "secondary",
             icon=":material/cell_tower:",
-            disabled=plans.DEPLOYMENT in space.jobs or not strategies,
+            disabled=plans.DEPLOYMENT in space.jobs or not strategies or siting is None,
             width="stretch",
         ):
-            options = {"quantile": quantile, "radius_m": float(radius), "time_limit": float(time_limit)}
-            plans.start_deployments(space, int(sites), strategies, options, real)
+            options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
+            if sites > MOST_SITES and strategies != [OPTIMISED]:
+                strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
+            if own is not None:
+                strategies = [*strategies, UPLOADED]
+            plans.start_deployments(space, int(sites), strategies, options, judged)
             st.rerun()
-
-
-def _real_sites() -> tuple[np.ndarray, np.ndarray] | None:
-    """Real sites to compare with, from a CSV with columns lon and lat."""
-    file = st.file_uploader("Compare with real sites (CSV with columns lon, lat)", type=["csv"])
-    if file is None:
-        return None
-    from planning.network import Network
-
-    with errors_shown("reading the sites"):
-        from planning.tables import read_table
-
-        table = read_table(file.getvalue(), file.name, "lon and lat")
-        if "site" not in table:
-            table = table.assign(site=[f"site {i + 1}" for i in range(len(table))])
-        sites = Network.from_tables(table).sites
-        return sites["lon"].to_numpy(), sites["lat"].to_numpy()
-    return None
 
 
 def _comparison(comparison) -> None:
@@ -115,9 +125,13 @@ def _comparison(comparison) -> None:
             columns[label] = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=columns, width="stretch")
     st.caption(
-        "JSD: Jensen-Shannon distance between sites per tile and traffic, 0 is equal. Users covered: 3,000 a site, at "
-        "the start and after moves under the gravity model (assumed)."
+        "JSD: Jensen-Shannon distance between sites per tile and traffic, or your own sites; 0 is equal. Users "
+        "covered: 3,000 a site, at first and after moves by the gravity model, 1 % of a tile's users a move (assumed)."
     )
+    if len(table) > 1:
+        left, right = st.columns(2)
+        left.plotly_chart(charts.placement_match(table, plans.strategy_name), width="stretch")
+        right.plotly_chart(charts.users_covered(table, plans.strategy_name), width="stretch")
 
 
 def _plan(space: Workspace) -> None:
@@ -142,12 +156,42 @@ def _plan(space: Workspace) -> None:
         two.metric("Cells", f"{len(plan.network.cells)}")
         st.markdown(plan.sentence)
         st.caption(deployed.demand.scale.sentence)
+    if "deployment_curve" in plan.tables:
+        _optimised(plan)
+
+
+def _optimised(plan) -> None:
+    """What the sites of the optimised plan bring, one by one."""
+    curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
+    one, two, three, four = st.columns(4)
+    one.metric("Served (Mbit/s)", f"{plan.served_mbps:,.0f}")
+    gap = plan.solve.gap if plan.solve is not None else None
+    two.metric("Below the bound", "–" if gap is None else f"{100 * gap:.2f} %")
+    three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
+    four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
+    left, right = st.columns(2)
+    left.plotly_chart(charts.served_by_sites(curve), width="stretch")
+    shown = ranked.rename(
+        columns={
+            "rank": "Rank", "site": "Site", "origin": "Origin", "cost": "Cost", "gain_mbps": "Gain (Mbit/s)",
+            "loss_if_left_out_mbps": "Loss if left out", "load_mbps": "Load", "capacity_mbps": "Capacity",
+        }
+    ).drop(columns="served_mbps")  # fmt: skip
+    right.dataframe(shown, hide_index=True, width="stretch", height=340)
+    right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
 
 
 def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> None:
     sites = deployed.plan.network.sites
+    origin = dict.fromkeys(sites["site"], "new")
+    if "deployment_ranking" in deployed.plan.tables:
+        ranked = deployed.plan.tables["deployment_ranking"]
+        origin |= dict(zip(ranked["site"], ranked["origin"], strict=True))
     dots = Dots(
-        sites["lon"].to_numpy(), sites["lat"].to_numpy(), [ACCENT] * len(sites), sites["site"].tolist()
+        sites["lon"].to_numpy(),
+        sites["lat"].to_numpy(),
+        [ORIGINS[origin[s]] for s in sites["site"]],
+        [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
     map_view(
@@ -159,3 +203,5 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         height=460,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))
+    if len(set(origin.values())) > 1:
+        st.html(swatch_legend(list(ORIGINS.items())))

@@ -1,6 +1,6 @@
 """Spectrum: which PRBs serve which users in one hour."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from app.state import Comparison, Workspace, workspace
 if TYPE_CHECKING:
     from planning.prb import PrbPlan
 
+FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
 MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
 
 
@@ -35,7 +36,7 @@ def page() -> None:
     made = space.spectrum
     header(
         "Spectrum",
-        "Which resource blocks (PRBs) serve which users in one hour, compared with round robin.",
+        "Which resource blocks (PRBs) serve which users in one hour, compared with three rules.",
         ("Export", "Next: export") if made else None,
     )
     note(space, plans.SPECTRUM)
@@ -47,6 +48,7 @@ def page() -> None:
         return
     _comparison(made.value)
     _plan(space)
+    _by_hour(space)
     if space.outdated(made) is None:
         with st.expander("Another hour or other settings", icon=":material/tune:"):
             _controls(space, primary=False)
@@ -62,24 +64,7 @@ def _controls(space: Workspace, primary: bool) -> None:
         else:
             action = advanced = st.container()
         with advanced:
-            one, two, three, four = st.columns(4)
-            users = one.number_input(
-                "Users drawn",
-                1,
-                500,
-                60,
-                help="Active users drawn from the demand of the hour.",
-                **kept("prb users"),
-            )
-            link = two.selectbox("Link", ["uplink", "downlink"], **kept("prb link"))
-            mode = three.selectbox("Allocation", list(MODES), format_func=MODES.get, **kept("prb mode"))
-            carrier = four.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier"))
-            bandwidth = one.selectbox(
-                "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")
-            )
-            tau = two.number_input("Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau"))
-            time_limit = three.number_input("Solver time limit (s)", 1, 3600, 30, **kept("prb time limit"))
-            seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))
+            users, radio, settings = _advanced()
         if action.button(
             f"Allocate PRBs at {hour_label(hour)}",
             type="primary" if primary else "secondary",
@@ -87,10 +72,60 @@ def _controls(space: Workspace, primary: bool) -> None:
             disabled=plans.SPECTRUM in space.jobs,
             width="stretch" if primary else "content",
         ):
-            radio = {"carrier_ghz": carrier, "bandwidth_mhz": bandwidth, "link": link}
-            settings = {"mode": mode, "tau_mbps": tau, "time_limit": float(time_limit)}
-            plans.start_spectrum(space, hour, int(users), radio, settings, int(seed))
+            plans.start_spectrum(space, hour, users, radio, settings, int(settings["seed"]))
             st.rerun()
+
+
+def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """(users drawn, arguments of Radio, arguments of PrbSettings) as set."""
+    st.markdown("**Users and objective**")
+    one, two, three, four = st.columns(4)
+    users = one.number_input(
+        "Users drawn", 1, 500, 60, help="Active users drawn from the demand of the hour.", **kept("prb users")
+    )
+    settings: dict[str, Any] = {
+        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.get, **kept("prb mode")),
+        "tau_mbps": three.number_input(
+            "Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau")
+        ),
+        "fairness": four.selectbox(
+            "What counts", list(FAIRNESS), format_func=FAIRNESS.get, **kept("prb fairness")
+        ),
+    }
+    settings["cap"] = (
+        one.number_input(
+            "Rate counts up to (× demand)", 0.0, 100.0, 1.0, 0.5, help="0: all of it.", **kept("prb cap")
+        )
+        or None
+    )
+    settings["min_mbps"] = (
+        two.number_input(
+            "Minimum rate (Mbit/s)", 0.0, 1000.0, 0.0, 0.1, help="0: the whole demand.", **kept("prb minimum")
+        )
+        or None
+    )
+    settings["time_limit"] = float(
+        three.number_input("Solver time limit (s)", 1, 3600, 30, **kept("prb time limit"))
+    )
+    settings["seed"] = int(four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed")))
+    st.markdown("**Radio** · TR 38.901")
+    one, two, three, four = st.columns(4)
+    radio: dict[str, Any] = {
+        "link": one.selectbox("Link", ["uplink", "downlink"], **kept("prb link")),
+        "carrier_ghz": two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier")),
+        "bandwidth_mhz": three.selectbox(
+            "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")
+        ),
+        "environment": four.selectbox("Environment", ["UMa", "UMi"], **kept("prb environment")),
+        "condition": one.selectbox("Propagation", ["NLOS", "LOS", "drawn"], **kept("prb condition")),
+        "user_dbm": two.number_input("User power (dBm)", -40.0, 40.0, 23.0, 1.0, **kept("prb user power")),
+        "station_dbm": three.number_input(
+            "Station power (dBm)", 0.0, 80.0, 53.0, 1.0, **kept("prb station power")
+        ),
+        "station_gain_dbi": four.number_input("Antenna gain (dBi)", 0.0, 40.0, 12.0, 1.0, **kept("prb gain")),
+        "shadowing": one.toggle("Shadowing", False, help="Lognormal, seeded.", **kept("prb shadowing")),
+    }
+    return int(users), radio, settings
 
 
 def _comparison(comparison: Comparison) -> None:
@@ -101,10 +136,11 @@ def _comparison(comparison: Comparison) -> None:
             "Demands met": [
                 f"{met} of {users}" for met, users in zip(table["met"], table["users"], strict=True)
             ],
-            "Rate (Mbit/s)": table["rate_mbps"].round(1),
+            "Served (Mbit/s)": table["served_mbps"].round(1),
+            "Missing (Mbit/s)": table["missing_mbps"].round(1),
             "Objective (Mbit/s)": table["objective_mbps"].round(1),
             "PRBs used": table["used_prbs"],
-            "Solver": [plan.solve.sentence if plan.solve else "rule" for plan in comparison.plans.values()],
+            "How": [plan.how for plan in comparison.plans.values()],
         }
     )
     st.dataframe(frame, hide_index=True, width="stretch")
@@ -125,6 +161,11 @@ def _plan(space: Workspace) -> None:
     three.metric("PRBs used", f"{plan.used_prbs:,}")
     served = plan.sinr_db[np.isfinite(plan.sinr_db)]
     four.metric("Median SINR", f"{np.median(served):.1f} dB" if len(served) else "–")
+    if plan.bound_mbps is not None:
+        st.caption(
+            f"Objective {plan.objective_mbps:,.2f} Mbit/s; no plan exceeds {plan.bound_mbps:,.2f}, nor meets more than "
+            f"{plan.met_bound} demands."
+        )
     left, right = st.columns(2, gap="medium")
     with left:
         if region is not None:
@@ -148,6 +189,29 @@ def _plan(space: Workspace) -> None:
     st.caption("  \n".join((plan.sentence, *plan.notes)))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
+        st.dataframe(table.round(3), hide_index=True, width="stretch")
+
+
+def _by_hour(space: Workspace) -> None:
+    """Utilisation over the day of the plan, planned on demand."""
+    made, hours = space.spectrum, space.spectrum_hours
+    assert made is not None
+    st.markdown("**Utilisation by hour**")
+    if hours is None or hours.basis != made.basis | {"spectrum": made.identity}:
+        if st.button(
+            "Plan the 24 hours of this day",
+            icon=":material/schedule:",
+            disabled=plans.SPECTRUM in space.jobs or space.outdated(made) is not None,
+        ):
+            plans.start_spectrum_hours(space)
+            st.rerun()
+        return
+    table = hours.value.table()
+    st.caption(hours.value.sentence)
+    left, right = st.columns(2, gap="medium")
+    left.plotly_chart(charts.prb_use(table, space.spectrum_hour), width="stretch", key="prb use")
+    right.plotly_chart(charts.prb_served(table, space.spectrum_hour), width="stretch", key="prb served")
+    with st.expander("Hours", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
 
 

@@ -11,6 +11,7 @@ from app.map_view import map_view
 from app.region import Region, tile_picture
 from app.scale import scale_caption, scale_setting
 from app.state import Workspace, workspace
+from app.traffic_details import details
 from app.traffic_files import csv_bytes, parquet_bytes
 
 
@@ -132,6 +133,7 @@ def _result(space: Workspace, region: Region) -> None:
             st.warning(text, icon=":material/report:")
         if credit := ensemble.metadata.get("attribution"):
             st.caption(f"Made from: {credit}")
+    details(space, median, profile, hour, unit)
     _downloads(space)
 
 

@@ -10,6 +10,13 @@ from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
 from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
 
 
+@pytest.fixture(autouse=True)
+def library_folder(tmp_path, monkeypatch):
+    """No test reads or writes the library of whoever runs it."""
+    monkeypatch.setenv("OPENDIFF_LIBRARY", str(tmp_path / "library"))
+    return tmp_path / "library"
+
+
 @pytest.fixture
 def pack(tmp_path):
     """8 x 8 tiles; POI and population on all but the first column of tiles."""

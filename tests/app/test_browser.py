@@ -47,7 +47,8 @@ def server(tmp_path_factory):
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OPENDIFF_CACHE": str(log.parent / "cache")},
+            env=os.environ
+            | {"OPENDIFF_CACHE": str(log.parent / "cache"), "OPENDIFF_LIBRARY": str(log.parent / "library")},
         )
         try:
             _until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)

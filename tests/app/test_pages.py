@@ -11,7 +11,10 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app import generation
+from app.coverage import coverage, coverage_picture
 from app.state import Made, ScaleChoice, Workspace
+from app.traffic_details import EXPLAINED
+from opendiff.metrics import score
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 TIMEOUT = 60
@@ -67,6 +70,22 @@ def test_an_outline_drawn_is_measured(drawn, pack):
     geodesic_km2 = 3.45  # three tiles of 1.22 km at the equator x cos(28 N), squared
     assert float(shown["km²"]) == pytest.approx(geodesic_km2, rel=0.03)
     assert any("2 tiles have no open data" in text for text in texts(test.caption))
+
+
+def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
+    """The pack has no image, and POI and population on all but its first column of tiles."""
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0, Y0, X0 + 2, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    choose = next(c for c in test.button_group if c.label.startswith("Known of the tiles"))
+    assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
+    choose.set_value("poi").run()
+    assert not test.exception and not test.error
+    known = coverage(space.source, space.tiles)
+    np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
+    picture = coverage_picture(space.tiles, known["poi"])
+    assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
 def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):
@@ -186,6 +205,32 @@ def run_jobs(space, test):
     return test.run()
 
 
+def test_measurements_beside_the_generated_week(drawn, space):
+    """The first sample given as measured: its figures are those of the metrics module on the same arrays."""
+    made = space.traffic.value
+    frame = pd.DataFrame(
+        {
+            "x": np.repeat(made.tiles["x"], 168),
+            "y": np.repeat(made.tiles["y"], 168),
+            "hour": np.tile(np.arange(168), len(made.tiles)),
+            "traffic": made.traffic[:, 0].ravel(),
+        }
+    )
+    test = open_page("traffic", space)
+    choose = next(c for c in test.button_group if c.label == "More of this traffic")
+    choose.set_value("measured").run()
+    next(s for s in test.selectbox if s.label == "Its unit").set_value("relative units")
+    test.file_uploader[0].upload("week.csv", frame.to_csv(index=False).encode(), "text/csv").run()
+    assert not test.exception and not test.error
+    shown = next(d.value for d in test.dataframe if "Figure" in d.value).set_index("Figure")["Value"]
+    expected = score(made.traffic[:, 0], made.traffic)
+    for name in ("ncrps", "nmae", "coverage_90"):
+        assert shown[EXPLAINED[name]] == pytest.approx(expected[name], abs=1e-3)
+    for view in ("heat map", "patterns"):
+        next(c for c in test.button_group if c.label == "More of this traffic").set_value(view).run()
+        assert not test.exception and not test.error
+
+
 def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     test = open_page("sleep", space)
     button(test, "Compare sleep strategies").click().run()
@@ -268,15 +313,30 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     assert "network has changed" in space.outdated(space.sleep)
 
 
-def test_spectrum_allocates_beside_round_robin(drawn, space):
+def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
+    monkeypatch.setattr("app.plans.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
     test.number_input(key="prb users").set_value(10)
+    test.number_input(key="prb time limit").set_value(2)
     button(test, "Allocate PRBs at day 2, 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     plans = space.spectrum.value.plans
-    assert list(plans) == ["optimised", "round robin"] and space.spectrum_hour == 44
+    assert list(plans) == ["optimised", "round-robin", "best-sinr", "proportional-fair"]
+    assert space.spectrum_hour == 44
+    table = test.dataframe[0].value
+    assert table["Plan"].tolist() == [
+        "Optimised",
+        "Nearest, round robin",
+        "Best SINR first",
+        "Proportional fair",
+    ]
+    button(test, "Plan the 24 hours of this day").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    hours = space.spectrum_hours.value
+    assert list(hours.plans) == list(range(24, 48)) and "24 hours" in hours.sentence
     assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
 
 
@@ -344,3 +404,78 @@ def test_an_uploaded_outline_becomes_the_area(drawn, space):
     test.file_uploader(key="area file").upload("wrong.geojson", b"{}", "application/geo+json").run()
     assert len(test.error) == 1
     assert space.area.name == "south"
+
+
+def grid_of_sites(space, count=6) -> bytes:
+    """Sites as a foreign CSV, in the middles of the first tiles of the area."""
+    at = shapely.centroid(space.traffic.value.tiles.geometry.to_numpy()[:count])
+    table = pd.DataFrame(
+        {
+            "Name": [f"own {i}" for i in range(count)],
+            "Easting": shapely.get_x(at),
+            "Northing": shapely.get_y(at),
+        }
+    )
+    return table.to_csv(index=False).encode()
+
+
+def test_uploaded_sites_become_the_network_that_sleep_plans_on(drawn, space):
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload("own.csv", grid_of_sites(space), "text/csv").run()
+    assert not test.exception and not test.error
+    assert any("6 sites and" in text for text in texts(test.markdown))
+    button(test, "Plan with these sites").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    assert space.network.value.plan.strategy == "uploaded"
+    assert space.network.value.plan.network.sites["site"].tolist() == [f"own {i}" for i in range(6)]
+    test = open_page("sleep", space)
+    assert any("your sites" in text and "6 sites" in text for text in texts(test.caption))
+
+
+def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload(
+        "own.csv", b"name,lon,lat\nA,2.3,48.8\n", "text/csv"
+    ).run()
+    button(test, "Plan with these sites").click().run()
+    run_jobs(space, test)
+    assert any("None of the 1 sites lies in or near the area" in text for text in texts(test.error))
+    test.file_uploader(key="own sites file").upload("bad.csv", b"a,b\n1,2\n", "text/csv").run()
+    assert any("column mapping" in text for text in texts(test.error))
+    assert space.network is None and space.traffic is not None
+
+
+def test_optimised_keeps_existing_and_drawn_places(drawn, space):
+    tiles = space.traffic.value.tiles
+    must, no_go = tiles.geometry.iloc[8].centroid, tiles.geometry.iloc[4]
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload("own.csv", grid_of_sites(space, 2), "text/csv").run()
+    drawn["all_drawings"] = [
+        {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(g)} for g in (must, no_go)
+    ]
+    test.toggle(key="draw places").set_value(True).run()
+    assert len(space.places) == 2
+    test.selectbox(key="siting existing").set_value("keep").run()
+    test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
+    test.number_input(key=f"sites {space.area_identity}").set_value(5).run()
+    test.number_input(key="siting time limit").set_value(3).run()
+    button(test, "Deploy").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    table = space.deployments.value.table.set_index("strategy")
+    assert set(table.index) == {"optimised", "uploaded"} and "jsd_real" in table
+    assert table.loc["uploaded", "jsd_real"] == pytest.approx(0, abs=1e-6)
+    ranked = space.network.value.plan.tables["deployment_ranking"]
+    assert sorted(ranked["origin"]) == ["existing", "existing", "forced", "new", "new"]
+    assert not shapely.contains_xy(no_go, ranked["lon"], ranked["lat"])[ranked["origin"] == "new"].any()
+    shown = metrics(test)
+    assert shown["Served (Mbit/s)"] == f"{space.network.value.plan.served_mbps:,.0f}"
+    from app.scenario_files import download, scenario_of
+    from planning.scenario import Scenario
+
+    back = Scenario.read(download(scenario_of(space), "gpkg"))
+    assert {"deployment_ranking", "deployment_curve", "deployment_comparison"} <= set(back.tables)
+    again = back.deployment_plan()
+    assert again.solve.status == space.network.value.plan.solve.status
+    assert again.served_mbps == pytest.approx(space.network.value.plan.served_mbps)

@@ -81,7 +81,9 @@ def test_sleep_compares_all_strategies(folder, deployed, capsys):
     assert capsys.readouterr().out.count(" kWh, saves ") == 6
 
 
-@pytest.mark.parametrize("extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"]])
+@pytest.mark.parametrize(
+    "extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"], ["--baseline", "best-sinr"]]
+)
 def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
     out = folder / "prb.gpkg"
     arguments = [
@@ -94,9 +96,27 @@ def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
         "--users",
         "15",
     ]
-    assert main([*arguments, "--out", str(out), "--time-limit", "8", *extra]) == 0
+    assert main([*arguments, "--out", str(out), "--time-limit", "4", *extra]) == 0
     assert "demands met" in capsys.readouterr().out
     assert len(Scenario.read(out).tables["prb_assignment"]) == 15
+
+
+def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
+    out = folder / "day.gpkg"
+    traffic = str(folder / "traffic.csv")
+    arguments = ["prb", str(deployed), "--traffic", traffic, "--hours", "19-21", "--users", "8", "--compare"]
+    arguments += ["--against", traffic, "--preset", "n78", "--shadowing", "--station-gain-dbi", "15"]
+    assert main([*arguments, "--time-limit", "3", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "3 hours:" in printed and "round-robin:" in printed and "Measured traffic needs" in printed
+    scenario = Scenario.read(out)
+    assert scenario.tables["prb_hours"]["hour"].tolist() == [19, 20, 21]
+    assert len(scenario.tables["prb_station_hours"]) == 3 * len(scenario.network.sites)
+    assert len(scenario.tables["prb_comparison"]) == 4
+    cost = scenario.tables["prb_reserve_cost"]
+    assert (cost["short_prbs"] == 0).all() and (cost["idle_prbs"] == 0).all()  # the same traffic
+    radio = scenario.provenance["prb"]["radio"]
+    assert radio["carrier_ghz"] == 3.5 and radio["shadowing"] and radio["station_gain_dbi"] == 15
 
 
 @pytest.mark.parametrize("format", ["csv", "geojson", "kml", "gpkg", "html"])

@@ -12,6 +12,7 @@ from planning.errors import InputError
 from planning.export import export
 from planning.network_files import cluster_sites, import_network
 from planning.scenario import Scenario
+from planning.xlsx import own_tables, workbook_bytes
 
 
 @pytest.fixture
@@ -119,3 +120,44 @@ def test_cloudrf_has_a_transmitter_a_cell(scenario):
     assert len(table) == len(scenario.network.cells) and {"lat", "lon", "frq", "txw", "antenna.azi"} <= set(
         table
     )
+
+
+def test_a_workbook_is_what_another_library_reads():
+    table = pd.DataFrame(
+        {
+            "name": ["a<&>\"'", "'=1+1", "x\ny", None],
+            "value": [0.1 + 0.2, -1e-300, np.nan, 3.0],
+            "whole": [1, 2, 3, 2**40],
+            "yes": [True, False, True, True],
+            "&": ["", " ", "1", "1.5"],
+        }
+    )
+    data = workbook_bytes({"first & last": table, "empty": pd.DataFrame({"a": []})})
+    read = pd.read_excel(io.BytesIO(data), sheet_name=None, keep_default_na=False)
+    assert list(read) == ["first & last", "empty"] and not len(read["empty"])
+    there = read["first & last"]
+    assert there["name"].tolist()[:3] == table["name"].tolist()[:3]
+    assert there["value"].tolist()[:2] == table["value"].tolist()[:2] and there["value"].iloc[3] == 3
+    assert (
+        there["whole"].tolist() == table["whole"].tolist() and there["yes"].tolist() == table["yes"].tolist()
+    )
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {n: archive.read(n) for n in archive.namelist()}
+    own = own_tables(members)
+    pd.testing.assert_frame_equal(own["first & last"], table, check_dtype=False)
+    assert own["empty"].columns.tolist() == ["a"]
+
+
+def test_a_workbook_of_another_library_is_read_too():
+    table = pd.DataFrame({"Site": ["A", "B"], "Longitude": [115.9, 115.8], "Latitude": [28.6, 28.7]})
+    buffer = io.BytesIO()
+    table.to_excel(buffer, index=False)
+    with zipfile.ZipFile(io.BytesIO(buffer.getvalue())) as archive:
+        assert own_tables({n: archive.read(n) for n in archive.namelist()}) is None
+    assert import_network(buffer.getvalue(), "x.xlsx").network.sites["site"].tolist() == ["A", "B"]
+
+
+def test_cells_in_a_kml_that_cannot_be_read_are_told(scenario):
+    text = export(scenario, "kml").decode().replace('"cell"', "cell", 1)
+    with pytest.raises(InputError, match="cells of a site cannot be read"):
+        import_network(text.encode(), "n.kml")

@@ -241,6 +241,19 @@ def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
     assert plan.solve.objective == pytest.approx(priced, rel=1e-9) and e.unserved_mbph == 0
 
 
+def test_a_plan_goes_on_from_an_earlier_one():
+    """Without time to search, the plan is the earlier one where that serves the demand, else greedy's."""
+    problem = random_problem(11)
+    best = plan_sleep(problem, "milp", SleepSettings(gap=0.001))
+    hurried = SleepSettings(gap=0, time_limit=1e-6)
+    again = plan_sleep(problem, "milp", hurried, earlier=best.awake)
+    np.testing.assert_array_equal(again.awake, best.awake)
+    more = replace(problem, demand=1.15 * problem.demand)
+    again = plan_sleep(more, "milp", hurried, earlier=best.awake)
+    assert again.evaluation.unserved_mbph == pytest.approx(0, abs=1e-6)
+    np.testing.assert_array_equal(again.awake, plan_sleep(more, "greedy", hurried).awake)
+
+
 def small_city(seed, whole_site) -> SleepProblem:
     problem = random_problem(seed, sites=4, hours=6)
     return SleepProblem.of_sites(problem.network, 0.6 * problem.demand, whole_site=whole_site)

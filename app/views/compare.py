@@ -1,0 +1,226 @@
+"""Compare: scenarios kept in the library, and any of them side by side."""
+
+from datetime import datetime
+
+import numpy as np
+import streamlit as st
+
+from app import charts, compare_cases, library, plans
+from app.clock import hour_control, hour_label
+from app.compare_cases import KPIS, Case
+from app.layout import header
+from app.messages import errors_shown
+from app.saved_work import unpack
+from app.state import Workspace, workspace
+
+MOST_CASES = 4
+MOST_UPLOAD_MB = 500
+_DELTA_COLOURS = {"more": "normal", "less": "inverse", "": "off"}
+
+
+def page() -> None:
+    space = workspace()
+    header(
+        "Compare",
+        "Keep scenarios in the library, open them again, and put any of them side by side.",
+        ("Export", "Next: export") if space.network else None,
+    )
+    left, right = st.columns([2, 3], gap="medium")
+    with left, errors_shown("using the library"):
+        _save(space)
+    with right, errors_shown("using the library"):
+        _library(space)
+    with errors_shown("comparing scenarios"):
+        _compare(space)
+
+
+# --- library -----------------------------------------------------------------------------------------------------
+
+
+def _save(space: Workspace) -> None:
+    st.markdown("**Save the open work**")
+    if space.area is None:
+        st.caption("There is nothing to save yet: draw an area first.")
+        return
+    with st.form("save scenario", border=False):
+        name = st.text_input("Name", space.area.name, max_chars=library.MOST_NAME)
+        new, over = st.columns(2)
+        as_new = new.form_submit_button(
+            "Save as new", icon=":material/save:", type="primary", width="stretch"
+        )
+        present = {entry.identity for entry in library.entries()}
+        replaced = over.form_submit_button(
+            "Save over", icon=":material/save_as:", width="stretch", disabled=space.opened not in present,
+            help="Replaces the scenario that this work was opened from or last saved to.",
+        )  # fmt: skip
+    if as_new or replaced:
+        space.opened = library.save(space, name, space.opened if replaced else None)
+        st.toast(f"Saved: {name}")
+        st.rerun()
+    left_out = " The spectrum plan is not kept; allocate it again after opening." if space.spectrum else ""
+    st.caption(f"One GeoPackage with area, traffic, network, sleep plans and all settings.{left_out}")
+
+
+def _library(space: Workspace) -> None:
+    st.markdown("**Library**")
+    found = library.entries()
+    if not found:
+        st.caption("Nothing saved yet.")
+    else:
+        names = {entry.identity: entry for entry in found}
+        chosen = st.selectbox(
+            "Scenario",
+            list(names),
+            format_func=lambda i: f"{names[i].name} · {_when(names[i])} · {names[i].size / 1e6:.1f} MB",
+            label_visibility="collapsed",
+        )
+        _actions(space, names[chosen])
+    with st.popover("Open a file", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "A scenario saved by this app (.gpkg)",
+            type="gpkg",
+            key="scenario file",
+            max_upload_size=MOST_UPLOAD_MB,
+        )
+        if file is not None and st.button("Open it", type="primary"):
+            _open(space, library.upload(file.getvalue()), "")
+
+
+def _when(entry: library.Entry) -> str:
+    return datetime.fromtimestamp(entry.saved).strftime("%d %b %Y %H:%M")
+
+
+def _actions(space: Workspace, entry: library.Entry) -> None:
+    one, two, three, four, five = st.columns(5)
+    if one.button("Open", icon=":material/folder_open:", width="stretch", key="open scenario"):
+        _open(space, library.parts_of(entry.identity), entry.identity)
+    with two.popover("Rename", width="stretch"):
+        name = st.text_input(
+            "New name", entry.name, max_chars=library.MOST_NAME, key=f"rename {entry.identity}"
+        )
+        if st.button("Rename", key="do rename"):
+            library.rename(entry.identity, name)
+            st.rerun()
+    if three.button("Duplicate", width="stretch", key="duplicate scenario"):
+        library.duplicate(entry.identity)
+        st.rerun()
+    with four.popover("Delete", width="stretch"):
+        st.markdown(f"Delete **{entry.name}** for good?")
+        if st.button("Delete", type="primary", key="do delete"):
+            library.delete(entry.identity)
+            st.rerun()
+    five.download_button(
+        "Download",
+        lambda: library.file_bytes(entry.identity),
+        "scenario.gpkg",
+        "application/geopackage+sqlite3",
+        on_click="ignore",
+        width="stretch",
+    )
+
+
+def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
+    unpack(parts, space)
+    space.opened = identity
+    st.toast("Opened. The pages now show this scenario.")
+    st.rerun()
+
+
+# --- side by side ------------------------------------------------------------------------------------------------
+
+
+def _compare(space: Workspace) -> None:
+    st.divider()
+    st.markdown("### Side by side")
+    everything = [
+        case
+        for name, one in compare_cases.scenarios(space).items()
+        for case in compare_cases.cases(name, one)
+    ]
+    if len(everything) < 2:
+        st.info(
+            "There is one plan or none. Plan sleep with several strategies, or save scenarios to the library, and they "
+            "can be compared here."
+        )
+        return
+    by_label = {case.label: case for case in everything}
+    labels = st.multiselect(
+        "Plans",
+        list(by_label),
+        _first_choice(everything),
+        max_selections=MOST_CASES,
+        help="The first one is the baseline that the others are compared with.",
+    )
+    chosen = [by_label[label] for label in labels]
+    if len(chosen) < 2:
+        st.info("Choose at least two plans.")
+        return
+    _kpis(chosen)
+    profile = chosen[0].demand.profile(None, 0.5).sum(axis=0)
+    hour = hour_control(space, profile)
+    st.plotly_chart(charts.map_pair([_picture(c, hour) for c in chosen[:2]]), width="stretch", key="map pair")
+    st.caption(
+        f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
+        "cells asleep. The maps move together."
+    )
+    planned = [case for case in chosen if case.plan is not None]
+    if planned:
+        st.markdown("**Energy by hour**")
+        st.plotly_chart(
+            charts.energies({c.label: c.plan.energy_by_hour() for c in planned}, hour), width="stretch"
+        )
+
+
+def _first_choice(everything: list[Case]) -> list[str]:
+    """The always-on plan of the first scenario and its best, or the first two."""
+    labels = [case.label for case in everything]
+    first = labels[0].split(" · ")[0]
+    wanted = [f"{first} · {plans.strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
+    return [label for label in wanted if label in labels] if wanted[0] in labels else labels[:2]
+
+
+def _kpis(chosen: list[Case]) -> None:
+    baseline = chosen[0]
+    reference = compare_cases.figures(baseline)
+    for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
+        with column.container(border=True):
+            st.markdown(
+                f"**{case.label}**" + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
+            )
+            found = compare_cases.figures(case)
+            for name in ("kwh_a_day", "saving", "unserved", "unseen_unserved"):
+                if name in found:
+                    kpi = KPIS[name]
+                    delta = None
+                    if case is not baseline and name in reference:
+                        change = round(found[name] - reference[name], kpi.digits)
+                        delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
+                    st.metric(
+                        kpi.label,
+                        f"{found[name]:,.{kpi.digits}f} {kpi.unit}",
+                        delta,
+                        delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
+                        delta_arrow="off" if delta == "no change" else "auto",
+                    )
+    table = compare_cases.table(chosen, baseline)
+    with st.expander("All figures", icon=":material/table:"):
+        st.dataframe(table.round(3), hide_index=True, width="stretch")
+        st.download_button(
+            "Table (CSV)", table.to_csv(index=False), "comparison.csv", "text/csv", on_click="ignore"
+        )
+
+
+def _picture(case: Case, hour: int) -> dict:
+    from planning.geometry import tile_position
+
+    network, demand = case.network, case.demand
+    x, y = tile_position(network.sites["lon"], network.sites["lat"])
+    asleep = np.zeros(len(network.sites))
+    if case.plan is not None:
+        member = network.site_of_cell
+        sleeping = ~case.plan.awake[:, hour % case.plan.hours]
+        may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool))
+        asleep = np.bincount(member, sleeping) / np.maximum(may_sleep, 1)
+    values = demand.quantile(0.5)[:, hour % demand.hours]
+    return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": values, "site_x": x, "site_y": y,
+            "asleep": asleep, "names": network.sites["site"].tolist()}  # fmt: skip

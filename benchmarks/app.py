@@ -1,0 +1,289 @@
+"""How quick the app is, measured in a real Chromium that reaches nothing but this machine."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.tables import markdown
+from planning.errors import InputError
+
+SUMMARY = (
+    "the app in a real browser: start, pages, first traffic, hours, memory of a session, requests elsewhere"
+)
+ROOT = Path(__file__).resolve().parents[1]
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+MAP = "iframe[title='streamlit_folium.st_folium']"
+PAGES = ("Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export", "Area")
+LARGE_SAMPLES = 4
+WAIT_MS = 120_000
+HAND_MS = 120
+
+
+@dataclass
+class Watched:
+    """What a page asked of other machines, and what went wrong in its console."""
+
+    elsewhere: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sessions", type=int, default=5, help="sessions for the memory of one (default 5)")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """The report and its figures."""
+    if shutil.which("chromium") is None:
+        raise InputError("There is no chromium on this machine; install it to measure the app.")
+    sizes = (100,) if options.quick else (500, 10_000)
+    sessions = 1 if options.quick else options.sessions
+    figures: dict[str, float] = {}
+    watched = Watched()
+    with tempfile.TemporaryDirectory(prefix="opendiff-bench-") as folder, browser() as chromium:
+        place = Path(folder)
+        addresses = {size: made_work(place, size) for size in sizes}
+        with server(place) as (url, process, started):
+            page = open_page(chromium, watched, url)
+            page.get_by_role("button", name="Use example area").wait_for()
+            figures["ready_seconds"] = time.perf_counter() - started
+            figures |= draw_to_traffic(page)
+            figures["page_change_seconds"] = statistics.median(page_changes(page))
+            page.context.close()
+            for size, address in addresses.items():
+                page = open_page(chromium, watched, f"{url}?work={address}")
+                page.get_by_role("link", name="Traffic", exact=True).click()
+                figures[f"hour_change_{size}_seconds"] = statistics.median(hour_changes(page))
+                page.context.close()
+            figures["memory_mb_per_session"] = memory_of_session(chromium, watched, url, process, sessions)
+    figures |= {"external_requests": len(watched.elsewhere), "console_errors": len(watched.errors)}
+    rows = pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
+    notes = [f"- {text}" for text in (*watched.elsewhere[:5], *watched.errors[:5])]
+    return "\n".join([markdown(rows, {"value": ",.2f"}), *notes]), figures
+
+
+# --- the app and the browser -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def server(place: Path) -> Iterator[tuple[str, subprocess.Popen, float]]:
+    """The app as `make run` starts it: address, process, and when it was started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"OPENDIFF_LIBRARY": str(place / "library"), "OPENDIFF_CACHE": str(place / "cache")}
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    started = time.perf_counter()
+    with (place / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--server.headless", "true"],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process)
+            yield f"http://127.0.0.1:{port}/", process, started
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def until_healthy(url: str, process: subprocess.Popen) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise InputError("The app did not start; run `streamlit run app/main.py` to see why.")
+
+
+@contextlib.contextmanager
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise InputError("playwright is missing; install requirements-dev.txt to measure the app.") from error
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(OPTIONS))
+        yield chromium
+        chromium.close()
+
+
+def open_page(chromium, watched: Watched, url: str):
+    """A page of a fresh session."""
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.on("request", lambda request: None if is_own(request.url) else watched.elsewhere.append(request.url))
+    page.on(
+        "console", lambda message: watched.errors.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    page.goto(url)
+    return page
+
+
+def is_own(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+# --- what is measured --------------------------------------------------------------------------------------------
+
+
+def draw_to_traffic(page) -> dict[str, float]:
+    """Seconds from the last corner of a drawn outline to the picture of its traffic, clicks of the mouse included."""
+    frame = page.frame_locator(MAP)
+    frame.locator(".leaflet-image-layer").first.wait_for()
+    frame.locator(".leaflet-draw-draw-rectangle").click()
+    box = page.locator(MAP).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle[0] - 70, middle[1] - 70, steps=4)
+    page.wait_for_timeout(HAND_MS)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 75, middle[1] + 75, steps=6)
+    page.mouse.up()
+    begun = time.perf_counter()
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for()
+    page.frame_locator(MAP).last.locator(".leaflet-traffic-pane .leaflet-image-layer").wait_for()
+    seconds = time.perf_counter() - begun
+    shown = page.get_by_test_id("stMetric").filter(has_text="Tiles × samples").inner_text()
+    tiles, samples = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", shown)[:2])
+    return {"draw_to_traffic_seconds": seconds, "drawn_tiles": tiles, "drawn_samples": samples}
+
+
+def page_changes(page) -> list[float]:
+    """Seconds from a click in the menu to the page's own heading; every page twice, the second time counts."""
+    found = []
+    for counted in (False, True):
+        for name in PAGES:
+            begun = time.perf_counter()
+            page.get_by_role("link", name=name, exact=True).click()
+            page.get_by_role("heading", name=name, exact=True).wait_for()
+            until_quiet(page)
+            if counted:
+                found.append(time.perf_counter() - begun)
+    return found
+
+
+def until_quiet(page) -> None:
+    """Until the script of the page has run to its end."""
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=\"stApp\"]').getAttribute('data-test-script-state') !== 'running'"
+    )
+
+
+def hour_changes(page, times: int = 5) -> list[float]:
+    """Seconds from a key on the hour's slider to another picture on the map."""
+    frame = page.frame_locator(MAP).last
+    picture = frame.locator(".leaflet-traffic-pane .leaflet-image-layer")
+    picture.wait_for()
+    page.get_by_text("Weekly mean").wait_for()
+    until_quiet(page)
+    page.get_by_role("slider").first.focus()
+    found = []
+    for _ in range(times):
+        old = picture.get_attribute("src")
+        begun = time.perf_counter()
+        page.keyboard.press("ArrowRight")
+        while picture.count() != 1 or picture.get_attribute("src") == old:
+            page.wait_for_timeout(5)
+        found.append(time.perf_counter() - begun)
+        until_quiet(page)
+    return found
+
+
+def memory_of_session(
+    chromium, watched: Watched, url: str, process: subprocess.Popen, sessions: int
+) -> float:
+    """MB that the server grows by for a session with traffic and sleep plans of the example area."""
+    import psutil
+
+    server_ = psutil.Process(process.pid)
+    before, kept = server_.memory_info().rss, []
+    for _ in range(sessions):
+        page = open_page(chromium, watched, url)
+        page.get_by_role("button", name="Use example area").click()
+        page.get_by_role("button", name="Next: generate traffic").click()
+        page.get_by_role("button", name="Generate traffic", exact=True).click()
+        page.get_by_text("Weekly mean").wait_for()
+        page.get_by_role("button", name="Next: plan sleep").click()
+        page.get_by_role("button", name="Compare sleep strategies").click()
+        page.get_by_text("Show the plan of").wait_for()
+        kept.append(page)
+    after = server_.memory_info().rss
+    for page in kept:
+        page.context.close()
+    return (after - before) / sessions / 1e6
+
+
+# --- a large area ------------------------------------------------------------------------------------------------
+
+
+def made_work(place: Path, tiles: int) -> str:
+    """Open work with made traffic on a square of about so many tiles, over a made pack; returns its identity."""
+    from app import library, saved_work
+    from app.state import Made, Workspace
+    from opendiff.area import Area, tile_frame, tiles_covering
+    from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
+    from opendiff.tile_grid import tile_bounds
+    from opendiff.traffic_table import TrafficEnsemble
+
+    side = round(np.sqrt(tiles))
+    x0, y0 = 26_900, 13_600
+    x, y = (v.ravel() for v in np.meshgrid(np.arange(x0, x0 + side), np.arange(y0, y0 + side), indexing="ij"))
+    pack = place / f"pack{tiles}"
+    pack.mkdir()
+    counts = dict.fromkeys((*POI_COLUMNS, *POPULATION_COLUMNS), 1.0)
+    pd.DataFrame({"z": 15, "x": x, "y": y} | counts).to_parquet(pack / "tiles.parquet")
+    west, _, _, north = (float(v) for v in tile_bounds(x0, y0))
+    _, south, east, _ = (float(v) for v in tile_bounds(x0 + side - 1, y0 + side - 1))
+    margin = 1e-6
+    area = Area.from_box(west + margin, south + margin, east - margin, north - margin, f"{tiles} tiles")
+    rng = np.random.default_rng(0)
+    day = 1.2 + np.sin((np.arange(168) % 24 - 9) / 24 * 2 * np.pi)
+    traffic = rng.lognormal(0, 0.5, (len(x), LARGE_SAMPLES, 1)) * day
+    covered = tiles_covering(area)
+    metadata = {"area": area.to_geojson(), "area_name": area.name, "samples": LARGE_SAMPLES, "seed": 0}
+    ensemble = TrafficEnsemble(
+        tile_frame(covered["x"], covered["y"], covered["covered_share"]),
+        traffic.astype(np.float32), (0.5 * traffic).astype(np.float32), {}, metadata,
+    )  # fmt: skip
+    space = Workspace(source=str(pack), work=library.new_work())
+    space.set_area(area, covered, len(covered))
+    space.traffic = Made(ensemble, space.basis("area"))
+    at = place / "library" / "open work" / space.work
+    at.mkdir(parents=True)
+    for part, make in saved_work.pack(space).items():
+        (at / part).write_bytes(make())
+    return space.work

@@ -1,0 +1,174 @@
+"""How good PRB plans are and how long they take: seeded hexagonal networks of three sizes, two loads, both links.
+
+Stations stand 500 m apart, users are uniform over their cells and ask for lognormal rates around a stated mean. The
+issue's figures are those of the moderate load on the uplink, the others have the load and link in their name. All are
+compared with the bound without interference, which no plan exceeds, and with the three rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.tables import markdown
+from planning.errors import InputError
+from planning.geometry import metres_per_degree
+from planning.network import Network
+from planning.prb import BASELINES, PrbPlan, PrbProblem, PrbSettings, Users, baseline, solve_prb
+from planning.radio import Radio
+from planning.solver import relative_gap
+
+SUMMARY = "PRB plans: proven, close to their bound, and against rules, at two loads"
+STATION_M = 500.0  # between stations, usual in a dense city
+CENTRE = (115.86, 28.68)
+HEAVY, MODERATE = "heavy", "moderate"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Users, stations, PRBs of a channel in MHz, seconds allowed, and Mbit/s a user at each load."""
+
+    name: str
+    users: int
+    stations: int
+    prbs: int
+    bandwidth_mhz: int
+    seconds: float
+    mbps: dict[str, float]
+    seeds: int = 1
+
+
+SIZES = (
+    Size("exact_10_3_6", 10, 3, 6, 20, 10.0, {MODERATE: 1.0, HEAVY: 2.0}, seeds=3),
+    Size("m60_7_50", 60, 7, 50, 20, 30.0, {MODERATE: 4.0, HEAVY: 8.0}),
+    Size("l500_20_273", 500, 20, 273, 100, 60.0, {MODERATE: 4.0, HEAVY: 8.0}),
+)
+
+
+_STYLES = {
+    "load": ".0f",
+    "seconds": ".1f",
+    "cpu": ".1f",
+    "gap %": ".3f",
+    "objective": ",.1f",
+    "bound": ",.1f",
+    "best rule": ",.1f",
+    "gain %": ".1f",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of users and their demands (default 0)")
+    parser.add_argument("--links", choices=("uplink", "downlink", "both"), default="both")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """The report in words and a table, and its figures by name."""
+    if options.seed < 0:
+        raise InputError("The seed must be at least 0.")
+    links = ("uplink", "downlink") if options.links == "both" else (options.links,)
+    rows, figures = [], {"seed": options.seed, "quick": int(options.quick)}
+    for size in SIZES:
+        if options.quick:
+            size = replace(size, users=min(size.users, 40), seconds=min(size.seconds, 4.0), seeds=1)
+        for link in links:
+            for load in size.mbps:
+                measured = [measure(size, load, link, options.seed + s) for s in range(size.seeds)]
+                rows += measured
+                figures |= _figures(size, load, link, pd.DataFrame(measured))
+    table = pd.DataFrame(rows)
+    text = (
+        f"Hexagonal networks, {STATION_M:g} m between stations, UMa NLOS at 2.6 GHz, seed {options.seed}. Load: mean "
+        "Mbit/s a user asks for on the link. Gap: to the bound without interference, or to the proof where there is "
+        "one. Unserved: demands not met that this bound does not rule out. Gain: over the best rule, as a share of "
+        "that rule's objective. CPU seconds are those of the process, on one core.\n\n"
+        + markdown(table, _STYLES)
+    )
+    return text, figures
+
+
+def measure(size: Size, load: str, link: str, seed: int) -> dict:
+    """One row of the table: the plan of one instance, and the best of the rules."""
+    problem = instance(size, size.mbps[load], link, seed)
+    settings = PrbSettings(time_limit=size.seconds, threads=1, seed=seed)
+    clock, cpu = time.perf_counter(), time.process_time()
+    plan = solve_prb(problem, settings)
+    seconds, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    rules = [baseline(problem, name, settings) for name in BASELINES]
+    best = max(rules, key=lambda rule: rule.objective_mbps)
+    return {
+        "size": size.name, "link": link, "load": size.mbps[load], "seed": seed, "seconds": seconds, "cpu": cpu,
+        "met": int(plan.met.sum()), "users": len(plan.met), "unserved": plan.unserved,
+        "PRBs %": round(100 * float(plan.utilisation.mean())), "objective": plan.objective_mbps,
+        "bound": plan.bound_mbps, "gap %": 100 * plan.gap, "best rule": best.objective_mbps,
+        "rule met": int(best.met.sum()), "gain %": 100 * _gain(plan, best), "proven": _proven(plan),
+    }  # fmt: skip
+
+
+def _gain(plan: PrbPlan, rule: PrbPlan) -> float:
+    difference = relative_gap(rule.objective_mbps, plan.objective_mbps) or 0.0
+    return difference if plan.objective_mbps >= rule.objective_mbps else -difference
+
+
+def _proven(plan: PrbPlan) -> str:
+    return "yes" if plan.gap is not None and plan.gap <= 1e-4 else "no"
+
+
+def _figures(size: Size, load: str, link: str, rows: pd.DataFrame) -> dict[str, float]:
+    """Flat figures; the moderate load on the uplink has the plain names."""
+    plain = load == MODERATE and link == "uplink"
+    name = size.name if plain else f"{size.name}_{load}_{link}"
+    out = {
+        f"{name}_seconds": round(float(rows["seconds"].max()), 2),
+        f"{name}_cpu_seconds": round(float(rows["cpu"].max()), 2),
+        f"{name}_gap": float(rows["gap %"].max() / 100),
+        f"{name}_unserved": int(rows["unserved"].max()),
+        f"{name}_gain": float(rows["gain %"].min() / 100),
+    }
+    if size.name.startswith("exact"):
+        out[f"{name}_proven"] = float((rows["proven"] == "yes").mean())
+    if plain and size.name.startswith("l500"):
+        out["gain_over_best_baseline"] = out[f"{name}_gain"]
+    return out
+
+
+def instance(size: Size, mbps: float, link: str, seed: int) -> PrbProblem:
+    """A seeded problem of this size; mbps: mean demand of a user on the link."""
+    rng = np.random.default_rng(seed)
+    places = hexagon(size.stations)
+    reach = np.hypot(*places.T).max() + STATION_M
+    users = np.zeros((0, 2))
+    while len(users) < size.users:
+        drawn = rng.uniform(-reach, reach, (size.users, 2))
+        near = np.hypot(*(drawn[:, None] - places).T).min(axis=0) < STATION_M / np.sqrt(3)
+        users = np.concatenate([users, drawn[near]])[: size.users]
+    demand = rng.lognormal(0, 0.5, size.users)
+    drawn = Users(
+        *_degrees(users), demand * mbps / demand.mean(), 1.0, 0, f"{size.users} users, seed {seed}."
+    )
+    network = Network.from_sites(*_degrees(places))
+    radio = Radio(bandwidth_mhz=size.bandwidth_mhz, link=link, traffic_share=1.0)
+    return replace(PrbProblem.build(network, drawn, radio), prbs=size.prbs)
+
+
+def _degrees(metres: np.ndarray) -> np.ndarray:
+    """(2, places) longitude and latitude of places in metres around CENTRE."""
+    return (np.array(CENTRE) + metres / metres_per_degree(CENTRE[1])).T
+
+
+def hexagon(count: int) -> np.ndarray:
+    """(count, 2) metres: the first places of a hexagonal grid, ring by ring around the origin."""
+    places, ring = [(0.0, 0.0)], 1
+    while len(places) < count:
+        x, y = ring * STATION_M, 0.0
+        for side in range(6):
+            turn = np.pi / 3 * (side + 2)
+            for _ in range(ring):
+                places.append((x, y))
+                x, y = x + STATION_M * np.cos(turn), y + STATION_M * np.sin(turn)
+        ring += 1
+    return np.array(places[:count])

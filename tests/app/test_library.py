@@ -1,0 +1,208 @@
+"""Scenarios saved, opened, renamed, copied and compared; open work found again; nothing half-written."""
+
+import sqlite3
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit_folium
+from streamlit.testing.v1 import AppTest
+
+from app import compare_cases, generation, library, plans, saved_work
+from app.saved_work import SavedWorkError
+from app.state import ScaleChoice, Workspace
+from planning.sleep import SleepSettings
+from tests.app.making import ensemble
+
+CHOSEN = {
+    "strategies": ["always-on", "greedy", "milp"],
+    "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
+    "quantile": 0.9, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
+    "settings": SleepSettings(time_limit=10, threads=1),
+}  # fmt: skip
+
+
+@pytest.fixture
+def planned(space):
+    """A workspace with a network and a sleep plan."""
+    plans.start_sleep(space, CHOSEN)
+    (job,) = space.jobs.values()
+    while not job.finished:
+        pass
+    assert job.error is None
+    for step in job.after:
+        step()
+    job.deliver(job.result)
+    space.jobs.clear()
+    space.scale = ScaleChoice()
+    return space
+
+
+def test_a_saved_scenario_is_opened_as_it_was(planned, library_folder):
+    identity = library.save(planned, "  Old   town ")
+    (entry,) = library.entries()
+    assert (entry.identity, entry.name) == (identity, "Old town")
+    opened = Workspace()
+    saved_work.unpack(library.parts_of(identity), opened, controls=False)
+    assert opened.area.geometry.equals(planned.area.geometry) and opened.area.name == planned.area.name
+    assert (opened.source, opened.scale, opened.hour) == (planned.source, planned.scale, planned.hour)
+    before, after = planned.traffic.value, opened.traffic.value
+    np.testing.assert_array_equal(after.traffic, before.traffic)
+    for name in ("traffic", "network", "sleep"):
+        made = getattr(opened, name)
+        assert made.identity == getattr(planned, name).identity
+        assert opened.outdated(made) is None  # everything still fits together
+    for strategy, plan in planned.sleep.value.plans.items():
+        again = opened.sleep.value.plans[strategy]
+        np.testing.assert_array_equal(again.awake, plan.awake)
+        assert again.evaluation.record() == pytest.approx(plan.evaluation.record())
+        assert again.settings == plan.settings and again.notes == plan.notes
+        assert (again.solve is None) == (plan.solve is None)
+    pd.testing.assert_frame_equal(opened.sleep.value.risk, planned.sleep.value.risk)
+
+
+def test_a_scenario_opens_in_other_tools(planned):
+    path = library.folder() / f"{library.save(planned, 'City')}.gpkg"
+    assert {"tiles", "sites", "cells", "sleep_schedule", "provenance"} <= set(gpd.list_layers(path)["name"])
+    assert len(gpd.read_file(path, layer="sites")) == len(planned.network.value.plan.network.sites)
+
+
+def test_names_copies_and_deletion(planned):
+    first = library.save(planned, "One")
+    library.rename(first, "../../etc")  # a name never becomes a path
+    copy = library.duplicate(first)
+    assert {e.name for e in library.entries()} == {"../../etc", "../../etc copy"}
+    assert all(library._FILE.fullmatch(p.name) for p in library.folder().iterdir())
+    library.delete(first)
+    assert [e.identity for e in library.entries()] == [copy]
+    with pytest.raises(SavedWorkError, match="name"):
+        library.rename(copy, "  ")
+    for wrong in ("../x", "a" * 16 + "/..", ""):
+        with pytest.raises(SavedWorkError):
+            library.parts_of(wrong)
+
+
+def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypatch):
+    identity = library.save(planned, "Kept")
+    before = (library.folder() / f"{identity}.gpkg").read_bytes()
+
+    class FullDisk(sqlite3.Connection):
+        def executemany(self, *args):
+            raise OSError(28, "No space left on device")
+
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=FullDisk))
+    with pytest.raises(SavedWorkError, match="No space left"):
+        library.save(planned, "Kept", identity)
+    assert [p.name for p in library.folder().iterdir()] == [f"{identity}.gpkg"]
+    assert (library.folder() / f"{identity}.gpkg").read_bytes() == before
+
+
+@pytest.mark.parametrize("data", [b"", b"no database", b"SQLite format 3\0" + bytes(200)])
+def test_a_file_that_is_no_scenario_is_refused(data, library_folder):
+    with pytest.raises(SavedWorkError):
+        saved_work.unpack(library.upload(data), Workspace())
+    (library.folder() / f"{'0' * 16}.gpkg").write_bytes(data)
+    assert library.entries() == []
+
+
+def test_damaged_parts_are_one_sentence(planned):
+    parts = library.parts_of(library.save(planned, "City"))
+    for part in parts:
+        for broken in (b"", parts[part][: len(parts[part]) // 2]):
+            with pytest.raises(SavedWorkError):
+                saved_work.unpack(parts | {part: broken}, Workspace(), controls=False)
+
+
+def test_open_work_is_kept_and_found_again(planned, monkeypatch):
+    planned.work = library.new_work()
+    library.keep(planned).join()
+    assert library.keep(planned) is None  # nothing has changed
+    planned.hour = 7
+    traffic = library._work_folder(planned.work) / saved_work.TRAFFIC
+    written = traffic.stat().st_mtime_ns
+    library.keep(planned).join()
+    assert traffic.stat().st_mtime_ns == written  # only what has changed is written
+
+    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
+    monkeypatch.setattr(generation, "warm_up", lambda: None)
+    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test.query_params["work"] = planned.work
+    test.run()
+    space = test.session_state["workspace"]
+    assert not test.exception and not test.error
+    assert space.work == planned.work and space.hour == 7
+    assert space.sleep.identity == planned.sleep.identity
+
+    stranger = AppTest.from_file("../../app/main.py", default_timeout=60)
+    stranger.query_params["work"] = "0" * 32
+    stranger.run()
+    assert stranger.session_state["workspace"].area is None
+    assert stranger.session_state["workspace"].work != "0" * 32
+
+
+def test_work_that_nobody_comes_back_to_is_removed(planned):
+    planned.work = library.new_work()
+    library.keep(planned).join()
+    library.forget_old_work()
+    assert library.is_work(planned.work)
+    library.forget_old_work(now=4e9)
+    assert not library.is_work(planned.work)
+
+
+def test_differences_are_against_the_baseline(planned):
+    library.save(planned, "City")
+    found = compare_cases.scenarios(planned)
+    assert list(found) == [compare_cases.OPEN, "City"]
+    everything = [case for name, one in found.items() for case in compare_cases.cases(name, one)]
+    assert len(everything) == 6
+    base, greedy = everything[0], everything[1]
+    table = compare_cases.table([base, greedy], base).set_index("KPI")
+    energy = table.loc["Energy (kWh a day)"]
+    e = greedy.plan.evaluation
+    assert energy[base.label] == pytest.approx(e.always_on_kwh)
+    assert energy[f"Δ {greedy.label}"] == pytest.approx(e.energy_kwh - e.always_on_kwh)
+    assert table.loc["Saving against always on (%)", greedy.label] == pytest.approx(100 * e.saving)
+
+
+def test_the_compare_page_saves_opens_and_compares(planned):
+    def script():
+        from app.views import compare
+
+        compare.page()
+
+    test = AppTest.from_function(script, default_timeout=60)
+    test.session_state["workspace"] = planned
+    test.run()
+    assert not test.exception and not test.error
+    test.text_input[0].set_value("First")
+    next(b for b in test.button if b.label == "Save as new").click().run()
+    assert not test.exception and not test.error
+    assert [e.name for e in library.entries()] == ["First"]
+    planned.traffic = None
+    planned.hour = 3
+    next(b for b in test.button if b.label == "Open").click().run()
+    assert not test.exception and not test.error
+    assert planned.traffic is not None and planned.hour != 3
+    labels = [m.label for m in test.metric]
+    assert labels.count("Energy") >= 2
+    assert test.metric[labels.index("Energy")].delta == ""  # the baseline has no difference from itself
+
+
+def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
+    parts = library.parts_of(library.save(planned, "City"))
+    (tmp_path / "city").rename(tmp_path / "elsewhere")
+    opened = Workspace()
+    saved_work.unpack(parts, opened, controls=False)
+    assert opened.tiles_with_data == 0 and "city" in opened.notes["area"]
+    assert opened.sleep.value.plans.keys() == planned.sleep.value.plans.keys()
+
+
+def test_traffic_alone_can_be_kept(space):
+    space.work = library.new_work()
+    library.keep(space).join()
+    again = Workspace()
+    library.reopen(space.work, again)
+    assert again.network is None and again.traffic.identity == space.traffic.identity
+    np.testing.assert_array_equal(again.traffic.value.users, ensemble(space.tiles, space.area).users)
