@@ -17,7 +17,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import saved_work
+import streamlit as st
+
+from app import limits, saved_work
 from app.saved_work import SavedWorkError
 from app.state import Workspace
 
@@ -54,10 +56,20 @@ def folder() -> Path:
     return path
 
 
+def shelf() -> Path:
+    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
+    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
+    if not owner:
+        return folder()
+    path = folder() / "people" / owner
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def entries() -> list[Entry]:
     """All scenarios, the newest first; a file that is none is passed over."""
     found = []
-    for path in folder().iterdir():
+    for path in shelf().iterdir():
         if _FILE.fullmatch(path.name):
             with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
                 status = path.stat()
@@ -132,7 +144,7 @@ def file_bytes(identity: str) -> bytes:
 def _path(identity: str) -> Path:
     if not _FILE.fullmatch(f"{identity}.gpkg"):
         raise SavedWorkError("There is no such scenario.")
-    return folder() / f"{identity}.gpkg"
+    return shelf() / f"{identity}.gpkg"
 
 
 def _checked(name: str) -> str:

@@ -42,7 +42,9 @@ class Load:
             "sessions": self.sessions,
             "session_minutes": round(self.sessions * self.minutes, 1),
             "session_errors": len(self.errors),
-            "p95_response_seconds": round(float(np.quantile(self.seconds, 0.95)), 3) if self.seconds else -1.0,
+            "p95_response_seconds": round(float(np.quantile(self.seconds, 0.95)), 3)
+            if self.seconds
+            else -1.0,
             "median_response_seconds": round(float(np.median(self.seconds)), 3) if self.seconds else -1.0,
             "peak_mb": round(max(self.megabytes, default=-1.0)),
             "mb_at_half_time": round(max(self.megabytes[: len(self.megabytes) // 2], default=-1.0)),
@@ -79,7 +81,9 @@ def measure(sessions: int, minutes: float, seed: int = 0) -> Load:
             time.sleep(SAMPLE_S)
         load.errors += [f"user {n} is still waiting" for n, user in enumerate(users) if user.is_alive()]
         log = (Path(folder) / "log.txt").read_text()
-    load.errors += [f"log: {line}" for line in log.splitlines() if "Traceback" in line or "Unexpected error" in line]
+    load.errors += [
+        f"log: {line}" for line in log.splitlines() if "Traceback" in line or "Unexpected error" in line
+    ]
     return load
 
 

@@ -6,6 +6,7 @@ The server sees what it sees of a browser: the XSRF cookie and token, widget sta
 from __future__ import annotations
 
 import http.cookiejar
+import itertools
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -41,11 +42,13 @@ class AppError(Exception):
 class Session:
     """Connects at once; use as a context manager. address: http://127.0.0.1:PORT/, with the base path if it has one.
 
-    widgets: id and kind by label of what the page shows now. texts: what it says. seconds: of each run of the whole script.
+    widgets: id and kind by label of what the page shows now. texts: what it says. seconds: of each run of the whole
+    script. headers: sent along with every request, as a browser does that has logged in.
     """
 
     address: str
     patience: float = 120.0
+    headers: dict[str, str] = field(default_factory=dict)
     widgets: dict[str, tuple[str, str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -59,21 +62,25 @@ class Session:
         assert parts.hostname == "127.0.0.1", "sessions are opened on this machine only"
         jar = http.cookiejar.CookieJar()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        with opener.open(f"{self.address}_stcore/health", timeout=self.patience) as answer:
+        health = urllib.request.Request(f"{self.address}_stcore/health", headers=self.headers)
+        with opener.open(health, timeout=self.patience) as answer:
             answer.read()
         self.xsrf = next((cookie.value or "" for cookie in jar if cookie.name == "_streamlit_xsrf"), "")
-        self._socket = connect(
+        self._open = ExitStack()
+        opened = connect(
             f"ws://{parts.netloc}{parts.path}_stcore/stream",
             subprotocols=["streamlit", self.xsrf] if self.xsrf else ["streamlit"],
-            additional_headers={"Cookie": f"_streamlit_xsrf={self.xsrf}"} if self.xsrf else {},
+            additional_headers=self.headers
+            | ({"Cookie": f"_streamlit_xsrf={self.xsrf}"} if self.xsrf else {}),
             origin=f"http://{parts.netloc}",
             max_size=MOST_BYTES,
             open_timeout=self.patience,
         )
+        self._socket = self._open.enter_context(opened)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._socket.close()
+        self._open.close()
 
     def run(self, *changed: WidgetState, page: str | None = None, fragment: str = "") -> None:
         """Run the script, or one fragment of it, with the widgets as they are and some changed. Raises AppError."""
@@ -137,7 +144,9 @@ class Session:
         end = time.monotonic() + seconds
         while not (self.says(words) or self.has(words)):
             if time.monotonic() > end:
-                raise AppError(f"{words!r} did not come within {seconds:.0f} s; the page says {self.texts[-8:]}")
+                raise AppError(
+                    f"{words!r} did not come within {seconds:.0f} s; the page says {self.texts[-8:]}"
+                )
             time.sleep(pause)
             self.run(fragment=self.panel)
 
@@ -145,7 +154,9 @@ class Session:
         for name, (widget, its_kind) in self.widgets.items():
             if name.startswith(label) and its_kind == kind:
                 return widget
-        raise AppError(f"the page has no {kind} {label!r}; it has {sorted(self.widgets)} and says {self.texts[-8:]}")
+        raise AppError(
+            f"the page has no {kind} {label!r}; it has {sorted(self.widgets)} and says {self.texts[-8:]}"
+        )
 
     def _read(self, until: float, whole: bool) -> None:
         """Messages until the script is over. A rerun that the script asks for is a part of it, and always whole."""
@@ -193,18 +204,24 @@ class Session:
 
 
 @contextmanager
-def app(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+def app(
+    folder: Path, *options: str, environment: dict[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """The app on a free port of 127.0.0.1, its cache and log in `folder`; yields its address and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     given = os.environ | {"OPENDIFF_CACHE": str(folder / "cache")} | (environment or {})
-    base = next((option for before, option in zip(options, options[1:], strict=False) if before == "--server.baseUrlPath"), "")
+    base = dict(itertools.pairwise(options)).get("--server.baseUrlPath", "")
     address = f"http://127.0.0.1:{port}/" + (f"{base.strip('/')}/" if base else "")
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true", *options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=given
+            [*command, "--server.headless", "true", *options],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=given,
         )
         try:
             _until_ready(f"{address}_stcore/health", process, folder / "log.txt")

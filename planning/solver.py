@@ -211,6 +211,7 @@ class Model:
         """
         if time_limit is not None and not time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds, not {time_limit}.")
+        time_limit = _allowed(time_limit)
         if not 0 <= gap < 1:
             raise InputError(f"The relative gap must be between 0 and 1, not {gap}.")
         name = _pick(solver)
@@ -270,6 +271,14 @@ class Model:
             if not ((total >= low - slack) & (total <= high + slack)).all():
                 return None
         return values
+
+
+def _allowed(seconds: float | None) -> float | None:
+    """No more than OPENDIFF_MAX_SOLVER_SECONDS, by which a server keeps one user from taking all of it."""
+    most = os.environ.get("OPENDIFF_MAX_SOLVER_SECONDS", "")
+    if not most.isdigit():
+        return seconds
+    return float(most) if seconds is None else min(seconds, float(most))
 
 
 def relative_gap(objective: float | None, bound: float | None) -> float | None:
