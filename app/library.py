@@ -22,6 +22,7 @@ import streamlit as st
 from app import limits, saved_work
 from app.saved_work import SavedWorkError
 from app.state import Workspace
+from intake.database import check_plain
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +96,13 @@ def read_parts(path: Path) -> dict[str, bytes]:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise SavedWorkError("The scenario is gone or too large; choose another one.")
     try:
+        check_plain(path)
         with contextlib.closing(_connect(path, "ro")) as database:
-            rows = database.execute(f"SELECT part, data FROM {PARTS} WHERE part != 'name'").fetchall()
+            rows = database.execute(
+                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
+            ).fetchall()
             has_network = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'provenance'").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
     parts = {str(part): bytes(data) for part, data in rows}
     return parts | ({saved_work.NETWORK: path.read_bytes()} if has_network else {})

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from app import library
+from app.saved_work import SavedWorkError, unpack
+from app.state import Workspace
 from benchmarks import corpus
 from benchmarks.fuzz import Parser
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
@@ -24,8 +27,10 @@ from opendiff.sources import PackSource, read_image
 from opendiff.tile_grid import TILES_ACROSS
 from opendiff.traffic_table import HOURS, read_traffic
 from planning.energy import fit_power
+from planning.errors import InputError
 from planning.network import Network
 from planning.network_files import import_network
+from planning.places import read_places
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 
@@ -84,6 +89,26 @@ def _scenario(path: Path) -> None:
     _network_fits(scenario.network)
     scenario.scale()
     scenario.sites_layer(), scenario.cells_layer()
+
+
+def _places_to_build(path: Path) -> None:
+    places = read_places(path)
+    assert (
+        np.isfinite(places.lon).all()
+        and (np.abs(places.lon) <= 180).all()
+        and (np.abs(places.lat) <= 90).all()
+    )
+
+
+def _saved_work(path: Path) -> None:
+    """As `_open` of the page Compare does; SavedWorkError is the app's own typed error."""
+    space = Workspace()
+    try:
+        unpack(library.read_parts(path), space, controls=False)
+    except SavedWorkError as error:
+        raise InputError(str(error)) from None
+    for made in (space.traffic, space.network, space.sleep):
+        assert made is None or made.identity
 
 
 def _power(path: Path) -> None:
@@ -200,6 +225,9 @@ PARSERS = _listed(
     ("sites shapefile.zip", partial(corpus.networks, "shp"), _network),
     ("sites tables.zip", partial(corpus.networks, "zip"), _network),
     ("scenario.gpkg", corpus.scenarios, _scenario),
+    ("saved work.gpkg", corpus.saved_works, _saved_work),
+    ("places to build.geojson", corpus.geojson_areas, _places_to_build),
+    ("places to build.csv", corpus.site_csvs, _places_to_build),
     ("power.csv", corpus.power_csvs, _power),
     ("equipment.csv", corpus.equipment_csvs, _equipment),
     ("places.csv", corpus.place_csvs, _places),

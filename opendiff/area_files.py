@@ -19,6 +19,7 @@ import pyogrio
 import shapely
 
 from intake.archive import members
+from intake.database import check_plain as check_plain_database
 from intake.markup import check_plain
 from intake.text import Refused, read_json
 from opendiff.errors import AreaError
@@ -168,8 +169,12 @@ def _read_vector(
                 warnings.catch_warnings()
             ):  # what GDAL grumbles about is either an error below or of no concern
                 warnings.simplefilter("ignore")
+                if path.suffix == ".gpkg":
+                    check_plain_database(path)
                 layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
                 groups = [_read_layer(path, layer, shown) for layer in layers]
+        except Refused as error:
+            raise AreaError(f"{shown} {error}; export the area again.") from None
         except (
             pyogrio.errors.DataSourceError,
             pyogrio.errors.DataLayerError,

@@ -20,7 +20,8 @@ import pandas as pd
 import pyogrio
 import shapely
 
-from intake.text import read_json
+from intake.database import check_plain
+from intake.text import Refused, read_json
 
 from .demand import Demand, Scale
 from .deployment import DeploymentPlan
@@ -222,6 +223,10 @@ class Scenario:
                 raise InputError(
                     f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
                 )
+        try:
+            check_plain(path)
+        except Refused as error:
+            raise InputError(f"{name} {error}; give a scenario made by this planner.") from None
         try:
             found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
             missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]

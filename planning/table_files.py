@@ -17,6 +17,7 @@ import pyogrio
 import shapely
 
 from intake.archive import members
+from intake.database import check_plain as check_plain_database
 from intake.delimited import read_csv
 from intake.markup import check_plain
 from intake.text import Refused, decoded, read_json
@@ -301,6 +302,8 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                if path.suffix == ".gpkg":
+                    check_plain_database(path)
                 for layer, kind in pyogrio.list_layers(path):
                     if kind is not None and "Point" not in kind:
                         continue
@@ -316,6 +319,8 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
                             if column not in frame:
                                 frame[column] = values
                     tables[str(layer)] = frame
+        except Refused as error:
+            raise InputError(f"{name} {error}; export the sites again.") from None
         except (
             pyogrio.errors.DataSourceError,
             pyogrio.errors.DataLayerError,
