@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from app import jobs
 from app.state import Comparison, Deployed, Made, Workspace
 

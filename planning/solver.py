@@ -443,6 +443,7 @@ def _highs_outcome(engine) -> tuple[str, float | None, float | None]:
         kinds.kObjectiveTarget,
         kinds.kMemoryLimit,
         kinds.kUnknown,
+        kinds.kNotset,  # a time limit of next to nothing
     }
     if model_status in early:
         return ("feasible" if objective is not None else "no solution"), objective, bound
