@@ -65,7 +65,7 @@ def solve_prb(
     if gap is not None and gap <= max(settings.gap, 1e-6):
         how += ", proven best" if exact else ", as good as its bound"
     else:
-        how += f", bound {bound:,.2f}"
+        how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
     report(steps, steps, "allocated")
     name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
     return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
@@ -104,15 +104,16 @@ def _exactly(problem, settings, started, enough, report):
 def _by_rounds(problem, settings, started, enough, report):
     each = 0.8 * settings.time_limit / (settings.rounds + 1)
     interference = usual_interference(problem)
-    best, last, solve, turn = None, None, None, 0
+    best, last, solve, how = None, None, None, ""
     for turn in range(1, settings.rounds + 1):
         report(turn, settings.rounds + 2, f"allocating, round {turn}")
         until = started + settings.time_limit * 0.2 + turn * each
         station, count, result = choose(problem, settings, interference, max(1.0, 0.5 * each))
         key = station.tobytes() + count.tobytes()
         if key == last:
-            break  # settled
-        last = key
+            how = f"settled after {turn} rounds"
+            break
+        last, how = key, f"{turn} round{'s' * (turn > 1)}"
         placed = insert(problem, settings, station, count)
         grid = improve(placed, settings, until, settings.seed, 50, enough)
         if best is None or grid.score > best.score:
@@ -131,4 +132,4 @@ def _by_rounds(problem, settings, started, enough, report):
             patience=max(1000, 10 * len(best.station)),
             enough=enough,
         )
-    return best, np.inf, solve, f"fixed interference, {turn} round{'s' * (turn > 1)}, local search"
+    return best, np.inf, solve, f"fixed interference, {how}, local search"
