@@ -42,6 +42,7 @@ _STARTS = (
     15  # of the local search before the exact program, each until it has not gained for _PATIENCE groups
 )
 _PATIENCE = 40
+_SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 Progress = Callable[[int, int, str], None]
 
 
@@ -102,34 +103,29 @@ def _exactly(problem, settings, started, enough, report):
 
 
 def _by_rounds(problem, settings, started, enough, report):
-    each = 0.8 * settings.time_limit / (settings.rounds + 1)
+    """Most of the time is for the local search from the best of what the rounds and `_start` gave."""
     interference = usual_interference(problem)
-    best, last, solve, how = None, None, None, ""
+    best, last, solve, how = _start(problem, settings), None, None, ""
     for turn in range(1, settings.rounds + 1):
+        if best.score >= enough:
+            break
         report(turn, settings.rounds + 2, f"allocating, round {turn}")
-        until = started + settings.time_limit * 0.2 + turn * each
-        station, count, result = choose(problem, settings, interference, max(1.0, 0.5 * each))
+        until = started + settings.time_limit * (0.2 + 0.4 * turn / settings.rounds)
+        station, count, result = choose(
+            problem, settings, interference, max(1.0, until - time.perf_counter())
+        )
         key = station.tobytes() + count.tobytes()
         if key == last:
             how = f"settled after {turn} rounds"
             break
         last, how = key, f"{turn} round{'s' * (turn > 1)}"
-        placed = insert(problem, settings, station, count)
-        grid = improve(placed, settings, until, settings.seed, 50, enough)
-        if best is None or grid.score > best.score:
-            best, solve = grid, result
-        if best.score >= enough:
-            break
+        grid = insert(problem, settings, station, count)
+        if problem.size < _SWEPT:
+            grid = improve(grid, settings, until, settings.seed, 0, enough)
+        if solve is None or grid.score > best.score:
+            best, solve = max(best, grid, key=lambda g: g.score), result
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
-    best = max(best, _start(problem, settings), key=lambda g: g.score) if best.score < enough else best
-    if best.score < enough:
-        best = improve(
-            best,
-            settings,
-            started + settings.time_limit,
-            settings.seed,
-            patience=max(1000, 10 * len(best.station)),
-            enough=enough,
-        )
-    return best, np.inf, solve, f"fixed interference, {how}, local search"
+    patience = max(1000, 10 * len(problem.gain))
+    best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
+    return best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search"

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .prb_bound import Options, solve_dual
 from .prb_patterns import Members, best_patterns
 from .prb_problem import PrbProblem, PrbSettings
 from .prb_program import Program
@@ -50,7 +51,12 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
     relaxation = Relaxation(members, settings, deadline)
     grid, nodes, unproven = start, 0, -np.inf
     number = itertools.count()
-    heap = [(-np.inf, next(number), np.ones(len(members.user), bool), members)]
+    options = Options(problem, settings.objective, settings.most(problem))
+    quiet = solve_dual(options, settings, deadline)
+    near = (
+        options.slack(quiet.price) <= quiet.bound - grid.score + 1e-9
+    )  # what is out without interference is out with
+    heap = [(-quiet.bound, next(number), near.ravel(), members)]
     while heap:
         known, _, allowed, members = heapq.heappop(heap)
         if -known <= _enough(grid, settings):
