@@ -71,7 +71,9 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
             bound = min(bound, lower)
             if bound <= _enough(grid, settings):
                 break
-            grid, allowed, patterns, whole = _narrow(relaxation, allowed, prices, bound, grid, deadline)
+            grid, allowed, patterns, whole = _narrow(
+                relaxation, allowed, prices, bound, grid, deadline, nodes == 1
+            )
             if whole and (len(patterns) <= _FEW or len(patterns) > 0.7 * before):
                 break
             if not whole or time.perf_counter() > deadline:
@@ -103,10 +105,10 @@ def _enough(grid: Grid, settings: PrbSettings) -> float:
     return grid.score + settings.gap * abs(grid.score) + 1e-7
 
 
-def _narrow(relaxation, allowed, prices, bound, grid, deadline):
+def _narrow(relaxation, allowed, prices, bound, grid, deadline, seek):
     """(plan, members, patterns, whole): what can still be in a better plan than `grid`, which may itself get better on
-    the way; whole is False where there are more patterns than are held."""
-    for attempt in (True, False):
+    the way where `seek` asks for it; whole is False where there are more patterns than are held."""
+    for attempt in (seek, False):
         left = bound - grid.score
         near = allowed & (prices.slack <= left)
         found = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_NEAR)
