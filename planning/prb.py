@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .prb_baselines import BASELINES, baseline
+from .prb_baselines import BASELINES, baseline, dealt
 from .prb_bound import quiet_bounds
 from .prb_exact import solve_exact
 from .prb_fixed import choose, found_interference, usual_interference
@@ -79,12 +79,18 @@ def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None 
     return replace_users(grid, order, settings.candidates, settings.most(problem))
 
 
+def _first(problem: PrbProblem, settings: PrbSettings) -> Grid:
+    """The best of `_start` and the rules, so that no rule is better than what comes of it."""
+    rules = [dealt(problem, name, settings) for name in BASELINES]
+    return max(_start(problem, settings), *rules, key=lambda grid: grid.score)
+
+
 def _exactly(problem, settings, started, enough, report):
     report(1, 2, "exact program")
     deadline, begun = started + settings.time_limit, time.perf_counter()
     until = min(deadline, begun + 0.15 * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
-    grid = improve(_start(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
+    grid = improve(_first(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
     for turn in range(_STARTS):
         if grid.score >= enough or time.perf_counter() > until:
             break
@@ -105,7 +111,7 @@ def _exactly(problem, settings, started, enough, report):
 def _by_rounds(problem, settings, started, enough, report):
     """Most of the time is for the local search from the best of what the rounds and `_start` gave."""
     interference = usual_interference(problem)
-    best, last, solve, how = _start(problem, settings), None, None, ""
+    best, last, solve, how = _first(problem, settings), None, None, ""
     for turn in range(1, settings.rounds + 1):
         if best.score >= enough:
             break

@@ -68,6 +68,7 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
     same station included."""
     problem, objective = grid.problem, grid.objective
     owner = grid.owner
+    sent, which = np.unique(sent, return_inverse=True)  # powers that do not fall are looked at once
     others = np.flatnonzero((owner >= 0).any(axis=1) & (np.arange(len(owner)) != station))
     out = np.zeros((len(sent), problem.prbs))
     row, prb = np.nonzero(owner[others] >= 0)
@@ -93,13 +94,11 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
         taken = _lost_worth(grid, objective, who, lost)
         for size in range(len(taken)):
             out[size] = np.bincount(prb, taken[size], problem.prbs)
-        if not problem.uplink:
-            out[:] = out[0]
     mine = np.flatnonzero(owner[station] >= 0)
     if len(mine):
         who = owner[station, mine]
         out[:, mine] += _lost_worth(grid, objective, who, grid.bits[station, mine]) - objective.tau_mbps
-    return out
+    return out[which]
 
 
 def _lost_worth(grid, objective, who, lost) -> np.ndarray:

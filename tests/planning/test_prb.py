@@ -228,6 +228,13 @@ def test_heavy_demand_is_met_better_than_by_any_rule():
         assert plan.objective_mbps > rule.objective_mbps and plan.met.sum() >= rule.met.sum()
 
 
+@pytest.mark.parametrize("link", ["uplink", "downlink"])
+def test_no_rule_is_better_even_where_there_is_no_time(link):
+    problem = toy(30, 6, 2, demand=8.0, link=link, spread=0.01)
+    plan = solve_prb(problem, replace(SETTINGS, time_limit=1e-3))
+    assert all(plan.objective_mbps >= baseline(problem, name, SETTINGS).objective_mbps for name in BASELINES)
+
+
 def test_rules_deal_as_they_say():
     problem = toy(10, 2, 1, demand=30.0, prbs=11)
     deal = baseline(problem, "round-robin")
