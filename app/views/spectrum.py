@@ -105,7 +105,7 @@ def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
         or None
     )
     settings["time_limit"] = float(
-        three.number_input("Solver time limit (s)", 1, 3600, 30, **kept("prb time limit"))
+        three.number_input("Solver time limit (s)", 1, 3600, 15, **kept("prb time limit"))
     )
     settings["seed"] = int(four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed")))
     st.markdown("**Radio** · TR 38.901")
