@@ -26,7 +26,7 @@ from planning.deployment import density, largest_remainder
 from planning.errors import InputError
 from planning.export import FORMATS, export
 from planning.geometry import tile_corner
-from planning.judging import STEPS, USERS_PER_SITE, judge
+from planning.judging import STEPS, USERS_PER_SITE, judge, moved_users
 from planning.network import Network
 from planning.network_files import import_network
 from planning.scenario import Scenario
@@ -40,7 +40,7 @@ QUICK_SIZES = {"m1000_300_40": (200, 60, 8, 3.0), "l5000_1000_100": (400, 100, 1
 COVER = 10  # candidates that reach a place of demand, on average
 SUPPLY = 0.8
 OTHER_SUPPLIES = (0.6, 1.0, 1.2, 2.0)
-PARTS = ("covering", "files", "placement")
+PARTS = ("covering", "files", "gravity", "placement")
 PAPER_SITES = 2000  # section 5.3
 IMPORTED = {"csv": "n.csv", "zip": "n.zip", "xlsx": "n.xlsx", "geojson": "n.geojson", "kml": "n.kml", "kmz": "n.kmz",
             "gpkg": "n.gpkg", "shp": "n.zip"}  # fmt: skip
@@ -78,6 +78,10 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         files = files_table(min(options.sites, 300) if options.quick else options.sites)
         figures |= files_figures(files)
         texts.append(_files_text(files))
+    if "gravity" in parts:
+        moved = gravity_figures(10 if options.quick else 100)
+        figures |= moved
+        texts.append("Users moving by gravity: " + ", ".join(f"{k} {v:.3g}" for k, v in moved.items()) + ".")
     if "placement" in parts and options.data is not None:
         from opendiff.cli import StageBars
         from opendiff.sources import PackSource
@@ -242,6 +246,23 @@ def files_figures(table: pd.DataFrame) -> dict[str, float]:
         if not np.isnan(row.import_seconds):
             figures[f"import_{sites}_{row.format}_seconds"] = float(row.import_seconds)
     return figures
+
+
+# --- gravity -------------------------------------------------------------------------------------------------------
+
+
+def gravity_figures(side: int) -> dict[str, float]:
+    """side x side tiles for as many steps as table 5 has: seconds, what is lost of the users, and the peak."""
+    import resource  # not everywhere, and needed here alone
+
+    x, y = (v.ravel() for v in np.meshgrid(26_900 + np.arange(side), 13_650 + np.arange(side)))
+    users = np.random.default_rng(0).uniform(0, 9000, side**2)
+    moved, wall, _ = _timed(lambda: moved_users(x, y, users))
+    return {
+        f"gravity_{side**2}_seconds": wall,
+        f"gravity_{side**2}_lost_share": abs(float(moved[STEPS[-1]].sum() / users.sum()) - 1),
+        f"gravity_{side**2}_peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
 
 
 # --- report --------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ class CoveringProblem:
             else np.where(arcs & ~region[self.candidate], flow, 0.0)
         )
         arcs = np.flatnonzero(arcs if region is None else arcs & region[self.candidate])
-        if not len(arcs):
+        if not len(arcs) or not self.need.any():
             return float(kept.sum()), kept
         left = self.need if region is None else self.need - np.bincount(self.point, kept, len(self.need))
         points, tail = _numbered(self.point[arcs], len(self.need))

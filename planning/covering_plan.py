@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .covering import CoveringProblem
-from .covering_search import Bound, fill, greedy, improve, lagrangian_bound
+from .covering_search import Bound, fill, greedy, improve, lagrangian_bound, rounded
 from .errors import SolverError
 from .solver import Model, SolveResult, available_solvers, relative_gap
 
@@ -62,7 +62,8 @@ def solve_covering(
     )
     large = len(small.point) > _MOST_ARCS
     seconds = left() if large else min(0.3 * left(), _SEARCH_SECONDS_PER_ARC * len(small.point) + 0.05)
-    chosen, served = improve(small, chosen, max(seconds, 0.0), bound, gap, seed, searching)
+    starts = [chosen, rounded(small, relaxed.share)]
+    chosen, served = improve(small, starts, max(seconds, 0.0), bound, gap, seed, searching)
     steps.append(f"search: greedy {first:,.2f}, with swaps {served:,.2f}, relaxation {bound:,.2f} Mbit/s")
     order = [s for s in ("cbc", "highs") if s in available_solvers()] if solver == "auto" else [solver]
     for turn, name in enumerate([] if large else order):
@@ -89,7 +90,7 @@ def solve_covering(
         solver_names.append(result.solver)
         steps.append(result.sentence)
     if not large and not _closed(served, bound, gap):
-        chosen, served = improve(small, chosen, max(left(), 0.0), bound, gap, seed + 1, searching)
+        chosen, served = improve(small, [chosen], max(left(), 0.0), bound, gap, seed + 1, searching)
         steps.append(f"search again: {served:,.2f} Mbit/s")
     whole = np.zeros(problem.candidates, bool)
     whole[kept[chosen]] = True

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix, identity
 
 from .covering import CoveringProblem
 
-_LENGTH, _MEMORY, _PATIENCE = (
-    0.3,
-    0.95,
-    15,
-)  # of the subgradient: first step, smoothing, steps without progress
+# of the subgradient: first step, smoothing of the direction, steps without progress, smoothing of what opened
+_LENGTH, _MEMORY, _PATIENCE, _LATELY = 0.3, 0.95, 15, 0.99
+_EXCHANGED = (2, 7)  # sites that are exchanged at once, from and below
+_WORSE = 3e-4  # by how much a plan may be worse that is gone on from
 _TRIED = 12  # swaps whose true value is worked out a round, of those that look best
 
 
@@ -48,28 +47,44 @@ def fill(problem: CoveringProblem, chosen: np.ndarray, barred: np.ndarray | None
         left[mine] -= np.clip(problem.capacity[best] - before, 0, left[mine])
 
 
+def rounded(problem: CoveringProblem, share: np.ndarray) -> np.ndarray:
+    """(candidates,) bool: forced ones, then by share, largest first, as far as the limits allow."""
+    chosen = problem.forced.copy()
+    neighbours = problem.neighbours()
+    blocked = neighbours @ chosen.astype(float)
+    for j in np.argsort(-share, kind="stable"):
+        if share[j] <= 0:
+            break
+        if blocked[j] <= 0 and problem.affordable(chosen)[j]:
+            chosen[j] = True
+            blocked += neighbours[j].toarray()[0]
+    return chosen
+
+
 def improve(
     problem: CoveringProblem,
-    chosen: np.ndarray,
+    starts: list[np.ndarray],
     seconds: float,
     bound: float = np.inf,
     gap: float = 0.0,
     seed: int = 0,
     report: Callable[[float], None] | None = None,
 ) -> tuple[np.ndarray, float]:
-    """(plan, Mbit/s served) by swaps; at a local optimum a few sites near each other are exchanged and it starts again.
+    """(plan, Mbit/s served) by swaps, from the best of the starts.
 
     Every swap is judged first without rerouting (a lower bound of its true value, for all swaps at once), then the best
-    looking by maximum flow. Ends after `seconds` or once within the relative `gap` of the bound.
+    looking by maximum flow. At a local optimum a few sites near each other are exchanged and it starts again; a plan
+    that is a little worse may be gone on from, less so towards the end. Ends after `seconds` or once within the
+    relative `gap` of the bound.
     """
     rng = np.random.default_rng(seed)
-    ends = time.perf_counter() + seconds
+    begun = time.perf_counter()
+    ends = begun + seconds
     near1 = _touching(problem)
     near2 = (near1 @ near1).astype(bool)
-    present = _climb(problem, chosen, ends, bound, gap, near2)
-    best = present
-    movable = ~problem.forced
-    while time.perf_counter() < ends and best[1] * (1 + gap) < bound * (1 - 1e-9):
+    best = max((_climb(problem, s, ends, bound, gap, near2) for s in starts), key=lambda plan: plan[1])
+    present, movable = best, ~problem.forced
+    while (now := time.perf_counter()) < ends and best[1] * (1 + gap) < bound * (1 - 1e-9):
         if report:
             report(best[1])
         open_ = np.flatnonzero(present[0] & movable)
@@ -78,17 +93,18 @@ def improve(
         shaken = present[0].copy()
         near = near2[int(rng.choice(open_))].indices
         mine = near[shaken[near] & movable[near]]
-        gone = mine[rng.permutation(len(mine))[: rng.integers(2, 5)]]
+        gone = mine[rng.permutation(len(mine))[: rng.integers(*_EXCHANGED)]]
         shaken[gone] = False
         barred = np.zeros(problem.candidates, bool)
         barred[gone[: max(1, len(gone) // 2)]] = True
         trial = _climb(problem, fill(problem, shaken, barred), ends, bound, gap, near2, near)
-        if trial[1] > present[1] * (1 + 1e-9) or trial[1] > best[1] * (1 - 2e-4):
+        worse = min(_WORSE * (ends - now) / max(seconds, 1e-9), 0.1 * (bound / max(best[1], 1e-12) - 1))
+        if trial[1] > present[1] * (1 - worse):
             present = trial
-        else:
-            present = best
         if trial[1] > best[1]:
             best = trial
+        if present[1] < best[1] * (1 - 4 * worse):
+            present = best
     return best
 
 
@@ -164,10 +180,12 @@ def _touching(problem: CoveringProblem) -> csr_matrix:
 @dataclass(frozen=True)
 class Bound:
     """value: Mbit/s that no plan exceeds. excess: (candidates,) how much a candidate's worth exceeds the price of a
-    place in the plan; `value - |excess|` bounds every plan that treats the candidate the other way."""
+    place in the plan; `value - |excess|` bounds every plan that treats the candidate the other way. share:
+    (candidates,) how often the relaxation opened it lately, 0..1: good places to begin from."""
 
     value: float
     excess: np.ndarray
+    share: np.ndarray
 
     def fixed(self, served: float) -> tuple[np.ndarray, np.ndarray]:
         """(open, closed) bool: candidates that any plan better than `served` has, and that none has."""
@@ -191,12 +209,12 @@ def lagrangian_bound(
     arc_need, weight = need[point], np.maximum(need, 1e-12)
     starts = np.searchsorted(candidate, np.arange(count))
     room = _open(problem, np.minimum(problem.capacity, problem.reach))
-    best = Bound(need.sum(), np.zeros(count))
+    best = Bound(need.sum(), np.zeros(count), room[0])
     if room[1] < best.value:
-        best = Bound(room[1], room[2])
+        best = Bound(room[1], room[2], room[0])
     price = best_price = np.full(len(need), 0.5)
     lowest, length, stalled = np.inf, _LENGTH, 0
-    direction = np.zeros(len(need))
+    direction, share = np.zeros(len(need)), room[0]
     for _ in range(iterations):
         if time.perf_counter() > until or best.value <= served * (1 + 1e-9):
             break
@@ -210,11 +228,12 @@ def lagrangian_bound(
         value += float(price @ need)
         missing = (need - np.bincount(point, flow * opened[candidate], len(need))) / weight
         direction = _MEMORY * direction + (1 - _MEMORY) * missing
+        share = _LATELY * share + (1 - _LATELY) * opened
         stalled = 0 if value < lowest * (1 - 1e-5) else stalled + 1
         if value < lowest:
             lowest, best_price = value, price
             if value < best.value:
-                best = Bound(value, excess)
+                best = Bound(value, excess, share)
         if stalled >= _PATIENCE:
             length, stalled, price = 0.7 * length, 0, best_price
             if length < 1e-4 * _LENGTH:
@@ -225,7 +244,7 @@ def lagrangian_bound(
         if norm < 1e-15 * need.sum():
             break
         price = np.clip(price - length * (value - served) / norm * step, 0.0, 1.0)
-    return best
+    return replace(best, share=share)
 
 
 def _open(problem: CoveringProblem, worth: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

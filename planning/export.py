@@ -142,18 +142,31 @@ def _geojson(scenario: Scenario) -> bytes:
         ("site", scenario.sites_layer()),
         ("cell", scenario.cells_layer()),
     ):
-        columns = [c for c in frame.columns if c != "geometry"]
-        rows = frame[columns].to_dict("records")
         if layer == "tile":
             shapes = [g.__geo_interface__ for g in frame.geometry]
         else:
             places = shapely.get_coordinates(frame.geometry.to_numpy()).tolist()
             shapes = [{"type": "Point", "coordinates": place} for place in places]
-        for geometry, row in zip(shapes, rows, strict=True):
-            properties = {"layer": layer, **{k: _json_value(v) for k, v in row.items()}}
-            features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+        names = ["layer", *(c for c in frame.columns if c != "geometry")]
+        columns = [[layer] * len(frame), *(_json_column(frame[c]) for c in names[1:])]
+        features += [
+            {"type": "Feature", "geometry": geometry, "properties": dict(zip(names, row, strict=True))}
+            for geometry, row in zip(shapes, zip(*columns, strict=True), strict=True)
+        ]
     whole = {"type": "FeatureCollection", "provenance": scenario.provenance, "features": features}
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, default=_json_value).encode()
+
+
+def _json_column(values: pd.Series) -> list:
+    """A column as JSON takes it; what is no number, and no finite one, is None."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        plain = values.to_numpy(float)
+        return (
+            plain.tolist()
+            if np.isfinite(plain).all()
+            else [v if np.isfinite(v) else None for v in plain.tolist()]
+        )
+    return [_json_value(v) for v in values] if values.dtype == object else values.tolist()
 
 
 def _json_value(value):

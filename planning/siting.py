@@ -355,5 +355,5 @@ def _sentence(problem, found, plan, ensemble, label, radius, sites, settings, ba
     if settings.budget is not None:
         text += f" They cost {found.cost[chosen].sum():,.6g} of a budget of {settings.budget:,.6g}."
     if sites is not None and count < sites:
-        text += f" Only {count} of {sites} sites fit the distance, the budget and the forbidden places."
+        text += f" Only {count} of {sites} sites find a place among the candidates within all limits."
     return text

@@ -235,6 +235,12 @@ class Model:
             is_integer = np.concatenate(self._integer)
             values[is_integer] = np.round(values[is_integer])
             objective = sign * objective + outside
+            worth = self._value(values)
+            if abs(worth - objective) > 1e-5 * (1 + abs(objective)):  # HiGHS 1.16 does so after some starts
+                objective = worth
+                off = relative_gap(objective, None if bound is None else sign * bound + outside)
+                if status == "optimal" and (off is None or off > gap):
+                    status = "feasible"
         elif status == "no solution" and (values := self._feasible_start()) is not None:
             # the time was over before the solver looked at what it was given
             status, objective = "feasible", self._value(values)
@@ -452,6 +458,7 @@ def _highs_outcome(engine) -> tuple[str, float | None, float | None]:
         kinds.kObjectiveTarget,
         kinds.kMemoryLimit,
         kinds.kUnknown,
+        kinds.kNotset,  # a time limit of next to nothing
     }
     if model_status in early:
         return ("feasible" if objective is not None else "no solution"), objective, bound

@@ -170,19 +170,19 @@ def _geojson(data: bytes, name: str):
         raise InputError(
             f"{name} is no readable GeoJSON of points ({type(error).__name__}); export it again."
         ) from None
-    frame = pd.DataFrame(rows)
     provenance = document.get("provenance")
-    return _by_layer(frame), provenance if isinstance(provenance, dict) else {}
+    return _by_layer(rows), provenance if isinstance(provenance, dict) else {}
 
 
-def _by_layer(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
     """Our exports put sites and cells into one file and say which is which."""
-    if "layer" in frame and {"site", "cell"} <= set(frame["layer"]):
-        return {
-            f"{kind}s": frame[frame["layer"] == kind].dropna(axis=1, how="all").reset_index(drop=True)
-            for kind in ("site", "cell")
-        }
-    return {"table": frame}
+    layers: dict[str, list[dict]] = {"site": [], "cell": []}
+    for row in rows:
+        if isinstance(kind := row.get("layer"), str) and kind in layers:
+            layers[kind].append(row)
+    if not all(layers.values()):
+        return {"table": pd.DataFrame(rows)}
+    return {f"{kind}s": pd.DataFrame(mine) for kind, mine in layers.items()}
 
 
 def _kml(data: bytes, name: str):

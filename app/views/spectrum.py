@@ -110,7 +110,7 @@ def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
             "Solver time limit (s)",
             1,
             limits().solver_seconds,
-            min(30, limits().solver_seconds),
+            min(15, limits().solver_seconds),
             **kept("prb time limit"),
         )
     )

@@ -247,3 +247,10 @@ def test_grid_points_lie_in_their_tiles(demand):
     np.testing.assert_array_equal(np.floor(x), demand.x[tile])
     np.testing.assert_array_equal(np.floor(y), demand.y[tile])
     assert (demand.x.min(), demand.y.min()) == (X0, Y0)
+
+
+def test_nobody_to_serve_is_no_fault():
+    table = make_table(samples=1)
+    quiet = Demand.build(table, Scale("x", 0.0, 0.0, "x"))
+    made = siting(quiet, 3)
+    assert len(made.lon) == 3 and made.plan.served_mbps == 0
