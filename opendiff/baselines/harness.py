@@ -28,8 +28,8 @@ class Budget:
     have theirs besides); checks: how often validation CRPS is taken on the rows held back; patience: checks without a
     better one before training stops."""
 
-    updates: int = 300
-    batch: int = 32
+    updates: int = 600
+    batch: int = 16
     checks: int = 6
     patience: int = 3
     held_back: float = 0.15

@@ -7,15 +7,17 @@ told, not an image embedding alone; the whole published method takes hours and i
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from opendiff.area import tile_frame
-from opendiff.baselines.csdi import LAST_BETA, PATCH, STEPS, adam_with_drops, descend, within
+from opendiff.baselines.csdi import LAST_BETA, PATCH, STEPS, adam_with_drops, descend, noise_of, velocity
 from opendiff.baselines.harness import HOURS, Budget, Draw, NeuralBaseline, Standard, TileConditions
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions
 from opendiff.errors import ModelError
@@ -23,7 +25,6 @@ from opendiff.generator import TrafficGenerator
 from opendiff.paper.ddpm import guided, sample_ddpm
 from opendiff.paper.denoiser import SERIES, DenoiserConfig
 from opendiff.paper.model import PaperConfig, PaperModel
-from opendiff.paper.training import noise_loss
 from opendiff.training import train_model
 
 FREE = TOKENS_WIDTH - 2  # numbers that tokens of imagery and POI hold
@@ -57,13 +58,18 @@ class Published(NeuralBaseline):
                 denoiser, 1e-4, LAST_BETA, self.ablation.condition_dropout, self.ablation.guidance_scale
             )
         )
-        self.range = (float(weeks.min()), float(weeks.max()))
         self.optimiser, self.rate = adam_with_drops(self.network.denoiser, self.budget.updates)
 
     def update(self, draw: Draw) -> None:
         condition, clean = draw()
-        both = clean[:, None].expand(-1, SERIES, -1)
-        descend(noise_loss(self.network, both, condition), self.optimiser, self.rate)
+        clean = clean[:, None].expand(-1, SERIES, -1)
+        step, noise = torch.randint(STEPS, (len(clean),)), torch.randn_like(clean)
+        kept = torch.rand(len(clean)) >= self.ablation.condition_dropout  # eq. 7, each sample on its own
+        memory = self.network.denoiser.remember(condition * kept[:, None])
+        schedule = self.network.schedule
+        estimate = self.network.denoiser(schedule.noised(clean, noise, step), step, memory)
+        aim = velocity(schedule, clean, noise, step)
+        descend(functional.mse_loss(estimate, aim), self.optimiser, self.rate)
 
     def weeks(self, condition: Tensor) -> Tensor:
         rows, scale = len(condition), self.ablation.guidance_scale
@@ -75,11 +81,18 @@ class Published(NeuralBaseline):
             at = torch.tensor([step])
             if self.ablation.forgets and step < STEPS - 1:
                 return self.network.denoiser(x, at, untold)  # both branches of eq. 8 are this one
-            noise = self.network.denoiser(x, at, both)
-            return guided(noise[:rows], noise[rows:], scale) if scale else noise
+            found = self.network.denoiser(x, at, both)
+            return guided(found[:rows], found[rows:], scale) if scale else found
 
-        kept = within(estimate, self.network.schedule, self.range)
-        return sample_ddpm(kept, lambda _: torch.randn(rows, SERIES, HOURS), self.network.schedule)[:, 0]
+        schedule = self.network.schedule
+        made = sample_ddpm(noise_of(estimate, schedule), lambda _: torch.randn(rows, SERIES, HOURS), schedule)
+        return made[:, 0]
+
+    def forgetful(self) -> Published:
+        """The same weights with the sampler that is public."""
+        other = copy.copy(self)
+        other.ablation = replace(self.ablation, forgets=True)
+        return other
 
 
 class Default:
@@ -123,4 +136,3 @@ def with_users(series: np.ndarray, seed: int) -> np.ndarray:
 
 NO_ATTENTION = replace(Ablation(), tokens=1)
 NO_GUIDANCE = replace(Ablation(), condition_dropout=0.0, guidance_scale=0.0)
-PUBLIC_SAMPLER = replace(Ablation(), forgets=True)

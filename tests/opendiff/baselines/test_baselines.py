@@ -6,10 +6,13 @@ import torch
 
 from opendiff import metrics
 from opendiff.baselines.adaptive import Adaptive
+from opendiff.baselines.csdi import Csdi
 from opendiff.baselines.harness import Budget, TileConditions, other_conditions
 from opendiff.baselines.ke_gan import Kegan
 from opendiff.baselines.open_diff import Default
 from opendiff.baselines.spectra_gan import SpectraGan
+from opendiff.baselines.tcn_gan import TcnGan
+from opendiff.baselines.trans_gan import TransGan
 
 SAMPLES = 6
 
@@ -33,8 +36,12 @@ def another_city() -> Adaptive:
 
 
 MODELS = {
+    "CSDI": (Csdi, 300),
+    "TransGAN": (TransGan, 300),
+    "TCN-GAN": (TcnGan, 400),
     "KEGAN": (Kegan, 120),
     "SpectraGAN": (SpectraGan, 150),
+    "ADAPTIVE": (another_city, 300),
     "default": (Default, 1),
 }
 
