@@ -1,7 +1,8 @@
 """Adversarial training that all GANs here share: WGAN with gradient penalty (Gulrajani et al., NeurIPS 2017).
 
 Left out for all of them: five critic steps a generator step, of which `CRITIC_STEPS` are taken, so that the budget
-buys updates of what generates; critics learn at twice the generator's rate instead (Heusel et al., NeurIPS 2017).
+buys updates of what generates; critics learn at twice the generator's rate instead (Heusel et al., NeurIPS 2017). Rates
+are ten times those published and without momentum, as TransGAN's, because updates are few.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from opendiff.baselines.harness import Draw, NeuralBaseline
 
 CRITIC_STEPS = 2
 PENALTY = 10.0
+LEARNING_RATE, BETAS = 1e-3, (0.0, 0.99)
 AVERAGING = 0.99  # of the weights that generate (Karras et al., ICLR 2018)
 
 
 class Adversary:
     """A critic with its optimiser: it learns to tell true weeks from made ones under the same condition."""
 
-    def __init__(self, critic: nn.Module, learning_rate: float, betas: tuple[float, float]):
+    def __init__(self, critic: nn.Module):
         self.critic = critic
-        self.optimiser = torch.optim.Adam(critic.parameters(), learning_rate, betas)
+        self.optimiser = torch.optim.Adam(critic.parameters(), 2 * LEARNING_RATE, BETAS)
 
     def learn(self, real: Tensor, made: Tensor, condition: Tensor) -> None:
         loss = self.critic(made, condition).mean() - self.critic(real, condition).mean()
@@ -60,8 +62,6 @@ class Averaged(nn.Module):
 class AdversarialBaseline(NeuralBaseline):
     """A GAN: subclasses make the generator (noise and condition -> scaled week) and its critics."""
 
-    learning_rate, betas = 1e-3, (0.5, 0.9)
-
     @abstractmethod
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         """A module with `forward(condition) -> (rows, 168)`, which draws its noise itself."""
@@ -76,10 +76,8 @@ class AdversarialBaseline(NeuralBaseline):
 
     def build(self, width: int, weeks: Tensor) -> None:
         self.network = Averaged(self.make_generator(width, weeks))
-        self.adversaries = [
-            Adversary(critic, 2 * self.learning_rate, self.betas) for critic in self.make_critics(width)
-        ]
-        self.optimiser = torch.optim.Adam(self.network.generator.parameters(), self.learning_rate, self.betas)
+        self.adversaries = [Adversary(critic) for critic in self.make_critics(width)]
+        self.optimiser = torch.optim.Adam(self.network.generator.parameters(), LEARNING_RATE, BETAS)
 
     def update(self, draw: Draw) -> None:
         generator = self.network.generator

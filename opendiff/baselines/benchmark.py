@@ -43,14 +43,28 @@ class Made:
 
 
 def run_table(
-    table: int, cities: list[City], settings: Settings, folder: WorkFolder, report: Report | None = None
+    table: int,
+    cities: list[City],
+    settings: Settings,
+    folder: WorkFolder,
+    report: Report | None = None,
+    names: list[str] | None = None,
 ) -> dict[str, Any]:
-    """The figures of a table by city, with what they were made with. Raises ModelError for settings that make none."""
+    """The figures of a table by city, with what they were made with; without names all of its models.
+
+    Raises ModelError for settings that make none and for names that the table does not know.
+    """
     if not settings.seeds or settings.samples < 1:
         raise ModelError("A table needs at least one seed and one sample; ask for more.")
+    if unknown := [name for name in names or () if name not in TABLES[table]]:
+        raise ModelError(
+            f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(TABLES[table])}."
+        )
+    entries = {name: entry for name, entry in TABLES[table].items() if not names or name in names}
+    if table in (3, 4) and not {CSDI, PUBLISHED, DEFAULT} & set(TABLES[table]) <= set(entries):
+        raise ModelError(f"Eq. 12 of table {table} compares with CSDI and OpenDiff; leave --model out.")
     started = time.perf_counter()
     found: dict[str, dict[int, dict[str, Made]]] = {city.name: {} for city in cities}
-    entries = TABLES[table]
     jobs = [
         (seed, city, name)
         for seed in settings.seeds

@@ -78,7 +78,7 @@ def read_stations(path: Path) -> City:
                 rows = file["usable"].astype(bool)
                 traffic, told = file["traffic"][rows], np.sqrt(file["poi"][rows])
                 traffic = traffic / traffic.max()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise SourceError(
             f"The stations {path} cannot be read ({error}); give an .npz with bs_record and bs_kge, or with traffic, "
             "poi and usable."

@@ -25,6 +25,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--work", type=Path, default=None, metavar="DIR",
         help="keep finished parts here, so that an interrupted table goes on and tables share their parts",
     )  # fmt: skip
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="only this row's model; repeat for several (default: all)",
+    )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")
     parser.add_argument("--samples", type=int, default=10, help="weeks a row (default 10)")
     parser.add_argument("--quick", action="store_true", help="two folds, one seed and few updates")
@@ -51,7 +57,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
     if options.quick:
         cities = [city.some_folds(QUICK_FOLDS) for city in cities]
         settings = Settings((0,), 4, Budget(updates=12, checks=2, check_rows=8, check_samples=2))
-    result = run_table(options.table, cities, settings, folder, report)
+    result = run_table(options.table, cities, settings, folder, report, options.model)
     path = options.out / f"table{options.table}"
     write_json(path.with_suffix(".json"), result)
     for suffix, text in ((".md", markdown(result)), (".svg", drawing(result))):

@@ -13,14 +13,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from opendiff.baselines.adversarial import CRITIC_STEPS, Adversary, Averaged
+from opendiff.baselines.adversarial import BETAS, CRITIC_STEPS, LEARNING_RATE, Adversary, Averaged
 from opendiff.baselines.harness import HOURS, Draw, NeuralBaseline
 from opendiff.baselines.spectra_gan import Critic
 from opendiff.baselines.tcn_gan import CircularConvolutions, TcnCritic
 
 NOISE, HIDDEN, PATTERNS = 32, 64, 32
 DAYS, HOURS_A_DAY, PART = 7, 24, 6  # the stage of the week is in parts of six hours
-LEARNING_RATE, BETAS = 1e-3, (0.5, 0.9)
 STAGES = 3
 
 
@@ -76,7 +75,7 @@ class Kegan(NeuralBaseline):
     def build(self, width: int, weeks: Tensor) -> None:
         self.network = Averaged(KnowledgeGenerator(width, weeks))
         critics = (Critic(HOURS_A_DAY, width), Critic(HOURS // PART, width), TcnCritic(width))
-        self.adversaries = [Adversary(critic, 2 * LEARNING_RATE, BETAS) for critic in critics]
+        self.adversaries = [Adversary(critic) for critic in critics]
         generator = self.network.generator
         self.optimisers = [
             torch.optim.Adam(generator.parameters_of(stage), LEARNING_RATE, BETAS) for stage in range(STAGES)

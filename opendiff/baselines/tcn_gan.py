@@ -71,8 +71,6 @@ class TcnCritic(nn.Module):
 
 
 class TcnGan(AdversarialBaseline):
-    learning_rate = 5e-4
-
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TcnGenerator(width)
 

@@ -81,8 +81,6 @@ class TransCritic(nn.Module):
 
 
 class TransGan(AdversarialBaseline):
-    betas = (0.0, 0.99)
-
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TransGenerator(width)
 

@@ -38,8 +38,8 @@ def another_city() -> Adaptive:
 MODELS = {
     "CSDI": (Csdi, 300),
     "TransGAN": (TransGan, 300),
-    "TCN-GAN": (TcnGan, 400),
-    "KEGAN": (Kegan, 120),
+    "TCN-GAN": (TcnGan, 300),
+    "KEGAN": (Kegan, 150),
     "SpectraGAN": (SpectraGan, 150),
     "ADAPTIVE": (another_city, 300),
     "default": (Default, 1),
@@ -52,7 +52,7 @@ def test_weeks_under_a_known_condition_beat_unconditional_ones(name):
     make, updates = MODELS[name]
     told, series = made_rows(128, 0)
     asked, truth = made_rows(32, 1)
-    budget = Budget(updates=updates, checks=2, check_rows=12)
+    budget = Budget(updates=updates, batch=16, checks=2, check_rows=12)
     model = make().fit(told, series, 0, budget)
     own = model.sample(asked, SAMPLES, 0)
     assert own.shape == (32, SAMPLES, 168) and own.dtype == np.float32 and (own >= 0).all()
