@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Made:
-    """Weeks (rows, samples, 168) of each reported row of an entry, and the CPU seconds they took."""
+    """Weeks (rows, samples, 168) of each reported row of an entry, and the CPU seconds that all of them took."""
 
     ensembles: dict[str, np.ndarray]
     seconds: float
@@ -56,6 +56,8 @@ def run_table(
     """
     if not settings.seeds or settings.samples < 1:
         raise ModelError("A table needs at least one seed and one sample; ask for more.")
+    if len({city.name for city in cities}) < len(cities):
+        raise ModelError("Two data sets have the same name; rename one of their files.")
     if unknown := [name for name in names or () if name not in TABLES[table]]:
         raise ModelError(
             f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(TABLES[table])}."
@@ -160,7 +162,7 @@ def judged(table: int, city: City, found: dict[int, dict[str, Made]], settings: 
                 scored = metrics.score(city.truth, ensemble)
                 figures.setdefault(row, []).append({name: scored[name] for name in FIGURES})
                 rows.setdefault(row, []).append(row_figures(city.truth, ensemble))
-                seconds[row] = seconds.get(row, 0.0) + made.seconds / len(made.ensembles)
+                seconds[row] = seconds.get(row, 0.0) + made.seconds
     models = {
         row: {
             "mean": {f: float(np.mean([one[f] for one in several])) for f in FIGURES},
