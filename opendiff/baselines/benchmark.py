@@ -33,6 +33,10 @@ class Settings:
     samples: int = 10
     budget: Budget = field(default_factory=Budget)
 
+    def __post_init__(self) -> None:
+        if not self.seeds or self.samples < 1:
+            raise ModelError("A table needs at least one seed and one sample; ask for more.")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -52,19 +56,11 @@ def run_table(
 ) -> dict[str, Any]:
     """The figures of a table by city, with what they were made with; without names all of its models.
 
-    Raises ModelError for settings that make none and for names that the table does not know.
+    Raises ModelError for names that the table does not know and for data sets of one name.
     """
-    if not settings.seeds or settings.samples < 1:
-        raise ModelError("A table needs at least one seed and one sample; ask for more.")
+    entries = chosen(table, names)
     if len({city.name for city in cities}) < len(cities):
         raise ModelError("Two data sets have the same name; rename one of their files.")
-    if unknown := [name for name in names or () if name not in TABLES[table]]:
-        raise ModelError(
-            f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(TABLES[table])}."
-        )
-    entries = {name: entry for name, entry in TABLES[table].items() if not names or name in names}
-    if table in (3, 4) and not {CSDI, PUBLISHED, DEFAULT} & set(TABLES[table]) <= set(entries):
-        raise ModelError(f"Eq. 12 of table {table} compares with CSDI and OpenDiff; leave --model out.")
     started = time.perf_counter()
     found: dict[str, dict[int, dict[str, Made]]] = {city.name: {} for city in cities}
     jobs = [
@@ -87,6 +83,18 @@ def run_table(
         "seconds": round(time.perf_counter() - started, 1),
         "cities": {city.name: judge(table, city, found[city.name], settings) for city in cities},
     }  # fmt: skip
+
+
+def chosen(table: int, names: list[str] | None) -> dict[str, Entry]:
+    """The entries of a table under these names, all without names. Raises ModelError for a name it does not know, and
+    where what eq. 12 compares with is left out."""
+    known = TABLES[table]
+    if unknown := [name for name in names or () if name not in known]:
+        raise ModelError(f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
+    entries = {name: entry for name, entry in known.items() if not names or name in names}
+    if table in (3, 4) and not {CSDI, PUBLISHED, DEFAULT} & set(known) <= set(entries):
+        raise ModelError(f"Eq. 12 of table {table} compares with CSDI and OpenDiff; leave --model out.")
+    return entries
 
 
 def possible(entry: Entry, name: str, city: City, cities: list[City]) -> bool:

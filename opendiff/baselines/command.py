@@ -40,20 +40,21 @@ def run_benchmark(options: argparse.Namespace) -> None:
     import torch
 
     from opendiff.atomic import replacing, write_json
-    from opendiff.baselines.benchmark import Settings, run_table
+    from opendiff.baselines.benchmark import Settings, chosen, run_table
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
     from opendiff.cli import StageBars
     from opendiff.work_folder import WorkFolder
 
+    settings = Settings(tuple(range(options.seeds)), options.samples)
+    chosen(options.table, options.model)  # a wrong name is told before hours of work
     # small networks gain nothing from threads, and sums come out the same whatever the machine has
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     folder, report = WorkFolder(options.work), StageBars()
     elements = ELEMENTS if options.table == 3 else ()
     cities = [read_city(path, elements, folder, report) for path in options.data]
-    settings = Settings(tuple(range(options.seeds)), options.samples)
     if options.quick:
         cities = [city.some_folds(QUICK_FOLDS) for city in cities]
         settings = Settings((0,), 4, Budget(updates=12, checks=2, check_rows=8, check_samples=2))

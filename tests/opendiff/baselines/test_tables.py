@@ -219,6 +219,14 @@ def test_a_model_that_a_table_does_not_know_is_refused(stations):
         run_table(1, [city], BRIEF, WorkFolder(None), names=["GAN"])
     with pytest.raises(ModelError, match="leave --model out"):
         run_table(4, [city], BRIEF, WorkFolder(None), names=["OpenDiff-NA"])
+    with pytest.raises(ModelError, match="same name"):
+        run_table(1, [city, city], BRIEF, WorkFolder(None))
+
+
+def test_a_table_without_seeds_is_refused_before_anything_is_read(tmp_path, capsys):
+    arguments = ["benchmark", "--table", "1", "--data", str(tmp_path), "--out", str(tmp_path), "--seeds", "0"]
+    assert main(arguments) == 2
+    assert "at least one seed" in capsys.readouterr().err
 
 
 def test_table_without_figures_reads_well():
