@@ -1,5 +1,6 @@
 # make run    set up on first use, then start the app in the browser
 # make test   set up on first use, then lint and run all tests
+# make audit  look for known vulnerabilities of what is installed
 # make clean  remove the virtual environment and caches
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clean
+.PHONY: help run test lint format audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,6 +27,9 @@ lint: $(VENV)/.development
 format: $(VENV)/.development
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+audit: $(VENV)/.runtime
+	$(BIN)/python .ci/audit.py $(VENV)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

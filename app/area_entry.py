@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from app.limits import limits
 from app.messages import sentence
 from app.region import Region, open_region
 from app.state import Workspace
@@ -21,7 +22,7 @@ def take_area(space: Workspace, make: Callable[[], Any], doing: str) -> bool:
 
     try:
         area = make()
-        tiles = tiles_covering(area)
+        tiles = tiles_covering(area, limits().tiles)
         region = open_region(space.source)
         with_data = int(region.tiles_with_data(tiles["x"].to_numpy(), tiles["y"].to_numpy()).sum())
     except Exception as error:

@@ -31,7 +31,7 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
         peak = int(np.argmax(profile))
         space.hour = peak if hours == WEEK else space.hour - space.hour % 24 + peak
 
-    left, middle, right = st.columns([8, 1, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([8, 1.4, 2], vertical_alignment="bottom")
     label = hour_label if hours == WEEK else (lambda hour: f"{hour:02d}:00")
     left.select_slider("Hour", options=range(hours), key=key, on_change=moved, format_func=label)
     with middle:
@@ -44,9 +44,8 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
 def _play(space: Workspace, hours: int) -> None:
     """A button that lets the hours pass by themselves, and stops them again."""
     playing = st.session_state.get(PLAYING, False)
-    label = "Stop the clock" if playing else "Let the hours pass"
-    icon = ":material/pause:" if playing else ":material/play_arrow:"
-    if st.button("", icon=icon, key="play", help=label, width="stretch"):
+    label, icon = ("Stop", ":material/pause:") if playing else ("Play", ":material/play_arrow:")
+    if st.button(label, icon=icon, key="play", help="Lets the hours pass by themselves.", width="stretch"):
         st.session_state[PLAYING] = not playing
         st.rerun()
     if playing:

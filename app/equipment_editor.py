@@ -111,16 +111,12 @@ def _fitted(base: pd.DataFrame) -> pd.DataFrame | None:
 def _fit(upload) -> "PowerFit | None":
     from planning.energy import fit_power
     from planning.errors import PlanningError
+    from planning.tables import read_table
 
     try:
-        return fit_power(pd.read_csv(upload, encoding="utf-8-sig"))
+        return fit_power(read_table(upload.getvalue(), upload.name, "load_mbps and power_w"))
     except PlanningError as error:
         st.error(str(error), icon=":material/error:")
-    except ValueError as error:
-        st.error(
-            f"{upload.name} is no readable CSV ({error}); give columns load_mbps and power_w.",
-            icon=":material/error:",
-        )
     return None
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app import jobs
+from app.limits import check_ensemble
 from app.state import Made, Workspace
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def _warm() -> None:
 
 
 def start(space: Workspace, samples: int, seed: int, guidance_scale: float | None) -> None:
-    """Generate traffic for the area of the workspace in the background."""
+    """Generate traffic for the area of the workspace in the background. Raises PlanningError beyond the limits."""
     area, tiles, source = space.area, space.tiles, space.source
     assert area is not None and tiles is not None
+    check_ensemble(len(tiles), samples)
     basis = space.basis("area")
 
     def work(job: jobs.Job) -> "TrafficEnsemble":

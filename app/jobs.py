@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-_turn = threading.Lock()
+_turn = threading.Condition()
+_queue: list["Job"] = []  # the first of them runs; the others have their turn in the order of their clicks
 _POLL_SECONDS = 0.1
 
 
@@ -19,7 +20,7 @@ class Cancelled(Exception):
     """Raised inside the work when the user has pressed Cancel."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One piece of long work; `state` goes waiting, running, then done, failed or cancelled."""
 
@@ -76,16 +77,17 @@ class Job:
 def start(label: str, work: Callable[[Job], Any], deliver: Callable[[Any], None], page: str = "") -> Job:
     """Run `work(job)` in a thread; its result goes to `deliver` in a later script run."""
     job = Job(label, deliver, page)
+    with _turn:
+        _queue.append(job)
     threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True).start()
     return job
 
 
 def _run(job: Job, work: Callable[[Job], Any]) -> None:
-    while not _turn.acquire(timeout=_POLL_SECONDS):
-        if job.cancelled():
-            job.state = "cancelled"
-            return
     try:
+        with _turn:
+            while _queue[0] is not job and not job.cancelled():
+                _turn.wait(_POLL_SECONDS)
         if job.cancelled():
             raise Cancelled
         job.started, job.state = time.monotonic(), "running"
@@ -98,4 +100,6 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
     except Exception as error:
         job.error, job.state = error, "cancelled" if job.cancelled() else "failed"
     finally:
-        _turn.release()
+        with _turn:
+            _queue.remove(job)
+            _turn.notify_all()

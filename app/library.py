@@ -17,9 +17,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import saved_work
+import streamlit as st
+
+from app import limits, saved_work
 from app.saved_work import SavedWorkError
 from app.state import Workspace
+from intake.database import check_plain
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +57,20 @@ def folder() -> Path:
     return path
 
 
+def shelf() -> Path:
+    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
+    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
+    if not owner:
+        return folder()
+    path = folder() / "people" / owner
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def entries() -> list[Entry]:
     """All scenarios, the newest first; a file that is none is passed over."""
     found = []
-    for path in folder().iterdir():
+    for path in shelf().iterdir():
         if _FILE.fullmatch(path.name):
             with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
                 status = path.stat()
@@ -83,10 +96,13 @@ def read_parts(path: Path) -> dict[str, bytes]:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise SavedWorkError("The scenario is gone or too large; choose another one.")
     try:
+        check_plain(path)
         with contextlib.closing(_connect(path, "ro")) as database:
-            rows = database.execute(f"SELECT part, data FROM {PARTS} WHERE part != 'name'").fetchall()
+            rows = database.execute(
+                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
+            ).fetchall()
             has_network = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'provenance'").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
     parts = {str(part): bytes(data) for part, data in rows}
     return parts | ({saved_work.NETWORK: path.read_bytes()} if has_network else {})
@@ -132,7 +148,7 @@ def file_bytes(identity: str) -> bytes:
 def _path(identity: str) -> Path:
     if not _FILE.fullmatch(f"{identity}.gpkg"):
         raise SavedWorkError("There is no such scenario.")
-    return folder() / f"{identity}.gpkg"
+    return shelf() / f"{identity}.gpkg"
 
 
 def _checked(name: str) -> str:

@@ -13,6 +13,7 @@ import streamlit as st  # noqa: E402
 
 from app import job_panel, navigation, open_work  # noqa: E402
 from app.generation import warm_up  # noqa: E402
+from app.limits import hold_solvers  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
 from app.state import workspace  # noqa: E402
 
@@ -29,6 +30,7 @@ def main() -> None:
     st.logo(str(HERE / "logo.svg"), size="large")
     st.html(STYLE)
     space = workspace()
+    hold_solvers()
     open_work.come_back(space)
     job_panel.deliver_finished(space)
     page = st.navigation(navigation.pages(), position="top")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app import jobs
+from app.limits import limits
 from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _measured(upload: Any, demand: "Demand") -> "Demand":
     from planning.demand import Demand
     from planning.traffic import TrafficTable
 
-    table = TrafficTable.read(upload.getvalue(), upload.name)
+    table = TrafficTable.read(upload.getvalue(), upload.name, most_rows=168 * limits().tile_weeks)
     return Demand.build(table, None if table.metadata.get("unit") == "Mbit/s" else demand.scale)
 
 

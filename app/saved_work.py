@@ -19,16 +19,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import layout
+from app import layout, limits
 from app.area_entry import take_area
+from app.open_data import own_folder
 from app.scenario_files import scenario_of
-from app.state import Comparison, Deployed, Made, ScaleChoice, Workspace
+from app.state import DEMO, Comparison, Deployed, Made, ScaleChoice, Workspace
 from app.traffic_files import parquet_bytes
+from intake.archive import members
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan, SleepProblem
 
 FORMAT = 1
+MOST_ARRAYS, MOST_ARRAY_BYTES = 100, 2_000_000_000
 STATE, TRAFFIC, NETWORK, SLEEP = "state.json", "traffic.parquet", "network.gpkg", "sleep.npz"
 
 
@@ -86,7 +89,8 @@ def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> 
         raise SavedWorkError(f"It cannot be read ({error}); save the scenario again.") from error
     if controls:
         for key, value in state["controls"].items():
-            st.session_state[key] = tuple(value) if key in _RANGES else value
+            if _plain(value) and _plain(st.session_state.get(key)):  # a file sets controls and nothing else
+                st.session_state[key] = tuple(value) if key in _RANGES else value
 
 
 _RANGES = ("sleep night", "sleep threshold")  # sliders with two ends want tuples
@@ -120,7 +124,8 @@ def _plain(value: Any) -> bool:
 def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     from opendiff.area import Area, tiles_covering
 
-    space.source = state["source"]
+    source = str(state["source"])
+    space.source = source if limits.may_open(source, own_folder(space)) else DEMO
     space.scale = ScaleChoice(**state["scale"])
     space.hour = int(state["hour"]) % 168
     space.sleep_choice = str(state["sleep_choice"])
@@ -223,8 +228,11 @@ def _read_sleep(data: bytes, deployed: Deployed) -> "Comparison[SleepPlan]":
     from planning.sleep import SleepPlan, SleepSettings, evaluate
     from planning.solver import SolveResult
 
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        arrays = dict(file)
+    parts = members(data, (".npy",), MOST_ARRAYS, MOST_ARRAY_BYTES)  # so that it cannot unpack to more
+    arrays = {
+        name[:-4]: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False)
+        for name, part in parts.items()
+    }
     told = json.loads(arrays["told"].tobytes())
     problem = _problem(arrays, told, deployed)
     plans = {}

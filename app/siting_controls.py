@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import plans
 from app.layout import kept
+from app.limits import limits
 from app.map_view import map_view
 from app.messages import errors_shown
 from app.own_sites import MOST_MB, TYPES
@@ -60,7 +61,13 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
         "Spacing of candidates (m)", 0, 5_000, 0, 50, help="0: four candidates a site, within the reach of each other.",
         **kept("siting spacing"),
     )  # fmt: skip
-    time_limit = four.number_input("Solver time limit (s)", 1, 3600, 30, **kept("siting time limit"))
+    time_limit = four.number_input(
+        "Solver time limit (s)",
+        1,
+        limits().solver_seconds,
+        min(30, limits().solver_seconds),
+        **kept("siting time limit"),
+    )
     existing, move = None, False
     if space.own_sites is not None:
         rule = one.selectbox(

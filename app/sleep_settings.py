@@ -5,6 +5,7 @@ import streamlit as st
 from app import plans
 from app.equipment_editor import equipment_editor
 from app.layout import kept
+from app.limits import limits
 from app.state import Workspace
 
 ALL = ("always-on", "night", "threshold", "greedy", "milp", "paper")
@@ -55,7 +56,13 @@ def sleep_settings(space: Workspace) -> dict:
     )
     min_up = three.number_input("Minimum up time (h)", 1, 24, 2, **kept("sleep min up"))
     switch_wh = four.number_input("Price of a switch (Wh)", 0.0, 10_000.0, 50.0, 10.0, **kept("sleep switch"))
-    time_limit = one.number_input("Solver time limit (s)", 1, 3600, 20, **kept("sleep time limit"))
+    time_limit = one.number_input(
+        "Solver time limit (s)",
+        1,
+        limits().solver_seconds,
+        min(20, limits().solver_seconds),
+        **kept("sleep time limit"),
+    )
     gap = two.number_input("Solver gap (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap"))
     rate_floor = three.number_input(
         "Rate floor (Mbit/s a user)",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, deployment, plans, prb, sampler, sleep, sources
+from benchmarks import app, deployment, plans, prb, robust, sampler, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "deployment": deployment,
     "plans": plans,
     "prb": prb,
+    "robust": robust,
     "sampler": sampler,
     "sleep": sleep,
     "sources": sources,

@@ -5,7 +5,6 @@ x, y (int32), covered_share (0..1], geometry (the tile's outline), sorted by (x,
 silently: an outline that crosses itself is an error that names the place.
 """
 
-import io
 import json
 import re
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 
+from intake.delimited import read_csv
 from opendiff.area_files import Drawn, drawn_geojson, read_drawn, read_limited
 from opendiff.errors import AreaError
 from opendiff.tile_grid import (
@@ -173,10 +173,10 @@ def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES) -> Tiles:
 def tiles_in_csv(data: bytes, filename: str, max_tiles: int = MAX_TILES) -> Tiles:
     """The tiles listed in a CSV with columns x, y (zoom 15) and maybe covered_share. Raises AreaError."""
     try:
-        table = pd.read_csv(io.BytesIO(data), skipinitialspace=True)
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        table = read_csv(data, most_rows=max(max_tiles, MAX_TILES) + 1)
+    except ValueError as error:
         raise AreaError(
-            f"{filename} cannot be read as a table ({error}); give a CSV with columns x and y."
+            f"{filename} cannot be read as a table: it {error}; give a CSV with columns x and y."
         ) from None
     if not {"x", "y"} <= set(table.columns):
         raise AreaError(

@@ -6,14 +6,11 @@ of our own; XML with a document type or entities is refused.
 """
 
 import io
-import json
 import re
-import stat
 import tempfile
 import warnings
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,6 +18,10 @@ import numpy as np
 import pyogrio
 import shapely
 
+from intake.archive import members
+from intake.database import check_plain as check_plain_database
+from intake.markup import check_plain
+from intake.text import Refused, read_json
 from opendiff.errors import AreaError
 
 MAX_BYTES = 20_000_000
@@ -93,21 +94,17 @@ def drawn_geojson(document: Any) -> list[Drawn]:
 
 def _read_geojson(data: bytes, name: str) -> list[Drawn]:
     try:
-        document = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        document = read_json(data.decode("utf-8-sig"))
+    except ValueError as error:
         raise AreaError(f"{name} is not readable GeoJSON ({error}); export the area again.") from None
     return drawn_geojson(document)
 
 
 def _read_kml(data: bytes, name: str) -> list[Drawn]:
-    upper = data.upper()
-    if b"\x00" in data or b"<!DOCTYPE" in upper or b"<!ENTITY" in upper:
-        raise AreaError(
-            f"{name} declares a document type or entities, which is not accepted; export it as plain KML."
-        )
-    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data)
-    if declared and declared[1].lower() not in (b"utf-8", b"us-ascii", b"iso-8859-1", b"windows-1252"):
-        raise AreaError(f"{name} is encoded as {declared[1].decode()}; export it as KML in UTF-8.")
+    try:
+        check_plain(data)
+    except Refused as error:
+        raise AreaError(f"{name} {error}; export it as plain KML in UTF-8.") from None
     try:
         _, root = next(ElementTree.iterparse(io.BytesIO(data), events=["start"]))
     except (ElementTree.ParseError, StopIteration, ValueError) as error:
@@ -120,11 +117,11 @@ def _read_kml(data: bytes, name: str) -> list[Drawn]:
 
 
 def _read_kmz(data: bytes, name: str) -> list[Drawn]:
-    members = _unzip(data, name, (".kml",))
-    if not members:
+    found = _unzip(data, name, (".kml",))
+    if not found:
         raise AreaError(f"{name} holds no .kml file; export the area again as KMZ or KML.")
-    main = next((m for m in members if m.lower() == "doc.kml"), sorted(members)[0])
-    return _read_kml(members[main], f"{main} in {name}")
+    main = next((m for m in found if m.lower() == "doc.kml"), sorted(found)[0])
+    return _read_kml(found[main], f"{main} in {name}")
 
 
 def _read_gpkg(data: bytes, name: str) -> list[Drawn]:
@@ -134,21 +131,21 @@ def _read_gpkg(data: bytes, name: str) -> list[Drawn]:
 
 
 def _read_shapefile(data: bytes, name: str) -> list[Drawn]:
-    members = _unzip(data, name, SHAPEFILE_PARTS)
-    shapes = sorted(m for m in members if m.lower().endswith(".shp"))
+    found = _unzip(data, name, SHAPEFILE_PARTS)
+    shapes = sorted(m for m in found if m.lower().endswith(".shp"))
     if not shapes:
         raise AreaError(
             f"{name} holds no .shp file; zip the .shp, .shx, .dbf and .prj files of one Shapefile."
         )
     groups = []
     for shape in shapes:
-        if not members[shape].startswith(b"\x00\x00\x27\x0a"):
+        if not found[shape].startswith(b"\x00\x00\x27\x0a"):
             raise AreaError(
                 f"{shape} in {name} is not a Shapefile though its name says so; export the area again."
             )
         stem = shape[:-4]
         parts = {
-            s: members[m] for m in members for s in SHAPEFILE_PARTS if m[:-4] == stem and m[-4:].lower() == s
+            s: found[m] for m in found for s in SHAPEFILE_PARTS if m[:-4] == stem and m[-4:].lower() == s
         }
         if ".shx" not in parts:
             raise AreaError(
@@ -172,11 +169,16 @@ def _read_vector(
                 warnings.catch_warnings()
             ):  # what GDAL grumbles about is either an error below or of no concern
                 warnings.simplefilter("ignore")
+                if path.suffix == ".gpkg":
+                    check_plain_database(path)
                 layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
                 groups = [_read_layer(path, layer, shown) for layer in layers]
+        except Refused as error:
+            raise AreaError(f"{shown} {error}; export the area again.") from None
         except (
             pyogrio.errors.DataSourceError,
             pyogrio.errors.DataLayerError,
+            shapely.errors.ShapelyError,
             ValueError,
             RuntimeError,
         ) as error:
@@ -207,57 +209,9 @@ def _require_crs(groups: list[Drawn], name: str) -> list[Drawn]:
 def _unzip(data: bytes, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
     """The members of an archive with these suffixes, in memory; everything suspicious is refused."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            _check_members(members, name)
-            found, left = {}, MAX_UNPACKED_BYTES
-            for member in members:
-                base = PurePosixPath(member.filename).name
-                if not base.lower().endswith(suffixes) or base.startswith("._"):  # "._": macOS resource forks
-                    continue
-                with archive.open(member) as file:
-                    content = file.read(left + 1)  # the size in the heading may lie
-                left -= len(content)
-                if left < 0:
-                    raise _too_large(name)
-                found[member.filename] = content
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        NotImplementedError,
-        EOFError,
-        OSError,
-        RuntimeError,
-    ) as error:
-        raise AreaError(f"{name} is not a readable zip archive ({error}); zip the files again.") from None
-    except Exception as error:
-        if type(error).__module__ in ("zlib", "lzma"):
-            raise AreaError(f"{name} is a damaged zip archive ({error}); zip the files again.") from None
-        raise
-    return found
-
-
-def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
-    if len(members) > MAX_MEMBERS:
-        raise AreaError(
-            f"{name} holds {len(members):,} files and the limit is {MAX_MEMBERS}; zip only the area."
-        )
-    if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-        raise _too_large(name)
-    for member in members:
-        parts = re.split(r"[\\/]", member.filename)
-        if ".." in parts or parts[0] == "" or ":" in parts[0] or stat.S_ISLNK(member.external_attr >> 16):
-            raise AreaError(
-                f"{name} holds the unsafe path {member.filename!r}; zip the plain files of the area only."
-            )
-        if member.flag_bits & 1:
-            raise AreaError(f"{name} is protected by a password; zip the files without one.")
-
-
-def _too_large(name: str) -> AreaError:
-    return AreaError(
-        f"{name} unpacks to more than {MAX_UNPACKED_BYTES // 10**6} MB; zip only the outline of the area."
-    )
+        return members(data, suffixes, MAX_MEMBERS, MAX_UNPACKED_BYTES)
+    except Refused as error:
+        raise AreaError(f"{name} {error}; zip only the plain files of the area's outline.") from None
 
 
 def _shape(geometry: dict[str, Any]) -> shapely.Geometry:
@@ -282,13 +236,13 @@ def _geojson_geometries(document: dict[str, Any], depth: int = 0) -> list[dict[s
     kind = document.get("type")
     if depth > 8:
         raise AreaError("The GeoJSON nests its geometries too deeply; export it again as plain polygons.")
-    members = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
+    lists = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
     if kind == "Feature":
         children = [document.get("geometry")]
-    elif kind in members:
-        children = document.get(members[kind])
+    elif isinstance(kind, str) and kind in lists:
+        children = document.get(lists[kind])
         if not isinstance(children, list):
-            raise AreaError(f"The GeoJSON {kind} has no list of {members[kind]}; export it again.")
+            raise AreaError(f"The GeoJSON {kind} has no list of {lists[kind]}; export it again.")
     elif isinstance(kind, str) and "coordinates" in document:
         return [document]
     else:

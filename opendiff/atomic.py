@@ -5,9 +5,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+
+from opendiff.errors import StorageError
 
 LOCK_POLL_SECONDS = 0.05
 
@@ -16,15 +20,22 @@ LOCK_POLL_SECONDS = 0.05
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on any failure it vanishes.
 
-    The temporary name keeps the suffix, because some writers choose the format by it. The folder must exist.
+    The temporary name keeps the suffix, because some writers choose the format by it. The folder must exist. Raises
+    StorageError, which is an OSError too, where the file cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
+    except StorageError:
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise storage_error(path, reason, "make room, or choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is gone or read-only
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -40,7 +51,11 @@ def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Itera
     path: a file for the lock alone, made where it is missing and left there. waiting: called while another holds the
     lock; may raise to give up.
     """
-    with Path(path).open("a+b") as file:
+    try:
+        file = Path(path).open("a+b")
+    except OSError as error:
+        raise storage_error(path, error.strerror, "check the permissions of its folder") from error
+    with file:
         while not _try_lock(file.fileno()):
             if waiting:
                 waiting()
@@ -49,6 +64,13 @@ def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Itera
             yield
         finally:
             _unlock(file.fileno())
+
+
+def storage_error(path: str | Path, reason: object, remedy: str) -> StorageError:
+    """That a file cannot be written, as one sentence."""
+    error = StorageError(f"{path} cannot be written ({reason}); {remedy}.")
+    error.strerror = str(reason)
+    return error
 
 
 if os.name == "nt":

@@ -3,7 +3,6 @@ beside it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from intake.text import read_json
 from opendiff.atomic import replacing
+from opendiff.checksums import file_checksum, verify
 from opendiff.errors import ModelError
-
-CHECKSUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,9 @@ def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
     """
     path = Path(path)
     try:
-        checksum = file_checksum(path)
-        listed = _listed_checksum(path)
-        if listed and listed != checksum:
-            raise ModelError(
-                f"{path} is damaged: its checksum is not the one in {CHECKSUMS}; install it again."
-            )
+        checksum = verify(path)
         with safe_open(path, framework="pt") as file:
-            notes = json.loads((file.metadata() or {}).get("notes", "{}"))
+            notes = read_json((file.metadata() or {}).get("notes", "{}"))
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
     except FileNotFoundError:
         raise ModelError(
@@ -78,32 +72,7 @@ def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
         ) from None
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(f"The weights {path} cannot be read ({error}); install them again.") from None
-    if notes.get("model") != kind:
-        raise ModelError(
-            f"{path} holds weights of {notes.get('model')!r}, not of {kind!r}; name another file."
-        )
+    held = notes.get("model") if isinstance(notes, dict) else None
+    if held != kind:
+        raise ModelError(f"{path} holds weights of {held!r}, not of {kind!r}; name another file.")
     return Checkpoint(path, tensors, notes, checksum)
-
-
-def file_checksum(path: Path) -> str:
-    """`sha256:` and the hexadecimal digest of a file."""
-    with open(path, "rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_checksums(folder: Path) -> None:
-    """List the checksum of every safetensors file of a folder, in the format of `sha256sum`."""
-    lines = [f"{file_checksum(path)[7:]}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
-    with replacing(folder / CHECKSUMS) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
-
-
-def _listed_checksum(path: Path) -> str | None:
-    checksums = path.parent / CHECKSUMS
-    if not checksums.is_file():
-        return None
-    for line in checksums.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if name == path.name:
-            return f"sha256:{digest}"
-    return None

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendiff.atomic import write_json
+from opendiff.baselines.command import DESCRIPTION as BENCHMARK_DESCRIPTION
+from opendiff.baselines.command import add_options as add_benchmark_options
+from opendiff.baselines.command import run_benchmark
 from opendiff.errors import OpenDiffError
 from opendiff.live.command import FETCH_DESCRIPTION, add_options, run_fetch
 
@@ -141,6 +144,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="page with plots; it shows true series of the pack, so keep it as private as the pack",
     )
     evaluate.set_defaults(run=run_evaluate)
+    benchmark = commands.add_parser(
+        "benchmark",
+        help="the paper's tables: baselines, ablations, controllability",
+        description=BENCHMARK_DESCRIPTION,
+    )
+    add_benchmark_options(benchmark)
+    benchmark.set_defaults(run=run_benchmark, kept="what is finished is kept in --work")
     bundle = commands.add_parser(
         "bundle", help="build the bundled region from a pack with the shipped weights"
     )
@@ -245,7 +255,8 @@ def print_made(options: argparse.Namespace, source: str, tiles: int, missing: in
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checkpoint, write_checksums
+    from opendiff.checkpoint import write_checkpoint
+    from opendiff.checksums import write_checksums
     from opendiff.generator import load_encoder
     from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.resume import TrainingState, fingerprint
@@ -290,7 +301,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_paper(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checksums
+    from opendiff.checksums import write_checksums
     from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
     from opendiff.sources import PackSource
 
@@ -335,7 +346,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_bundle(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checksums
+    from opendiff.checksums import write_checksums
     from opendiff.demo import build_demo
     from opendiff.generator import TrafficGenerator
     from opendiff.shipped import CHECKPOINTS
@@ -351,7 +362,7 @@ def run_info(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.checkpoint import file_checksum
+    from opendiff.checksums import file_checksum
     from opendiff.demo import DemoSource, region_bounds
     from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.shipped import CHECKPOINTS

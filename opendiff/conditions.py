@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 
 from opendiff.area import Tiles, tile_frame
 from opendiff.atomic import replacing
-from opendiff.errors import SourceError
+from opendiff.checksums import verify
+from opendiff.errors import ModelError, SourceError
 
 # Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
 # it knows differs from town to town. A tile may have either or both.
@@ -88,11 +89,14 @@ class Conditions:
 def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]]:
     """Conditions written by `Conditions.save`, and the extra arrays beside them. Raises SourceError."""
     try:
+        verify(Path(path))
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             heading = json.loads((file.metadata() or {}).get("conditions", "{}"))
         x, y = tensors.pop("x"), tensors.pop("y")
         tokens, present = tensors.pop("tokens"), tensors.pop("present")
+    except ModelError as error:
+        raise SourceError(str(error)) from None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SourceError(
             f"The conditions {path} cannot be read ({error}); install the files again."

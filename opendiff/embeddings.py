@@ -52,7 +52,7 @@ class EmbeddingCache:
                         f"SELECT image, vector FROM embedding WHERE image IN ({marks})", asked
                     )
                     found |= {image: np.frombuffer(vector, np.float32) for image, vector in rows}
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             return {}
         return {image: v for image, v in found.items() if v.shape == (self.width,) and np.isfinite(v).all()}
 
@@ -65,10 +65,19 @@ class EmbeddingCache:
                     "DELETE FROM embedding WHERE rowid <= (SELECT max(rowid) FROM embedding) - ?",
                     (MOST_ROWS,),
                 )
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             return  # a full disk or a folder that cannot be written: the next run computes them again
 
     def _open(self) -> sqlite3.Connection:
+        try:
+            return self._opened()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:  # damaged: what it held is computed again
+            self.path.unlink(missing_ok=True)
+            return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
         file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         try:
             file.execute(

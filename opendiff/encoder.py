@@ -101,6 +101,7 @@ class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.checksum = ""
+        self.image_batch: int | None = None  # None: what the device takes; less where its memory ran out
         self.trunk = Trunk(TAPPED_STAGES)
         self.image = ImageProjector()
         scales = len(WINDOW_SCALES)
@@ -119,7 +120,7 @@ class Encoder(nn.Module):
         """Trunk statistics (images, 512) float32 of images (images, 256, 256, 3) uint8."""
         features = np.zeros((len(images), IMAGE_FEATURES), np.float32)
         device = self.image.input_mean.device
-        batch = IMAGE_BATCH if device.type == "cpu" else IMAGE_BATCH_ON_GPU
+        batch = self.image_batch or (IMAGE_BATCH if device.type == "cpu" else IMAGE_BATCH_ON_GPU)
         starts = range(0, len(images), batch)
 
         def run(start: int) -> int:

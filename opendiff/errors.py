@@ -1,8 +1,13 @@
 """The errors of this package: each message is one sentence that names the cause and the remedy."""
 
+from intake.text import one_line
+
 
 class OpenDiffError(Exception):
     """Base of everything this package raises on bad input; its text may be shown to the user as it stands."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class AreaError(OpenDiffError):
@@ -23,6 +28,10 @@ class TableError(OpenDiffError):
 
 class ModelError(OpenDiffError):
     """Weights are missing, damaged or do not fit what is asked of them."""
+
+
+class StorageError(OpenDiffError, OSError):
+    """A file cannot be written: the disk is full, or the place is read-only."""
 
 
 class ClusterError(OpenDiffError):

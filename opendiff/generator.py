@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +17,17 @@ from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.denoiser import ConditionMemory
 from opendiff.embeddings import EmbeddingCache
-from opendiff.encoder import Encoder, Progress
+from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder, Progress
 from opendiff.errors import Cancelled, ModelError, OutsideSource, SourceError
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
-from opendiff.model import TrafficModel, condition_tensors, load_model, rounded, rows_a_call
+from opendiff.model import (
+    ROWS_A_CALL_ON_GPU,
+    TrafficModel,
+    condition_tensors,
+    load_model,
+    rounded,
+    rows_a_call,
+)
 from opendiff.noise import tile_noise
 from opendiff.registration import PoiDatum
 from opendiff.representation import HOURS, SERIES, WIDTH
@@ -31,6 +38,7 @@ from opendiff.traffic_table import TrafficEnsemble
 
 TILES_A_BATCH = 256  # images and conditions held at once
 MAX_SAMPLES = 1000
+LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
 FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
 ASSUMPTIONS = (
     "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
@@ -38,6 +46,8 @@ ASSUMPTIONS = (
     "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
     "Hour 0 is local midnight of an unknown weekday.",
 )
+
+T = TypeVar("T")
 
 
 class OpenDataSource(Protocol):
@@ -104,6 +114,8 @@ class TrafficGenerator:
     """
 
     keep_embeddings = True
+    device_note = ""  # what was done because the memory of the device ran out
+    _call_rows: int | None = None
 
     def __init__(
         self,
@@ -176,7 +188,7 @@ class TrafficGenerator:
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
     ) -> Conditions:
         """As `conditions`, and without any tile where the source knows nothing."""
-        conditions = self.encode(source, tiles, progress)
+        conditions = self.fitting(lambda: self.encode(source, tiles, progress))
         kept = conditions.take(self.informed(conditions))
         return replace(
             kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
@@ -245,10 +257,9 @@ class TrafficGenerator:
             def report(done: int, _: int, before: int = count * begin) -> None:
                 progress(before + done, count * samples)
 
-            made, intensities = self.weeks(
-                conditions, range(begin, end), seed, guidance_scale, steps, report if progress else None,
-                cancelled or _never,
-            )  # fmt: skip
+            part = conditions, range(begin, end), seed, guidance_scale, steps
+            told = report if progress else None
+            made, intensities = self.fitting(lambda: self.weeks(*part, told, cancelled or _never))  # noqa: B023
             weeks.append(made)
             out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
             metadata = {
@@ -256,11 +267,58 @@ class TrafficGenerator:
                 "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
                 "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
-                "notes": list(conditions.notes),
+                "notes": [*conditions.notes, *filter(None, [self.device_note])],
             }  # fmt: skip
             traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
             yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
             begin, end = end, min(2 * end, samples)
+
+    @property
+    def rows_a_call(self) -> int:
+        """Rows of a network call."""
+        return self._call_rows or rows_a_call(self.device)
+
+    def fitting(self, run: Callable[[], T]) -> T:
+        """`run()`; where the memory of a GPU runs out again with smaller calls, and at last on the CPU, from then on.
+
+        `device_note` says so. Raises ModelError where the memory of the machine itself runs out.
+        """
+        while True:
+            try:
+                return run()
+            except torch.OutOfMemoryError:
+                pass  # the error holds the tensors that were too many, so it must be gone before the next try
+            except (MemoryError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+                    raise
+                raise _out_of_memory() from None
+            self._take_less()
+
+    def _take_less(self) -> None:
+        if torch.device(self.device).type == "cpu":
+            raise _out_of_memory()
+        torch.cuda.empty_cache()
+        rows = self.rows_a_call // 2
+        if rows >= LEAST_ROWS:
+            self._call_rows = rows
+            if self._encoder is not None:
+                self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_A_CALL_ON_GPU)
+            self.device_note = (
+                f"The memory of the GPU ran out, so its calls were made smaller ({rows:,} rows)."
+            )
+            return
+        self._call_rows = None
+        self.move("cpu")
+        self.device_note = "The memory of the GPU ran out even with small calls, so the CPU was used."
+
+    def move(self, device: str) -> None:
+        """Bring model and encoder to another device."""
+        self.model, self.device = self.model.to(device), device
+        if hasattr(self.model, "representation"):
+            self.model.representation = self.model.representation.to(device)
+        if self._encoder is not None:
+            self._encoder = self._encoder.to(device)
+            self._encoder.image_batch = None
 
     @torch.inference_mode()
     def weeks(
@@ -278,7 +336,7 @@ class TrafficGenerator:
         count = len(conditions.tiles)
         if not count:
             return np.empty((0, len(samples), SERIES, HOURS), np.float32), {}
-        call_rows = rows_a_call(self.device)
+        call_rows = self.rows_a_call
         tokens, present = condition_tensors(conditions, self.device)
         x, y = (
             torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)).to(self.device) for axis in ("x", "y")
@@ -312,7 +370,7 @@ class TrafficGenerator:
     def _remember(self, tokens: torch.Tensor, present: torch.Tensor) -> tuple[ConditionMemory, np.ndarray]:
         """Condition memory of tiles and estimated log intensities (tiles, 3), in calls of one size."""
         memories, estimates = [], []
-        call_rows = rows_a_call(self.device)
+        call_rows = self.rows_a_call
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             belief = self.model.prior(tokens[row], present[row])
@@ -330,6 +388,10 @@ class TrafficGenerator:
 
 MODELS = {"default": "default.safetensors", "paper": "paper.safetensors"}
 SHIPPED = ("default",)
+
+
+def _out_of_memory() -> ModelError:
+    return ModelError("The memory of this machine ran out; generate fewer tiles or samples at a time.")
 
 
 def _never() -> bool:

@@ -30,7 +30,7 @@ def open_source(name: str) -> DemoSource | PackSource:
 def source_checksum(name: str) -> str:
     """What tells a source from others and from itself after a change: the checksum of the bundled region's file, or of
     a pack's table of tiles (its images are not read). Raises SourceError."""
-    from opendiff.checkpoint import file_checksum
+    from opendiff.checksums import file_checksum
     from opendiff.demo import FILE
     from opendiff.sources import PackSource
 

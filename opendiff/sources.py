@@ -7,7 +7,6 @@ maybe `pack.json`, which says whose data it is and in which units (`opendiff.liv
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
+from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import OutsideSource, SourceError
 from opendiff.registration import PoiDatum
@@ -227,12 +227,12 @@ class PackSource:
         """The content of `pack.json`, empty where there is none."""
         path = self.root / "pack.json"
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = read_json(path.read_text(encoding="utf-8"))
             if not isinstance(facts, dict):
                 raise ValueError("it is no object")
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
         return facts
 
@@ -333,7 +333,7 @@ def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} cannot be read ({error}); fetch the pack again.") from None
-    frame = table.to_pandas()
+    frame = table.replace_schema_metadata(None).to_pandas()  # the metadata is pandas's, and may be damaged
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
         raise SourceError(f"{path} has a column that is not numeric; make the pack again.")
     return frame

@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.atomic import replacing
 from opendiff.errors import TableError
@@ -108,7 +109,7 @@ class TrafficEnsemble:
                 self.write(temporary)
         except OSError as error:
             raise TableError(
-                f"The traffic table cannot be written to {path} ({error}); choose another place."
+                f"The traffic table cannot be written to {path} ({error.strerror or error}); choose another place."
             ) from None
 
     def write(self, where: Path | BinaryIO) -> None:
@@ -277,7 +278,7 @@ def _heading(schema: pa.Schema, key: str, path: Path) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        heading = json.loads(text)
+        heading = read_json(text)
     except ValueError:
         heading = None
     if not isinstance(heading, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import re
 import sys
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from .siting import SitingSettings
 from .siting_options import add_siting_options, siting_settings
 from .solver import SOLVERS
 from .table_files import FORMATS as NETWORK_FORMATS
+from .tables import read_table
 from .traffic import TrafficTable
 
 MOST_CSV_BYTES = 50_000_000
@@ -559,11 +559,9 @@ def _read_csv(path: str, columns: str) -> pd.DataFrame:
             data = file.read(MOST_CSV_BYTES + 1)
         if len(data) > MOST_CSV_BYTES:
             raise InputError(f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer rows.")
-        return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is no readable CSV ({error}); give columns {columns}.") from None
+    return read_table(data, path, columns)
 
 
 def _check_folder(path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from intake.text import one_line
+
 
 @dataclass(frozen=True)
 class Shortfall:
@@ -16,6 +18,9 @@ class Shortfall:
 
 class PlanningError(Exception):
     """Anything `planning` refuses; `str(error)` is one sentence that names the cause and the remedy."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InputError(PlanningError):

@@ -172,7 +172,7 @@ class Network:
             raise InputError(
                 f"A table of equipment needs the column equipment and some of {', '.join(FIGURES)}."
             )
-        name = table["equipment"].astype(str)
+        name = table["equipment"].fillna("").astype(str)
         _no_doubles(name, "equipment")
         mine = self.cells["equipment"].astype(str)
         unknown = sorted(set(name) - set(mine))

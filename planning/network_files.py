@@ -179,7 +179,8 @@ def _placed(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[s
 def _clustered(frame: pd.DataFrame, report: list[str]) -> pd.DataFrame:
     frame = frame.rename(columns=str.lower)
     site = cluster_sites(frame["lon"].to_numpy(), frame["lat"].to_numpy())
-    names = frame[["radio", "mcc", "net", "area", "cell"]].astype(str).agg("-".join, axis=1)
+    parts = frame[["radio", "mcc", "net", "area", "cell"]].astype(object)
+    names = parts.where(parts.notna(), "").astype(str).agg("-".join, axis=1)
     centre = frame.groupby(site)[["lon", "lat"]].transform("mean")
     estimated = int((frame.get("changeable", pd.Series(0, index=frame.index)) == 1).sum())
     report.append(

@@ -5,7 +5,6 @@ Points with any of the formats of `planning.network_files`; areas (forbidden) as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 import pandas as pd
 import shapely
 from shapely.geometry import shape
+
+from intake.text import read_json
 
 from .demand import Demand
 from .errors import InputError
@@ -121,11 +122,11 @@ def read_places(source, name: str | None = None, mapping: dict[str, str] | None 
 def _features(source) -> list[dict]:
     try:
         data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
-        features = json.loads(data.decode("utf-8-sig"))["features"]
+        features = read_json(data.decode("utf-8-sig"))["features"]
         return [f for f in features if isinstance(f, dict)]
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}); name a file of places.") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise InputError("The places are no readable GeoJSON with features; export them again.") from None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .prb_baselines import BASELINES, baseline
+from .prb_baselines import BASELINES, baseline, dealt
 from .prb_bound import quiet_bounds
 from .prb_exact import solve_exact
 from .prb_fixed import choose, found_interference, usual_interference
@@ -42,6 +42,7 @@ _STARTS = (
     15  # of the local search before the exact program, each until it has not gained for _PATIENCE groups
 )
 _PATIENCE = 40
+_SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 Progress = Callable[[int, int, str], None]
 
 
@@ -65,7 +66,7 @@ def solve_prb(
     if gap is not None and gap <= max(settings.gap, 1e-6):
         how += ", proven best" if exact else ", as good as its bound"
     else:
-        how += f", bound {bound:,.2f}"
+        how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
     report(steps, steps, "allocated")
     name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
     return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
@@ -78,12 +79,18 @@ def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None 
     return replace_users(grid, order, settings.candidates, settings.most(problem))
 
 
+def _first(problem: PrbProblem, settings: PrbSettings) -> Grid:
+    """The best of `_start` and the rules, so that no rule is better than what comes of it."""
+    rules = [dealt(problem, name, settings) for name in BASELINES]
+    return max(_start(problem, settings), *rules, key=lambda grid: grid.score)
+
+
 def _exactly(problem, settings, started, enough, report):
     report(1, 2, "exact program")
     deadline, begun = started + settings.time_limit, time.perf_counter()
     until = min(deadline, begun + 0.15 * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
-    grid = improve(_start(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
+    grid = improve(_first(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
     for turn in range(_STARTS):
         if grid.score >= enough or time.perf_counter() > until:
             break
@@ -102,33 +109,29 @@ def _exactly(problem, settings, started, enough, report):
 
 
 def _by_rounds(problem, settings, started, enough, report):
-    each = 0.8 * settings.time_limit / (settings.rounds + 1)
+    """Most of the time is for the local search from the best of what the rounds and `_start` gave."""
     interference = usual_interference(problem)
-    best, last, solve, turn = None, None, None, 0
+    best, last, solve, how = _first(problem, settings), None, None, ""
     for turn in range(1, settings.rounds + 1):
-        report(turn, settings.rounds + 2, f"allocating, round {turn}")
-        until = started + settings.time_limit * 0.2 + turn * each
-        station, count, result = choose(problem, settings, interference, max(1.0, 0.5 * each))
-        key = station.tobytes() + count.tobytes()
-        if key == last:
-            break  # settled
-        last = key
-        placed = insert(problem, settings, station, count)
-        grid = improve(placed, settings, until, settings.seed, 50, enough)
-        if best is None or grid.score > best.score:
-            best, solve = grid, result
         if best.score >= enough:
             break
+        report(turn, settings.rounds + 2, f"allocating, round {turn}")
+        until = started + settings.time_limit * (0.2 + 0.4 * turn / settings.rounds)
+        station, count, result = choose(
+            problem, settings, interference, max(1.0, until - time.perf_counter())
+        )
+        key = station.tobytes() + count.tobytes()
+        if key == last:
+            how = f"settled after {turn} rounds"
+            break
+        last, how = key, f"{turn} round{'s' * (turn > 1)}"
+        grid = insert(problem, settings, station, count)
+        if problem.size < _SWEPT:
+            grid = improve(grid, settings, until, settings.seed, 0, enough)
+        if solve is None or grid.score > best.score:
+            best, solve = max(best, grid, key=lambda g: g.score), result
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
-    best = max(best, _start(problem, settings), key=lambda g: g.score) if best.score < enough else best
-    if best.score < enough:
-        best = improve(
-            best,
-            settings,
-            started + settings.time_limit,
-            settings.seed,
-            patience=max(1000, 10 * len(best.station)),
-            enough=enough,
-        )
-    return best, np.inf, solve, f"fixed interference, {turn} round{'s' * (turn > 1)}, local search"
+    patience = max(1000, 10 * len(problem.gain))
+    best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
+    return best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search"

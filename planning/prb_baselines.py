@@ -22,6 +22,11 @@ _DEALS = 6
 def baseline(problem: PrbProblem, name: str, settings: PrbSettings | None = None) -> PrbPlan:
     """The plan of a rule of BASELINES."""
     settings = settings or PrbSettings()
+    return PrbPlan.of(name, dealt(problem, name, settings), settings, how="by rule")
+
+
+def dealt(problem: PrbProblem, name: str, settings: PrbSettings) -> Grid:
+    """The best deal of a rule. Raises InputError for an unknown one."""
     if name not in BASELINES:
         raise InputError(f"Unknown baseline {name!r}; choose one of {', '.join(BASELINES)}.")
     interference, best = usual_interference(problem), None
@@ -30,7 +35,7 @@ def baseline(problem: PrbProblem, name: str, settings: PrbSettings | None = None
         if best is None or grid.score > best.score:
             best = grid
         interference = found_interference(grid, interference)
-    return PrbPlan.of(name, best, settings, how="by rule")
+    return best
 
 
 def _deal(problem: PrbProblem, name: str, settings: PrbSettings, interference: np.ndarray) -> Grid:

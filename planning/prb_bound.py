@@ -69,6 +69,12 @@ class Options:
         none = best <= self.nothing
         return np.where(none, self.nothing, best), np.where(none, -1, station), size
 
+    def slack(self, price: np.ndarray) -> np.ndarray:
+        """(users, stations, sizes) by how much each option is worth less than its user's best at these prices: no plan
+        with it is worth more than the bound less this."""
+        net = self.optimistic - (self.objective.tau_mbps + price)[:, None] * self.sizes
+        return self.best(price, self.optimistic)[0][:, None, None] - net
+
     def bound(self, price: np.ndarray) -> float:
         """What no plan at this interference exceeds, by weak duality."""
         return float(price.sum() * self.problem.prbs + self.best(price, self.optimistic)[0].sum())

@@ -16,14 +16,16 @@ from .prb_sinr import Grid
 
 _WEIGHTS = np.array([0.3, 1.0, 3.0, 11.0])  # of a user's own Mbit/s against what it takes from others
 _GAIN = 1e-9
+_HEARD = 1e-4  # of noise and interference: users disturbed by less are not asked
 
 
 def candidate_stations(grid: Grid, user: int, most: int) -> np.ndarray:
-    """The stations at which a user without PRBs would have the best SINR, best first."""
+    """The stations at which a user without PRBs would have the best SINR, best first, none 20 dB below the best."""
     gain = grid.problem.gain[user]
     if grid.problem.uplink:
         gain = gain / (grid.problem.noise_w + grid.interference.mean(axis=1))
-    return np.argsort(-gain, kind="stable")[:most]
+    best = np.argsort(-gain, kind="stable")[:most]
+    return best[gain[best] >= 0.01 * gain[best[0]]]
 
 
 def ladder(most: int) -> np.ndarray:
@@ -48,7 +50,7 @@ def best_place(grid: Grid, user: int, stations, sizes: np.ndarray) -> tuple[floa
             1 + signal[:, None] / (problem.noise_w + grid.heard(user, station))
         )  # (sizes, prbs)
         damage = _damage(grid, user, station, sent)
-        ranked = np.argsort(damage - _WEIGHTS[:, None, None] * own, axis=2, kind="stable")
+        ranked = np.argsort(damage - _WEIGHTS[:, None, None] * own, axis=2)
         own_sum = np.take_along_axis(np.broadcast_to(own, ranked.shape), ranked, axis=2).cumsum(axis=2)
         damage_sum = np.take_along_axis(np.broadcast_to(damage, ranked.shape), ranked, axis=2).cumsum(axis=2)
         last = (sizes - 1)[None, :, None]
@@ -66,6 +68,7 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
     same station included."""
     problem, objective = grid.problem, grid.objective
     owner = grid.owner
+    sent, which = np.unique(sent, return_inverse=True)  # powers that do not fall are looked at once
     others = np.flatnonzero((owner >= 0).any(axis=1) & (np.arange(len(owner)) != station))
     out = np.zeros((len(sent), problem.prbs))
     row, prb = np.nonzero(owner[others] >= 0)
@@ -78,17 +81,24 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
             added = (problem.power_w * problem.gain[who, station])[None, :]
         signal = grid.sent[who] * problem.gain[who, row]
         quiet = problem.noise_w + grid.interference[row, prb]
+        heard = added.max(axis=0) > _HEARD * quiet
+        row, prb, who, signal, quiet, added = (
+            row[heard],
+            prb[heard],
+            who[heard],
+            signal[heard],
+            quiet[heard],
+            added[:, heard],
+        )
         lost = grid.bits[row, prb] - problem.prb_mbps * np.log2(1 + signal / (quiet + added))
         taken = _lost_worth(grid, objective, who, lost)
         for size in range(len(taken)):
             out[size] = np.bincount(prb, taken[size], problem.prbs)
-        if not problem.uplink:
-            out[:] = out[0]
     mine = np.flatnonzero(owner[station] >= 0)
     if len(mine):
         who = owner[station, mine]
         out[:, mine] += _lost_worth(grid, objective, who, grid.bits[station, mine]) - objective.tau_mbps
-    return out
+    return out[which]
 
 
 def _lost_worth(grid, objective, who, lost) -> np.ndarray:
@@ -151,19 +161,22 @@ def improve(
 
 
 def _sweeps(grid: Grid, candidates: int, most: int, deadline: float) -> Grid:
-    """Each user leaves and comes back, those that lack most first, until a whole round gains nothing."""
-    demand = grid.problem.demand_mbps
-    gained = True
-    while gained:
-        gained = False
-        lack = grid.objective.floor(demand) - grid.rate
-        for user in np.argsort(-lack, kind="stable"):
+    """Each user leaves and comes back, those that lack most first, until a whole round gains nothing; between two
+    rounds over all users, those that lack something try as long as that gains."""
+    demand, everyone = grid.problem.demand_mbps, True
+    while True:
+        lack = grid.objective.floor(demand) * MET - grid.rate
+        users = np.argsort(-lack, kind="stable")
+        gained = 0
+        for user in users if everyone else users[: (lack > 0).sum()]:
             if time.perf_counter() > deadline:
                 return grid
             trial = replace_users(grid, np.array([user]), candidates, most)
             if trial.score > grid.score + max(_GAIN, 1e-6 * abs(grid.score)):
-                grid, gained = trial, True
-    return grid
+                grid, gained = trial, gained + 1
+        if everyone and not gained:
+            return grid
+        everyone = not everyone and not gained
 
 
 def _someone(grid: Grid, rng) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .prb_problem import MET, Objective, PrbProblem, PrbSettings
 
-_MOST_PATTERNS = 4_000_000  # held at once in the search over stations
+_MOST_PAIRS = 6_000_000  # patterns x pairs of stations at once in the search over stations
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,21 @@ class Prices:
         return Prices(**mixed)
 
 
-def best_patterns(
-    members: Members, allowed: np.ndarray, prices: Prices, least: float, most: int
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Patterns of allowed members worth at least `least` at these prices, best first, with their worth, and whether
-    these are all.
+@dataclass(frozen=True)
+class Found:
+    """Patterns, best first, with their worth. ceiling: no pattern is worth more. whole: all that were asked for."""
 
-    Worth: sum over members of weight x rate - charge. Built station by station; a part is given up when even without
-    further interference the stations to come cannot lift it to `least`. most: patterns returned.
+    patterns: np.ndarray
+    worth: np.ndarray
+    ceiling: float
+    whole: bool
+
+
+def best_patterns(members: Members, allowed: np.ndarray, prices: Prices, least: float, most: int) -> Found:
+    """At most `most` patterns of allowed members worth at least `least` at these prices.
+
+    Worth: sum over members of what they are worth at their rates. Built station by station; a part is given up when
+    even without further interference the stations to come cannot lift it to `least`.
     """
     problem = members.problem
     alone = np.where(
@@ -118,15 +125,16 @@ def best_patterns(
     hope = np.zeros(problem.stations)
     np.maximum.at(hope, members.station, alone)
     order = np.argsort(-hope, kind="stable")
-    patterns = np.full((1, problem.stations), -1)
-    worth = np.zeros(1)
-    whole = True
+    patterns, worth = np.full((1, problem.stations), -1), np.zeros(1)
+    ceiling, whole = -np.inf, True
     for step, s in enumerate(order):
         rest = hope[order[step + 1 :]].sum()
         mine = np.flatnonzero((members.station == s) & (alone + hope.sum() - hope[s] >= least))
-        if len(patterns) * (len(mine) + 1) > _MOST_PATTERNS:
-            whole = False
-            patterns = patterns[np.argsort(-worth)[: max(1, _MOST_PATTERNS // (len(mine) + 1))]]
+        room = max(1, _MOST_PAIRS // (problem.stations**2 * (len(mine) + 1)))
+        if len(patterns) > room:
+            rank = np.argsort(-worth, kind="stable")
+            ceiling, whole = max(ceiling, float(worth[rank[room]]) + hope[s] + rest), False
+            patterns = patterns[rank[:room]]
         grown = np.repeat(patterns, len(mine), axis=0)
         grown[:, s] = np.tile(mine, len(patterns))
         twice = np.zeros(len(grown), bool)
@@ -139,11 +147,12 @@ def best_patterns(
         patterns, worth = patterns[keep], worth[keep]
     some = (patterns >= 0).any(axis=1)
     patterns, worth = patterns[some], worth[some]
+    ceiling = max(ceiling, float(worth.max(initial=-np.inf)))
     if len(patterns) > most:
         top = np.argpartition(-worth, most - 1)[:most]
         patterns, worth, whole = patterns[top], worth[top], False
     best = np.argsort(-worth, kind="stable")
-    return patterns[best], worth[best], whole
+    return Found(patterns[best], worth[best], ceiling, whole)
 
 
 def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: Prices) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .prb_problem import MET, PrbProblem, PrbSettings
-from .prb_sinr import Grid, score
+from .prb_sinr import Grid
 from .solver import SolveResult, relative_gap
 
 
@@ -190,9 +190,10 @@ def reasons(grid: Grid, settings: PrbSettings) -> tuple[str, ...]:
         at = station if station >= 0 else best
         name, could = problem.site_names[at], f"alone on {limit} of {problem.site_names[best]} it could get"
         if alone[best] < demand * MET:
-            # an uplink user's power is spread thin, a downlink station's is not: there only more PRBs would help
-            short = problem.uplink and problem.rates(user, best, 10 * most, 0.0) < demand
-            why = "power is the limit" if short or most > 1 else "the one PRB is the limit"
+            more = problem.rates(
+                user, best, 10 * most, 0.0
+            )  # thinner power on the uplink, more on the downlink
+            why = "PRBs are the limit" if more >= demand else "power is the limit"
         elif count and problem.rates(user, at, count, 0.0) >= demand * MET:
             quiet = float(problem.rates(user, at, count, 0.0))
             why = f"interference is the limit: its {count} PRBs of {name} would give {quiet:,.2f} without it"
@@ -205,6 +206,3 @@ def reasons(grid: Grid, settings: PrbSettings) -> tuple[str, ...]:
             f"{why}."
         )
     return tuple(out)
-
-
-__all__ = ["PrbPlan", "compared", "reasons", "score"]

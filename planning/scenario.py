@@ -20,6 +20,9 @@ import pandas as pd
 import pyogrio
 import shapely
 
+from intake.database import check_plain
+from intake.text import Refused, read_json
+
 from .demand import Demand, Scale
 from .deployment import DeploymentPlan
 from .errors import InputError
@@ -31,6 +34,7 @@ from .solver import SolveResult
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
 FORMAT = 1
+MAX_BYTES, MAX_LAYERS, MAX_ROWS = 2_000_000_000, 64, 5_000_000
 OTHERS = "opendiff_"  # tables that others keep in the file begin so, and are left to them
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
@@ -197,7 +201,9 @@ class Scenario:
     def read(cls, source) -> Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
         if not isinstance(source, (str, Path)):
-            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read()
+            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise InputError(f"The scenario is larger than {MAX_BYTES // 10**6} MB; make a smaller one.")
             folder = Path(tempfile.mkdtemp(prefix="scenario-"))
             try:
                 path = folder / "upload.gpkg"
@@ -218,22 +224,40 @@ class Scenario:
                     f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
                 )
         try:
+            check_plain(path)
+        except Refused as error:
+            raise InputError(f"{name} {error}; give a scenario made by this planner.") from None
+        try:
             found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
             missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]
             if missing:
                 plural = "s" * (len(missing) > 1)
                 raise InputError(f"{name} is no scenario: it lacks the layer{plural} {', '.join(missing)}.")
-            tiles = pyogrio.read_dataframe(path, layer="tiles")
+            if len(found) > MAX_LAYERS:
+                raise InputError(
+                    f"{name} has {len(found)} layers and the limit is {MAX_LAYERS}; it is no scenario."
+                )
+            for layer in found:
+                rows = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
+                if not 0 <= rows <= MAX_ROWS:
+                    raise InputError(
+                        f"{name}: {layer} has more than {MAX_ROWS:,} rows; make a smaller scenario."
+                    )
             frames = {
-                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=layer == "tiles")
                 for layer in found
-                if layer != "tiles"
             }
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise InputError(f"{name} is no readable GeoPackage; make the scenario again.") from error
+        tiles = frames.pop("tiles")
         try:
             rows = frames.pop("provenance")
-            provenance = {k: json.loads(v) for k, v in zip(rows["key"], rows["value"], strict=True)}
+            provenance = {k: read_json(v) for k, v in zip(rows["key"], rows["value"], strict=True)}
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{name}: its provenance cannot be read; make the scenario again.") from error
         if provenance.pop("format", None) != FORMAT:
@@ -306,10 +330,9 @@ def write_whole(path: Path, write) -> None:
         part = folder / path.name
         write(part)
         os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); choose another place."
-        ) from error
+    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).replace(str(folder), "")
+        raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

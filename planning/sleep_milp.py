@@ -127,12 +127,13 @@ def ring_model_size(problem, groups: Groups) -> int:
 
 
 def hour_model(
-    problem, settings, hour: int, low, high, before, after, start=None, useful_arcs: bool = True
+    problem, settings, hour: int, low, high, around, start=None, useful_arcs: bool = True
 ) -> tuple[Model, np.ndarray]:
-    """One hour between two whose counts are known: its own energy, and the cells woken into it and out of it.
+    """One hour among others whose counts are known: its own energy, and the cells woken into it and out of it.
 
-    low, high, before, after: (free groups,) counts. start: (groups,) counts. useful_arcs: leave out arcs from sites
-    that need no help at `low`. Minimum up times are not in it.
+    low, high: (free groups,) counts. around: (free groups, hours) counts; those of this hour are not looked at. Cells
+    that would be awake too shortly here pay for the hours that their minimum up time adds. start: (groups,) counts.
+    useful_arcs: leave out arcs from sites that need no help at `low`.
     """
     groups: Groups = problem.groups
     free = np.flatnonzero(groups.count > groups.lowest)
@@ -148,25 +149,42 @@ def hour_model(
     model, n = ring_model(alone, groups, settings, start, low[:, None], high[:, None])
     open_ = np.flatnonzero(low < high)  # what is decided switches at a price that is decided, too
     most = (groups.count - groups.lowest)[free][open_]
-    into, out_of = (
-        model.variables("into", len(open_), 0, most),
-        model.variables("out_of", len(open_), 0, most),
+    around = around[open_]
+    before, after = around[:, hour - 1], around[:, (hour + 1) % problem.hours]
+    lasting = _lasting(around, hour, settings.min_up)
+    dear = groups.wake_w[free][open_] * (min(settings.min_up, problem.hours) - 1)
+    # each: at least sign * n + offset, and its price
+    extra = (
+        ("into", 1.0, -before, settings.switch_wh),
+        ("out_of", -1.0, after, settings.switch_wh),
+        ("short", 1.0, -lasting, dear),
     )
     row = np.arange(len(open_))
-    for woken, sign, other in ((into, -1.0, -before[open_]), (out_of, 1.0, after[open_])):
-        model.cost(woken, settings.switch_wh)
+    for name, sign, offset, price in extra:
+        woken = model.variables(name, len(open_), 0, most)
+        model.cost(woken, price)
         model.rows(
             np.tile(row, 2),
             np.concatenate([woken, n[open_, 0]]),
-            np.repeat([1.0, sign], len(open_)),
-            lower=other,
+            np.repeat([1.0, -sign], len(open_)),
+            lower=offset,
             count=len(open_),
         )
-    if start is not None:
-        counts = start[free, 0][open_]
-        model.start(into, np.maximum(counts - before[open_], 0))
-        model.start(out_of, np.maximum(after[open_] - counts, 0))
+        if start is not None:
+            model.start(woken, np.maximum(sign * start[free, 0][open_] + offset, 0))
     return model, n[:, 0]
+
+
+def _lasting(counts: np.ndarray, hour: int, min_up: int) -> np.ndarray:
+    """(groups,) most cells awake in the hour as part of min_up hours in a row, by the other hours' counts."""
+    hours = counts.shape[1]
+    if min_up <= 1 or hours < min_up:
+        return counts.max(axis=1) if min_up > 1 else np.full(len(counts), np.iinfo(np.int32).max)
+    windows = []
+    for first in range(hour - min_up + 1, hour + 1):
+        others = [h % hours for h in range(first, first + min_up) if h != hour]
+        windows.append(counts[:, others].min(axis=1))
+    return np.max(windows, axis=0)
 
 
 def hourly_cost(problem, groups: Groups, settings, counts: np.ndarray) -> float:

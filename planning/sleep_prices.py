@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from .energy import Groups
 
@@ -29,8 +30,8 @@ CYCLIC_STATES = (
 NOWHERE_W = (
     1e4  # W per Mbit/s that a site without neighbours cannot carry: any finite price keeps the bound valid
 )
-MOST_STEPS, PATIENCE = 400, 15
-CHECKED_EVERY, WORTH_ON = 25, 0.03  # go on while so many steps gain this share of the asked gap
+FEWEST_STEPS, MOST_STEPS, PATIENCE = 200, 600, 15
+CHECKED_EVERY, WORTH_ON = 25, 0.01  # go on while so many steps gain this share of the asked gap
 MEMORY = 0.03  # weight of the newest counts in the average
 
 
@@ -58,7 +59,7 @@ def price_bound(problem, settings, best: float, seconds: float) -> PriceBound | 
     pace, stalled, earlier = 1.0, 0, -np.inf
     for step in range(MOST_STEPS):
         if step % CHECKED_EVERY == 0:
-            if found - earlier < WORTH_ON * settings.gap * abs(found):
+            if step >= FEWEST_STEPS and found - earlier < WORTH_ON * settings.gap * abs(found):
                 break
             earlier = found
         length = float((slack**2).sum())
@@ -68,7 +69,7 @@ def price_bound(problem, settings, best: float, seconds: float) -> PriceBound | 
         target = max(value + 0.002 * abs(value), 0.99 * best)
         price = np.maximum(0.0, price + pace * (target - value) / length * slack)
         value, slack, counts = relaxed.evaluate(price)
-        average += MEMORY * (counts - average)
+        average += max(MEMORY, 1 / (step + 1)) * (counts - average)
         if value > found + 1e-6 * abs(found):
             found, at, stalled = value, (price, slack), 0
         elif (stalled := stalled + 1) == PATIENCE:
@@ -108,8 +109,13 @@ class _Relaxed:
         hours = problem.hours
         lowest = np.repeat(groups.lowest[:, None].astype(float), hours, axis=1)
         self.constant = float(groups.power_w(lowest, np.zeros_like(lowest)).sum())
-        self.offered = np.zeros_like(self.demand)  # most that neighbours could send
-        np.add.at(self.offered, self.ring.target, self.demand[self.ring.source])
+        ring, sites = problem.ring, groups.sites
+        arcs = (np.ones(len(ring.source)), np.arange(len(ring.source)))
+        self.from_source = sparse.csr_array((arcs[0], (ring.source, arcs[1])), (sites, len(ring.source)))
+        self.to_target = sparse.csr_array((arcs[0], (ring.target, arcs[1])), (sites, len(ring.source)))
+        self.by_source = np.argsort(ring.source, kind="stable")
+        self.senders, self.first_arc = np.unique(ring.source[self.by_source], return_index=True)
+        self.offered = self.to_target @ self.demand[ring.source]  # most that neighbours could send
         self.families = _families(groups)
 
     def evaluate(self, price: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -117,19 +123,17 @@ class _Relaxed:
         ring, demand = self.ring, self.demand
         by_arc = self.offload_w + price[ring.target]
         away = np.full(demand.shape, NOWHERE_W)
-        np.minimum.at(away, ring.source, by_arc)
+        if len(self.senders):
+            away[self.senders] = np.minimum.reduceat(by_arc[self.by_source], self.first_arc, axis=0)
         counts = np.repeat(self.lowest[:, None], demand.shape[1], axis=1)
         sent, sold = np.zeros_like(demand), np.zeros_like(demand)
         value = self.constant
         for family in self.families:
             s = family.rows
             value += self._family(family, away[s], price[s], counts, sent, sold)
-        cheapest = by_arc <= away[ring.source]
-        ways = np.zeros_like(demand)
-        np.add.at(ways, ring.source, cheapest.astype(float))
-        slack = -sold
-        np.add.at(slack, ring.target, cheapest * (sent / np.maximum(ways, 1))[ring.source])
-        return value, slack, counts
+        cheapest = (by_arc <= away[ring.source]).astype(float)
+        each = sent / np.maximum(self.from_source @ cheapest, 1)  # ties share
+        return value, self.to_target @ (cheapest * each[ring.source]) - sold, counts
 
     def _family(self, family: _Family, away, price, counts, sent, sold) -> float:
         s = family.rows
@@ -148,7 +152,7 @@ class _Relaxed:
                 left -= used
                 room -= used
         cost = (away * demand)[:, :, None] + family.wake_w[:, None, :] - gain
-        value, chosen = _schedule(cost, family.grid, family.states, self.switch_wh)
+        value, chosen = best_schedule(cost, family.grid, family.states, self.switch_wh)
         pick = (np.arange(len(s))[:, None], np.arange(demand.shape[1])[None, :], chosen)
         left_own = np.where(own_first, left_dear[pick], left_cheap[pick])
         left_offered = np.where(own_first, left_cheap[pick], left_dear[pick])
@@ -158,12 +162,15 @@ class _Relaxed:
         return float(value.sum())
 
 
+def rows_of(site: np.ndarray, sites: int) -> list[np.ndarray]:
+    """The rows of each site, in their order."""
+    order = np.argsort(site, kind="stable")
+    return np.split(order, np.searchsorted(site[order], np.arange(1, sites)))
+
+
 def _families(groups: Groups) -> list[_Family]:
     members: dict[tuple[int, ...], list[int]] = {}
-    of_site = [np.flatnonzero(groups.site == s) for s in range(groups.sites)] if groups.sites < 50 else None
-    if of_site is None:
-        order = np.argsort(groups.site, kind="stable")
-        of_site = np.split(order, np.searchsorted(groups.site[order], np.arange(1, groups.sites)))
+    of_site = rows_of(groups.site, groups.sites)
     free_of = [mine[groups.count[mine] > groups.lowest[mine]] for mine in of_site]
     for site, free in enumerate(free_of):
         key = (len(of_site[site]), *(groups.count[free] - groups.lowest[free]).tolist())
@@ -190,8 +197,8 @@ def _family(groups: Groups, most: tuple[int, ...], rows: list[int], of_site, fre
     return _Family(np.array(rows), free, grid, states, wake, tuple(room), tuple(slope))
 
 
-def _schedule(cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float):
-    """The cheapest states by hour: values (sites,), state numbers (sites, hours).
+def best_schedule(cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float):
+    """The cheapest states by hour: values (sites,), state numbers (sites, hours); inf where a state is impossible.
 
     cost: (sites, hours, states) W. Waking costs switch_wh a cell, also from the last hour to the first.
     """

@@ -2,7 +2,8 @@
 
 A large plan first gets a bound and prices (`sleep_prices`). Then each hour is a small MILP between the hours before
 and after it, in which only the cells that the prices leave in doubt are free: even hours first, then odd ones, side by
-side, and again with a tighter gap until the plan is close enough to the bound. What is still open after that goes to
+side, then the sites by `sleep_sweep`, and again with a tighter gap until the plan is close enough to the bound. What
+is still open after that goes to
 the whole model with the plan as its start, if it is small enough to be built.
 """
 
@@ -22,13 +23,15 @@ from .errors import InfeasibleError
 from .sleep_milp import hour_model, hourly_cost, ring_model, ring_model_size
 from .sleep_prices import PriceBound, price_bound
 from .sleep_rules import UNSERVED_MBPS, greedy, hold, spread_counts, to_cells
+from .sleep_sweep import sweep
 from .solver import SolveResult, relative_gap
 
 SMALL, LARGE = 4_000, 150_000  # variables: solved whole at once; not built whole at all
 PRICING_SHARE = 0.2  # of the time limit
+SWEEPING_SHARE = 0.1  # of the time that is left
 ROUNDS = 4  # the first one solves each hour to the asked gap, each later one to half of the one before
 SHORTEST_SECONDS = 0.2  # for an hour
-IN_DOUBT = 0.1  # how far from a whole number the averaged count of a cell in doubt is
+IN_DOUBT = 0.25  # how far from a whole number the averaged count of a cell in doubt is
 Progress = Callable[[int, int, str], None]
 
 
@@ -63,6 +66,12 @@ class _Best:
         if objective < self.objective:
             self.awake, self.objective = awake, objective
 
+    def improve(self, problem, settings, awake: np.ndarray, clock: _Clock) -> None:
+        """Take a plan or what sweeps over the sites make of it."""
+        self.take(awake, _objective(problem, settings, awake))
+        swept = sweep(problem, settings, awake, SWEEPING_SHARE * max(clock.left, 0.0))
+        self.take(swept, _objective(problem, settings, swept))
+
 
 def ring_plan(
     problem, settings, progress: Progress | None = None, earlier: np.ndarray | None = None
@@ -75,6 +84,7 @@ def ring_plan(
     groups: Groups = problem.groups
     awake = greedy(problem, settings)
     best = _Best(awake, _objective(problem, settings, awake), -np.inf)
+    best.improve(problem, settings, awake, clock)
     if earlier is not None and earlier.shape == awake.shape:
         again = hold(groups, earlier, settings.min_up)
         if _serves_all(problem, again):
@@ -137,9 +147,6 @@ class _Hours:
     def round(self, gap: float, doubt: float, progress: Progress | None) -> None:
         """Solve every hour to `gap`; cells whose likely count is further than `doubt` from a whole one are free."""
         groups, hours = self.problem.groups, self.problem.hours
-        whole = np.abs(self.likely - np.round(self.likely)) <= doubt
-        low = np.where(whole, np.round(self.likely), np.floor(self.likely))
-        high = np.where(whole, np.round(self.likely), np.ceil(self.likely))
         finished = 0
 
         def solve(hour: int):
@@ -148,7 +155,7 @@ class _Hours:
             if self.clock.left <= 0:
                 return hour, None
             fair = 2 * self.workers * self.clock.left / (hours - finished)
-            return hour, self._solve(hour, low[:, hour], high[:, hour], gap, max(fair, SHORTEST_SECONDS))
+            return hour, self._solve(hour, doubt, gap, max(fair, SHORTEST_SECONDS))
 
         with ThreadPoolExecutor(self.workers) as pool:
             for turn in (range(0, hours, 2), range(1, hours, 2)):
@@ -158,29 +165,47 @@ class _Hours:
                         self.counts[self.free, hour] = self.planned[self.free, hour] = found
                         self.solved[hour] = True
                 awake, _ = cells_of(groups, self.counts, self.settings.min_up)
-                self.best.take(awake, _objective(self.problem, self.settings, awake))
+                self.best.improve(self.problem, self.settings, awake, self.clock)
                 if self.best.gap <= self.settings.gap:
                     return
 
-    def _solve(self, hour: int, low, high, gap: float, seconds: float) -> np.ndarray | None:
+    def _solve(self, hour: int, doubt: float, gap: float, seconds: float) -> np.ndarray | None:
         """(free groups,) counts near what the prices say, or None."""
-        groups: Groups = self.problem.groups
-        before = self.planned[self.free, hour - 1]
-        after = self.planned[self.free, (hour + 1) % self.problem.hours]
-        known = self.counts[:, hour]
-        if self.solved[hour]:  # a later round begins from what it has
-            low, high = np.minimum(low, known[self.free]), np.maximum(high, known[self.free])
-        for narrow in (True, False):
-            if not narrow:  # the likely cells cannot serve all
-                low, high = groups.lowest[self.free], groups.count[self.free]
-            start = known if self.solved[hour] or not narrow else None
-            model, n = hour_model(self.problem, self.settings, hour, low, high, before, after, start, narrow)
+        known = self.counts[:, hour] if self.solved[hour] else None  # a later round begins from what it has
+        for nearness in (doubt, doubt / 5, None):  # the likely cells may not serve all
+            low, high = self._limits(hour, nearness)
+            start = self.counts[:, hour] if nearness is None else known
+            model, n = hour_model(
+                self.problem,
+                self.settings,
+                hour,
+                low,
+                high,
+                self.planned[self.free],
+                start,
+                nearness is not None,
+            )
             result = model.solve(self.settings.solver, seconds, gap, 1)
             self.best.build_seconds += result.build_seconds / self.workers
             self.best.solver = f"{result.solver} by hour"
             if result.has_solution:
                 return np.round(result.values[n]).astype(int)
         return None
+
+    def _limits(self, hour: int, doubt: float | None) -> tuple[np.ndarray, np.ndarray]:
+        """(free groups,) least and most cells: the likely counts, both ways where they are further than `doubt` from a
+        whole one, and what is known to serve; all that there are for None."""
+        groups, free = self.problem.groups, self.free
+        if doubt is None:
+            return groups.lowest[free], groups.count[free]
+        likely = self.likely[:, hour]
+        nearest = np.round(likely)
+        whole = np.abs(likely - nearest) <= doubt
+        low, high = np.where(whole, nearest, np.floor(likely)), np.where(whole, nearest, np.ceil(likely))
+        if self.solved[hour]:
+            known = self.counts[free, hour]
+            low, high = np.minimum(low, known), np.maximum(high, known)
+        return low, high
 
 
 def _by_hour(
@@ -190,7 +215,7 @@ def _by_hour(
     for halved in range(ROUNDS):
         if best.gap <= settings.gap or clock.left <= 0:
             return
-        hours.round(settings.gap / 2**halved, IN_DOUBT / 2**halved, progress)
+        hours.round(settings.gap / 2**halved, IN_DOUBT / max(1, 2 ** (halved - 1)), progress)
 
 
 # --- the whole model -------------------------------------------------------------------------------------------

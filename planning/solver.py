@@ -211,6 +211,7 @@ class Model:
         """
         if time_limit is not None and not time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds, not {time_limit}.")
+        time_limit = _allowed(time_limit)
         if not 0 <= gap < 1:
             raise InputError(f"The relative gap must be between 0 and 1, not {gap}.")
         name = _pick(solver)
@@ -276,6 +277,14 @@ class Model:
             if not ((total >= low - slack) & (total <= high + slack)).all():
                 return None
         return values
+
+
+def _allowed(seconds: float | None) -> float | None:
+    """No more than OPENDIFF_MAX_SOLVER_SECONDS, by which a server keeps one user from taking all of it."""
+    most = os.environ.get("OPENDIFF_MAX_SOLVER_SECONDS", "")
+    if not most.isdigit():
+        return seconds
+    return float(most) if seconds is None else min(seconds, float(most))
 
 
 def relative_gap(objective: float | None, bound: float | None) -> float | None:
@@ -402,8 +411,8 @@ def _run_highs(problem, variables, time_limit, gap, threads, seed, warm):
     try:
         with _scheduler(threads):
             problem.solve(solver)
-    except pulp.PulpError as error:
-        raise SolverError(f"HiGHS broke off: {error}.") from error
+    except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
+        raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
     engine = problem.solverModel
     status, objective, bound = _highs_outcome(engine)
     if status == "unclear":
@@ -449,6 +458,7 @@ def _highs_outcome(engine) -> tuple[str, float | None, float | None]:
         kinds.kObjectiveTarget,
         kinds.kMemoryLimit,
         kinds.kUnknown,
+        kinds.kNotset,  # a time limit of next to nothing
     }
     if model_status in early:
         return ("feasible" if objective is not None else "no solution"), objective, bound
@@ -540,8 +550,10 @@ def _run_cbc(problem, variables, time_limit, gap, threads, seed, warm):
             begun = time.perf_counter()
             try:
                 problem.solve(solver)
-            except pulp.PulpError as error:
-                raise SolverError(f"CBC broke off: {error}.") from error
+            except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
+                raise SolverError(
+                    f"CBC broke off ({error or type(error).__name__}); try --solver highs."
+                ) from error
             seconds = time.perf_counter() - begun
         with open(log, errors="replace") as file:
             text = file.read()

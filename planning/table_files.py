@@ -7,22 +7,32 @@ refused, and GDAL reads only what the first bytes show to be of the format that 
 from __future__ import annotations
 
 import io
-import json
 import re
 import tempfile
 import warnings
-import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pyogrio
 import shapely
 
+from intake.archive import members
+from intake.database import check_plain as check_plain_database
+from intake.delimited import read_csv
+from intake.markup import check_plain
+from intake.text import Refused, decoded, read_json
+
 from .errors import InputError
 from .network import CELL_COLUMNS, SITE_COLUMNS
 from .xlsx import own_tables
 
-MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS = 100_000_000, 200_000_000, 100, 500_000
+MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = (
+    100_000_000,
+    200_000_000,
+    100,
+    500_000,
+    300,
+)
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
 _PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -67,22 +77,17 @@ def read_tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
 
 
 def _csv(data: bytes, name: str):
-    text = data.decode("utf-8-sig", errors="replace")
-    lines = text.splitlines()
+    lines = decoded(data).splitlines()
     comments = [line[2:] for line in lines[:200] if line.startswith("# ")]
     first = next((line for line in lines if line and not line.startswith("#")), "")
-    separator = max(",;\t", key=first.count)
     has_head = not re.fullmatch(r"(GSM|UMTS|LTE|NR|CDMA)(,[^,]*){13}", first)
     try:
-        frame = pd.read_csv(
-            io.StringIO("\n".join(line for line in lines if not line.startswith("# "))),
-            sep=separator, nrows=MAX_ROWS + 1, decimal="," if separator == ";" and "." not in text[:5000] else ".",
+        frame = read_csv(
+            "\n".join(line for line in lines if not line.startswith("# ")).encode(), MAX_ROWS,
             header=0 if has_head else None, names=None if has_head else _CSV_OF_OPENCELLID,
         )  # fmt: skip
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"{name} is no readable CSV table ({str(error).splitlines()[0]}); export it again."
-        ) from None
+    except ValueError as error:
+        raise InputError(f"{name} {error}; export it again.") from None
     return {"table": _unescaped(frame)}, _provenance_of(comments)
 
 
@@ -91,21 +96,25 @@ def _provenance_of(lines: list[str]) -> dict:
     for line in lines:
         key, _, value = line.partition(": ")
         try:
-            found[key] = json.loads(value)
+            found[key] = read_json(value)
         except ValueError:
             found[key] = value
     return found
 
 
 def _xlsx(data: bytes, name: str):
-    sheets = own_tables(_members(data, name, (".xml",)))
+    parts = _members(data, name, (".xml", ".rels"))
+    for part, content in parts.items():
+        try:
+            check_plain(content)
+        except Refused as error:
+            raise InputError(f"{part} in {name} {error}; save the workbook again.") from None
     try:
+        sheets = own_tables(parts)
         if sheets is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                sheets = pd.read_excel(
-                    io.BytesIO(data), sheet_name=None, engine="openpyxl", nrows=MAX_ROWS + 1
-                )
+                sheets = _sheets(data)
     except Exception as error:  # openpyxl raises what its parsers raise
         raise InputError(
             f"{name} is no readable XLSX workbook ({type(error).__name__}); export it again."
@@ -116,6 +125,22 @@ def _xlsx(data: bytes, name: str):
         lines = [f"{k}: {v}" for k, v in zip(own["key"], own["value"], strict=True)]
         provenance = _provenance_of(lines)
     return {str(k): _unescaped(v) for k, v in sheets.items()}, provenance
+
+
+def _sheets(data: bytes) -> dict[str, pd.DataFrame]:
+    """The worksheets of a workbook; no wider than MAX_COLUMNS, for a cell far to the right costs as much as a row."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    found = {}
+    for sheet in book.worksheets[:MAX_MEMBERS]:
+        rows = sheet.iter_rows(max_row=MAX_ROWS + 2, max_col=MAX_COLUMNS, values_only=True)
+        rows = [list(row) for row in rows if any(value is not None for value in row)]
+        if rows:
+            places = [i for i, value in enumerate(rows[0]) if value is not None]
+            body = [[row[i] if i < len(row) else None for i in places] for row in rows[1:]]
+            found[sheet.title] = pd.DataFrame(body, columns=[rows[0][i] for i in places]).infer_objects()
+    return found
 
 
 def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +156,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _geojson(data: bytes, name: str):
     try:
-        document = json.loads(data.decode("utf-8-sig"))
+        document = read_json(data.decode("utf-8-sig"))
         features = document["features"]
         rows = []
         for feature in features[: MAX_ROWS + 1]:
@@ -141,7 +166,7 @@ def _geojson(data: bytes, name: str):
                 row.setdefault("lon", geometry["coordinates"][0])
                 row.setdefault("lat", geometry["coordinates"][1])
                 rows.append(row)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(
             f"{name} is no readable GeoJSON of points ({type(error).__name__}); export it again."
         ) from None
@@ -161,11 +186,10 @@ def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
 
 
 def _kml(data: bytes, name: str):
-    upper = data[:100_000].upper() + data.upper()[100_000:]
-    if b"\x00" in data or b"<!DOCTYPE" in upper or b"<!ENTITY" in upper:
-        raise InputError(
-            f"{name} declares a document type or entities, which is not accepted; export it as plain KML."
-        )
+    try:
+        check_plain(data)
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it as plain KML in UTF-8.") from None
     from xml.etree import ElementTree
 
     try:
@@ -199,23 +223,23 @@ def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
     parts: dict[str, list] = {}
     try:
         for row in rows:
-            head, *cells = json.loads(row.pop("cells"))
+            head, *cells = read_json(row.pop("cells"))
             for column, values in zip(
                 ["site", *head], zip(*((row["site"], *c) for c in cells), strict=True), strict=True
             ):
                 parts.setdefault(column, []).extend(values)
         return {"sites": pd.DataFrame(rows), "cells": pd.DataFrame(parts)}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{name}: the cells of a site cannot be read ({type(error).__name__}); export it again."
         ) from None
 
 
 def _kmz(data: bytes, name: str):
-    members = _members(data, name, (".kml",))
-    if not members:
+    found = _members(data, name, (".kml",))
+    if not found:
         raise InputError(f"{name} holds no .kml file; export the sites again.")
-    return _kml(next(iter(members.values())), name)
+    return _kml(next(iter(found.values())), name)
 
 
 def _gpkg(data: bytes, name: str):
@@ -232,17 +256,17 @@ def _gpkg(data: bytes, name: str):
 
 
 def _zip(data: bytes, name: str):
-    members = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
+    inside = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
     provenance = {}
-    for path, content in members.items():
+    for path, content in inside.items():
         if path.endswith("provenance.json"):
             try:
-                found = json.loads(content)
-            except (ValueError, RecursionError):
+                found = read_json(content)
+            except ValueError:
                 found = None  # not of our own making; the sites count
             provenance = found if isinstance(found, dict) else {}
     tables = {}
-    for path, content in members.items():
+    for path, content in inside.items():
         stem = Path(path).stem
         if path.lower().endswith(".shp"):
             if not content.startswith(b"\x00\x00\x27\x0a"):
@@ -250,7 +274,7 @@ def _zip(data: bytes, name: str):
                     f"{path} in {name} is not a Shapefile though its name says so; export it again."
                 )
             parts = {
-                s: members[m] for m in members for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
+                s: inside[m] for m in inside for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
             }
             if not {".shx", ".dbf", ".prj"} <= set(parts):
                 raise InputError(
@@ -278,6 +302,8 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                if path.suffix == ".gpkg":
+                    check_plain_database(path)
                 for layer, kind in pyogrio.list_layers(path):
                     if kind is not None and "Point" not in kind:
                         continue
@@ -293,7 +319,15 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
                             if column not in frame:
                                 frame[column] = values
                     tables[str(layer)] = frame
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as error:
+        except Refused as error:
+            raise InputError(f"{name} {error}; export the sites again.") from None
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            shapely.errors.ShapelyError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"{name} cannot be read ({str(error).replace(folder, '')}); export it again."
             ) from None
@@ -301,26 +335,8 @@ def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
 
 
 def _members(data: bytes, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
-    """Members of an archive with these suffixes, in memory; too many, too large or locked ones are refused."""
-    found, left = {}, MAX_UNPACKED_BYTES
+    """Members of an archive with these suffixes, in memory; everything suspicious is refused."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-                raise InputError(f"{name} holds too many or too large files; zip only the sites.")
-            for member in members:
-                if not suffixes or not member.filename.lower().endswith(suffixes):
-                    continue
-                with archive.open(member) as file:
-                    content = file.read(left + 1)  # the size in the heading may lie
-                left -= len(content)
-                if left < 0:
-                    raise InputError(f"{name} unpacks to too much; zip only the sites.")
-                found[member.filename] = content
-    except InputError:
-        raise
-    except Exception as error:  # zipfile and its decompressors raise many kinds
-        raise InputError(
-            f"{name} is not a readable zip archive ({type(error).__name__}); zip the files again."
-        ) from None
-    return found
+        return members(data, suffixes, MAX_MEMBERS, MAX_UNPACKED_BYTES)
+    except Refused as error:
+        raise InputError(f"{name} {error}; zip only the plain files of the sites.") from None

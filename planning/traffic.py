@@ -14,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from intake.delimited import read_csv
+from intake.text import read_json
 
 from .errors import InputError
 from .geometry import ZOOM, tile_area_km2, tile_centre
@@ -24,6 +26,8 @@ from .geometry import ZOOM, tile_area_km2, tile_centre
 INTENSITIES = ("poi", "business_poi", "population")
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
 _REQUIRED = ("x", "y", "hour", "traffic")
+_KNOWN = (*_REQUIRED, "sample", "users")
+MAX_BYTES, MAX_ROWS = 4_000_000_000, 200_000_000
 _WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
 
 
@@ -45,15 +49,16 @@ class TrafficTable:
     metadata: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, source, name: str | None = None) -> TrafficTable:
+    def read(cls, source, name: str | None = None, most_rows: int = MAX_ROWS) -> TrafficTable:
         """Read a Parquet or CSV file (path, bytes or binary file object), or a folder of Parquet parts.
 
+        most_rows: of a file; more are refused before they are unpacked, for Parquet packs a million rows into nothing.
         Raises InputError, one sentence with counts, for anything that cannot be planned on.
         """
         if isinstance(source, (str, Path)) and Path(source).is_dir():
             return _from_frame(*_parse_parts(Path(source)), Path(source).name)
         data, name = _bytes(source, name)
-        table, metadata, tile_columns = _parse(data, name)
+        table, metadata, tile_columns = _parse(data, name, most_rows)
         return _from_frame(table, metadata, tile_columns, name)
 
     @classmethod
@@ -144,7 +149,12 @@ def _bytes(source, name: str | None) -> tuple[bytes, str]:
     path = Path(source)
     if not path.is_file():
         raise InputError(f"There is no file {path}; give the traffic table as a Parquet or CSV file.")
-    return path.read_bytes(), name or path.name
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path.name} is larger than {MAX_BYTES // 10**9} GB; give fewer tiles or samples.")
+    try:
+        return path.read_bytes(), name or path.name
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
 
 
 def _parse_parts(folder: Path) -> tuple[pa.Table, dict, dict]:
@@ -166,28 +176,35 @@ def _parse_parts(folder: Path) -> tuple[pa.Table, dict, dict]:
     return pa.concat_tables(tables), headings[0], described
 
 
-def _parse(data: bytes, name: str) -> tuple[pa.Table, dict, dict]:
+def _parse(data: bytes, name: str, most_rows: int = MAX_ROWS) -> tuple[pa.Table, dict, dict]:
     if not data:
         raise InputError(f"{name} is an empty file; a traffic table needs {_WANTED}.")
     if data[:4] == b"PAR1":
         try:
-            table = pq.read_table(io.BytesIO(data))
+            rows = pq.read_metadata(io.BytesIO(data)).num_rows
+            if rows > most_rows:
+                raise InputError(
+                    f"{name} has {rows:,} rows and the limit is {most_rows:,}; give fewer tiles or samples."
+                )
+            schema = pq.read_schema(io.BytesIO(data))
+            table = pq.read_table(io.BytesIO(data), columns=[c for c in _KNOWN if c in schema.names])
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{name} is a damaged Parquet file ({str(error).splitlines()[0]}).") from error
         stored = table.schema.metadata or {}
         return table, _json(stored, b"opendiff", name), _json(stored, b"opendiff_tiles", name)
     try:
-        frame = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        frame = read_csv(data, most_rows)
+        table = pa.Table.from_pandas(frame[[c for c in _KNOWN if c in frame]], preserve_index=False)
+    except (ValueError, pa.ArrowException) as error:
         raise InputError(f"{name} is neither Parquet nor a readable CSV file; it needs {_WANTED}.") from error
-    return pa.Table.from_pandas(frame, preserve_index=False), {}, {}
+    return table, {}, {}
 
 
 def _json(stored: dict, key: bytes, name: str) -> dict:
     if key not in stored:
         return {}
     try:
-        value = json.loads(stored[key])
+        value = read_json(stored[key])
     except ValueError as error:
         raise InputError(
             f"{name}: its metadata '{key.decode()}' is not valid JSON; write the table again."

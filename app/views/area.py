@@ -112,6 +112,7 @@ def _other_ways(space: Workspace) -> None:
             "GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile",
             type=["geojson", "json", "kml", "kmz", "gpkg", "zip"],
             key="area file",
+            max_upload_size=20,  # MB, the limit of the reader
         )
         if file is not None and st.session_state.get("taken file") != file.file_id:
             st.session_state["taken file"] = file.file_id

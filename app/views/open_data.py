@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import area_entry, open_data
+from app import area_entry, limits, open_data
 from app.layout import note
 from app.messages import errors_shown, sentence
 from app.region import open_region
@@ -30,18 +30,34 @@ def source_section(space: Workspace) -> None:
 
 
 def _pack(space: Workspace) -> None:
-    with st.form("pack", border=False):
-        shown = "" if space.source == DEMO else space.source
-        path = st.text_input(
-            "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
-        )
-        if st.form_submit_button("Open the pack", width="stretch"):
-            _change_source(space, path.strip())
+    if limits.shared():
+        _pack_for_everybody(space)
+    else:
+        with st.form("pack", border=False):
+            shown = "" if space.source == DEMO else space.source
+            path = st.text_input(
+                "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
+            )
+            if st.form_submit_button("Open the pack", width="stretch"):
+                _change_source(space, path.strip())
     file = st.file_uploader("or a zipped pack", type=["zip"], key="pack file")
     if file is not None and st.session_state.get("taken pack") != file.file_id:
         st.session_state["taken pack"] = file.file_id
         with errors_shown("opening the pack"):
-            _change_source(space, open_data.keep_upload(file, file.name, (".zip",)))
+            kept = open_data.keep_upload(file, file.name, (".zip",), open_data.own_folder(space))
+            _change_source(space, kept)
+
+
+def _pack_for_everybody(space: Workspace) -> None:
+    """On a shared server nobody names a path: packs are those of the folder that its keeper has named."""
+    found = limits.packs()
+    if not found:
+        st.caption("This server has no packs to choose from; upload one.")
+        return
+    with st.form("packs", border=False):
+        name = st.selectbox("Pack", list(found))
+        if st.form_submit_button("Open the pack", width="stretch") and name in found:
+            _change_source(space, str(found[name]))
 
 
 def _own_files(space: Workspace) -> None:
@@ -74,7 +90,9 @@ def _own_files(space: Workspace) -> None:
         from opendiff.live.choices import NONE, PLACES, RASTERS, Choices
 
         kept = [
-            NONE if file is None else open_data.keep_upload(file, file.name, suffixes)
+            NONE
+            if file is None
+            else open_data.keep_upload(file, file.name, suffixes, open_data.own_folder(space))
             for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
         ]
         open_data.start(space, Choices(*kept, poi_datum=datum))

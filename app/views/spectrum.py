@@ -19,6 +19,7 @@ from app.layout import (
     outdated,
     region_of,
 )
+from app.limits import limits
 from app.map_view import Dots, map_view
 from app.region import Region
 from app.scale import scale_caption
@@ -105,7 +106,13 @@ def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
         or None
     )
     settings["time_limit"] = float(
-        three.number_input("Solver time limit (s)", 1, 3600, 30, **kept("prb time limit"))
+        three.number_input(
+            "Solver time limit (s)",
+            1,
+            limits().solver_seconds,
+            min(15, limits().solver_seconds),
+            **kept("prb time limit"),
+        )
     )
     settings["seed"] = int(four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed")))
     st.markdown("**Radio** · TR 38.901")

@@ -7,7 +7,9 @@ from app import charts, generation
 from app.clock import hour_control, hour_label
 from app.colours import number, ramp, ramp_legend
 from app.layout import header, kept, need_area, note, outdated, region_of
+from app.limits import limits
 from app.map_view import map_view
+from app.messages import errors_shown
 from app.region import Region, tile_picture
 from app.scale import scale_caption, scale_setting
 from app.state import Workspace, workspace
@@ -49,8 +51,8 @@ def _generate(space: Workspace, primary: bool) -> None:
             samples = one.number_input(
                 "Samples",
                 1,
-                100,
-                20,
+                limits().samples,
+                min(20, limits().samples),
                 help="Possible weeks to draw. More give a smoother band and take longer.",
                 **kept("samples"),
             )
@@ -74,8 +76,9 @@ def _generate(space: Workspace, primary: bool) -> None:
             disabled=generation.JOB in space.jobs or space.tiles_with_data == 0,
             width="stretch",
         ):
-            generation.start(space, int(samples), int(seed), guidance)
-            st.rerun()
+            with errors_shown("starting"):
+                generation.start(space, int(samples), int(seed), guidance)
+                st.rerun()
         if space.tiles_with_data == 0:
             action.caption("No tile of the area has data.")
 

@@ -23,7 +23,7 @@ import requests
 import urllib3
 
 from opendiff import __version__
-from opendiff.atomic import locked, replacing
+from opendiff.atomic import locked, replacing, storage_error
 from opendiff.errors import Cancelled, SourceError
 
 USER_AGENT = f"opendiff-planner/{__version__} (network planning on open data)"
@@ -175,9 +175,12 @@ class Client:
                 part.unlink(missing_ok=True)
                 raise _Passing(f"the file is damaged ({error})") from None
 
-        self._patiently(url, attempt)
-        part.replace(path)
-        label.unlink(missing_ok=True)
+        try:
+            self._patiently(url, attempt)
+            part.replace(path)
+            label.unlink(missing_ok=True)
+        except OSError as error:  # of a disk; those of the network are told apart before
+            raise storage_error(path, error.strerror or error, "make room, or set OPENDIFF_CACHE") from error
 
     def check_cancelled(self) -> None:
         if self.cancelled and self.cancelled():

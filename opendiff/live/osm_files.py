@@ -17,6 +17,8 @@ import pyogrio
 import pyproj
 import shapely
 
+from intake.database import check_plain
+from intake.text import Refused
 from opendiff.area import Tiles
 from opendiff.errors import SourceError
 from opendiff.live.places import Places, count_places
@@ -58,10 +60,14 @@ def read_osm_places(
     parts: list[Places] = []
     try:
         with warnings.catch_warnings():
+            if kind == "gpkg":
+                check_plain(path)
             warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
             layers = [name for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS] if shape is not None]
             layers = [name for name in layers if kind != "pbf" or name in PBF_LAYERS]
             usable = [_read_layer(path, name, bounds, parts, cancelled) for name in layers]
+    except Refused as error:
+        raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
         raise _unreadable(shown, str(error).replace(str(path), shown)) from None
     except (

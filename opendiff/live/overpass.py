@@ -6,13 +6,13 @@ counts as failed: a part of the places must not pass for all of them.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from intake.text import read_json
 from opendiff.errors import SourceError
 from opendiff.live.http import Client, TooLarge
 from opendiff.live.places import Places
@@ -60,14 +60,14 @@ def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, fl
         )
     except TooLarge as error:
         raise TooMuch(str(error)) from None
-    return places_of(json.loads(body)["elements"])
+    return places_of(read_json(body)["elements"])
 
 
 def places_of(elements: list[dict[str, Any]]) -> Places:
     """Places of Overpass elements with tags; ways and relations stand at their centre. Raises SourceError when none of
     them has a position, because then they would all be lost in silence."""
     tagged = [e for e in elements if isinstance(e, dict) and isinstance(e.get("tags"), dict)]
-    at = [e.get("center") or e for e in tagged]
+    at = [e["center"] if isinstance(e.get("center"), dict) else e for e in tagged]
     lon, lat = (
         pd.to_numeric(pd.Series([p.get(k) for p in at], dtype=object), errors="coerce")
         for k in ("lon", "lat")
@@ -82,7 +82,7 @@ def places_of(elements: list[dict[str, Any]]) -> Places:
 
 def _check_answer(body: bytes) -> None:
     """Raises ValueError for an answer that is not whole, SourceError for one that will not get better."""
-    answer = json.loads(body)
+    answer = read_json(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("elements"), list):
         raise SourceError("The Overpass server sent no list of elements; check OPENDIFF_OVERPASS_URL.")
     if remark := str(answer.get("remark") or "")[:200]:

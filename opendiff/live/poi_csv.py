@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from intake.delimited import SAMPLE_BYTES, dialect_of
 from opendiff.errors import SourceError
 from opendiff.live.osm_files import categories_in
 from opendiff.live.places import Places
@@ -49,19 +50,23 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
                 f"{name} is larger than {MAX_BYTES // 10**6} MB; keep only the places of the area."
             )
         with path.open("rb") as file:
-            head = file.readline(65_536)
-        separator = max(",;\t|", key=head.decode("utf-8-sig", "replace").count)
+            dialect = dialect_of(file.read(SAMPLE_BYTES + 1))
         parts, rows, unknown, provider = [], 0, 0, "map-service"
-        reading = {"dtype": "string", "encoding": "utf-8-sig", "skipinitialspace": True, "index_col": False}
+        reading = {
+            "dtype": "string",
+            "encoding": dialect.encoding,
+            "skipinitialspace": True,
+            "index_col": False,
+        }
         with (
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
             pd.read_csv(
-                path, sep=separator, chunksize=ROWS_A_CHUNK, on_bad_lines="error", **reading
+                path, sep=dialect.separator, chunksize=ROWS_A_CHUNK, on_bad_lines="error", **reading
             ) as chunks,
         ):
             for table in chunks:
                 table = table.rename(columns=lambda column: str(column).strip().lower())
-                lon, lat = _positions(table, rows, name)
+                lon, lat = _positions(table, rows, name, dialect.decimal)
                 category = categories_in(table)
                 if category is None:
                     raise SourceError(
@@ -77,9 +82,7 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
     except FileNotFoundError:
         raise SourceError(f"There is no file {path}; name a CSV of places.") from None
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise SourceError(
-            f"{name} cannot be read as a table ({error}); give a CSV in UTF-8 with a heading."
-        ) from None
+        raise SourceError(f"{name} cannot be read as a table ({error}); give a CSV with a heading.") from None
     if rows == 0:
         raise SourceError(f"{name} lists no place; give at least one line below the heading.")
     if unknown == rows:
@@ -89,14 +92,15 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
     return PlaceTable(Places.join(parts), rows, unknown, provider)
 
 
-def _positions(table: pd.DataFrame, before: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _positions(table: pd.DataFrame, before: int, name: str, decimal: str) -> tuple[np.ndarray, np.ndarray]:
     """Longitudes and latitudes, degrees. Raises SourceError that names the first line at fault."""
     found = []
     for names in (LONGITUDE_NAMES, LATITUDE_NAMES):
         column = next((column for column in names if column in table), None)
         if column is None:
             raise SourceError(f"{name} has no columns lon and lat; give positions in degrees (WGS-84).")
-        found.append(pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan))
+        text = table[column] if decimal == "." else table[column].str.replace(decimal, ".", regex=False)
+        found.append(pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan))
     lon, lat = found
     bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
     if bad.any():

@@ -52,6 +52,8 @@ def fetch_country(
     country = check_country(country)
     url = provider.url.replace("{ISO}", country).replace("{iso}", country.lower())
     path = folder / re.sub(r"[^\w.-]", "_", url.rpartition("/")[2] or f"{country}.tif")
+    if path.is_file() and not _is_raster(path):
+        path.unlink(missing_ok=True)
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -153,6 +155,15 @@ def _warped(raster) -> WarpedVRT:
         raster, crs="EPSG:4326", transform=transform, width=width, height=height, resampling=Resampling.sum,
         dtype="float64", nodata=nodata,
     )  # fmt: skip
+
+
+def _is_raster(path: Path) -> bool:
+    """Whether a raster is whole; one that was damaged since is downloaded again."""
+    try:
+        _check_raster(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_raster(path: Path) -> None:

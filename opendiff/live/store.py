@@ -15,6 +15,7 @@ and a column `no_imagery` in `tiles.parquet`, true where the provider said that 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -60,17 +61,13 @@ class PackStore:
         rows = table.reindex(_index(tiles))
         if modality == "imagery":
             absent = rows[NO_IMAGERY].fillna(False).to_numpy(bool)
-            here = [
-                image_path(self.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)
-            ]
-            return ~absent & ~np.array(here, bool)
+            return ~absent & ~self.imaged(tiles)
         return rows[list(COLUMNS[modality])].isna().any(axis=1).to_numpy()
 
     def imaged(self, tiles: Tiles) -> np.ndarray:
-        """Which of `tiles` have an image in the pack, (tiles,) bool."""
-        return np.array(
-            [image_path(self.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)], bool
-        )
+        """Which of `tiles` have a whole image in the pack, (tiles,) bool; one cut short is fetched again."""
+        paths = [image_path(self.root, x, y) for x, y in zip(tiles["x"], tiles["y"], strict=True)]
+        return np.array([_is_whole(path) for path in paths], bool)
 
     def claim(self, modality: str, provider: Provider, key: str, fetched: bool = True, **facts: str) -> None:
         """Say where a modality comes from, and that it is fetched now. Raises SourceError when the pack holds it from
@@ -152,9 +149,20 @@ class PackStore:
                 table = pd.read_parquet(path)
                 table.index = pd.MultiIndex.from_frame(table[["x", "y"]].astype(np.int64))
                 table = table[names]
-            except (OSError, ValueError, KeyError) as error:
-                raise SourceError(f"{path} cannot be read ({error}); fetch into another folder.") from None
+            except PermissionError as error:
+                raise SourceError(f"{path} cannot be read ({error}); check its permissions.") from None
+            except (OSError, ValueError, KeyError):
+                return self._without_damaged(path)
         return table.astype({NO_IMAGERY: object})
+
+    def _without_damaged(self, path: Path) -> pd.DataFrame:
+        """The table anew, when it cannot be read: what it held can be fetched again, and it is kept for who wants to
+        look."""
+        try:
+            path.replace(path.with_suffix(".damaged"))
+        except OSError as error:
+            raise SourceError(f"{path} is damaged and cannot be replaced ({error}); remove it.") from None
+        return self._table()
 
     def _facts(self) -> dict[str, Any]:
         facts = dict(self.pack().facts)
@@ -169,6 +177,20 @@ class PackStore:
             temporary.write_text("; ".join(filter(None, credits)) + "\n", encoding="utf-8")
         with replacing(self.root / "pack.json") as temporary:
             temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file begins and ends as an image does."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            file.seek(-12, os.SEEK_END)
+            tail = file.read()
+    except OSError:
+        return False
+    return (head == b"\x89PNG" and b"IEND" in tail) or (
+        head[:2] == b"\xff\xd8" and tail.endswith(b"\xff\xd9")
+    )
 
 
 def _index(tiles: Tiles) -> pd.MultiIndex:

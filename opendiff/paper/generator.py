@@ -64,6 +64,10 @@ class PaperGenerator(TrafficGenerator):
         self.model, self.name, self.checksum, self.device = model.to(device), "paper", checksum, device
         self._encoder = encoder
 
+    @property
+    def rows_a_call(self) -> int:
+        return ROWS_A_CALL
+
     @classmethod
     def from_weights(cls, weights: str | Path | None, device: str) -> PaperGenerator:
         """The model and encoder in the folder `weights`. Raises ModelError."""

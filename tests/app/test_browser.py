@@ -124,6 +124,18 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
     page.get_by_role("button", name="Next: plan sleep").click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+
+    # the same work again in another window, by its address; then side by side with what is saved in the library
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("button", name="Save as new").click()
+    page.get_by_role("button", name="Duplicate").wait_for()
+    page.goto(f"{page.url.split('/compare')[0]}/?{page.url.split('?')[1]}")
+    page.get_by_role("link", name="Sleep").click()
+    page.get_by_text("Show the plan of").wait_for()
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_text("against the baseline").first.wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+
     page.get_by_role("link", name="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="GeoPackage (QGIS)").click()

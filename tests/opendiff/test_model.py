@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from opendiff.checkpoint import read_checkpoint, write_checkpoint, write_checksums
+from opendiff.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.checksums import write_checksums
 from opendiff.conditions import TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.contrastive import multi_positive_loss
 from opendiff.denoiser import gaussian_denoiser

@@ -87,7 +87,7 @@ def test_users_that_stand_for_many_share_the_power_levels():
     assert plan.gap <= 1e-6 and plan.objective_mbps == pytest.approx(empty.grid.score, rel=1e-6)
 
 
-def test_the_search_finds_the_best_patterns():
+def test_the_search_finds_the_best_patterns(monkeypatch):
     problem = toy(4, 3, 3, 2.0, 2, spread=0.006)
     members = Members.build(problem, PrbSettings())
     rng = np.random.default_rng(0)
@@ -102,8 +102,8 @@ def test_the_search_finds_the_best_patterns():
         0.0,
     )
     everyone = np.ones(count, bool)
-    found, worth, whole = best_patterns(members, everyone, prices, 0.5, 10**6)
-    assert whole and (np.diff(worth) <= 0).all()
+    found = best_patterns(members, everyone, prices, 0.5, 10**6)
+    assert found.whole and (np.diff(found.worth) <= 0).all() and found.ceiling == found.worth[0]
     options = [[-1, *np.flatnonzero(members.station == s)] for s in range(3)]
     expected = {}
     for pattern in itertools.product(*options):
@@ -124,5 +124,8 @@ def test_the_search_finds_the_best_patterns():
             )
         if value >= 0.5:
             expected[pattern] = value
-    assert {tuple(p) for p in found.tolist()} == set(expected)
-    np.testing.assert_allclose(worth, [expected[tuple(p)] for p in found.tolist()])
+    assert {tuple(p) for p in found.patterns.tolist()} == set(expected)
+    np.testing.assert_allclose(found.worth, [expected[tuple(p)] for p in found.patterns.tolist()])
+    monkeypatch.setattr("planning.prb_patterns._MOST_PAIRS", 540)
+    some = best_patterns(members, everyone, prices, 0.5, 10**6)
+    assert not some.whole and some.ceiling >= found.worth[0] - 1e-9

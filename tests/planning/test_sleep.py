@@ -472,6 +472,47 @@ def test_settings_are_checked():
         SleepProblem.of_sites(problem.network, problem.demand * np.nan)
 
 
+def awake_5g(plan) -> list[bool]:
+    """The hours of the first site's 5G cell."""
+    table = plan.schedule().pivot(index="cell", columns="hour", values="awake")
+    return table.loc["S001-5G-1"].tolist()
+
+
+def test_threshold_with_hysteresis_by_hand():
+    """One site of 40 + 400 Mbit/s: its 5G cell sleeps below 0.5 x 40 = 20 and wakes above 0.7 x 40 = 28 Mbit/s."""
+    problem = SleepProblem.of_sites(line_network(1), np.array([[10.0, 25, 30, 25, 25, 15]]))
+    plan = plan_sleep(problem, "threshold", SleepSettings(min_up=1))
+    assert awake_5g(plan) == [False, False, True, True, True, False]
+
+
+def test_greedy_by_hand():
+    """A site alone wakes its 5G cell when its coverage cell's 40 Mbit/s do not suffice; held for three hours."""
+    problem = SleepProblem.of_sites(line_network(1), np.array([[10.0, 45, 30, 30, 30, 30]]))
+    plan = plan_sleep(problem, "greedy", SleepSettings(min_up=1, switch_wh=0))
+    assert awake_5g(plan) == [False, True, False, False, False, False]
+    held = plan_sleep(problem, "greedy", SleepSettings(min_up=3, switch_wh=0))
+    assert awake_5g(held) == [False, True, True, True, False, False]
+
+
+def test_night_by_hand():
+    problem = SleepProblem.of_sites(line_network(1), np.full((1, 24), 10.0))
+    plan = plan_sleep(problem, "night", SleepSettings(night=(1, 5)))
+    assert awake_5g(plan) == [not 1 <= hour < 5 for hour in range(24)]
+    # 4 h x 1.15 x (444.9 - 64.5) W are saved; 10 Mbit/s then cost 1.25 instead of 1.0 W per Mbit/s
+    saved = plan.evaluation.always_on_kwh - plan.evaluation.energy_kwh
+    assert saved == pytest.approx(4 * 1.15 * (444.9 - 64.5 - 10 * 0.25) / 1000)
+
+
+def test_paper_mode_by_hand():
+    """Two sites of 40 + 400 Mbit/s, 430 asked for anywhere: one cell of each kind is enough, and the thriftiest way."""
+    problem = SleepProblem.of_sites(line_network(2), np.array([[215.0], [215.0]]))
+    plan = plan_sleep(problem, "paper", SleepSettings(gap=0, min_up=1))
+    rrus = (444.9 + 400 * 1.0) + (192.4 + 30 * 1.25) + 64.5 + 33.9
+    by_hand = 1.15 * (2 * 380 + rrus) + 2 * 50
+    assert plan.solve.objective == pytest.approx(by_hand)
+    assert plan.awake.sum() == 2
+
+
 def test_night_window_wraps_midnight():
     problem = random_problem(2, sites=2)
     awake = plan_sleep(problem, "night", SleepSettings(night=(22, 5))).awake

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep
-from planning.sleep_prices import _schedule, price_bound
+from planning.sleep_prices import best_schedule, price_bound
 
 from .test_sleep import line_network, random_problem
 
@@ -19,7 +19,7 @@ def test_the_schedule_of_a_site_equals_brute_force(seed, grid):
     rng = np.random.default_rng(seed)
     states = np.array(list(itertools.product(*(range(n) for n in grid))))
     cost = rng.uniform(0, 100, (2, 4, len(states)))
-    value, chosen = _schedule(cost, grid, states, 30.0)
+    value, chosen = best_schedule(cost, grid, states, 30.0)
     for site in range(2):
 
         def total(path, site=site):
@@ -38,7 +38,7 @@ def test_a_cycle_too_long_to_close_is_bounded_from_below():
     grid = (3, 3, 2)
     states = np.array(list(itertools.product(*(range(n) for n in grid))))
     cost = rng.uniform(0, 100, (1, 3, len(states)))
-    value, chosen = _schedule(cost, grid, states, 25.0)
+    value, chosen = best_schedule(cost, grid, states, 25.0)
     woken = np.maximum(np.diff(states[chosen[0]], axis=0), 0).sum()
     assert value[0] == pytest.approx(cost[0, np.arange(3), chosen[0]].sum() + 25.0 * woken)
 

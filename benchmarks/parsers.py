@@ -1,0 +1,244 @@
+"""The readers of files from strangers, each with valid files and with what its result must fulfil."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from app import library
+from app.saved_work import SavedWorkError, unpack
+from app.state import Workspace
+from benchmarks import corpus
+from benchmarks.fuzz import Parser
+from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
+from opendiff.checkpoint import read_checkpoint
+from opendiff.live.imagery import check_tile_image, cut_geotiff
+from opendiff.live.osm_files import osm_poi_counts
+from opendiff.live.overpass import _check_answer, places_of
+from opendiff.live.poi_csv import read_poi_csv
+from opendiff.live.population import strip_population
+from opendiff.live.zipped import unpacked
+from opendiff.sources import PackSource, read_image
+from opendiff.tile_grid import TILES_ACROSS
+from opendiff.traffic_table import HOURS, read_traffic
+from planning.energy import fit_power
+from planning.errors import InputError
+from planning.network import Network
+from planning.network_files import import_network
+from planning.places import read_places
+from planning.scenario import Scenario
+from planning.traffic import TrafficTable
+
+MAX_TILES = 2000
+
+
+def _area(path: Path) -> None:
+    area = read_area_bytes(path.read_bytes(), path.name)
+    assert shapely.is_valid(area.geometry) and area.geometry.area > 0
+    assert np.abs(shapely.get_coordinates(area.geometry)).max() <= 180
+    _tiles_fit(tiles_covering(area, MAX_TILES))
+
+
+def _tile_list(path: Path) -> None:
+    _tiles_fit(tiles_in_csv(path.read_bytes(), path.name))
+
+
+def _tiles_fit(tiles: Tiles) -> None:
+    share = tiles["covered_share"].to_numpy()
+    assert len(tiles) and ((share > 0) & (share <= 1)).all() and not tiles.duplicated(["x", "y"]).any()
+    numbers = tiles[["x", "y"]].to_numpy()
+    assert ((numbers >= 0) & (numbers < TILES_ACROSS)).all()
+
+
+def _generated_traffic(path: Path) -> None:
+    table = read_traffic(path)
+    assert table.traffic.shape == (len(table.tiles), table.samples, HOURS)
+    assert np.isfinite(table.traffic).all() and (table.traffic >= 0).all()
+    _tiles_fit(table.tiles)
+
+
+def _traffic(path: Path) -> None:
+    table = TrafficTable.read(path)
+    assert table.traffic.shape == (table.tiles, table.samples, table.hours) and table.hours % 24 == 0
+    for values in (table.traffic, table.users):
+        assert values is None or (np.isfinite(values).all() and (values >= 0).all())
+    assert ((table.covered_share > 0) & (table.covered_share <= 1)).all()
+    assert all(np.isfinite(v).all() and (v >= 0).all() for v in table.intensities.values())
+
+
+def _network_fits(network: Network) -> None:
+    network.validate()
+    figures = network.cells[["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w"]].to_numpy(float)
+    assert np.isfinite(figures).all() and (figures >= 0).all()
+    assert np.isfinite(network.sites[["lon", "lat", "bbu_w", "ac_slope", "ac_bias_w"]].to_numpy(float)).all()
+
+
+def _network(path: Path) -> None:
+    found = import_network(path)
+    _network_fits(found.network)
+    assert all(isinstance(line, str) for line in found.report) and isinstance(found.provenance, dict)
+
+
+def _scenario(path: Path) -> None:
+    scenario = Scenario.read(path)
+    _network_fits(scenario.network)
+    scenario.scale()
+    scenario.sites_layer(), scenario.cells_layer()
+
+
+def _places_to_build(path: Path) -> None:
+    places = read_places(path)
+    assert (
+        np.isfinite(places.lon).all()
+        and (np.abs(places.lon) <= 180).all()
+        and (np.abs(places.lat) <= 90).all()
+    )
+
+
+def _saved_work(path: Path) -> None:
+    """As `_open` of the page Compare does; SavedWorkError is the app's own typed error."""
+    space = Workspace()
+    try:
+        unpack(library.read_parts(path), space, controls=False)
+    except SavedWorkError as error:
+        raise InputError(str(error)) from None
+    for made in (space.traffic, space.network, space.sleep):
+        assert made is None or made.identity
+
+
+def _power(path: Path) -> None:
+    from planning.cli import _read_csv
+
+    fit = fit_power(_read_csv(str(path), "load_mbps and power_w"))
+    assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
+
+
+def _equipment(path: Path) -> None:
+    from planning.cli import _read_csv
+
+    _network_fits(
+        corpus.made_scenario().network.with_equipment(_read_csv(str(path), "equipment and figures"))
+    )
+
+
+def _places(path: Path) -> None:
+    table = read_poi_csv(path)
+    assert table.rows >= table.unknown and np.isfinite(table.places.lon).all()
+
+
+def _tiles() -> Tiles:
+    x, y = (axis.ravel() for axis in np.meshgrid(*[np.arange(corpus.SIDE)] * 2, indexing="ij"))
+    return tile_frame(corpus.COLUMN + x, corpus.ROW + y)
+
+
+def _osm_extract(path: Path) -> None:
+    counts = osm_poi_counts(path, _tiles())
+    assert np.isfinite(counts).all() and (counts >= 0).all()
+
+
+def _pack(folder: Path) -> None:
+    source = PackSource(folder)
+    data = source.open_data(source.covered_tiles())
+    for values in (data.poi, data.population, data.osm_poi):
+        assert np.isfinite(values).all() and (values >= 0).all()
+    source.traffic(source.all_tiles())
+
+
+def _in_pack(name: str, path: Path) -> None:
+    """The file as one part of a pack that is otherwise whole."""
+    folder = path.parent / "pack"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "tiles.parquet").write_bytes(corpus.pack_tables()[0])
+    shutil.copy(path, folder / name)
+    _pack(folder)
+
+
+def _zipped_pack(path: Path) -> None:
+    outside = path.parent / "evil"
+    folder = unpacked(path)
+    try:
+        _pack(folder)
+    finally:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        assert not outside.exists() and not any(p.is_symlink() for p in folder.rglob("*"))
+
+
+def _image(path: Path) -> None:
+    assert read_image(path).shape == (256, 256, 3)
+    check_tile_image(path.read_bytes())
+
+
+def _people(path: Path) -> None:
+    people, known = strip_population(path, _tiles())
+    assert np.isfinite(people).all() and (people >= 0).all() and not people[~known].any()
+
+
+def _imagery(path: Path) -> None:
+    absent = cut_geotiff(path, *(_tiles()[axis].to_numpy() for axis in ("x", "y")), path.parent / "cut")
+    assert len(absent) <= len(_tiles())
+
+
+def _overpass(path: Path) -> None:
+    import json
+
+    body = path.read_bytes()
+    try:
+        _check_answer(body)
+    except ValueError:
+        return  # the client asks again, then says so
+    places_of(json.loads(body)["elements"])
+
+
+def _weights(path: Path) -> None:
+    assert all(
+        isinstance(value, float) or value.isfinite is not None
+        for value in read_checkpoint(path, "encoder").tensors.values()
+    )
+
+
+def _listed(*parsers: tuple[str, Callable[[], list[bytes]], Callable[[Path], None]]) -> dict[str, Parser]:
+    return {name: Parser(name, seeds, read) for name, seeds, read in parsers}
+
+
+PARSERS = _listed(
+    ("area.geojson", corpus.geojson_areas, _area),
+    ("area.kml", corpus.kml_areas, _area),
+    ("area.kmz", corpus.kmz_areas, _area),
+    ("area.gpkg", corpus.gpkg_areas, _area),
+    ("area shapefile.zip", corpus.shapefile_areas, _area),
+    ("tiles.csv", corpus.tile_lists, _tile_list),
+    ("traffic.parquet", corpus.traffic_parquets, _generated_traffic),
+    ("any traffic.parquet", corpus.traffic_parquets, _traffic),
+    ("traffic.csv", corpus.traffic_csvs, _traffic),
+    ("sites.csv", corpus.site_csvs, _network),
+    ("sites.xlsx", partial(corpus.networks, "xlsx"), _network),
+    ("sites.geojson", partial(corpus.networks, "geojson"), _network),
+    ("sites.kml", partial(corpus.networks, "kml"), _network),
+    ("sites.kmz", partial(corpus.networks, "kmz"), _network),
+    ("sites.gpkg", partial(corpus.networks, "gpkg"), _network),
+    ("sites shapefile.zip", partial(corpus.networks, "shp"), _network),
+    ("sites tables.zip", partial(corpus.networks, "zip"), _network),
+    ("scenario.gpkg", corpus.scenarios, _scenario),
+    ("saved work.gpkg", corpus.saved_works, _saved_work),
+    ("places to build.geojson", corpus.geojson_areas, _places_to_build),
+    ("places to build.csv", corpus.site_csvs, _places_to_build),
+    ("power.csv", corpus.power_csvs, _power),
+    ("equipment.csv", corpus.equipment_csvs, _equipment),
+    ("places.csv", corpus.place_csvs, _places),
+    ("places.gpkg", corpus.place_gpkgs, _osm_extract),
+    ("pack tiles.parquet", corpus.pack_tables, partial(_in_pack, "tiles.parquet")),
+    ("pack traffic.parquet", corpus.traffic_parquets, partial(_in_pack, "traffic.parquet")),
+    ("pack facts.json", corpus.pack_facts, partial(_in_pack, "pack.json")),
+    ("pack.zip", corpus.packs, _zipped_pack),
+    ("tile.png", corpus.images, _image),
+    ("people.tif", corpus.people_rasters, _people),
+    ("imagery.tif", corpus.image_rasters, _imagery),
+    ("overpass.json", corpus.overpass_answers, _overpass),
+    ("weights.safetensors", corpus.weights, _weights),
+)

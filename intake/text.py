@@ -1,0 +1,69 @@
+"""Text from files whose encoding nobody states, JSON that may be hostile, and sentences fit to be shown."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import unicodedata
+from typing import Any
+
+MOST_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+HIGH = re.compile(rb"[\x80-\xff]+")
+
+
+class Refused(ValueError):
+    """A file that is not taken; the text goes after its name ("holds a link")."""
+
+
+def one_line(text: str) -> str:
+    """A sentence without what a file may have put into it: line breaks, control and direction characters, length."""
+    plain = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+    plain = " ".join(plain.split())
+    if len(plain) <= MOST_LETTERS:
+        return plain
+    return f"{plain[: MOST_LETTERS - 200]} ... {plain[-195:]}"
+
+
+def encoding_of(data: bytes, whole: bool = True) -> str:
+    """The encoding of a text: by its mark, else UTF-8 where that fits, else UTF-16 by its zero bytes, else GB 18030
+    where all that is not ASCII comes in pairs as Chinese does, else Windows-1252. whole: whether `data` is all of it.
+    """
+    for mark, name in MARKS:
+        if data.startswith(mark):
+            return name
+    if _fits(data, "utf-8", whole) and b"\x00" not in data:
+        return "utf-8"
+    for name, place in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if data[place::2].count(0) > 0.4 * max(1, len(data) // 2) and _fits(data, name, whole):
+            return name
+    pairs = [len(run) % 2 == 0 for run in HIGH.findall(data[:200_000])]
+    if pairs and all(pairs[:-1] if not whole else pairs) and _fits(data, "gb18030", whole):
+        return "gb18030"
+    return "cp1252" if _fits(data, "cp1252", whole) else "latin-1"
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file, see `encoding_of`; what does not fit the file's own mark becomes U+FFFD."""
+    return data.decode(encoding_of(data), "replace")
+
+
+def read_json(text: str | bytes) -> Any:
+    """What JSON says. Raises ValueError, also for what is nested too deeply and for text with half a character."""
+    try:
+        value = json.loads(text)
+        if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError is a ValueError
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
+def _fits(data: bytes, encoding: str, whole: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,221 @@
+"""Each input that broke a reader, as small as it gets: one typed sentence now, or the right result."""
+
+import io
+import json
+import struct
+import zipfile
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+import pytest
+import shapely
+
+from benchmarks import corpus
+from intake.delimited import read_csv
+from opendiff.area import read_area_bytes, tiles_in_csv
+from opendiff.errors import AreaError, SourceError
+from opendiff.live.overpass import _check_answer, places_of
+from opendiff.sources import PackSource
+from planning.errors import InputError
+from planning.network_files import import_network
+from planning.scenario import Scenario
+from planning.tables import read_table
+from planning.traffic import TrafficTable
+
+KML = (
+    "<kml><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>{}</coordinates></LinearRing>"
+    "</outerBoundaryIs></Polygon></Placemark></kml>"
+)
+
+
+def test_a_type_that_is_no_text():
+    with pytest.raises(AreaError, match="not GeoJSON"):
+        read_area_bytes(b'{"type": {}, "coordinates": []}', "a.geojson")
+
+
+def test_an_archive_whose_index_points_before_its_beginning():
+    data = bytearray(corpus.zipped({"doc.kml": b"<kml/>"}))
+    at = data.rfind(b"PK\x05\x06") + 16
+    data[at : at + 4] = struct.pack("<I", len(data) * 2)
+    with pytest.raises(AreaError, match="not a readable zip"):
+        read_area_bytes(bytes(data), "a.kmz")
+
+
+def test_a_ring_that_is_not_closed():
+    for name, data in (
+        ("a.kml", KML.format("1,1 1,2 2,2 2,3").encode()),
+        ("a.kml", KML.format("1,1").encode()),
+    ):
+        with pytest.raises(AreaError):
+            read_area_bytes(data, name)
+
+
+def test_an_encoding_that_is_none():
+    for name in ("hex", "nope", "cp037"):
+        text = f'<?xml version="1.0" encoding="{name}"?><kml/>'.encode()
+        with pytest.raises(InputError, match="encoded as"):
+            import_network(text, "a.kml")
+
+
+def test_half_a_character():
+    sites = {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"site": "\ud800"},
+                "geometry": {"type": "Point", "coordinates": [1, 2]},
+            }
+        ],
+    }
+    with pytest.raises(InputError, match="readable GeoJSON"):
+        import_network(json.dumps(sites).encode(), "a.geojson")
+
+
+def test_nested_too_deeply(tmp_path):
+    deep = "[" * 100_000
+    with pytest.raises(ValueError, match="too deeply"):
+        _check_answer(deep.encode())
+    table = corpus.made_ensemble()
+    out = io.BytesIO()
+    table.write(out)
+    parquet = pa.parquet.read_table(io.BytesIO(out.getvalue())).replace_schema_metadata({"opendiff": deep})
+    with pytest.raises(InputError, match="metadata"):
+        TrafficTable.read(corpus.parquet(parquet))
+
+
+def test_rows_that_do_not_fit_their_heading_are_told_in_one_line():
+    with pytest.raises(AreaError) as caught:
+        tiles_in_csv(b"x,y\n1,2\n3,4,5\n", "a.csv")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        read_table(b"a,b\n1,2\n1,2,3\n", "a.csv", "a and b")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_as_long_as_a_book(tmp_path):
+    (tmp_path / "tiles.parquet").write_bytes(corpus.pack_tables()[0])
+    (tmp_path / "pack.json").write_text(json.dumps({"population_unit": "x" * 100_000}))
+    with pytest.raises(SourceError) as caught:
+        PackSource(tmp_path).open_data(PackSource(tmp_path).all_tiles())
+    assert len(str(caught.value)) < 800
+
+
+def test_equipment_without_a_name():
+    with pytest.raises(InputError, match="no equipment"):
+        corpus.made_scenario().network.with_equipment(
+            pd.DataFrame({"equipment": [None, "x"], "idle_w": [1.0, 2.0]})
+        )
+
+
+def test_opencellid_rows_with_gaps():
+    head = "radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal\n"
+    found = import_network((head + "LTE,460,0,,11,0,115.9,28.6,1,1,1,1,1,0\n").encode(), "a.csv")
+    assert len(found.network.sites) == 1
+
+
+@pytest.mark.parametrize(
+    "metadata", [b"[" * 100_000, b"\xaf", b'{"index_columns": ["p"], "columns": []}', b"{}"]
+)
+def test_the_notes_of_pandas_in_a_parquet_file_may_be_damaged(metadata, tmp_path):
+    table = pa.parquet.read_table(io.BytesIO(corpus.pack_tables()[0]))
+    damaged = table.replace_schema_metadata({b"pandas": metadata})
+    (tmp_path / "tiles.parquet").write_bytes(corpus.parquet(damaged))
+    assert len(PackSource(tmp_path).all_tiles()) == corpus.SIDE**2
+
+
+def test_a_table_that_says_it_is_utf_8_and_is_not():
+    found = read_csv(b"\xef\xbb\xbfa,b\n1,\xe8\n")
+    assert found["a"].tolist() == [1] and "�" in str(found["b"].iloc[0])
+
+
+def test_text_in_a_geopackage_that_is_no_utf_8(tmp_path):
+    import sqlite3
+
+    path = tmp_path / "a.gpkg"
+    path.write_bytes(corpus.scenarios()[0])
+    database = sqlite3.connect(path)
+    database.execute("UPDATE provenance SET value = CAST(x'ff8080' AS TEXT)")
+    database.commit()
+    database.close()
+    for read in (lambda: Scenario.read(path), lambda: import_network(path)):
+        try:
+            read()
+        except InputError as error:
+            assert str(error).endswith(".")
+
+
+def test_a_layer_that_claims_too_many_rows_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("planning.scenario.MAX_ROWS", 3)
+    with pytest.raises(InputError, match="more than 3 rows"):
+        Scenario.read(corpus.scenarios()[0])
+
+
+@pytest.mark.parametrize("where", [1.5, "x", [], None, 7])
+def test_a_centre_that_is_no_place(where):
+    elements = [
+        {"type": "way", "id": 1, "center": where, "tags": {"shop": "x"}},
+        {"type": "node", "id": 2, "lon": 1.0, "lat": 2.0, "tags": {"shop": "x"}},
+    ]
+    assert len(places_of(elements)) == 1
+
+
+def test_a_workbook_with_a_cell_far_to_the_right_does_not_fill_the_memory():
+    """A row of a workbook costs as much as its last cell is far; 16,384 columns times many rows is a bomb."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["site", "lon", "lat"])
+    for row in range(200):
+        sheet.append([f"S{row}", 115.9 + row / 1e4, 28.6])
+        sheet.cell(row + 2, 16_384, "far")
+    out = io.BytesIO()
+    book.save(out)
+    assert len(import_network(out.getvalue(), "a.xlsx").network.sites) == 200
+
+
+def test_a_workbook_with_a_document_type_is_refused():
+    import openpyxl
+
+    out = io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["site", "lon", "lat"])
+    book.save(out)
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(out.getvalue())) as source, zipfile.ZipFile(made, "w") as target:
+        for info in source.infolist():
+            content = source.read(info)
+            if info.filename.endswith("sheet1.xml"):
+                content = b'<!DOCTYPE a [<!ENTITY b "bbbb">]>' + content
+            target.writestr(info.filename, content)
+    with pytest.raises(InputError, match="document type"):
+        import_network(made.getvalue(), "a.xlsx")
+
+
+def test_a_parquet_file_of_nothing_but_rows_is_refused_before_it_unpacks():
+    many = pa.table({name: pa.array(np.zeros(3_000_000)) for name in ("x", "y", "hour", "traffic")})
+    data = corpus.parquet(many)
+    assert len(data) < 1_000_000
+    with pytest.raises(InputError, match="3,000,000 rows and the limit is 1,000,000"):
+        TrafficTable.read(data, "a.parquet", most_rows=1_000_000)
+
+
+def test_geometries_of_all_kinds_in_a_shapefile_are_an_area_or_a_sentence(tmp_path):
+    frame = gpd.GeoDataFrame(
+        geometry=[
+            shapely.Polygon(),
+            shapely.box(0, 0, 1e-12, 1e-12),
+            shapely.box(115.9, 28.6, 115.95, 28.65),
+        ],
+        crs="EPSG:4326",
+    )
+    pyogrio.write_dataframe(frame, tmp_path / "a.shp", driver="ESRI Shapefile")
+    data = corpus.zipped({path.name: path.read_bytes() for path in sorted(tmp_path.glob("a.*"))})
+    try:
+        assert read_area_bytes(data, "a.zip").geometry.area > 0
+    except AreaError as error:
+        assert str(error).endswith(".")
