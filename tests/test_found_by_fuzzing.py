@@ -219,3 +219,17 @@ def test_geometries_of_all_kinds_in_a_shapefile_are_an_area_or_a_sentence(tmp_pa
         assert read_area_bytes(data, "a.zip").geometry.area > 0
     except AreaError as error:
         assert str(error).endswith(".")
+
+
+def test_numbers_beyond_all_bounds():
+    with pytest.raises(InputError):
+        TrafficTable.read(
+            b"x,y,hour,traffic\n9223372036854775808,1,0,1\n1,1,1,99999999999999999999999\n", "a.csv"
+        )
+
+
+@pytest.mark.parametrize("layer", ['["site"]', "{}", "7", "null"])
+def test_a_layer_that_is_no_text(layer):
+    feature = '{"type":"Feature","properties":{"site":"A","layer":%s},"geometry":{"type":"Point","coordinates":[1,2]}}'
+    text = '{"type":"FeatureCollection","features":[%s]}' % (feature % layer)
+    assert import_network(text.encode(), "a.geojson").network.sites["site"].tolist() == ["A"]
