@@ -14,13 +14,16 @@ import pytest
 import shapely
 
 from benchmarks import corpus
+from intake.database import check_plain
 from intake.delimited import read_csv
+from intake.text import Refused
 from opendiff.area import read_area_bytes, tiles_in_csv
 from opendiff.errors import AreaError, SourceError
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.sources import PackSource
 from planning.errors import InputError
 from planning.network_files import import_network
+from planning.places import read_places
 from planning.scenario import Scenario
 from planning.tables import read_table
 from planning.traffic import TrafficTable
@@ -233,3 +236,23 @@ def test_a_layer_that_is_no_text(layer):
     feature = '{"type":"Feature","properties":{"site":"A","layer":%s},"geometry":{"type":"Point","coordinates":[1,2]}}'
     text = '{"type":"FeatureCollection","features":[%s]}' % (feature % layer)
     assert import_network(text.encode(), "a.geojson").network.sites["site"].tolist() == ["A"]
+
+
+@pytest.mark.parametrize("geometry", ["7", "[]", '{"type":{}}', '{"type":["Polygon"]}', '"Point"', "null"])
+def test_a_place_without_a_geometry(geometry):
+    text = (
+        '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},"geometry":%s}]}'
+        % geometry
+    )
+    with pytest.raises(InputError):
+        read_places(text.encode(), "a.geojson")
+
+
+def test_a_database_that_complains_in_no_utf_8(tmp_path):
+    path = tmp_path / "a.gpkg"
+    data = bytearray(corpus.scenarios()[0])
+    at = data.find(b"CREATE TABLE")
+    data[at : at + 12] = b"CREATE \xff\xfe\xff \xff"
+    path.write_bytes(data)
+    with pytest.raises(Refused):
+        check_plain(path)
