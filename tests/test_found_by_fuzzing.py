@@ -240,10 +240,8 @@ def test_a_layer_that_is_no_text(layer):
 
 @pytest.mark.parametrize("geometry", ["7", "[]", '{"type":{}}', '{"type":["Polygon"]}', '"Point"', "null"])
 def test_a_place_without_a_geometry(geometry):
-    text = (
-        '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},"geometry":%s}]}'
-        % geometry
-    )
+    feature = f'{{"type":"Feature","properties":{{}},"geometry":{geometry}}}'
+    text = f'{{"type":"FeatureCollection","features":[{feature}]}}'
     with pytest.raises(InputError):
         read_places(text.encode(), "a.geojson")
 
