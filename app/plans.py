@@ -87,6 +87,7 @@ def start_deployments(
         space.deployments = Made(comparison, basis)
         space.network = network_of(space.deployments, strategies[0])
 
+    space.deployment_rounds += 1
     space.notes.pop(DEPLOYMENT, None)
     space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
 

@@ -111,7 +111,10 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
     """What is drawn: circles are sites that must be, areas hold none."""
     from planning.places import Places
 
-    if region is not None and st.toggle("Draw places on the map", key="draw places"):
+    # off again with each deployment: these controls are folded then, and a map cannot be laid out where nothing shows
+    if region is not None and st.toggle(
+        "Draw places on the map", key=f"draw places {space.deployment_rounds}"
+    ):
         key = f"places {space.area_identity}"
         seed = space.cached("places seed", key, lambda: list(space.places))
         st.caption("A small circle: a site must stand there. A polygon or box: none may stand inside.")
@@ -119,6 +122,9 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
         events = map_view(key, region, outline=outline, places=seed, height=420)
         if events.drawings is not None:
             space.places = events.drawings
+    points = sum(feature["geometry"]["type"] == "Point" for feature in space.places)
+    if space.places:
+        st.caption(f"Drawn: sites that must stand {points}, areas without {len(space.places) - points}.")
     with errors_shown("reading what is drawn"):
         return Places.from_features(space.places)
     return Places.of([], [])

@@ -84,6 +84,7 @@ class Workspace:
     scale: ScaleChoice = ScaleChoice()
     hour: int = 20
     own_sites: "OwnSites | None" = None  # the last file of sites that was uploaded
+    deployment_rounds: int = 0  # how often deployment was started
     places: list[dict[str, Any]] = field(
         default_factory=list
     )  # drawn for the optimised strategy, GeoJSON features

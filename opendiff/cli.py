@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendiff.atomic import write_json
+from opendiff.baselines.command import DESCRIPTION as BENCHMARK_DESCRIPTION
+from opendiff.baselines.command import add_options as add_benchmark_options
+from opendiff.baselines.command import run_benchmark
 from opendiff.errors import OpenDiffError
 from opendiff.live.command import FETCH_DESCRIPTION, add_options, run_fetch
 
@@ -141,6 +144,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="page with plots; it shows true series of the pack, so keep it as private as the pack",
     )
     evaluate.set_defaults(run=run_evaluate)
+    benchmark = commands.add_parser(
+        "benchmark",
+        help="the paper's tables: baselines, ablations, controllability",
+        description=BENCHMARK_DESCRIPTION,
+    )
+    add_benchmark_options(benchmark)
+    benchmark.set_defaults(run=run_benchmark, kept="what is finished is kept in --work")
     bundle = commands.add_parser(
         "bundle", help="build the bundled region from a pack with the shipped weights"
     )

@@ -27,9 +27,9 @@ class EncoderTraining:
     head_weight: float = 4.0
 
 
-def positive_pairs(features: TileFeatures, rows: np.ndarray) -> np.ndarray:
-    """For each of `rows` its positives among `rows`: nearest by POI cosine, by population cosine (eq. 4), by
-    distance.
+def positive_pairs(features: TileFeatures, rows: np.ndarray, proximity: bool = True) -> np.ndarray:
+    """For each of `rows` its positives among `rows`: nearest by POI cosine, by population cosine (eq. 4), and, with
+    `proximity`, by distance.
 
     Returns (rows, rows) bool. A tile without POI or population has no positive by it, and is nobody's.
     """
@@ -39,9 +39,8 @@ def positive_pairs(features: TileFeatures, rows: np.ndarray) -> np.ndarray:
     nearness = -((x[:, None] - x) ** 2.0 + (y[:, None] - y) ** 2.0)
     poi = features.poi[rows, :-1] ** 2
     strips = np.exp(features.population[rows, :-2])
-    everyone = np.ones(count, bool)
     ways = (
-        (nearness, everyone),
+        (nearness, np.full(count, proximity)),
         (cosine(poi), features.has_poi[rows]),
         (cosine(strips), features.has_population[rows]),
     )
@@ -61,13 +60,14 @@ def cosine(vectors: np.ndarray) -> np.ndarray:
 
 
 def multi_positive_loss(embedded: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """Eq. 6: mean over anchors of the mean over their positives of -log softmax of similarity. embedded:
+    """Eq. 6: mean over anchors that have positives of the mean over those of -log softmax of similarity. embedded:
     (rows, width)."""
     unit = functional.normalize(embedded, dim=-1)
     similarity = unit @ unit.T / temperature
     similarity = similarity.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e9)
     log_share = functional.log_softmax(similarity, dim=-1)
-    return -((log_share * positive).sum(-1) / positive.sum(-1)).mean()
+    count = positive.sum(-1)
+    return -((log_share * positive).sum(-1)[count > 0] / count[count > 0]).mean()
 
 
 def train_encoder(
@@ -79,8 +79,9 @@ def train_encoder(
     training: EncoderTraining = EncoderTraining(),
     report: Report | None = None,
     state: TrainingState = UNSAVED,
+    proximity: bool = True,
 ) -> Encoder:
-    """An encoder fitted on the tiles of `features`, without any traffic.
+    """An encoder fitted on the tiles of `features`, without any traffic; `proximity` as of `positive_pairs`.
 
     views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it
     is. An interrupted training goes on from `state`.
@@ -95,8 +96,10 @@ def train_encoder(
     projector.input_mean.copy_(plain.mean(0))
     projector.input_std.copy_(plain.std(0) + 1e-6)
     turned = torch.from_numpy(views[:, rows])
-    positive = torch.from_numpy(positive_pairs(features, rows))
-    both = torch.from_numpy((features.has_poi & features.has_population)[rows])
+    positive = torch.from_numpy(positive_pairs(features, rows, proximity))
+    # a modality that no tile has is no target
+    known = [has | ~has.any() for has in (features.has_poi, features.has_population)]
+    both = torch.from_numpy((known[0] & known[1])[rows])
     target = torch.from_numpy(np.column_stack([features.poi, features.population[:, -2:]])[rows]).float()
     target = (target - target[both].mean(0)) / (target[both].std(0) + 1e-6)
     head = nn.Linear(projector.output_mean.shape[0], target.shape[1])

@@ -225,10 +225,23 @@ def controllability(truth: ArrayLike, generated: ArrayLike, patterns: ArrayLike)
     truth, generated: (tiles, hours), patterns: (tiles,) as of `traffic_patterns`, -1 is left out. A tile's own truth is
     left out too. Means over the tiles of a pattern, then over patterns; NaN with fewer than two patterns.
     """
+    found = list(pattern_distances(truth, generated, patterns).values())
+    several = len(found) > 1
+    return {
+        "jsd_same_pattern": float(np.mean([same for same, _ in found])) if several else float("nan"),
+        "jsd_other_patterns": float(np.mean([other for _, other in found])) if several else float("nan"),
+    }
+
+
+def pattern_distances(
+    truth: ArrayLike, generated: ArrayLike, patterns: ArrayLike
+) -> dict[int, tuple[float, float]]:
+    """For each pattern the mean JSD of what is generated under its conditions against true tiles of the pattern and of
+    other ones; arguments as of `controllability`. A pattern of one tile, or of all, has no entry."""
     truth, generated, patterns = np.asarray(truth, float), np.asarray(generated, float), np.asarray(patterns)
     kept = patterns >= 0
     truth, generated, patterns = truth[kept], generated[kept], patterns[kept]
-    same, other = [], []
+    found = {}
     for pattern in np.unique(patterns):
         inside = np.flatnonzero(patterns == pattern)
         apart = np.stack(
@@ -238,13 +251,8 @@ def controllability(truth: ArrayLike, generated: ArrayLike, patterns: ArrayLike)
         own[np.arange(len(inside)), inside] = True
         related = np.broadcast_to(patterns == pattern, apart.shape)
         if (related & ~own).any() and not related.all():
-            same.append(apart[related & ~own].mean())
-            other.append(apart[~related].mean())
-    several = len(same) > 1
-    return {
-        "jsd_same_pattern": float(np.mean(same)) if several else float("nan"),
-        "jsd_other_patterns": float(np.mean(other)) if several else float("nan"),
-    }
+            found[int(pattern)] = (float(apart[related & ~own].mean()), float(apart[~related].mean()))
+    return found
 
 
 def r2(truth: ArrayLike, predicted: ArrayLike) -> float:

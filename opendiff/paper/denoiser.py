@@ -34,6 +34,7 @@ class DenoiserConfig:
     tokens: int = 8
     dropout: float = 0.1
     steps: int = 400
+    patch: int = 1  # hours a token; 1 as published
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,16 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         width = config.channels
-        self.series_in = nn.Linear(SERIES, width)
+        self.series_in = nn.Linear(SERIES * config.patch, width)
         self.step_in = nn.Sequential(
             nn.Linear(config.step_width, config.step_width), nn.SiLU(),
             nn.Linear(config.step_width, config.step_width), nn.SiLU(),
         )  # fmt: skip
         self.layers = nn.ModuleList(ResidualLayer(config) for _ in range(config.layers))
-        self.skip_out, self.series_out = nn.Linear(width, width), nn.Linear(width, SERIES)
+        self.skip_out, self.series_out = nn.Linear(width, width), nn.Linear(width, SERIES * config.patch)
         nn.init.zeros_(self.series_out.weight)
         nn.init.zeros_(self.series_out.bias)
-        self.register_buffer("hours", waves(HOURS, config.hour_width, 1e4), persistent=False)
+        self.register_buffer("hours", waves(HOURS // config.patch, config.hour_width, 1e4), persistent=False)
         self.register_buffer("steps", waves(config.steps, config.step_width, 1e4), persistent=False)
 
     def remember(self, condition: Tensor) -> ConditionMemory:
@@ -150,7 +151,8 @@ class Denoiser(nn.Module):
         """
         times = len(memory) // len(x)
         step = self.step_in(self.steps[step])
-        h = functional.relu(self.series_in(x.transpose(1, 2)))
+        tokens = x.unflatten(2, (-1, self.config.patch)).transpose(1, 2).flatten(2)
+        h = functional.relu(self.series_in(tokens))
         total: Tensor | float = 0.0
         for index, (layer, keys_values) in enumerate(zip(self.layers, memory.layers, strict=True)):
             told = layer.among_hours(h, step)
@@ -160,7 +162,7 @@ class Denoiser(nn.Module):
             h, skip = layer.gated(h, layer.to_condition(told, keys_values), self.hours)
             total = total + skip
         h = functional.relu(self.skip_out(total * math.sqrt(1 / len(self.layers))))
-        return self.series_out(h).transpose(1, 2)
+        return self.series_out(h).unflatten(2, (SERIES, -1)).transpose(1, 2).flatten(2)
 
 
 def waves(count: int, width: int, longest: float) -> Tensor:

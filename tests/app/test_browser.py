@@ -191,3 +191,29 @@ def test_an_outline_is_refused_restored_and_deleted(page):
     frame.locator(".leaflet-draw-actions a", has_text="Save").click()
     page.get_by_role("button", name="Use example area").wait_for()
     page.get_by_text("With data").wait_for(state="detached")
+
+
+def test_a_place_drawn_gets_a_site(page):
+    page.get_by_role("button", name="Use example area").click()
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_role("link", name="Deployment").click()
+    page.get_by_text("Optimised strategy").click()
+    page.get_by_text("Draw places on the map").click()
+    page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
+    map_ = page.locator(MAP).last
+    map_.scroll_into_view_if_needed()
+    box = map_.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.wait_for_timeout(HAND_MS)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_text("Drawn: sites that must stand 1").wait_for()
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    page.get_by_text("Network to plan with").wait_for(timeout=WORK_MS)
+    page.get_by_role("radio", name="Optimised").click()
+    page.get_by_text("Served (Mbit/s)", exact=True).wait_for()
+    page.locator("span", has_text="forced").first.wait_for()  # in the legend of the sites
+    sites = page.frame_locator(MAP).first.locator(".leaflet-overlay-pane path.leaflet-interactive")
+    sites.first.wait_for()
+    assert sites.count() > 10

@@ -454,7 +454,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     drawn["all_drawings"] = [
         {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(g)} for g in (must, no_go)
     ]
-    test.toggle(key="draw places").set_value(True).run()
+    next(t for t in test.toggle if t.label.startswith("Draw places")).set_value(True).run()
     assert len(space.places) == 2
     test.selectbox(key="siting existing").set_value("keep").run()
     test.multiselect(key="deploy strategies").set_value(["optimised"]).run()

@@ -152,6 +152,7 @@ def test_positive_pairs_agree_with_a_search():
         np.zeros(count),
     )
     positive = positive_pairs(features, np.arange(count))
+    distant = positive_pairs(features, np.arange(count), proximity=False)
     cos = lambda a, b: a @ b / np.linalg.norm(a) / np.linalg.norm(b)  # noqa: E731
     for i in range(count):
         others = [j for j in range(count) if j != i]
@@ -159,6 +160,7 @@ def test_positive_pairs_agree_with_a_search():
         if has_poi[i]:
             expected.add(max((j for j in others if has_poi[j]), key=lambda j: cos(counts[i], counts[j])))
         assert expected <= set(np.flatnonzero(positive[i])) and 1 <= positive[i].sum() <= 3
+        assert expected == set(np.flatnonzero(distant[i]))
 
 
 def test_turned_views_are_the_eight_symmetries():

@@ -1,5 +1,6 @@
 """The denoising network: attention as the equations say it, and no row that sees another."""
 
+import dataclasses
 import math
 
 import pytest
@@ -100,3 +101,16 @@ def test_every_hour_and_the_step_matter(denoiser, inputs):
 def test_published_size():
     count = sum(parameter.numel() for parameter in Denoiser().parameters())
     assert 4e5 < count < 2.3e6
+
+
+def test_several_hours_a_token_give_noise_of_the_same_shape():
+    config = dataclasses.replace(SMALL, patch=6)
+    network = Denoiser(config).eval()
+    torch.nn.init.normal_(network.series_out.weight)
+    memory = network.remember(torch.randn(3, config.condition_width))
+    week = torch.randn(3, 2, 168)
+    with torch.no_grad():
+        whole = network(week, torch.tensor([1]), memory)
+        assert whole.shape == (3, 2, 168)
+        again = network(week.flip(0), torch.tensor([1]), memory.take(torch.tensor([2, 1, 0]))).flip(0)
+    assert torch.allclose(whole, again, atol=1e-5)

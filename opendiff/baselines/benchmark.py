@@ -1,0 +1,257 @@
+"""Runs a table: every model on every city and seed, each row by a fit that has not seen its fold; then its figures."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+import opendiff
+from opendiff import metrics
+from opendiff.baselines.cities import City
+from opendiff.baselines.harness import Budget
+from opendiff.baselines.models import CSDI, DEFAULT, PUBLISHED, TABLES, TRANSFER, Entry
+from opendiff.encoder import Report
+from opendiff.errors import ModelError
+from opendiff.resume import fingerprint
+from opendiff.work_folder import WorkFolder
+
+FOUR = ("jsd", "mae", "rmse", "crps")  # the paper's figures
+FIGURES = (
+    *FOUR, "ncrps", "nmae", "nrmse", "shape_mae", "shape_rmse", "shape_crps", "coverage_50", "coverage_90", "level_r2"
+)  # fmt: skip
+ORACLE = "true level x random shape (oracle)"
+
+
+@dataclass(frozen=True)
+class Settings:
+    seeds: tuple[int, ...] = (0, 1, 2)
+    samples: int = 10
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        if not self.seeds or self.samples < 1:
+            raise ModelError("A table needs at least one seed and one sample; ask for more.")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Weeks (rows, samples, 168) of each reported row of an entry, and the CPU seconds that all of them took."""
+
+    ensembles: dict[str, np.ndarray]
+    seconds: float
+
+
+def run_table(
+    table: int,
+    cities: list[City],
+    settings: Settings,
+    folder: WorkFolder,
+    report: Report | None = None,
+    names: list[str] | None = None,
+) -> dict[str, Any]:
+    """The figures of a table by city, with what they were made with; without names all of its models.
+
+    Raises ModelError for names that the table does not know and for data sets of one name.
+    """
+    entries = chosen(table, names)
+    if len({city.name for city in cities}) < len(cities):
+        raise ModelError("Two data sets have the same name; rename one of their files.")
+    started = time.perf_counter()
+    found: dict[str, dict[int, dict[str, Made]]] = {city.name: {} for city in cities}
+    jobs = [
+        (seed, city, name)
+        for seed in settings.seeds
+        for city in cities
+        for name in entries
+        if possible(entries[name], name, city, cities)
+    ]
+    for number, (seed, city, name) in enumerate(jobs):
+        other = next((one for one in cities if one is not city), None)
+        made = held_out(name, entries[name], city, other, seed, settings, folder)
+        found[city.name].setdefault(seed, {})[name] = made
+        if report:
+            report(f"table {table}", number + 1, len(jobs))
+    judge = by_pattern if table == 2 else judged
+    return {
+        "table": table, "seeds": list(settings.seeds), "samples": settings.samples,
+        "budget": asdict(settings.budget), "versions": versions(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "cities": {city.name: judge(table, city, found[city.name], settings) for city in cities},
+    }  # fmt: skip
+
+
+def chosen(table: int, names: list[str] | None) -> dict[str, Entry]:
+    """The entries of a table under these names, all without names. Raises ModelError for a name it does not know, and
+    where what eq. 12 compares with is left out."""
+    known = TABLES[table]
+    if unknown := [name for name in names or () if name not in known]:
+        raise ModelError(f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
+    entries = {name: entry for name, entry in known.items() if not names or name in names}
+    if table in (3, 4) and not {CSDI, PUBLISHED, DEFAULT} & set(known) <= set(entries):
+        raise ModelError(f"Eq. 12 of table {table} compares with CSDI and OpenDiff; leave --model out.")
+    return entries
+
+
+def possible(entry: Entry, name: str, city: City, cities: list[City]) -> bool:
+    """Whether a city has what an entry needs: elements to take away, another city to learn in."""
+    return entry.element in city.conditions and (name != TRANSFER or len(cities) > 1)
+
+
+def versions() -> dict[str, str]:
+    return {
+        "opendiff": opendiff.__version__, "python": platform.python_version(), "torch": torch.__version__,
+        "numpy": np.__version__, "threads": str(torch.get_num_threads()),
+    }  # fmt: skip
+
+
+def held_out(
+    name: str,
+    entry: Entry,
+    city: City,
+    other: City | None,
+    seed: int,
+    settings: Settings,
+    folder: WorkFolder,
+) -> Made:
+    """Weeks of every row of the city; a fold that is in the folder is not made again."""
+    ensembles = {row: np.zeros((len(city.folds), settings.samples, 168), np.float32) for row in entry.rows}
+    seconds = 0.0
+    for fold in np.unique(city.folds):
+        told, test = city.conditions[entry.element][int(fold)], city.folds == fold
+        source = [other.series] if name == TRANSFER and other is not None else []
+        key = fingerprint(
+            opendiff.__version__, name, int(fold), seed, settings.samples, settings.budget,
+            told.vectors, told.graph, told.groups, city.series, city.folds, *source,
+        )  # fmt: skip
+        part = f"{city.name}-{name.replace(' ', '-').replace(',', '')}-{seed}-{fold}"
+        kept = folder.read(part, key)
+        if kept is None:
+            began = time.process_time()
+            model = entry.make(other).fit(told.take(~test), city.series[~test], seed, settings.budget)
+            arrays = {
+                row: ask(model).sample(told.take(test), settings.samples, seed)
+                for row, ask in entry.rows.items()
+            }
+            kept = arrays, time.process_time() - began
+            folder.write(part, key, *kept)
+        for row in entry.rows:
+            ensembles[row][test] = kept[0][row]
+        seconds += kept[1]
+    return Made(ensembles, seconds)
+
+
+def oracle(city: City, samples: int, seed: int) -> np.ndarray:
+    """The true level of each row times shapes of random rows of other folds: what is left when the level is known."""
+    level = city.truth.mean(axis=1, keepdims=True)
+    shapes = city.truth / np.maximum(level, 1e-12)
+    rng, made = np.random.default_rng(seed), np.zeros((len(level), samples, city.truth.shape[1]), np.float32)
+    for fold in np.unique(city.folds):
+        test = city.folds == fold
+        drawn = rng.choice(np.flatnonzero(~test), (test.sum(), samples))
+        made[test] = shapes[drawn] * level[test][:, None]
+    return made
+
+
+def judged(table: int, city: City, found: dict[int, dict[str, Made]], settings: Settings) -> dict[str, Any]:
+    """Mean and deviation over seeds of each figure of each row; the lead of `default`; eq. 12 in Tables 3 and 4."""
+    figures: dict[str, list[dict[str, float]]] = {}
+    rows: dict[str, list[np.ndarray]] = {}
+    seconds: dict[str, float] = {}
+    for seed, by_name in found.items():
+        if table in (1, 6):
+            by_name = by_name | {ORACLE: Made({ORACLE: oracle(city, settings.samples, seed)}, 0.0)}
+        for made in by_name.values():
+            for row, ensemble in made.ensembles.items():
+                scored = metrics.score(city.truth, ensemble)
+                figures.setdefault(row, []).append({name: scored[name] for name in FIGURES})
+                rows.setdefault(row, []).append(row_figures(city.truth, ensemble))
+                seconds[row] = seconds.get(row, 0.0) + made.seconds
+    models = {
+        row: {
+            "mean": {f: float(np.mean([one[f] for one in several])) for f in FIGURES},
+            "deviation": {f: deviation([one[f] for one in several]) for f in FIGURES},
+            "cpu_seconds": round(seconds[row], 1),
+        }
+        for row, several in figures.items()
+    }
+    out = {"rows": len(city.folds), "split": city.split, "models": models}
+    if DEFAULT in models:
+        means = {row: np.mean(several, axis=0) for row, several in rows.items() if row != ORACLE}
+        out["lead"] = lead(means, city)
+    if table in (3, 4):
+        out["degradation"] = {
+            row: degradation(models, row) for row in models if row not in (CSDI, PUBLISHED, DEFAULT)
+        }
+    return out
+
+
+def deviation(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def row_figures(truth: np.ndarray, ensemble: np.ndarray) -> np.ndarray:
+    """The paper's four figures of each row, (rows, 4)."""
+    median = np.median(ensemble, axis=1)
+    return np.column_stack(
+        [
+            metrics.jsd(truth, median),
+            metrics.mae(truth, median),
+            metrics.rmse(truth, median),
+            metrics.crps(truth, ensemble).mean(axis=1),
+        ]
+    )
+
+
+def lead(means: dict[str, np.ndarray], city: City) -> dict[str, dict[str, Any]]:
+    """For each of the four figures the best other row, by how much `default` is behind it (negative: ahead), and the
+    standard error of that difference over folds."""
+    found = {}
+    for number, figure in enumerate(FOUR):
+        best = min((row for row in means if row != DEFAULT), key=lambda row: means[row][:, number].mean())
+        apart = means[DEFAULT][:, number] - means[best][:, number]
+        by_fold = [apart[city.folds == fold].mean() for fold in np.unique(city.folds)]
+        error = float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold)))
+        found[figure] = {"best_other": best, "behind": float(apart.mean()), "standard_error": error}
+    return found
+
+
+def degradation(models: dict[str, Any], row: str) -> dict[str, float | None]:
+    """Eq. 12 in per cent: the share of OpenDiff's lead over CSDI that a row loses; None where there is no lead."""
+    whole = DEFAULT if row.startswith(DEFAULT) else PUBLISHED
+    found: dict[str, float | None] = {}
+    for figure in FOUR:
+        whole_value, csdi = models[whole]["mean"][figure], models[CSDI]["mean"][figure]
+        lost = models[row]["mean"][figure] - whole_value
+        found[figure] = 100 * lost / (csdi - whole_value) if csdi > whole_value else None
+    return found
+
+
+def by_pattern(
+    table: int, city: City, found: dict[int, dict[str, Made]], settings: Settings
+) -> dict[str, Any]:
+    """JSD (mean and deviation over seeds) by traffic pattern of what is generated under its conditions, one week a row,
+    against true rows of the pattern and of others."""
+    patterns = metrics.traffic_patterns(city.truth)
+    models: dict[str, dict[str, Any]] = {}
+    every: dict[str, list[dict[int, tuple[float, float]]]] = {}
+    for by_name in found.values():
+        for made in by_name.values():
+            for row, ensemble in made.ensembles.items():
+                apart = metrics.pattern_distances(city.truth, ensemble[:, 0], patterns)
+                every.setdefault(row, []).append(apart)
+    for row, several in every.items():
+        models[row] = {
+            str(pattern): {
+                "same": float(np.mean([one[pattern][0] for one in several])),
+                "others": float(np.mean([one[pattern][1] for one in several])),
+                "deviation": deviation([one[pattern][0] for one in several]),
+            }
+            for pattern in several[0]
+        }
+    size = {str(pattern): int((patterns == pattern).sum()) for pattern in np.unique(patterns) if pattern >= 0}
+    return {"rows": len(city.folds), "split": city.split, "patterns": size, "models": models}

@@ -1,0 +1,191 @@
+"""What all baselines share: what they are told, the scale of the traffic, the budget and the rule of early stopping."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opendiff import metrics
+
+HOURS = 168
+ROWS_A_CALL = 256  # rows a call when sampling
+
+Draw = Callable[
+    [], tuple[Tensor, Tensor]
+]  # a batch of conditions (rows, width) and scaled weeks (rows, hours)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The same for every baseline. updates: of the network that generates, each with `batch` training weeks (critics
+    have theirs besides); checks: how often validation CRPS is taken on the rows held back; patience: checks without a
+    better one before training stops."""
+
+    updates: int = 600
+    batch: int = 16
+    checks: int = 6
+    patience: int = 3
+    held_back: float = 0.15
+    check_rows: int = 24
+    check_samples: int = 4
+
+
+@dataclass(frozen=True)
+class TileConditions:
+    """What is known of each row. vectors: (rows, width) float32, all open data side by side; graph: (rows, any)
+    float32 embedding in a knowledge graph; groups: (rows,) int, rows that leave together when some are held back
+    (spatial blocks)."""
+
+    vectors: np.ndarray
+    graph: np.ndarray
+    groups: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def take(self, rows: np.ndarray) -> TileConditions:
+        """The conditions of some rows (an index or a mask)."""
+        return TileConditions(self.vectors[rows], self.graph[rows], self.groups[rows])
+
+
+class Baseline(Protocol):
+    """A generator that is fitted on some rows and samples weeks of traffic for others."""
+
+    def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        """series: (rows, series, 168), the first of which is traffic (users may follow), at least 0."""
+        ...
+
+    def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        """Traffic (rows, samples, 168) float32, at least 0, in the unit of the series."""
+        ...
+
+
+@dataclass(frozen=True)
+class RootScale:
+    """Square roots, whose spread is nearly the same for quiet and busy tiles, to mean 0 and variance 1; one scale for
+    all tiles and hours, so that the level is generated and not given away."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, traffic: np.ndarray) -> RootScale:
+        root = np.sqrt(traffic)
+        return cls(float(root.mean()), float(root.std()) or 1.0)
+
+    def scaled(self, traffic: np.ndarray) -> np.ndarray:
+        return ((np.sqrt(traffic) - self.mean) / self.deviation).astype(np.float32)
+
+    def traffic(self, scaled: np.ndarray) -> np.ndarray:
+        return np.square(np.maximum(scaled * self.deviation + self.mean, 0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Columns to mean 0 and variance 1 over the training rows; a constant one becomes 0."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Standard:
+        deviation = values.std(axis=0)
+        return cls(values.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0))
+
+    def __call__(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy((values - self.mean) / self.deviation).float()
+
+
+def held_back(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Mask (rows,) of whole groups that hold about `share` of the rows; at least one group, never all."""
+    names, count = np.unique(groups, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    before = np.cumsum(count[order]) - count[order]
+    chosen = before < share * len(groups)
+    chosen[-1] = False
+    return np.isin(groups, names[order[chosen]])
+
+
+class EarlyStopping:
+    """Keeps the weights with the lowest validation CRPS, and says when to stop."""
+
+    def __init__(self, network: nn.Module, patience: int):
+        self.network, self.patience = network, patience
+        self.best, self.weights, self.waited = np.inf, copy.deepcopy(network.state_dict()), 0
+
+    def over(self, score: float) -> bool:
+        self.waited += 1
+        if score < self.best:
+            self.best, self.weights, self.waited = score, copy.deepcopy(self.network.state_dict()), 0
+        return self.waited >= self.patience
+
+    def restore(self) -> None:
+        self.network.load_state_dict(self.weights)
+
+
+class NeuralBaseline(ABC):
+    """A baseline that is a network: subclasses build it, update it and let it generate."""
+
+    network: nn.Module  # all that generates; what early stopping keeps
+    told: str = "vectors"  # the field of the conditions that it is told
+
+    @abstractmethod
+    def build(self, width: int, weeks: Tensor) -> None:
+        """Make `network` for conditions of `width` numbers; weeks: (rows, 168) scaled training weeks."""
+
+    @abstractmethod
+    def update(self, draw: Draw) -> None:
+        """One update of what generates; `draw` gives a new batch each time."""
+
+    @abstractmethod
+    def weeks(self, condition: Tensor) -> Tensor:
+        """Scaled weeks (rows, 168) for standardised conditions (rows, width), one each."""
+
+    def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        torch.manual_seed(seed)
+        values, traffic = getattr(conditions, self.told), series[:, 0]
+        self.standard, self.scale = Standard.of(values), RootScale.of(traffic)
+        told, weeks = self.standard(values), torch.from_numpy(self.scale.scaled(traffic))
+        back = held_back(conditions.groups, budget.held_back, seed)
+        kept = torch.from_numpy(np.flatnonzero(~back))
+        checked = np.random.default_rng(seed).permutation(np.flatnonzero(back))[: budget.check_rows]
+        self.budget, self.done = budget, 0
+        self.build(told.shape[1], weeks[kept])
+
+        def draw() -> tuple[Tensor, Tensor]:
+            rows = kept[torch.randint(len(kept), (budget.batch,))]
+            return told[rows], weeks[rows]
+
+        stopping = EarlyStopping(self.network, budget.patience)
+        every = max(1, budget.updates // budget.checks)
+        for self.done in range(1, budget.updates + 1):
+            self.network.train()
+            self.update(draw)
+            if self.done % every == 0:
+                made = self.scale.scaled(self.sample(conditions.take(checked), budget.check_samples, seed))
+                if stopping.over(float(metrics.crps(weeks[checked].numpy(), made).mean())):
+                    break
+        stopping.restore()
+        return self
+
+    def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        told = self.standard(getattr(conditions, self.told)).repeat_interleave(samples, 0)
+        self.network.eval()
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            made = torch.cat([self.weeks(part) for part in told.split(ROWS_A_CALL)]).numpy()
+        return self.scale.traffic(made).reshape(len(conditions), samples, HOURS)
+
+
+def other_conditions(conditions: TileConditions, samples: int, seed: int) -> TileConditions:
+    """Conditions (rows * samples) drawn from all rows at random: weeks sampled under them, one each, are the model's
+    unconditional weeks."""
+    drawn = np.random.default_rng(seed).integers(len(conditions), size=len(conditions) * samples)
+    return conditions.take(drawn)

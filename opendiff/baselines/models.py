@@ -1,0 +1,88 @@
+"""What the tables compare, by the name under which it is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from opendiff.baselines.adaptive import Adaptive
+from opendiff.baselines.cities import ALL, ELEMENTS, City
+from opendiff.baselines.csdi import Csdi
+from opendiff.baselines.harness import Baseline, Budget, TileConditions
+from opendiff.baselines.ke_gan import Kegan
+from opendiff.baselines.open_diff import NO_ATTENTION, NO_GUIDANCE, Default, Published
+from opendiff.baselines.spectra_gan import SpectraGan
+from opendiff.baselines.tcn_gan import TcnGan
+from opendiff.baselines.trans_gan import TransGan
+from opendiff.references import references
+
+PUBLISHED, FORGETFUL, DEFAULT, CSDI = "OpenDiff, published", "OpenDiff, public sampler", "default", "CSDI"
+REFERENCES = ("random tiles", "10 nearest tiles", "extra-trees level x ridge shape")
+TRANSFER = "ADAPTIVE"  # needs a second city
+
+
+@dataclass(frozen=True)
+class Entry:
+    """make: a new, unfitted model, given the other city; rows: what is reported of one fit, a name each; element: what
+    is taken away of the conditions."""
+
+    make: Callable[[City | None], Baseline]
+    rows: dict[str, Callable[[Baseline], Baseline]]
+    element: str = ALL
+
+
+class Reference:
+    """A reference generator (`opendiff.references`) behind the interface of the baselines."""
+
+    def __init__(self, name: str):
+        self.reference = references()[name]
+
+    def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        self.reference = self.reference.fit(conditions.vectors.astype(float), series[:, 0])
+        return self
+
+    def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        return self.reference.sample(conditions.vectors.astype(float), samples, seed)
+
+
+def transfer(other: City | None) -> Adaptive:
+    return Adaptive((next(iter(other.conditions[ALL].values())), other.series))
+
+
+def plain(name: str, make: Callable[[City | None], Baseline], element: str = ALL) -> Entry:
+    return Entry(make, {name: lambda model: model}, element)
+
+
+_PUBLISHED = Entry(
+    lambda other: Published(), {PUBLISHED: lambda model: model, FORGETFUL: lambda model: model.forgetful()}
+)
+_BASELINES = {
+    "TransGAN": plain("TransGAN", lambda other: TransGan()),
+    "TCN-GAN": plain("TCN-GAN", lambda other: TcnGan()),
+    "KEGAN": plain("KEGAN", lambda other: Kegan()),
+    CSDI: plain(CSDI, lambda other: Csdi()),
+    "SpectraGAN": plain("SpectraGAN", lambda other: SpectraGan()),
+    TRANSFER: plain(TRANSFER, transfer),
+}
+_REFERENCES = {name: plain(name, lambda other, name=name: Reference(name)) for name in REFERENCES}
+_DEFAULT = {DEFAULT: plain(DEFAULT, lambda other: Default())}
+_WITHOUT = {
+    f"{of}, {element}": plain(f"{of}, {element}", lambda other, make=make: make(), element)
+    for of, make in (("published", Published), ("default", Default))
+    for element in ELEMENTS
+}
+_PARTS = {
+    "OpenDiff-NA": plain("OpenDiff-NA", lambda other: Published(NO_ATTENTION)),
+    "OpenDiff-NC": plain("OpenDiff-NC", lambda other: Published(NO_GUIDANCE)),
+}
+FIDELITY = {**_BASELINES, PUBLISHED: _PUBLISHED, **_DEFAULT, **_REFERENCES}
+TABLES: dict[int, dict[str, Entry]] = {
+    1: FIDELITY,
+    2: {name: FIDELITY[name] for name in (CSDI, "SpectraGAN", PUBLISHED, DEFAULT)},
+    3: {**{name: FIDELITY[name] for name in (CSDI, PUBLISHED, DEFAULT)}, **_WITHOUT},
+    4: {CSDI: FIDELITY[CSDI], PUBLISHED: _PUBLISHED, **_PARTS},
+    6: FIDELITY,
+}
