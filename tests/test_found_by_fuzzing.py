@@ -17,9 +17,10 @@ from benchmarks import corpus
 from intake.database import check_plain
 from intake.delimited import read_csv
 from intake.text import Refused
-from opendiff.area import read_area_bytes, tiles_in_csv
+from opendiff.area import read_area_bytes, tile_frame, tiles_in_csv
 from opendiff.errors import AreaError, SourceError
 from opendiff.live.overpass import _check_answer, places_of
+from opendiff.live.population import strip_population
 from opendiff.sources import PackSource
 from planning.errors import InputError
 from planning.network_files import import_network
@@ -254,3 +255,25 @@ def test_a_database_that_complains_in_no_utf_8(tmp_path):
     path.write_bytes(data)
     with pytest.raises(Refused):
         check_plain(path)
+
+
+def test_tile_numbers_in_half_floats(tmp_path):
+    (tmp_path / "tiles.parquet").write_bytes(corpus.pack_tables()[0])
+    rows = pa.table({"x": np.full(168, 7, np.float16), "y": np.full(168, 7), "hour": np.arange(168),
+                     "traffic": np.ones(168), "users": np.ones(168)})  # fmt: skip
+    (tmp_path / "traffic.parquet").write_bytes(corpus.parquet(rows))
+    source = PackSource(tmp_path)
+    assert not source.traffic(source.all_tiles())[2].any()
+
+
+def test_a_raster_whose_notes_are_no_utf_8(tmp_path):
+    data = corpus.people_rasters()[0]
+    at = data.find(b"WGS 84")
+    assert at > 0
+    path = tmp_path / "a.tif"
+    path.write_bytes(data[:at] + b"\xff\xfe\xff" + data[at + 3 :])
+    tiles = tile_frame([corpus.COLUMN], [corpus.ROW])
+    try:
+        strip_population(path, tiles)
+    except SourceError as error:
+        assert str(error).endswith(".")

@@ -36,7 +36,7 @@ def opened_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
                     "export it tiled (gdal_translate -co TILED=YES)."
                 )
             yield raster
-    except rasterio.errors.RasterioError as error:
+    except (rasterio.errors.RasterioError, UnicodeDecodeError) as error:
         reason = str(error).replace(str(path), path.name)
         raise SourceError(f"{path.name} cannot be read as GeoTIFF ({reason}); export it again.") from None
 
