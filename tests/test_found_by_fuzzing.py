@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyogrio
 import pytest
 import shapely
+from rasterio.transform import from_origin
 
 from benchmarks import corpus
 from intake.database import check_plain
@@ -19,6 +20,7 @@ from intake.delimited import read_csv
 from intake.text import Refused
 from opendiff.area import read_area_bytes, tile_frame, tiles_in_csv
 from opendiff.errors import AreaError, SourceError
+from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.sources import PackSource
@@ -277,3 +279,16 @@ def test_a_raster_whose_notes_are_no_utf_8(tmp_path):
         strip_population(path, tiles)
     except SourceError as error:
         assert str(error).endswith(".")
+
+
+def test_a_raster_in_a_system_that_cannot_be_brought_to_the_map(tmp_path):
+    """GDAL's own exceptions come through rasterio's reprojection."""
+    local = 'LOCAL_CS["a",UNIT["metre",1]]'
+    data = corpus._raster(np.zeros((3, 8, 8), np.uint8), local, from_origin(0, 0, 1, 1))
+    (tmp_path / "a.tif").write_bytes(data)
+    for read in (
+        lambda: cut_geotiff(tmp_path / "a.tif", np.array([corpus.COLUMN]), np.array([corpus.ROW]), tmp_path),
+        lambda: strip_population(tmp_path / "a.tif", tile_frame([corpus.COLUMN], [corpus.ROW])),
+    ):
+        with pytest.raises(SourceError):
+            read()
