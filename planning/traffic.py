@@ -195,7 +195,7 @@ def _parse(data: bytes, name: str, most_rows: int = MAX_ROWS) -> tuple[pa.Table,
     try:
         frame = read_csv(data, most_rows)
         table = pa.Table.from_pandas(frame[[c for c in _KNOWN if c in frame]], preserve_index=False)
-    except (ValueError, pa.ArrowException) as error:
+    except (ValueError, OverflowError, pa.ArrowException) as error:
         raise InputError(f"{name} is neither Parquet nor a readable CSV file; it needs {_WANTED}.") from error
     return table, {}, {}
 

@@ -12,15 +12,21 @@ import pyarrow as pa
 import pyogrio
 import pytest
 import shapely
+from rasterio.transform import from_origin
 
 from benchmarks import corpus
+from intake.database import check_plain
 from intake.delimited import read_csv
-from opendiff.area import read_area_bytes, tiles_in_csv
+from intake.text import Refused
+from opendiff.area import read_area_bytes, tile_frame, tiles_in_csv
 from opendiff.errors import AreaError, SourceError
+from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
+from opendiff.live.population import strip_population
 from opendiff.sources import PackSource
 from planning.errors import InputError
 from planning.network_files import import_network
+from planning.places import read_places
 from planning.scenario import Scenario
 from planning.tables import read_table
 from planning.traffic import TrafficTable
@@ -219,3 +225,70 @@ def test_geometries_of_all_kinds_in_a_shapefile_are_an_area_or_a_sentence(tmp_pa
         assert read_area_bytes(data, "a.zip").geometry.area > 0
     except AreaError as error:
         assert str(error).endswith(".")
+
+
+def test_numbers_beyond_all_bounds():
+    with pytest.raises(InputError):
+        TrafficTable.read(
+            b"x,y,hour,traffic\n9223372036854775808,1,0,1\n1,1,1,99999999999999999999999\n", "a.csv"
+        )
+
+
+@pytest.mark.parametrize("layer", ['["site"]', "{}", "7", "null"])
+def test_a_layer_that_is_no_text(layer):
+    feature = '{"type":"Feature","properties":{"site":"A","layer":%s},"geometry":{"type":"Point","coordinates":[1,2]}}'
+    text = '{"type":"FeatureCollection","features":[%s]}' % (feature % layer)
+    assert import_network(text.encode(), "a.geojson").network.sites["site"].tolist() == ["A"]
+
+
+@pytest.mark.parametrize("geometry", ["7", "[]", '{"type":{}}', '{"type":["Polygon"]}', '"Point"', "null"])
+def test_a_place_without_a_geometry(geometry):
+    feature = f'{{"type":"Feature","properties":{{}},"geometry":{geometry}}}'
+    text = f'{{"type":"FeatureCollection","features":[{feature}]}}'
+    with pytest.raises(InputError):
+        read_places(text.encode(), "a.geojson")
+
+
+def test_a_database_that_complains_in_no_utf_8(tmp_path):
+    path = tmp_path / "a.gpkg"
+    data = bytearray(corpus.scenarios()[0])
+    at = data.find(b"CREATE TABLE")
+    data[at : at + 12] = b"CREATE \xff\xfe\xff \xff"
+    path.write_bytes(data)
+    with pytest.raises(Refused):
+        check_plain(path)
+
+
+def test_tile_numbers_in_half_floats(tmp_path):
+    (tmp_path / "tiles.parquet").write_bytes(corpus.pack_tables()[0])
+    rows = pa.table({"x": np.full(168, 7, np.float16), "y": np.full(168, 7), "hour": np.arange(168),
+                     "traffic": np.ones(168), "users": np.ones(168)})  # fmt: skip
+    (tmp_path / "traffic.parquet").write_bytes(corpus.parquet(rows))
+    source = PackSource(tmp_path)
+    assert not source.traffic(source.all_tiles())[2].any()
+
+
+def test_a_raster_whose_notes_are_no_utf_8(tmp_path):
+    data = corpus.people_rasters()[0]
+    at = data.find(b"WGS 84")
+    assert at > 0
+    path = tmp_path / "a.tif"
+    path.write_bytes(data[:at] + b"\xff\xfe\xff" + data[at + 3 :])
+    tiles = tile_frame([corpus.COLUMN], [corpus.ROW])
+    try:
+        strip_population(path, tiles)
+    except SourceError as error:
+        assert str(error).endswith(".")
+
+
+def test_a_raster_in_a_system_that_cannot_be_brought_to_the_map(tmp_path):
+    """GDAL's own exceptions come through rasterio's reprojection."""
+    local = 'LOCAL_CS["a",UNIT["metre",1]]'
+    data = corpus._raster(np.zeros((3, 8, 8), np.uint8), local, from_origin(0, 0, 1, 1))
+    (tmp_path / "a.tif").write_bytes(data)
+    for read in (
+        lambda: cut_geotiff(tmp_path / "a.tif", np.array([corpus.COLUMN]), np.array([corpus.ROW]), tmp_path),
+        lambda: strip_population(tmp_path / "a.tif", tile_frame([corpus.COLUMN], [corpus.ROW])),
+    ):
+        with pytest.raises(SourceError):
+            read()

@@ -71,7 +71,7 @@ def read_stations(path: Path) -> City:
     """Stations with traffic and an embedding: arrays bs_record (stations, 168) and bs_kge (stations, any), or traffic,
     poi (stations, categories) and usable. Raises SourceError."""
     try:
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             if "bs_record" in file:
                 traffic, told = file["bs_record"] / CLIP, file["bs_kge"]
             else:

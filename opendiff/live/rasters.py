@@ -36,7 +36,12 @@ def opened_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
                     "export it tiled (gdal_translate -co TILED=YES)."
                 )
             yield raster
-    except rasterio.errors.RasterioError as error:
+    except Exception as error:
+        of_gdal = (
+            type(error).__module__ == "rasterio._err"
+        )  # which rasterio passes through from its reprojection
+        if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, UnicodeDecodeError))):
+            raise
         reason = str(error).replace(str(path), path.name)
         raise SourceError(f"{path.name} cannot be read as GeoTIFF ({reason}); export it again.") from None
 
