@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
                 page.get_by_role("link", name="Traffic", exact=True).click()
                 figures[f"hour_change_{size}_seconds"] = statistics.median(hour_changes(page))
                 page.context.close()
-            figures["memory_mb_per_session"] = memory_of_session(chromium, watched, url, process, sessions)
+            figures |= memory_of_session(chromium, watched, url, process, sessions)
     figures |= {"external_requests": len(watched.elsewhere), "console_errors": len(watched.errors)}
     rows = pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
     notes = [f"- {text}" for text in (*watched.elsewhere[:5], *watched.errors[:5])]
@@ -225,13 +225,15 @@ def hour_changes(page, times: int = 5) -> list[float]:
 
 def memory_of_session(
     chromium, watched: Watched, url: str, process: subprocess.Popen, sessions: int
-) -> float:
-    """MB that the server grows by for a session with traffic and sleep plans of the example area."""
+) -> dict[str, float]:
+    """MB that the server grows by for a session with traffic and sleep plans of the example area, and the seconds that
+    the five clicks to them take."""
     import psutil
 
     server_ = psutil.Process(process.pid)
-    before, kept = server_.memory_info().rss, []
+    before, kept, seconds = server_.memory_info().rss, [], []
     for _ in range(sessions):
+        begun = time.perf_counter()
         page = open_page(chromium, watched, url)
         page.get_by_role("button", name="Use example area").click()
         page.get_by_role("button", name="Next: generate traffic").click()
@@ -240,11 +242,15 @@ def memory_of_session(
         page.get_by_role("button", name="Next: plan sleep").click()
         page.get_by_role("button", name="Compare sleep strategies").click()
         page.get_by_text("Show the plan of").wait_for()
+        seconds.append(time.perf_counter() - begun)
         kept.append(page)
     after = server_.memory_info().rss
     for page in kept:
         page.context.close()
-    return (after - before) / sessions / 1e6
+    return {
+        "memory_mb_per_session": (after - before) / sessions / 1e6,
+        "first_plan_seconds": statistics.median(seconds),
+    }
 
 
 # --- a large area ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = [
     "--no-sandbox",
@@ -110,6 +111,36 @@ def draw_polygon(page, corners):
         page.mouse.move(middle[0] + right, middle[1] + down, steps=4)
         page.wait_for_timeout(HAND_MS)
         page.mouse.click(middle[0] + right, middle[1] + down)
+
+
+@pytest.mark.parametrize("width", [480, 1440])
+def test_every_page_fits_its_window(page, width):
+    """Five clicks from the start to a first plan; no page on the way is wider than the window, narrow or wide."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.get_by_role("button", name="Use example area").click()
+    fits(page, "area", width)
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    fits(page, "traffic", width)
+    page.get_by_role("button", name="Next: plan sleep").click()
+    page.get_by_role("button", name="Compare sleep strategies").click()
+    page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+    fits(page, "sleep", width)
+    for name in ("Spectrum", "Deployment", "Compare", "Export") if width > 1000 else ():
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", name=name, exact=True).wait_for()
+        fits(page, name.lower(), width)
+
+
+def fits(page, name, width):
+    """The page is no wider than its window; its picture is kept as build output, to be looked at."""
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=\"stApp\"]').getAttribute('data-test-script-state') !== 'running'"
+    )
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}-{width}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
 
 
 def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
