@@ -105,6 +105,14 @@ def test_the_command_writes_every_table(stations, tmp_path, monkeypatch, capsys)
         assert (tmp_path / "out" / f"table{table}.svg").read_text().startswith("<svg")
 
 
+def test_a_table_says_which_models_it_does_not_hold(stations):
+    names = ["random tiles", "ADAPTIVE"]
+    result = run_table(1, [read_stations(stations)], BRIEF, WorkFolder(None), names=names)
+    assert result["left_out"] == [name for name in FIDELITY if name not in names]
+    text = markdown(result)
+    assert "not compared: TransGAN; TCN-GAN" in text and "lacks what these need: ADAPTIVE." in text
+
+
 def test_figures_are_those_of_the_metrics(stations, monkeypatch):
     monkeypatch.setitem(TABLES, 1, {"random tiles": FIDELITY["random tiles"]})
     city = read_stations(stations)
