@@ -20,8 +20,8 @@ def markdown(result: dict[str, Any]) -> str:
     budget, seeds = result["budget"], result["seeds"]
     lines = [
         f"# Table {result['table']}: {TITLES[result['table']]}",
-        f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}, {result['samples']} weeks a row, at most "
-        f"{budget['updates']} updates of {budget['batch']} weeks, mean ± deviation over seeds; "
+        f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}, {result['samples']} weeks a row, "
+        f"at most {budget['updates']} updates of {budget['batch']} weeks, mean ± deviation over seeds; "
         + ", ".join(f"{name} {value}" for name, value in result["versions"].items())
         + ".",
     ]
