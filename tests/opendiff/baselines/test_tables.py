@@ -52,6 +52,17 @@ def test_stations_are_split_at_random_into_equal_folds(stations):
     assert 0 < city.truth.mean() < 1
 
 
+def test_a_part_of_a_city_has_the_same_rows_everywhere(stations):
+    city = read_stations(stations)
+    part = city.part(2, 5)
+    assert np.bincount(part.folds).tolist() == [5, 5]
+    whole = {
+        row.tobytes(): told for row, told in zip(city.series, city.conditions[ALL][1].vectors, strict=True)
+    }
+    for row, told in zip(part.series, part.conditions[ALL][1].vectors, strict=True):
+        assert np.array_equal(whole[row.tobytes()], told)
+
+
 @pytest.mark.parametrize("content", ["", "bs_record"])
 def test_a_file_without_stations_is_refused(content, tmp_path):
     path = tmp_path / "bad.npz"
