@@ -81,7 +81,12 @@ def run_table(
         "table": table, "seeds": list(settings.seeds), "samples": settings.samples,
         "budget": asdict(settings.budget), "versions": versions(),
         "seconds": round(time.perf_counter() - started, 1),
-        "cities": {city.name: judge(table, city, found[city.name], settings) for city in cities},
+        "left_out": [name for name in TABLES[table] if name not in entries],
+        "cities": {
+            city.name: judge(table, city, found[city.name], settings)
+            | {"not_possible": [name for name in entries if not possible(entries[name], name, city, cities)]}
+            for city in cities
+        },
     }  # fmt: skip
 
 

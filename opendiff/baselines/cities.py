@@ -47,14 +47,18 @@ class City:
     def truth(self) -> np.ndarray:
         return self.series[:, 0]
 
-    def some_folds(self, count: int) -> City:
-        """The rows of the first `count` folds alone."""
-        rows = np.isin(self.folds, np.unique(self.folds)[:count])
+    def part(self, folds: int, rows_a_fold: int) -> City:
+        """The first `rows_a_fold` rows of each of the first `folds` folds."""
+        first = [np.flatnonzero(self.folds == fold)[:rows_a_fold] for fold in np.unique(self.folds)[:folds]]
+        rows = np.sort(np.concatenate(first))
         conditions = {
             element: {fold: told.take(rows) for fold, told in by_fold.items()}
             for element, by_fold in self.conditions.items()
         }
-        return replace(self, series=self.series[rows], folds=self.folds[rows], conditions=conditions)
+        split = f"the first {rows_a_fold} rows of the first {folds} of {self.split}"
+        return replace(
+            self, split=split, series=self.series[rows], folds=self.folds[rows], conditions=conditions
+        )
 
 
 def read_city(

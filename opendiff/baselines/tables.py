@@ -20,13 +20,17 @@ def markdown(result: dict[str, Any]) -> str:
     budget, seeds = result["budget"], result["seeds"]
     lines = [
         f"# Table {result['table']}: {TITLES[result['table']]}",
-        f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), {result['samples']} weeks a row, at most "
-        f"{budget['updates']} updates of {budget['batch']} weeks, mean ± deviation over seeds; "
+        f"{'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}, {result['samples']} weeks a row, "
+        f"at most {budget['updates']} updates of {budget['batch']} weeks, mean ± deviation over seeds; "
         + ", ".join(f"{name} {value}" for name, value in result["versions"].items())
         + ".",
     ]
+    if missing := result.get("left_out"):
+        lines.append(f"Not asked for in this run, so not compared: {'; '.join(missing)}.")
     for name, city in result["cities"].items():
         lines += [f"## {name}", f"{city['rows']} rows, {city['split']}."]
+        if missing := city.get("not_possible"):
+            lines.append(f"This data set lacks what these need: {'; '.join(missing)}.")
         lines.append(pattern_table(city) if result["table"] == 2 else figure_table(city))
         lines += sentences(city)
     return "\n\n".join(lines) + "\n"

@@ -36,7 +36,7 @@ def another_city() -> Adaptive:
 
 
 MODELS = {
-    "CSDI": (Csdi, 300),
+    "CSDI": (Csdi, 200),
     "TransGAN": (TransGan, 300),
     "TCN-GAN": (TcnGan, 300),
     "KEGAN": (Kegan, 150),

@@ -52,6 +52,17 @@ def test_stations_are_split_at_random_into_equal_folds(stations):
     assert 0 < city.truth.mean() < 1
 
 
+def test_a_part_of_a_city_has_the_same_rows_everywhere(stations):
+    city = read_stations(stations)
+    part = city.part(2, 5)
+    assert np.bincount(part.folds).tolist() == [5, 5]
+    whole = {
+        row.tobytes(): told for row, told in zip(city.series, city.conditions[ALL][1].vectors, strict=True)
+    }
+    for row, told in zip(part.series, part.conditions[ALL][1].vectors, strict=True):
+        assert np.array_equal(whole[row.tobytes()], told)
+
+
 @pytest.mark.parametrize("content", ["", "bs_record"])
 def test_a_file_without_stations_is_refused(content, tmp_path):
     path = tmp_path / "bad.npz"
@@ -103,6 +114,14 @@ def test_the_command_writes_every_table(stations, tmp_path, monkeypatch, capsys)
         text = (tmp_path / "out" / f"table{table}.md").read_text()
         assert "SpectraGAN" in text and text in capsys.readouterr().out + "\n"
         assert (tmp_path / "out" / f"table{table}.svg").read_text().startswith("<svg")
+
+
+def test_a_table_says_which_models_it_does_not_hold(stations):
+    names = ["random tiles", "ADAPTIVE"]
+    result = run_table(1, [read_stations(stations)], BRIEF, WorkFolder(None), names=names)
+    assert result["left_out"] == [name for name in FIDELITY if name not in names]
+    text = markdown(result)
+    assert "not compared: TransGAN; TCN-GAN" in text and "lacks what these need: ADAPTIVE." in text
 
 
 def test_figures_are_those_of_the_metrics(stations, monkeypatch):
