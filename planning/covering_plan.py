@@ -9,11 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from .covering import CoveringProblem
-from .covering_search import Bound, fill, greedy, improve, lagrangian_bound, rounded
+from .covering_search import (
+    Bound,
+    direct_gain,
+    fill,
+    greedy,
+    improve,
+    lagrangian_bound,
+    rounded,
+    two_steps,
+)
 from .errors import SolverError
 from .solver import Model, SolveResult, available_solvers, relative_gap
 
 _SEARCH_SECONDS_PER_ARC = 1.5e-4  # of local search before a solver is asked
+_EXACT = 300  # sites up to which every gain is worked out over the whole network
+_LOOKED_AT = 200
 _MOST_ARCS = 20_000  # beyond, no solver gets far within a minute; the search has the time then
 _EQUAL = 2e-6  # solvers keep their rows to 1e-6, so a closer bound says no more
 Progress = Callable[[str], None]
@@ -191,48 +202,67 @@ def rollout(problem: CoveringProblem, chosen: np.ndarray, beyond: int = 0) -> tu
     """(order, served): candidates in the order in which each serves the most more, and what the first k serve.
 
     The forced come first, then the rest of the chosen, then up to `beyond` more that still serve something (with no
-    limit on N or budget). Lazy greedy: a gain can only shrink as more sites open.
+    limit on N or budget), sought among the _LOOKED_AT that serve the most at once. Lazy greedy: a gain can only shrink
+    as more sites open. Beyond _EXACT sites, flows far from a new site stay as they are, a close lower bound.
     """
     order, served = [], []
-    open_ = np.zeros(problem.candidates, bool)
+    open_, flow, present = np.zeros(problem.candidates, bool), np.zeros(len(problem.point)), 0.0
     neighbours = problem.neighbours()
-    rest = np.isfinite(problem.cost) & ~chosen
-    for group in (problem.forced & chosen, chosen & ~problem.forced, rest):
-        waiting = np.flatnonzero(group)
-        limit = len(waiting) if group is not rest else beyond
+    near = two_steps(problem) if chosen.sum() > _EXACT else None
+    for group in (problem.forced & chosen, chosen & ~problem.forced, None):
+        if group is None:
+            left = problem.need - np.bincount(problem.point, flow, len(problem.need))
+            at_once = np.where(np.isfinite(problem.cost) & ~chosen, direct_gain(problem, left), -1.0)
+            waiting = np.argsort(-at_once, kind="stable")[:_LOOKED_AT]
+            waiting = waiting[at_once[waiting] >= 0]
+        else:
+            waiting = np.flatnonzero(group)
+        limit = beyond if group is None else len(waiting)
         upper = np.minimum(problem.capacity, problem.reach)[waiting]
-        present = served[-1] if served else 0.0
         while limit and len(waiting):
-            fresh: set[int] = set()
+            fresh: dict[int, np.ndarray] = {}
             while int(top := upper.argmax()) not in fresh:
-                trial = open_.copy()
-                trial[waiting[top]] = True
-                upper[top] = problem.serve(trial)[0] - present
-                fresh.add(int(top))
-            best = waiting[top]
-            if group is rest:
-                blocked = (neighbours[best] @ open_.astype(float))[0] > 0
-                if blocked or upper[top] <= 1e-7 * problem.need.sum():
-                    waiting, upper = np.delete(waiting, top), np.delete(upper, top)
+                value, fresh[int(top)] = _changed(problem, open_, flow, waiting[top], near)
+                upper[top] = value - present
+            best, gain = waiting[top], max(float(upper[top]), 0.0)
+            waiting, upper = np.delete(waiting, top), np.delete(upper, top)
+            if group is None:
+                if gain <= 1e-7 * problem.need.sum():
+                    break
+                if (neighbours[best] @ open_.astype(float))[0] > 0:
                     continue
-            open_[best] = True
-            present += max(float(upper[top]), 0.0)
+            open_[best], flow = True, fresh[int(top)]
+            present += gain
             order.append(best)
             served.append(present)
-            waiting, upper = np.delete(waiting, top), np.delete(upper, top)
             limit -= 1
     return np.array(order, int), np.array(served)
 
 
 def losses(problem: CoveringProblem, chosen: np.ndarray) -> np.ndarray:
-    """(candidates,) how much less is served where that one chosen site alone is left out; 0 for the others."""
-    whole = problem.serve(chosen)[0]
+    """(candidates,) how much less is served where that one chosen site alone is left out; 0 for the others.
+
+    Beyond _EXACT sites, flows far from the site stay as they are, a close upper bound.
+    """
+    whole, flow = problem.serve(chosen)
+    near = two_steps(problem) if chosen.sum() > _EXACT else None
     lost = np.zeros(problem.candidates)
     for j in np.flatnonzero(chosen):
-        without = chosen.copy()
-        without[j] = False
-        lost[j] = max(0.0, whole - problem.serve(without)[0])
+        lost[j] = max(0.0, whole - _changed(problem, chosen, flow, j, near)[0])
     return lost
+
+
+def _changed(
+    problem: CoveringProblem, chosen: np.ndarray, flow: np.ndarray, j: int, near
+) -> tuple[float, np.ndarray]:
+    """What is served, and how, with candidate j the other way."""
+    trial = chosen.copy()
+    trial[j] = not trial[j]
+    if near is None:
+        return problem.serve(trial)
+    region = np.zeros(problem.candidates, bool)
+    region[near[j].indices] = True
+    return problem.serve(trial, flow, region)
 
 
 def add_idle(problem: CoveringProblem, chosen: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def fill(problem: CoveringProblem, chosen: np.ndarray, barred: np.ndarray | None
     left = problem.need - np.bincount(problem.point, problem.serve(chosen)[1], len(problem.need))
     ends = np.searchsorted(problem.candidate, np.arange(problem.candidates + 1))
     while True:
-        gain = _direct_gain(problem, left)
+        gain = direct_gain(problem, left)
         gain[~problem.affordable(chosen) | (blocked > 0)] = 0.0
         if barred is not None:
             gain[barred] = 0.0
@@ -80,8 +80,7 @@ def improve(
     rng = np.random.default_rng(seed)
     begun = time.perf_counter()
     ends = begun + seconds
-    near1 = _touching(problem)
-    near2 = (near1 @ near1).astype(bool)
+    near2 = two_steps(problem)
     best = max((_climb(problem, s, ends, bound, gap, near2) for s in starts), key=lambda plan: plan[1])
     present, movable = best, ~problem.forced
     while (now := time.perf_counter()) < ends and best[1] * (1 + gap) < bound * (1 - 1e-9):
@@ -154,24 +153,27 @@ def _swaps(problem, chosen, flow, neighbours, local) -> list[tuple[int, int]]:
         into = np.flatnonzero(free)
         if not len(into):
             continue
-        score = _direct_gain(problem, freed)[into] - flow[mine].sum()
+        score = direct_gain(problem, freed)[into] - flow[mine].sum()
         top = np.argsort(-score, kind="stable")[:3]
         pairs += [(score[t], a, into[t]) for t in top]
     pairs.sort(key=lambda p: -p[0])
     return [(a, b) for _, a, b in pairs[:_TRIED]]
 
 
-def _direct_gain(problem: CoveringProblem, left: np.ndarray) -> np.ndarray:
+def direct_gain(problem: CoveringProblem, left: np.ndarray) -> np.ndarray:
     """(candidates,) what each would serve of demand that is left, nothing else moving."""
     reach = np.bincount(problem.candidate, left[problem.point], problem.candidates)
     return np.minimum(reach, problem.capacity)
 
 
-def _touching(problem: CoveringProblem) -> csr_matrix:
-    """(candidates, candidates) bool: those that share a point, and each with itself."""
+def two_steps(problem: CoveringProblem) -> csr_matrix:
+    """(candidates, candidates) bool: those that share a point, or a candidate that does, and each with itself."""
     shape = (problem.candidates, len(problem.need))
     reach = csr_matrix((np.ones(len(problem.point), np.float32), (problem.candidate, problem.point)), shape)
-    return (reach @ reach.T + identity(problem.candidates, np.float32, "csr")).astype(bool).tocsr()
+    touching = (
+        (reach @ reach.T + identity(problem.candidates, np.float32, "csr")).astype(bool).astype(np.float32)
+    )
+    return (touching @ touching).astype(bool).tocsr()
 
 
 # --- bound -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 
@@ -43,6 +44,7 @@ _STARTS = (
 )
 _PATIENCE = 40
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
+_score = attrgetter("score")
 Progress = Callable[[int, int, str], None]
 
 
@@ -79,10 +81,9 @@ def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None 
     return replace_users(grid, order, settings.candidates, settings.most(problem))
 
 
-def _first(problem: PrbProblem, settings: PrbSettings) -> Grid:
-    """The best of `_start` and the rules, so that no rule is better than what comes of it."""
-    rules = [dealt(problem, name, settings) for name in BASELINES]
-    return max(_start(problem, settings), *rules, key=lambda grid: grid.score)
+def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
+    """The best of the rules, which no plan may fall behind."""
+    return max((dealt(problem, name, settings) for name in BASELINES), key=_score)
 
 
 def _exactly(problem, settings, started, enough, report):
@@ -90,13 +91,14 @@ def _exactly(problem, settings, started, enough, report):
     deadline, begun = started + settings.time_limit, time.perf_counter()
     until = min(deadline, begun + 0.15 * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
-    grid = improve(_first(problem, settings), settings, until, settings.seed, _PATIENCE, enough)
+    grid = max(_start(problem, settings), _by_rule(problem, settings), key=_score)
+    grid = improve(grid, settings, until, settings.seed, _PATIENCE, enough)
     for turn in range(_STARTS):
         if grid.score >= enough or time.perf_counter() > until:
             break
         again = _start(problem, settings, rng.permutation(len(problem.gain)))
         again = improve(again, settings, until, settings.seed + turn, _PATIENCE, enough)
-        grid = max(grid, again, key=lambda g: g.score)
+        grid = max(grid, again, key=_score)
     bound, nodes = grid.score, 0
     if grid.score < enough:
         found = solve_exact(problem, settings, grid, deadline)
@@ -109,9 +111,12 @@ def _exactly(problem, settings, started, enough, report):
 
 
 def _by_rounds(problem, settings, started, enough, report):
-    """Most of the time is for the local search from the best of what the rounds and `_start` gave."""
+    """Most of the time is for the local search from the best of what the rounds and `_start` (or a rule) gave."""
     interference = usual_interference(problem)
-    best, last, solve, how = _first(problem, settings), None, None, ""
+    rule, best, last, solve, how = _by_rule(problem, settings), _start(problem, settings), None, None, ""
+    if problem.sent(problem.prbs) == problem.sent(1):
+        # elsewhere PRBs spread a user's power: rules take many of them, which the search is slow to take back
+        best = max(best, rule, key=_score)
     for turn in range(1, settings.rounds + 1):
         if best.score >= enough:
             break
@@ -129,9 +134,10 @@ def _by_rounds(problem, settings, started, enough, report):
         if problem.size < _SWEPT:
             grid = improve(grid, settings, until, settings.seed, 0, enough)
         if solve is None or grid.score > best.score:
-            best, solve = max(best, grid, key=lambda g: g.score), result
+            best, solve = max(best, grid, key=_score), result
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
     patience = max(1000, 10 * len(problem.gain))
     best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
+    best = max(best, rule, key=_score)
     return best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search"
