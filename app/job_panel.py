@@ -7,6 +7,7 @@ from app.messages import sentence
 from app.state import Workspace
 
 REFRESH_SECONDS = 0.5
+WAITING_SECONDS = 2.0  # while others have their turn; they may be many
 
 
 def deliver_finished(space: Workspace) -> None:
@@ -29,13 +30,17 @@ def deliver_finished(space: Workspace) -> None:
 def show_running(space: Workspace) -> None:
     """Progress of all running jobs, refreshed without a run of the page."""
     if space.jobs:
-        _panel(space)
+        waits = _all_wait(space)
+        st.fragment(_panel, run_every=WAITING_SECONDS if waits else REFRESH_SECONDS)(space, waits)
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
-def _panel(space: Workspace) -> None:
-    if any(job.over for job in space.jobs.values()):
-        st.rerun()
+def _all_wait(space: Workspace) -> bool:
+    return all(job.state == "waiting" for job in space.jobs.values())
+
+
+def _panel(space: Workspace, waits: bool) -> None:
+    if any(job.over for job in space.jobs.values()) or waits != _all_wait(space):
+        st.rerun()  # of the page, which hands over results and sets the pace of this panel
     for name, job in space.jobs.items():
         left, right = st.columns([6, 1], vertical_alignment="center")
         left.progress(job.fraction, text=progress_text(job))

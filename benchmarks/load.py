@@ -142,7 +142,7 @@ def _job(load: Load, kind: str, session: Session, button: str, done: str, end: f
     while session.panel:
         if time.monotonic() > end:
             raise OutOfTime
-        time.sleep(SAMPLE_S)
+        time.sleep(session.pace)
         session.run(fragment=session.panel)
     if wrong := next((text for text in session.texts if "went wrong" in text or "ended" in text), None):
         raise AppError(wrong)

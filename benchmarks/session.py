@@ -55,6 +55,7 @@ class Session:
     page: str = ""
     page_hash: str = ""
     panel: str = ""  # the fragment that shows running jobs, while there are any
+    pace: float = 0.5  # seconds after which it is to be run again
     _kept: dict[str, WidgetState] = field(default_factory=dict)
 
     def __enter__(self) -> Session:
@@ -139,7 +140,7 @@ class Session:
     def has(self, label: str) -> bool:
         return any(name.startswith(label) for name in self.widgets)
 
-    def wait_until(self, words: str, seconds: float = 120.0, pause: float = 0.5) -> None:
+    def wait_until(self, words: str, seconds: float = 120.0) -> None:
         """Run the script again, as the panel of running jobs does, until the page says something or has a widget."""
         end = time.monotonic() + seconds
         while not (self.says(words) or self.has(words)):
@@ -147,7 +148,7 @@ class Session:
                 raise AppError(
                     f"{words!r} did not come within {seconds:.0f} s; the page says {self.texts[-8:]}"
                 )
-            time.sleep(pause)
+            time.sleep(self.pace)
             self.run(fragment=self.panel)
 
     def _find(self, kind: str, label: str) -> str:
@@ -170,7 +171,7 @@ class Session:
             if kind == "new_session" and whole:
                 self.widgets, self.texts, self.panel = {}, [], ""
             elif kind == "auto_rerun":
-                self.panel = message.auto_rerun.fragment_id
+                self.panel, self.pace = message.auto_rerun.fragment_id, message.auto_rerun.interval
             elif kind == "navigation":
                 self.page_hash = message.navigation.page_script_hash
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":

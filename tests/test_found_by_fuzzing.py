@@ -292,3 +292,15 @@ def test_a_raster_in_a_system_that_cannot_be_brought_to_the_map(tmp_path):
     ):
         with pytest.raises(SourceError):
             read()
+
+
+def test_a_pack_whose_lzma_data_are_damaged(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENDIFF_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("tiles.parquet", corpus.pack_tables()[0])
+    data = bytearray(path.read_bytes())
+    data[200:400] = bytes(range(200))
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="readable zip"):
+        PackSource(path)

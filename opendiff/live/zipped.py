@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import shutil
 import stat
@@ -49,6 +50,8 @@ def unpacked(archive: Path) -> Path:
         NotImplementedError,
         EOFError,
         RuntimeError,
+        ValueError,
+        lzma.LZMAError,
         zlib.error,
     ) as error:
         raise SourceError(
