@@ -17,7 +17,6 @@ import psutil
 
 from benchmarks.session import AppError, Session, app
 
-SESSIONS, MINUTES = 20, 10.0
 MOST_SESSIONS, MOST_MINUTES = 50, 30.0
 REGION = (115.84, 28.63, 115.97, 28.74)  # W, S, E, N where the bundled region has data on most tiles
 THINKING_S = (1.0, 5.0)  # between two steps of a user

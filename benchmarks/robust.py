@@ -6,14 +6,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.breakdowns import all_faults, inject
-from benchmarks.faults import variables
-from benchmarks.fuzz import run_apart
-from benchmarks.load import MINUTES, SESSIONS, measure
-from benchmarks.parsers import PARSERS
-
 SUMMARY = "damaged files, faults of the machine, and many sessions at once"
 INPUTS, QUICK_INPUTS = 400, 12  # of each parser
+SESSIONS, MINUTES = 20, 10.0
 QUICK_SESSIONS, QUICK_MINUTES = 3, 0.5
 
 
@@ -39,6 +34,10 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _parsers(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    from benchmarks.faults import variables
+    from benchmarks.fuzz import run_apart
+    from benchmarks.parsers import PARSERS
+
     count = options.inputs or (QUICK_INPUTS if options.quick else INPUTS)
     with tempfile.TemporaryDirectory() as made:
         folder = options.keep or Path(made)
@@ -51,6 +50,8 @@ def _parsers(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _faults(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    from benchmarks.breakdowns import all_faults, inject
+
     every = all_faults(options.quick)
     wrong = {name: what for name, fault in every.items() if (what := inject(fault)) is not None}
     lines = [f"{len(every)} faults of the machine and the providers; {len(wrong)} were not survived."]
@@ -59,6 +60,8 @@ def _faults(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _load(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    from benchmarks.load import measure
+
     sessions = options.sessions or (QUICK_SESSIONS if options.quick else SESSIONS)
     minutes = options.minutes or (QUICK_MINUTES if options.quick else MINUTES)
     load = measure(sessions, minutes, options.seed)

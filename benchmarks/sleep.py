@@ -25,6 +25,7 @@ CASES = {
     "s2000_h24": (2000, 24, 120.0, 0.02),
 }
 QUICK_CASES = {"s40_h24": (40, 24, 10.0, 0.01)}
+PARTS = ("networks", "region", "real")
 MIN_UP = 3
 SPACING_M, RING_M, NEIGHBOURS = 500.0, 2000.0, 6
 BUSY_LOAD = 0.55  # of all capacity, in the busy hour
@@ -49,19 +50,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="also plan on traffic generated for held-out tiles of this pack, judged on their real week",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", choices=PARTS, help="one part alone (default: all that the options allow)")
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The report in words and tables, and its figures by name."""
     if options.seed < 0:
         raise InputError("The seed must be at least 0.")
-    text, figures = large_networks(QUICK_CASES if options.quick else CASES, options.seed)
-    parts = [text]
-    text, found = generated_region(4 if options.quick else REGION_SAMPLES, options.seed)
-    parts.append(text)
-    figures |= found
-    if options.data is not None:
-        text, found = real_traffic(options.data, options.seed, options.quick)
+    seed, quick = options.seed, options.quick
+    makers = {
+        "networks": lambda: large_networks(QUICK_CASES if quick else CASES, seed),
+        "region": lambda: generated_region(4 if quick else REGION_SAMPLES, seed),
+        "real": lambda: real_traffic(options.data, seed, quick),
+    }
+    if options.part == "real" and options.data is None:
+        raise InputError("The part on real traffic needs a pack; name it with --data.")
+    wanted = [options.part] if options.part else [p for p in PARTS if p != "real" or options.data is not None]
+    parts, figures = [], {}
+    for part in wanted:
+        text, found = makers[part]()
         parts.append(text)
         figures |= found
     return "\n\n".join(parts), figures

@@ -188,7 +188,7 @@ def test_from_own_files_to_traffic(page, tmp_path):
     page.get_by_label("West, south, east, north (degrees)").fill(box_text())
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("No tile of this area has open data").wait_for()
-    page.get_by_text("My own files").click()
+    page.get_by_role("radiogroup", name="Source").get_by_text("My own files").click()
     inputs = page.locator("[data-testid='stFileUploader']")
     inputs.filter(has_text="Imagery").locator("input[type=file]").set_input_files(image)
     inputs.filter(has_text="POI").locator("input[type=file]").set_input_files(places)
