@@ -42,6 +42,23 @@ class _ScaleBar(folium.MacroElement):
     )
 
 
+class _FitBounds(folium.MacroElement):
+    """Show a box as soon as the map has a size: in a frame that is not laid out yet, Leaflet's own fit ends in NaN."""
+
+    _name = "FitBounds"
+    _template = folium.template.Template(
+        "{% macro script(this, kwargs) %}(function fit(map, tries) {"
+        "map.invalidateSize({animate: false}); const size = map.getSize();"
+        "if (size.x > 30 && size.y > 30) map.fitBounds({{ this.box }}, {padding: [12, 12], animate: false});"
+        "else if (tries > 0) setTimeout(function () { fit(map, tries - 1); }, 50);"
+        "})({{ this._parent.get_name() }}, 200);{% endmacro %}"
+    )
+
+    def __init__(self, south: float, west: float, north: float, east: float):
+        super().__init__()
+        self.box = [[south, west], [north, east]]
+
+
 @dataclass(frozen=True)
 class Dots:
     """Round marks: positions in degrees, fill colours "#rrggbb", plain-text tooltips, radius in screen pixels."""
@@ -174,7 +191,7 @@ def _base_map(region: Region, bounds: Bounds) -> folium.Map:
         attributionControl=False,
     )
     base.get_root().header.add_child(folium.Element(STYLE), name="map_style")
-    base.fit_bounds([[south, west], [north, east]], padding=(12, 12))
+    base.add_child(_FitBounds(south, west, north, east))
     _ScaleBar().add_to(base)
     folium.map.CustomPane("base", z_index=200).add_to(base)
     folium.map.CustomPane("traffic", z_index=350).add_to(base)

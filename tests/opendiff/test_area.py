@@ -385,7 +385,11 @@ VRT = (
         (b"abc", "area.kml", "not readable KML"),
         (b"abc", "area.gpkg", "not a GeoPackage"),
         (b"SQLite format 3\x00" + b"\x00" * 100, "area.gpkg", "not a GeoPackage"),
-        (b"SQLite format 3\x00" + b"\x00" * 52 + b"GPKG" + b"\x00" * 100, "area.gpkg", "no readable database"),
+        (
+            b"SQLite format 3\x00" + b"\x00" * 52 + b"GPKG" + b"\x00" * 100,
+            "area.gpkg",
+            "no readable database",
+        ),
         (b"abc", "area.zip", "not a readable zip"),
         (b"abc", "area.kmz", "not a readable zip"),
         (VRT, "area.gpkg", "not a GeoPackage"),
