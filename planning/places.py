@@ -123,7 +123,8 @@ def read_places(source, name: str | None = None, mapping: dict[str, str] | None 
 def _features(source) -> list[dict]:
     try:
         data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
-        features = read_json(data.decode("utf-8-sig"))["features"]
+        document = read_json(data.decode("utf-8-sig"))
+        features = [document] if document["type"] == "Feature" else document["features"]
         return [f for f in features if isinstance(f, dict)]
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}); name a file of places.") from None
