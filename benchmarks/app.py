@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.session import app
 from benchmarks.tables import markdown
 from planning.errors import InputError
 
 SUMMARY = (
     "the app in a real browser: start, pages, first traffic, hours, memory of a session, requests elsewhere"
 )
-ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -67,7 +62,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     with tempfile.TemporaryDirectory(prefix="opendiff-bench-") as folder, browser() as chromium:
         place = Path(folder)
         addresses = {size: made_work(place, size) for size in sizes}
-        with server(place) as (url, process, started):
+        started = time.perf_counter()
+        with app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (url, process):
             page = open_page(chromium, watched, url)
             page.get_by_role("button", name="Use example area").wait_for()
             figures["ready_seconds"] = time.perf_counter() - started
@@ -87,44 +83,6 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 # --- the app and the browser -------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def server(place: Path) -> Iterator[tuple[str, subprocess.Popen, float]]:
-    """The app as `make run` starts it: address, process, and when it was started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {"OPENDIFF_LIBRARY": str(place / "library"), "OPENDIFF_CACHE": str(place / "cache")}
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    started = time.perf_counter()
-    with (place / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            env=os.environ | settings,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process)
-            yield f"http://127.0.0.1:{port}/", process, started
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def until_healthy(url: str, process: subprocess.Popen) -> None:
-    for _ in range(1200):
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise InputError("The app did not start; run `streamlit run app/main.py` to see why.")
 
 
 @contextlib.contextmanager

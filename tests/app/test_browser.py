@@ -12,25 +12,16 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 
+from benchmarks.app import MAP, OPTIONS
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 READY_SECONDS = 60
 WORK_MS = 120_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 SETTLED_MS = 1500  # from a mounted map to the end of the run of the page that it causes
-MAP = "iframe[title='streamlit_folium.st_folium']"
 
 pytestmark = pytest.mark.browser
 
@@ -84,7 +75,7 @@ def page(server):
 
     elsewhere, errors = [], []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
         page.set_default_timeout(30_000)
         page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
