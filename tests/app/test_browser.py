@@ -2,23 +2,18 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import geopandas as gpd
 import pytest
 
 from benchmarks.app import MAP, OPTIONS
+from benchmarks.session import app as running_app
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-READY_SECONDS = 60
 WORK_MS = 120_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 SETTLED_MS = 1500  # from a mounted map to the end of the run of the page that it causes
@@ -29,39 +24,9 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The app on a free port, as `make run` starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ
-            | {"OPENDIFF_CACHE": str(log.parent / "cache"), "OPENDIFF_LIBRARY": str(log.parent / "library")},
-        )
-        try:
-            _until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _until_healthy(url, process, log):
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"The app was not ready within {READY_SECONDS} s: {log.read_text()}")
+    folder = tmp_path_factory.mktemp("app")
+    with running_app(folder, environment={"OPENDIFF_LIBRARY": str(folder / "library")}) as (address, _):
+        yield address
 
 
 @pytest.fixture
