@@ -124,11 +124,11 @@ def _features(source) -> list[dict]:
     try:
         data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
         document = read_json(data.decode("utf-8-sig"))
-        features = [document] if document["type"] == "Feature" else document["features"]
+        features = [document] if document.get("type") == "Feature" else document["features"]
         return [f for f in features if isinstance(f, dict)]
     except OSError as error:
         raise InputError(f"{source} cannot be read ({error.strerror}); name a file of places.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError("The places are no readable GeoJSON with features; export them again.") from None
 
 
