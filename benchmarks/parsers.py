@@ -18,14 +18,14 @@ from benchmarks.fuzz import Parser
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
 from opendiff.checkpoint import read_checkpoint
 from opendiff.live.imagery import check_tile_image, cut_geotiff
-from opendiff.live.osm_files import osm_poi_counts
 from opendiff.live.overpass import _check_answer, places_of
-from opendiff.live.poi_csv import read_poi_csv
 from opendiff.live.population import strip_population
-from opendiff.live.zipped import unpacked
+from opendiff.poi.csv_files import read_poi_csv
+from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.sources import PackSource, read_image
 from opendiff.tile_grid import TILES_ACROSS
 from opendiff.traffic_table import HOURS, read_traffic
+from opendiff.zipped_pack import unpacked
 from planning.energy import fit_power
 from planning.errors import InputError
 from planning.network import Network

@@ -48,7 +48,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
-    from opendiff.cli import StageBars
+    from opendiff.progress import StageBars
     from opendiff.work_folder import WorkFolder
 
     settings = Settings(tuple(range(options.seeds)), options.samples)
