@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import mutations
-from benchmarks.fuzz import Parser, attempt, fuzz, unclear
+from benchmarks.fuzz import attempt, fuzz, unclear
+from benchmarks.parsers import Parser
 from benchmarks.parsers import PARSERS
 from opendiff.errors import AreaError
 
