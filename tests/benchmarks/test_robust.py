@@ -5,8 +5,7 @@ import pytest
 
 from benchmarks import mutations
 from benchmarks.fuzz import attempt, fuzz, unclear
-from benchmarks.parsers import Parser
-from benchmarks.parsers import PARSERS
+from benchmarks.parsers import PARSERS, Parser
 from opendiff.errors import AreaError
 
 INPUTS = 8  # of each kind; `python -m benchmarks robust` tries thousands
