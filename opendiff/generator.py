@@ -23,6 +23,7 @@ from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.model import (
     ROWS_A_CALL_ON_GPU,
     TrafficModel,
+    chosen_device,
     condition_tensors,
     load_model,
     rounded,
@@ -137,10 +138,7 @@ class TrafficGenerator:
         there is one. Raises ModelError."""
         if name not in MODELS:
             raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+        device = chosen_device(device)
         if name == "paper":
             from opendiff.paper.generator import PaperGenerator
 
