@@ -53,8 +53,8 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
-    from opendiff.cli import StageBars
     from opendiff.model import chosen_device
+    from opendiff.progress import StageBars
     from opendiff.work_folder import WorkFolder
 
     budget = Budget(device=chosen_device(options.device))
