@@ -1,5 +1,6 @@
 # make run    set up on first use, then start the app in the browser
 # make test   set up on first use, then lint and run all tests
+# make wheel  build dist/*.whl and the source archive; the wheel holds weights and the bundled region
 # make audit  look for known vulnerabilities of what is installed
 # make clean  remove the virtual environment and caches
 
@@ -10,13 +11,13 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format audit clean
+.PHONY: help run test lint format wheel audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
 run: $(VENV)/.runtime
-	$(BIN)/python -m streamlit run app/main.py --server.port $(PORT)
+	$(BIN)/python -m app --port $(PORT)
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
@@ -28,6 +29,9 @@ lint: $(VENV)/.development
 format: $(VENV)/.development
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+wheel: $(VENV)/.development
+	$(BIN)/python -m build
 
 audit: $(VENV)/.runtime
 	$(BIN)/python .ci/audit.py $(VENV)

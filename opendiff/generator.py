@@ -19,7 +19,14 @@ from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder, Progress
 from opendiff.errors import Cancelled, ModelError, OutsideSource
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
-from opendiff.model import ROWS_A_CALL_ON_GPU, TrafficModel, condition_tensors, load_model, rounded
+from opendiff.model import (
+    ROWS_A_CALL_ON_GPU,
+    TrafficModel,
+    chosen_device,
+    condition_tensors,
+    load_model,
+    rounded,
+)
 from opendiff.noise import tile_noise
 from opendiff.paper.generator import PaperGenerator
 from opendiff.representation import HOURS, SERIES, WIDTH
@@ -91,10 +98,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         there is one. Raises ModelError."""
         if name not in MODELS:
             raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+        device = chosen_device(device)
         if name == "paper":
             return PaperGenerator.from_weights(weights, device)
         return TrafficGenerator.from_weights(weights, device)
