@@ -126,18 +126,16 @@ def _saved_work(path: Path) -> None:
 
 
 def _power(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    fit = fit_power(_read_csv(str(path), "load_mbps and power_w"))
+    fit = fit_power(read_csv(str(path), "load_mbps and power_w"))
     assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
 
 
 def _equipment(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    _network_fits(
-        corpus.made_scenario().network.with_equipment(_read_csv(str(path), "equipment and figures"))
-    )
+    _network_fits(corpus.made_scenario().network.with_equipment(read_csv(str(path), "equipment and figures")))
 
 
 def _places(path: Path) -> None:

@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,9 @@ FORMATS = {  # format -> (file ending, MIME type)
 MAIN_TABLES = ("sleep_schedule", "prb_assignment")
 
 
-def export(scenario: Scenario, format: str, path=None, table: str | None = None) -> bytes:
+def export(
+    scenario: Scenario, format: str, path: str | Path | None = None, table: str | None = None
+) -> bytes:
     """The scenario in a format, as bytes; written to `path` whole or not at all where one is given.
 
     csv: one table, by default the sites (a path that ends in .zip gives them all, as "zip" does); `table` chooses
@@ -169,7 +172,7 @@ def _json_column(values: pd.Series) -> list:
     return [_json_value(v) for v in values] if values.dtype == object else values.tolist()
 
 
-def _json_value(value):
+def _json_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

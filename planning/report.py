@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .deployment_plots import deployment_section
 from .equipment import AC_SOURCE, PRESETS
@@ -87,7 +88,7 @@ def _table(table: pd.DataFrame) -> str:
     return f"<div class='scroll'><table>{body}</table></div>{note}"
 
 
-def _value(value) -> str:
+def _value(value: object) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, (bool, np.bool_)):
@@ -130,7 +131,7 @@ def _map(scenario: Scenario, width: float = 720.0) -> str:
     per_degree = width / max((east - west) * stretch, 1e-9)
     height = max((north - south) * per_degree, 1.0)
 
-    def at(lon, lat) -> tuple[np.ndarray, np.ndarray]:
+    def at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         return (np.asarray(lon) - west) * stretch * per_degree, (north - np.asarray(lat)) * per_degree
 
     mean = scenario.tiles["mean_mbps"].to_numpy(float)
