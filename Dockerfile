@@ -18,7 +18,7 @@ RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} 
 RUN --mount=from=wheel,source=/source/dist,target=/dist pip install --no-cache-dir --no-deps /dist/*.whl
 
 RUN useradd --create-home --uid 1000 planner && install -d -o planner /data
-USER planner
+USER 1000
 WORKDIR /home/planner
 ENV PYTHONUNBUFFERED=1 OPENDIFF_CACHE=/data/cache OPENDIFF_LIBRARY=/data/library
 VOLUME /data
