@@ -1,5 +1,6 @@
 """The energy figures of the cells, as a table to edit, and their fit to measurements."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -7,6 +8,7 @@ import streamlit as st
 
 from app.layout import kept
 from app.state import Workspace
+from app.uploads import Upload, upload
 
 if TYPE_CHECKING:
     from planning.energy import PowerFit
@@ -36,10 +38,12 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
         help=f"For the presets. {DEPTH_SOURCE}.",
         **kept("sleep depth"),
     )
-    base = _at_depth(listed, depth)
-    fitted = _fitted(base)
+    base = _fitted(space, _at_depth(listed, depth))
+    # the editor is mounted with what was edited before, and from then on tells the edits itself
+    key = f"equipment {space.map_version} {hashlib.sha256(base.to_csv().encode()).hexdigest()[:12]}"
+    start = space.cached("edited equipment", key, lambda: _with_edits(base, space.equipment))
     edited = st.data_editor(
-        base if fitted is None else fitted,
+        start,
         hide_index=True,
         disabled=["equipment", "cells"],
         column_config={
@@ -53,12 +57,31 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
             },
         },
         width="stretch",
-        key=f"equipment {depth} {hash(tuple(map(tuple, base.to_numpy().tolist())))} {fitted is not None}",
+        key=key,
+        alt="Energy figures of each equipment of the cells",
     )
+    space.equipment |= _edits(edited, base)
     with st.popover("Where the figures come from", icon=":material/menu_book:"):
         st.markdown(_sources(listed["equipment"]))
     changed = (edited[list(FIGURES)] != listed[list(FIGURES)]).any(axis=1)
     return edited.loc[changed, ["equipment", *FIGURES]] if changed.any() else None
+
+
+def _with_edits(base: pd.DataFrame, edits: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """The table with the figures that were edited, by equipment."""
+    edited = base.copy()
+    for row, name in zip(base.index, base["equipment"], strict=True):
+        for figure, value in edits.get(name, {}).items():
+            edited.loc[row, figure] = value
+    return edited
+
+
+def _edits(edited: pd.DataFrame, base: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """equipment: the figures that differ from the table's, none where all are equal."""
+    rows = zip(edited.to_dict("records"), base.to_dict("records"), strict=True)
+    return {
+        mine["equipment"]: {f: float(mine[f]) for f in FIGURES if mine[f] != was[f]} for mine, was in rows
+    }
 
 
 def _listed(space: Workspace) -> pd.DataFrame:
@@ -82,24 +105,26 @@ def _at_depth(listed: pd.DataFrame, depth: str) -> pd.DataFrame:
     return listed.assign(sleep_w=listed["equipment"].map(asleep).fillna(listed["sleep_w"]))
 
 
-def _fitted(base: pd.DataFrame) -> pd.DataFrame | None:
-    """The table with idle power and slope of one equipment fitted to an uploaded CSV, if there is one."""
+def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
+    """The table, with idle power and slope of one equipment fitted to an uploaded CSV if there is one."""
     from planning.power_plot import power_figure
 
     left, right = st.columns([3, 2])
-    upload = left.file_uploader(
+    file = upload(
+        space,
+        "power measurements",
         "Fit idle power and slope to measurements (CSV)",
-        type="csv",
-        help="Columns load_mbps and power_w, one measurement of a radio unit a line.",
-        key="power measurements",
-        max_upload_size=MOST_CSV_MB,
+        ["csv"],
+        MOST_CSV_MB,
+        "Columns load_mbps and power_w, one measurement of a radio unit a line.",
+        where=left,
     )
-    if upload is None:
-        return None
-    name = right.selectbox("Measured equipment", base["equipment"], key="measured equipment")
-    fit = _fit(upload)
+    if file is None:
+        return base
+    name = right.selectbox("Measured equipment", base["equipment"], **kept("measured equipment"))
+    fit = _fit(file)
     if fit is None:
-        return None
+        return base
     st.plotly_chart(power_figure(fit), width="stretch", key="power fit")
     mine = base["equipment"] == name
     return base.assign(
@@ -108,13 +133,13 @@ def _fitted(base: pd.DataFrame) -> pd.DataFrame | None:
     )
 
 
-def _fit(upload) -> "PowerFit | None":
+def _fit(file: Upload) -> "PowerFit | None":
     from planning.energy import fit_power
     from planning.errors import PlanningError
     from planning.tables import read_table
 
     try:
-        return fit_power(read_table(upload.getvalue(), upload.name, "load_mbps and power_w"))
+        return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
     except PlanningError as error:
         st.error(str(error), icon=":material/error:")
     return None

@@ -21,8 +21,10 @@ import streamlit as st
 
 from app import limits, saved_work
 from app.saved_work import SavedWorkError
+from app.scenario_files import scenario_of
 from app.state import Workspace
 from intake.database import check_plain
+from opendiff.folders import user_folder
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,8 @@ class Entry:
 
 
 def folder() -> Path:
-    """OPENDIFF_LIBRARY, or opendiff-planner/scenarios in the user's data folder; made where it is missing."""
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    path = Path(os.environ.get("OPENDIFF_LIBRARY") or Path(home) / "opendiff-planner" / "scenarios")
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,8 +83,9 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
     """Write the work under a name, over the scenario `identity` or as a new one; returns its identity."""
     name = _checked(name)
     parts = {part: make() for part, make in saved_work.pack(space).items()}
+    layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
-    _write(_path(identity), name, parts)
+    _write(_path(identity), name, parts, layers)
     return identity
 
 
@@ -101,11 +103,9 @@ def read_parts(path: Path) -> dict[str, bytes]:
             rows = database.execute(
                 f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
             ).fetchall()
-            has_network = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'provenance'").fetchone()
     except (sqlite3.Error, ValueError) as error:
         raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
-    parts = {str(part): bytes(data) for part, data in rows}
-    return parts | ({saved_work.NETWORK: path.read_bytes()} if has_network else {})
+    return {str(part): bytes(data) for part, data in rows}
 
 
 def upload(data: bytes) -> dict[str, bytes]:
@@ -158,15 +158,15 @@ def _checked(name: str) -> str:
     return name
 
 
-def _write(path: Path, name: str, parts: dict[str, bytes]) -> None:
+def _write(path: Path, name: str, parts: dict[str, bytes], layers: bytes) -> None:
+    """layers: the GeoPackage that other tools see in the file, or nothing, which is an empty database."""
+
     def fill(temporary: Path) -> None:
-        temporary.write_bytes(
-            parts.get(saved_work.NETWORK, b"")
-        )  # its layers; an empty file is an empty database
+        temporary.write_bytes(layers)
         with contextlib.closing(sqlite3.connect(temporary)) as database, database:
             database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
-            rows = [(part, data) for part, data in parts.items() if part != saved_work.NETWORK]
-            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", [("name", name.encode()), *rows])
+            rows = [("name", name.encode()), *parts.items()]
+            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
 
     _replace(path, fill)
 
@@ -213,6 +213,13 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 # --- open work ---------------------------------------------------------------------------------------------------
 
 
+_locks: dict[str, threading.Lock] = {}  # by work
+
+
+def _lock_of(work: str) -> threading.Lock:
+    return _locks.setdefault(work, threading.Lock())
+
+
 def new_work() -> str:
     return secrets.token_hex(16)
 
@@ -230,8 +237,9 @@ def _work_folder(identity: str) -> Path:
 def reopen(identity: str, space: Workspace) -> None:
     """Bring back what was open under this identity before the page was loaded anew."""
     place = _work_folder(identity)
-    names = (saved_work.STATE, saved_work.TRAFFIC, saved_work.NETWORK, saved_work.SLEEP)
-    saved_work.unpack({n: (place / n).read_bytes() for n in names if (place / n).is_file()}, space)
+    with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
+        parts = {n: (place / n).read_bytes() for n in saved_work.PARTS if (place / n).is_file()}
+    saved_work.unpack(parts, space)
     space.saved_versions = saved_work.versions(space)
 
 
@@ -240,7 +248,7 @@ def keep(space: Workspace) -> threading.Thread | None:
     now = saved_work.versions(space)
     changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
     gone = set(space.saved_versions) - set(now)
-    if not (changed or gone) or space.area is None or space.saving.locked():
+    if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
         return None
     makers = saved_work.pack(space, changed)
     space.saved_versions = now
@@ -252,7 +260,7 @@ def keep(space: Workspace) -> threading.Thread | None:
 def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
     from opendiff.atomic import replacing
 
-    with space.saving:
+    with _lock_of(space.work):
         try:
             place = _work_folder(space.work)
             place.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Entry of the app: `streamlit run app/main.py`."""
+"""The script of the app: `python -m app` starts it, and Streamlit runs it again after every click."""
 
 import sys
 from pathlib import Path

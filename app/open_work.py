@@ -18,7 +18,11 @@ def come_back(space: Workspace) -> None:
             library.forget_old_work()
             if library.is_work(asked):
                 space.work = asked
-                library.reopen(asked, space)
+                try:
+                    library.reopen(asked, space)
+                except Exception:
+                    space.work = library.new_work()  # what cannot be read is not written over
+                    raise
     if space.area is not None and st.query_params.get(PARAMETER) != space.work:
         st.query_params[PARAMETER] = space.work  # changing the page drops it
 

@@ -1,13 +1,15 @@
 """Sites that the user uploads: the network to plan with, existing sites of a new plan, or real sites to judge by."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
+from app.layout import kept
 from app.messages import sentence
 from app.state import Workspace
+from app.uploads import Upload, upload
 
 if TYPE_CHECKING:
     from planning.network import Network
@@ -32,21 +34,23 @@ class OwnSites:
 
 def own_sites(space: Workspace) -> OwnSites | None:
     """The uploader with its column mapping and validation report; the sites of the last file that could be read."""
-    file = st.file_uploader(
+    file = upload(
+        space,
+        "own sites file",
         "Your sites",
-        type=TYPES,
-        help="Sites, or cells with their sites: CSV or XLSX with any column names, GeoJSON, KML, KMZ, GeoPackage, "
+        TYPES,
+        MOST_MB,
+        "Sites, or cells with their sites: CSV or XLSX with any column names, GeoJSON, KML, KMZ, GeoPackage, "
         "zipped Shapefile, an OpenCelliD CSV (cells are clustered), or an extract of OpenStreetMap (its masts).",
-        key="own sites file",
-        max_upload_size=MOST_MB,
     )
     if file is None:
-        return space.own_sites
-    columns, sample = space.cached("own columns", file.file_id, lambda: _columns(file.getvalue(), file.name))
+        space.own_sites = None
+        return None
+    columns, sample = space.cached("own columns", file.identity, lambda: _columns(file.data, file.name))
     mapping = _mapping(columns) if columns else {}
     if sample is not None:
         st.dataframe(sample, hide_index=True, width="stretch", height=120)
-    identity = (file.file_id, *sorted(mapping.items()))
+    identity = (file.identity, *sorted(mapping.items()))
     if space.own_sites is None or space.own_sites.identity != identity:
         _read(space, file, mapping, identity)
     if text := space.notes.get(PLACE):
@@ -56,11 +60,11 @@ def own_sites(space: Workspace) -> OwnSites | None:
     return space.own_sites
 
 
-def _read(space: Workspace, file: Any, mapping: dict[str, str], identity: tuple) -> None:
+def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tuple) -> None:
     from planning.network_files import import_network
 
     try:
-        found = import_network(file.getvalue(), file.name, mapping)
+        found = import_network(file.data, file.name, mapping)
     except Exception as error:
         space.notes[PLACE] = sentence(error, "reading the sites")
         return
@@ -94,7 +98,10 @@ def _mapping(columns: list[str]) -> dict[str, str]:
         for ours, column in zip(COLUMNS, [c for _ in range(2) for c in st.columns(4)], strict=False):
             options = [GUESSED, *columns]
             label = COLUMNS[ours] + (f" ({guessed[ours]})" if ours in guessed else "")
-            picked = column.selectbox(label, options, key=f"own column {ours}")
+            settings = kept(f"own column {ours}")
+            if st.session_state.get(settings["key"]) not in options:  # chosen for another file
+                st.session_state.pop(settings["key"], None)
+            picked = column.selectbox(label, options, **settings)
             if picked != GUESSED:
                 chosen[ours] = picked
     return chosen

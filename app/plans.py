@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from app import jobs
 from app.limits import limits
+from app.saved_networks import network_identity
 from app.state import Comparison, Deployed, Made, Workspace
 
 if TYPE_CHECKING:
     from app.own_sites import OwnSites
+    from app.uploads import Upload
     from planning.demand import Demand
     from planning.places import Places
     from planning.prb import PrbPlan
@@ -146,7 +148,7 @@ def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[D
 
     Its identity is the same each time, so that plans fit again when the user comes back to a strategy.
     """
-    identity = f"{deployments.identity} {strategy}"
+    identity = network_identity(deployments, strategy)
     return Made(deployments.value.plans[strategy], deployments.basis, identity)
 
 
@@ -236,12 +238,12 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
     space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
 
 
-def _measured(upload: Any, demand: "Demand") -> "Demand":
+def _measured(upload: "Upload", demand: "Demand") -> "Demand":
     """An uploaded traffic table as Mbit/s: its own if it states them, else on the scale of the generated traffic."""
     from planning.demand import Demand
     from planning.traffic import TrafficTable
 
-    table = TrafficTable.read(upload.getvalue(), upload.name, most_rows=168 * limits().tile_weeks)
+    table = TrafficTable.read(upload.data, upload.name, most_rows=168 * limits().tile_weeks)
     return Demand.build(table, None if table.metadata.get("unit") == "Mbit/s" else demand.scale)
 
 

@@ -3,36 +3,37 @@
 A scenario file of the library holds all parts; the automatic save keeps them as files of their own and writes again
 only those that changed. What follows from other parts (demand, evaluations) is computed anew, never stored.
 
-Parts: state.json (area, source, scale, hour, choices, settings of all controls), traffic.parquet, network.gpkg (the
-scenario as every export has it) and sleep.npz (awake cells by strategy with the problem they were planned for).
+Parts: state.json (area, source, scale, hour, choices, places, settings of all controls), traffic.parquet, networks.npz
+(all deployments), sleep.npz, spectrum.npz and uploads.zip (the files that the plans were made with).
 """
 
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import layout, limits
 from app.area_entry import take_area
 from app.open_data import own_folder
-from app.scenario_files import scenario_of
-from app.state import DEMO, Comparison, Deployed, Made, ScaleChoice, Workspace
+from app.saved_networks import network_identity, networks, networks_bytes, read_networks
+from app.saved_plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
+from app.state import DEMO, Comparison, Made, ScaleChoice, Workspace
 from app.traffic_files import parquet_bytes
+from app.uploads import Upload
 from intake.archive import members
 
-if TYPE_CHECKING:
-    from planning.sleep import SleepPlan, SleepProblem
-
-FORMAT = 1
-MOST_ARRAYS, MOST_ARRAY_BYTES = 100, 2_000_000_000
-STATE, TRAFFIC, NETWORK, SLEEP = "state.json", "traffic.parquet", "network.gpkg", "sleep.npz"
+FORMAT = 2
+STATE, TRAFFIC, NETWORKS = "state.json", "traffic.parquet", "networks.npz"
+SLEEP, SPECTRUM, UPLOADS = "sleep.npz", "spectrum.npz", "uploads.zip"
+PARTS = (STATE, TRAFFIC, NETWORKS, SLEEP, SPECTRUM, UPLOADS)
+RESULTS = ("traffic", "network", "deployments", "sleep", "spectrum", "spectrum_hours")
+MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
 
 
 class SavedWorkError(Exception):
@@ -44,25 +45,34 @@ def versions(space: Workspace) -> dict[str, str]:
     found = {STATE: json.dumps(_state(space), sort_keys=True)}
     if space.traffic is not None:
         found[TRAFFIC] = space.traffic.identity
-    if space.network is not None:
-        found[NETWORK] = f"{space.network.identity} {space.scale_identity}"
-        if space.sleep is not None and _fits(space):
-            found[SLEEP] = space.sleep.identity
+        if space.network is not None:
+            found[NETWORKS] = f"{space.traffic.identity} {sorted(networks(space))}"
+            if space.sleep is not None:
+                found[SLEEP] = space.sleep.identity
+            if space.spectrum is not None:
+                hours = space.spectrum_hours
+                found[SPECTRUM] = f"{space.spectrum.identity} {hours.identity if hours else ''}"
+    if space.uploads:
+        found[UPLOADS] = " ".join(f"{key} {file.identity}" for key, file in sorted(space.uploads.items()))
     return found
 
 
 def pack(space: Workspace, only: set[str] | None = None) -> dict[str, Callable[[], bytes]]:
     """part: what makes its bytes. The values are taken now; making the bytes may happen later, in another thread."""
     state = json.dumps(_state(space), ensure_ascii=False).encode()
-    makers: dict[str, Callable[[], bytes]] = {STATE: lambda: state}
-    if (traffic := space.traffic) is not None:
-        makers[TRAFFIC] = lambda: parquet_bytes(traffic.value)
-    if space.network is not None:
-        scenario = scenario_of(space)
-        makers[NETWORK] = scenario.to_bytes
-        if (sleep := space.sleep) is not None and _fits(space):
-            makers[SLEEP] = lambda: _sleep_bytes(sleep.value)
-    return {name: make for name, make in makers.items() if only is None or name in only}
+    now = replace(space, uploads=dict(space.uploads))  # the results themselves never change
+    makers: dict[str, Callable[[], bytes]] = {
+        STATE: lambda: state,
+        TRAFFIC: lambda: parquet_bytes(now.traffic.value),
+        NETWORKS: lambda: networks_bytes(now),
+        SLEEP: lambda: sleep_bytes(now.sleep.value),
+        SPECTRUM: lambda: spectrum_bytes(
+            now.spectrum.value, now.spectrum_hours.value if now.spectrum_hours else None
+        ),
+        UPLOADS: lambda: _uploads_bytes(now.uploads),
+    }
+    wanted = set(versions(space)) if only is None else only
+    return {name: make for name, make in makers.items() if name in wanted}
 
 
 def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> None:
@@ -77,12 +87,11 @@ def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> 
         if state.get("format") != FORMAT:
             raise SavedWorkError("It was saved by another version of the planner; open it with that version.")
         _set_state(space, state)
+        space.uploads = _read_uploads(parts[UPLOADS]) if UPLOADS in parts else {}
         if TRAFFIC in parts:
             space.traffic = _made(_read_traffic(parts[TRAFFIC]), state, "traffic")
-        if NETWORK in parts and space.traffic is not None:
-            space.network = _made(_deployed(parts[NETWORK], space), state, "network")
-            if SLEEP in parts:
-                space.sleep = _made(_read_sleep(parts[SLEEP], space.network.value), state, "sleep")
+            if NETWORKS in parts:
+                _set_plans(space, parts, state)
     except SavedWorkError:
         raise
     except Exception as error:
@@ -98,9 +107,7 @@ _RANGES = ("sleep night", "sleep threshold")  # sliders with two ends want tuple
 
 def _state(space: Workspace) -> dict[str, Any]:
     area = space.area
-    made = {name: getattr(space, name) for name in ("traffic", "network", "sleep")}
-    if not _fits(space):
-        made["sleep"] = None
+    made = {name: getattr(space, name) for name in RESULTS}
     controls = {key: st.session_state[key] for key in sorted(layout.CONTROLS) if key in st.session_state}
     return {
         "format": FORMAT,
@@ -109,7 +116,12 @@ def _state(space: Workspace) -> dict[str, Any]:
         "source": space.source,
         "scale": asdict(space.scale),
         "hour": space.hour,
+        "places": space.places,
+        "equipment": space.equipment,
+        "opened": space.opened,
         "sleep_choice": space.sleep_choice,
+        "spectrum_choice": space.spectrum_choice,
+        "spectrum_hour": space.spectrum_hour,
         "made": {n: {"basis": m.basis, "identity": m.identity} for n, m in made.items() if m is not None},
         "controls": {key: value for key, value in controls.items() if _plain(value)},
     }
@@ -123,20 +135,30 @@ def _plain(value: Any) -> bool:
 
 def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     from opendiff.area import Area, tiles_covering
+    from planning.places import Places
 
     source = str(state["source"])
     space.source = source if limits.may_open(source, own_folder(space)) else DEMO
     space.scale = ScaleChoice(**state["scale"])
     space.hour = int(state["hour"]) % 168
-    space.sleep_choice = str(state["sleep_choice"])
+    Places.from_features(state["places"])  # raises for what was never drawn
+    space.places = list(state["places"])
+    space.equipment = {
+        str(name): {str(figure): float(value) for figure, value in edited.items()}
+        for name, edited in state["equipment"].items()
+    }
+    space.opened = str(state["opened"])
+    space.sleep_choice, space.spectrum_choice = str(state["sleep_choice"]), str(state["spectrum_choice"])
+    space.spectrum_hour = int(state["spectrum_hour"])
     space.clear_area()
-    space.traffic = space.network = space.deployments = space.sleep = space.spectrum = None
+    for name in RESULTS:
+        setattr(space, name, None)
+    space.own_sites = None
     if state["area"] is not None:
         area = Area.from_geojson(state["area"], str(state["area_name"]))
         if not take_area(space, lambda: area, "opening the source of the saved area"):
-            space.set_area(
-                area, tiles_covering(area), 0
-            )  # its open data are not here; what was made of them is
+            # its open data are not here; what was made of them is
+            space.set_area(area, tiles_covering(area), 0)
     space.map_version += 1
 
 
@@ -145,13 +167,24 @@ def _made(value: Any, state: dict[str, Any], name: str) -> Made:
     return Made(value, dict(kept["basis"]), str(kept["identity"]))
 
 
-def _fits(space: Workspace) -> bool:
-    """Whether the sleep plan is for the network that is saved with it."""
-    sleep, network = space.sleep, space.network
-    return sleep is not None and network is not None and sleep.basis["network"] == network.identity
-
-
-# --- traffic and network -----------------------------------------------------------------------------------------
+def _set_plans(space: Workspace, parts: dict[str, bytes], state: dict[str, Any]) -> None:
+    found, compared = read_networks(parts[NETWORKS], space)
+    made = state["made"]
+    space.network = _made(found[made["network"]["identity"]], state, "network")
+    if compared is not None:
+        space.deployments = _made(Comparison({}, compared["table"]), state, "deployments")
+        for strategy in compared["plans"]:
+            deployed = found[network_identity(space.deployments, strategy)]
+            space.deployments.value.plans[strategy] = deployed
+    if SLEEP in parts:
+        deployed = found[made["sleep"]["basis"]["network"]]
+        space.sleep = _made(read_sleep(parts[SLEEP], deployed), state, "sleep")
+    if SPECTRUM in parts:
+        deployed = found[made["spectrum"]["basis"]["network"]]
+        comparison, hours = read_spectrum(parts[SPECTRUM], deployed)
+        space.spectrum = _made(comparison, state, "spectrum")
+        if hours is not None:
+            space.spectrum_hours = _made(hours, state, "spectrum_hours")
 
 
 def _read_traffic(data: bytes) -> Any:
@@ -163,112 +196,21 @@ def _read_traffic(data: bytes) -> Any:
         return read_traffic(path)
 
 
-def _deployed(data: bytes, space: Workspace) -> Deployed:
-    """The network with the demand that it was deployed for."""
-    from planning.scenario import Scenario
-
-    assert space.traffic is not None
-    plan = Scenario.read(data).deployment_plan()
-    return Deployed(plan, space.demand(), space.traffic.value.metadata.get("area_name", "area"))
-
-
-# --- sleep -------------------------------------------------------------------------------------------------------
-
-
-def _sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
-    plans = comparison.plans
-    problem = next(iter(plans.values())).problem
-    told = {
-        "quantile": problem.quantile,
-        "notes": list(problem.notes),
-        "whole_site": problem.groups.site_sleeps,
-        "judged_on": comparison.judged_on,
-        "plans": {
-            name: {
-                "settings": asdict(plan.settings),
-                "solve": None if plan.solve is None else plan.solve.record(),
-                "relaxed": plan.relaxed,
-                "notes": list(plan.notes),
-                "hours": plan.hours,
-            }
-            for name, plan in plans.items()
-        },
-        "table": json.loads(comparison.table.to_json(orient="records", double_precision=15)),
-        "risk": None
-        if comparison.risk is None
-        else json.loads(comparison.risk.to_json(orient="records", double_precision=15)),
-    }
-    arrays = {f"awake {name}": np.packbits(plan.awake, axis=1) for name, plan in plans.items()}
-    ring = problem.ring
+def _uploads_bytes(uploads: dict[str, Upload]) -> bytes:
+    """Numbered files and a list of what each is for and was called: no name of a user's becomes a path."""
     file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        told=np.frombuffer(json.dumps(told).encode(), np.uint8),
-        demand=problem.demand,
-        source=ring.source,
-        target=ring.target,
-        metres=ring.metres,
-        cells=problem.network.cells[_figures()].to_numpy(float),
-        **arrays,
-    )
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        told = [{"key": key, "name": upload.name} for key, upload in uploads.items()]
+        archive.writestr("files.json", json.dumps(told))
+        for number, upload in enumerate(uploads.values()):
+            archive.writestr(f"{number}.bin", upload.data)
     return file.getvalue()
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return json.loads(table.to_json(orient="records", double_precision=15))
-
-
-def _figures() -> list[str]:
-    from planning.network import FIGURES
-
-    return list(FIGURES)
-
-
-def _read_sleep(data: bytes, deployed: Deployed) -> "Comparison[SleepPlan]":
-    from planning.sleep import SleepPlan, SleepSettings, evaluate
-    from planning.solver import SolveResult
-
-    parts = members(data, (".npy",), MOST_ARRAYS, MOST_ARRAY_BYTES)  # so that it cannot unpack to more
-    arrays = {
-        name[:-4]: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False)
-        for name, part in parts.items()
+def _read_uploads(data: bytes) -> dict[str, Upload]:
+    found = members(data, (".json", ".bin"), MOST_UPLOADS, MOST_UPLOAD_BYTES)
+    told = json.loads(found["files.json"])
+    return {
+        str(file["key"]): Upload(str(file["name"]), found[f"{number}.bin"])
+        for number, file in enumerate(told)
     }
-    told = json.loads(arrays["told"].tobytes())
-    problem = _problem(arrays, told, deployed)
-    plans = {}
-    for name, kept in told["plans"].items():
-        awake = np.unpackbits(arrays[f"awake {name}"], axis=1, count=kept["hours"]).astype(bool)
-        if awake.shape != (len(problem.network.cells), problem.hours):
-            raise SavedWorkError("Its sleep plan does not fit its network; save the scenario again.")
-        settings = SleepSettings(**kept["settings"] | {"night": tuple(kept["settings"]["night"])})
-        solve = None if kept["solve"] is None else SolveResult(**kept["solve"])
-        plans[name] = SleepPlan(
-            name,
-            awake,
-            problem,
-            settings,
-            solve,
-            kept["relaxed"],
-            evaluate(problem, awake),
-            tuple(kept["notes"]),
-        )
-    risk = None if told["risk"] is None else pd.DataFrame(told["risk"])
-    return Comparison(plans, pd.DataFrame(told["table"]), deployed, told["judged_on"], risk)
-
-
-def _problem(arrays: dict[str, np.ndarray], told: dict[str, Any], deployed: Deployed) -> "SleepProblem":
-    from planning.dispatch import Ring
-    from planning.energy import Groups
-    from planning.network import Network, tile_shares
-    from planning.sleep import SleepProblem
-
-    base = deployed.plan.network
-    figures = {name: arrays["cells"][:, i] for i, name in enumerate(_figures())}
-    network = Network(base.sites, base.cells.assign(**figures))
-    network.validate()
-    ring = Ring(arrays["source"], arrays["target"], arrays["metres"], len(network.sites))
-    shares = tile_shares(network, deployed.demand.x, deployed.demand.y)
-    groups = Groups.of(network, told["whole_site"])
-    return SleepProblem(
-        network, groups, ring, arrays["demand"], told["quantile"], shares, tuple(told["notes"])
-    )

@@ -12,6 +12,7 @@ from app.messages import errors_shown
 from app.own_sites import MOST_MB, TYPES
 from app.region import Region
 from app.state import Workspace
+from app.uploads import upload
 
 if TYPE_CHECKING:
     from planning.places import Places
@@ -89,7 +90,7 @@ def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Pl
     drawn = _drawn(space, region)
     columns = st.columns(3)
     files = [
-        _file(column, label, key)
+        _file(space, column, label, key)
         for column, label, key in zip(
             columns,
             ("Candidate sites (file)", "Sites that must be (file)", "Where none may be (file)"),
@@ -100,11 +101,11 @@ def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Pl
     return files[0], _joined(files[1], drawn, areas=False), _joined(files[2], drawn, areas=True)
 
 
-def _file(column: Any, label: str, key: str) -> "Places | None":
+def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None":
     from planning.places import read_places
 
-    file = column.file_uploader(label, type=TYPES, key=key, max_upload_size=MOST_MB)
-    return None if file is None else read_places(file.getvalue(), file.name)
+    file = upload(space, key, label, TYPES, MOST_MB, where=column)
+    return None if file is None else read_places(file.data, file.name)
 
 
 def _drawn(space: Workspace, region: Region | None) -> "Places":

@@ -7,6 +7,7 @@ from app.equipment_editor import equipment_editor
 from app.layout import kept
 from app.limits import limits
 from app.state import Workspace
+from app.uploads import upload
 
 ALL = ("always-on", "night", "threshold", "greedy", "milp", "paper")
 SHOWN_FIRST = ("always-on", "night", "threshold", "greedy", "milp")
@@ -92,12 +93,13 @@ def sleep_settings(space: Workspace) -> dict:
         help="Plans for what can be served and shows the rest.",
         **kept("sleep unserved"),
     )
-    measured = st.file_uploader(
+    measured = upload(
+        space,
+        "sleep measured",
         "Judge the plans on measured traffic",
-        type=["parquet", "csv"],
-        help="A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
-        key="sleep measured",
-        max_upload_size=MOST_MEASURED_MB,
+        ["parquet", "csv"],
+        MOST_MEASURED_MB,
+        "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
     )
     equipment = equipment_editor(space)
     return {

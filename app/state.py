@@ -6,7 +6,6 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from app.own_sites import OwnSites
+    from app.uploads import Upload
     from opendiff.area import Area, Tiles
     from opendiff.traffic_table import TrafficEnsemble
     from planning.demand import Demand, Scale
@@ -83,7 +83,11 @@ class Workspace:
     tiles_with_data: int = 0
     scale: ScaleChoice = ScaleChoice()
     hour: int = 20
-    own_sites: "OwnSites | None" = None  # the last file of sites that was uploaded
+    uploads: "dict[str, Upload]" = field(default_factory=dict)  # by the key of the control that took the file
+    own_sites: "OwnSites | None" = None  # the file of sites that was uploaded, as it was read
+    equipment: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # figures that were edited, by equipment
     deployment_rounds: int = 0  # how often deployment was started
     places: list[dict[str, Any]] = field(
         default_factory=list
@@ -104,7 +108,6 @@ class Workspace:
     work: str = ""  # under which the open work is kept, and found again by its address
     opened: str = ""  # the scenario of the library that the work was saved to or opened from
     saved_versions: dict[str, str] = field(default_factory=dict)
-    saving: threading.Lock = field(default_factory=threading.Lock)
     _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property

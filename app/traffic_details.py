@@ -10,6 +10,7 @@ from app import charts
 from app.layout import kept
 from app.messages import errors_shown
 from app.state import Workspace
+from app.uploads import upload
 
 if TYPE_CHECKING:
     from planning.traffic import TrafficTable
@@ -77,18 +78,20 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
 
 def _measured(space: Workspace, hour: int) -> None:
     one, two = st.columns([3, 1], vertical_alignment="bottom")
-    file = one.file_uploader(
+    file = upload(
+        space,
+        "measured traffic",
         "Measured traffic (Parquet or CSV with columns x, y, hour 0-167, traffic; x, y are zoom-15 tiles)",
-        type=["parquet", "csv"],
-        key="measured traffic",
-        max_upload_size=MOST_MEASURED_MB,
+        ["parquet", "csv"],
+        MOST_MEASURED_MB,
+        where=one,
     )
     unit = two.selectbox("Its unit", ["Mbit/s", "relative units"], **kept("measured unit"))
     if file is None:
         return
     from planning.traffic import TrafficTable
 
-    table = space.cached("measured", file.file_id, lambda: TrafficTable.read(file.getvalue(), file.name))
+    table = space.cached("measured", file.identity, lambda: TrafficTable.read(file.data, file.name))
     _beside(space, table, unit, hour)
 
 

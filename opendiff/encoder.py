@@ -179,7 +179,7 @@ class Encoder(nn.Module):
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
         # Half precision is what a demo region ships in, so every source gets it: one tile, one condition.
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
-        return Conditions(features.tiles, half, present, intensities)
+        return Conditions(features.tiles, half, present, intensities=intensities)
 
     def _run(self, module: nn.Module, *values: np.ndarray) -> np.ndarray:
         """Output (rows, width) of a module for inputs (rows, ...), in calls of one size: products of matrices of

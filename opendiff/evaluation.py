@@ -248,7 +248,7 @@ def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
     giver = np.empty_like(order)
     giver[order] = np.roll(order, 1)  # one cycle through all tiles, so that none keeps its own
     swapped = changed.take(giver)
-    return Conditions(changed.tiles, swapped.tokens, swapped.present, swapped.intensities)
+    return Conditions(changed.tiles, swapped.tokens, swapped.present, intensities=swapped.intensities)
 
 
 def held_out_references(

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles, tile_frame
+from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
 from opendiff.registration import REACH, PoiDatum, register_poi
-from opendiff.sources import BUSINESS_POI, POI_CATEGORIES, OpenData
+from opendiff.sources import OpenData
 from opendiff.tile_grid import TILES_ACROSS
 
 WINDOW_REACH = 2  # tiles around a tile whose POI and population inform it

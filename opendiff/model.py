@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from opendiff.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.denoiser import ConditionMemory, Denoiser
+from opendiff.errors import ModelError
 from opendiff.prior import SPREADS, Belief, Prior
 from opendiff.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
 from opendiff.sampler import sample_flow
@@ -105,6 +106,15 @@ def blank_representation(components: int) -> Representation:
         torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
         torch.zeros(LEVEL_WIDTH, SHAPE_WIDTH), eye, eye, torch.zeros(components, SHAPE_WIDTH),
     )  # fmt: skip
+
+
+def chosen_device(choice: str) -> str:
+    """ "cpu" or "cuda" for one of them or "auto", which is a GPU where there is one. Raises ModelError."""
+    if choice == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if choice.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+    return choice
 
 
 def rows_a_call(device: torch.device | str) -> int:

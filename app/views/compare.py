@@ -57,8 +57,9 @@ def _save(space: Workspace) -> None:
         space.opened = library.save(space, name, space.opened if replaced else None)
         st.toast(f"Saved: {name}")
         st.rerun()
-    left_out = " The spectrum plan is not kept; allocate it again after opening." if space.spectrum else ""
-    st.caption(f"One GeoPackage with area, traffic, network, sleep plans and all settings.{left_out}")
+    st.caption(
+        "One GeoPackage with area, traffic, deployments, sleep and spectrum plans, your files and all settings."
+    )
 
 
 def _library(space: Workspace) -> None:

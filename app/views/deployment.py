@@ -54,8 +54,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             1,
             20_000,
             plans.default_sites(space),
-            key=f"sites {space.area_identity}",
             help=f"Preset: {plans.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
+            **kept(f"sites {space.area_identity}"),
         )
         with st.expander("Your own sites", icon=":material/upload_file:"):
             own = own_sites(space)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import area_entry, limits, open_data
-from app.layout import note
+from app.layout import kept, note
 from app.messages import errors_shown, sentence
 from app.region import open_region
 from app.state import DEMO, Workspace
@@ -105,18 +105,18 @@ def _live(space: Workspace) -> None:
 
     with errors_shown("reading who is asked for open data"):
         imagery, people, places = imagery_provider("esri"), worldpop_provider(), osm_provider()
-        wants_poi = st.checkbox(f"POI: {places.name}", value=True, key="live poi")
-        wants_people = st.checkbox(f"Population: {people.name}", value=True, key="live population")
+        wants_poi = st.checkbox(f"POI: {places.name}", value=True, **kept("live poi"))
+        wants_people = st.checkbox(f"Population: {people.name}", value=True, **kept("live population"))
         country = ""
         if wants_people:
             country = st.text_input(
                 "Country (three letters of ISO 3166)",
-                key="live country",
+                **kept("live country"),
                 max_chars=3,
                 placeholder="FRA",
                 help="Its raster is downloaded whole, once: some 10 MB to 1 GB.",
             )
-        wants_imagery = st.checkbox(f"Imagery: {imagery.name}", value=False, key="live imagery")
+        wants_imagery = st.checkbox(f"Imagery: {imagery.name}", value=False, **kept("live imagery"))
         accepted = True
         if wants_imagery:
             st.caption(

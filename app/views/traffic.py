@@ -98,6 +98,7 @@ def _result(space: Workspace, region: Region) -> None:
             default="Mbit/s",
             required=True,
             label_visibility="collapsed",
+            **kept("traffic unit"),
         )
     factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
     weight = (share * factor).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from opendiff.errors import ModelError
-from opendiff.generator import check_settings
+from opendiff.generation import check_settings
 from opendiff.paper.data import PaperData, read_paper_data
 from opendiff.paper.encoder import EncoderConfig, EncoderTraining, Report, train_image_encoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator

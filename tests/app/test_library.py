@@ -1,17 +1,23 @@
 """Scenarios saved, opened, renamed, copied and compared; open work found again; nothing half-written."""
 
+import json
 import sqlite3
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app import compare_cases, generation, library, plans, saved_work
 from app.saved_work import SavedWorkError
-from app.state import ScaleChoice, Workspace
+from app.state import Made, ScaleChoice, Workspace
+from app.uploads import Upload
+from planning.prb_sinr import rates_of
+from planning.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 
@@ -206,3 +212,135 @@ def test_traffic_alone_can_be_kept(space):
     library.reopen(space.work, again)
     assert again.network is None and again.traffic.identity == space.traffic.identity
     np.testing.assert_array_equal(again.traffic.value.users, ensemble(space.tiles, space.area).users)
+
+
+def finished(space):
+    """Hand over the results of the jobs of a workspace."""
+    from app import job_panel
+    from tests.app.test_jobs import until_finished
+
+    for job in space.jobs.values():
+        until_finished(job)
+        assert job.error is None
+    job_panel.deliver_finished(space)
+
+
+@pytest.fixture
+def everything(planned, monkeypatch):
+    """A workspace with all kinds of plans, places and files."""
+    monkeypatch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
+    outline = shapely.to_geojson(planned.traffic.value.tiles.geometry.iloc[4])
+    planned.places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
+    planned.uploads = {
+        "own sites file": Upload("own.csv", b"name,lon,lat\n"),
+        "forced file": Upload("f.csv", b"x"),
+    }
+    planned.equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
+    plans.start_deployments(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+    finished(planned)
+    plans.start_spectrum(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
+    finished(planned)
+    planned.spectrum_choice = "best-sinr"
+    plans.start_spectrum_hours(planned)
+    finished(planned)
+    return planned
+
+
+def test_spectrum_deployments_places_and_files_are_opened_as_they_were(everything):
+    opened = Workspace()
+    saved_work.unpack(library.parts_of(library.save(everything, "All")), opened, controls=False)
+    for name in ("places", "uploads", "equipment", "spectrum_choice", "spectrum_hour"):
+        assert getattr(opened, name) == getattr(everything, name), name
+    for name in saved_work.RESULTS:
+        before, after = getattr(everything, name), getattr(opened, name)
+        assert (after.identity, after.basis) == (before.identity, before.basis)
+        assert opened.outdated(after) == everything.outdated(before)
+    assert "network has changed" in opened.outdated(opened.sleep)  # made for the one before
+    assert opened.network.value is opened.deployments.value.plans["uniform"]  # one object, as it was
+
+    pd.testing.assert_frame_equal(
+        opened.deployments.value.table, everything.deployments.value.table, check_dtype=False
+    )
+    for strategy, deployed in everything.deployments.value.plans.items():
+        again = opened.deployments.value.plans[strategy].plan
+        assert replace(again, counts=0, sizing=0, tables=0, solve=0) == replace(
+            deployed.plan, counts=0, sizing=0, tables=0, solve=0
+        )
+        np.testing.assert_array_equal(again.counts, deployed.plan.counts)
+        pd.testing.assert_frame_equal(again.network.sites, deployed.plan.network.sites, check_dtype=False)
+        pd.testing.assert_frame_equal(again.network.cells, deployed.plan.network.cells, check_dtype=False)
+        assert again.sizing.shortfalls == deployed.plan.sizing.shortfalls
+        for name, table in deployed.plan.tables.items():
+            pd.testing.assert_frame_equal(again.tables[name], table, check_dtype=False)
+        np.testing.assert_array_equal(
+            opened.deployments.value.plans[strategy].demand.mbps, deployed.demand.mbps
+        )
+    assert again.solve.sentence == deployed.plan.solve.sentence
+
+    pairs = list(
+        zip(everything.spectrum.value.plans.values(), opened.spectrum.value.plans.values(), strict=True)
+    )
+    hours = everything.spectrum_hours.value.plans, opened.spectrum_hours.value.plans
+    pairs += [(hours[0][hour], hours[1][hour]) for hour in hours[0]]
+    for before, after in pairs:
+        np.testing.assert_allclose(after.problem.gain, before.problem.gain)  # shadowing is drawn as it was
+        pd.testing.assert_frame_equal(after.assignment(), before.assignment(), check_dtype=False)
+        assert json.dumps(after.record()) == json.dumps(before.record())
+        uses = np.zeros((len(after.station), after.problem.prbs), bool)
+        for row, prbs in zip(uses, after.prbs, strict=True):
+            row[prbs] = True
+        np.testing.assert_allclose(rates_of(after.problem, after.station, uses), after.rate_mbps, rtol=1e-9)
+
+
+def test_a_plan_of_traffic_that_was_replaced_keeps_its_demand(everything):
+    old = everything.network.value.demand
+    everything.traffic = Made(ensemble(everything.tiles, everything.area, seed=9), everything.basis("area"))
+    everything.scale = ScaleChoice(per_km2=777.0)
+    opened = Workspace()
+    saved_work.unpack(library.parts_of(library.save(everything, "Old")), opened, controls=False)
+    again = opened.network.value.demand
+    np.testing.assert_array_equal(again.mbps, old.mbps)
+    assert again.scale == old.scale and again.metadata == old.metadata
+    assert "generated" in opened.outdated(opened.network)
+    assert not np.array_equal(opened.demand().mbps, old.mbps)
+
+
+def test_uploaded_files_stay_until_they_are_removed(space, monkeypatch):
+    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
+
+    def script(name):
+        import importlib
+
+        importlib.import_module(f"app.views.{name}").page()
+
+    def opened(name, space):
+        test = AppTest.from_function(script, args=(name,), default_timeout=60)
+        test.session_state["workspace"] = space
+        return test.run()
+
+    tile = shapely.centroid(space.tiles.geometry.iloc[0])
+    data = f"name,lon,lat\nA,{tile.x},{tile.y}\n".encode()
+    opened("deployment", space).file_uploader(key="own sites file").upload("own.csv", data, "text/csv").run()
+    assert space.own_sites.network.sites["site"].tolist() == ["A"]
+    again = Workspace()
+    saved_work.unpack(library.parts_of(library.save(space, "With a file")), again, controls=False)
+    test = opened("deployment", again)  # a fresh session: the uploader itself is empty
+    assert again.own_sites.network.sites["site"].tolist() == ["A"]
+    assert any(c.value.startswith("In use: own.csv") for c in test.caption)
+    next(b for b in test.button if b.label == "Remove").click().run()
+    assert again.own_sites is None and not again.uploads
+
+
+def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
+    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
+    monkeypatch.setattr(generation, "warm_up", lambda: None)
+    planned.work = library.new_work()
+    library.keep(planned).join()
+    broken = library._work_folder(planned.work) / saved_work.NETWORKS
+    broken.write_bytes(b"half")
+    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test.query_params["work"] = planned.work
+    test.run()
+    assert len(test.error) == 1 and "cannot be read" in test.error[0].value
+    assert test.session_state["workspace"].work != planned.work
+    assert broken.read_bytes() == b"half"

@@ -13,7 +13,7 @@ from benchmarks.fault_server import FaultServer
 from benchmarks.faults import environment, made_tiles, made_world
 from opendiff.area import Area
 from opendiff.errors import SourceError
-from opendiff.live.osm_files import tiles_bounds
+from opendiff.poi.osm_files import tiles_bounds
 from tests.app.test_jobs import until_finished
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 

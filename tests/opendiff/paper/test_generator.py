@@ -7,8 +7,8 @@ import torch
 from opendiff.area import tile_frame
 from opendiff.cli import main
 from opendiff.demo import DemoSource
-from opendiff.errors import ModelError, SourceError
-from opendiff.generator import Cancelled, TrafficGenerator
+from opendiff.errors import Cancelled, ModelError, SourceError
+from opendiff.generator import TrafficGenerator
 from opendiff.paper.encoder import EncoderConfig, ImageEncoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperModel, Rows, load_paper_model
