@@ -72,7 +72,7 @@ def run_bundle(options: argparse.Namespace) -> None:
     from opendiff.shipped import CHECKPOINTS
     from opendiff.sources import PackSource
 
-    count = build_demo(TrafficGenerator.load("default", "cpu"), PackSource(options.data))
+    count = build_demo(TrafficGenerator.from_weights(None, "cpu"), PackSource(options.data))
     write_checksums(CHECKPOINTS)
     print(f"{count} tiles in {CHECKPOINTS}")
 

@@ -323,7 +323,7 @@ def score_model(
 
 def score_folds(
     truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Any]:
     """Figures over all tiles, and their standard error from the spread over folds."""
     figures = metrics.score(truth, ensemble, x, y)
     parts = [metrics.score(truth[folds == fold], ensemble[folds == fold]) for fold in np.unique(folds)]

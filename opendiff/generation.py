@@ -39,9 +39,14 @@ C = TypeVar("C", bound=AreaConditions)
 class OpenDataSource(Protocol):
     """Anything that knows open data of tiles; see `opendiff.sources.PackSource`."""
 
-    name: str
-    attribution: str
-    poi_datum: PoiDatum
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def attribution(self) -> str: ...
+
+    @property
+    def poi_datum(self) -> PoiDatum: ...
 
     def open_data(self, tiles: Tiles, imagery: bool = True) -> OpenData: ...
 
@@ -49,8 +54,11 @@ class OpenDataSource(Protocol):
 class ConditionSource(Protocol):
     """Anything that holds conditions of tiles; see `opendiff.demo.DemoSource`."""
 
-    name: str
-    attribution: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def attribution(self) -> str: ...
 
     def conditions(self, tiles: Tiles) -> Conditions: ...
 
@@ -70,6 +78,11 @@ class EnsembleGenerator(ABC, Generic[C]):
     device_note = ""
     _encoder: Any = None
     _call_rows: int | None = None
+
+    @property
+    @abstractmethod
+    def encoder_checksum(self) -> str:
+        """Of the encoder's weights file, "" where they are in no file."""
 
     @abstractmethod
     def encode(self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None) -> C:
@@ -164,12 +177,8 @@ class EnsembleGenerator(ABC, Generic[C]):
         count = len(conditions.tiles)
         begin, end = 0, min(max(first, 1), samples)
         while begin < samples:
-
-            def report(done: int, _: int, before: int = count * begin) -> None:
-                progress(before + done, count * samples)
-
+            told = _within(progress, count * begin, count * samples) if progress else None
             part = conditions, range(begin, end), seed, guidance_scale, steps
-            told = report if progress else None
             made, intensities = self.fitting(lambda: self.weeks(*part, told, cancelled or _never))  # noqa: B023
             weeks.append(made)
             out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
@@ -233,6 +242,11 @@ class EnsembleGenerator(ABC, Generic[C]):
 
 def _out_of_memory() -> ModelError:
     return ModelError("The memory of this machine ran out; generate fewer tiles or samples at a time.")
+
+
+def _within(progress: Progress, before: int, total: int) -> Progress:
+    """Progress of a part of the work, of which so much is done before."""
+    return lambda done, _: progress(before + done, total)
 
 
 def _never() -> bool:

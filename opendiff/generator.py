@@ -126,6 +126,10 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
             self._encoder = load_encoder().to(self.device)
         return self._encoder
 
+    @property
+    def encoder_checksum(self) -> str:
+        return self.encoder.checksum
+
     def encode(
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None
     ) -> Conditions:
@@ -136,7 +140,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
 
     def informed(self, conditions: Conditions) -> np.ndarray:
         """Mask (tiles,) of the tiles about which enough is known to generate them."""
-        return conditions.present.any(axis=1)
+        return np.asarray(conditions.present.any(axis=1))
 
     def shrink(self, rows: int) -> None:
         super().shrink(rows)

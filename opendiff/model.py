@@ -63,16 +63,19 @@ class TrafficModel(nn.Module):
         Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing), both in one
         batch.
         """
-        guided = guidance_scale != 0 and empty is not None
-        both = ConditionMemory.join([memory, empty]) if guided else memory
 
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            if not guided:
-                return self.denoiser(x, t, both)
+        def plain(x: Tensor, t: Tensor) -> Tensor:
+            return self.denoiser(x, t, memory)
+
+        if not guidance_scale or empty is None:
+            return self.representation.decode(sample_flow(plain, noise, steps))
+        both = ConditionMemory.join([memory, empty])
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
             told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
             return told + guidance_scale * (told - untold)
 
-        return self.representation.decode(sample_flow(denoise, noise, steps))
+        return self.representation.decode(sample_flow(guided, noise, steps))
 
     def save(self, path: str | Path, notes: dict[str, object]) -> str:
         """Write weights and configuration; returns the checksum."""

@@ -164,7 +164,7 @@ class PackSource:
         traffic[row[wanted], hour[wanted]] = values[wanted, 0]
         users[row[wanted], hour[wanted]] = values[wanted, 1]
         present = np.isfinite(traffic)
-        has_traffic = present.all(axis=1)
+        has_traffic = np.asarray(present.all(axis=1))
         if (present.any(axis=1) & ~has_traffic).any():
             x, y = tiles[["x", "y"]].to_numpy()[np.argmax(present.any(axis=1) & ~has_traffic)]
             raise SourceError(f"{path} lacks hours of tile {x},{y}; every tile needs all {HOURS} hours.")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import charts, compare_cases, library, plans
 from app.clock import hour_control, hour_label
-from app.compare_cases import KPIS, Case
+from app.compare_cases import Case
 from app.layout import header
 from app.messages import errors_shown
 from app.saved_work import unpack
@@ -181,6 +181,8 @@ def _first_choice(everything: list[Case]) -> list[str]:
 
 
 def _kpis(chosen: list[Case]) -> None:
+    from planning.kpis import KPIS
+
     baseline = chosen[0]
     reference = compare_cases.figures(baseline)
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
@@ -203,7 +205,7 @@ def _kpis(chosen: list[Case]) -> None:
                         delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                         delta_arrow="off" if delta == "no change" else "auto",
                     )
-    table = compare_cases.table(chosen, baseline)
+    table = compare_cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         st.download_button(

@@ -13,7 +13,7 @@ from opendiff.progress import ProgressBar, StageBars
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
-    from opendiff.generation import EnsembleGenerator, OpenDataSource
+    from opendiff.generation import ConditionSource, EnsembleGenerator, OpenDataSource
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +70,7 @@ def run_generate(options: argparse.Namespace) -> None:
     from opendiff.errors import TableError
     from opendiff.generation import check_settings
     from opendiff.generator import TrafficGenerator
-    from opendiff.live.command import choices_of, print_notes
-    from opendiff.opening import open_source
+    from opendiff.live.command import print_notes
     from opendiff.partitions import MOST_TILES
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
@@ -79,17 +78,11 @@ def run_generate(options: argparse.Namespace) -> None:
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
     in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
     tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES)
-    if options.source == "live":
-        from opendiff.live.source import LiveSource
-
-        source = LiveSource(choices_of(options), report=StageBars())
-        source.prepare(tiles)
-    else:
-        source = open_source(options.source)
+    source, place = open_named(options, tiles)
     generator = TrafficGenerator.load(options.model, options.device, options.weights)
     area = options.area if not Path(options.area).exists() else Path(options.area).name
     if in_parts:
-        return run_parts(options, generator, source, tiles, area)
+        return run_parts(options, generator, source, place, tiles, area)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
     ensemble = generator.generate(
         conditions,
@@ -105,23 +98,41 @@ def run_generate(options: argparse.Namespace) -> None:
     print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles)
 
 
+def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSource | ConditionSource, str]:
+    """The source of --source, with live data of `tiles` fetched, and where another process finds it: "demo" or the
+    path of a pack."""
+    from opendiff.live.command import choices_of
+    from opendiff.opening import open_source
+    from opendiff.sources import PackSource
+
+    if options.source == "live":
+        from opendiff.live.source import LiveSource
+
+        live = LiveSource(choices_of(options), report=StageBars())
+        live.prepare(tiles)
+        return live, str(live.pack.root.resolve())
+    source = open_source(options.source)
+    return source, str(source.root.resolve()) if isinstance(source, PackSource) else source.name
+
+
 def run_parts(
     options: argparse.Namespace,
     generator: EnsembleGenerator[Any],
-    source: OpenDataSource,
+    source: OpenDataSource | ConditionSource,
+    place: str,
     tiles: Tiles,
     area: str,
 ) -> None:
-    from contextlib import nullcontext
+    from contextlib import AbstractContextManager, nullcontext
 
     from opendiff.cluster import local_workers, scheduler_at
     from opendiff.live.command import print_notes
-    from opendiff.partitions import TILES_A_PART, Recipe, generate_dataset, make_here
+    from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings
     config = generator.model.config
     recipe = Recipe(
-        "demo" if options.source == "demo" else str(getattr(source, "pack", source).root.resolve()),
+        place,
         source.name,
         options.model,
         None if options.weights is None else str(options.weights.resolve()),
@@ -132,8 +143,9 @@ def run_parts(
         config.guidance_scale if options.guidance is None else options.guidance,
         config.steps if options.steps is None else options.steps,
         area,
+        "" if place == "demo" else generator.encoder_checksum,
     )
-    makers = nullcontext(make_here)
+    makers: AbstractContextManager[Maker] = nullcontext(make_here)
     if options.workers is not None:
         makers = local_workers(options.workers)
     if options.scheduler is not None:

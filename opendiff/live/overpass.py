@@ -36,7 +36,7 @@ def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 1
     west, south, east, north = bounds
     lines = []
     for key, values in query_tags().items():
-        test = "" if values is True else f'~"^({"|".join(values)})$"'
+        test = "" if isinstance(values, bool) else f'~"^({"|".join(values)})$"'
         named = "[name]" if key in NAMED_ONLY else ""
         lines.append(f'nwr["{key}"{test}]{named};')
     box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))

@@ -41,7 +41,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         self, model: PaperModel, checksum: str = "", device: str = "cpu", encoder: ImageEncoder | None = None
     ):
         self.model, self.name, self.checksum, self.device = model.to(device), "paper", checksum, device
-        self._encoder = encoder
+        self._encoder: ImageEncoder | None = encoder
 
     @property
     def rows_a_call(self) -> int:
@@ -59,6 +59,10 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         model, checksum = load_paper_model(Path(weights) / paper_model.FILE)
         return cls(model, checksum, device, encoder)
 
+    @property
+    def encoder_checksum(self) -> str:
+        return "" if self._encoder is None else self._encoder.checksum
+
     def encode(
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None
     ) -> ImageConditions:
@@ -67,6 +71,10 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
             raise SourceError(
                 f"The source {source.name} holds no imagery, which the model paper needs; name the folder of a pack "
                 "that has it."
+            )
+        if self._encoder is None:
+            raise ModelError(
+                "This model came without its image encoder; load it from the folder that training made."
             )
         embedding = np.zeros((len(tiles), self.model.config.denoiser.condition_width), np.float32)
         present, known = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool)

@@ -49,7 +49,9 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
             )
         with path.open("rb") as file:
             dialect = dialect_of(file.read(SAMPLE_BYTES + 1))
-        parts, rows, unknown, provider = [], 0, 0, "map-service"
+        parts: list[Places] = []
+        rows, unknown = 0, 0
+        provider: PoiProvider = "map-service"
         reading = {
             "dtype": "string",
             "encoding": dialect.encoding,

@@ -150,7 +150,8 @@ def layer_bounds(path: Path) -> Bounds | None:
         if shape is None or info["total_bounds"] is None or info["crs"] is None:
             continue
         to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
-        boxes.append(to_degrees.transform_bounds(*info["total_bounds"], densify_pts=21))
+        west, south, east, north = info["total_bounds"]
+        boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=21))
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)

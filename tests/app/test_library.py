@@ -164,7 +164,7 @@ def test_differences_are_against_the_baseline(planned):
     everything = [case for name, one in found.items() for case in compare_cases.cases(name, one)]
     assert len(everything) == 6
     base, greedy = everything[0], everything[1]
-    table = compare_cases.table([base, greedy], base).set_index("KPI")
+    table = compare_cases.table([base, greedy]).set_index("KPI")
     energy = table.loc["Energy (kWh a day)"]
     e = greedy.plan.evaluation
     assert energy[base.label] == pytest.approx(e.always_on_kwh)
