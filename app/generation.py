@@ -1,5 +1,7 @@
 """Traffic for the area in the background: the model is loaded once a server and shared by all its users."""
 
+import gc
+import importlib
 import logging
 import threading
 from dataclasses import replace
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOB = "traffic"
+PLANNERS = ("planning.deployment", "planning.sleep", "planning.prb_hours", "planning.scenario")
 _warming = threading.Lock()
 
 
@@ -28,16 +31,21 @@ def generator() -> Any:
 
 
 def warm_up() -> None:
-    """Import and load in the background what the first generation needs, once a server."""
+    """Import and load in the background what the first generation and the first plans need, once a server."""
     if _warming.acquire(blocking=False):  # never released
         threading.Thread(target=_warm, name="warm-up", daemon=True).start()
 
 
 def _warm() -> None:
     try:
+        for name in PLANNERS:
+            importlib.import_module(name)
         generator()
     except Exception:  # it comes up again, and is then shown, when traffic is generated
         log.warning("The model could not be loaded ahead of time.", exc_info=True)
+    # Streamlit collects garbage after every run of a page or panel, and would each time walk through all of this
+    gc.collect()
+    gc.freeze()
 
 
 def start(space: Workspace, samples: int, seed: int, guidance_scale: float | None) -> None:

@@ -25,6 +25,7 @@ from app.saved_work import SavedWorkError
 from app.scenario_files import scenario_of
 from app.state import Workspace
 from intake.database import check_plain
+from opendiff.folders import user_folder
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,8 @@ class Entry:
 
 
 def folder() -> Path:
-    """OPENDIFF_LIBRARY, or opendiff-planner/scenarios in the user's data folder; made where it is missing."""
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    path = Path(os.environ.get("OPENDIFF_LIBRARY") or Path(home) / "opendiff-planner" / "scenarios")
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

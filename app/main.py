@@ -1,4 +1,4 @@
-"""Entry of the app: `streamlit run app/main.py`."""
+"""The script of the app: `python -m app` starts it, and Streamlit runs it again after every click."""
 
 import sys
 from pathlib import Path
@@ -31,11 +31,14 @@ def main() -> None:
     st.html(STYLE)
     space = workspace()
     hold_solvers()
-    open_work.come_back(space)
-    job_panel.deliver_finished(space)
+    head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
+    with head:
+        open_work.come_back(space)
+        job_panel.deliver_finished(space)
     page = st.navigation(navigation.pages(), position="top")
     navigation.arrive(space, page)
-    job_panel.show_running(space)
+    with head:
+        job_panel.show_running(space)
     with errors_shown("showing this page"):
         page.run()
     open_work.keep(space)

@@ -23,7 +23,7 @@ KEPT_DAYS = 60
 
 def own_folder(space: Workspace) -> Path:
     """Where this session keeps what it uploads and fetches: the cache, or on a shared server a part of its own."""
-    from opendiff.live.providers import cache_folder
+    from opendiff.folders import cache_folder
 
     owner = limits.owner(space.work)
     if not owner:
@@ -52,7 +52,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     """
     from opendiff.atomic import replacing, storage_error
     from opendiff.errors import SourceError
-    from opendiff.live.providers import cache_folder
+    from opendiff.folders import cache_folder
 
     folder = cache_folder() if folder is None else folder
     suffix = next((s for s in suffixes if filename.lower().endswith(s)), None)

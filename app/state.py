@@ -155,6 +155,10 @@ class Workspace:
     def set_area(self, area: "Area", tiles: "Tiles", tiles_with_data: int) -> None:
         self.area, self.tiles, self.tiles_with_data = area, tiles, tiles_with_data
 
+    def mount_anew(self) -> None:
+        """The drawing map is mounted anew in the next run, with what the workspace holds in it."""
+        self.map_version += 1
+
     def rename_area(self, name: str) -> None:
         if self.area is not None:
             self.area = replace(self.area, name=name)

@@ -27,7 +27,7 @@ from opendiff.errors import SourceError
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.live.http import Client, Patience
-from opendiff.live.osm_files import tiles_bounds
+from opendiff.poi.osm_files import tiles_bounds
 from opendiff.sources import read_image
 
 KINDS = {"imagery": "/tiles", "population": "/population", "poi": "/api"}

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,25 +28,14 @@ from benchmarks import mutations
 from opendiff.errors import OpenDiffError
 from planning.errors import PlanningError
 
+if TYPE_CHECKING:
+    from benchmarks.parsers import Parser
+
 ROOT = Path(__file__).resolve().parents[1]
 WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("opendiff", "planning", "intake"))
 HUNG_S = 60.0
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
 LONGEST_INPUT = 1_000_000
-
-
-@dataclass(frozen=True)
-class Parser:
-    """name: what it reads, ending in the suffix of its files. seeds: valid files. read: gives the file to the product
-    and checks the result; raises AssertionError where it is wrong."""
-
-    name: str
-    seeds: Callable[[], list[bytes]]
-    read: Callable[[Path], None]
-
-    @property
-    def kind(self) -> str:
-        return mutations.kind_of(self.name)
 
 
 @dataclass(frozen=True)

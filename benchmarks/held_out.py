@@ -79,7 +79,7 @@ def intensities(counted: OpenData, moved: OpenData) -> tuple[dict[str, np.ndarra
 
     A tile without a count gets the mean of those that have one; a weight known nowhere, or 0 everywhere, is left out.
     """
-    from opendiff.sources import BUSINESS_POI, POI_CATEGORIES
+    from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
 
     business = np.isin(POI_CATEGORIES, BUSINESS_POI)
     found = {

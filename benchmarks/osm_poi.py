@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from opendiff.live.osm_files import osm_poi_counts
+from opendiff.poi.categories import POI_CATEGORIES
+from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.registration import register_poi
-from opendiff.sources import POI_CATEGORIES, PackSource
+from opendiff.sources import PackSource
 
 
 @dataclass(frozen=True)

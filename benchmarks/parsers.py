@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,19 +14,18 @@ import shapely
 from app import library
 from app.saved_work import SavedWorkError, unpack
 from app.state import Workspace
-from benchmarks import corpus
-from benchmarks.fuzz import Parser
+from benchmarks import corpus, mutations
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
 from opendiff.checkpoint import read_checkpoint
 from opendiff.live.imagery import check_tile_image, cut_geotiff
-from opendiff.live.osm_files import osm_poi_counts
 from opendiff.live.overpass import _check_answer, places_of
-from opendiff.live.poi_csv import read_poi_csv
 from opendiff.live.population import strip_population
-from opendiff.live.zipped import unpacked
+from opendiff.poi.csv_files import read_poi_csv
+from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.sources import PackSource, read_image
 from opendiff.tile_grid import TILES_ACROSS
 from opendiff.traffic_table import HOURS, read_traffic
+from opendiff.zipped_pack import unpacked
 from planning.energy import fit_power
 from planning.errors import InputError
 from planning.network import Network
@@ -35,6 +35,20 @@ from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 
 MAX_TILES = 2000
+
+
+@dataclass(frozen=True)
+class Parser:
+    """name: what it reads, ending in the suffix of its files. seeds: valid files. read: gives the file to the product
+    and checks the result; raises AssertionError where it is wrong."""
+
+    name: str
+    seeds: Callable[[], list[bytes]]
+    read: Callable[[Path], None]
+
+    @property
+    def kind(self) -> str:
+        return mutations.kind_of(self.name)
 
 
 def _area(path: Path) -> None:

@@ -82,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The report in words and tables, and its figures by name."""
-    from opendiff.cli import StageBars
+    from opendiff.progress import StageBars
     from opendiff.sources import PackSource
 
     if options.samples < 2 or options.seed < 0 or options.sites < 2:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,20 +206,23 @@ class Session:
 
 @contextmanager
 def app(
-    folder: Path, *options: str, environment: dict[str, str] | None = None
+    folder: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "app"),
+    cwd: Path = ROOT,
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """The app on a free port of 127.0.0.1, its cache and log in `folder`; yields its address and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     given = os.environ | {"OPENDIFF_CACHE": str(folder / "cache")} | (environment or {})
     base = dict(itertools.pairwise(options)).get("--server.baseUrlPath", "")
     address = f"http://127.0.0.1:{port}/" + (f"{base.strip('/')}/" if base else "")
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--server.headless", "true", *options],
-            cwd=ROOT,
+            [*command, "--port", str(port), "--server.headless", "true", *options],
+            cwd=cwd,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=given,

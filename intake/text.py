@@ -54,7 +54,8 @@ def read_json(text: str | bytes) -> Any:
     """What JSON says. Raises ValueError, also for what is nested too deeply and for text with half a character."""
     try:
         value = json.loads(text)
-        if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():
+        escaped = b"\\ud" in text.lower() if isinstance(text, bytes) else "\\ud" in text.lower()
+        if escaped:
             json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError is a ValueError
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

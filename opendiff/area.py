@@ -212,7 +212,8 @@ def _box_numbers(text: str) -> tuple[float, float, float, float] | None:
         return None
     if len(numbers) != 4:
         raise AreaError(f"{text!r} has {len(numbers)} numbers; a box needs four, W,S,E,N in degrees.")
-    return tuple(numbers)
+    west, south, east, north = numbers
+    return west, south, east, north
 
 
 def _unite(groups: list[Drawn], name: str) -> Area:

@@ -238,7 +238,7 @@ def _geojson_geometries(document: dict[str, Any], depth: int = 0) -> list[dict[s
         raise AreaError("The GeoJSON nests its geometries too deeply; export it again as plain polygons.")
     lists = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
     if kind == "Feature":
-        children = [document.get("geometry")]
+        children: Any = [document.get("geometry")]
     elif isinstance(kind, str) and kind in lists:
         children = document.get(lists[kind])
         if not isinstance(children, list):

@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from opendiff.errors import ClusterError, OpenDiffError
 from opendiff.partitions import MadePart, Maker, Part, Recipe, make_part
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 IN_FLIGHT = 2  # parts a thread of the workers has at hand, so that none waits for this process
 CONNECT_SECONDS = 15
@@ -101,7 +102,7 @@ def _maker(client: Client) -> Maker:
     return make
 
 
-def _result(future) -> MadePart:
+def _result(future: Future) -> MadePart:
     from distributed.scheduler import KilledWorker
 
     try:
@@ -124,7 +125,7 @@ def _result(future) -> MadePart:
         ) from None
 
 
-def _dask():
+def _dask() -> ModuleType:
     try:
         import distributed
     except ModuleNotFoundError:

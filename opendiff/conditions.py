@@ -4,8 +4,9 @@ data."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -27,49 +28,45 @@ INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
-    the order of MODALITIES; intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN
-    where it does not know; missing_tiles: how many tiles were asked for and have no open data at all; notes:
-    sentences on what the source could not have."""
+class AreaConditions:
+    """What every model is told of tiles beside its own arrays, which have a row a tile.
+
+    intensities: (tiles,) each of INTENSITIES as the source itself counts them, NaN where it does not know;
+    missing_tiles: how many tiles were asked for and have no open data at all; notes: sentences on what the source
+    could not have.
+    """
 
     tiles: Tiles
-    tokens: np.ndarray
-    present: np.ndarray
+    _: KW_ONLY
     intensities: dict[str, np.ndarray] = field(default_factory=dict)
     source: str = ""
     attribution: str = ""
     missing_tiles: int = 0
     notes: tuple[str, ...] = ()
 
-    def take(self, rows: np.ndarray) -> Conditions:
+    def take(self, rows: np.ndarray) -> Self:
         """The conditions of some rows (an index or a mask)."""
         chosen = np.arange(len(self.tiles))[rows]
-        return Conditions(
-            self.tiles.iloc[chosen].reset_index(drop=True),
-            self.tokens[chosen],
-            self.present[chosen],
-            {name: values[chosen] for name, values in self.intensities.items()},
-            self.source,
-            self.attribution,
-            self.missing_tiles,
-            self.notes,
-        )
+        own = {name: value[chosen] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(
+            self, tiles=self.tiles.iloc[chosen].reset_index(drop=True),
+            intensities={name: values[chosen] for name, values in self.intensities.items()}, **own,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Conditions(AreaConditions):
+    """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
+    the order of MODALITIES."""
+
+    tokens: np.ndarray
+    present: np.ndarray
 
     def without(self, *modalities: str) -> Conditions:
         """The same tiles with some modalities hidden, to see what each is worth."""
         present = self.present & ~np.isin(MODALITIES, modalities)
         keep = np.repeat(present, TOKEN_WIDTHS, axis=1)
-        return Conditions(
-            self.tiles,
-            np.where(keep, self.tokens, 0).astype(np.float32),
-            present,
-            self.intensities,
-            self.source,
-            self.attribution,
-            self.missing_tiles,
-            self.notes,
-        )
+        return replace(self, tokens=np.where(keep, self.tokens, 0).astype(np.float32), present=present)
 
     def save(self, path: str | Path, **extra: np.ndarray) -> None:
         """Write as safetensors (tokens in half precision), whole or not at all; `extra` arrays have a row a
@@ -107,8 +104,7 @@ def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]
         tile_frame(x, y),
         tokens.astype(np.float32),
         present.astype(bool),
-        {},
-        heading.get("source", ""),
-        heading.get("attribution", ""),
+        source=heading.get("source", ""),
+        attribution=heading.get("attribution", ""),
     )
     return conditions, tensors

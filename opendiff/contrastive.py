@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from opendiff.backbone import Trunk
 from opendiff.encoder import Encoder, Report
 from opendiff.features import TileFeatures
 from opendiff.resume import UNSAVED, TrainingState
@@ -71,7 +72,7 @@ def multi_positive_loss(embedded: Tensor, positive: Tensor, temperature: float) 
 
 
 def train_encoder(
-    trunk: nn.Module,
+    trunk: Trunk,
     features: TileFeatures,
     views: np.ndarray,
     has_imagery: np.ndarray,

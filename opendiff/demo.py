@@ -62,7 +62,7 @@ class DemoSource:
         tokens = np.zeros((len(tiles), TOKENS_WIDTH), np.float32)
         present = np.zeros((len(tiles), len(MODALITIES)), bool)
         tokens[inside], present[inside] = known.tokens[row[inside]], known.present[row[inside]]
-        return Conditions(tiles, tokens, present, {}, self.name, self.attribution)
+        return Conditions(tiles, tokens, present, source=self.name, attribution=self.attribution)
 
     def context(self) -> gpd.GeoDataFrame:
         """The region's tiles with `land_cover` (four letters for the quarters NW, NE, SW, SE: water, green,
@@ -90,7 +90,11 @@ def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE)
     cover[data.has_imagery] = land_cover(data.imagery[data.has_imagery])
     letters = np.array([list(text.encode("ascii")) for text in cover], np.uint8)
     shipped = Conditions(
-        conditions.tiles, conditions.tokens, conditions.present, {}, DemoSource.name, ATTRIBUTION
+        conditions.tiles,
+        conditions.tokens,
+        conditions.present,
+        source=DemoSource.name,
+        attribution=ATTRIBUTION,
     )
     shipped.save(
         path, land_cover=letters, **{name: values.astype(np.float32) for name, values in estimates.items()}

@@ -9,7 +9,9 @@ preconditioning is that of Karras et al. 2022).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +108,7 @@ class Denoiser(nn.Module):
         context = torch.where(present[..., None], torch.stack(embedded, 1), self.absent)
         context = torch.cat([context, self.summary_in(summary)[:, None]], dim=1)
         pairs = []
-        for block in self.blocks:
+        for block in cast("Iterator[Block]", iter(self.blocks)):
             keys, values = block.key_value(context).chunk(2, -1)
             pairs.append((block.heads_first(keys), block.heads_first(values)))
         return ConditionMemory(mean, deviation, tuple(pairs))

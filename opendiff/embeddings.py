@@ -33,7 +33,7 @@ class EmbeddingCache:
     @classmethod
     def of_weights(cls, checksum: str, width: int) -> EmbeddingCache | None:
         """The cache of weights with this checksum in the user's cache folder; None where there is no such folder."""
-        from opendiff.live.providers import cache_folder
+        from opendiff.folders import cache_folder
 
         try:
             return cls(cache_folder() / f"embeddings-{checksum.removeprefix('sha256:')[:16]}.sqlite", width)

@@ -32,6 +32,9 @@ class Bottleneck(nn.Module):
     """Centre, then project on the leading principal directions, which keep their relative scale; the first gets unit
     variance. `standardised` gives every input the same weight before; root counts need none, their scale is right."""
 
+    mean: Tensor
+    directions: Tensor
+
     def __init__(self, inputs: int, outputs: int, standardised: bool):
         super().__init__()
         self.standardised = standardised
@@ -57,7 +60,7 @@ class Bottleneck(nn.Module):
 class Bottlenecks(nn.Module):
     """The token of a modality from the numbers of the tile itself and of the tiles around it."""
 
-    def __init__(self, inputs: int, around: int, widths: tuple[int, int], standardised: bool):
+    def __init__(self, inputs: int, around: int, widths: tuple[int, ...], standardised: bool):
         super().__init__()
         self.own = Bottleneck(inputs, widths[0], standardised)
         self.around = Bottleneck(around, widths[1], standardised)
@@ -73,6 +76,11 @@ class Bottlenecks(nn.Module):
 class ImageProjector(nn.Module):
     """Trunk statistics (rows, 512) -> image token (rows, 16) of zero mean and unit variance over the training
     tiles."""
+
+    input_mean: Tensor
+    input_std: Tensor
+    output_mean: Tensor
+    output_std: Tensor
 
     def __init__(self, hidden: int = 64, dropout: float = 0.5):
         super().__init__()
@@ -98,7 +106,7 @@ class ImageProjector(nn.Module):
 class Encoder(nn.Module):
     """checksum: of the weights file, "" where the weights are in no file."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.checksum = ""
         self.image_batch: int | None = None  # None: what the device takes; less where its memory ran out
@@ -179,7 +187,7 @@ class Encoder(nn.Module):
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
         # Half precision is what a demo region ships in, so every source gets it: one tile, one condition.
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
-        return Conditions(features.tiles, half, present, intensities)
+        return Conditions(features.tiles, half, present, intensities=intensities)
 
     def _run(self, module: nn.Module, *values: np.ndarray) -> np.ndarray:
         """Output (rows, width) of a module for inputs (rows, ...), in calls of one size: products of matrices of

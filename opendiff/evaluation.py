@@ -248,7 +248,7 @@ def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
     giver = np.empty_like(order)
     giver[order] = np.roll(order, 1)  # one cycle through all tiles, so that none keeps its own
     swapped = changed.take(giver)
-    return Conditions(changed.tiles, swapped.tokens, swapped.present, swapped.intensities)
+    return Conditions(changed.tiles, swapped.tokens, swapped.present, intensities=swapped.intensities)
 
 
 def held_out_references(
@@ -323,7 +323,7 @@ def score_model(
 
 def score_folds(
     truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Any]:
     """Figures over all tiles, and their standard error from the spread over folds."""
     figures = metrics.score(truth, ensemble, x, y)
     parts = [metrics.score(truth[folds == fold], ensemble[folds == fold]) for fold in np.unique(folds)]

@@ -100,8 +100,8 @@ def main_model(evaluation: Evaluation) -> str:
 
 def observed_coverage(truth: np.ndarray, ensemble: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """Share of true values inside each central interval, (shares,); as `metrics.coverage`, in one pass."""
-    shares = np.asarray(shares, float)
-    bounds = np.concatenate([(1 - shares) / 2, (1 + shares) / 2])
+    wanted = np.asarray(shares, float)
+    bounds = np.concatenate([(1 - wanted) / 2, (1 + wanted) / 2])
     low, high = np.split(np.quantile(ensemble, bounds, axis=1, method="weibull"), 2)
     return ((low <= truth) & (truth <= high)).mean(axis=(1, 2))
 

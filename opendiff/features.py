@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles, tile_frame
+from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
 from opendiff.registration import REACH, PoiDatum, register_poi
-from opendiff.sources import BUSINESS_POI, POI_CATEGORIES, OpenData
+from opendiff.sources import OpenData
 from opendiff.tile_grid import TILES_ACROSS
 
 WINDOW_REACH = 2  # tiles around a tile whose POI and population inform it
@@ -64,6 +66,16 @@ class TileFeatures:
         return replace(self, tiles=tiles, **chosen)
 
 
+class PoiFeatures(NamedTuple):
+    """Registered counts (tiles, 14), their roots (tiles, 15) and those around (tiles, 30), and the mask (tiles,) of
+    tiles that have them."""
+
+    counts: np.ndarray
+    roots: np.ndarray
+    around: np.ndarray
+    known: np.ndarray
+
+
 def with_halo(tiles: Tiles, halo: int = HALO) -> Tiles:
     """The tiles and every tile at most `halo` away from one of them, sorted by (x, y)."""
     steps = np.arange(-halo, halo + 1)
@@ -79,26 +91,29 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
     own = pd.MultiIndex.from_frame(near[["x", "y"]]).get_indexer(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
     row, squared_distance = _windows(tiles, near)
 
-    def poi_features(counts: np.ndarray, counted: np.ndarray, datum: PoiDatum) -> tuple[np.ndarray, ...]:
-        """Registered counts, their roots and those around of `tiles`, and the mask of tiles that have them."""
+    def poi_features(counts: np.ndarray, counted: np.ndarray, datum: PoiDatum) -> PoiFeatures:
         near_x, near_y = near["x"].to_numpy(), near["y"].to_numpy()
         counts = counts[counted].astype(float)
         poi, known = register_poi(near_x, near_y, near_x[counted], near_y[counted], counts, datum)
         root = np.sqrt(np.column_stack([poi, poi.sum(axis=1)]))
         has, means = known[own], _window_means(row, squared_distance, root, known)
-        return _where(has, poi[own]), _where(has, root[own]), _where(has, means), has
+        return PoiFeatures(_where(has, poi[own]), _where(has, root[own]), _where(has, means), has)
 
-    poi, *of_map_service = poi_features(around.poi, around.has_poi, datum)
-    osm_poi, *of_osm = poi_features(around.osm_poi, around.has_osm_poi, "WGS-84")
-    counts = np.where(of_map_service[-1][:, None], poi, osm_poi)
+    poi = poi_features(around.poi, around.has_poi, datum)
+    osm_poi = poi_features(around.osm_poi, around.has_osm_poi, "WGS-84")
+    counts = np.where(poi.known[:, None], poi.counts, osm_poi.counts)
     population, has_population = around.population.astype(float), around.has_population
     strips = np.log(population + POPULATION_FLOOR)
     log_total = np.log(population.sum(axis=1, keepdims=True) + POPULATION_FLOOR)
     population_features = np.column_stack([strips, log_total, strips.std(axis=1)])
     return TileFeatures(
         tiles,
-        *of_map_service,
-        *of_osm,
+        poi.roots,
+        poi.around,
+        poi.known,
+        osm_poi.roots,
+        osm_poi.around,
+        osm_poi.known,
         _where(has_population[own], population_features[own]),
         _where(has_population[own], _window_means(row, squared_distance, log_total, has_population)),
         has_population[own],

@@ -1,13 +1,11 @@
-"""Traffic of an area from open data: conditions in, an ensemble of weeks out."""
+"""The model `default`: traffic of an area from open data. Conditions in, an ensemble of weeks out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,55 +16,25 @@ from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.denoiser import ConditionMemory
 from opendiff.embeddings import EmbeddingCache
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder, Progress
-from opendiff.errors import Cancelled, ModelError, OutsideSource, SourceError
+from opendiff.errors import Cancelled, ModelError, OutsideSource
 from opendiff.features import INTENSITY_UNITS, tile_features, with_halo
+from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.model import (
     ROWS_A_CALL_ON_GPU,
     TrafficModel,
+    chosen_device,
     condition_tensors,
     load_model,
     rounded,
-    rows_a_call,
 )
 from opendiff.noise import tile_noise
-from opendiff.registration import PoiDatum
+from opendiff.paper.generator import PaperGenerator
 from opendiff.representation import HOURS, SERIES, WIDTH
 from opendiff.shipped import CHECKPOINTS
 from opendiff.side_by_side import side_by_side
-from opendiff.sources import OpenData
-from opendiff.traffic_table import TrafficEnsemble
 
-TILES_A_BATCH = 256  # images and conditions held at once
-MAX_SAMPLES = 1000
-LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
-FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
-ASSUMPTIONS = (
-    "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
-    "The model learned from one week of one city (Nanchang); elsewhere its level is an extrapolation.",
-    "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
-    "Hour 0 is local midnight of an unknown weekday.",
-)
-
-T = TypeVar("T")
-
-
-class OpenDataSource(Protocol):
-    """Anything that knows open data of tiles; see `opendiff.sources.PackSource`."""
-
-    name: str
-    attribution: str
-    poi_datum: PoiDatum
-
-    def open_data(self, tiles: Tiles, imagery: bool = True) -> OpenData: ...
-
-
-class ConditionSource(Protocol):
-    """Anything that holds conditions of tiles; see `opendiff.demo.DemoSource`."""
-
-    name: str
-    attribution: str
-
-    def conditions(self, tiles: Tiles) -> Conditions: ...
+MODELS = {"default": "default.safetensors", "paper": "paper.safetensors"}
+SHIPPED = ("default",)
 
 
 def encode_open_data(
@@ -105,17 +73,11 @@ def load_encoder(path: str | Path = CHECKPOINTS / "encoder.safetensors") -> Enco
     return encoder.eval()
 
 
-class TrafficGenerator:
-    """A model with its encoder on one device.
-
-    This class serves the model `default`. Another model overrides what it does in its own way: `from_weights`,
-    `encode`, `informed` and `weeks`; settings, metadata and the ensemble are the same for all. keep_embeddings: whether
-    embeddings of images are kept between runs.
-    """
+class TrafficGenerator(EnsembleGenerator[Conditions]):
+    """The model `default` with its encoder; `load` opens any model. keep_embeddings: whether embeddings of images are
+    kept between runs."""
 
     keep_embeddings = True
-    device_note = ""  # what was done because the memory of the device ran out
-    _call_rows: int | None = None
 
     def __init__(
         self,
@@ -125,25 +87,19 @@ class TrafficGenerator:
         device: str = "cpu",
         encoder: Encoder | None = None,
     ):
-        self.model, self.name, self.checksum, self.device = model.to(device), name, checksum, device
-        self.model.representation = self.model.representation.to(device)
-        self._encoder = encoder
+        self.model, self.name, self.checksum, self._encoder = model, name, checksum, encoder
+        self.move(device)
 
     @staticmethod
     def load(
         name: str = "default", device: str = "auto", weights: str | Path | None = None
-    ) -> TrafficGenerator:
+    ) -> EnsembleGenerator[Any]:
         """The model `name`, shipped or from the folder `weights`, on "cpu", "cuda" or, with "auto", on a GPU where
         there is one. Raises ModelError."""
         if name not in MODELS:
             raise ModelError(f"There is no model {name!r}; choose one of {', '.join(MODELS)}.")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+        device = chosen_device(device)
         if name == "paper":
-            from opendiff.paper.generator import PaperGenerator
-
             return PaperGenerator.from_weights(weights, device)
         return TrafficGenerator.from_weights(weights, device)
 
@@ -170,30 +126,9 @@ class TrafficGenerator:
             self._encoder = load_encoder().to(self.device)
         return self._encoder
 
-    def conditions(
-        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
-    ) -> Conditions:
-        """Conditions of those of `tiles` about which the source knows anything.
-
-        Raises SourceError when it knows nothing about any of them.
-        """
-        known = self.known_conditions(source, tiles, progress)
-        if not len(known.tiles):
-            raise SourceError(
-                f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
-            )
-        return known
-
-    def known_conditions(
-        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
-    ) -> Conditions:
-        """As `conditions`, and without any tile where the source knows nothing."""
-        conditions = self.fitting(lambda: self.encode(source, tiles, progress))
-        kept = conditions.take(self.informed(conditions))
-        return replace(
-            kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
-            missing_tiles=len(tiles) - len(kept.tiles),
-        )  # fmt: skip
+    @property
+    def encoder_checksum(self) -> str:
+        return self.encoder.checksum
 
     def encode(
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None
@@ -205,119 +140,17 @@ class TrafficGenerator:
 
     def informed(self, conditions: Conditions) -> np.ndarray:
         """Mask (tiles,) of the tiles about which enough is known to generate them."""
-        return conditions.present.any(axis=1)
+        return np.asarray(conditions.present.any(axis=1))
 
-    def generate(
-        self,
-        conditions: Conditions,
-        samples: int = 20,
-        seed: int = 0,
-        guidance_scale: float | None = None,
-        steps: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> TrafficEnsemble:
-        """An ensemble of weeks for each tile.
-
-        The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor
-        neighbours change it. progress is told (done, total) in tile-weeks; `cancelled` is asked between
-        batches and ends the work with Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint
-        steps. Raises ModelError on bad settings.
-        """
-        return next(
-            self.refine(
-                conditions, samples, seed, guidance_scale, steps, progress, cancelled, first=max(samples, 1)
-            )
-        )
-
-    def refine(
-        self,
-        conditions: Conditions,
-        samples: int = 20,
-        seed: int = 0,
-        guidance_scale: float | None = None,
-        steps: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        first: int = FIRST_SAMPLES,
-    ) -> Iterator[TrafficEnsemble]:
-        """As `generate`, in the order of the samples: the ensemble of the first few, then of twice as many, and so on.
-
-        Each begins with the samples of the one before; the last is what `generate` returns.
-        """
-        config = self.model.config
-        guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
-        steps = config.steps if steps is None else steps
-        check_settings(samples, seed, guidance_scale, steps)
-        weeks: list[np.ndarray] = []
-        count = len(conditions.tiles)
-        begin, end = 0, min(max(first, 1), samples)
-        while begin < samples:
-
-            def report(done: int, _: int, before: int = count * begin) -> None:
-                progress(before + done, count * samples)
-
-            part = conditions, range(begin, end), seed, guidance_scale, steps
-            told = report if progress else None
-            made, intensities = self.fitting(lambda: self.weeks(*part, told, cancelled or _never))  # noqa: B023
-            weeks.append(made)
-            out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
-            metadata = {
-                "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
-                "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
-                "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
-                "notes": [*conditions.notes, *filter(None, [self.device_note])],
-            }  # fmt: skip
-            traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
-            yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
-            begin, end = end, min(2 * end, samples)
-
-    @property
-    def rows_a_call(self) -> int:
-        """Rows of a network call."""
-        return self._call_rows or rows_a_call(self.device)
-
-    def fitting(self, run: Callable[[], T]) -> T:
-        """`run()`; where the memory of a GPU runs out again with smaller calls, and at last on the CPU, from then on.
-
-        `device_note` says so. Raises ModelError where the memory of the machine itself runs out.
-        """
-        while True:
-            try:
-                return run()
-            except torch.OutOfMemoryError:
-                pass  # the error holds the tensors that were too many, so it must be gone before the next try
-            except (MemoryError, RuntimeError) as error:
-                if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
-                    raise
-                raise _out_of_memory() from None
-            self._take_less()
-
-    def _take_less(self) -> None:
-        if torch.device(self.device).type == "cpu":
-            raise _out_of_memory()
-        torch.cuda.empty_cache()
-        rows = self.rows_a_call // 2
-        if rows >= LEAST_ROWS:
-            self._call_rows = rows
-            if self._encoder is not None:
-                self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_A_CALL_ON_GPU)
-            self.device_note = (
-                f"The memory of the GPU ran out, so its calls were made smaller ({rows:,} rows)."
-            )
-            return
-        self._call_rows = None
-        self.move("cpu")
-        self.device_note = "The memory of the GPU ran out even with small calls, so the CPU was used."
+    def shrink(self, rows: int) -> None:
+        super().shrink(rows)
+        if self._encoder is not None:
+            self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_A_CALL_ON_GPU)
 
     def move(self, device: str) -> None:
-        """Bring model and encoder to another device."""
-        self.model, self.device = self.model.to(device), device
-        if hasattr(self.model, "representation"):
-            self.model.representation = self.model.representation.to(device)
+        super().move(device)
+        self.model.representation = self.model.representation.to(device)
         if self._encoder is not None:
-            self._encoder = self._encoder.to(device)
             self._encoder.image_batch = None
 
     @torch.inference_mode()
@@ -331,8 +164,7 @@ class TrafficGenerator:
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Traffic and users (tiles, samples, 2, 168) float32 of the samples of these numbers, and intensities (tiles,)
-        of the tiles."""
+        """As the base class says; intensities as the source counts them, and the model's estimate where it does not."""
         count = len(conditions.tiles)
         if not count:
             return np.empty((0, len(samples), SERIES, HOURS), np.float32), {}
@@ -384,31 +216,6 @@ class TrafficGenerator:
         with torch.inference_mode():
             estimates = self._remember(*condition_tensors(conditions, self.device))[1]
         return intensities_of(estimates)
-
-
-MODELS = {"default": "default.safetensors", "paper": "paper.safetensors"}
-SHIPPED = ("default",)
-
-
-def _out_of_memory() -> ModelError:
-    return ModelError("The memory of this machine ran out; generate fewer tiles or samples at a time.")
-
-
-def _never() -> bool:
-    return False
-
-
-def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -> None:
-    if not 1 <= samples <= MAX_SAMPLES:
-        raise ModelError(f"{samples} samples cannot be generated; ask for 1 to {MAX_SAMPLES}.")
-    if not 0 <= seed < 2**63:
-        raise ModelError(f"The seed {seed} is not usable; choose a whole number from 0 to {2**63 - 1}.")
-    if not 0 <= guidance_scale <= 10:
-        raise ModelError(
-            f"The guidance scale {guidance_scale:g} is not usable; choose a number from 0 to 10."
-        )
-    if not 1 <= steps <= 1000:
-        raise ModelError(f"{steps} steps are not usable; choose 1 to 1000.")
 
 
 def intensities_of(log_intensity: np.ndarray) -> dict[str, np.ndarray]:

@@ -178,11 +178,10 @@ def morans_i(values: ArrayLike, x: ArrayLike, y: ArrayLike, radius: float = 1.5)
 def neighbour_pairs(x: ArrayLike, y: ArrayLike, radius: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
     """Indices (pairs,), (pairs,) of every ordered pair of different tiles at most `radius` tiles apart."""
     reach = int(np.floor(radius))
-    x, y = (
-        np.asarray(v, np.int64) - np.min(v) + reach for v in (x, y)
-    )  # offsets never wrap to another column
-    width = int(y.max()) + reach + 1
-    key = x * width + y
+    # counted from `reach`, so that an offset never wraps to another column
+    column, row = (np.asarray(v, np.int64) - np.min(v) + reach for v in (x, y))
+    width = int(row.max()) + reach + 1
+    key = column * width + row
     order = np.argsort(key)
     step = np.arange(-reach, reach + 1)
     dx, dy = (v.reshape(-1) for v in np.meshgrid(step, step, indexing="ij"))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from opendiff.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.conditions import Conditions
 from opendiff.denoiser import ConditionMemory, Denoiser
+from opendiff.errors import ModelError
 from opendiff.prior import SPREADS, Belief, Prior
 from opendiff.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
 from opendiff.sampler import sample_flow
@@ -62,16 +63,19 @@ class TrafficModel(nn.Module):
         Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing), both in one
         batch.
         """
-        guided = guidance_scale != 0 and empty is not None
-        both = ConditionMemory.join([memory, empty]) if guided else memory
 
-        def denoise(x: Tensor, t: Tensor) -> Tensor:
-            if not guided:
-                return self.denoiser(x, t, both)
+        def plain(x: Tensor, t: Tensor) -> Tensor:
+            return self.denoiser(x, t, memory)
+
+        if not guidance_scale or empty is None:
+            return self.representation.decode(sample_flow(plain, noise, steps))
+        both = ConditionMemory.join([memory, empty])
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
             told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
             return told + guidance_scale * (told - untold)
 
-        return self.representation.decode(sample_flow(denoise, noise, steps))
+        return self.representation.decode(sample_flow(guided, noise, steps))
 
     def save(self, path: str | Path, notes: dict[str, object]) -> str:
         """Write weights and configuration; returns the checksum."""
@@ -105,6 +109,15 @@ def blank_representation(components: int) -> Representation:
         torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
         torch.zeros(LEVEL_WIDTH, SHAPE_WIDTH), eye, eye, torch.zeros(components, SHAPE_WIDTH),
     )  # fmt: skip
+
+
+def chosen_device(choice: str) -> str:
+    """ "cpu" or "cuda" for one of them or "auto", which is a GPU where there is one. Raises ModelError."""
+    if choice == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if choice.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+    return choice
 
 
 def rows_a_call(device: torch.device | str) -> int:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendiff.errors import SourceError
 
 if TYPE_CHECKING:
+    from opendiff.area import Tiles
     from opendiff.demo import DemoSource
     from opendiff.sources import PackSource
+
+TABLES = (
+    "tiles.parquet",
+    "pack.json",
+    "osm_points.gpkg",
+)  # what a pack holds beside images that traffic is made from
 
 
 def open_source(name: str) -> DemoSource | PackSource:
@@ -24,18 +32,25 @@ def open_source(name: str) -> DemoSource | PackSource:
         )
     from opendiff.sources import PackSource
 
-    return PackSource(name)
+    return PackSource(Path(name))
 
 
-def source_checksum(name: str) -> str:
-    """What tells a source from others and from itself after a change: the checksum of the bundled region's file, or of
-    a pack's table of tiles (its images are not read). Raises SourceError."""
+def source_checksum(name: str, tiles: Tiles) -> str:
+    """What tells a source from others, and from itself after a change to what it knows of `tiles`: a checksum of the
+    bundled region's file, or of the files of a pack; images, which are many, count by their sizes. Raises
+    SourceError."""
     from opendiff.checksums import file_checksum
     from opendiff.demo import FILE
-    from opendiff.sources import PackSource
+    from opendiff.resume import fingerprint
+    from opendiff.sources import PackSource, image_path
 
-    path = FILE if name == "demo" else PackSource(name).root / "tiles.parquet"
+    if name == "demo":
+        return file_checksum(FILE)
+    root = PackSource(Path(name)).root
     try:
-        return file_checksum(path)
+        files = [file_checksum(root / file) for file in TABLES if (root / file).is_file()]
+        images = (image_path(root, x, y) for x, y in zip(tiles["x"], tiles["y"], strict=True))
+        sizes = [image.stat().st_size if image.is_file() else 0 for image in images]
     except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error}); name a source that holds it.") from None
+        raise SourceError(f"{root} cannot be read ({error}); name a pack that can.") from None
+    return fingerprint(files, sizes)

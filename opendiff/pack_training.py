@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from opendiff.area import Tiles
 from opendiff.backbone import Trunk
@@ -42,7 +41,7 @@ class TrainingData:
 
     def encoder(
         self,
-        trunk: nn.Module,
+        trunk: Trunk,
         rows: np.ndarray,
         seed: int,
         report: Report | None = None,
@@ -59,7 +58,7 @@ class TrainingData:
 
 
 def read_training_data(
-    pack: PackSource, trunk: nn.Module, report: Report | None = None, turned: bool = True
+    pack: PackSource, trunk: Trunk, report: Report | None = None, turned: bool = True
 ) -> TrainingData:
     """All that training needs; without `turned`, which only the encoder learns from, images are seen as they are.
 

@@ -25,6 +25,7 @@ from opendiff.area import Tiles, tile_frame
 from opendiff.atomic import locked, replacing, write_json
 from opendiff.encoder import Progress
 from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
+from opendiff.generation import EnsembleGenerator
 from opendiff.generator import TrafficGenerator
 from opendiff.opening import open_source, source_checksum
 from opendiff.resume import fingerprint
@@ -46,7 +47,8 @@ class Recipe:
     """What every part is made by: plain values, as they travel to other processes.
 
     source: "demo" or the path of a pack, called source_name in the tables; weights: a folder, or None for the shipped
-    ones; checksum: of the weights, so that a worker which has others says so.
+    ones; checksum, encoder_checksum: of the weights, so that a worker which has others says so (the encoder's is ""
+    where the source holds conditions and needs none).
     """
 
     source: str
@@ -60,6 +62,7 @@ class Recipe:
     guidance_scale: float | None
     steps: int | None
     area: str = ""
+    encoder_checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ def make_here(recipe: Recipe, parts: list[Part]) -> Iterator[MadePart]:
 def make_part(recipe: Recipe, part: Part) -> MadePart:
     """Generate one part. Raises ModelError where this process has other weights than the recipe asks for."""
     generator, source = _opened(recipe.source, recipe.model, recipe.weights, recipe.device)
-    if generator.checksum != recipe.checksum:
+    encoder = generator.encoder_checksum if recipe.encoder_checksum else ""
+    if (generator.checksum, encoder) != (recipe.checksum, recipe.encoder_checksum):
         raise ModelError(
             f"A worker has other weights of the model {recipe.model} than the run was started with; install the same "
             "version of the product everywhere."
@@ -129,7 +133,7 @@ def make_part(recipe: Recipe, part: Part) -> MadePart:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(source: str, model: str, weights: str | None, device: str) -> tuple[TrafficGenerator, Any]:
+def _opened(source: str, model: str, weights: str | None, device: str) -> tuple[EnsembleGenerator[Any], Any]:
     """Generator and source of a process, opened once."""
     return TrafficGenerator.load(model, device, weights), open_source(source)
 
@@ -163,7 +167,9 @@ def generate_dataset(
     stated = asdict(recipe) | {"tiles_a_part": tiles_a_part, "tiles": len(tiles), "parts": len(parts)}
     decisive = {name: value for name, value in stated.items() if name not in PLACES}
     stated["run"] = fingerprint(
-        decisive, source_checksum(recipe.source), *(tiles[n].to_numpy() for n in ("x", "y", "covered_share"))
+        decisive,
+        source_checksum(recipe.source, tiles),
+        *(tiles[n].to_numpy() for n in ("x", "y", "covered_share")),
     )
     _claim(out, stated)
     with _written(out), locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):

@@ -30,6 +30,13 @@ class Prior(nn.Module):
     Outputs are level means (2), profile coefficients (components), log intensities (3), log spread of the shape (1).
     """
 
+    weight: Tensor
+    bias: Tensor
+    doubt: Tensor
+    level_spread: Tensor
+    shape_spread: Tensor
+    committee: Tensor
+
     def __init__(self, components: int):
         super().__init__()
         self.components = components

@@ -262,7 +262,8 @@ def posterior(
 
 def token_parts(pattern: int) -> tuple[np.ndarray, np.ndarray]:
     """Columns of the tokens that a pattern knows, and the number of the part of each."""
-    columns, parts = [], []
+    columns: list[int] = []
+    parts: list[int] = []
     start = part = 0
     for modality, widths in enumerate(TOKEN_PARTS):
         for width in widths:

@@ -1,8 +1,8 @@
 """Reference generators: what a conditional generator of traffic must beat, fitted on the same tiles as it is.
 
 Each has `fit(features, traffic)` and `sample(features, samples, seed)`: features (tiles, any) float with NaN where
-unknown (`opendiff.tile_features`), traffic (tiles, 168), samples out (tiles, samples, 168) float32, in the unit of the
-traffic. They generate traffic only. None sees the tiles that it is asked for.
+unknown (`opendiff.reference_features`), traffic (tiles, 168), samples out (tiles, samples, 168) float32, in the unit of
+the traffic. They generate traffic only. None sees the tiles that it is asked for.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ RIDGE_PENALTIES = np.logspace(1, 5, 9)
 # Added to a shape (mean 1) before its logarithm: the nightly gap in the measurement leaves hours of nearly zero, whose
 # logarithms would otherwise be most of the variance.
 SHAPE_OFFSET = 0.05
+Seed = int | np.random.SeedSequence
 
 
 class Reference(Protocol):
@@ -71,7 +72,7 @@ class NearestTiles:
         self.scaled, self.traffic = self.scaling(features), traffic
         return self
 
-    def sample(self, features: np.ndarray, samples: int, seed: int = 0) -> np.ndarray:
+    def sample(self, features: np.ndarray, samples: int, seed: Seed = 0) -> np.ndarray:
         scaled = self.scaling(features)
         distance = np.square(scaled[:, None] - self.scaled).sum(axis=2)
         nearest = np.argsort(distance, axis=1, kind="stable")[:, : self.neighbours]
@@ -153,9 +154,7 @@ class TreeLevel:
         self.residuals = root - self.forest.oob_prediction_
         return self
 
-    def sample(
-        self, features: np.ndarray, samples: int, seed: int | np.random.SeedSequence = 0
-    ) -> np.ndarray:
+    def sample(self, features: np.ndarray, samples: int, seed: Seed = 0) -> np.ndarray:
         """Levels (tiles, samples), at least 0."""
         drawn = np.random.default_rng(seed).choice(self.residuals, (len(features), samples))
         root = self.forest.predict(self.scaling(features))[:, None] + self.spread * drawn

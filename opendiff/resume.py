@@ -37,7 +37,7 @@ def fingerprint(*parts: Any) -> str:
         if isinstance(part, np.ndarray):
             digest.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
         else:
-            value = asdict(part) if is_dataclass(part) else part
+            value = asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
             digest.update(json.dumps(value, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
 

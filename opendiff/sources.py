@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,45 +21,18 @@ from PIL import Image, UnidentifiedImageError
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import OutsideSource, SourceError
+from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
+from opendiff.poi.osm_files import Bounds, read_osm_places
+from opendiff.poi.places import Places, count_places
 from opendiff.registration import PoiDatum
 from opendiff.tile_grid import TILES_ACROSS, ZOOM, tile_bounds, tile_centre
-
-if TYPE_CHECKING:
-    from opendiff.live.osm_files import Bounds
-    from opendiff.live.places import Places
+from opendiff.zipped_pack import unpacked
 
 HOURS = 168
 IMAGE_SIZE = 256
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
-POI_CATEGORIES: tuple[str, ...] = (
-    "government",
-    "accommodation",
-    "sports_leisure",
-    "company",
-    "medical",
-    "business_residential",
-    "place_name_address",
-    "transportation",
-    "automotive_service",
-    "life_service",
-    "education_culture",
-    "shopping",
-    "scenic_spot",
-    "catering",
-)
-# Where money is earned or spent by day: what the paper calls commercial districts. business_residential is left out
-# because the category mixes office buildings with housing estates, sports_leisure because it counts parks as well.
-BUSINESS_POI: tuple[str, ...] = (
-    "company",
-    "shopping",
-    "catering",
-    "life_service",
-    "accommodation",
-    "automotive_service",
-)
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
-PoiProvider = Literal["osm", "map-service"]  # whose way of counting places; OSM lists far fewer
 PopulationUnit = Literal["people", "relative"]
 # People in a strip of relative population 1, which is the largest strip of the training pack. The pack does not say
 # it, so it is assumed: its 344 tiles (395 km2 of central Nanchang without the old town) sum to 75.0 units; some 3.7
@@ -106,8 +79,6 @@ class PackSource:
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
         if self.root.is_file() and self.root.suffix.lower() == ".zip":
-            from opendiff.live.zipped import unpacked
-
             object.__setattr__(self, "root", unpacked(self.root))
         if not self.root.is_dir():
             raise SourceError(f"There is no pack at {self.root}; name a folder that holds tiles.parquet.")
@@ -193,7 +164,7 @@ class PackSource:
         traffic[row[wanted], hour[wanted]] = values[wanted, 0]
         users[row[wanted], hour[wanted]] = values[wanted, 1]
         present = np.isfinite(traffic)
-        has_traffic = present.all(axis=1)
+        has_traffic = np.asarray(present.all(axis=1))
         if (present.any(axis=1) & ~has_traffic).any():
             x, y = tiles[["x", "y"]].to_numpy()[np.argmax(present.any(axis=1) & ~has_traffic)]
             raise SourceError(f"{path} lacks hours of tile {x},{y}; every tile needs all {HOURS} hours.")
@@ -269,8 +240,6 @@ class PackSource:
         if self._osm_places is None:
             return np.zeros((len(tiles), len(POI_CATEGORIES)), np.float32), np.zeros(len(tiles), bool)
         places, (west, south, east, north) = self._osm_places
-        from opendiff.live.places import count_places
-
         lon, lat = tile_centre(tiles["x"].to_numpy(), tiles["y"].to_numpy())
         listed = self._rows(tiles)["z"].notna().to_numpy()
         covered = listed & (lon > west) & (lon < east) & (lat > south) & (lat < north)
@@ -279,8 +248,6 @@ class PackSource:
     @cached_property
     def _osm_places(self) -> tuple[Places, Bounds] | None:
         """Places of OSM_EXTRACT, and the box W, S, E, N around them; None where the pack has none."""
-        from opendiff.live.osm_files import read_osm_places
-
         path = self.root / OSM_EXTRACT
         if not path.is_file():
             return None

@@ -59,16 +59,16 @@ def _sides(outline: shapely.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _pieces(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Column, row, rise and rise times the part of the square to the right, of the pieces of all sides."""
-    side, at = [np.arange(len(start))] * 2, [np.zeros(len(start)), np.ones(len(start))]
+    sides, places = [np.arange(len(start))] * 2, [np.zeros(len(start)), np.ones(len(start))]
     for axis in (0, 1):
         low, high = np.floor(np.minimum(start, end)[:, axis]), np.floor(np.maximum(start, end)[:, axis])
         lines = (high - low).astype(np.int64)  # grid lines low + 1 ... high
         crossed = np.repeat(np.arange(len(start)), lines)
         number = np.arange(lines.sum()) - np.repeat(np.cumsum(lines) - lines, lines)
         line = low[crossed] + 1 + number
-        side.append(crossed)
-        at.append((line - start[crossed, axis]) / (end - start)[crossed, axis])
-    side, at = np.concatenate(side), np.clip(np.concatenate(at), 0, 1)
+        sides.append(crossed)
+        places.append((line - start[crossed, axis]) / (end - start)[crossed, axis])
+    side, at = np.concatenate(sides), np.clip(np.concatenate(places), 0, 1)
     order = np.lexsort((at, side))
     side, at = side[order], at[order]
     point = start[side] + at[:, None] * (end - start)[side]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ CRITIC_STEPS = 2
 PENALTY = 10.0
 LEARNING_RATE, BETAS = 1e-3, (0.0, 0.99)
 AVERAGING = 0.99  # of the weights that generate (Karras et al., ICLR 2018)
+
+G = TypeVar("G", bound=nn.Module)  # the generator
 
 
 class Adversary:
@@ -48,10 +51,13 @@ def gradient_penalty(critic: nn.Module, real: Tensor, made: Tensor, condition: T
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-class Averaged(nn.Module):
+class Averaged(nn.Module, Generic[G]):
     """A generator and the running average of its weights, which is what generates."""
 
-    def __init__(self, generator: nn.Module):
+    generator: G
+    average: torch.optim.swa_utils.AveragedModel
+
+    def __init__(self, generator: G):
         super().__init__()
         self.generator = generator
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -59,11 +65,13 @@ class Averaged(nn.Module):
         )
 
 
-class AdversarialBaseline(NeuralBaseline):
+class AdversarialBaseline(NeuralBaseline, Generic[G]):
     """A GAN: subclasses make the generator (noise and condition -> scaled week) and its critics."""
 
+    network: Averaged[G]
+
     @abstractmethod
-    def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
+    def make_generator(self, width: int, weeks: Tensor) -> G:
         """A module with `forward(condition) -> (rows, 168)`, which draws its noise itself."""
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 DESCRIPTION = (
@@ -34,6 +35,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")
     parser.add_argument("--samples", type=int, default=10, help="weeks a row (default 10)")
     parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="where networks learn and sample (default: a GPU where there is one); each kind draws its own noise",
+    )  # fmt: skip
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="two folds of 40 rows, one seed and few updates, to see that it runs",
@@ -48,10 +53,12 @@ def run_benchmark(options: argparse.Namespace) -> None:
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
-    from opendiff.cli import StageBars
+    from opendiff.model import chosen_device
+    from opendiff.progress import StageBars
     from opendiff.work_folder import WorkFolder
 
-    settings = Settings(tuple(range(options.seeds)), options.samples)
+    budget = Budget(device=chosen_device(options.device))
+    settings = Settings(tuple(range(options.seeds)), options.samples, budget)
     chosen(options.table, options.model)  # a wrong name is told before hours of work
     # small networks gain nothing from threads, and sums come out the same whatever the machine has
     torch.set_num_threads(1)
@@ -61,7 +68,7 @@ def run_benchmark(options: argparse.Namespace) -> None:
     cities = [read_city(path, elements, folder, report) for path in options.data]
     if options.quick:
         cities = [city.part(QUICK_FOLDS, QUICK_ROWS) for city in cities]
-        settings = Settings((0,), 4, Budget(updates=12, checks=2, check_rows=8, check_samples=2))
+        settings = Settings((0,), 4, replace(budget, updates=12, checks=2, check_rows=8, check_samples=2))
     result = run_table(options.table, cities, settings, folder, report, options.model)
     path = options.out / f"table{options.table}"
     write_json(path.with_suffix(".json"), result)

@@ -48,6 +48,9 @@ class ResidualLayer(nn.Module):
 
 
 class CsdiNetwork(nn.Module):
+    time: Tensor
+    steps: Tensor
+
     def __init__(self, condition_width: int):
         super().__init__()
         self.week_in = nn.Linear(PATCH, WIDTH)
@@ -67,7 +70,8 @@ class CsdiNetwork(nn.Module):
             [self.time.expand(len(x), -1, -1), condition[:, None].expand(-1, tokens, -1)], dim=-1
         )
         step = self.step_in(self.steps[step])
-        h, total = functional.relu(self.week_in(x.unflatten(1, (tokens, PATCH)))), 0.0
+        h = functional.relu(self.week_in(x.unflatten(1, (tokens, PATCH))))
+        total: Tensor | float = 0.0
         for layer in self.layers:
             h, skip = layer(h, step, side)
             total = total + skip
@@ -75,6 +79,8 @@ class CsdiNetwork(nn.Module):
 
 
 class Csdi(NeuralBaseline):
+    network: CsdiNetwork
+
     def build(self, width: int, weeks: Tensor) -> None:
         self.network = CsdiNetwork(width)
         self.schedule = quadratic_schedule(STEPS, last=LAST_BETA)

@@ -26,7 +26,7 @@ Draw = Callable[
 class Budget:
     """The same for every baseline. updates: of the network that generates, each with `batch` training weeks (critics
     have theirs besides); checks: how often validation CRPS is taken on the rows held back; patience: checks without a
-    better one before training stops."""
+    better one before training stops; device: where networks learn and sample."""
 
     updates: int = 600
     batch: int = 16
@@ -35,6 +35,7 @@ class Budget:
     held_back: float = 0.15
     check_rows: int = 24
     check_samples: int = 4
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -152,36 +153,53 @@ class NeuralBaseline(ABC):
         torch.manual_seed(seed)
         values, traffic = getattr(conditions, self.told), series[:, 0]
         self.standard, self.scale = Standard.of(values), RootScale.of(traffic)
-        told, weeks = self.standard(values), torch.from_numpy(self.scale.scaled(traffic))
+        told, scaled = self.standard(values), self.scale.scaled(traffic)
         back = held_back(conditions.groups, budget.held_back, seed)
-        kept = torch.from_numpy(np.flatnonzero(~back))
         checked = np.random.default_rng(seed).permutation(np.flatnonzero(back))[: budget.check_rows]
         self.budget, self.done = budget, 0
-        self.build(told.shape[1], weeks[kept])
-
-        def draw() -> tuple[Tensor, Tensor]:
-            rows = kept[torch.randint(len(kept), (budget.batch,))]
-            return told[rows], weeks[rows]
-
-        stopping = EarlyStopping(self.network, budget.patience)
+        stopping = self.begin(told[~back], torch.from_numpy(scaled[~back]))
         every = max(1, budget.updates // budget.checks)
         for self.done in range(1, budget.updates + 1):
-            self.network.train()
-            self.update(draw)
+            self.step()
             if self.done % every == 0:
                 made = self.scale.scaled(self.sample(conditions.take(checked), budget.check_samples, seed))
-                if stopping.over(float(metrics.crps(weeks[checked].numpy(), made).mean())):
+                if stopping.over(float(metrics.crps(scaled[checked], made).mean())):
                     break
         stopping.restore()
         return self
 
+    def begin(self, told: Tensor, weeks: Tensor) -> EarlyStopping:
+        """Make the network on the device of the budget, where the rows to learn from are as well."""
+        self.rows = told.to(self.budget.device), weeks.to(self.budget.device)
+        with torch.device(self.budget.device):
+            self.build(told.shape[1], self.rows[1])
+        return EarlyStopping(self.network, self.budget.patience)
+
+    def step(self) -> None:
+        """One update."""
+        told, weeks = self.rows
+
+        def draw() -> tuple[Tensor, Tensor]:
+            rows = torch.randint(len(told), (self.budget.batch,))
+            return told[rows], weeks[rows]
+
+        self.network.train()
+        with torch.device(self.budget.device):
+            self.update(draw)
+
     def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
         told = self.standard(getattr(conditions, self.told)).repeat_interleave(samples, 0)
-        self.network.eval()
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        drawing_on = [self.budget.device] if self.budget.device == "cuda" else []
+        with torch.random.fork_rng(devices=drawing_on):
             torch.manual_seed(seed)
-            made = torch.cat([self.weeks(part) for part in told.split(ROWS_A_CALL)]).numpy()
+            made = self.all_weeks(told).cpu().numpy()
         return self.scale.traffic(made).reshape(len(conditions), samples, HOURS)
+
+    def all_weeks(self, told: Tensor) -> Tensor:
+        """`weeks` for any number of conditions (rows, width), in calls of bounded size."""
+        self.network.eval()
+        with torch.no_grad(), torch.device(self.budget.device):
+            return torch.cat([self.weeks(part.to(self.budget.device)) for part in told.split(ROWS_A_CALL)])
 
 
 def other_conditions(conditions: TileConditions, samples: int, seed: int) -> TileConditions:

@@ -40,8 +40,8 @@ class KnowledgeGenerator(nn.Module):
         self.told = nn.Linear(condition_width, HIDDEN // 4)
         self.hours = CircularConvolutions(2 + HIDDEN // 4, 1)
         for last in (self.week[-1], self.hours.end):  # a stage adds nothing before it is trained
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, condition: Tensor, stages: int = STAGES) -> Tensor:
         rows = len(condition)
@@ -70,6 +70,7 @@ def view(week: Tensor, stage: int) -> Tensor:
 
 
 class Kegan(NeuralBaseline):
+    network: Averaged[KnowledgeGenerator]
     told = "graph"
 
     def build(self, width: int, weeks: Tensor) -> None:

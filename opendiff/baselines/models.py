@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from opendiff.baselines.open_diff import NO_ATTENTION, NO_GUIDANCE, Default, Pub
 from opendiff.baselines.spectra_gan import SpectraGan
 from opendiff.baselines.tcn_gan import TcnGan
 from opendiff.baselines.trans_gan import TransGan
+from opendiff.errors import ModelError
 from opendiff.references import references
 
 PUBLISHED, FORGETFUL, DEFAULT, CSDI = "OpenDiff, published", "OpenDiff, public sampler", "default", "CSDI"
@@ -30,7 +32,7 @@ class Entry:
     is taken away of the conditions."""
 
     make: Callable[[City | None], Baseline]
-    rows: dict[str, Callable[[Baseline], Baseline]]
+    rows: dict[str, Callable[[Any], Baseline]]
     element: str = ALL
 
 
@@ -49,6 +51,9 @@ class Reference:
 
 
 def transfer(other: City | None) -> Adaptive:
+    """Raises ModelError without a second city."""
+    if other is None:
+        raise ModelError(f"{TRANSFER} learns from a second city; give --data twice.")
     return Adaptive((next(iter(other.conditions[ALL].values())), other.series))
 
 
@@ -56,21 +61,26 @@ def plain(name: str, make: Callable[[City | None], Baseline], element: str = ALL
     return Entry(make, {name: lambda model: model}, element)
 
 
+def alone(make: Callable[[], Baseline]) -> Callable[[City | None], Baseline]:
+    """Made whatever the other city is."""
+    return lambda other: make()
+
+
 _PUBLISHED = Entry(
     lambda other: Published(), {PUBLISHED: lambda model: model, FORGETFUL: lambda model: model.forgetful()}
 )
 _BASELINES = {
-    "TransGAN": plain("TransGAN", lambda other: TransGan()),
-    "TCN-GAN": plain("TCN-GAN", lambda other: TcnGan()),
-    "KEGAN": plain("KEGAN", lambda other: Kegan()),
-    CSDI: plain(CSDI, lambda other: Csdi()),
-    "SpectraGAN": plain("SpectraGAN", lambda other: SpectraGan()),
+    "TransGAN": plain("TransGAN", alone(TransGan)),
+    "TCN-GAN": plain("TCN-GAN", alone(TcnGan)),
+    "KEGAN": plain("KEGAN", alone(Kegan)),
+    CSDI: plain(CSDI, alone(Csdi)),
+    "SpectraGAN": plain("SpectraGAN", alone(SpectraGan)),
     TRANSFER: plain(TRANSFER, transfer),
 }
-_REFERENCES = {name: plain(name, lambda other, name=name: Reference(name)) for name in REFERENCES}
-_DEFAULT = {DEFAULT: plain(DEFAULT, lambda other: Default())}
+_REFERENCES = {name: plain(name, alone(partial(Reference, name))) for name in REFERENCES}
+_DEFAULT = {DEFAULT: plain(DEFAULT, alone(Default))}
 _WITHOUT = {
-    f"{of}, {element}": plain(f"{of}, {element}", lambda other, make=make: make(), element)
+    f"{of}, {element}": plain(f"{of}, {element}", alone(make), element)
     for of, make in (("published", Published), ("default", Default))
     for element in ELEMENTS
 }

@@ -46,6 +46,8 @@ class Ablation:
 class Published(NeuralBaseline):
     """The published denoiser on traffic; the second of its two series is traffic again."""
 
+    network: PaperModel
+
     def __init__(self, ablation: Ablation = Ablation()):
         self.ablation = ablation
 

@@ -39,6 +39,8 @@ def significant_bins(weeks: Tensor) -> Tensor:
 
 
 class SpectrumGenerator(nn.Module):
+    significant: Tensor
+
     def __init__(self, condition_width: int, weeks: Tensor):
         super().__init__()
         self.register_buffer("significant", significant_bins(weeks))
@@ -67,12 +69,12 @@ class Critic(nn.Sequential):
             nn.LeakyReLU(0.2), nn.Linear(HIDDEN, 1),
         )  # fmt: skip
 
-    def forward(self, values: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, values: Tensor, condition: Tensor) -> Tensor:  # type: ignore[override]  # told more than one
         return super().forward(torch.cat([values, condition], -1))
 
 
-class SpectraGan(AdversarialBaseline):
-    def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
+class SpectraGan(AdversarialBaseline[SpectrumGenerator]):
+    def make_generator(self, width: int, weeks: Tensor) -> SpectrumGenerator:
         return SpectrumGenerator(width, weeks)
 
     def make_critics(self, width: int) -> list[nn.Module]:

@@ -70,7 +70,7 @@ class TcnCritic(nn.Module):
         return self.judge(torch.cat([seen, summary, condition], -1))
 
 
-class TcnGan(AdversarialBaseline):
+class TcnGan(AdversarialBaseline[nn.Module]):
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TcnGenerator(width)
 

@@ -80,7 +80,7 @@ class TransCritic(nn.Module):
         return self.judge(torch.cat([*parts, condition], -1))
 
 
-class TransGan(AdversarialBaseline):
+class TransGan(AdversarialBaseline[nn.Module]):
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TransGenerator(width)
 

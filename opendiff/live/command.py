@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from opendiff.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices
 
+AREA_HELP = (
+    "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
+    "or a CSV of tiles with columns x,y"
+)
 FETCH_DESCRIPTION = (
     "Fetch imagery, population and POI of an area into a pack, which works without a network from then on. Run it "
     "again to go on after an interruption: only what is missing is fetched. Addresses, credits and the cache folder "
     "are set by environment variables; see opendiff/live/providers.py."
 )
+
+
+def add_fetch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("area", metavar="AREA", help=AREA_HELP)
+    parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
+    add_options(parser)
 
 
 def add_options(parser: Any) -> None:
@@ -68,7 +81,6 @@ def choices_of(options: argparse.Namespace) -> Choices:
 
 def run_fetch(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
-    from opendiff.cli import StageBars
     from opendiff.live.fetching import Fetcher
 
     choices = choices_of(options)

@@ -15,17 +15,17 @@ import numpy as np
 from opendiff.area import Tiles
 from opendiff.errors import SourceError
 from opendiff.features import with_halo
+from opendiff.folders import cache_folder
 from opendiff.live.choices import NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
-from opendiff.live.osm_files import layer_bounds, read_osm_places, tiles_bounds
 from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
-from opendiff.live.places import Places, count_places
-from opendiff.live.poi_csv import read_poi_csv
 from opendiff.live.population import fetch_country, strip_population
-from opendiff.live.providers import cache_folder
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
+from opendiff.poi.csv_files import read_poi_csv
+from opendiff.poi.osm_files import layer_bounds, read_osm_places, tiles_bounds
+from opendiff.poi.places import Places, count_places
 from opendiff.tile_grid import fractional_tile
 
 Report = Callable[[str, int, int], None]  # (what, done, total)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -64,6 +65,9 @@ class Patience:
     connections: int = 3  # of the attempts, how many may fail to connect at all
     first_pause: float = 1.0  # doubled each time
     longest_pause: float = 120.0  # that a Retry-After may ask for; a longer one ends the attempts
+
+
+T = TypeVar("T")
 
 
 class _Passing(Exception):
@@ -186,7 +190,7 @@ class Client:
         if self.cancelled and self.cancelled():
             raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
 
-    def _patiently(self, url: str, attempt: Callable[[], bytes | None]) -> bytes | None:
+    def _patiently(self, url: str, attempt: Callable[[], T]) -> T:
         host, patience = urlsplit(url).netloc, self.patience
         unconnected = 0
         for tried in range(1, patience.attempts + 1):

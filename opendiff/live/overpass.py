@@ -15,9 +15,9 @@ import pandas as pd
 from intake.text import read_json
 from opendiff.errors import SourceError
 from opendiff.live.http import Client, TooLarge
-from opendiff.live.places import Places
-from opendiff.live.poi_table import KEYS, NAMED_ONLY, categories_of_tags, query_tags
 from opendiff.live.providers import Provider
+from opendiff.poi.osm_tags import KEYS, NAMED_ONLY, categories_of_tags, query_tags
+from opendiff.poi.places import Places
 
 BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
 MAX_ANSWER_BYTES = 48_000_000  # takes ten times its size when it is read; a larger one is asked for in parts
@@ -36,7 +36,7 @@ def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 1
     west, south, east, north = bounds
     lines = []
     for key, values in query_tags().items():
-        test = "" if values is True else f'~"^({"|".join(values)})$"'
+        test = "" if isinstance(values, bool) else f'~"^({"|".join(values)})$"'
         named = "[name]" if key in NAMED_ONLY else ""
         lines.append(f'nwr["{key}"{test}]{named};')
     box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio import DatasetReader
 from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
@@ -121,7 +122,7 @@ def _covered(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
     return np.clip(np.minimum(end, size) - np.maximum(start, 0), 0, None) / (end - start)
 
 
-def _window(left: float, right: float, top: float, bottom: float, raster) -> Window | None:
+def _window(left: float, right: float, top: float, bottom: float, raster: DatasetReader) -> Window | None:
     first_column, last_column = max(0, int(np.floor(left))), min(raster.width, int(np.ceil(right)))
     first_row, last_row = max(0, int(np.floor(top))), min(raster.height, int(np.ceil(bottom)))
     if first_column >= last_column or first_row >= last_row:
@@ -129,7 +130,7 @@ def _window(left: float, right: float, top: float, bottom: float, raster) -> Win
     return Window(first_column, first_row, last_column - first_column, last_row - first_row)
 
 
-def _people(raster, window: Window, path: Path) -> np.ndarray:
+def _people(raster: DatasetReader, window: Window, path: Path) -> np.ndarray:
     if window.width * window.height > MAX_BLOCK_CELLS:
         raise SourceError(
             f"{path.name} is finer than population can be known ({window.width:,.0f} cells across {BLOCK_TILES} "
@@ -139,13 +140,13 @@ def _people(raster, window: Window, path: Path) -> np.ndarray:
     return np.where(np.isfinite(cells) & (cells > 0), cells, 0)
 
 
-def _axis_aligned(raster) -> bool:
+def _axis_aligned(raster: DatasetReader) -> bool:
     return (
         raster.crs.is_geographic and raster.transform.b == 0 == raster.transform.d and raster.transform.e < 0
     )
 
 
-def _warped(raster) -> WarpedVRT:
+def _warped(raster: DatasetReader) -> WarpedVRT:
     """The raster in longitude and latitude; sums of people are kept."""
     west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
     width, height = (max(1, int(np.ceil(size / WARPED_DEGREES))) for size in (east - west, north - south))

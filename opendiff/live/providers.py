@@ -13,10 +13,8 @@ from __future__ import annotations
 import os
 import re
 import string
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from opendiff.errors import SourceError
@@ -111,27 +109,6 @@ def check_template(template: str) -> None:
 
 def is_template(choice: str) -> bool:
     return bool(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", choice))
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where fetched data is kept between runs; made where it is missing. Raises SourceError."""
-    if named := environment.get("OPENDIFF_CACHE"):
-        folder = Path(named)
-    elif sys.platform == "win32":
-        folder = (
-            Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "opendiff-planner"
-        )
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Caches" / "opendiff-planner"
-    else:
-        folder = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opendiff-planner"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(
-            f"The cache folder {folder} cannot be made ({error}); set OPENDIFF_CACHE to another."
-        ) from None
-    return folder
 
 
 def _at(provider: Provider, url: str | None) -> Provider:

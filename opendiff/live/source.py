@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opendiff.area import Tiles
+from opendiff.folders import cache_folder
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher, Report
 from opendiff.live.http import Client
-from opendiff.live.providers import cache_folder
+from opendiff.poi.categories import PoiProvider
 from opendiff.registration import PoiDatum
-from opendiff.sources import OpenData, PackSource, PoiProvider
+from opendiff.sources import OpenData, PackSource
 
 
 @dataclass

@@ -31,7 +31,8 @@ class Schedule:
 
 def quadratic_schedule(steps: int = 400, first: float = 1e-4, last: float = 0.05) -> Schedule:
     """beta whose square root grows evenly from that of `first` to that of `last`."""
-    beta = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
+    # on the CPU wherever the network is: the sampler reads these numbers one at a time
+    beta = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64, device="cpu") ** 2
     return Schedule(beta, torch.cumprod(1 - beta, 0))
 
 

@@ -12,7 +12,9 @@ W^V map z to `tokens` keys and values, so that an hour chooses among aspects of 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,23 +39,33 @@ class DenoiserConfig:
     patch: int = 1  # hours a token; 1 as published
 
 
+LayerMemory = tuple[Tensor, Tensor, Tensor]
+
+
 @dataclass(frozen=True)
 class ConditionMemory:
     """What each layer needs of the condition of each row, computed once a tile: keys with W^Q folded in (rows,
     channels, heads * tokens) and their bias (rows, 1, heads * tokens), values with the output layer folded in (rows,
     heads * tokens, channels)."""
 
-    layers: tuple[tuple[Tensor, Tensor, Tensor], ...]
+    layers: tuple[LayerMemory, ...]
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
 
     def take(self, rows: Tensor) -> ConditionMemory:
-        return ConditionMemory(tuple(tuple(part[rows] for part in layer) for layer in self.layers))
+        return ConditionMemory(
+            tuple((keys[rows], bias[rows], values[rows]) for keys, bias, values in self.layers)
+        )
 
     def followed_by(self, other: ConditionMemory) -> ConditionMemory:
         pairs = zip(self.layers, other.layers, strict=True)
-        return ConditionMemory(tuple(tuple(map(torch.cat, zip(*pair, strict=True))) for pair in pairs))
+        return ConditionMemory(
+            tuple(
+                (torch.cat([keys, more_keys]), torch.cat([bias, more_bias]), torch.cat([values, more_values]))
+                for (keys, bias, values), (more_keys, more_bias, more_values) in pairs
+            )
+        )
 
 
 class ResidualLayer(nn.Module):
@@ -98,13 +110,13 @@ class ResidualLayer(nn.Module):
         h = self.norm_self(h + self.drop(attended))
         return self.norm_self_feed(h + self.drop(self.self_feed(h)))
 
-    def share(self, h: Tensor, memory: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def share(self, h: Tensor, memory: LayerMemory) -> Tensor:
         """Softmax of eq. 10: how much each hour heeds each token, (rows, hours, heads, tokens)."""
         matrix, bias, _ = memory
         score = torch.baddbmm(bias, h, matrix)
         return torch.softmax(score.unflatten(-1, (self.heads, self.tokens)), -1)
 
-    def to_condition(self, h: Tensor, memory: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def to_condition(self, h: Tensor, memory: LayerMemory) -> Tensor:
         """Attention-based integration, eq. 9-11."""
         attended = torch.baddbmm(self.cross_out.bias, self.share(h, memory).flatten(2), memory[2])
         h = self.norm_cross(h + self.drop(attended))
@@ -123,6 +135,9 @@ class ResidualLayer(nn.Module):
 
 
 class Denoiser(nn.Module):
+    hours: Tensor
+    steps: Tensor
+
     def __init__(self, config: DenoiserConfig = DenoiserConfig()):
         super().__init__()
         self.config = config
@@ -141,7 +156,10 @@ class Denoiser(nn.Module):
 
     def remember(self, condition: Tensor) -> ConditionMemory:
         """Keys and values of condition (rows, 128), zero where nothing is known."""
-        return ConditionMemory(tuple(layer.remember(condition) for layer in self.layers))
+        return ConditionMemory(tuple(layer.remember(condition) for layer in self._layers()))
+
+    def _layers(self) -> Iterator[ResidualLayer]:
+        return cast("Iterator[ResidualLayer]", iter(self.layers))
 
     def forward(self, x: Tensor, step: Tensor, memory: ConditionMemory) -> Tensor:
         """Estimated noise (len(memory), 2, 168) in x (rows, 2, 168) at steps (rows,) or (1,), 0 the least noised.
@@ -154,7 +172,7 @@ class Denoiser(nn.Module):
         tokens = x.unflatten(2, (-1, self.config.patch)).transpose(1, 2).flatten(2)
         h = functional.relu(self.series_in(tokens))
         total: Tensor | float = 0.0
-        for index, (layer, keys_values) in enumerate(zip(self.layers, memory.layers, strict=True)):
+        for index, (layer, keys_values) in enumerate(zip(self._layers(), memory.layers, strict=True)):
             told = layer.among_hours(h, step)
             if index == 0 and times > 1:
                 h, told = h.repeat(times, 1, 1), told.repeat(times, 1, 1)

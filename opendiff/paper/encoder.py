@@ -61,18 +61,22 @@ class EncoderTraining:
 
 
 class ImageEncoder(nn.Module):
-    """R of eq. 5: images -> z (images, 128)."""
+    """R of eq. 5: images -> z (images, 128). checksum: of the weights file, "" where they are in no file."""
+
+    output_mean: Tensor
+    output_std: Tensor
 
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         self.config = config
+        self.checksum = ""
         self.trunk = ResNet50()
         self.projection = nn.Sequential(
             nn.Linear(FEATURES, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.width)
         )
         self.register_buffer("output_mean", torch.zeros(config.width))
         self.register_buffer("output_std", torch.ones(config.width))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit vectors z (images, 128) of images (images, 3, pixels, pixels), standardised colours."""
@@ -110,6 +114,7 @@ def load_image_encoder(path: str | Path) -> ImageEncoder:
     checkpoint = read_checkpoint(path, kind="paper encoder")
     encoder = ImageEncoder(EncoderConfig(**checkpoint.notes["config"]))
     checkpoint.load_into(encoder, "")
+    encoder.checksum = checkpoint.checksum
     return encoder.eval()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from opendiff.errors import ModelError
-from opendiff.generator import check_settings
+from opendiff.generation import check_settings
 from opendiff.paper.data import PaperData, read_paper_data
 from opendiff.paper.encoder import EncoderConfig, EncoderTraining, Report, train_image_encoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
@@ -41,7 +41,7 @@ def held_out_paper(
     names: list[str],
     samples: int,
     seed: int,
-    work: str | Path | None = None,
+    work: Path | None = None,
     report: Report | None = None,
     settings: PaperSettings = PaperSettings(),
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -125,11 +125,11 @@ def fit_without(
     found = folder.read("sampler", sampler_key)
     if found is None:
         state = folder.training("sampler", sampler_key)
-        model, history = train_paper_model(
+        model, losses = train_paper_model(
             embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
             settings.sampler_training, state=state, report=report,
         )  # fmt: skip
-        found = {name: value.numpy() for name, value in model.state_dict().items()}, history
+        found = {name: value.numpy() for name, value in model.state_dict().items()}, losses
         folder.write("sampler", sampler_key, *found)
         state.finish()
     model = PaperModel(settings.model)

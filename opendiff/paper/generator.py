@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.conditions import INTENSITIES
+from opendiff.conditions import INTENSITIES, AreaConditions
 from opendiff.encoder import Progress
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.features import tile_features, with_halo
-from opendiff.generator import (
-    TILES_A_BATCH,
-    Cancelled,
-    ConditionSource,
-    OpenDataSource,
-    TrafficGenerator,
-)
+from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.model import rounded
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
@@ -31,38 +25,23 @@ from opendiff.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
-class ImageConditions:
+class ImageConditions(AreaConditions):
     """embedding: (tiles, 128) float32 of each tile's image, 0 where absent; present: (tiles,) bool; known: (tiles,)
-    bool, whether the source has imagery, POI or population; the rest as in `opendiff.conditions.Conditions`."""
+    bool, whether the source has imagery, POI or population."""
 
-    tiles: Tiles
     embedding: np.ndarray
     present: np.ndarray
     known: np.ndarray
-    intensities: dict[str, np.ndarray] = field(default_factory=dict)
-    source: str = ""
-    attribution: str = ""
-    missing_tiles: int = 0
-    notes: tuple[str, ...] = ()
-
-    def take(self, rows: np.ndarray) -> ImageConditions:
-        """The conditions of some rows (an index or a mask)."""
-        chosen = np.arange(len(self.tiles))[rows]
-        return replace(
-            self, tiles=self.tiles.iloc[chosen].reset_index(drop=True), embedding=self.embedding[chosen],
-            present=self.present[chosen], known=self.known[chosen],
-            intensities={name: values[chosen] for name, values in self.intensities.items()},
-        )  # fmt: skip
 
 
-class PaperGenerator(TrafficGenerator):
+class PaperGenerator(EnsembleGenerator[ImageConditions]):
     """The model `paper` with its image encoder on one device; `encoder` may be missing where conditions are at hand."""
 
     def __init__(
         self, model: PaperModel, checksum: str = "", device: str = "cpu", encoder: ImageEncoder | None = None
     ):
         self.model, self.name, self.checksum, self.device = model.to(device), "paper", checksum, device
-        self._encoder = encoder
+        self._encoder: ImageEncoder | None = encoder
 
     @property
     def rows_a_call(self) -> int:
@@ -80,6 +59,10 @@ class PaperGenerator(TrafficGenerator):
         model, checksum = load_paper_model(Path(weights) / paper_model.FILE)
         return cls(model, checksum, device, encoder)
 
+    @property
+    def encoder_checksum(self) -> str:
+        return "" if self._encoder is None else self._encoder.checksum
+
     def encode(
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None
     ) -> ImageConditions:
@@ -88,6 +71,10 @@ class PaperGenerator(TrafficGenerator):
             raise SourceError(
                 f"The source {source.name} holds no imagery, which the model paper needs; name the folder of a pack "
                 "that has it."
+            )
+        if self._encoder is None:
+            raise ModelError(
+                "This model came without its image encoder; load it from the folder that training made."
             )
         embedding = np.zeros((len(tiles), self.model.config.denoiser.condition_width), np.float32)
         present, known = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool)
@@ -108,7 +95,7 @@ class PaperGenerator(TrafficGenerator):
         around = source.open_data(with_halo(tiles), imagery=False)
         counted = tile_features(tiles, around, source.poi_datum).intensities()
         return ImageConditions(
-            tiles, embedding, present, known, dict(zip(INTENSITIES, counted.T, strict=True))
+            tiles, embedding, present, known, intensities=dict(zip(INTENSITIES, counted.T, strict=True))
         )
 
     def informed(self, conditions: ImageConditions) -> np.ndarray:

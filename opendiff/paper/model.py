@@ -54,6 +54,9 @@ class Rows:
 
 
 class PaperModel(nn.Module):
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: PaperConfig = PaperConfig()):
         super().__init__()
         self.config = config

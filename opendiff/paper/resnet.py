@@ -63,7 +63,7 @@ class ResNet50(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = functional.relu(self.bn1(self.conv1(images)), inplace=True)
         x = functional.max_pool2d(x, 3, 2, padding=1)
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+        for stage in range(len(BLOCKS)):
+            x = self.get_submodule(f"layer{stage + 1}")(x)
         x = torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1)
         return x if self.fc is None else self.fc(x)

@@ -131,7 +131,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     library.keep(planned).join()
     assert traffic.stat().st_mtime_ns == written  # only what has changed is written
 
-    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
+    monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: {})
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     test = AppTest.from_file("../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work

@@ -13,7 +13,7 @@ from benchmarks.fault_server import FaultServer
 from benchmarks.faults import environment, made_tiles, made_world
 from opendiff.area import Area
 from opendiff.errors import SourceError
-from opendiff.live.osm_files import tiles_bounds
+from opendiff.poi.osm_files import tiles_bounds
 from tests.app.test_jobs import until_finished
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
@@ -24,7 +24,9 @@ TIMEOUT = 60
 def offline(monkeypatch, tmp_path):
     """No request leaves unless a test puts the fault server in the providers' place; the cache is the test's own."""
     monkeypatch.setattr(
-        streamlit_folium, "st_folium", lambda *args, **kwargs: {"all_drawings": None, "last_clicked": None}
+        streamlit_folium,
+        "_component_func",
+        lambda *args, **kwargs: {"all_drawings": None, "last_clicked": None},
     )
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     monkeypatch.setenv("OPENDIFF_CACHE", str(tmp_path / "cache"))

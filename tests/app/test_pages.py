@@ -24,7 +24,7 @@ TIMEOUT = 60
 def drawn(monkeypatch):
     """Stands for the browser's map: put features here, and the app gets them as drawn."""
     events = {"all_drawings": None, "last_clicked": None}
-    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: dict(events))
+    monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: dict(events))
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     return events
 

@@ -46,7 +46,7 @@ def status(address, method="GET", headers=None):
 
 
 def test_it_binds_to_this_machine_and_forged_requests_are_refused():
-    server = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]
+    server = tomllib.loads((ROOT / "app" / ".streamlit" / "config.toml").read_text())["server"]
     assert server["address"] == "127.0.0.1" and server["enableXsrfProtection"] and server["enableCORS"]
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import mutations
-from benchmarks.fuzz import Parser, attempt, fuzz, unclear
-from benchmarks.parsers import PARSERS
+from benchmarks.fuzz import attempt, fuzz, unclear
+from benchmarks.parsers import PARSERS, Parser
 from opendiff.errors import AreaError
 
 INPUTS = 8  # of each kind; `python -m benchmarks robust` tries thousands

@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from opendiff.cli import ProgressBar, main
+from opendiff.cli import main
+from opendiff.progress import ProgressBar
 from opendiff.traffic_table import read_traffic
 
 BOX = "115.90,28.66,115.93,28.69"
@@ -71,7 +72,7 @@ def test_a_bar_without_a_total_is_one_short_line(monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("opendiff.cli.REDRAW_SECONDS", 0)
+    monkeypatch.setattr("opendiff.progress.REDRAW_SECONDS", 0)
     bar = ProgressBar("population")
     bar(10_000_000, 0)
     assert "10000000/?" in terminal.getvalue() and len(terminal.getvalue()) < 120

@@ -7,9 +7,9 @@ import torch
 from opendiff.area import Area, tiles_covering
 from opendiff.conditions import Conditions
 from opendiff.demo import DemoSource, demo_context
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.features import tile_features, with_halo
-from opendiff.generator import Cancelled, TrafficGenerator
+from opendiff.generator import TrafficGenerator
 from opendiff.land_cover import land_cover
 from opendiff.model import condition_tensors
 from opendiff.sampler import sample_flow

@@ -9,7 +9,8 @@ import torch
 
 from benchmarks.made_gpu import MadeGpu, plain_ensemble
 from opendiff.errors import ModelError
-from opendiff.generator import LEAST_ROWS, TrafficGenerator
+from opendiff.generation import LEAST_ROWS
+from opendiff.generator import TrafficGenerator
 from opendiff.model import ROWS_A_CALL_ON_GPU
 
 

@@ -124,6 +124,17 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, recipe, tiles, whole):
     same(read_traffic(out), whole)
 
 
+def test_another_encoder_is_another_run(tmp_path, recipe, tiles):
+    """The model's weights may be the same where the encoder that made its conditions is not."""
+    some = tiles.iloc[:3].reset_index(drop=True)
+    generate_dataset(recipe, some, tmp_path / "run")
+    other = replace(recipe, encoder_checksum="sha256:other")
+    with pytest.raises(TableError, match="it differs in encoder_checksum"):
+        generate_dataset(other, some, tmp_path / "run")
+    with pytest.raises(ModelError, match="other weights"):
+        generate_dataset(other, some, tmp_path / "another run")
+
+
 def test_a_damaged_part_is_made_again(tmp_path, recipe, tiles, whole):
     out = tmp_path / "run"
     parts = generate_dataset(recipe, tiles, out, 30).parts

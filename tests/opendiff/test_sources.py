@@ -5,15 +5,8 @@ from PIL import Image
 
 from opendiff.area import Area, tile_frame, tiles_covering
 from opendiff.errors import SourceError
-from opendiff.sources import (
-    BUSINESS_POI,
-    POI_CATEGORIES,
-    POI_COLUMNS,
-    POPULATION_COLUMNS,
-    POPULATION_STRIPS,
-    PackSource,
-    read_image,
-)
+from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
+from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, POPULATION_STRIPS, PackSource, read_image
 
 X, Y = np.array([100, 100, 101, 101]), np.array([200, 201, 200, 201])
 

@@ -9,7 +9,7 @@ from opendiff.baselines.adaptive import Adaptive
 from opendiff.baselines.csdi import Csdi
 from opendiff.baselines.harness import Budget, TileConditions, other_conditions
 from opendiff.baselines.ke_gan import Kegan
-from opendiff.baselines.open_diff import Default
+from opendiff.baselines.open_diff import Default, Published
 from opendiff.baselines.spectra_gan import SpectraGan
 from opendiff.baselines.tcn_gan import TcnGan
 from opendiff.baselines.trans_gan import TransGan
@@ -59,3 +59,16 @@ def test_weeks_under_a_known_condition_beat_unconditional_ones(name):
     nothing = model.sample(other_conditions(asked, SAMPLES, 0), 1, 0).reshape(own.shape)
     own_score, blind_score = (metrics.crps(truth[:, 0], made).mean() for made in (own, nothing))
     assert own_score < 0.95 * blind_score
+
+
+@pytest.mark.parametrize("make", [Csdi, Published, TransGan, TcnGan, Kegan, SpectraGan])
+def test_a_network_learns_and_samples_wholly_on_the_device_of_its_budget(make, monkeypatch):
+    """torch's `meta` device knows shapes without numbers, and refuses what lies on another device, as a GPU does."""
+    # its counter is the one number that is read; on a GPU it is there to read
+    monkeypatch.setattr(torch.optim.swa_utils.AveragedModel, "update_parameters", lambda *_: None)
+    model = make()
+    model.budget, model.done = Budget(updates=3, batch=4, device="meta"), 3
+    model.begin(torch.randn(8, 5), torch.randn(8, 168))
+    model.step()
+    made = model.all_weeks(torch.randn(6, 5))
+    assert made.shape == (6, 168) and made.device.type == "meta"

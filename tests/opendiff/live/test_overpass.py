@@ -12,9 +12,9 @@ from opendiff.live import fetching
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.live.overpass import TooMuch, _check_answer, overpass_query, places_of
-from opendiff.live.places import Places
-from opendiff.live.poi_table import EXACT
-from opendiff.sources import POI_CATEGORIES
+from opendiff.poi.categories import POI_CATEGORIES
+from opendiff.poi.osm_tags import EXACT
+from opendiff.poi.places import Places
 
 
 def test_the_query_asks_for_the_table_inside_the_box():

@@ -8,12 +8,14 @@ import pytest
 
 from opendiff.area import tile_frame
 from opendiff.errors import SourceError
+from opendiff.folders import cache_folder
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
-from opendiff.live.osm_files import osm_poi_counts
-from opendiff.live.providers import OSM, WORLDPOP, cache_folder
+from opendiff.live.providers import OSM, WORLDPOP
 from opendiff.live.store import NO_IMAGERY, PackStore
-from opendiff.sources import POI_CATEGORIES, POI_COLUMNS, PackSource
+from opendiff.poi.categories import POI_CATEGORIES
+from opendiff.poi.osm_files import osm_poi_counts
+from opendiff.sources import POI_COLUMNS, PackSource
 from opendiff.tile_grid import tile_centre
 from tests.opendiff.live.pbf import write_pbf
 

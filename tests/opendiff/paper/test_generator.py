@@ -7,8 +7,8 @@ import torch
 from opendiff.area import tile_frame
 from opendiff.cli import main
 from opendiff.demo import DemoSource
-from opendiff.errors import ModelError, SourceError
-from opendiff.generator import Cancelled, TrafficGenerator
+from opendiff.errors import Cancelled, ModelError, SourceError
+from opendiff.generator import TrafficGenerator
 from opendiff.paper.encoder import EncoderConfig, ImageEncoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperModel, Rows, load_paper_model
@@ -120,3 +120,8 @@ def test_weights_come_from_a_folder_and_imagery_is_needed(
     box = ["generate", "115.90,28.66,115.93,28.69", "--source", "demo", "--model", "paper"]
     assert main([*box, "--weights", str(tmp_path), "--out", str(tmp_path / "t.parquet")]) == 2
     assert "imagery" in capsys.readouterr().err and not (tmp_path / "t.parquet").exists()
+
+
+def test_a_model_without_its_encoder_says_so(model, paper_pack):
+    with pytest.raises(ModelError, match="image encoder"):
+        PaperGenerator(model).conditions(PackSource(paper_pack), PackSource(paper_pack).all_tiles())

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyogrio
 import pyproj
@@ -21,9 +20,8 @@ from intake.database import check_plain
 from intake.text import Refused
 from opendiff.area import Tiles
 from opendiff.errors import SourceError
-from opendiff.live.places import Places, count_places
-from opendiff.live.poi_table import KEYS, categories_of_classes, categories_of_tags
-from opendiff.sources import POI_CATEGORIES
+from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
+from opendiff.poi.places import Places, count_places
 from opendiff.tile_grid import tile_bounds
 
 Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
@@ -31,7 +29,6 @@ BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
 POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids
 PBF_LAYERS = ("points", "multipolygons")
-OTHER_TAGS = "other_tags"  # where GDAL's OSM driver keeps tags that have no column of their own
 MARGIN_DEGREES = 1e-6
 
 
@@ -102,36 +99,6 @@ def file_kind(path: Path, shown: str) -> str:
     )
 
 
-def categories_in(table: pd.DataFrame) -> np.ndarray | None:
-    """Category number of each row of a table of places, -1 where it has none; None when no column tells.
-
-    Asked in this order: `category` (one of POI_CATEGORIES), `key` and `value` (an OSM tag), `fclass` (Geofabrik), a
-    column for each OSM key, with the tags of GDAL's column `other_tags` beside them.
-    """
-    table = table.rename(columns=lambda name: str(name).strip().lower())
-    if "category" in table:
-        names = (
-            table["category"].astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
-        )
-        number = {name: index for index, name in enumerate(POI_CATEGORIES)}
-        return pd.to_numeric(names.map(number)).fillna(-1).to_numpy(np.int64)
-    if {"key", "value"} <= set(table.columns):
-        keys = table["key"].astype("string").str.strip().str.lower()
-        tags = {key: table["value"].where((keys == key).fillna(False).astype(bool)) for key in KEYS}
-        return categories_of_tags(tags | {"name": table.get("name", keys)}, len(table))
-    if "fclass" in table:
-        return categories_of_classes(table["fclass"])
-    tags = {key: table[key] for key in (*KEYS, "name") if key in table}
-    if OTHER_TAGS in table:
-        other = table[OTHER_TAGS].astype("string").reset_index(drop=True)
-        for key in KEYS:
-            if key not in tags:
-                tags[key] = other.str.extract(rf'"{key}"=>"((?:[^"\\]|\\.)*)"', expand=False)
-    if not set(tags) & set(KEYS):
-        return None
-    return categories_of_tags(tags, len(table))
-
-
 def _read_layer(
     path: Path, layer: str, bounds: Bounds, parts: list[Places], cancelled: Callable[[], bool] | None
 ) -> bool:
@@ -183,7 +150,8 @@ def layer_bounds(path: Path) -> Bounds | None:
         if shape is None or info["total_bounds"] is None or info["crs"] is None:
             continue
         to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
-        boxes.append(to_degrees.transform_bounds(*info["total_bounds"], densify_pts=21))
+        west, south, east, north = info["total_bounds"]
+        boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=21))
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)

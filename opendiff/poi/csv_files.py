@@ -10,20 +10,18 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from intake.delimited import SAMPLE_BYTES, dialect_of
 from opendiff.errors import SourceError
-from opendiff.live.osm_files import categories_in
-from opendiff.live.places import Places
+from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
+from opendiff.poi.osm_tags import categories_in
+from opendiff.poi.places import Places
 from opendiff.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
-from opendiff.sources import POI_CATEGORIES
 from opendiff.tile_grid import MAX_LATITUDE
 
-PoiProvider = Literal["osm", "map-service"]
 MAX_BYTES = 500_000_000
 ROWS_A_CHUNK = 100_000
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude")
@@ -51,7 +49,9 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
             )
         with path.open("rb") as file:
             dialect = dialect_of(file.read(SAMPLE_BYTES + 1))
-        parts, rows, unknown, provider = [], 0, 0, "map-service"
+        parts: list[Places] = []
+        rows, unknown = 0, 0
+        provider: PoiProvider = "map-service"
         reading = {
             "dtype": "string",
             "encoding": dialect.encoding,

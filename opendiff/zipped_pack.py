@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opendiff.atomic import locked
 from opendiff.errors import SourceError
-from opendiff.live.providers import cache_folder
+from opendiff.folders import cache_folder
 
 MAX_MEMBERS = 200_000
 MAX_BYTES = 8_000_000_000

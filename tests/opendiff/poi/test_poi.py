@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from benchmarks.osm_poi import poi_agreement
 from opendiff.area import tile_frame
 from opendiff.errors import SourceError
-from opendiff.live.osm_files import categories_in, osm_poi_counts
-from opendiff.live.places import Places, count_places
-from opendiff.live.poi_table import (
+from opendiff.poi.categories import POI_CATEGORIES
+from opendiff.poi.osm_files import categories_in, osm_poi_counts
+from opendiff.poi.osm_tags import (
     ANY_VALUE,
     BY_CLASS,
     EXACT,
@@ -23,7 +23,8 @@ from opendiff.live.poi_table import (
     categories_of_tags,
     query_tags,
 )
-from opendiff.sources import POI_CATEGORIES, PackSource
+from opendiff.poi.places import Places, count_places
+from opendiff.sources import PackSource
 from opendiff.tile_grid import tile_bounds, tile_centre
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles
-from opendiff.sources import POI_CATEGORIES
+from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.tile_grid import MAX_LATITUDE, tile_at
 
 

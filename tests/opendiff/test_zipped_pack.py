@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from opendiff import zipped_pack
 from opendiff.errors import SourceError
-from opendiff.live import zipped
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.opening import open_source
@@ -51,7 +51,7 @@ def test_paths_that_climb_are_not_followed(pack, tmp_path):
     root = PackSource(archive).root
     names = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
     assert not list(tmp_path.parent.rglob("outside*"))
-    assert all(n.startswith("imagery/15/") or n in zipped.PLAIN for n in names)
+    assert all(n.startswith("imagery/15/") or n in zipped_pack.PLAIN for n in names)
 
 
 def test_links_passwords_and_repeats_are_refused(pack, tmp_path):
@@ -65,11 +65,11 @@ def test_links_passwords_and_repeats_are_refused(pack, tmp_path):
 
 
 def test_an_archive_that_unpacks_too_large_is_refused(pack, tmp_path, monkeypatch):
-    monkeypatch.setattr(zipped, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(zipped_pack, "MAX_BYTES", 10_000)
     with pytest.raises(SourceError, match="unpacks to more"):
         PackSource(zip_of(pack, tmp_path / "big.zip"))
-    monkeypatch.setattr(zipped, "MAX_BYTES", 10**9)
-    monkeypatch.setattr(zipped, "MAX_IMAGE_BYTES", 100)
+    monkeypatch.setattr(zipped_pack, "MAX_BYTES", 10**9)
+    monkeypatch.setattr(zipped_pack, "MAX_IMAGE_BYTES", 100)
     with pytest.raises(SourceError, match="unpacks to more"):
         PackSource(tmp_path / "big.zip")
     assert not list((tmp_path / "cache" / "unpacked").rglob("*.parquet"))

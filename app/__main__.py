@@ -1,0 +1,30 @@
+"""`python -m app`, or `opendiff-planner` where it is installed: starts the app."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serves the app until it is stopped. argv: as on the command line, default `sys.argv[1:]`.
+
+    What this parser does not know is an option of `streamlit run`, which overrides `app/.streamlit/config.toml`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="opendiff-planner",
+        description="Start the OpenDiff Planner app on this machine and open it in the browser.",
+        epilog="Further options are those of `streamlit run`, as --server.headless true.",
+    )
+    parser.add_argument("--port", type=int, default=8501, help="port of this machine (default: %(default)s)")
+    options, further = parser.parse_known_args(argv)
+
+    from streamlit.web.cli import main as streamlit
+
+    page = Path(__file__).with_name("main.py")
+    streamlit(["run", str(page), "--server.port", str(options.port), *further])
+
+
+if __name__ == "__main__":
+    main()

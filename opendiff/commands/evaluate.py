@@ -1,0 +1,59 @@
+"""`python -m opendiff evaluate`: spatial-block cross-validation against reference generators."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from opendiff.atomic import write_json
+from opendiff.errors import OpenDiffError
+from opendiff.progress import StageBars
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, type=Path, metavar="PACK")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model or reference; repeat for several (default: all but paper, which takes hours)",
+    )
+    parser.add_argument("--samples", type=int, default=60, help="weeks a tile (default 60)")
+    parser.add_argument(
+        "--paper-samples", type=int, default=10, help="weeks a tile of the model paper (default 10)"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=None, metavar="DIR",
+        help="keep finished parts of the model paper here, so that an interrupted evaluation goes on",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output"
+    )
+    parser.add_argument(
+        "--plots",
+        type=Path,
+        default=None,
+        metavar="HTML",
+        help="page with plots; it shows true series of the pack, so keep it as private as the pack",
+    )
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    from opendiff.evaluation import evaluate
+    from opendiff.evaluation_tables import markdown_tables
+    from opendiff.sources import PackSource
+
+    for path in filter(None, (options.out, options.plots)):
+        if not path.parent.is_dir():
+            raise OpenDiffError(f"The folder {path.parent} does not exist; make it or name another file.")
+    done = evaluate(
+        PackSource(options.data), options.model, options.samples, options.seed, StageBars(), options.paper_samples,
+        options.work,
+    )  # fmt: skip
+    write_json(options.out, done.report)
+    if options.plots:
+        from opendiff.evaluation_plots import save_plots
+
+        save_plots(done, options.plots)
+    print(markdown_tables(done.report))

@@ -1,0 +1,175 @@
+"""`python -m opendiff generate`: traffic of an area, as one table or as a folder of parts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opendiff.live.command import AREA_HELP
+from opendiff.live.command import add_options as add_live_options
+from opendiff.progress import ProgressBar, StageBars
+
+if TYPE_CHECKING:
+    from opendiff.area import Tiles
+    from opendiff.generation import ConditionSource, EnsembleGenerator, OpenDataSource
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("area", metavar="AREA", help=AREA_HELP)
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="demo|live|PACK",
+        help="the bundled region, open data fetched for the area, or a pack (a folder or a zip of one)",
+    )
+    parser.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("traffic.parquet"), help="traffic table to write (Parquet)"
+    )
+    parser.add_argument(
+        "--model", default="default", metavar="default|paper", help="model to use (default: default)"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder that `train` made (default: as shipped)",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--guidance", type=float, default=None, help="guidance scale mu of eq. 8 (default: the model's)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)"
+    )
+    parts = parser.add_argument_group(
+        "a long run in parts",
+        "--out is then a folder of Parquet files; the same command again goes on where it was",
+    )
+    makers = parts.add_mutually_exclusive_group()
+    makers.add_argument(
+        "--workers", type=int, default=None, metavar="N", help="share it among N processes of this machine"
+    )
+    makers.add_argument(
+        "--scheduler",
+        default=None,
+        metavar="ADDRESS",
+        help="share it among the workers of a Dask scheduler, such as tcp://host:8786; they need this version of the "
+        "product and the source under the same path",
+    )
+    parts.add_argument("--part-tiles", type=int, default=None, metavar="N", help="tiles a part (default 256)")
+    add_live_options(parser.add_argument_group("with --source live"))
+
+
+def run_generate(options: argparse.Namespace) -> None:
+    from opendiff.area import MAX_TILES, read_tiles
+    from opendiff.errors import TableError
+    from opendiff.generation import check_settings
+    from opendiff.generator import TrafficGenerator
+    from opendiff.live.command import print_notes
+    from opendiff.partitions import MOST_TILES
+
+    check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
+    if not options.out.parent.is_dir():
+        raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
+    in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
+    tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES)
+    source, place = open_named(options, tiles)
+    generator = TrafficGenerator.load(options.model, options.device, options.weights)
+    area = options.area if not Path(options.area).exists() else Path(options.area).name
+    if in_parts:
+        return run_parts(options, generator, source, place, tiles, area)
+    conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
+    ensemble = generator.generate(
+        conditions,
+        options.samples,
+        options.seed,
+        options.guidance,
+        options.steps,
+        ProgressBar("generate", "tile-weeks"),
+    )
+    print_notes(conditions.notes)
+    ensemble.metadata["area"] = area
+    ensemble.save(options.out)
+    print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles)
+
+
+def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSource | ConditionSource, str]:
+    """The source of --source, with live data of `tiles` fetched, and where another process finds it: "demo" or the
+    path of a pack."""
+    from opendiff.live.command import choices_of
+    from opendiff.opening import open_source
+    from opendiff.sources import PackSource
+
+    if options.source == "live":
+        from opendiff.live.source import LiveSource
+
+        live = LiveSource(choices_of(options), report=StageBars())
+        live.prepare(tiles)
+        return live, str(live.pack.root.resolve())
+    source = open_source(options.source)
+    return source, str(source.root.resolve()) if isinstance(source, PackSource) else source.name
+
+
+def run_parts(
+    options: argparse.Namespace,
+    generator: EnsembleGenerator[Any],
+    source: OpenDataSource | ConditionSource,
+    place: str,
+    tiles: Tiles,
+    area: str,
+) -> None:
+    from contextlib import AbstractContextManager, nullcontext
+
+    from opendiff.cluster import local_workers, scheduler_at
+    from opendiff.live.command import print_notes
+    from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
+
+    # what was not asked for is stated too, so that another version does not go on with other settings
+    config = generator.model.config
+    recipe = Recipe(
+        place,
+        source.name,
+        options.model,
+        None if options.weights is None else str(options.weights.resolve()),
+        generator.checksum,
+        options.device,
+        options.samples,
+        options.seed,
+        config.guidance_scale if options.guidance is None else options.guidance,
+        config.steps if options.steps is None else options.steps,
+        area,
+        "" if place == "demo" else generator.encoder_checksum,
+    )
+    makers: AbstractContextManager[Maker] = nullcontext(make_here)
+    if options.workers is not None:
+        makers = local_workers(options.workers)
+    if options.scheduler is not None:
+        makers = scheduler_at(options.scheduler)
+    options.kept = "finished parts are kept; the same command goes on with the others"
+    with makers as make:
+        made = generate_dataset(
+            recipe,
+            tiles,
+            options.out,
+            TILES_A_PART if options.part_tiles is None else options.part_tiles,
+            make,
+            ProgressBar("generate", "tiles"),
+        )
+    print_notes(made.notes)
+    if made.kept_parts:
+        print(f"{made.kept_parts} of {made.parts} parts were there before", file=sys.stderr)
+    print_made(options, source.name, made.tiles, made.missing_tiles)
+
+
+def print_made(options: argparse.Namespace, source: str, tiles: int, missing: int) -> None:
+    if missing:
+        print(
+            f"{missing} of {tiles + missing} tiles have no open data in {source} and are left out",
+            file=sys.stderr,
+        )
+    print(f"{tiles} tiles x {options.samples} samples x 168 hours, relative units: {options.out}")

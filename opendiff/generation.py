@@ -1,0 +1,266 @@
+"""What all models share in generating: the conditions of an area, ensembles in the order of their samples, and
+calls that fit the memory of the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from opendiff.area import Tiles
+from opendiff.conditions import AreaConditions, Conditions
+from opendiff.encoder import Progress
+from opendiff.errors import ModelError, SourceError
+from opendiff.model import rows_a_call
+from opendiff.registration import PoiDatum
+from opendiff.sources import OpenData
+from opendiff.traffic_table import TrafficEnsemble
+
+TILES_A_BATCH = 256  # images and conditions held at once
+MAX_SAMPLES = 1000
+LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
+FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
+ASSUMPTIONS = (
+    "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
+    "The model learned from one week of one city (Nanchang); elsewhere its level is an extrapolation.",
+    "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
+    "Hour 0 is local midnight of an unknown weekday.",
+)
+
+T = TypeVar("T")
+C = TypeVar("C", bound=AreaConditions)
+
+
+class OpenDataSource(Protocol):
+    """Anything that knows open data of tiles; see `opendiff.sources.PackSource`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def attribution(self) -> str: ...
+
+    @property
+    def poi_datum(self) -> PoiDatum: ...
+
+    def open_data(self, tiles: Tiles, imagery: bool = True) -> OpenData: ...
+
+
+class ConditionSource(Protocol):
+    """Anything that holds conditions of tiles; see `opendiff.demo.DemoSource`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def attribution(self) -> str: ...
+
+    def conditions(self, tiles: Tiles) -> Conditions: ...
+
+
+class EnsembleGenerator(ABC, Generic[C]):
+    """A model with its encoder on one device.
+
+    A model says in its own way how it makes conditions (`encode`), which tiles it can generate (`informed`) and what
+    the weeks are (`weeks`); settings, metadata and the ensemble are the same for all. device_note: what was done
+    because the memory of the device ran out.
+    """
+
+    model: Any  # a torch module, with `steps` and `guidance_scale` in its `config`
+    name: str
+    checksum: str
+    device: str
+    device_note = ""
+    _encoder: Any = None
+    _call_rows: int | None = None
+
+    @property
+    @abstractmethod
+    def encoder_checksum(self) -> str:
+        """Of the encoder's weights file, "" where they are in no file."""
+
+    @abstractmethod
+    def encode(self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None) -> C:
+        """Conditions of all of `tiles`, those included about which nothing is known. Raises SourceError."""
+
+    @abstractmethod
+    def informed(self, conditions: C) -> np.ndarray:
+        """Mask (tiles,) of the tiles about which enough is known to generate them."""
+
+    @abstractmethod
+    def weeks(
+        self,
+        conditions: C,
+        samples: range,
+        seed: int,
+        guidance_scale: float,
+        steps: int,
+        progress: Progress | None,
+        cancelled: Callable[[], bool],
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Traffic and users (tiles, samples, 2, 168) float32 of the samples of these numbers, and intensities (tiles,)
+        of the tiles. Raises Cancelled."""
+
+    def conditions(
+        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
+    ) -> C:
+        """Conditions of those of `tiles` about which the source knows anything.
+
+        Raises SourceError when it knows nothing about any of them.
+        """
+        known = self.known_conditions(source, tiles, progress)
+        if not len(known.tiles):
+            raise SourceError(
+                f"The source {source.name} has no imagery, POI or population for this area; draw where it has data."
+            )
+        return known
+
+    def known_conditions(
+        self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
+    ) -> C:
+        """As `conditions`, and without any tile where the source knows nothing."""
+        conditions = self.fitting(lambda: self.encode(source, tiles, progress))
+        kept = conditions.take(self.informed(conditions))
+        return replace(
+            kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
+            missing_tiles=len(tiles) - len(kept.tiles),
+        )  # fmt: skip
+
+    def generate(
+        self,
+        conditions: C,
+        samples: int = 20,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> TrafficEnsemble:
+        """An ensemble of weeks for each tile.
+
+        The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor
+        neighbours change it. progress is told (done, total) in tile-weeks; `cancelled` is asked between
+        batches and ends the work with Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint
+        steps. Raises ModelError on bad settings.
+        """
+        return next(
+            self.refine(
+                conditions, samples, seed, guidance_scale, steps, progress, cancelled, first=max(samples, 1)
+            )
+        )
+
+    def refine(
+        self,
+        conditions: C,
+        samples: int = 20,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        first: int = FIRST_SAMPLES,
+    ) -> Iterator[TrafficEnsemble]:
+        """As `generate`, in the order of the samples: the ensemble of the first few, then of twice as many, and so on.
+
+        Each begins with the samples of the one before; the last is what `generate` returns.
+        """
+        config = self.model.config
+        guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
+        steps = config.steps if steps is None else steps
+        check_settings(samples, seed, guidance_scale, steps)
+        weeks: list[np.ndarray] = []
+        count = len(conditions.tiles)
+        begin, end = 0, min(max(first, 1), samples)
+        while begin < samples:
+            told = _within(progress, count * begin, count * samples) if progress else None
+            part = conditions, range(begin, end), seed, guidance_scale, steps
+            made, intensities = self.fitting(lambda: self.weeks(*part, told, cancelled or _never))  # noqa: B023
+            weeks.append(made)
+            out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
+            metadata = {
+                "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
+                "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
+                "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+                "notes": [*conditions.notes, *filter(None, [self.device_note])],
+            }  # fmt: skip
+            traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
+            yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
+            begin, end = end, min(2 * end, samples)
+
+    @property
+    def rows_a_call(self) -> int:
+        """Rows of a network call."""
+        return self._call_rows or rows_a_call(self.device)
+
+    def fitting(self, run: Callable[[], T]) -> T:
+        """`run()`; where the memory of a GPU runs out again with smaller calls, and at last on the CPU, from then on.
+
+        `device_note` says so. Raises ModelError where the memory of the machine itself runs out.
+        """
+        while True:
+            try:
+                return run()
+            except torch.OutOfMemoryError:
+                pass  # the error holds the tensors that were too many, so it must be gone before the next try
+            except (MemoryError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+                    raise
+                raise _out_of_memory() from None
+            self._take_less()
+
+    def _take_less(self) -> None:
+        if torch.device(self.device).type == "cpu":
+            raise _out_of_memory()
+        torch.cuda.empty_cache()
+        rows = self.rows_a_call // 2
+        if rows >= LEAST_ROWS:
+            self.shrink(rows)
+            self.device_note = (
+                f"The memory of the GPU ran out, so its calls were made smaller ({rows:,} rows)."
+            )
+            return
+        self._call_rows = None
+        self.move("cpu")
+        self.device_note = "The memory of the GPU ran out even with small calls, so the CPU was used."
+
+    def shrink(self, rows: int) -> None:
+        """Make network calls of `rows` rows from now on."""
+        self._call_rows = rows
+
+    def move(self, device: str) -> None:
+        """Bring model and encoder to another device."""
+        self.model, self.device = self.model.to(device), device
+        if self._encoder is not None:
+            self._encoder = self._encoder.to(device)
+
+
+def _out_of_memory() -> ModelError:
+    return ModelError("The memory of this machine ran out; generate fewer tiles or samples at a time.")
+
+
+def _within(progress: Progress, before: int, total: int) -> Progress:
+    """Progress of a part of the work, of which so much is done before."""
+    return lambda done, _: progress(before + done, total)
+
+
+def _never() -> bool:
+    return False
+
+
+def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -> None:
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise ModelError(f"{samples} samples cannot be generated; ask for 1 to {MAX_SAMPLES}.")
+    if not 0 <= seed < 2**63:
+        raise ModelError(f"The seed {seed} is not usable; choose a whole number from 0 to {2**63 - 1}.")
+    if not 0 <= guidance_scale <= 10:
+        raise ModelError(
+            f"The guidance scale {guidance_scale:g} is not usable; choose a number from 0 to 10."
+        )
+    if not 1 <= steps <= 1000:
+        raise ModelError(f"{steps} steps are not usable; choose 1 to 1000.")

@@ -1,0 +1,155 @@
+"""`docs/figures.md` states the figures that the code uses, with their sources: its tables are these rows."""
+
+import inspect
+import math
+from pathlib import Path
+
+from app.plans import SITES_A_KM2
+from planning import demand, energy, equipment, judging, network_export, network_files, radio, reach
+from planning.deployment import deploy
+from planning.network import size_network
+from planning.sleep import SleepProblem, SleepSettings
+
+DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()
+UNITS = {
+    "capacity_mbps": "Mbit/s",
+    "idle_w": "W",
+    "slope_w_per_mbps": "W per Mbit/s",
+    "sleep_w": "W",
+    "bbu_w": "W a site",
+}
+PLAIN = radio.Radio()
+
+
+def default_of(function, name):
+    """The default of an argument."""
+    return inspect.signature(function).parameters[name].default
+
+
+def percent(share):
+    return f"{100 * share:g} %"
+
+
+def equipment_rows():
+    for kind in equipment.PRESETS.values():
+        for figure, unit in UNITS.items():
+            yield (kind.name, f"`{figure}`", f"{getattr(kind, figure):g} {unit}", kind.sources[figure])
+    for depth, cut in equipment.SLEEP_DEPTHS.items():
+        for kind in equipment.PRESETS.values():
+            asleep = equipment.at_depth(kind, depth).sleep_w
+            yield (kind.name, depth, f"{asleep:g} W", f"P0 {kind.standing_w:g} W less {percent(cut)}")
+
+
+def energy_rows():
+    yield ("`ac_slope`", f"{equipment.AC_SLOPE:g}", equipment.AC_SOURCE)
+    yield ("`ac_bias_w`", f"{equipment.AC_BIAS_W:g} W", "assumed")
+    yield (
+        "CO2 of a kWh",
+        f"{energy.CO2_KG_PER_KWH:g} kg",
+        "China, 2023 grid mean, Ministry of Ecology and Environment",
+    )
+    yield (
+        "tariff",
+        f"{energy.Prices().tariff}".lower(),
+        "no default would be right; without one cost is left out",
+    )
+
+
+def traffic_rows():
+    yield (
+        "subscribers per km²",
+        f"{demand.SUBSCRIBERS_PER_KM2:,.0f}",
+        "assumed: dense Chinese city, one operator",
+    )
+    yield ("data of a subscriber", f"{demand.GB_PER_MONTH:g} GB a month", "assumed")
+    yield ("active in a mean hour", f"{percent(demand.ACTIVE_SHARE)} of subscribers", "assumed")
+    yield ("days of a month", f"{demand.DAYS_PER_MONTH:g}", "by definition")
+    yield ("Mbit of a GB", f"{demand.MBIT_PER_GB:,.0f}", "by definition (decimal)")
+
+
+def network_rows():
+    yield ("sites of the app's preset", f"{SITES_A_KM2:g} a km²", "assumed: about 900 m between sites")
+    yield ("reserve quantile", f"{percent(default_of(size_network, 'quantile'))}", "assumed")
+    yield ("headroom over the busy hour", f"{percent(default_of(deploy, 'headroom'))}", "assumed")
+    yield ("users a site can serve", f"{judging.USERS_PER_SITE:,.0f}", "the paper, section 5.3")
+    yield (
+        "users of a tile that move in a step",
+        f"{percent(judging.MOVING_SHARE)}",
+        "assumed: the paper gives no G",
+    )
+    yield (
+        "cells of one site lie within",
+        f"{network_files.CLUSTER_M:g} m",
+        "assumed, for files of cells without sites",
+    )
+    yield (
+        "antenna height in CloudRF's CSV",
+        f"{network_export.HEIGHT_M:g} m",
+        "the UMa station of TR 38.901",
+    )
+
+
+def sleep_rows():
+    settings = SleepSettings()
+    yield ("ring of neighbours", f"{default_of(SleepProblem.build, 'ring_m'):,.0f} m", "assumed")
+    yield ("neighbours at most", f"{default_of(SleepProblem.build, 'max_neighbours')}", "assumed")
+    yield ("minimum up time", f"{settings.min_up} h", "assumed")
+    yield ("price of a switch", f"{settings.switch_wh:g} Wh", "assumed: for wear and handovers, not energy")
+    yield ("price of offloaded traffic", f"{settings.offload_w_per_mbps:g} W per Mbit/s", "assumed")
+    yield ("load threshold: sleep below", f"{percent(settings.sleep_below)} of capacity", "assumed")
+    yield ("load threshold: wake above", f"{percent(settings.wake_above)} of capacity", "assumed")
+
+
+def radio_rows():
+    up, down = radio.Radio(link="uplink"), radio.Radio(link="downlink")
+    figure = {  # what the noise on a PRB is above -174 dBm/Hz
+        link.link: 10 * math.log10(link.noise_w * 1000 / link.prb_hz) + 174 for link in (up, down)
+    }
+    yield ("thermal noise", "-174 dBm/Hz", "kT at 290 K")
+    yield ("noise figure of a station", f"{figure['uplink']:.0f} dB", "assumed")
+    yield ("noise figure of a user", f"{figure['downlink']:.0f} dB", "assumed")
+    yield ("power of a user", f"{PLAIN.user_dbm:g} dBm", "power class 3 of TS 38.101-1")
+    yield ("power of a station, 100 MHz", f"{PLAIN.station_dbm:g} dBm", "assumed: 200 W")
+    yield ("power of a station, 20 MHz", f"{radio.PRESETS['n1'].station_dbm:g} dBm", "assumed: 80 W")
+    yield ("gain of a station", f"{PLAIN.station_gain_dbi:g} dBi", "assumed")
+    yield ("gain of a user", f"{PLAIN.user_gain_dbi:g} dBi", "assumed")
+    yield ("share of the traffic, uplink", f"{percent(up.share)}", "assumed")
+    yield ("share of the traffic, downlink", f"{percent(down.share)}", "assumed")
+    for name in radio.ENVIRONMENTS:
+        height = radio.Radio(environment=name).height
+        yield (f"height of a {name} station", f"{height:g} m", "TR 38.901, table 7.2-1")
+        for way, sigma in radio.SHADOW_DB[name].items():
+            yield (f"shadowing, {name} {way}", f"{sigma:g} dB", "TR 38.901, table 7.4.1-1")
+    yield ("height of a user", f"{PLAIN.user_height_m:g} m", "TR 38.901, table 7.2-1")
+    yield ("rate at the edge of a site's reach", f"{reach.EDGE_MBPS:g} Mbit/s", "assumed")
+    yield ("places at the edge that get it", f"{percent(reach.EDGE_PROBABILITY)}", "assumed")
+    yield ("noise that other cells add there", f"{reach.INTERFERENCE_DB:g} dB", "assumed")
+
+
+def carrier_rows():
+    for name, band in radio.PRESETS.items():
+        yield (
+            name, f"{band.carrier_ghz:g} GHz", f"{band.bandwidth_mhz:g} MHz", f"{band.scs_khz} kHz", str(band.prbs),
+            f"{band.prb_hz / 1e3:g} kHz",
+        )  # fmt: skip
+
+
+def prb_rows():
+    for spacing, by_width in radio.PRBS.items():
+        yield (f"{spacing} kHz", ", ".join(f"{width}: {count}" for width, count in by_width.items()))
+
+
+def test_the_tables_of_the_document_are_the_figures_of_the_code():
+    kinds = (
+        equipment_rows,
+        energy_rows,
+        traffic_rows,
+        network_rows,
+        sleep_rows,
+        radio_rows,
+        carrier_rows,
+        prb_rows,
+    )
+    expected = [f"| {' | '.join(row)} |" for rows in kinds for row in rows()]
+    tables = [line for line in DOCUMENT.splitlines() if line.startswith("| ")]
+    assert [row for row in tables if not row.startswith(("| what", "| ---"))] == expected
