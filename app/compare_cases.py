@@ -1,136 +1,153 @@
-"""What can be compared: the open work and the scenarios of the library, each with one of its sleep strategies."""
+"""What can be compared: the open work and the scenarios of the library, each with one of its sleep strategies.
+
+The states of the scenarios tell what there is to choose; only those chosen are opened, in the background.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from app import library, plans, saved_work
-from app.state import Workspace
+from app import jobs, library, plans, saved_work
+from app.state import Deployed, Workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planning.demand import Demand
     from planning.network import Network
+    from planning.prb import PrbPlan
+    from planning.scenario import Scenario
     from planning.sleep import SleepPlan
 
 OPEN = "open work"
-HOURS_A_DAY = 24
+JOB = "opening scenarios"
+NO_PLAN = "no sleep plan"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plan that can be chosen: of which scenario ("" for the open work), and which sleep strategy ("" for none)."""
+
+    label: str
+    scenario: str
+    strategy: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """One column of the comparison: a network, the demand it is for and, if there is one, a sleep plan."""
+    """One column of the comparison: a network with the demand it is for and, where there are, plans for it."""
 
     label: str
-    demand: "Demand"
-    network: "Network"
+    deployed: Deployed
     plan: "SleepPlan | None"
     row: dict | None  # of the table of strategies
+    prb: "PrbPlan | None"
+
+    @property
+    def demand(self) -> "Demand":
+        return self.deployed.demand
+
+    @property
+    def network(self) -> "Network":
+        return self.deployed.plan.network if self.plan is None else self.plan.network
 
 
-def scenarios(space: Workspace) -> dict[str, Workspace]:
-    """name: workspace, the open work first. Names that occur twice get a number."""
-    found: dict[str, Workspace] = {}
-    if space.network is not None:
-        found[OPEN] = space
+def offers(space: Workspace) -> dict[str, Offer]:
+    """By label, the open work first. Scenarios of the same name get a number."""
+    found: dict[str, Offer] = {}
+    scenarios = {} if space.network is None else {OPEN: ("", saved_work.strategies(space))}
     for entry in library.entries():
-        opened = space.cached(
-            f"scenario {entry.identity}",
+        strategies = space.cached(
+            f"strategies {entry.identity}",
             (entry.saved, entry.size),
-            lambda entry=entry: _opened(entry.identity),
+            lambda entry=entry: library.strategies_of(entry.identity),
         )
-        if opened is not None and opened.network is not None:
+        if strategies is not None:
             name, number = entry.name, 2
-            while name in found:
+            while name in scenarios:
                 name, number = f"{entry.name} ({number})", number + 1
-            found[name] = opened
+            scenarios[name] = (entry.identity, strategies)
+    for name, (identity, strategies) in scenarios.items():
+        for strategy in strategies or [""]:
+            label = f"{name} · {plans.strategy_name(strategy) if strategy else NO_PLAN}"
+            found[label] = Offer(label, identity, strategy)
     return found
 
 
-def _opened(identity: str) -> Workspace | None:
-    space = Workspace()
-    try:
-        saved_work.unpack(library.parts_of(identity), space, controls=False)
-    except saved_work.SavedWorkError:
+def cases(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
+    """The cases of what was chosen; None while their scenarios are being opened in the background."""
+    saved = {entry.identity: entry.saved for entry in library.entries()}
+    wanted = {offer.scenario: saved[offer.scenario] for offer in chosen if offer.scenario}
+    space.compared = {i: kept for i, kept in space.compared.items() if kept[0] == wanted.get(i)}
+    missing = {identity: library.path_of(identity) for identity in wanted if identity not in space.compared}
+    if missing:
+        if JOB not in space.jobs and not missing.keys() <= space.tried:
+            space.tried |= missing.keys()
+            _start(space, missing, wanted)
         return None
-    return space
+    spaces = {identity: opened for identity, (_, opened) in space.compared.items()} | {"": space}
+    return [_case(offer, spaces[offer.scenario]) for offer in chosen]
 
 
-def cases(name: str, space: Workspace) -> list[Case]:
-    """One case a sleep strategy, or one without where there is no sleep plan."""
+def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]) -> None:
+    def work(job: jobs.Job) -> dict[str, Workspace]:
+        found = {}
+        for done, (identity, path) in enumerate(missing.items()):
+            job.report(done, len(missing), f"{done + 1} of {len(missing)}")
+            found[identity] = Workspace()
+            saved_work.unpack(library.read_parts(path), found[identity], controls=False)
+        return found
+
+    def deliver(found: dict[str, Workspace]) -> None:
+        space.compared |= {identity: (saved[identity], opened) for identity, opened in found.items()}
+
+    space.jobs[JOB] = jobs.start("Opening scenarios", work, deliver)
+
+
+def _case(offer: Offer, space: Workspace) -> Case:
     assert space.network is not None
-    deployed = space.network.value
-    sleep = space.sleep
-    if sleep is None or sleep.basis["network"] != space.network.identity:
-        return [Case(f"{name} · no sleep plan", deployed.demand, deployed.plan.network, None, None)]
+    deployed, identity = space.network.value, space.network.identity
+    sleep, spectrum, prb = space.sleep, space.spectrum, None
+    if spectrum is not None and spectrum.basis["network"] == identity:
+        prb = spectrum.value.plans[space.spectrum_choice]
+    if not offer.strategy or sleep is None:
+        return Case(offer.label, deployed, None, None, prb)
     rows = {row["strategy"]: row for row in sleep.value.table.to_dict("records")}
-    return [
-        Case(
-            f"{name} · {plans.strategy_name(strategy)}",
-            deployed.demand,
-            plan.network,
-            plan,
-            rows.get(strategy),
-        )
-        for strategy, plan in sleep.value.plans.items()
-    ]
-
-
-@dataclass(frozen=True)
-class Kpi:
-    """A figure of a case. better: "less" or "more", or "" where neither is. digits: behind the point."""
-
-    label: str
-    unit: str
-    better: str = ""
-    digits: int = 0
-
-
-KPIS = {
-    "sites": Kpi("Sites", ""),
-    "cells": Kpi("Cells", ""),
-    "busy_mbps": Kpi("Busy-hour demand, median", "Mbit/s"),
-    "kwh_a_day": Kpi("Energy", "kWh a day", "less", 0),
-    "saving": Kpi("Saving against always on", "%", "more", 1),
-    "unserved": Kpi("Unserved traffic", "%", "less", 3),
-    "unseen_unserved": Kpi("Unserved on unseen traffic", "%", "less", 3),
-    "overload_hours": Kpi("Overload hours", "h", "less"),
-    "switches": Kpi("Switches", "", "less"),
-}
+    plan = sleep.value.plans[offer.strategy]
+    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb)
 
 
 def figures(case: Case) -> dict[str, float]:
-    """KPI name: value; what a case does not have is left out."""
-    demand, network = case.demand, case.network
-    found = {
-        "sites": len(network.sites),
-        "cells": len(network.cells),
-        "busy_mbps": float(demand.profile(None, 0.5).sum(axis=0).max()),
-    }
+    """The KPIs of a case, see `planning.kpis`."""
+    from planning import kpis
+
+    plan = case.plan
+    return kpis.figures(
+        len(case.network.sites),
+        len(case.network.cells),
+        float(np.median(case.demand.mbps.sum(axis=0, dtype=float), axis=0).max()),
+        case.deployed.plan.served_mbps,
+        None if plan is None else plan.evaluation.record(),
+        kpis.HOURS_A_DAY if plan is None else plan.hours,
+        (case.row or {}).get("replay_unserved_share"),
+        None if case.prb is None else case.prb.figures(),
+    )
+
+
+def table(chosen: list[Case]) -> pd.DataFrame:
+    """One row a KPI, the first case being the baseline of the differences."""
+    from planning import kpis
+
+    return kpis.table({case.label: figures(case) for case in chosen})
+
+
+def scenario_of(case: Case) -> "Scenario":
+    """The case as a scenario of its own, for the report."""
+    from planning.scenario import Scenario
+
+    scenario = Scenario.from_deployment(case.deployed.plan, case.demand)
     if case.plan is not None:
-        e = case.plan.evaluation
-        found |= {
-            "kwh_a_day": e.energy_kwh / e.hours * HOURS_A_DAY,
-            "saving": 100 * e.saving,
-            "unserved": 100 * e.unserved_share,
-            "overload_hours": e.overload_hours,
-            "switches": e.switches,
-        }
-        unseen = (case.row or {}).get("replay_unserved_share")
-        if unseen is not None and pd.notna(unseen):
-            found["unseen_unserved"] = 100 * float(unseen)
-    return found
-
-
-def table(chosen: list[Case], baseline: Case) -> pd.DataFrame:
-    """One row a KPI: its name with unit, each case's value, and its difference from the baseline."""
-    values = {case.label: figures(case) for case in chosen}
-    rows = []
-    for name, kpi in KPIS.items():
-        row = {"KPI": f"{kpi.label} ({kpi.unit})" if kpi.unit else kpi.label}
-        for case in chosen:
-            row[case.label] = values[case.label].get(name)
-            if case is not baseline and name in values[case.label] and name in values[baseline.label]:
-                row[f"Δ {case.label}"] = values[case.label][name] - values[baseline.label][name]
-        rows.append(row)
-    return pd.DataFrame(rows)
+        scenario = scenario.with_sleep(case.plan, pd.DataFrame([case.row]) if case.row else None)
+    return scenario if case.prb is None else scenario.with_prb(case.prb)

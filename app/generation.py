@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from app import jobs
+from app import jobs, session_jobs
 from app.limits import check_ensemble
 from app.state import Made, Workspace
 
@@ -73,8 +73,7 @@ def start(space: Workspace, samples: int, seed: int, guidance_scale: float | Non
         described = {"area": area.to_geojson(), "area_name": area.name}
         return replace(ensemble, metadata=ensemble.metadata | described)
 
-    def deliver(ensemble: "TrafficEnsemble") -> None:
+    def deliver(space: Workspace, ensemble: "TrafficEnsemble") -> None:
         space.traffic = Made(ensemble, basis)
 
-    space.notes.pop(JOB, None)
-    space.jobs[JOB] = jobs.start("Generating traffic", work, deliver)
+    session_jobs.start(space, JOB, "Generating traffic", work, deliver)

@@ -42,16 +42,21 @@ def choice(key: str, label: str, options: list[str], chosen: str, name: Callable
 
 
 def note(space: Workspace, place: str) -> None:
-    """The error that is noted for this place, if there is one."""
-    if text := space.notes.get(place):
-        st.error(text, icon=":material/error:")
+    """The error that is noted for this place, if there is one.
+
+    In a place of its own: what comes and goes above a map would else make the browser mount it anew.
+    """
+    with st.container():
+        if text := space.notes.get(place):
+            st.error(text, icon=":material/error:")
 
 
 def outdated(space: Workspace, made: Made | None) -> bool:
     """Say so when `made` no longer fits what it was made from."""
     reason = space.outdated(made) if made else None
-    if reason:
-        st.warning(reason, icon=":material/history:")
+    with st.container():
+        if reason:
+            st.warning(reason, icon=":material/history:")
     return reason is not None
 
 

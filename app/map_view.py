@@ -1,4 +1,4 @@
-"""The map: one function `map_view` over streamlit-folium, so that pages need not know how the map is made.
+"""The map: one function `map_view` over folium, so that pages need not know how the map is made.
 
 What must hold (measured, or read in streamlit-folium):
 - the base map is the same for every picture of one key, or the frame is mounted anew and pan, zoom and drawings are
@@ -20,9 +20,10 @@ import shapely
 import streamlit as st
 from folium import plugins
 
-from app import map_assets
+from app import map_assets, map_frame
 from app.colours import ACCENT
 from app.region import Picture, Region
+from app.shared_cache import fingerprint
 
 STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
@@ -92,19 +93,24 @@ class _DotLayer(folium.MacroElement):
 
     def __init__(self, dots: Dots):
         super().__init__()
-        count = len(dots.lon)
-        radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
-        rows = [
-            [round(float(lat), 6), round(float(lon), 6), str(colour), str(text)]
-            for lat, lon, colour, text in zip(dots.lat, dots.lon, dots.colours, dots.tooltips, strict=True)
-        ]
-        data = {
-            "radius": radius,
-            "weight": 1.2 if radius > 4 else 0.6,
-            "canvas": count > MOST_SVG_DOTS,
-            "rows": rows,
-        }
-        self.data = json.dumps(data).replace("<", "\\u003c")  # no text may end the script
+        self.data = _rows(dots)
+
+
+def _rows(dots: Dots) -> str:
+    """The dots as the browser's script takes them."""
+    count = len(dots.lon)
+    radius = dots.radius or (6 if count < 100 else 4.5 if count < 300 else 3.5)
+    rows = [
+        [round(float(lat), 6), round(float(lon), 6), str(colour), str(text)]
+        for lat, lon, colour, text in zip(dots.lat, dots.lon, dots.colours, dots.tooltips, strict=True)
+    ]
+    data = {
+        "radius": radius,
+        "weight": 1.2 if radius > 4 else 0.6,
+        "canvas": count > MOST_SVG_DOTS,
+        "rows": rows,
+    }
+    return json.dumps(data).replace("<", "\\u003c")  # no text may end the script
 
 
 @dataclass(frozen=True)
@@ -133,39 +139,54 @@ def map_view(
     changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
     there already), points and polygons can be drawn beside the outline, which stays as it is.
     """
-    import streamlit_folium  # looked up at the call, so that tests can put drawings in its place
-
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
         bounds = _overlap(outline.bounds, region.bounds)
+    shown = map_frame.frame(
+        fingerprint(
+            region.identity, bounds, None if outline is None else outline.wkb, draw, json.dumps(places)
+        ),
+        lambda: _mounted(region, bounds, outline, draw, places),
+    )
+    over = map_frame.layers(
+        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(_rows, dots)),
+        lambda: _laid_over(pictures, dots),
+    )
+    # in the order in which the component compares them
+    wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
+    found = map_frame.show(shown, over, key, height, wanted)
+    st.caption(f"Open data: {region.name}. {region.attribution}")
+    click = found.get("last_clicked")
+    return MapEvents(
+        drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
+    )
+
+
+def _mounted(
+    region: Region,
+    bounds: Bounds,
+    outline: shapely.Geometry | None,
+    draw: bool,
+    places: Sequence[dict[str, Any]] | None,
+) -> folium.Map:
+    """What does not change while the map is mounted."""
     base = _base_map(region, bounds)
     if draw:
         _add_drawing(base, outline)
     elif places is not None:
         _add_places(base, places)
-    layers = [folium.FeatureGroup(name="layers")]
-    for picture in pictures:
-        _overlay(picture, pane="traffic", opacity=1.0).add_to(layers[0])
     if outline is not None and not draw:
         _outline(outline).add_to(base)
-    for group in dots:
-        add_dots(layers[0], group)
-    wanted = (["all_drawings"] if draw or places is not None else []) + (["last_clicked"] if clicks else [])
-    found = streamlit_folium.st_folium(
-        base,
-        key=key,
-        height=height,
-        use_container_width=True,
-        returned_objects=wanted,
-        feature_group_to_add=layers,
-        pixelated=True,
-    )
-    st.caption(f"Open data: {region.name}. {region.attribution}")
-    found = found or {}
-    click = found.get("last_clicked")
-    return MapEvents(
-        drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
-    )
+    return base
+
+
+def _laid_over(pictures: Sequence[Picture], dots: Sequence[Dots]) -> folium.FeatureGroup:
+    group = folium.FeatureGroup(name="layers")
+    for picture in pictures:
+        _overlay(picture, pane="traffic", opacity=1.0).add_to(group)
+    for some in dots:
+        add_dots(group, some)
+    return group
 
 
 def _meet(one: Bounds, other: Bounds) -> bool:

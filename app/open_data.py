@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from app import area_entry, jobs, limits
+from app import area_entry, jobs, limits, session_jobs
 from app.state import Workspace
 
 if TYPE_CHECKING:
@@ -93,13 +93,12 @@ def start(space: Workspace, choices: "Choices") -> None:
         fetcher.area(tiles)
         return root
 
-    def deliver(root: Path) -> None:
+    def deliver(space: Workspace, root: Path) -> None:
         space.source = str(root)
         space.map_version += 1
         area_entry.count_again(space)
 
-    space.notes.pop(JOB, None)
-    space.jobs[JOB] = jobs.start("Fetching open data", work, deliver)
+    session_jobs.start(space, JOB, "Fetching open data", work, deliver)
 
 
 def shown(what: str, done: int, total: int) -> str:

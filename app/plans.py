@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app import jobs
+from app import jobs, session_jobs
 from app.limits import limits
 from app.saved_networks import network_identity
 from app.state import Comparison, Deployed, Made, Workspace
@@ -85,13 +85,12 @@ def start_deployments(
     def work(job: jobs.Job) -> Comparison[Deployed]:
         return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
-    def deliver(comparison: Comparison[Deployed]) -> None:
+    def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
         space.network = network_of(space.deployments, strategies[0])
 
     space.deployment_rounds += 1
-    space.notes.pop(DEPLOYMENT, None)
-    space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
+    session_jobs.start(space, DEPLOYMENT, "Deploying sites", work, deliver)
 
 
 def _compare_deployments(
@@ -167,7 +166,7 @@ def _network(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
 
     def deployed(job: jobs.Job) -> Made[Deployed]:
         made = Made(_compare_deployments(job, demand, name, sites, ["traffic"], {}), basis)
-        job.after.append(lambda: _keep_default(space, made))
+        job.after.append(lambda space: _keep_default(space, made))
         return network_of(made, "traffic")
 
     return deployed
@@ -228,14 +227,13 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             )
         return made, Comparison(plans, table, made.value, judged_on, risk)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
         space.sleep = Made(comparison, basis | {"network": made.identity})
         if space.sleep_choice not in comparison.plans:
             space.sleep_choice = list(comparison.plans)[-1]
 
-    space.notes.pop(SLEEP, None)
-    space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
+    session_jobs.start(space, SLEEP, "Planning sleep", work, deliver)
 
 
 def _measured(upload: "Upload", demand: "Demand") -> "Demand":
@@ -276,14 +274,13 @@ def start_spectrum(
         table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
         made, comparison = result
         space.spectrum = Made(comparison, basis | {"network": made.identity})
         space.spectrum_choice = "optimised"
         space.spectrum_hour = hour
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum", work, deliver)
 
 
 def start_spectrum_hours(space: Workspace) -> None:
@@ -302,8 +299,7 @@ def start_spectrum_hours(space: Workspace) -> None:
         hours = range(first, first + 24)
         return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
 
-    def deliver(result: "PrbHours") -> None:
+    def deliver(space: Workspace, result: "PrbHours") -> None:
         space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum by hour", work, deliver)

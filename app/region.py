@@ -1,13 +1,15 @@
 """The open data an area can be drawn over: the bundled region, or a pack on the server's machine."""
 
+import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
+from app.shared_cache import fingerprint
 from app.state import DEMO
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
@@ -36,6 +38,12 @@ class Region:
     picture: Picture
     has_land_cover: bool
     notes: tuple[str, ...] = ()  # sentences on what could not be had
+
+    @cached_property
+    def identity(self) -> str:
+        """A fingerprint of all that a map shows of it."""
+        picture = self.picture
+        return fingerprint(self.name, json.dumps(self.outline), self.bounds, picture.rgba, picture.bounds)
 
     def tiles_with_data(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which of the tiles x, y have data: (n,) bool."""

@@ -114,9 +114,11 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
 
     # off again with each deployment: these controls are folded then, and a map cannot be laid out where nothing shows
     if region is not None and st.toggle(
-        "Draw places on the map", key=f"draw places {space.deployment_rounds}"
+        "Draw places on the map",
+        key=f"draw places {space.deployment_rounds}",
+        on_change=space.mount_anew,  # with what is drawn so far in it
     ):
-        key = f"places {space.area_identity}"
+        key = f"places {space.map_version} {space.area_identity}"
         seed = space.cached("places seed", key, lambda: list(space.places))
         st.caption("A small circle: a site must stand there. A polygon or box: none may stand inside.")
         outline = space.area.geometry if space.area else None

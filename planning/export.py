@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,17 @@ MAIN_TABLES = ("sleep_schedule", "prb_assignment")
 
 
 def export(
-    scenario: Scenario, format: str, path: str | Path | None = None, table: str | None = None
+    scenario: Scenario,
+    format: str,
+    path: str | Path | None = None,
+    table: str | None = None,
+    compared: Mapping[str, Scenario] | None = None,
 ) -> bytes:
     """The scenario in a format, as bytes; written to `path` whole or not at all where one is given.
 
     csv: one table, by default the sites (a path that ends in .zip gives them all, as "zip" does); `table` chooses
-    another: "sites", "cells", "network" (a row a cell with its site), "tiles", or a plan's table. Raises InputError for
-    an unknown format or table.
+    another: "sites", "cells", "network" (a row a cell with its site), "tiles", or a plan's table. compared: scenarios
+    by label that the HTML page puts side by side. Raises InputError for an unknown format or table.
     """
     path = None if path is None else Path(path)
     if format == "csv" and path is not None and path.suffix.lower() == ".zip":
@@ -54,7 +59,7 @@ def export(
         "geojson": lambda: _geojson(scenario),
         "kml": lambda: kml_bytes(scenario, provenance_lines(scenario)),
         "gpkg": scenario.to_bytes,
-        "html": lambda: page(scenario, tables(scenario)).encode(),
+        "html": lambda: page(scenario, tables(scenario), compared).encode(),
         "xlsx": lambda: xlsx_bytes(
             {name: _harmless(t) for name, t in _network_tables(scenario).items()}, scenario.provenance
         ),

@@ -46,6 +46,7 @@ OTHERS = "opendiff_"  # tables that others keep in the file begin so, and are le
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
+    "area_name",
     "source",
     "model",
     "model_checksum",
@@ -59,8 +60,8 @@ CARRIED = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """tiles: GeoDataFrame with x, y, covered_share, mean_mbps, peak_mbps, users, sites. tables: name -> DataFrame.
-    provenance: key -> anything JSON holds."""
+    """tiles: GeoDataFrame with x, y, covered_share, mean_mbps, peak_mbps, busy_mbps, users, sites. tables: name ->
+    DataFrame. provenance: key -> anything JSON holds."""
 
     tiles: gpd.GeoDataFrame
     network: Network
@@ -91,7 +92,7 @@ class Scenario:
         """A network from anywhere (an upload, say) on the tiles of a demand."""
         counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
-        return cls(tiles, network, {}, provenance_of(demand))
+        return cls(tiles, network, {"traffic_week": week_table(demand)}, provenance_of(demand))
 
     def deployment_plan(self) -> DeploymentPlan:
         """The deployment that the scenario holds, as far as its file tells."""
@@ -282,10 +283,12 @@ class Scenario:
 
 
 def tile_layer(demand: Demand, quantile: float = 0.9) -> gpd.GeoDataFrame:
-    """The demand's tiles as polygons with their mean, their busy-hour peak and mean users."""
+    """The demand's tiles as polygons with their mean, their own peak, their median in the area's busy hour, and mean
+    users."""
     west, north = tile_corner(demand.x, demand.y)
     east, south = tile_corner(demand.x + 1, demand.y + 1)
     profile = demand.profile(24, quantile)
+    busy_hour = int(week_table(demand)["median_mbps"].argmax())
     return gpd.GeoDataFrame(
         {
             "x": demand.x.astype(np.int64),
@@ -294,11 +297,22 @@ def tile_layer(demand: Demand, quantile: float = 0.9) -> gpd.GeoDataFrame:
             "mean_mbps": demand.mean_mbps(),
             "peak_mbps": profile.max(axis=1),
             "peak_hour": profile.argmax(axis=1).astype(np.int64),
+            "busy_mbps": np.median(demand.mbps[:, :, busy_hour], axis=1).astype(float),
             "users": demand.users.mean(axis=(1, 2), dtype=float),
             "sites": np.zeros(demand.tiles, np.int64),
         },
         geometry=shapely.box(west, south, east, north),
         crs=CRS,
+    )
+
+
+def week_table(demand: Demand) -> pd.DataFrame:
+    """Traffic of the whole area by hour: median of the samples and their central 50 % and 90 %, Mbit/s."""
+    total = demand.mbps.sum(axis=0, dtype=float)
+    levels = {"low_90": 0.05, "low_50": 0.25, "median": 0.5, "high_50": 0.75, "high_90": 0.95}
+    bands = np.quantile(total, list(levels.values()), axis=0)
+    return pd.DataFrame(
+        {"hour": np.arange(demand.hours)} | {f"{n}_mbps": band for n, band in zip(levels, bands, strict=True)}
     )
 
 

@@ -78,7 +78,7 @@ def _controls(space: Workspace, primary: bool) -> None:
                 "Compare with your own sites", True, disabled=own is None, **kept("deploy judged")
             )
         if sites > MOST_SITES:
-            st.caption(f"Beyond {MOST_SITES:,} sites the optimised strategy is left out.")
+            action.caption(f"Beyond {MOST_SITES:,} sites the optimised strategy is left out.")
         siting = None
         with (
             st.expander("Optimised strategy", icon=":material/target:"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 
 from app.state import Made, Workspace
 from opendiff.area import tiles_covering
@@ -12,9 +13,19 @@ from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
 
 @pytest.fixture(autouse=True)
 def library_folder(tmp_path, monkeypatch):
-    """No test reads or writes the library of whoever runs it."""
+    """No test reads or writes the library of whoever runs it; the server is one person's, as `app` starts it."""
+    monkeypatch.setenv("OPENDIFF_SHARED", "0")
     monkeypatch.setenv("OPENDIFF_LIBRARY", str(tmp_path / "library"))
     return tmp_path / "library"
+
+
+@pytest.fixture(autouse=True)
+def one_persons_server():
+    """AppTest does not read the settings beside the script, by which the app listens on this machine only."""
+    before = st.get_option("server.address")
+    st.config.set_option("server.address", "127.0.0.1")
+    yield
+    st.config.set_option("server.address", before)
 
 
 @pytest.fixture

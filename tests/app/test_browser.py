@@ -16,7 +16,6 @@ PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WORK_MS = 120_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
-SETTLED_MS = 1500  # from a mounted map to the end of the run of the page that it causes
 
 pytestmark = pytest.mark.browser
 
@@ -76,7 +75,6 @@ def test_every_page_fits_its_window(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.get_by_role("button", name="Use example area").click()
     page.get_by_text("With data").wait_for()
-    map_is_there(page)
     fits(page, "area", width)
     page.get_by_role("button", name="Next: generate traffic").click()
     page.get_by_role("button", name="Generate traffic", exact=True).click()
@@ -90,12 +88,6 @@ def test_every_page_fits_its_window(page, width):
         page.get_by_role("link", name=name, exact=True).click()
         page.get_by_role("heading", name=name, exact=True).wait_for()
         fits(page, name.lower(), width)
-
-
-def map_is_there(page):
-    """The map tells its drawings once it is mounted, and the page runs again: a click just before that is lost."""
-    page.frame_locator(MAP).last.locator(".leaflet-image-layer").first.wait_for()
-    page.wait_for_timeout(SETTLED_MS)
 
 
 def fits(page, name, width):

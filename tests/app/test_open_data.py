@@ -24,7 +24,9 @@ TIMEOUT = 60
 def offline(monkeypatch, tmp_path):
     """No request leaves unless a test puts the fault server in the providers' place; the cache is the test's own."""
     monkeypatch.setattr(
-        streamlit_folium, "st_folium", lambda *args, **kwargs: {"all_drawings": None, "last_clicked": None}
+        streamlit_folium,
+        "_component_func",
+        lambda *args, **kwargs: {"all_drawings": None, "last_clicked": None},
     )
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     monkeypatch.setenv("OPENDIFF_CACHE", str(tmp_path / "cache"))

@@ -24,7 +24,7 @@ TIMEOUT = 60
 def drawn(monkeypatch):
     """Stands for the browser's map: put features here, and the app gets them as drawn."""
     events = {"all_drawings": None, "last_clicked": None}
-    monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: dict(events))
+    monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: dict(events))
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     return events
 
@@ -187,7 +187,7 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
     other = ensemble(space.tiles, space.area, samples=2)
     basis = space.basis("area")
     job = jobs.start(
-        "Generating traffic", lambda job: other, lambda e: setattr(space, "traffic", Made(e, basis))
+        "Generating traffic", lambda job: other, lambda space, e: setattr(space, "traffic", Made(e, basis))
     )
     space.jobs["traffic"] = until_finished(job)
     job_panel.deliver_finished(space)

@@ -70,8 +70,12 @@ def test_places_from_files_and_all_strategies_judged_by_real_sites(folder, capsy
         and record["settings"]["radio"]["environment"] == "UMa"
     )
     page = export(scenario, "html").decode()
-    assert "<h2>Deployment</h2>" in page and "cosine (blue" in page and "sites of the plan serve" in page
-    assert "t = 50" in page
+    assert (
+        "<h2>Deployment</h2>" in page
+        and "cosine (more is better)" in page
+        and "best first: 5 sites serve" in page
+    )
+    assert "after 50 moves" in page
 
 
 def test_a_budget_instead_of_a_number(folder, capsys):

@@ -1,0 +1,60 @@
+"""Values that all sessions of a server share, made once for the same content.
+
+A key is a fingerprint of everything that goes into the value, so a session gets only what it could have made itself:
+never something of another session that it does not already know.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def fingerprint(*parts: bytes | str | float | np.ndarray | tuple | None) -> str:
+    """SHA-256 of the parts with their kinds, shapes and lengths: other content has another fingerprint."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            kind, data = f"array {part.dtype} {part.shape}", np.ascontiguousarray(part).tobytes()
+        elif isinstance(part, bytes):
+            kind, data = "bytes", part
+        else:
+            kind, data = type(part).__name__, repr(part).encode()
+        digest.update(f"{kind} {len(data)} ".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+class SharedCache(Generic[T]):
+    """At most `most` of size in all, as `size` measures a value; what was used longest ago goes first."""
+
+    def __init__(self, most: int, size: Callable[[T], int]):
+        self._most, self._size = most, size
+        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """The value under a fingerprint. Two sessions that miss at the same time both make it, and get the same."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        value = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = value
+                self._held += self._size(value)
+            while self._held > self._most and self._kept:
+                _, old = self._kept.popitem(last=False)
+                self._held -= self._size(old)
+        return value
+
+    @property
+    def held(self) -> int:
+        return self._held

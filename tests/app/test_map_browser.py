@@ -1,0 +1,85 @@
+"""Nothing drawn or chosen is lost while the map mounts, or while things come and go around it: in a real browser."""
+
+import pytest
+
+from benchmarks.app import MAP, until_quiet
+from tests.app.test_browser import WORK_MS, draw_polygon, page, server  # noqa: F401 (fixtures)
+
+pytestmark = pytest.mark.browser
+OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
+
+
+def generate(page, samples="20"):  # noqa: F811
+    page.get_by_role("link", name="Traffic", exact=True).click()
+    page.get_by_text("Advanced").click()
+    page.get_by_label("Samples", exact=True).fill(samples)
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+
+
+def frame_of(page):  # noqa: F811
+    page.frame_locator(MAP).locator(".leaflet-image-layer").first.wait_for()
+    return next(frame for frame in page.frames if "folium" in frame.url and not frame.is_detached())
+
+
+def test_an_outline_drawn_stays_while_a_job_comes_to_its_end(page):  # noqa: F811
+    """The panel of the job goes, the page moves up, and the same map is still mounted, with the outline in it."""
+    page.get_by_role("button", name="Use example area").click()
+    page.get_by_text("With data").wait_for()
+    generate(page, "50")
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("link", name="Area", exact=True).click()
+    page.get_by_role("heading", name="Area", exact=True).wait_for()
+    until_quiet(page)
+    before = frame_of(page)
+    before.evaluate("window.markedByTest = true")
+    draw_polygon(page, [(120, -60), (190, -60), (190, 40), (120, 40)])
+    page.frame_locator(MAP).locator(OUTLINE).nth(1).wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
+    until_quiet(page)
+    assert frame_of(page).evaluate("window.markedByTest") is True
+    assert page.frame_locator(MAP).locator(OUTLINE).count() == 2
+
+
+def test_what_lies_below_a_map_does_not_move_when_it_mounts(page):  # noqa: F811
+    """The map's script is held back: a button below it is where it will be, and a click on it counts."""
+    page.set_viewport_size({"width": 480, "height": 1000})
+    held = []
+    page.route("**/leaflet.js", lambda route: held.append(route))
+    page.reload()
+    button = page.get_by_role("button", name="Use example area")
+    button.wait_for()
+    until_quiet(page)
+    before = button.bounding_box()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    frame_of(page)
+    assert button.bounding_box() == before
+    page.unroute("**/leaflet.js")
+    page.mouse.click(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
+    page.get_by_text("With data").wait_for()
+
+
+def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
+    """Two places, drawn before and after a visit of another page, count together."""
+    page.get_by_role("button", name="Use example area").click()
+    page.get_by_text("With data").wait_for()
+    generate(page, "3")
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    for count in (1, 2):
+        page.get_by_role("link", name="Deployment").click()
+        page.get_by_text("Optimised strategy").click()
+        page.get_by_text("Draw places on the map").click()
+        if count == 2:
+            page.frame_locator(MAP).last.locator("path.leaflet-interactive").wait_for()
+        page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
+        map_ = page.locator(MAP).last
+        map_.scroll_into_view_if_needed()
+        box = map_.bounding_box()
+        at = box["x"] + box["width"] / 2 + 40 * count, box["y"] + box["height"] / 2
+        page.mouse.move(*at, steps=4)
+        page.wait_for_timeout(150)
+        page.mouse.click(*at)
+        page.get_by_text(f"Drawn: sites that must stand {count}").wait_for()
+        page.get_by_role("link", name="Export").click()
+        page.get_by_role("heading", name="Export", exact=True).wait_for()
