@@ -126,7 +126,7 @@ def entries(home: Path) -> list[Entry]:
 
 def _note(entry: Path) -> Path:
     home = cache_folder().resolve()
-    return home / NOTES / entry.parent.resolve().relative_to(home) / entry.name
+    return home / NOTES / entry.parent.resolve().relative_to(home) / f"{entry.name}.used"
 
 
 def _changed(path: Path) -> float:
