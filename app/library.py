@@ -5,6 +5,7 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 """
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -85,12 +86,12 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
     parts = {part: make() for part, make in saved_work.pack(space).items()}
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
-    _write(_path(identity), name, parts, layers)
+    _write(path_of(identity), name, parts, layers)
     return identity
 
 
 def parts_of(identity: str) -> dict[str, bytes]:
-    return read_parts(_path(identity))
+    return read_parts(path_of(identity))
 
 
 def read_parts(path: Path) -> dict[str, bytes]:
@@ -108,6 +109,19 @@ def read_parts(path: Path) -> dict[str, bytes]:
     return {str(part): bytes(data) for part, data in rows}
 
 
+def strategies_of(identity: str) -> list[str] | None:
+    """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
+        path = path_of(identity)
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (saved_work.STATE,)).fetchone()
+        state = json.loads(row[0])
+        if state["format"] == saved_work.FORMAT and "network" in state["made"]:
+            return [str(strategy) for strategy in state["strategies"]]
+    return None
+
+
 def upload(data: bytes) -> dict[str, bytes]:
     """The parts in an uploaded scenario file."""
     with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
@@ -122,30 +136,30 @@ def rename(identity: str, name: str) -> None:
 
 def duplicate(identity: str) -> str:
     """A copy under the same name with "copy" behind it; returns its identity."""
-    path, copy = _path(identity), secrets.token_hex(8)
+    path, copy = path_of(identity), secrets.token_hex(8)
     name = f"{_name_of(path)[: MOST_NAME - 5]} copy"
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)
         _set_name(temporary, name)
 
-    _replace(_path(copy), fill)
+    _replace(path_of(copy), fill)
     return copy
 
 
 def delete(identity: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        _path(identity).unlink()
+        path_of(identity).unlink()
 
 
 def file_bytes(identity: str) -> bytes:
-    return _path(identity).read_bytes()
+    return path_of(identity).read_bytes()
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def _path(identity: str) -> Path:
+def path_of(identity: str) -> Path:
     if not _FILE.fullmatch(f"{identity}.gpkg"):
         raise SavedWorkError("There is no such scenario.")
     return shelf() / f"{identity}.gpkg"
@@ -185,7 +199,7 @@ def _replace(path: Path, fill) -> None:
 
 
 def _change(identity: str, change) -> None:
-    path = _path(identity)
+    path = path_of(identity)
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)

@@ -119,12 +119,21 @@ def _state(space: Workspace) -> dict[str, Any]:
         "places": space.places,
         "equipment": space.equipment,
         "opened": space.opened,
+        "strategies": strategies(space),
         "sleep_choice": space.sleep_choice,
         "spectrum_choice": space.spectrum_choice,
         "spectrum_hour": space.spectrum_hour,
         "made": {n: {"basis": m.basis, "identity": m.identity} for n, m in made.items() if m is not None},
         "controls": {key: value for key, value in controls.items() if _plain(value)},
     }
+
+
+def strategies(space: Workspace) -> list[str]:
+    """Sleep strategies of which there are plans for the present network."""
+    sleep, network = space.sleep, space.network
+    if sleep is None or network is None or sleep.basis["network"] != network.identity:
+        return []
+    return list(sleep.value.plans)
 
 
 def _plain(value: Any) -> bool:

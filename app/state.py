@@ -101,6 +101,11 @@ class Workspace:
     sleep_choice: str = "milp"  # the strategies that are shown and exported
     spectrum_choice: str = "optimised"
     spectrum_hour: int = 0  # that the spectrum plan was made for
+    compared: "dict[str, tuple[float, Workspace]]" = field(
+        default_factory=dict
+    )  # scenarios opened to be compared
+    tried: set[str] = field(default_factory=set)  # of these, those that were asked for
+    report: Made[bytes] | None = None  # the last one that was made
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
     map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it

@@ -87,7 +87,7 @@ def solve_covering(
         share = left() / (len(order) - turn + 1)
         result = model.solve(name, share, gap, threads=threads, seed=seed)
         if result.has_solution:
-            found = result.values[y] > 0.5
+            found = result.of(y) > 0.5
             value = small.serve(found)[0]
             if value > served and small.allows(found):
                 chosen, served = found, value

@@ -116,7 +116,7 @@ def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds:
                 lower=options.values[user, station, size] - options.objective.tau_mbps * count,
             )
         result = model.solve(settings.solver, None, 0.0, settings.threads or 1)
-        price = np.maximum(result.values[mu], 0.0)
+        price = np.maximum(result.of(mu), 0.0)
         bound = options.bound(price)
         if bound < best_bound:
             best_bound, best_price = bound, price

@@ -145,7 +145,7 @@ def _split(relaxation, allowed, patterns, deadline) -> list[np.ndarray]:
     result = program.solve(relaxation.settings, deadline - time.perf_counter())
     x = np.zeros(len(allowed))
     if result.has_solution:
-        x[program.member] = result.values[program.x]
+        x[program.member] = result.of(program.x)
     users = len(members.problem.gain)
     open_ = np.bincount(members.user, x * (1 - x), users)
     user = int(np.where(_open(members, allowed), open_, -1.0).argmax())

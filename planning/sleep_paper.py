@@ -47,7 +47,7 @@ def paper_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, .
         raise InfeasibleError(
             f"The solver found no schedule for eq. 14 within {settings.time_limit:g} s; raise the time limit."
         )
-    counts = np.round(result.values[n]).astype(int)
+    counts = np.round(result.of(n)).astype(int)
     awake = _place_kinds(problem, groups, kind, counts)
     note = "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what its ring cannot serve."
     return awake, result, (note,)

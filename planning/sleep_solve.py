@@ -189,7 +189,7 @@ class _Hours:
             self.best.build_seconds += result.build_seconds / self.workers
             self.best.solver = f"{result.solver} by hour"
             if result.has_solution:
-                return np.round(result.values[n]).astype(int)
+                return np.round(result.of(n)).astype(int)
         return None
 
     def _limits(self, hour: int, doubt: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -266,7 +266,7 @@ def _solve(
         return result, None
     counts = np.repeat(groups.lowest[:, None], problem.hours, axis=1)
     free = np.flatnonzero(groups.count > groups.lowest)
-    counts[free] = np.round(result.values[n]).astype(int)
+    counts[free] = np.round(result.of(n)).astype(int)
     return result, counts
 
 

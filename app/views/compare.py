@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app import charts, compare_cases, library, plans
+from app.case_choice import choose_cases
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
 from app.layout import header
@@ -13,7 +14,6 @@ from app.messages import errors_shown
 from app.saved_work import unpack
 from app.state import Workspace, workspace
 
-MOST_CASES = 4
 MOST_UPLOAD_MB = 500
 _DELTA_COLOURS = {"more": "normal", "less": "inverse", "": "off"}
 
@@ -133,26 +133,19 @@ def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
 def _compare(space: Workspace) -> None:
     st.divider()
     st.markdown("### Side by side")
-    everything = [
-        case
-        for name, one in compare_cases.scenarios(space).items()
-        for case in compare_cases.cases(name, one)
-    ]
-    if len(everything) < 2:
+    offers = compare_cases.offers(space)
+    if len(offers) < 2:
         st.info(
             "There is one plan or none. Plan sleep with several strategies, or save scenarios to the library, and they "
             "can be compared here."
         )
         return
-    by_label = {case.label: case for case in everything}
-    labels = st.multiselect(
-        "Plans",
-        list(by_label),
-        _first_choice(everything),
-        max_selections=MOST_CASES,
-        help="The first one is the baseline that the others are compared with.",
-    )
-    chosen = [by_label[label] for label in labels]
+    chosen = choose_cases(
+        space, offers, "compared plans", "Plans", _first_choice(list(offers)),
+        "The first one is the baseline that the others are compared with.",
+    )  # fmt: skip
+    if chosen is None:
+        return
     if len(chosen) < 2:
         st.info("Choose at least two plans.")
         return
@@ -172,9 +165,8 @@ def _compare(space: Workspace) -> None:
         )
 
 
-def _first_choice(everything: list[Case]) -> list[str]:
+def _first_choice(labels: list[str]) -> list[str]:
     """The always-on plan of the first scenario and its best, or the first two."""
-    labels = [case.label for case in everything]
     first = labels[0].split(" · ")[0]
     wanted = [f"{first} · {plans.strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
     return [label for label in wanted if label in labels] if wanted[0] in labels else labels[:2]
