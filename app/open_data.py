@@ -51,6 +51,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     The same content is kept once. Raises SourceError for another suffix.
     """
     from opendiff.atomic import replacing, storage_error
+    from opendiff.cache_room import make_room
     from opendiff.errors import SourceError
     from opendiff.folders import cache_folder
 
@@ -67,6 +68,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     except OSError as error:
         raise storage_error(path.parent, error.strerror, "make room, or set OPENDIFF_CACHE") from error
     if not path.is_file():
+        make_room(file.seek(0, os.SEEK_END))
         file.seek(0)
         with replacing(path) as temporary, temporary.open("wb") as out:
             shutil.copyfileobj(file, out)
@@ -79,17 +81,20 @@ def start(space: Workspace, choices: "Choices") -> None:
     assert tiles is not None
 
     def work(job: jobs.Job) -> Any:
+        from opendiff.cache_room import make_room, used
         from opendiff.live.fetching import Fetcher
         from opendiff.live.http import Client
 
         job.report(0, 0, "looking at what is there")
         root = home / "packs" / choices.identity
+        make_room()
         fetcher = Fetcher(
             root,
             choices,
             Client(cancelled=job.cancelled),
             lambda what, done, total: job.report(done, total, shown(what, done, total)),
         )
+        used(root)
         fetcher.area(tiles)
         return root
 

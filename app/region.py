@@ -2,18 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
-from app.shared_cache import fingerprint
+from app.shared_cache import SharedCache, fingerprint
 from app.state import DEMO
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
 MOSAIC_PIXELS = 12
+MOST_REGIONS = 8  # held by the server
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,17 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
+_regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
+
+
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
-    return _open_region(source, "" if source == DEMO else _state_of(Path(source)))
+    from opendiff.cache_room import used
 
-
-@lru_cache(maxsize=8)
-def _open_region(source: str, state: str) -> Region:
-    return _demo_region() if source == DEMO else _pack_region(source)
+    if source == DEMO:
+        return _regions.get(DEMO, _demo_region)
+    used(Path(source))
+    return _regions.get(f"{_state_of(Path(source))} {source}", lambda: _pack_region(source))
 
 
 def _state_of(path: Path) -> str:
