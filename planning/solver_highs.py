@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,8 @@ try:
 except ImportError:  # CBC alone is enough to run
     highspy = None  # type: ignore[assignment]  # asked for by `highs_available` before any use
 
-_busy = threading.Condition()
-_running = 0
-_threads: int | None = None
+_pool = threading.local()
+_greeting = threading.Lock()
 _greeted = False
 
 
@@ -48,8 +46,8 @@ def run_highs(
     _swallow_banner()
     begun = time.perf_counter()
     try:
-        with _scheduler(threads):
-            problem.solve(solver)
+        _fit_pool(threads)
+        problem.solve(solver)
     except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
         raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
     engine = problem.solverModel
@@ -160,32 +158,18 @@ def _batch_highs() -> type[pulp.HiGHS]:
     return BatchHiGHS
 
 
-@contextlib.contextmanager
-def _scheduler(threads: int | None) -> Iterator[None]:
-    """Let HiGHS runs overlap while they want the same number of threads.
-
-    HiGHS keeps one pool of threads a process and refuses another count until the pool is reset, which must not
-    happen under a running solve (the app serves several people from one process).
-    """
-    global _running, _threads
-    with _busy:
-        if threads is not None and threads != _threads:
-            _busy.wait_for(lambda: _running == 0)
-            highspy.Highs.resetGlobalScheduler(True)
-            _threads = threads
-        _running += 1
-    try:
-        yield
-    finally:
-        with _busy:
-            _running -= 1
-            _busy.notify_all()
+def _fit_pool(threads: int | None) -> None:
+    """HiGHS keeps a pool of workers for each thread that calls it and refuses another number of them until it is
+    reset, which touches no other thread's pool."""
+    if threads is not None and threads != getattr(_pool, "threads", None):
+        highspy.Highs.resetGlobalScheduler(True)
+        _pool.threads = threads
 
 
 def _swallow_banner() -> None:
     """HiGHS prints two lines on the process's first instance, before any option can forbid it; keep stdout clean."""
     global _greeted
-    with _busy:
+    with _greeting:
         if _greeted:
             return
         _greeted = True

@@ -1,6 +1,7 @@
 """The solver adapter against brute force, and its honesty about what was reached."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -175,3 +176,18 @@ def test_values_of_a_solve_that_found_nothing_are_a_typed_error(monkeypatch):
         result.of(price)
     with pytest.raises(SolverError, match="no solution"):
         _ = result.reached
+
+
+def test_the_number_of_threads_can_change_in_every_thread_that_solves():
+    """HiGHS keeps a pool a calling thread: what one was made with says nothing of another's."""
+
+    def solved(*numbers: int | None) -> set[str]:
+        return {
+            knapsack(np.array([2, 3, 4]), np.array([3, 4, 6]), 6)[0].solve("highs", threads=n).status
+            for n in numbers
+        }
+
+    assert solved(1) == {"optimal"}
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(solved, None, 1, 2, None).result() == {"optimal"}
+    assert solved(2, 1) == {"optimal"}
