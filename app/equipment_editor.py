@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.layout import kept
+from app.messages import plain
 from app.state import Workspace
 from app.uploads import Upload, upload
 
@@ -141,7 +142,7 @@ def _fit(file: Upload) -> "PowerFit | None":
     try:
         return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
     except PlanningError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     return None
 
 
