@@ -4,6 +4,7 @@ The states of the scenarios tell what there is to choose; only those chosen are 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,7 @@ def offers(space: Workspace) -> dict[str, Offer]:
         strategies = space.cached(
             f"strategies {entry.identity}",
             (entry.saved, entry.size),
-            lambda entry=entry: library.strategies_of(entry.identity),
+            partial(library.strategies_of, entry.identity),
         )
         if strategies is not None:
             name, number = entry.name, 2

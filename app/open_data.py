@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from app import area_entry, jobs, limits, session_jobs
 from app.state import Workspace
@@ -60,7 +60,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     if suffix is None:
         raise SourceError(f"{filename} is of another kind than {', '.join(suffixes)}; choose another file.")
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()[:16]
     stem = re.sub(r"[^\w-]+", "_", filename[: -len(suffix)])[:60].strip("_") or "file"
     path = folder / UPLOADS / digest / (stem + suffix)
     try:

@@ -117,9 +117,7 @@ def _compare_deployments(
         else:
             plan = deploy(
                 demand, sites=sites, strategy=strategy, **options,
-                progress=lambda part, whole, what, done=done, label=label: job.report(
-                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
-                ),
+                progress=_part_of(job, done, len(strategies), label),
             )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
     job.report(100 * len(strategies), 100 * len(strategies), "comparing")
@@ -132,12 +130,19 @@ def _compare_deployments(
     return Comparison(plans, table)
 
 
+def _part_of(job: jobs.Job, done: int, parts: int, label: str) -> Callable[[int, int, str], None]:
+    """Progress of one of several equal parts of a job."""
+    return lambda part, whole, what: job.report(
+        100 * done + 100 * part // max(whole, 1), 100 * parts, f"{label}: {what}"
+    )
+
+
 def existing_places(space: Workspace) -> "Places":
     """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
     from planning.deployment import uploaded
     from planning.places import Places
 
-    assert space.own_sites is not None
+    assert space.own_sites is not None and space.traffic is not None
     demand, own = space.demand(), space.own_sites
     build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
     return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)

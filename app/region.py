@@ -90,9 +90,9 @@ def _state_of(path: Path) -> str:
 
 
 def _demo_region() -> Region:
-    from opendiff.opening import open_source
+    from opendiff.demo import DemoSource
 
-    opened = open_source(DEMO)
+    opened = DemoSource()
     context = opened.context()
     colours = {letter: (*rgb(colour), 255) for letter, (_, colour) in LAND_COVER.items()}
     other = (*rgb(NO_CLASS), 255)
@@ -103,10 +103,9 @@ def _demo_region() -> Region:
 
 def _pack_region(path: str) -> Region:
     from opendiff.errors import SourceError
-    from opendiff.opening import open_source
-    from opendiff.sources import image_path, read_image
+    from opendiff.sources import PackSource, image_path, read_image
 
-    pack = open_source(path)
+    pack = PackSource(Path(path))
     tiles = pack.covered_tiles()
     blocks = np.empty((len(tiles), MOSAIC_PIXELS, MOSAIC_PIXELS, 4), np.uint8)
     blocks[:] = (*rgb(NO_CLASS), 255)

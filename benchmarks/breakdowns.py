@@ -126,7 +126,10 @@ def cached_image(how: str, folder: Path) -> str | None:
 
 def solver_missing(folder: Path) -> str | None:
     """Neither HiGHS nor CBC is installed."""
-    with mock.patch.object(solver_highs, "highspy", None), mock.patch.object(solver, "cbc_class", lambda: None):
+    with (
+        mock.patch.object(solver_highs, "highspy", None),
+        mock.patch.object(solver, "cbc_class", lambda: None),
+    ):
         wrong = _solver_refuses("auto")
     return wrong or _solves()
 

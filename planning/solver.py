@@ -50,11 +50,21 @@ class SolveResult:
     def has_solution(self) -> bool:
         return self.values is not None
 
+    @property
+    def reached(self) -> float:
+        """The objective of the solution. Raises SolverError where there is none."""
+        if self.objective is None:
+            raise self._nothing()
+        return self.objective
+
     def of(self, variables: np.ndarray) -> np.ndarray:
         """The values of some variables, in their shape. Raises SolverError where there is no solution."""
         if self.values is None:
-            raise SolverError(f"{self.solver} found no solution ({self.status}); give it more time.")
+            raise self._nothing()
         return self.values[variables]
+
+    def _nothing(self) -> SolverError:
+        return SolverError(f"{self.solver} found no solution ({self.status}); give it more time.")
 
     @property
     def sentence(self) -> str:
