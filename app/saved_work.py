@@ -31,7 +31,16 @@ FORMAT = 2
 STATE, TRAFFIC, NETWORKS = "state.json", "traffic.parquet", "networks.npz"
 SLEEP, SPECTRUM, UPLOADS = "sleep.npz", "spectrum.npz", "uploads.zip"
 PARTS = (STATE, TRAFFIC, NETWORKS, SLEEP, SPECTRUM, UPLOADS)
-RESULTS = ("traffic", "network", "deployments", "sleep", "spectrum", "spectrum_hours")
+PLANNED_ON = ("traffic", "scale", "network")
+BASIS = {
+    "traffic": ("area",),
+    "network": ("traffic", "scale"),
+    "deployments": ("traffic", "scale"),
+    "sleep": PLANNED_ON,
+    "spectrum": PLANNED_ON,
+    "spectrum_hours": (*PLANNED_ON, "spectrum"),
+}  # what each result is made from
+RESULTS = tuple(BASIS)
 MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
 T = TypeVar("T")
 
@@ -164,7 +173,7 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
 
 def _made(value: Any, state: dict[str, Any], name: str) -> Made:
     kept = state["made"][name]
-    return Made(value, dict(kept["basis"]), str(kept["identity"]))
+    return Made(value, {given: str(kept["basis"][given]) for given in BASIS[name]}, str(kept["identity"]))
 
 
 def _set_plans(space: Workspace, parts: dict[str, bytes], state: dict[str, Any]) -> None:
