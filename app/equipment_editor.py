@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from app import charted
 from app.layout import kept
 from app.messages import plain
 from app.state import Workspace
@@ -126,7 +127,7 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     fit = _fit(file)
     if fit is None:
         return base
-    st.plotly_chart(power_figure(fit), width="stretch", key="power fit")
+    charted.chart(power_figure(fit), "Measured power and its fit", "power fit")
     mine = base["equipment"] == name
     return base.assign(
         idle_w=base["idle_w"].where(~mine, fit.idle_w),

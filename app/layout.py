@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import area_entry, colours, navigation, plans
+from app import area_entry, charted, colours, navigation, plans
+from app.clock import hour_label
 from app.controls import kept as kept  # pages take it from here
 from app.messages import errors_shown, plain
 from app.region import Picture, Region, open_region, tile_picture
@@ -114,13 +115,15 @@ def area_profile(space: Workspace) -> np.ndarray:
 
 
 def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tuple[Picture, float]:
-    """Demand of each tile, median of the samples, and the top of its colour scale, in Mbit/s.
+    """Demand of each tile, median of the samples, and the top of its colour scale, in Mbit/s; told to screen readers.
 
     hour: of the week (0..167); None for the mean over the week.
     """
     median = space.cached("median demand", id(demand), lambda: (demand, demand.quantile(0.5)))[1]
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
+    when = "mean of the week" if hour is None else hour_label(hour)
+    charted.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
     rgba = colours.ramp(values, top, alpha=0.6)
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import area_entry
+from app import area_entry, charted
 from app.colours import number
 from app.coverage import SOURCES, coverage, coverage_picture
 from app.layout import kept, land_cover_legend, note, region_of
@@ -35,6 +35,9 @@ def page() -> None:
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
+    charted.tell(
+        "Map to draw the area on with the mouse. Without one: upload a file, type a box, or take the example area."
+    )
     events = map_view(key, region, outline=seed, draw=True, pictures=_coverage_picture(space), height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
         st.session_state["drawn"] = (key, events.drawings)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import charts, compare_cases, library, plans
+from app import charted, charts, compare_cases, library, plans
 from app.case_choice import choose_cases
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
@@ -157,15 +157,18 @@ def _compare(space: Workspace) -> None:
     _kpis(chosen)
     profile = chosen[0].demand.profile(None, 0.5).sum(axis=0)
     hour = hour_control(space, profile)
-    st.plotly_chart(charts.map_pair([_picture(c, hour) for c in chosen[:2]]), width="stretch", key="map pair")
+    pair = charts.map_pair([_picture(c, hour) for c in chosen[:2]])
+    title = f"Maps of {chosen[0].label} and {chosen[1].label}: demand of each tile, sleep of each site"
+    charted.chart(pair, title, "map pair", told=False)
     st.caption(
         f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
         "cells asleep. The maps move together."
     )
+    st.html(charts.sleep_legend())
     planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        st.plotly_chart(charts.energies(planned, hour), width="stretch")
+        charted.chart(charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
 def _first_choice(labels: list[str]) -> list[str]:
@@ -181,7 +184,7 @@ def _kpis(chosen: list[Case]) -> None:
     baseline = chosen[0]
     reference = compare_cases.figures(baseline)
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(
                 f"**{plain(case.label)}**"
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
@@ -196,7 +199,7 @@ def _kpis(chosen: list[Case]) -> None:
                         delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
                     st.metric(
                         kpi.label,
-                        f"{found[name]:,.{kpi.digits}f} {kpi.unit}",
+                        f"{found[name]:,.{kpi.digits if found[name] else 0}f} {kpi.unit}",
                         delta,
                         delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                         delta_arrow="off" if delta == "no change" else "auto",

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, plans
+from app import charted, charts, plans
 from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
 from app.layout import (
@@ -122,7 +122,7 @@ def _comparison(comparison: Comparison) -> None:
         st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
-            st.plotly_chart(charts.risk(comparison.risk), width="stretch", key="sleep risk")
+            charted.chart(charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
                 f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
@@ -176,13 +176,10 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, hour)
     with right:
         st.markdown("**Energy by hour**")
-        st.plotly_chart(charts.energy(plan.energy_by_hour(), hour), width="stretch", key="sleep energy")
+        charted.chart(charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
     st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
-    st.plotly_chart(
-        charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour),
-        width="stretch",
-        key="sleep schedule",
-    )
+    figure = charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
+    charted.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
@@ -244,6 +241,7 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
         ],
     )
     picture, top = demand_picture(space, demand, space.hour)
+    charted.site_map("Cells asleep by site", hour_label(space.hour), dots)
     map_view(
         f"sleep {made.identity}",
         region,

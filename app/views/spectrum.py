@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, plans
+from app import charted, charts, plans
 from app.clock import hour_control, hour_label
 from app.layout import (
     area_profile,
@@ -182,16 +182,15 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, table)
     with right:
         st.markdown("**Rate against demand**")
-        st.plotly_chart(charts.rate_demand(table), width="stretch", key="prb rate")
+        charted.chart(charts.rate_demand(table), "Rate of each user against its demand", "prb rate")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**PRBs by station** · colour: user")
-        st.plotly_chart(
-            charts.prb_map(plan.prb_map(), list(plan.problem.site_names)), width="stretch", key="prb map"
-        )
+        figure = charts.prb_map(plan.prb_map(), list(plan.problem.site_names))
+        charted.chart(figure, "PRBs of each station by user", "prb map", told=False)
     with right:
         st.markdown("**SINR of the users**")
-        st.plotly_chart(charts.sinr(served), width="stretch", key="prb sinr")
+        charted.chart(charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
         st.caption(f":material/warning: {plain(text)}")
     if len(plan.unmet) > 5:
@@ -219,8 +218,8 @@ def _by_hour(space: Workspace) -> None:
     table = hours.value.table()
     st.caption(hours.value.sentence)
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(charts.prb_use(table, space.spectrum_hour), width="stretch", key="prb use")
-    right.plotly_chart(charts.prb_served(table, space.spectrum_hour), width="stretch", key="prb served")
+    charted.chart(charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left)
+    charted.chart(charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right)
     with st.expander("Hours", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
 
@@ -245,6 +244,8 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
         [f"user {user}: {rate:.1f} of {demand:.1f} Mbit/s" for user, rate, demand in asked],
         4,
     )
+    charted.site_map("PRBs in use by base station", hour_label(space.spectrum_hour), stations)
+    charted.site_map("Users and their rates", hour_label(space.spectrum_hour), users)
     map_view(
         f"spectrum {made.identity}",
         region,
