@@ -15,21 +15,21 @@ def mutated_array(data: bytes, rng: Rng, json_mutated: Callable[[bytes, Rng], by
     """`data`, a .npy file, with other values, another shape or another kind."""
     values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     if values.dtype == np.uint8 and values.ndim == 1 and _is_json(values.tobytes()):
-        return _written(np.frombuffer(json_mutated(values.tobytes(), rng), np.uint8))
+        return written(np.frombuffer(json_mutated(values.tobytes(), rng), np.uint8))
     way = int(rng.integers(7))
     if way == 0:
-        return _written(values[: len(values) // 2] if values.ndim else values.reshape(1))
+        return written(values[: len(values) // 2] if values.ndim else values.reshape(1))
     if way == 1:
-        return _written(np.concatenate([values, values]) if values.ndim else values)
+        return written(np.concatenate([values, values]) if values.ndim else values)
     if way == 2:
-        return _written(values.T if values.ndim > 1 else values.reshape(-1, 1))
+        return written(values.T if values.ndim > 1 else values.reshape(-1, 1))
     if way == 3:
-        return _written(values.astype(str(rng.choice(["f2", "i1", "U8", "S3", "c16", "?", "u8", "M8[s]"]))))
+        return written(values.astype(str(rng.choice(["f2", "i1", "U8", "S3", "c16", "?", "u8", "M8[s]"]))))
     if way == 4:
-        return _written(np.empty((0, *values.shape[1:]), values.dtype))
+        return written(np.empty((0, *values.shape[1:]), values.dtype))
     changed = values.copy().reshape(-1)
     if not changed.size:
-        return _written(np.zeros(3))
+        return written(np.zeros(3))
     at = rng.integers(changed.size, size=int(rng.integers(1, 4)))
     if changed.dtype.kind == "f":
         changed[at] = rng.choice([np.nan, np.inf, -np.inf, -1.0, 1e30, -1e-30])
@@ -40,7 +40,7 @@ def mutated_array(data: bytes, rng: Rng, json_mutated: Callable[[bytes, Rng], by
         changed[at] = str(rng.choice(["", "nan", "/etc/x", "x"]))
     else:
         changed[at] = ~changed[at]
-    return _written(changed.reshape(values.shape))
+    return written(changed.reshape(values.shape))
 
 
 def _is_json(data: bytes) -> bool:
@@ -51,7 +51,8 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
-def _written(values: np.ndarray) -> bytes:
+def written(values: np.ndarray) -> bytes:
+    """An array as a .npy file."""
     out = io.BytesIO()
     np.lib.format.write_array(out, np.asarray(values), allow_pickle=False)
     return out.getvalue()
