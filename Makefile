@@ -25,6 +25,7 @@ test: $(VENV)/.development lint
 lint: $(VENV)/.development
 	$(BIN)/python -m ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.development
 	$(BIN)/python -m ruff check --fix .
@@ -37,7 +38,7 @@ audit: $(VENV)/.runtime
 	$(BIN)/python .ci/audit.py $(VENV)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .mypy_cache .hypothesis
 
 # The stamps are newer than what they were installed from, so nothing is asked of the network a second time.
 $(VENV)/.runtime: requirements.txt

@@ -289,7 +289,7 @@ def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
         go.Heatmap(
             z=shown[used],
             x=np.arange(users.shape[1]),
-            y=[name for name, any_used in zip(stations, used, strict=True) if any_used],
+            y=[name for name, any_used in zip(stations, np.asarray(used), strict=True) if any_used],
             customdata=users[used],
             colorscale="HSV",
             zmin=0,

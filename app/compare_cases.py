@@ -4,6 +4,7 @@ The states of the scenarios tell what there is to choose; only those chosen are 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,7 @@ def offers(space: Workspace) -> dict[str, Offer]:
         strategies = space.cached(
             f"strategies {entry.identity}",
             (entry.saved, entry.size),
-            lambda entry=entry: library.strategies_of(entry.identity),
+            partial(library.strategies_of, entry.identity),
         )
         if strategies is not None:
             name, number = entry.name, 2
@@ -100,7 +101,7 @@ def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]
             saved_work.unpack(library.read_parts(path), found[identity], controls=False)
         return found
 
-    def deliver(found: dict[str, Workspace]) -> None:
+    def deliver(space: Workspace, found: dict[str, Workspace]) -> None:
         space.compared |= {identity: (saved[identity], opened) for identity, opened in found.items()}
 
     space.jobs[JOB] = jobs.start("Opening scenarios", work, deliver)

@@ -39,7 +39,7 @@ def choice(key: str, label: str, options: list[str], chosen: str, name: Callable
     """One of a few options, side by side; `chosen` is what the workspace holds."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = chosen if chosen in options else options[0]
-    return st.segmented_control(label, options, required=True, format_func=name, key=key)
+    return st.segmented_control(label, options, required=True, format_func=name, key=key) or options[0]
 
 
 def note(space: Workspace, place: str) -> None:
@@ -63,9 +63,10 @@ def outdated(space: Workspace, made: Made | None) -> bool:
 
 def region_of(space: Workspace) -> Region | None:
     """The region of the chosen source; when it cannot be opened, the page says why."""
+    region = None
     with errors_shown("opening the open data"):
-        return open_region(space.source)
-    return None
+        region = open_region(space.source)
+    return region
 
 
 def need_area(space: Workspace) -> bool:

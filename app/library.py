@@ -20,7 +20,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import limits, saved_work
+from app import library_room, limits, saved_work
 from app.saved_work import SavedWorkError
 from app.scenario_files import scenario_of
 from app.state import Workspace
@@ -189,8 +189,9 @@ def _replace(path: Path, fill) -> None:
     from opendiff.atomic import replacing
 
     try:
-        with replacing(path) as temporary:
+        with library_room.adding(folder()), replacing(path) as temporary:
             fill(temporary)
+            library_room.check(folder(), temporary, path)
     except OSError as error:
         raise SavedWorkError(
             f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
@@ -264,6 +265,8 @@ def keep(space: Workspace) -> threading.Thread | None:
     gone = set(space.saved_versions) - set(now)
     if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
         return None
+    if not _work_folder(space.work).is_dir():
+        library_room.check_whole(folder())
     makers = saved_work.pack(space, changed)
     space.saved_versions = now
     thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)

@@ -195,8 +195,9 @@ def _meet(one: Bounds, other: Bounds) -> bool:
 
 def _overlap(inner: Bounds, outer: Bounds) -> Bounds:
     """What two boxes share; `inner` where they share nothing."""
-    west, south, east, north = (*np.maximum(inner[:2], outer[:2]), *np.minimum(inner[2:], outer[2:]))
-    return (float(west), float(south), float(east), float(north)) if west < east and south < north else inner
+    west, south = max(inner[0], outer[0]), max(inner[1], outer[1])
+    east, north = min(inner[2], outer[2]), min(inner[3], outer[3])
+    return (west, south, east, north) if west < east and south < north else inner
 
 
 def _base_map(region: Region, bounds: Bounds) -> folium.Map:
@@ -211,7 +212,8 @@ def _base_map(region: Region, bounds: Bounds) -> folium.Map:
         zoom_delta=1,
         attributionControl=False,
     )
-    base.get_root().header.add_child(folium.Element(STYLE), name="map_style")
+    root: Any = base.get_root()  # the figure, which has a header
+    root.header.add_child(folium.Element(STYLE), name="map_style")
     base.add_child(_FitBounds(south, west, north, east))
     _ScaleBar().add_to(base)
     folium.map.CustomPane("base", z_index=200).add_to(base)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app import jobs
+from app import jobs, session_jobs
 from app.limits import limits
 from app.saved_networks import network_identity
 from app.state import Comparison, Deployed, Made, Workspace
@@ -85,13 +85,12 @@ def start_deployments(
     def work(job: jobs.Job) -> Comparison[Deployed]:
         return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
-    def deliver(comparison: Comparison[Deployed]) -> None:
+    def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
         space.network = network_of(space.deployments, strategies[0])
 
     space.deployment_rounds += 1
-    space.notes.pop(DEPLOYMENT, None)
-    space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
+    session_jobs.start(space, DEPLOYMENT, "Deploying sites", work, deliver)
 
 
 def _compare_deployments(
@@ -117,9 +116,7 @@ def _compare_deployments(
         else:
             plan = deploy(
                 demand, sites=sites, strategy=strategy, **options,
-                progress=lambda part, whole, what, done=done, label=label: job.report(
-                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
-                ),
+                progress=_part_of(job, done, len(strategies), label),
             )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
     job.report(100 * len(strategies), 100 * len(strategies), "comparing")
@@ -132,12 +129,19 @@ def _compare_deployments(
     return Comparison(plans, table)
 
 
+def _part_of(job: jobs.Job, done: int, parts: int, label: str) -> Callable[[int, int, str], None]:
+    """Progress of one of several equal parts of a job."""
+    return lambda part, whole, what: job.report(
+        100 * done + 100 * part // max(whole, 1), 100 * parts, f"{label}: {what}"
+    )
+
+
 def existing_places(space: Workspace) -> "Places":
     """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
     from planning.deployment import uploaded
     from planning.places import Places
 
-    assert space.own_sites is not None
+    assert space.own_sites is not None and space.traffic is not None
     demand, own = space.demand(), space.own_sites
     build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
     return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
@@ -167,7 +171,7 @@ def _network(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
 
     def deployed(job: jobs.Job) -> Made[Deployed]:
         made = Made(_compare_deployments(job, demand, name, sites, ["traffic"], {}), basis)
-        job.after.append(lambda: _keep_default(space, made))
+        job.after.append(lambda space: _keep_default(space, made))
         return network_of(made, "traffic")
 
     return deployed
@@ -228,14 +232,13 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             )
         return made, Comparison(plans, table, made.value, judged_on, risk)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
         space.sleep = Made(comparison, basis | {"network": made.identity})
         if space.sleep_choice not in comparison.plans:
             space.sleep_choice = list(comparison.plans)[-1]
 
-    space.notes.pop(SLEEP, None)
-    space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
+    session_jobs.start(space, SLEEP, "Planning sleep", work, deliver)
 
 
 def _measured(upload: "Upload", demand: "Demand") -> "Demand":
@@ -276,14 +279,13 @@ def start_spectrum(
         table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
         made, comparison = result
         space.spectrum = Made(comparison, basis | {"network": made.identity})
         space.spectrum_choice = "optimised"
         space.spectrum_hour = hour
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum", work, deliver)
 
 
 def start_spectrum_hours(space: Workspace) -> None:
@@ -302,8 +304,7 @@ def start_spectrum_hours(space: Workspace) -> None:
         hours = range(first, first + 24)
         return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
 
-    def deliver(result: "PrbHours") -> None:
+    def deliver(space: Workspace, result: "PrbHours") -> None:
         space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum by hour", work, deliver)

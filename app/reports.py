@@ -39,7 +39,7 @@ def start(space: Workspace, chosen: list[Case]) -> None:
             lambda done, whole, what: job.report(begun + done, begun + whole, what),
         ).encode()
 
-    def deliver(report: bytes) -> None:
+    def deliver(space: Workspace, report: bytes) -> None:
         space.report = Made(report, basis)
 
     space.notes.pop(JOB, None)

@@ -130,8 +130,10 @@ def _demand(arrays: Arrays, about: str, record: dict[str, Any], space: Workspace
         return Demand.build(space.traffic_table(), scale)
     part = lambda name: arrays[f"{about} {name}"]  # noqa: E731
     intensities = {name: part(f"intensity {name}") for name in record["intensities"]}
-    whole = [part(name) for name in ("x", "y", "mbps", "users", "covered_share")]
-    return Demand(*whole, scale, intensities, record["metadata"])
+    return Demand(
+        part("x"), part("y"), part("mbps"), part("users"), part("covered_share"), scale, intensities,
+        record["metadata"],
+    )  # fmt: skip
 
 
 def put_solve(solve: "SolveResult | None") -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -34,6 +34,7 @@ SLEEP, SPECTRUM, UPLOADS = "sleep.npz", "spectrum.npz", "uploads.zip"
 PARTS = (STATE, TRAFFIC, NETWORKS, SLEEP, SPECTRUM, UPLOADS)
 RESULTS = ("traffic", "network", "deployments", "sleep", "spectrum", "spectrum_hours")
 MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
+T = TypeVar("T")
 
 
 class SavedWorkError(Exception):
@@ -57,17 +58,22 @@ def versions(space: Workspace) -> dict[str, str]:
     return found
 
 
+def _value(made: Made[T] | None) -> T:
+    assert made is not None
+    return made.value
+
+
 def pack(space: Workspace, only: set[str] | None = None) -> dict[str, Callable[[], bytes]]:
     """part: what makes its bytes. The values are taken now; making the bytes may happen later, in another thread."""
     state = json.dumps(_state(space), ensure_ascii=False).encode()
     now = replace(space, uploads=dict(space.uploads))  # the results themselves never change
     makers: dict[str, Callable[[], bytes]] = {
         STATE: lambda: state,
-        TRAFFIC: lambda: parquet_bytes(now.traffic.value),
+        TRAFFIC: lambda: parquet_bytes(_value(now.traffic)),
         NETWORKS: lambda: networks_bytes(now),
-        SLEEP: lambda: sleep_bytes(now.sleep.value),
+        SLEEP: lambda: sleep_bytes(_value(now.sleep)),
         SPECTRUM: lambda: spectrum_bytes(
-            now.spectrum.value, now.spectrum_hours.value if now.spectrum_hours else None
+            _value(now.spectrum), now.spectrum_hours.value if now.spectrum_hours else None
         ),
         UPLOADS: lambda: _uploads_bytes(now.uploads),
     }

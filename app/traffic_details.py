@@ -40,7 +40,7 @@ def details(space: Workspace, median: np.ndarray, profile: np.ndarray, hour: int
     view = st.segmented_control(
         "More of this traffic",
         list(VIEWS),
-        format_func=VIEWS.get,
+        format_func=VIEWS.__getitem__,
         selection_mode="single",
         **kept("traffic view"),
     )

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -171,7 +172,9 @@ def saved_works() -> list[bytes]:
     out = io.BytesIO()
     ensemble.write(out)
     outline = json.loads(shapely.to_geojson(outlines()[0]))
-    made = {name: {"basis": {}, "identity": name} for name in ("traffic", "network")}
+    made: dict[str, dict[str, Any]] = {
+        name: {"basis": {}, "identity": name} for name in ("traffic", "network")
+    }
     state = {"format": 1, "area": outline, "area_name": "a", "source": "demo", "scale": asdict(ScaleChoice()),
              "hour": 20, "sleep_choice": "milp", "made": made, "controls": {"sleep night": [0, 6]}}  # fmt: skip
     parts = {"name": b"a", "state.json": json.dumps(state).encode(), "traffic.parquet": out.getvalue()}
@@ -285,7 +288,7 @@ def overpass_answers() -> list[bytes]:
 
 
 def weights() -> list[bytes]:
-    tensors = {"a.weight": np.ones((4, 3), np.float16), "b": np.zeros(5, np.float32)}
+    tensors: dict[str, np.ndarray] = {"a.weight": np.ones((4, 3), np.float16), "b": np.zeros(5, np.float32)}
     return [save(tensors, {"notes": json.dumps({"model": "encoder", "config": {"steps": 4}})})]
 
 

@@ -167,7 +167,9 @@ def run_apart(names: list[str], count: int, seed: int, folder: Path) -> tuple[in
             hung = _wait(child, folder / "beat")
             errors_file.seek(0)
             errors = errors_file.read()
-        done = json.loads(state.read_text()) if state.is_file() else {"done": [], "tried": 0, "findings": []}
+        done: dict[str, Any] = {"done": [], "tried": 0, "findings": []}
+        if state.is_file():
+            done = json.loads(state.read_text())
         tried += done["tried"]
         found += [Finding(**finding) for finding in done["findings"]]
         left = [name for name in left if name not in done["done"]]

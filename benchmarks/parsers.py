@@ -126,18 +126,16 @@ def _saved_work(path: Path) -> None:
 
 
 def _power(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    fit = fit_power(_read_csv(str(path), "load_mbps and power_w"))
+    fit = fit_power(read_csv(str(path), "load_mbps and power_w"))
     assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
 
 
 def _equipment(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    _network_fits(
-        corpus.made_scenario().network.with_equipment(_read_csv(str(path), "equipment and figures"))
-    )
+    _network_fits(corpus.made_scenario().network.with_equipment(read_csv(str(path), "equipment and figures")))
 
 
 def _places(path: Path) -> None:
@@ -194,7 +192,8 @@ def _people(path: Path) -> None:
 
 
 def _imagery(path: Path) -> None:
-    absent = cut_geotiff(path, *(_tiles()[axis].to_numpy() for axis in ("x", "y")), path.parent / "cut")
+    tiles = _tiles()
+    absent = cut_geotiff(path, tiles["x"].to_numpy(), tiles["y"].to_numpy(), path.parent / "cut")
     assert len(absent) <= len(_tiles())
 
 
@@ -210,10 +209,8 @@ def _overpass(path: Path) -> None:
 
 
 def _weights(path: Path) -> None:
-    assert all(
-        isinstance(value, float) or value.isfinite is not None
-        for value in read_checkpoint(path, "encoder").tensors.values()
-    )
+    checkpoint = read_checkpoint(path, "encoder")
+    assert checkpoint.checksum and all(value.is_floating_point() for value in checkpoint.tensors.values())
 
 
 def _listed(*parsers: tuple[str, Callable[[], list[bytes]], Callable[[Path], None]]) -> dict[str, Parser]:

@@ -128,7 +128,7 @@ def sleep_worth(
     regret (energy beyond that of the same plan made on the real week, as a share), unserved_share, overload_hours (of
     the week), gap (of the solver, NaN for rules). Strategies blind to traffic come first, without quantile or source.
     """
-    wanted = [(None, name, REAL) for name in BLIND]
+    wanted: list[tuple[float | None, str, str]] = [(None, name, REAL) for name in BLIND]
     wanted += [
         (q, name, source) for q, names in planned.items() for name in names for source in demands.sources()
     ]

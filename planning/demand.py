@@ -99,7 +99,9 @@ class Scale:
         return scale
 
     @classmethod
-    def _of_month(cls, table, kind, gb_per_month: float, subscribers: float, sentence: str) -> Scale:
+    def _of_month(
+        cls, table: TrafficTable, kind: str, gb_per_month: float, subscribers: float, sentence: str
+    ) -> Scale:
         mean = table.area_profile().mean()
         _some_traffic(mean)
         mbps = gb_per_month / DAYS_PER_MONTH * MBIT_PER_GB / 86400

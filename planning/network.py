@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .demand import Demand, quantile_profile
 from .equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
@@ -44,9 +46,9 @@ class Network:
     @classmethod
     def from_sites(
         cls,
-        lon,
-        lat,
-        names=None,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        names: Sequence[str] | None = None,
         sectors: int = 3,
         capacity_layers: int | list[int] = 1,
         coverage: Equipment = COVERAGE,
@@ -245,7 +247,7 @@ class Sizing:
     sentence: str
 
 
-def tile_shares(network: Network, x, y) -> Shares:
+def tile_shares(network: Network, x: ArrayLike, y: ArrayLike) -> Shares:
     """Best server by distance: each tile's traffic is spread evenly over 8 x 8 points, each to its nearest site."""
     x, y = np.asarray(x), np.asarray(y)
     step = (np.arange(POINTS_A_SIDE) + 0.5) / POINTS_A_SIDE

@@ -14,7 +14,12 @@ LEAST_SHARE = 0.5
 
 
 def overlap_ring(
-    network: Network, x, y, reach_m: float, max_neighbours: int, least_share: float = LEAST_SHARE
+    network: Network,
+    x: np.ndarray,
+    y: np.ndarray,
+    reach_m: float,
+    max_neighbours: int,
+    least_share: float = LEAST_SHARE,
 ) -> Ring:
     """Up to `max_neighbours` sites for each: those that reach the largest share of its ground, nearest first.
 

@@ -9,7 +9,6 @@ plan, baselines included, is scored with the true SINR (`prb_sinr`) and stands b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
@@ -22,6 +21,7 @@ from .prb_improve import improve, insert, replace_users
 from .prb_plan import PrbPlan, compared
 from .prb_problem import FAIRNESS, MODES, PrbProblem, PrbSettings
 from .prb_sinr import Grid
+from .progress import Progress
 from .solver import SolveResult, relative_gap
 from .users import Users, draw_users
 
@@ -45,7 +45,7 @@ _STARTS = (
 _PATIENCE = 40
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 _score = attrgetter("score")
-Progress = Callable[[int, int, str], None]
+Way = tuple[Grid, float, SolveResult | None, str]  # plan, its own bound, what a solver said, and how in words
 
 
 def solve_prb(
@@ -67,7 +67,7 @@ def solve_prb(
     gap = relative_gap(grid.score, bound)
     if gap is not None and gap <= max(settings.gap, 1e-6):
         how += ", proven best" if exact else ", as good as its bound"
-    else:
+    elif gap is not None:
         how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
     report(steps, steps, "allocated")
     name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
@@ -86,7 +86,9 @@ def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
     return max((dealt(problem, name, settings) for name in BASELINES), key=_score)
 
 
-def _exactly(problem, settings, started, enough, report):
+def _exactly(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress
+) -> Way:
     report(1, 2, "exact program")
     deadline, begun = started + settings.time_limit, time.perf_counter()
     until = min(deadline, begun + 0.15 * settings.time_limit)
@@ -110,7 +112,9 @@ def _exactly(problem, settings, started, enough, report):
     return grid, np.inf if grid.score >= enough else bound, solve, f"exact co-channel program, {nodes} nodes"
 
 
-def _by_rounds(problem, settings, started, enough, report):
+def _by_rounds(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress
+) -> Way:
     """Most of the time is for the local search from the best of what the rounds and `_start` (or a rule) gave."""
     interference = usual_interference(problem)
     rule, best, last, solve, how = _by_rule(problem, settings), _start(problem, settings), None, None, ""

@@ -6,8 +6,8 @@ grid of their own or come from a file. Sites that exist or are forced are candid
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from .demand import Demand
 from .errors import InputError
 from .geometry import centre_of, local_metres, metres_per_degree, tile_area_km2
 from .places import Places, grid, in_areas
+from .progress import Progress
 from .radio import Radio
 from .reach import EDGE_MBPS, coverage_radius_m
 
@@ -26,7 +27,6 @@ HOURS = ("busy", "all")
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
 MOST_SITES = 2000
 MOST_POINTS = 100_000
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,19 @@ class _Candidates:
     forbidden: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """A plan made on one basis, called `label`; chosen: its candidates, idle ones for headroom included; ensemble: what
+    they serve of every sample, and score what that is worth."""
+
+    score: float
+    label: str
+    problem: CoveringProblem
+    plan: CoveringPlan
+    chosen: np.ndarray
+    ensemble: pd.DataFrame
+
+
 def site_optimally(
     demand: Demand,
     sites: int | None,
@@ -160,24 +173,23 @@ def site_optimally(
     )  # fmt: skip
     bases = _bases(demand, settings, quantile)
     samples = _samples(demand, settings.hours)
-    best = None
+    tried: list[_Tried] = []
     for done, (label, level) in enumerate(bases):
         mine = replace(problem, need=level[tile] * share)
         tell(done, len(bases) + 1, f"sites for the {label}")
         plan = solve_covering(
             mine, settings.solver, settings.time_limit / len(bases), settings.gap, settings.threads, settings.seed,
-            lambda text, done=done: tell(done, len(bases) + 1, text),
+            partial(tell, done, len(bases) + 1),
         )  # fmt: skip
         chosen = add_idle(mine, plan.chosen)
         tell(done, len(bases) + 1, "serving every sample")
         ensemble = _over(mine, chosen, samples, tile, share)
         served = ensemble["served_mbps"]
         score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
-        if best is None or score > best[0]:
-            best = (score, label, mine, plan, chosen, ensemble)
-    _, label, mine, plan, chosen, ensemble = best
+        tried.append(_Tried(score, label, mine, plan, chosen, ensemble))
     tell(len(bases), len(bases) + 1, "ranking sites")
-    return _report(mine, found, plan, chosen, ensemble, label, radius, sites, settings, len(bases))
+    best = max(tried, key=lambda made: made.score)
+    return _report(best, found, radius, sites, settings, len(bases))
 
 
 def _points_a_side(demand: Demand, radius: float) -> int:
@@ -188,11 +200,10 @@ def _points_a_side(demand: Demand, radius: float) -> int:
 
 
 def _candidates(
-    demand: Demand, settings: SitingSettings, sites, radius: float, capacity: float
+    demand: Demand, settings: SitingSettings, sites: int | None, radius: float, capacity: float
 ) -> _Candidates:
-    parts = [("existing", settings.existing), ("forced", settings.forced)]
     if settings.candidates is not None:
-        parts.append(("new", settings.candidates))
+        new = settings.candidates
     else:
         side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
         if settings.spacing_m is not None:
@@ -203,8 +214,9 @@ def _candidates(
                 int(np.ceil(side / max(radius, side / 8))),
                 int(np.ceil((4 * (sites or 1) / demand.tiles) ** 0.5)),
             )
-        parts.append(("new", Places.of(*grid(demand, a_side)[:2])))
-    parts = [(kind, places) for kind, places in parts if places is not None and len(places)]
+        new = Places.of(*grid(demand, a_side)[:2])
+    given = (("existing", settings.existing), ("forced", settings.forced), ("new", new))
+    parts = [(kind, places) for kind, places in given if places is not None and len(places)]
     if not parts:
         raise InputError("There is no candidate site; give candidates or leave them to the grid.")
     kinds = np.repeat([kind for kind, _ in parts], [len(p) for _, p in parts])
@@ -253,7 +265,13 @@ def _samples(demand: Demand, hours: str) -> list[tuple[np.ndarray, int]]:
     return [(demand.mbps[:, s, h].astype(float), s) for s in range(demand.samples) for h in chosen]
 
 
-def _over(problem: CoveringProblem, chosen: np.ndarray, samples, tile, share) -> pd.DataFrame:
+def _over(
+    problem: CoveringProblem,
+    chosen: np.ndarray,
+    samples: list[tuple[np.ndarray, int]],
+    tile: np.ndarray,
+    share: np.ndarray,
+) -> pd.DataFrame:
     """Demand and served Mbit/s of each sample, the mean over its hours."""
     open_ = chosen[problem.candidate]
     small = replace(problem, point=problem.point[open_], candidate=problem.candidate[open_])
@@ -265,7 +283,10 @@ def _over(problem: CoveringProblem, chosen: np.ndarray, samples, tile, share) ->
     return table.groupby("sample", as_index=False).mean()
 
 
-def _report(problem, found, plan, chosen, ensemble, label, radius, sites, settings, bases) -> Siting:
+def _report(
+    best: _Tried, found: _Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> Siting:
+    problem, chosen = best.problem, best.chosen
     served, flow = problem.serve(chosen)
     beyond = max(5, int(chosen.sum()) // 4)
     order, gained = rollout(problem, chosen, beyond)
@@ -299,17 +320,17 @@ def _report(problem, found, plan, chosen, ensemble, label, radius, sites, settin
             "capacity_mbps": found.capacity[rows],
         }
     )
-    answer = replace(plan, chosen=chosen, served_mbps=served, flow=flow)
-    sentence = _sentence(problem, found, answer, ensemble, label, radius, sites, settings, bases)
+    best = replace(best, plan=replace(best.plan, chosen=chosen, served_mbps=served, flow=flow))
+    sentence = _sentence(best, found, radius, sites, settings, bases)
     return Siting(
         found.lon[rows],
         found.lat[rows],
         tuple(names),
         found.origin[rows],
-        answer,
+        best.plan,
         ranked,
         curve,
-        ensemble,
+        best.ensemble,
         sentence,
     )
 
@@ -328,8 +349,10 @@ def _names(given: list[str]) -> list[str]:
     return names
 
 
-def _sentence(problem, found, plan, ensemble, label, radius, sites, settings, bases) -> str:
-    chosen = plan.chosen
+def _sentence(
+    best: _Tried, found: _Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> str:
+    problem, plan, chosen = best.problem, best.plan, best.chosen
     count, total = int(chosen.sum()), problem.need.sum()
     capacity = np.unique(found.capacity[chosen])
     each = f"{capacity[0]:,.0f}" if len(capacity) == 1 else f"{capacity[0]:,.0f} to {capacity[-1]:,.0f}"
@@ -338,13 +361,13 @@ def _sentence(problem, found, plan, ensemble, label, radius, sites, settings, ba
     )  # fmt: skip
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} ({label}) "
-        f"within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} of {total:,.1f} Mbit/s "
-        f"({plan.solve.sentence})."
+        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} "
+        f"({best.label}) within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
+        f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
-    served = ensemble["served_mbps"]
+    served = best.ensemble["served_mbps"]
     text += (
-        f" Over {len(ensemble)} sample{'s' * (len(ensemble) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
+        f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
         f"and {np.percentile(served, 10):,.1f} at the 10th percentile."
     )
     if bases > 1:

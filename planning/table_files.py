@@ -11,6 +11,7 @@ import re
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyogrio
@@ -20,6 +21,7 @@ from intake.archive import members
 from intake.database import check_plain as check_plain_database
 from intake.delimited import read_csv
 from intake.markup import check_plain
+from intake.source import Source, content_of, name_of
 from intake.text import Refused, decoded, read_json
 
 from .errors import InputError
@@ -33,6 +35,9 @@ MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = (
     500_000,
     300,
 )
+Rows = tuple[
+    dict[str, pd.DataFrame], dict[str, Any]
+]  # tables by name; provenance of the export that made them
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
 _PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -40,27 +45,23 @@ _CSV_OF_OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat
                       "created", "updated", "averageSignal"]  # fmt: skip
 
 
-def read_bytes(source, name: str | None) -> tuple[bytes, str]:
+def read_bytes(source: Source, name: str | None) -> tuple[bytes, str]:
     """(bytes, file name) of a path, or of bytes and their name. Raises InputError where there is nothing to read."""
-    if isinstance(source, (bytes, bytearray)):
-        data, name = bytes(source), name or "the file"
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"There is no file {path}; give the sites as {FORMATS}.")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(
-                f"{path.name} is larger than {MAX_BYTES // 10**6} MB; keep only the sites of the area."
-            )
-        data, name = path.read_bytes(), name or path.name
+    name = Path(name_of(source, name, "the file")).name
+    try:
+        data = content_of(source, MAX_BYTES)
+    except Refused as error:
+        raise InputError(f"{name} {error}; keep only the sites of the area.") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error}; give the sites as {FORMATS}.") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}); check its permissions.") from None
     if not data:
         raise InputError(f"{name} is empty; export the sites again.")
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name} is larger than {MAX_BYTES // 10**6} MB; keep only the sites of the area.")
-    return data, Path(name).name
+    return data, name
 
 
-def read_tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
+def read_tables(data: bytes, name: str) -> Rows:
     """(table by name, provenance of the export that made the file). Points get lon and lat in WGS-84."""
     readers = {".csv": _csv, ".txt": _csv, ".xlsx": _xlsx, ".geojson": _geojson, ".json": _geojson, ".kml": _kml,
                ".kmz": _kmz, ".gpkg": _gpkg, ".zip": _zip}  # fmt: skip
@@ -76,7 +77,7 @@ def read_tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
     return tables, provenance
 
 
-def _csv(data: bytes, name: str):
+def _csv(data: bytes, name: str) -> Rows:
     lines = decoded(data).splitlines()
     comments = [line[2:] for line in lines[:200] if line.startswith("# ")]
     first = next((line for line in lines if line and not line.startswith("#")), "")
@@ -102,7 +103,7 @@ def _provenance_of(lines: list[str]) -> dict:
     return found
 
 
-def _xlsx(data: bytes, name: str):
+def _xlsx(data: bytes, name: str) -> Rows:
     parts = _members(data, name, (".xml", ".rels"))
     for part, content in parts.items():
         try:
@@ -154,7 +155,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _geojson(data: bytes, name: str):
+def _geojson(data: bytes, name: str) -> Rows:
     try:
         document = read_json(data.decode("utf-8-sig"))
         features = document["features"]
@@ -185,7 +186,7 @@ def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
     return {f"{kind}s": pd.DataFrame(mine) for kind, mine in layers.items()}
 
 
-def _kml(data: bytes, name: str):
+def _kml(data: bytes, name: str) -> Rows:
     try:
         check_plain(data)
     except Refused as error:
@@ -202,7 +203,9 @@ def _kml(data: bytes, name: str):
         at = mark.find(f"{space}Point/{space}coordinates")
         if at is None or not at.text:
             continue
-        row = {d.get("name"): (d.findtext(f"{space}value") or "") for d in mark.iter(f"{space}Data")}
+        row: dict[str | None, Any] = {
+            d.get("name"): (d.findtext(f"{space}value") or "") for d in mark.iter(f"{space}Data")
+        }
         row |= {d.get("name"): d.text for d in mark.iter(f"{space}SimpleData")}
         parts = at.text.strip().split(",")
         row.setdefault("site", mark.findtext(f"{space}name"))
@@ -235,14 +238,14 @@ def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
         ) from None
 
 
-def _kmz(data: bytes, name: str):
+def _kmz(data: bytes, name: str) -> Rows:
     found = _members(data, name, (".kml",))
     if not found:
         raise InputError(f"{name} holds no .kml file; export the sites again.")
     return _kml(next(iter(found.values())), name)
 
 
-def _gpkg(data: bytes, name: str):
+def _gpkg(data: bytes, name: str) -> Rows:
     if not data.startswith(b"SQLite format 3\x00"):
         raise InputError(f"{name} is not a GeoPackage though its name says so; export the sites again.")
     tables = _vector({".gpkg": data}, name)
@@ -255,7 +258,7 @@ def _gpkg(data: bytes, name: str):
     return {k: v for k, v in tables.items() if "lon" in v}, provenance
 
 
-def _zip(data: bytes, name: str):
+def _zip(data: bytes, name: str) -> Rows:
     inside = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
     provenance = {}
     for path, content in inside.items():

@@ -1,6 +1,7 @@
 """Compare: scenarios kept in the library, and any of them side by side."""
 
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -15,7 +16,11 @@ from app.saved_work import unpack
 from app.state import Workspace, workspace
 
 MOST_UPLOAD_MB = 500
-_DELTA_COLOURS = {"more": "normal", "less": "inverse", "": "off"}
+_DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
+    "more": "normal",
+    "less": "inverse",
+    "": "off",
+}
 
 
 def page() -> None:
@@ -160,11 +165,10 @@ def _compare(space: Workspace) -> None:
         "cells asleep. The maps move together."
     )
     st.html(charts.sleep_legend())
-    planned = [case for case in chosen if case.plan is not None]
+    planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        figure = charts.energies({c.label: c.plan.energy_by_hour() for c in planned}, hour)
-        charted.chart(figure, "Energy by hour", "compared energy")
+        charted.chart(charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
 def _first_choice(labels: list[str]) -> list[str]:

@@ -1,5 +1,8 @@
 """Export: the scenario in the formats of other tools, and the report."""
 
+from functools import partial
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,7 +12,7 @@ from app.layout import header, need_traffic, note
 from app.messages import errors_shown
 from app.scale import scale_caption
 from app.scenario_files import FORMATS, download, file_stem, scenario_of
-from app.state import Workspace, workspace
+from app.state import Made, Workspace, workspace
 from app.traffic_files import parquet_bytes
 
 PARQUET = "application/vnd.apache.parquet"
@@ -35,7 +38,7 @@ def page() -> None:
 
 
 def _contents(space: Workspace) -> None:
-    rows = [("Traffic", space.traffic, "")]
+    rows: list[tuple[str, Made[Any] | None, str]] = [("Traffic", space.traffic, "")]
     rows.append(("Network", space.network, space.network.value.plan.strategy if space.network else ""))
     rows.append(("Sleep plan", space.sleep, space.sleep_choice))
     rows.append(("Spectrum plan", space.spectrum, space.spectrum_choice))
@@ -68,7 +71,7 @@ def _downloads(space: Workspace) -> None:
         scenario = scenario_of(space)
         for kind, label in FORMATS.items():
             ending, mime = FILES[kind]
-            files.append((label, stem + ending, mime, lambda kind=kind: download(scenario, kind)))
+            files.append((label, stem + ending, mime, partial(download, scenario, kind)))
     st.markdown("**Files**")
     for start in range(0, len(files), 3):
         for column, (label, filename, mime, data) in zip(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import charted, charts, plans
 from app.clock import hour_control, hour_label
@@ -52,6 +53,7 @@ def page() -> None:
 
 
 def _controls(space: Workspace, primary: bool) -> None:
+    advanced: DeltaGenerator
     with st.container(border=primary):
         if primary:
             action, rest = st.columns([1, 3], vertical_alignment="center")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import charted, charts, plans
 from app.clock import hour_control, hour_label
@@ -56,6 +57,7 @@ def page() -> None:
 
 
 def _controls(space: Workspace, primary: bool) -> None:
+    advanced: DeltaGenerator
     with st.container(border=primary):
         hour = hour_control(space, area_profile(space))
         if primary:
@@ -85,12 +87,12 @@ def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
         "Users drawn", 1, 500, 60, help="Active users drawn from the demand of the hour.", **kept("prb users")
     )
     settings: dict[str, Any] = {
-        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.get, **kept("prb mode")),
+        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.__getitem__, **kept("prb mode")),
         "tau_mbps": three.number_input(
             "Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau")
         ),
         "fairness": four.selectbox(
-            "What counts", list(FAIRNESS), format_func=FAIRNESS.get, **kept("prb fairness")
+            "What counts", list(FAIRNESS), format_func=FAIRNESS.__getitem__, **kept("prb fairness")
         ),
     }
     settings["cap"] = (

@@ -38,8 +38,8 @@ def planned(space):
         pass
     assert job.error is None
     for step in job.after:
-        step()
-    job.deliver(job.result)
+        step(space)
+    job.deliver(space, job.result)
     space.jobs.clear()
     space.scale = ScaleChoice()
     return space
