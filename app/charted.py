@@ -129,8 +129,8 @@ def table_of(figure: go.Figure) -> pd.DataFrame:
                 for edge, xs, ys in edges
             ]
         elif trace.type in _ACROSS and trace.x is not None:
-            ys = {} if trace.type == "histogram" else {up: np.asarray(trace.y)}
-            parts.append(pd.DataFrame(name | {across: np.asarray(trace.x)} | ys))
+            values = {} if trace.type == "histogram" else {up: np.asarray(trace.y)}
+            parts.append(pd.DataFrame(name | {across: np.asarray(trace.x)} | values))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

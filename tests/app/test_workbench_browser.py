@@ -6,15 +6,15 @@ import zipfile
 
 import pytest
 
-from app import area_entry, job_panel, library, plans
+from app import area_entry, library, plans
 from app.state import Made, Workspace
 from benchmarks.app import until_quiet
+from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app
 from planning.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
-from tests.app.test_jobs import until_finished
 from tests.app.test_library import CHOSEN
 
 pytestmark = pytest.mark.browser
@@ -35,12 +35,6 @@ def place(tmp_path_factory):
 def work(place):
     """Open work with all kinds of plans, and the same in the library."""
 
-    def finished(space):
-        for job in space.jobs.values():
-            until_finished(job)
-        job_panel.deliver_finished(space)
-        assert not space.notes
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
         patch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
@@ -48,14 +42,14 @@ def work(place):
         area_entry.example(space)
         space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
         plans.start_deployments(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
-        finished(space)
+        until_done(space)
         settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
         plans.start_sleep(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
-        finished(space)
+        until_done(space)
         plans.start_spectrum(space, 20, 12, {}, {"time_limit": 2.0}, 0)
-        finished(space)
+        until_done(space)
         plans.start_spectrum_hours(space)
-        finished(space)
+        until_done(space)
         library.keep(space).join()
         library.save(space, "Kept aside")
     return space
