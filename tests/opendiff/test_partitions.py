@@ -83,6 +83,7 @@ def test_a_cut_holds_each_tile_once(places, tiles_a_part):
     assert held == sorted(zip(x, y, share, strict=True))
 
 
+@pytest.mark.slow
 def test_conditions_of_a_part_are_those_of_the_whole(nanchang_pack, tmp_path, monkeypatch):
     """Imagery, POI and population of a tile are encoded alike whichever tiles are encoded with it."""
     monkeypatch.setenv("OPENDIFF_CACHE", str(tmp_path))
@@ -204,6 +205,7 @@ def still_runs(process):
         process.wait(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path, whole):
     """Two processes make the parts of a run of the command line; one of them is killed when the first part is there."""
     out = tmp_path / "run"
@@ -221,6 +223,7 @@ def test_a_killed_worker_is_replaced(tmp_path, whole):
     same(read_traffic(out), whole)
 
 
+@pytest.mark.slow
 def test_a_scheduler_elsewhere_shares_the_work(tmp_path, tiles, whole):
     """The command line against a scheduler and a worker started as their users start them."""
     address = tmp_path / "scheduler.json"
