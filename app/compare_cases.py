@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from app import jobs, library, plans, saved_work
+from app import jobs, library, plans, saved_work, session_jobs
 from app.state import Deployed, Workspace
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]
     def deliver(space: Workspace, found: dict[str, Workspace]) -> None:
         space.compared |= {identity: (saved[identity], opened) for identity, opened in found.items()}
 
-    space.jobs[JOB] = jobs.start("Opening scenarios", work, deliver)
+    session_jobs.start(space, JOB, "Opening scenarios", work, deliver)
 
 
 def _case(offer: Offer, space: Workspace) -> Case:

@@ -1,6 +1,6 @@
 """The report of the open work, made in the background."""
 
-from app import compare_cases, jobs
+from app import compare_cases, jobs, session_jobs
 from app.compare_cases import Case
 from app.scenario_files import scenario_of
 from app.state import Made, Workspace
@@ -42,5 +42,4 @@ def start(space: Workspace, chosen: list[Case]) -> None:
     def deliver(space: Workspace, report: bytes) -> None:
         space.report = Made(report, basis)
 
-    space.notes.pop(JOB, None)
-    space.jobs[JOB] = jobs.start("Making the report", work, deliver)
+    session_jobs.start(space, JOB, "Making the report", work, deliver)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
 import tempfile
 import zipfile
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,10 +21,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 from safetensors.numpy import save
 
-from app.library import PARTS
-from app.saved_work import pack
-from app.state import Deployed, Made, Workspace
-from opendiff.area import Area, tile_frame
+from opendiff.area import tile_frame
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
 from opendiff.tile_grid import tile_bounds
 from opendiff.traffic_table import TrafficEnsemble
@@ -167,23 +162,6 @@ def site_csvs() -> list[bytes]:
 
 def scenarios() -> list[bytes]:
     return [made_scenario().to_bytes()]
-
-
-def saved_works() -> list[bytes]:
-    """A scenario of the app's library: area, traffic and settings, with the network of `made_scenario`."""
-    space, demand = Workspace(), made_demand()
-    space.area = Area(outlines()[0], "a")
-    space.traffic = Made(made_ensemble(), {})
-    deployed = Deployed(deploy(demand, 4), demand, "a")
-    space.network = Made(deployed, {"traffic": space.traffic.identity})
-    parts = {"name": b"a"} | {name: make() for name, make in pack(space).items()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.gpkg")
-        path.write_bytes(scenarios()[0])
-        with closing(sqlite3.connect(path)) as database, database:
-            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
-            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", parts.items())
-        return [path.read_bytes()]
 
 
 def power_csvs() -> list[bytes]:

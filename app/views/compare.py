@@ -11,11 +11,12 @@ from app.case_choice import choose_cases
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
 from app.layout import header
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.saved_work import unpack
 from app.state import Workspace, workspace
 
 MOST_UPLOAD_MB = 500
+SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
 _DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
     "more": "normal",
     "less": "inverse",
@@ -60,7 +61,7 @@ def _save(space: Workspace) -> None:
         )  # fmt: skip
     if as_new or replaced:
         space.opened = library.save(space, name, space.opened if replaced else None)
-        st.toast(f"Saved: {name}")
+        st.toast(plain(f"Saved: {name}"))
         st.rerun()
     st.caption(
         "One GeoPackage with area, traffic, deployments, sleep and spectrum plans, your files and all settings."
@@ -111,7 +112,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
         library.duplicate(entry.identity)
         st.rerun()
     with four.popover("Delete", width="stretch"):
-        st.markdown(f"Delete **{entry.name}** for good?")
+        st.markdown(f"Delete **{plain(entry.name)}** for good?")
         if st.button("Delete", type="primary", key="do delete"):
             library.delete(entry.identity)
             st.rerun()
@@ -186,23 +187,23 @@ def _kpis(chosen: list[Case]) -> None:
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(
-                f"**{case.label}**" + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
+                f"**{plain(case.label)}**"
+                + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = compare_cases.figures(case)
-            for name in ("kwh_a_day", "saving", "unserved", "unseen_unserved"):
-                if name in found:
-                    kpi = KPIS[name]
-                    delta = None
-                    if case is not baseline and name in reference:
-                        change = round(found[name] - reference[name], kpi.digits)
-                        delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
-                    st.metric(
-                        kpi.label,
-                        f"{found[name]:,.{kpi.digits if found[name] else 0}f} {kpi.unit}",
-                        delta,
-                        delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
-                        delta_arrow="off" if delta == "no change" else "auto",
-                    )
+            places = st.columns(2)
+            for number, name in enumerate(name for name in SHOWN if name in found):
+                kpi, delta = KPIS[name], None
+                if case is not baseline and name in reference:
+                    change = round(found[name] - reference[name], kpi.digits)
+                    delta = f"{change:+,.{kpi.digits}f}" if change else "no change"
+                places[number % 2].metric(
+                    kpi.title,
+                    f"{found[name]:,.{kpi.digits if found[name] else 0}f}",
+                    delta,
+                    delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
+                    delta_arrow="off" if delta == "no change" else "auto",
+                )
     table = compare_cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")

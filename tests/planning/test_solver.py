@@ -101,6 +101,7 @@ def test_a_time_out_is_never_optimal(solver):
     assert "optimal" not in result.sentence
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_start_solution_is_taken_or_improved(solver):
     model = market_split(seed=7)
