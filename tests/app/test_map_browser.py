@@ -92,7 +92,9 @@ def test_a_job_outlives_a_reload(page):  # noqa: F811
     generate(page, "50")
     page.get_by_role("button", name="Cancel").wait_for()
     page.wait_for_url("**work=*")
-    page.goto(page.url.replace("/traffic?", "/?"))  # Streamlit looks for its files below a page first, and logs that
+    page.goto(
+        page.url.replace("/traffic?", "/?")
+    )  # Streamlit looks for its files below a page first, and logs that
     page.get_by_role("button", name="Cancel").wait_for()
     page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
     page.get_by_role("link", name="Traffic", exact=True).click()
