@@ -302,7 +302,7 @@ def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
         )
     )
     finish(figure, "base station", {"title": "PRB"}, height=340)
-    figure.update_layout(plot_bgcolor="#eceff1", hovermode="closest")
+    figure.update_layout(plot_bgcolor="rgba(128, 138, 148, 0.15)", hovermode="closest")
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(showgrid=False, type="category")
     return figure
@@ -343,6 +343,7 @@ def users_covered(table, name) -> go.Figure:
             line={"color": SERIES[i % len(SERIES)]},
         )  # fmt: skip
     finish(figure, "users covered (%)", {"title": "moves", "tickvals": steps}, height=320)
+    figure.update_yaxes(rangemode="normal")  # the strategies lie near each other
     return figure
 
 

@@ -25,6 +25,7 @@ MOST_SITES = 400  # by area; more can be asked for, and are where the demand nee
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
 MOST_USERS = 500  # drawn for PRB plans
 SECONDS_AN_HOUR = 2.0  # for the PRB plan of one hour among others
+BEFORE_RISK = 0.7  # share of a sleep job that is over when the strategies are compared
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -216,7 +217,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             chosen["strategies"],
             settings=chosen["settings"],
             held_out=held_out,
-            progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
+            progress=_part(job, 0.0, 1.0 if held_out is None else BEFORE_RISK, strategy_name),
             earlier=last.awake if last is not None and last.network.cells.equals(cells.cells) else None,
         )
         risk = None
@@ -228,7 +229,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
                 RISK_QUANTILES,
                 "greedy",
                 replace(chosen["settings"], allow_unserved=True),
-                job.report,
+                _part(job, BEFORE_RISK, 1.0),
                 **chosen["around"],
             )
         return made, Comparison(plans, table, made.value, judged_on, risk)
@@ -240,6 +241,17 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             space.sleep_choice = list(comparison.plans)[-1]
 
     session_jobs.start(space, SLEEP, "Planning sleep", work, deliver)
+
+
+def _part(
+    job: jobs.Job, begin: float, end: float, say: Callable[[str], str] = str
+) -> Callable[[int, int, str], None]:
+    """Progress of a step that is a part of a job, from one share of it to another."""
+
+    def report(done: int, total: int, what: str = "") -> None:
+        job.report(round(1000 * (begin + (end - begin) * done / max(total, 1))), 1000, say(what))
+
+    return report
 
 
 def _measured(upload: "Upload", demand: "Demand") -> "Demand":
@@ -264,6 +276,7 @@ def start_spectrum(
     """
     demand, network = space.demand(), _network(space)
     basis = space.basis("traffic", "scale")
+    last = space.spectrum.value.plans["optimised"] if space.spectrum else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
         from planning.prb import BASELINES, PrbProblem, PrbSettings, baseline, compared, draw_users, solve_prb
@@ -274,7 +287,7 @@ def start_spectrum(
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
         problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
         wanted = PrbSettings(**{"seed": seed} | settings)
-        plan = solve_prb(problem, wanted, progress=job.report)
+        plan = solve_prb(problem, wanted, progress=job.report, earlier=last)
         plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
         table = compared(list(plans.values()))
         table["strategy"] = list(plans)

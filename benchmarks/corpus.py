@@ -108,13 +108,17 @@ def made_ensemble() -> TrafficEnsemble:
 
 
 @lru_cache(maxsize=1)
-def made_scenario() -> Scenario:
+def made_demand() -> Demand:
     ensemble = made_ensemble()
     table = TrafficTable.from_arrays(
         ensemble.tiles["x"], ensemble.tiles["y"], ensemble.traffic, ensemble.users, metadata=ensemble.metadata
     )
-    demand = Demand.build(table, Scale.subscribers(table))
-    return Scenario.from_deployment(deploy(demand, 4), demand)
+    return Demand.build(table, Scale.subscribers(table))
+
+
+@lru_cache(maxsize=1)
+def made_scenario() -> Scenario:
+    return Scenario.from_deployment(deploy(made_demand(), 4), made_demand())
 
 
 def traffic_parquets() -> list[bytes]:

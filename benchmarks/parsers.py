@@ -145,8 +145,8 @@ def _work_opens(parts: dict[str, bytes]) -> None:
         for plan in space.sleep.value.plans.values():
             assert np.isfinite(plan.evaluation.energy_kwh) and 0 <= plan.evaluation.unserved_share <= 1 + 1e-9
     if space.spectrum is not None:
-        for plan in space.spectrum.value.plans.values():
-            assert 0 <= plan.used_prbs and np.isfinite(plan.objective_mbps)
+        for prb_plan in space.spectrum.value.plans.values():
+            assert 0 <= prb_plan.used_prbs and np.isfinite(prb_plan.objective_mbps)
     saved_work.versions(space)
 
 

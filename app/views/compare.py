@@ -16,6 +16,7 @@ from app.saved_work import unpack
 from app.state import Workspace, workspace
 
 MOST_UPLOAD_MB = 500
+SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
 _DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
     "more": "normal",
     "less": "inverse",
@@ -190,20 +191,19 @@ def _kpis(chosen: list[Case]) -> None:
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = compare_cases.figures(case)
-            for name in ("kwh_a_day", "saving", "unserved", "unseen_unserved"):
-                if name in found:
-                    kpi = KPIS[name]
-                    delta = None
-                    if case is not baseline and name in reference:
-                        change = round(found[name] - reference[name], kpi.digits)
-                        delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
-                    st.metric(
-                        kpi.label,
-                        f"{found[name]:,.{kpi.digits if found[name] else 0}f} {kpi.unit}",
-                        delta,
-                        delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
-                        delta_arrow="off" if delta == "no change" else "auto",
-                    )
+            places = st.columns(2)
+            for number, name in enumerate(name for name in SHOWN if name in found):
+                kpi, delta = KPIS[name], None
+                if case is not baseline and name in reference:
+                    change = round(found[name] - reference[name], kpi.digits)
+                    delta = f"{change:+,.{kpi.digits}f}" if change else "no change"
+                places[number % 2].metric(
+                    kpi.title,
+                    f"{found[name]:,.{kpi.digits if found[name] else 0}f}",
+                    delta,
+                    delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
+                    delta_arrow="off" if delta == "no change" else "auto",
+                )
     table = compare_cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")

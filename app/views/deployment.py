@@ -179,7 +179,7 @@ def _optimised(plan) -> None:
             "rank": "Rank", "site": "Site", "origin": "Origin", "cost": "Cost", "gain_mbps": "Gain (Mbit/s)",
             "loss_if_left_out_mbps": "Loss if left out", "load_mbps": "Load", "capacity_mbps": "Capacity",
         }
-    ).drop(columns="served_mbps")  # fmt: skip
+    ).drop(columns="served_mbps").round({"Gain (Mbit/s)": 1, "Loss if left out": 1, "Load": 1})  # fmt: skip
     right.dataframe(shown, hide_index=True, width="stretch", height=340)
     right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
 

@@ -193,8 +193,10 @@ def test_the_compare_page_saves_opens_and_compares(planned):
     assert not test.exception and not test.error
     assert planned.traffic is not None and planned.hour != 3
     labels = [m.label for m in test.metric]
-    assert labels.count("Energy") >= 2
-    assert test.metric[labels.index("Energy")].delta == ""  # the baseline has no difference from itself
+    assert labels.count("Energy (kWh a day)") >= 2
+    assert (
+        test.metric[labels.index("Energy (kWh a day)")].delta == ""
+    )  # the baseline has no difference from itself
 
 
 def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
