@@ -45,7 +45,10 @@ def test_a_view_that_never_ends_is_refused_by_every_reader(tmp_path):
     with pytest.raises(InputError, match="view 'endless'"):
         Scenario.read(scenario)
     saved = with_statement(
-        saved_corpus.scenario_files()[0], tmp_path, "DROP TABLE opendiff_parts", ENDLESS.format("opendiff_parts")
+        saved_corpus.scenario_files()[0],
+        tmp_path,
+        "DROP TABLE opendiff_parts",
+        ENDLESS.format("opendiff_parts"),
     )
     (tmp_path / "saved.gpkg").write_bytes(saved)
     with pytest.raises(SavedWorkError, match="view 'opendiff_parts'"):
