@@ -70,12 +70,13 @@ class Places:
         for feature in features:
             try:
                 geometry = shape(feature.get("geometry") or {})
-            except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+            except (LookupError, AttributeError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
                 raise InputError("A drawn place cannot be read; draw it again.") from error
+            properties = feature.get("properties")
             for part in shapely.get_parts(geometry):
-                if part.geom_type == "Point":
+                if part.geom_type == "Point" and not part.is_empty:
                     points.append((part.x, part.y))
-                    names.append(str((feature.get("properties") or {}).get("name", "")))
+                    names.append(str(properties.get("name", "")) if isinstance(properties, dict) else "")
                 elif part.geom_type == "Polygon" and part.is_valid and not part.is_empty:
                     areas.append(part)
                 else:

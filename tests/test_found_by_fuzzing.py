@@ -14,7 +14,9 @@ import pytest
 import shapely
 from rasterio.transform import from_origin
 
-from benchmarks import corpus
+from app.saved_work import SavedWorkError, unpack
+from app.state import Workspace
+from benchmarks import corpus, saved_corpus
 from intake.database import check_plain
 from intake.delimited import read_csv
 from intake.text import Refused
@@ -304,3 +306,47 @@ def test_a_pack_whose_lzma_data_are_damaged(tmp_path, monkeypatch):
     path.write_bytes(data)
     with pytest.raises(SourceError, match="readable zip"):
         PackSource(path)
+
+
+RING = [[115.8, 28.6], [115.9, 28.6], [115.9, 28.7], [115.8, 28.6]]
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "MultiPolygon", "coordinates": [[RING], []]},
+        {"type": "Polygon", "coordinates": []},
+        {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [RING]}, {}]},
+        {"type": "MultiPoint", "coordinates": [[]]},
+    ],
+    ids=str,
+)
+def test_a_place_with_an_empty_part(geometry):
+    polygon = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}}
+    document = {"type": "FeatureCollection", "features": [polygon, {"type": "Feature", "geometry": geometry}]}
+    try:
+        assert len(read_places(json.dumps(document).encode(), "a.geojson").areas) == 1
+    except InputError as error:
+        assert str(error).endswith(".")
+
+
+def test_a_place_whose_properties_are_a_list():
+    point = {
+        "type": "Feature",
+        "properties": [1],
+        "geometry": {"type": "Point", "coordinates": [115.9, 28.6]},
+    }
+    polygon = {"type": "Feature", "properties": "x", "geometry": {"type": "Polygon", "coordinates": [RING]}}
+    document = {"type": "FeatureCollection", "features": [point, polygon]}
+    places = read_places(json.dumps(document).encode(), "a.geojson")
+    assert (len(places), places.names, len(places.areas)) == (1, ("",), 1)
+
+
+def test_saved_work_that_does_not_say_what_its_plans_were_made_from():
+    """It opened, and then could be neither kept nor saved."""
+    parts = saved_corpus.parts()
+    state = json.loads(parts["state.json"])
+    for kept in state["made"].values():
+        kept["basis"] = {}
+    with pytest.raises(SavedWorkError):
+        unpack(parts | {"state.json": json.dumps(state).encode()}, Workspace(), controls=False)

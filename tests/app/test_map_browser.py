@@ -25,7 +25,7 @@ def test_an_outline_drawn_stays_while_a_job_comes_to_its_end(page):  # noqa: F81
     """The panel of the job goes, the page moves up, and the same map is still mounted, with the outline in it."""
     page.get_by_role("button", name="Use example area").click()
     page.get_by_text("With data").wait_for()
-    generate(page, "50")
+    generate(page, "100")  # long enough to draw meanwhile
     page.get_by_role("button", name="Cancel").wait_for()
     page.get_by_role("link", name="Area", exact=True).click()
     page.get_by_role("heading", name="Area", exact=True).wait_for()
