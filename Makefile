@@ -1,5 +1,8 @@
 # make run    set up on first use, then start the app in the browser
 # make test   set up on first use, then lint and run all tests
+# make fast   run the tests that take a moment
+# make coverage  run all tests and say which lines they ran
+# make lowest  run the fast tests with the lowest versions that the requirements allow
 # make wheel  build dist/*.whl and the source archive; the wheel holds weights and the bundled region
 # make audit  look for known vulnerabilities of what is installed
 # make clean  remove the virtual environment and caches
@@ -8,10 +11,15 @@ PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := build/lowest
+QUICK := not slow and not browser
+# two processes of one thread each: a file's tests stay together, so what its fixtures made is made once
+PARALLEL := -n 2 --dist loadfile
+test fast coverage lowest: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format wheel audit clean
+.PHONY: help run test fast coverage lowest lint format wheel audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -20,7 +28,19 @@ run: $(VENV)/.runtime
 	$(BIN)/python -m app --port $(PORT)
 
 test: $(VENV)/.development lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+fast: $(VENV)/.development
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK)"
+
+coverage: $(VENV)/.development
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
+
+lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	sed -E 's/>=([^,]*),.*/==\1/' requirements.txt requirements-dev.txt > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet -r $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) -m "$(QUICK)"
 
 lint: $(VENV)/.development
 	$(BIN)/python -m ruff check .
@@ -38,7 +58,7 @@ audit: $(VENV)/.runtime
 	$(BIN)/python .ci/audit.py $(VENV)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .mypy_cache .hypothesis .coverage build
 
 # The stamps are newer than what they were installed from, so nothing is asked of the network a second time.
 $(VENV)/.runtime: requirements.txt

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import charted
 from app.layout import kept
+from app.messages import plain
 from app.state import Workspace
 from app.uploads import Upload, upload
 
@@ -142,7 +143,7 @@ def _fit(file: Upload) -> "PowerFit | None":
     try:
         return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
     except PlanningError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     return None
 
 

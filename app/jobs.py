@@ -54,6 +54,7 @@ class Job:
     started: float = 0.0
     after: list[Callable[[Any], None]] = field(default_factory=list)  # with the workspace, before `deliver`
     _cancel: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread = field(default_factory=threading.Thread)
     _gone_since: float | None = None
 
     @property
@@ -122,7 +123,8 @@ def start(
     job = Job(label, deliver, bounds or Bounds())
     with _turn:
         _queue.append(job)
-    threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True).start()
+    job.thread = threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True)
+    job.thread.start()
     return job
 
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import area_entry, charted, colours, navigation, plans
 from app.clock import hour_label
-from app.messages import errors_shown
+from app.controls import kept as kept  # pages take it from here
+from app.messages import errors_shown, plain
 from app.region import Picture, Region, open_region, tile_picture
 from app.state import Made, Workspace
 
@@ -26,15 +27,6 @@ def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
             navigation.next_step(*step)
 
 
-CONTROLS: set[str] = set()  # keys of all widgets that keep their value: settings that belong to saved work
-
-
-def kept(key: str) -> dict[str, Any]:
-    """Arguments by which a widget keeps its value when another page is opened and closed again."""
-    CONTROLS.add(key)
-    return {"key": key, "persist_state": "session"}
-
-
 def choice(key: str, label: str, options: list[str], chosen: str, name: Callable[[str], str]) -> str:
     """One of a few options, side by side; `chosen` is what the workspace holds."""
     if st.session_state.get(key) not in options:
@@ -49,7 +41,7 @@ def note(space: Workspace, place: str) -> None:
     """
     with st.container():
         if text := space.notes.get(place):
-            st.error(text, icon=":material/error:")
+            st.error(plain(text), icon=":material/error:")
 
 
 def outdated(space: Workspace, made: Made | None) -> bool:

@@ -246,7 +246,7 @@ def is_work(identity: str) -> bool:
 def _work_folder(identity: str) -> Path:
     if not _WORK_ID.fullmatch(identity):
         raise SavedWorkError("There is no such work.")
-    return folder() / "open work" / identity
+    return folder() / library_room.OPEN_WORK / identity
 
 
 def reopen(identity: str, space: Workspace) -> None:
@@ -295,6 +295,6 @@ def forget_old_work(now: float | None = None) -> None:
     """Remove open work that nobody has come back to for KEPT_DAYS."""
     now = time.time() if now is None else now
     with contextlib.suppress(OSError, SavedWorkError):
-        for place in (folder() / "open work").iterdir():
+        for place in (folder() / library_room.OPEN_WORK).iterdir():
             if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
                 shutil.rmtree(place, ignore_errors=True)

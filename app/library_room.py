@@ -10,6 +10,7 @@ from pathlib import Path
 from app import limits
 
 DEFAULT_GB, SHARED_PERSON_GB = 50.0, 5.0
+OPEN_WORK = "open work"  # folder in the library
 SAME = 1_000_000  # bytes more that a scenario may get when it is renamed or saved over
 
 
@@ -17,7 +18,9 @@ def adding(library: Path) -> AbstractContextManager[None]:
     """One process or session at a time adds to the library, so that two cannot both take the last room."""
     from opendiff.atomic import locked
 
-    return locked(library / ".room.lock")
+    place = library / OPEN_WORK
+    place.mkdir(parents=True, exist_ok=True)
+    return locked(place / ".room.lock")
 
 
 def check(library: Path, written: Path, replaced: Path) -> None:

@@ -22,6 +22,7 @@ from folium import plugins
 
 from app import map_assets, map_frame
 from app.colours import ACCENT
+from app.messages import plain
 from app.region import Picture, Region
 from app.shared_cache import fingerprint
 
@@ -155,7 +156,7 @@ def map_view(
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
     found = map_frame.show(shown, over, key, height, wanted)
-    st.caption(f"Open data: {region.name}. {region.attribution}")
+    st.caption(plain(f"Open data: {region.name}. {region.attribution}"))
     click = found.get("last_clicked")
     return MapEvents(
         drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None

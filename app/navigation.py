@@ -5,8 +5,6 @@ from streamlit.navigation.page import StreamlitPage
 
 from app.state import Workspace
 
-ORDER = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
-
 
 def pages() -> list[StreamlitPage]:
     """The pages in the order of the menu."""

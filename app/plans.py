@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import jobs, session_jobs
 from app.limits import limits
+from app.messages import plain
 from app.saved_networks import network_identity
 from app.state import Comparison, Deployed, Made, Workspace
 
@@ -48,7 +49,7 @@ STRATEGY_NAMES = {
 
 
 def strategy_name(name: str) -> str:
-    return STRATEGY_NAMES.get(name, name.capitalize())
+    return STRATEGY_NAMES.get(name) or plain(name.capitalize())
 
 
 def default_sites(space: Workspace) -> int:

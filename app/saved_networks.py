@@ -90,7 +90,8 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
     from planning.errors import Shortfall
-    from planning.network import Network, Sizing
+    from planning.network import Network
+    from planning.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
     network = Network(tables.pop("sites"), tables.pop("cells"))

@@ -7,7 +7,7 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import streamlit as st
@@ -31,6 +31,15 @@ T = TypeVar("T")
 
 DEMO = "demo"
 WEEK = 168
+SCALE_KINDS = ("subscribers", "daily total", "busy hour")
+OF_THE_SESSION = (
+    "jobs",
+    "page",
+    "work",
+    "map_version",
+    "deployment_rounds",
+    "saved_versions",
+)  # of a workspace, not of the work in it
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,13 @@ class ScaleChoice:
     gb_per_month: float = 20.0
     gb_per_day: float = 50_000.0
     busy_mbps: float = 10_000.0
+
+    def checked(self) -> "ScaleChoice":
+        """Itself. Raises ValueError for a kind that there is none of, or a figure that is no positive number."""
+        figures = (self.per_km2, self.gb_per_month, self.gb_per_day, self.busy_mbps)
+        if self.kind not in SCALE_KINDS or not all(0 < float(figure) < 1e15 for figure in figures):
+            raise ValueError("its scale is none")
+        return self
 
 
 @dataclass(frozen=True)
@@ -158,6 +174,13 @@ class Workspace:
     def mount_anew(self) -> None:
         """The drawing map is mounted anew in the next run, with what the workspace holds in it."""
         self.map_version += 1
+
+    def take(self, other: "Workspace") -> None:
+        """Everything that was made in `other` becomes this one's; what belongs to the session stays."""
+        for part in fields(self):
+            if part.name not in OF_THE_SESSION:
+                setattr(self, part.name, getattr(other, part.name))
+        self.mount_anew()
 
     def rename_area(self, name: str) -> None:
         if self.area is not None:

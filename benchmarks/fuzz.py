@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.parsers import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
-WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("opendiff", "planning", "intake"))
+WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "intake"))
 HUNG_S = 60.0
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
 LONGEST_INPUT = 1_000_000
@@ -235,7 +235,7 @@ def _limit_memory() -> None:
 def _atheris(name: str, arguments: list[str]) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["opendiff", "planning", "intake"]):
+    with atheris.instrument_imports(include=["app", "opendiff", "planning", "intake"]):
         from benchmarks.parsers import PARSERS
 
     parser = PARSERS[name]

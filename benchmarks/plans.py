@@ -24,8 +24,9 @@ from planning.deployment import density, deploy, largest_remainder
 from planning.dispatch import Ring, dispatch
 from planning.errors import InputError
 from planning.judging import compare
-from planning.network import Network, tile_shares
+from planning.network import Network
 from planning.placement import place
+from planning.serving import tile_shares
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
 from planning.traffic import TrafficTable
 

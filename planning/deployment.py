@@ -17,9 +17,10 @@ from .demand import Demand
 from .errors import InputError
 from .geometry import centre_of, local_metres, nearest, tile_area_km2
 from .judging import count_sites_in_tiles
-from .network import Network, Sizing, size_network
+from .network import Network
 from .placement import place
 from .progress import Progress
+from .serving import Sizing, size_network
 from .siting import Siting, SitingSettings, site_optimally
 from .solver import SolveResult
 from .traffic import TrafficTable

@@ -34,7 +34,6 @@ FORMATS = {  # format -> (file ending, MIME type)
     "shp": (".shp.zip", "application/zip"),
     "cloudrf": (".cloudrf.csv", "text/csv"),
 }
-MAIN_TABLES = ("sleep_schedule", "prb_assignment")
 
 
 def export(

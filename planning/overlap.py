@@ -8,7 +8,8 @@ from scipy.spatial import cKDTree
 from .dispatch import Ring
 from .errors import InputError
 from .geometry import ZOOM, centre_of, local_metres, tile_corner
-from .network import POINTS_A_SIDE, Network
+from .network import Network
+from .serving import POINTS_A_SIDE
 
 LEAST_SHARE = 0.5
 

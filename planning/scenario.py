@@ -31,7 +31,8 @@ from .deployment import DeploymentPlan
 from .errors import InputError
 from .geometry import tile_corner
 from .judging import count_sites_in_tiles
-from .network import CELL_COLUMNS, SITE_COLUMNS, Network, Sizing
+from .network import CELL_COLUMNS, SITE_COLUMNS, Network
+from .serving import Sizing
 from .solver import SolveResult
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from . import sleep_paper, sleep_rules, sleep_solve
 from .demand import Demand
 from .dispatch import dispatch
 from .errors import InputError, capacity_error
-from .network import Network, tile_shares
+from .network import Network
 from .progress import Progress
+from .serving import tile_shares
 from .sleep_evaluation import SleepEvaluation, evaluate, group_counts
 from .sleep_problem import RINGS, UNSERVED_MBPS, SleepProblem, SleepSettings
 from .solver import SolveResult

@@ -10,8 +10,9 @@ from .demand import Demand
 from .dispatch import Ring
 from .energy import Groups
 from .errors import InputError, Shortfall
-from .network import Network, Shares, tile_shares
+from .network import Network
 from .overlap import LEAST_SHARE, overlap_ring
+from .serving import Shares, tile_shares
 
 RINGS = ("distance", "overlap")
 UNSERVED_MBPS = 1e-6  # less is rounding

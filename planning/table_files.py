@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ import pyogrio
 import shapely
 
 from intake.archive import members
-from intake.database import check_plain as check_plain_database
 from intake.delimited import read_csv
 from intake.markup import check_plain
 from intake.source import Source, content_of, name_of
 from intake.text import Refused, decoded, read_json
+from intake.vector import SHAPEFILE_PARTS, handed_to_gdal, shapefiles
 
 from .errors import InputError
 from .network import CELL_COLUMNS, SITE_COLUMNS
@@ -40,7 +39,6 @@ Rows = tuple[
 ]  # tables by name; provenance of the export that made them
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
-_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 _CSV_OF_OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat", "range", "samples", "changeable",
                       "created", "updated", "averageSignal"]  # fmt: skip
 
@@ -248,7 +246,7 @@ def _kmz(data: bytes, name: str) -> Rows:
 def _gpkg(data: bytes, name: str) -> Rows:
     if not data.startswith(b"SQLite format 3\x00"):
         raise InputError(f"{name} is not a GeoPackage though its name says so; export the sites again.")
-    tables = _vector({".gpkg": data}, name)
+    tables = _vector({".gpkg": data}, ".gpkg", name)
     own = tables.pop("provenance", None)
     provenance = {}
     if own is not None and {"key", "value"} <= set(own):
@@ -259,33 +257,28 @@ def _gpkg(data: bytes, name: str) -> Rows:
 
 
 def _zip(data: bytes, name: str) -> Rows:
-    inside = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
+    inside = _members(data, name, (*SHAPEFILE_PARTS, ".csv", "provenance.json"))
     provenance = {}
     for path, content in inside.items():
         if path.endswith("provenance.json"):
             try:
-                found = read_json(content)
+                told = read_json(content)
             except ValueError:
-                found = None  # not of our own making; the sites count
-            provenance = found if isinstance(found, dict) else {}
-    tables = {}
-    for path, content in inside.items():
-        stem = Path(path).stem
-        if path.lower().endswith(".shp"):
-            if not content.startswith(b"\x00\x00\x27\x0a"):
-                raise InputError(
-                    f"{path} in {name} is not a Shapefile though its name says so; export it again."
-                )
-            parts = {
-                s: inside[m] for m in inside for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
-            }
-            if not {".shx", ".dbf", ".prj"} <= set(parts):
-                raise InputError(
-                    f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together."
-                )
-            tables[stem] = next(iter(_vector(parts, name).values()), pd.DataFrame())
-        elif path.lower().endswith(".csv"):
-            tables[stem] = _csv(content, f"{path} in {name}")[0]["table"]
+                told = None  # not of our own making; the sites count
+            provenance = told if isinstance(told, dict) else {}
+    tables = {
+        Path(path).stem: _csv(content, f"{path} in {name}")[0]["table"]
+        for path, content in inside.items()
+        if path.lower().endswith(".csv")
+    }
+    try:
+        found = shapefiles(inside)
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it again.") from None
+    for path, parts in found.items():
+        if not {".shx", ".dbf", ".prj"} <= set(parts):
+            raise InputError(f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together.")
+        tables[Path(path).stem] = next(iter(_vector(parts, ".shp", name).values()), pd.DataFrame())
     whole = {
         c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)
     }  # a Shapefile holds ten letters of a column's name
@@ -295,45 +288,28 @@ def _zip(data: bytes, name: str) -> Rows:
     return tables, provenance
 
 
-def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
-    """Layers that GDAL reads from a private folder, points in WGS-84 as lon and lat."""
-    with tempfile.TemporaryDirectory() as folder:
-        for suffix, content in parts.items():
-            Path(folder, f"upload{suffix}").write_bytes(content)
-        path = Path(folder, "upload" + (".shp" if ".shp" in parts else ".gpkg"))
-        tables = {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if path.suffix == ".gpkg":
-                    check_plain_database(path)
-                for layer, kind in pyogrio.list_layers(path):
-                    if kind is not None and "Point" not in kind:
-                        continue
-                    frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
-                    if kind is not None:
-                        if frame.crs is None:
-                            raise InputError(
-                                f"{name} does not state its reference system; export it again with one."
-                            )
-                        at = shapely.centroid(frame.to_crs("EPSG:4326").geometry.to_numpy())
-                        frame = pd.DataFrame(frame.drop(columns="geometry"))
-                        for column, values in (("lon", shapely.get_x(at)), ("lat", shapely.get_y(at))):
-                            if column not in frame:
-                                frame[column] = values
-                    tables[str(layer)] = frame
-        except Refused as error:
-            raise InputError(f"{name} {error}; export the sites again.") from None
-        except (
-            pyogrio.errors.DataSourceError,
-            pyogrio.errors.DataLayerError,
-            shapely.errors.ShapelyError,
-            RuntimeError,
-            ValueError,
-        ) as error:
-            raise InputError(
-                f"{name} cannot be read ({str(error).replace(folder, '')}); export it again."
-            ) from None
+def _vector(parts: dict[str, bytes], suffix: str, name: str) -> dict[str, pd.DataFrame]:
+    """Layers that GDAL reads, points in WGS-84 as lon and lat; parts: content by suffix."""
+    tables = {}
+    try:
+        with handed_to_gdal(parts, suffix) as path:
+            for layer, kind in pyogrio.list_layers(path):
+                if kind is not None and "Point" not in kind:
+                    continue
+                frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
+                if kind is not None:
+                    if frame.crs is None:
+                        raise InputError(
+                            f"{name} does not state its reference system; export it again with one."
+                        )
+                    at = shapely.centroid(frame.to_crs("EPSG:4326").geometry.to_numpy())
+                    frame = pd.DataFrame(frame.drop(columns="geometry"))
+                    for column, values in (("lon", shapely.get_x(at)), ("lat", shapely.get_y(at))):
+                        if column not in frame:
+                            frame[column] = values
+                tables[str(layer)] = frame
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it again.") from None
     return tables
 
 

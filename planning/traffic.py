@@ -26,7 +26,8 @@ from intake.source import Source, content_of, name_of
 from intake.text import Refused, read_json
 
 from .errors import InputError
-from .geometry import ZOOM, tile_area_km2, tile_centre
+from .geometry import ZOOM, tile_area_km2
+from .tile_series import TileSeries
 
 INTENSITIES = ("poi", "business_poi", "population")
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
@@ -37,7 +38,7 @@ _WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
 
 
 @dataclass(frozen=True)
-class TrafficTable:
+class TrafficTable(TileSeries):
     """Traffic of tiles.
 
     x, y: (tiles,) int. traffic: (tiles, samples, hours) float32 >= 0, relative units unless metadata["unit"] says
@@ -119,29 +120,8 @@ class TrafficTable:
         )
 
     @property
-    def tiles(self) -> int:
-        return len(self.x)
-
-    @property
-    def samples(self) -> int:
-        return self.traffic.shape[1]
-
-    @property
-    def hours(self) -> int:
-        return self.traffic.shape[2]
-
-    @cached_property
-    def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """(lon, lat) of the tile centres, degrees."""
-        return tile_centre(self.x, self.y)
-
-    @property
-    def lon(self) -> np.ndarray:
-        return self.centres[0]
-
-    @property
-    def lat(self) -> np.ndarray:
-        return self.centres[1]
+    def series(self) -> np.ndarray:
+        return self.traffic
 
     @cached_property
     def area_km2(self) -> float:

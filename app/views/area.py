@@ -7,7 +7,7 @@ from app.colours import number
 from app.coverage import SOURCES, coverage, coverage_picture
 from app.layout import kept, land_cover_legend, note, region_of
 from app.map_view import editable, map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.navigation import next_step
 from app.region import Region
 from app.state import Workspace, workspace
@@ -46,7 +46,7 @@ def _map(space: Workspace, region: Region) -> None:
             area_entry.from_drawings(space, events.drawings)
     land_cover_legend(region)
     for text in region.notes:
-        st.warning(text, icon=":material/report:")
+        st.warning(plain(text), icon=":material/report:")
 
 
 def _known(space: Workspace) -> dict:

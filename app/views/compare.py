@@ -11,7 +11,7 @@ from app.case_choice import choose_cases
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
 from app.layout import header
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.saved_work import unpack
 from app.state import Workspace, workspace
 
@@ -61,7 +61,7 @@ def _save(space: Workspace) -> None:
         )  # fmt: skip
     if as_new or replaced:
         space.opened = library.save(space, name, space.opened if replaced else None)
-        st.toast(f"Saved: {name}")
+        st.toast(plain(f"Saved: {name}"))
         st.rerun()
     st.caption(
         "One GeoPackage with area, traffic, deployments, sleep and spectrum plans, your files and all settings."
@@ -112,7 +112,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
         library.duplicate(entry.identity)
         st.rerun()
     with four.popover("Delete", width="stretch"):
-        st.markdown(f"Delete **{entry.name}** for good?")
+        st.markdown(f"Delete **{plain(entry.name)}** for good?")
         if st.button("Delete", type="primary", key="do delete"):
             library.delete(entry.identity)
             st.rerun()
@@ -187,7 +187,8 @@ def _kpis(chosen: list[Case]) -> None:
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(
-                f"**{case.label}**" + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
+                f"**{plain(case.label)}**"
+                + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = compare_cases.figures(case)
             places = st.columns(2)

@@ -7,7 +7,7 @@ from app import charted, charts, plans
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.own_sites import own_sites
 from app.region import Region
 from app.siting_controls import siting_settings
@@ -157,7 +157,7 @@ def _plan(space: Workspace) -> None:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
         two.metric("Cells", f"{len(plan.network.cells)}")
-        st.markdown(plan.sentence)
+        st.markdown(plain(plan.sentence))
         st.caption(deployed.demand.scale.sentence)
     if "deployment_curve" in plan.tables:
         _optimised(plan)

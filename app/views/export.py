@@ -9,7 +9,7 @@ import streamlit as st
 from app import compare_cases, plans, reports
 from app.case_choice import choose_cases
 from app.layout import header, need_traffic, note
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.scale import scale_caption
 from app.scenario_files import FORMATS, download, file_stem, scenario_of
 from app.state import Made, Workspace, workspace
@@ -132,7 +132,7 @@ def _provenance(space: Workspace) -> None:
     assert space.traffic is not None
     with st.expander("Where this comes from", icon=":material/fingerprint:", expanded=True):
         metadata = space.traffic.value.metadata
-        st.markdown("\n".join(f"- {sentence}" for sentence in metadata.get("assumptions", [])))
+        st.markdown("\n".join(f"- {plain(str(sentence))}" for sentence in metadata.get("assumptions", [])))
         facts = {k: v for k, v in metadata.items() if k not in ("area", "assumptions")}
         rows = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
         st.dataframe(

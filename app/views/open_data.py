@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import area_entry, limits, open_data
 from app.layout import kept, note
-from app.messages import errors_shown, sentence
+from app.messages import errors_shown, plain, sentence
 from app.region import open_region
 from app.state import DEMO, Workspace
 
@@ -163,7 +163,7 @@ def _change_source(space: Workspace, source: str) -> None:
                 raise area_entry.missing_folder()
             open_region(source)
     except Exception as error:
-        st.error(sentence(error, "opening the pack"), icon=":material/error:")
+        st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")
         return
     space.source = source
     if space.area is not None:

@@ -22,6 +22,7 @@ from app.layout import (
     region_of,
 )
 from app.map_view import Dots, map_view
+from app.messages import plain
 from app.region import Region
 from app.sleep_settings import sleep_settings
 from app.state import Comparison, Workspace, workspace
@@ -83,7 +84,7 @@ def _start(space: Workspace, chosen: dict) -> None:
     try:
         plans.start_sleep(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
     except PlanningError as error:  # the uploaded traffic or a figure makes no sense
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return
     st.rerun()
 
@@ -118,13 +119,13 @@ def _comparison(comparison: Comparison) -> None:
     frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
     st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
     if "replay_saving" in table:
-        st.caption(f"Unseen: the same plan on {comparison.judged_on}, which no plan was made on.")
+        st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
             charted.chart(charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
-                f"{comparison.judged_on}. A higher reserve leaves less traffic unserved and saves less."
+                f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
             )
 
 
@@ -183,7 +184,7 @@ def _plan(space: Workspace) -> None:
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
         st.dataframe(best[best["hours_asleep"] > 0].round(2), hide_index=True, width="stretch")
-    st.caption("  \n".join((*plan.problem.notes, *plan.notes)))
+    st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
 
 
 def _year(plan: "SleepPlan") -> None:

@@ -22,6 +22,7 @@ from app.layout import (
 )
 from app.limits import limits
 from app.map_view import Dots, map_view
+from app.messages import plain
 from app.region import Region
 from app.scale import scale_caption
 from app.state import Comparison, Workspace, workspace
@@ -191,10 +192,10 @@ def _plan(space: Workspace) -> None:
         st.markdown("**SINR of the users**")
         charted.chart(charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
-        st.caption(f":material/warning: {text}")
+        st.caption(f":material/warning: {plain(text)}")
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
-    st.caption("  \n".join((plan.sentence, *plan.notes)))
+    st.caption("  \n".join(map(plain, (plan.sentence, *plan.notes))))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")

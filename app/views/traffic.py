@@ -9,7 +9,7 @@ from app.colours import number, ramp, ramp_legend
 from app.layout import header, kept, need_area, note, outdated, region_of
 from app.limits import limits
 from app.map_view import map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.region import Region, tile_picture
 from app.scale import scale_caption, scale_setting
 from app.state import Workspace, workspace
@@ -135,9 +135,9 @@ def _result(space: Workspace, region: Region) -> None:
         if unit == "Mbit/s":
             scale_caption(space)
         for text in ensemble.metadata.get("notes", []):
-            st.warning(text, icon=":material/report:")
+            st.warning(plain(str(text)), icon=":material/report:")
         if credit := ensemble.metadata.get("attribution"):
-            st.caption(f"Made from: {credit}")
+            st.caption(plain(f"Made from: {credit}"))
     details(space, median, profile, hour, unit)
     _downloads(space)
 

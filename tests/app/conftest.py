@@ -13,8 +13,7 @@ from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
 
 @pytest.fixture(autouse=True)
 def library_folder(tmp_path, monkeypatch):
-    """No test reads or writes the library of whoever runs it; the server is one person's, as `app` starts it."""
-    monkeypatch.setenv("OPENDIFF_SHARED", "0")
+    """No test reads or writes the library of whoever runs it."""
     monkeypatch.setenv("OPENDIFF_LIBRARY", str(tmp_path / "library"))
     return tmp_path / "library"
 

@@ -89,6 +89,7 @@ def finish(space, test):
     return test.run()
 
 
+@pytest.mark.slow
 def test_own_files_lead_to_traffic_without_a_network(no_requests, tmp_path):
     space = Workspace()
     assert area_entry.from_box(space, box_text())

@@ -257,6 +257,7 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
+@pytest.mark.slow
 def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     test = open_page("sleep", space)
     next(s for s in test.selectbox if s.label == "Depth of sleep").set_value("symbol shutdown").run()
@@ -286,6 +287,7 @@ def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     assert comparison.risk["unserved_share"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, space):
     space.scale = ScaleChoice(kind="busy hour", busy_mbps=1e7)
     test = open_page("sleep", space)
@@ -296,6 +298,7 @@ def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, spac
     assert space.sleep is None and space.traffic is not None
 
 
+@pytest.mark.slow
 def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     test = open_page("deployment", space)
     test.number_input[0].set_value(12)
@@ -313,6 +316,7 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     assert "network has changed" in space.outdated(space.sleep)
 
 
+@pytest.mark.slow
 def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     monkeypatch.setattr("app.plans.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
@@ -340,6 +344,7 @@ def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     assert metrics(test)["Demands met"] == f"{int(plans['optimised'].met.sum())} of 10"
 
 
+@pytest.mark.slow
 def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
     from app.scenario_files import download, file_stem, scenario_of
     from planning.scenario import Scenario

@@ -56,6 +56,7 @@ def test_an_empty_file_is_refused(tmp_path, capsys):
     assert "empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_and_info_run_as_a_module(tmp_path):
     for arguments in (["--help"], ["generate", "--help"], ["info"]):
         done = subprocess.run(

@@ -14,6 +14,7 @@ from opendiff.generator import TrafficGenerator
 from opendiff.model import ROWS_A_CALL_ON_GPU
 
 
+@pytest.mark.slow
 def test_smaller_calls_are_tried_and_said():
     made = MadeGpu(2048)
     ensemble = made.generate()

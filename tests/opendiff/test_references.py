@@ -47,6 +47,7 @@ def test_every_reference_keeps_the_contract(name):
         assert (made != fitted.sample(NEW_FEATURES, 7, seed=4)).any()
 
 
+@pytest.mark.slow
 def test_those_that_look_beat_those_that_do_not():
     score = {
         name: metrics.score(NEW_TRAFFIC, kind.fit(FEATURES, TRAFFIC).sample(NEW_FEATURES, 40))
@@ -145,6 +146,7 @@ def test_other_days_leave_out_the_day_itself():
     assert found[7, 0, 3 * 24 + 5] == pytest.approx(np.delete(days[:, 5], 3).mean())
 
 
+@pytest.mark.slow
 def test_on_nanchang_the_order_of_the_references_is_as_published(nanchang_pack):
     source = PackSource(nanchang_pack)
     tiles = source.all_tiles()

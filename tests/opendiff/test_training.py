@@ -50,6 +50,7 @@ def trained():
     return TrafficGenerator(model)
 
 
+@pytest.mark.slow
 def test_a_known_condition_is_learned(trained):
     conditions, series, _ = made_tiles(60, 1)
     own = trained.generate(conditions, 40, 0).traffic
@@ -59,6 +60,7 @@ def test_a_known_condition_is_learned(trained):
     assert scores[0]["level_r2"] > 0.8 and scores[0]["shape_crps"] < scores[1]["shape_crps"]
 
 
+@pytest.mark.slow
 def test_ensembles_are_about_calibrated_with_and_without_condition(trained):
     conditions, series, _ = made_tiles(120, 2)
     for asked in (conditions, conditions.without(*MODALITIES)):
@@ -103,6 +105,7 @@ def interrupt_at(step: int, stage: str):
     return report
 
 
+@pytest.mark.slow
 def test_interrupted_sampler_training_equals_training_that_ran_through(tmp_path):
     conditions, series, log_intensities = made_tiles(48, 0)
     given = (conditions, series, log_intensities, np.arange(48) // 12, 7, SMALL)
@@ -117,6 +120,7 @@ def test_interrupted_sampler_training_equals_training_that_ran_through(tmp_path)
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_interrupted_encoder_training_equals_training_that_ran_through(small_pack, tmp_path):
     data = read_training_data(PackSource(small_pack), pretrained_trunk())
     every = np.ones(len(data.tiles), bool)
@@ -209,6 +213,7 @@ def brief_training(monkeypatch):
     monkeypatch.setattr("opendiff.evaluation.train_model", brief)
 
 
+@pytest.mark.slow
 def test_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_path, capsys):
     out = tmp_path / "weights"
     for part in ("encoder", "sampler"):

@@ -52,6 +52,7 @@ def test_deploy_writes_a_scenario(deployed, capsys):
     assert scenario.scale().kind == "daily total"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["always-on", "night", "threshold", "greedy", "milp", "paper"])
 def test_sleep_takes_up_the_scale_and_writes_the_schedule(folder, deployed, strategy, capsys):
     out = folder / f"{strategy}.gpkg"
@@ -64,6 +65,7 @@ def test_sleep_takes_up_the_scale_and_writes_the_schedule(folder, deployed, stra
     assert scenario.provenance["sleep"]["strategy"] == strategy
 
 
+@pytest.mark.slow
 def test_sleep_compares_all_strategies(folder, deployed, capsys):
     out = folder / "compared.gpkg"
     arguments = [
@@ -81,6 +83,7 @@ def test_sleep_compares_all_strategies(folder, deployed, capsys):
     assert capsys.readouterr().out.count(" kWh, saves ") == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"], ["--baseline", "best-sinr"]]
 )
@@ -215,6 +218,7 @@ def test_bad_usage_and_help(capsys):
         assert unit in text
 
 
+@pytest.mark.slow
 def test_as_a_module_without_torch_and_with_clean_stdout(folder, deployed):
     code = (
         "import sys, planning.cli, planning.sleep_solve; assert not {'torch', 'opendiff'} & set(sys.modules)"

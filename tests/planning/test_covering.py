@@ -54,6 +54,7 @@ LIMITS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("solver", ["auto", "cbc", "highs"])
@@ -83,6 +84,7 @@ def test_flow_of_open_sites_is_the_linear_programme(seed, candidates):
     assert again == pytest.approx(served, rel=1e-6, abs=1e-6)  # a flow of most value stays one
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6), sites=st.integers(1, 6))
 def test_presolve_keeps_the_optimum(seed, sites):
@@ -120,6 +122,7 @@ def test_the_bound_is_that_of_the_linear_relaxation(seed):
     assert served - 1e-9 <= value <= bound.value * (1 + 1e-7) and problem.allows(better)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_what_the_bound_fixes_holds_for_every_best_plan(seed):
     problem = instance(seed, 16, 9, 3, capacity=4.0)
@@ -212,6 +215,7 @@ def by_scipy(problem) -> float:
     return -answer.fun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("solver", ["cbc", "highs"])
 def test_published_capacitated_instances_agree(seed, solver):

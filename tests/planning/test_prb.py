@@ -252,6 +252,7 @@ def test_rules_deal_as_they_say():
         baseline(problem, "luck")
 
 
+@pytest.mark.slow
 def test_proportional_fairness_helps_the_weak():
     problem = toy(8, 2, 6, demand=12.0, prbs=11, spread=0.008)
     by_rate = solve_prb(problem, replace(SETTINGS, cap=None, min_mbps=0.0))

@@ -50,6 +50,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("users,stations,prbs,link,demand,change", CASES)
 @pytest.mark.parametrize("seed", range(2))
 def test_exact_equals_brute_force(users, stations, prbs, link, demand, change, seed):

@@ -57,6 +57,7 @@ def full(demand) -> Scenario:
     return scenario.with_prb(prb)
 
 
+@pytest.mark.slow
 def test_reads_back_equal(full, tmp_path):
     path = full.save(tmp_path / "s.gpkg")
     for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):

@@ -17,9 +17,10 @@ from planning.energy import Groups, Prices, fit_power
 from planning.equipment import CAPACITY, COVERAGE, SLEEP_DEPTHS, at_depth
 from planning.errors import CapacityError, InputError
 from planning.geometry import tile_corner
-from planning.network import Network, size_network
+from planning.network import Network
 from planning.overlap import overlap_ring
 from planning.power_plot import power_page
+from planning.serving import size_network
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
@@ -222,6 +223,7 @@ def test_twelve_cells_equal_the_exact_optimum(alike):
     assert plan.solve.objective == pytest.approx(exact_by_counts(problem, config), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("whole_site", [False, True])
 def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
@@ -241,10 +243,11 @@ def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
     assert plan.solve.objective == pytest.approx(priced, rel=1e-9) and e.unserved_mbph == 0
 
 
+@pytest.mark.slow
 def test_a_plan_goes_on_from_an_earlier_one():
     """Without time to search, the plan is the earlier one where that serves the demand, else greedy's."""
     problem = random_problem(11)
-    best = plan_sleep(problem, "milp", SleepSettings(gap=0.001))
+    best = plan_sleep(problem, "milp", SleepSettings(gap=0.02))
     hurried = SleepSettings(gap=0, time_limit=1e-6)
     again = plan_sleep(problem, "milp", hurried, earlier=best.awake)
     np.testing.assert_array_equal(again.awake, best.awake)
@@ -374,6 +377,7 @@ def test_no_plan_breaks_its_own_constraints(seed, min_up, strategy):
     np.testing.assert_allclose(loads.sum(axis=0), e.served, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_strategies_are_compared_alike_and_milp_saves_most_of_those_that_serve_all():
     problem = random_problem(3)
     plans, table = compare_strategies(
@@ -390,6 +394,7 @@ def test_strategies_are_compared_alike_and_milp_saves_most_of_those_that_serve_a
     assert row.loc["milp", "status"] == "optimal" and row.loc["greedy", "status"] == "rule"
 
 
+@pytest.mark.slow
 def test_replay_on_more_traffic_says_where_it_fails():
     problem = random_problem(5)
     plan = plan_sleep(problem, "milp")
@@ -412,6 +417,7 @@ def test_replay_on_more_traffic_says_where_it_fails():
         replay(plan, problem.demand[:2])
 
 
+@pytest.mark.slow
 def test_a_plan_from_an_ensemble_is_replayed_on_its_samples(demand: Demand):
     sizing = size_network(Network.from_sites(demand.lon, demand.lat), demand, max_layers=8)
     problem = SleepProblem.build(sizing.network, demand, hours=24, quantile=0.9)
@@ -594,6 +600,7 @@ def test_cost_and_co2_of_a_year():
     assert "cost" not in Prices().of(10)
     said = Prices(0.5, 0.4).sentence(24.0, 24)  # one kWh an hour
     assert "8,760 kWh" in said and "4,380 in money" in said and "3.5 t" in said and "given" in said
+    assert "A year of such weeks" in Prices(0.5, 0.4).sentence(168.0, 168) and "such days" in said
     assert "assumed" in Prices().sentence(1.0, 24) and "money" not in Prices().sentence(1.0, 24)
     with pytest.raises(InputError, match="at least 0"):
         Prices(-1.0)

@@ -50,6 +50,7 @@ def test_one_site_alone_is_solved_by_the_bound():
     assert price_bound(problem, config, exact + 1, 5.0).bound == pytest.approx(exact, rel=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), whole_site=st.booleans(), offload=st.sampled_from([0.0, 0.5, 3.0]))
 def test_no_plan_is_below_the_bound(seed, whole_site, offload):

@@ -100,6 +100,7 @@ def test_a_time_out_is_never_optimal(solver):
     assert "optimal" not in result.sentence
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_start_solution_is_taken_or_improved(solver):
     model = market_split(seed=7)
@@ -163,3 +164,15 @@ def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, star
         assert result.objective == 108 and result.values.tolist() == start and result.bound == 11.5
     else:
         assert result.objective is None and result.values is None
+
+
+def test_values_of_a_solve_that_found_nothing_are_a_typed_error(monkeypatch):
+    """As under a server's limit (OPENDIFF_MAX_SOLVER_SECONDS), which also ends solves that asked for none."""
+    monkeypatch.setattr("planning.solver.run_highs", lambda *a: ("no solution", None, None, 0.1, 0.0))
+    model = Model("prices")
+    price = model.variables("price", 3)
+    result = model.solve("highs", None)
+    with pytest.raises(SolverError, match="no solution"):
+        result.of(price)
+    with pytest.raises(SolverError, match="no solution"):
+        _ = result.reached

@@ -46,6 +46,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_weeks_under_a_known_condition_beat_unconditional_ones(name):
     torch.set_num_threads(1)
@@ -61,6 +62,7 @@ def test_weeks_under_a_known_condition_beat_unconditional_ones(name):
     assert own_score < 0.95 * blind_score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Csdi, Published, TransGan, TcnGan, Kegan, SpectraGan])
 def test_a_network_learns_and_samples_wholly_on_the_device_of_its_budget(make, monkeypatch):
     """torch's `meta` device knows shapes without numbers, and refuses what lies on another device, as a GPU does."""

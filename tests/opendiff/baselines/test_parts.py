@@ -63,6 +63,7 @@ def test_convolutions_know_no_beginning_of_the_week():
         assert torch.allclose(body(x.roll(24, -1)), body(x).roll(24, -1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_public_sampler_hardly_heeds_its_condition():
     told, series = rows(24, 0)
     torch.manual_seed(0)

@@ -28,6 +28,7 @@ from opendiff.live.fetching import Fetcher
 PASSING = [fault for fault in FAULTS if fault not in ("404", "wrong type")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.lasting], ids=str)
 def test_a_lasting_fault_is_told_and_mended_by_the_next_run(scenario, tmp_path):
     assert survives(scenario, tmp_path) is None

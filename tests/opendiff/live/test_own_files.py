@@ -49,6 +49,7 @@ def cut(path, root, tiles=None):
     return cut_geotiff(path, tiles["x"].to_numpy(), tiles["y"].to_numpy(), root)
 
 
+@pytest.mark.slow
 def test_tiles_show_the_ground_they_name(tmp_path):
     path = write_image(tmp_path / "city.tif")
     assert len(cut(path, tmp_path)) == 0
@@ -236,6 +237,7 @@ def test_files_that_cover_a_part_say_of_how_many_tiles(no_network, tmp_path):
     assert PackSource(tmp_path / "pack").open_data(own_tiles(2), imagery=False).has_population.all()
 
 
+@pytest.mark.slow
 def test_from_own_files_to_traffic_by_the_command_line(no_network, tmp_path, capsys):
     image, places = write_image(tmp_path / "city.tif"), write_places(tmp_path / "poi.csv")
     own = ["--imagery", str(image), "--poi", str(places), "--population", "none"]

@@ -99,6 +99,7 @@ def test_the_cache_folder_follows_the_platform_and_the_environment(tmp_path, mon
         cache_folder({"OPENDIFF_CACHE": str(tmp_path / "file" / "below")})
 
 
+@pytest.mark.slow
 def test_an_extract_in_pbf_is_counted_and_fetched(tmp_path):
     (lon, lat), (lon2, lat2) = (tile_centre(*TILES[["x", "y"]].iloc[row]) for row in (0, 2))
     lon, lat, lon2, lat2 = map(float, (lon, lat, lon2, lat2))

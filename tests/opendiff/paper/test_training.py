@@ -27,6 +27,7 @@ def made_tiles(count: int = 40):
     return embedding, np.arange(count) % 5 > 0, series
 
 
+@pytest.mark.slow
 def test_interrupted_training_equals_training_that_ran_through(small_config, tmp_path):
     made, training = made_tiles(), SamplerTraining(epochs=5)
     whole, losses = train_paper_model(*made, 3, small_config, training)
@@ -44,6 +45,7 @@ def test_interrupted_training_equals_training_that_ran_through(small_config, tmp
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_a_condition_that_tells_the_level_is_learned(small_config):
     """Two kinds of tiles, low and high: generated with their conditions, the high ones are higher."""
     condition = np.repeat(np.float32([[1.0], [-1.0]]), 8, axis=1)[np.arange(48) % 2]
@@ -74,6 +76,7 @@ def test_each_sample_drops_its_own_condition(small_config):
     assert dropped.float().mean().item() == pytest.approx(small_config.condition_dropout, abs=0.08)
 
 
+@pytest.mark.slow
 def test_evaluation_goes_on_from_its_work_folder(paper_pack, small_settings, tmp_path, monkeypatch):
     pack = PackSource(paper_pack)
     names = list(PAPER_MODELS)

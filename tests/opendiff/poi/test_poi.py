@@ -72,6 +72,7 @@ def test_any_tags_give_a_category_or_none(tags):
     assert number.shape == (1,) and -1 <= number[0] < len(POI_CATEGORIES)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from([(k, v) for k in KEYS for v in EXACT[k]]))
 def test_a_tag_and_its_csv_row_agree(tag):
