@@ -118,7 +118,9 @@ def table_of(figure: go.Figure) -> pd.DataFrame:
             unit = trace.colorbar.title.text or "value"
             frame = pd.DataFrame({"row": ys, "column": xs, unit: np.ravel(np.asarray(trace.z, float))})
             parts.append(frame.assign(**name).dropna(subset=[unit]))
-        elif trace.fill == "toself":  # a band, along its upper edge and back along the lower one
+        elif (
+            trace.type == "scatter" and trace.fill == "toself"
+        ):  # a band, along its upper edge and back along the lower one
             half = len(trace.x) // 2
             edges = (
                 ("upper", trace.x[:half], trace.y[:half]),

@@ -36,7 +36,7 @@ def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
     charted.tell(
-        "Map to draw the area on with the mouse. Without one: upload a file, type a box, or take the example area."
+        "Map to draw the area on with the mouse. Without one: upload a file, or give corners in degrees."
     )
     events = map_view(key, region, outline=seed, draw=True, pictures=_coverage_picture(space), height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):

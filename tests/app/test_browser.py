@@ -43,7 +43,8 @@ def page(server):
         page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
         page.set_default_timeout(30_000)
         page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
+        page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server)
         yield page
