@@ -45,6 +45,7 @@ lowest:
 lint: $(VENV)/.development
 	$(BIN)/python -m ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.development
 	$(BIN)/python -m ruff check --fix .
@@ -57,7 +58,7 @@ audit: $(VENV)/.runtime
 	$(BIN)/python .ci/audit.py $(VENV)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .mypy_cache .hypothesis .coverage build
 
 # The stamps are newer than what they were installed from, so nothing is asked of the network a second time.
 $(VENV)/.runtime: requirements.txt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from streamlit.web.cli import main as streamlit
 
+    if os.environ.get("OPENDIFF_SHARED") == "1":
+        from app.generation import warm_up_first
+
+        warm_up_first()
     page = Path(__file__).with_name("main.py")
     streamlit(["run", str(page), "--server.port", str(options.port), *further])
 

@@ -66,7 +66,8 @@ def _box(text: str) -> Any:
         numbers = []
     if len(numbers) != 4:
         raise AreaError("A box needs four numbers, west, south, east, north in degrees, with commas between.")
-    return Area.from_box(*numbers, name="Box")
+    west, south, east, north = numbers
+    return Area.from_box(west, south, east, north, name="Box")
 
 
 def example(space: Workspace) -> bool:

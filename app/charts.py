@@ -36,7 +36,7 @@ def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | N
     if measured is not None:
         figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    return finish(figure, unit, week_axis())
+    return finish(figure, f"traffic ({unit})", week_axis())
 
 
 def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
@@ -60,7 +60,7 @@ def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
         y1=day + 0.5,
         line={"color": ACCENT, "width": 2},
     )
-    finish(figure, "", day_axis(), height=300)
+    finish(figure, "day of the week", day_axis(), height=300)
     figure.update_layout(hovermode="closest")
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -81,11 +81,16 @@ def week_axis() -> dict:
         "tickvals": [DAY * day + 12 for day in range(7)],
         "ticktext": [f"day {day + 1}" for day in range(7)],
         "range": [0, 167],
+        "title": "hour of the week",
     }
 
 
 def day_axis() -> dict:
-    return {"tickvals": list(range(0, 24, 3)), "ticktext": [f"{h:02d}:00" for h in range(0, 24, 3)]}
+    return {
+        "tickvals": list(range(0, 24, 3)),
+        "ticktext": [f"{h:02d}:00" for h in range(0, 24, 3)],
+        "title": "hour of the day",
+    }
 
 
 def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: int = 360) -> go.Figure:
@@ -143,7 +148,7 @@ def energy(by_hour, hour: int) -> go.Figure:
         fillcolor=BAND_90,
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    return finish(figure, "kWh", hours_axis(len(by_hour)))
+    return finish(figure, "energy of the hour (kWh)", hours_axis(len(by_hour)))
 
 
 def energies(tables: dict, hour: int) -> go.Figure:
@@ -158,7 +163,7 @@ def energies(tables: dict, hour: int) -> go.Figure:
         )
     hours = max(len(t) for t in tables.values())
     figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    return finish(figure, "kWh", hours_axis(hours))
+    return finish(figure, "energy of the hour (kWh)", hours_axis(hours))
 
 
 def map_pair(pictures: list[dict]) -> go.Figure:
@@ -212,7 +217,7 @@ def risk(curve) -> go.Figure:
         name="reserve quantile",
     )
     axis = {"title": "unserved share of traffic", "tickformat": ".2%", "rangemode": "tozero"}
-    finish(figure, "energy saved", axis, height=320)
+    finish(figure, "energy saved (share)", axis, height=320)
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(hovermode="closest", showlegend=False)
     return figure
@@ -241,7 +246,7 @@ def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figur
         )
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    finish(figure, "", hours_axis(awake.shape[1]), height=min(520, max(240, 12 * len(used))))
+    finish(figure, "cell", hours_axis(awake.shape[1]), height=min(520, max(240, 12 * len(used))))
     figure.update_layout(plot_bgcolor=ASLEEP, hovermode="closest")
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(showgrid=False, autorange="reversed")
@@ -284,7 +289,7 @@ def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
         go.Heatmap(
             z=shown[used],
             x=np.arange(users.shape[1]),
-            y=[name for name, any_used in zip(stations, used, strict=True) if any_used],
+            y=[name for name, any_used in zip(stations, np.asarray(used), strict=True) if any_used],
             customdata=users[used],
             colorscale="HSV",
             zmin=0,
@@ -296,8 +301,8 @@ def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
             hovertemplate="%{y}, PRB %{x}: user %{customdata}<extra></extra>",
         )
     )
-    finish(figure, "", {"title": "PRB"}, height=340)
-    figure.update_layout(plot_bgcolor="#eceff1", hovermode="closest")
+    finish(figure, "base station", {"title": "PRB"}, height=340)
+    figure.update_layout(plot_bgcolor="rgba(128, 138, 148, 0.15)", hovermode="closest")
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(showgrid=False, type="category")
     return figure
@@ -321,7 +326,8 @@ def placement_match(table, name) -> go.Figure:
         ("cosine", "cosine (more is better)", ACCENT),
     ):
         figure.add_bar(x=labels, y=table[f"{column}_{against}"], name=label, marker_color=colour)
-    finish(figure, "your own sites" if against == "real" else "sites against traffic", height=320)
+    words = "likeness to your own sites (0 to 1)" if against == "real" else "likeness to the traffic (0 to 1)"
+    finish(figure, words, height=320)
     figure.update_layout(hovermode="closest", barmode="group")
     return figure
 
@@ -337,6 +343,7 @@ def users_covered(table, name) -> go.Figure:
             line={"color": SERIES[i % len(SERIES)]},
         )  # fmt: skip
     finish(figure, "users covered (%)", {"title": "moves", "tickvals": steps}, height=320)
+    figure.update_yaxes(rangemode="normal")  # the strategies lie near each other
     return figure
 
 
@@ -365,11 +372,10 @@ def prb_use(by_hour, hour: int) -> go.Figure:
         ("busiest_station", "busiest station", MUTED),
     ):
         figure.add_scatter(
-            x=by_hour["hour"], y=by_hour[column], name=name, line={"color": colour, "width": 2}
+            x=by_hour["hour"], y=100 * by_hour[column], name=name, line={"color": colour, "width": 2}
         )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    finish(figure, "PRBs in use", {"title": "hour"}, height=300)
-    figure.update_yaxes(tickformat=".0%")
+    finish(figure, "PRBs in use (%)", {"title": "hour of the week"}, height=300)
     return figure
 
 
@@ -388,4 +394,4 @@ def prb_served(by_hour, hour: int) -> go.Figure:
         fillcolor=BAND_90,
     )
     figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
-    return finish(figure, "Mbit/s", {"title": "hour"}, height=300)
+    return finish(figure, "demand and served (Mbit/s)", {"title": "hour of the week"}, height=300)

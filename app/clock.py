@@ -28,6 +28,7 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
         space.hour = chosen if hours == WEEK else space.hour - space.hour % 24 + chosen
 
     def busiest() -> None:
+        assert profile is not None  # the button is there only with one
         peak = int(np.argmax(profile))
         space.hour = peak if hours == WEEK else space.hour - space.hour % 24 + peak
 

@@ -37,10 +37,6 @@ def ramp(values: np.ndarray, top: float, alpha: float = 0.8) -> np.ndarray:
     return rgba
 
 
-def hex_colours(rgba: np.ndarray) -> list[str]:
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in rgba[:, :3]]
-
-
 def number(value: float) -> str:
     """A figure with three significant digits and no exponent."""
     if not np.isfinite(value):

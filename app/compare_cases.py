@@ -1,15 +1,21 @@
-"""What can be compared: the open work and the scenarios of the library, each with one of its sleep strategies."""
+"""What can be compared: the open work and the scenarios of the library, each with one of its sleep strategies.
+
+The states of the scenarios tell what there is to choose; only those chosen are opened, in the background.
+"""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from app import library, plans, saved_work
+from app import jobs, library, plans, saved_work, session_jobs
 from app.state import Deployed, Workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planning.demand import Demand
     from planning.network import Network
     from planning.prb import PrbPlan
@@ -17,6 +23,17 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 OPEN = "open work"
+JOB = "opening scenarios"
+NO_PLAN = "no sleep plan"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plan that can be chosen: of which scenario ("" for the open work), and which sleep strategy ("" for none)."""
+
+    label: str
+    scenario: str
+    strategy: str
 
 
 @dataclass(frozen=True)
@@ -38,49 +55,69 @@ class Case:
         return self.deployed.plan.network if self.plan is None else self.plan.network
 
 
-def scenarios(space: Workspace) -> dict[str, Workspace]:
-    """name: workspace, the open work first. Names that occur twice get a number."""
-    found: dict[str, Workspace] = {}
-    if space.network is not None:
-        found[OPEN] = space
+def offers(space: Workspace) -> dict[str, Offer]:
+    """By label, the open work first. Scenarios of the same name get a number."""
+    found: dict[str, Offer] = {}
+    scenarios = {} if space.network is None else {OPEN: ("", saved_work.strategies(space))}
     for entry in library.entries():
-        opened = space.cached(
-            f"scenario {entry.identity}",
+        strategies = space.cached(
+            f"strategies {entry.identity}",
             (entry.saved, entry.size),
-            lambda entry=entry: _opened(entry.identity),
+            partial(library.strategies_of, entry.identity),
         )
-        if opened is not None and opened.network is not None:
+        if strategies is not None:
             name, number = entry.name, 2
-            while name in found:
+            while name in scenarios:
                 name, number = f"{entry.name} ({number})", number + 1
-            found[name] = opened
+            scenarios[name] = (entry.identity, strategies)
+    for name, (identity, strategies) in scenarios.items():
+        for strategy in strategies or [""]:
+            label = f"{name} · {plans.strategy_name(strategy) if strategy else NO_PLAN}"
+            found[label] = Offer(label, identity, strategy)
     return found
 
 
-def _opened(identity: str) -> Workspace | None:
-    space = Workspace()
-    try:
-        saved_work.unpack(library.parts_of(identity), space, controls=False)
-    except saved_work.SavedWorkError:
+def cases(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
+    """The cases of what was chosen; None while their scenarios are being opened in the background."""
+    saved = {entry.identity: entry.saved for entry in library.entries()}
+    wanted = {offer.scenario: saved[offer.scenario] for offer in chosen if offer.scenario}
+    space.compared = {i: kept for i, kept in space.compared.items() if kept[0] == wanted.get(i)}
+    missing = {identity: library.path_of(identity) for identity in wanted if identity not in space.compared}
+    if missing:
+        if JOB not in space.jobs and not missing.keys() <= space.tried:
+            space.tried |= missing.keys()
+            _start(space, missing, wanted)
         return None
-    return space
+    spaces = {identity: opened for identity, (_, opened) in space.compared.items()} | {"": space}
+    return [_case(offer, spaces[offer.scenario]) for offer in chosen]
 
 
-def cases(name: str, space: Workspace) -> list[Case]:
-    """One case a sleep strategy, or one without where there is no sleep plan."""
+def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]) -> None:
+    def work(job: jobs.Job) -> dict[str, Workspace]:
+        found = {}
+        for done, (identity, path) in enumerate(missing.items()):
+            job.report(done, len(missing), f"{done + 1} of {len(missing)}")
+            found[identity] = Workspace()
+            saved_work.unpack(library.read_parts(path), found[identity], controls=False)
+        return found
+
+    def deliver(space: Workspace, found: dict[str, Workspace]) -> None:
+        space.compared |= {identity: (saved[identity], opened) for identity, opened in found.items()}
+
+    session_jobs.start(space, JOB, "Opening scenarios", work, deliver)
+
+
+def _case(offer: Offer, space: Workspace) -> Case:
     assert space.network is not None
     deployed, identity = space.network.value, space.network.identity
-    sleep, spectrum = space.sleep, space.spectrum
-    prb = None
+    sleep, spectrum, prb = space.sleep, space.spectrum, None
     if spectrum is not None and spectrum.basis["network"] == identity:
         prb = spectrum.value.plans[space.spectrum_choice]
-    if sleep is None or sleep.basis["network"] != identity:
-        return [Case(f"{name} · no sleep plan", deployed, None, None, prb)]
+    if not offer.strategy or sleep is None:
+        return Case(offer.label, deployed, None, None, prb)
     rows = {row["strategy"]: row for row in sleep.value.table.to_dict("records")}
-    return [
-        Case(f"{name} · {plans.strategy_name(strategy)}", deployed, plan, rows.get(strategy), prb)
-        for strategy, plan in sleep.value.plans.items()
-    ]
+    plan = sleep.value.plans[offer.strategy]
+    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb)
 
 
 def figures(case: Case) -> dict[str, float]:

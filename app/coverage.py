@@ -18,19 +18,17 @@ SOURCES = {"imagery": "Imagery", "population": "Population", "poi": "POI"}
 def coverage(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
     """Key of SOURCES: (tiles,) bool. Raises SourceError; a source that knows no tile at all has all False."""
     from opendiff.conditions import MODALITIES
-    from opendiff.opening import open_source
+    from opendiff.demo import DemoSource
 
-    opened = open_source(source)
     if source == DEMO:
-        present = opened.conditions(tiles).present
+        present = DemoSource().conditions(tiles).present
         column = {name: present[:, MODALITIES.index(name)] for name in MODALITIES}
         return {"imagery": column["imagery"], "population": column["population"], "poi": _poi(column)}
-    from opendiff.sources import image_path
+    from opendiff.sources import PackSource, image_path
 
-    data = opened.open_data(tiles, imagery=False)
-    has_image = [
-        Path(image_path(opened.root, x, y)).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)
-    ]
+    pack = PackSource(Path(source))
+    data = pack.open_data(tiles, imagery=False)
+    has_image = [image_path(pack.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)]
     return {
         "imagery": np.array(has_image, bool),
         "population": data.has_population,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from app import charted
 from app.layout import kept
+from app.messages import plain
 from app.state import Workspace
 from app.uploads import Upload, upload
 
@@ -125,7 +127,7 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     fit = _fit(file)
     if fit is None:
         return base
-    st.plotly_chart(power_figure(fit), width="stretch", key="power fit")
+    charted.chart(power_figure(fit), "Measured power and its fit", "power fit")
     mine = base["equipment"] == name
     return base.assign(
         idle_w=base["idle_w"].where(~mine, fit.idle_w),
@@ -141,7 +143,7 @@ def _fit(file: Upload) -> "PowerFit | None":
     try:
         return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
     except PlanningError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     return None
 
 

@@ -5,12 +5,13 @@ import importlib
 import logging
 import threading
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from app import jobs
+from app import jobs, session_jobs
 from app.limits import check_ensemble
-from app.state import Made, Workspace
+from app.region import open_region
+from app.shared_cache import SharedCache
+from app.state import DEMO, Made, Workspace
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOB = "traffic"
-PLANNERS = ("planning.deployment", "planning.sleep", "planning.prb_hours", "planning.scenario")
+PLANNERS = ("planning.deployment", "planning.sleep", "planning.prb_hours", "planning.scenario", "app.charts")
 _warming = threading.Lock()
+_models: SharedCache[Any] = SharedCache(1, lambda model: 1)
 
 
-@lru_cache(maxsize=1)
 def generator() -> Any:
     """The default model, its checksum verified. Raises ModelError."""
     from opendiff.generator import TrafficGenerator
 
-    return TrafficGenerator.load("default", device="cpu")
+    return _models.get("default", lambda: TrafficGenerator.load("default", device="cpu"))
 
 
 def warm_up() -> None:
@@ -36,11 +37,18 @@ def warm_up() -> None:
         threading.Thread(target=_warm, name="warm-up", daemon=True).start()
 
 
+def warm_up_first() -> None:
+    """The same before the server lets anybody in: where many come at once, all of them would wait for it."""
+    if _warming.acquire(blocking=False):
+        _warm()
+
+
 def _warm() -> None:
     try:
         for name in PLANNERS:
             importlib.import_module(name)
         generator()
+        open_region(DEMO)
     except Exception:  # it comes up again, and is then shown, when traffic is generated
         log.warning("The model could not be loaded ahead of time.", exc_info=True)
     # Streamlit collects garbage after every run of a page or panel, and would each time walk through all of this
@@ -73,8 +81,7 @@ def start(space: Workspace, samples: int, seed: int, guidance_scale: float | Non
         described = {"area": area.to_geojson(), "area_name": area.name}
         return replace(ensemble, metadata=ensemble.metadata | described)
 
-    def deliver(ensemble: "TrafficEnsemble") -> None:
+    def deliver(space: Workspace, ensemble: "TrafficEnsemble") -> None:
         space.traffic = Made(ensemble, basis)
 
-    space.notes.pop(JOB, None)
-    space.jobs[JOB] = jobs.start("Generating traffic", work, deliver)
+    session_jobs.start(space, JOB, "Generating traffic", work, deliver)

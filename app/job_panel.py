@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app import session_jobs
 from app.jobs import Job
 from app.messages import sentence
 from app.state import Workspace
@@ -12,16 +13,17 @@ WAITING_SECONDS = 2.0  # while others have their turn; they may be many
 
 def deliver_finished(space: Workspace) -> None:
     """Hand the results of finished jobs to the workspace; note what failed or was cancelled."""
+    session_jobs.take_over(space)
     for name, job in list(space.jobs.items()):
         if not job.over:
             continue
-        del space.jobs[name]
+        session_jobs.end(space, name)
         if job.state == "done" and not job.cancelled():
             space.notes.pop(name, None)
             for step in job.after:
-                step()
-            job.deliver(job.result)
-        elif job.state == "failed" and job.error is not None:
+                step(space)
+            job.deliver(space, job.result)
+        elif job.error is not None:
             space.notes[name] = sentence(job.error, job.label[0].lower() + job.label[1:])
         else:
             st.toast(f"{job.label}: cancelled. What was there before is still there.")

@@ -1,23 +1,41 @@
 """Long work in a thread of its own, with progress, time left and a Cancel that works, whatever page is open.
 
 The worker knows nothing of Streamlit: it calls `job.report`, which raises `Cancelled` once the user has pressed
-Cancel. A finished job is delivered in the next run of the script. One job runs at a time on a server, because each
-uses all cores; the others wait their turn and say so.
+Cancel, has been gone for too long, or the work has taken longer than it may. A finished job is delivered in the next
+run of the script, to the workspace of whoever waits for it then. One job runs at a time on a server, because each uses
+all cores; the others wait their turn and say so.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from planning.errors import PlanningError
+
 _turn = threading.Condition()
 _queue: list["Job"] = []  # the first of them runs; the others have their turn in the order of their clicks
 _POLL_SECONDS = 0.1
+clock = time.monotonic
 
 
 class Cancelled(Exception):
-    """Raised inside the work when the user has pressed Cancel."""
+    """Raised inside the work when it is to end."""
+
+
+class TooLong(PlanningError):
+    """The work took longer than one piece of work may."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """When a job ends by itself: seconds that it may run, and seconds that it goes on with nobody waiting for it."""
+
+    run_seconds: float = math.inf
+    gone_seconds: float = math.inf
+    waited_for: Callable[[], bool] = lambda: True
 
 
 @dataclass(eq=False)
@@ -25,8 +43,8 @@ class Job:
     """One piece of long work; `state` goes waiting, running, then done, failed or cancelled."""
 
     label: str
-    deliver: Callable[[Any], None]  # called with the result, in the script run that finds the job done
-    page: str = ""
+    deliver: Callable[[Any, Any], None]  # with a workspace and the result, in the run that finds the job done
+    bounds: Bounds = Bounds()
     state: str = "waiting"
     done: int = 0
     total: int = 0
@@ -34,8 +52,10 @@ class Job:
     result: Any = None
     error: Exception | None = None
     started: float = 0.0
-    after: list[Callable[[], None]] = field(default_factory=list)  # called before `deliver`, in the same run
+    after: list[Callable[[Any], None]] = field(default_factory=list)  # with the workspace, before `deliver`
     _cancel: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread = field(default_factory=threading.Thread)
+    _gone_since: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -52,7 +72,7 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started if self.started else 0.0
+        return clock() - self.started if self.started else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,8 +82,8 @@ class Job:
         return self.seconds * (1 - self.fraction) / self.fraction
 
     def report(self, done: int, total: int, what: str = "") -> None:
-        """Tell how far the work is; raises Cancelled after `cancel`."""
-        if self._cancel.is_set():
+        """Tell how far the work is; raises Cancelled where it is to end."""
+        if self.cancelled():
             raise Cancelled
         self.done, self.total, self.what = done, total, what
 
@@ -71,15 +91,40 @@ class Job:
         self._cancel.set()
 
     def cancelled(self) -> bool:
+        if not self.finished and not self._cancel.is_set():
+            self._keep_to_bounds()
         return self._cancel.is_set()
 
+    def forgotten(self) -> bool:
+        """Whether nobody has waited for it for as long as its bounds allow."""
+        if self.bounds.waited_for():
+            self._gone_since = None
+            return False
+        if self._gone_since is None:
+            self._gone_since = clock()
+        return clock() - self._gone_since >= self.bounds.gone_seconds
 
-def start(label: str, work: Callable[[Job], Any], deliver: Callable[[Any], None], page: str = "") -> Job:
+    def _keep_to_bounds(self) -> None:
+        if self.started and clock() - self.started > self.bounds.run_seconds:
+            minutes = self.bounds.run_seconds / 60
+            self.error = TooLong(
+                f"{self.label} took longer than the {minutes:g} minutes that this server gives to one piece of work; "
+                "ask for less: a smaller area, fewer samples or a shorter time limit."
+            )
+            self.cancel()
+        elif self.forgotten():
+            self.cancel()
+
+
+def start(
+    label: str, work: Callable[[Job], Any], deliver: Callable[[Any, Any], None], bounds: Bounds | None = None
+) -> Job:
     """Run `work(job)` in a thread; its result goes to `deliver` in a later script run."""
-    job = Job(label, deliver, page)
+    job = Job(label, deliver, bounds or Bounds())
     with _turn:
         _queue.append(job)
-    threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True).start()
+    job.thread = threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True)
+    job.thread.start()
     return job
 
 
@@ -90,7 +135,7 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
                 _turn.wait(_POLL_SECONDS)
         if job.cancelled():
             raise Cancelled
-        job.started, job.state = time.monotonic(), "running"
+        job.started, job.state = clock(), "running"
         result = work(job)
         if job.cancelled():
             raise Cancelled
@@ -98,7 +143,10 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
     except Cancelled:
         job.state = "cancelled"
     except Exception as error:
-        job.error, job.state = error, "cancelled" if job.cancelled() else "failed"
+        if job.cancelled():
+            job.state = "cancelled"
+        else:
+            job.error, job.state = error, "failed"
     finally:
         with _turn:
             _queue.remove(job)

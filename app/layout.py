@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import area_entry, colours, navigation, plans
-from app.messages import errors_shown
+from app import area_entry, charted, colours, navigation, plans
+from app.clock import hour_label
+from app.controls import kept as kept  # pages take it from here
+from app.messages import errors_shown, plain
 from app.region import Picture, Region, open_region, tile_picture
 from app.state import Made, Workspace
 
@@ -25,20 +27,11 @@ def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
             navigation.next_step(*step)
 
 
-CONTROLS: set[str] = set()  # keys of all widgets that keep their value: settings that belong to saved work
-
-
-def kept(key: str) -> dict[str, Any]:
-    """Arguments by which a widget keeps its value when another page is opened and closed again."""
-    CONTROLS.add(key)
-    return {"key": key, "persist_state": "session"}
-
-
 def choice(key: str, label: str, options: list[str], chosen: str, name: Callable[[str], str]) -> str:
     """One of a few options, side by side; `chosen` is what the workspace holds."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = chosen if chosen in options else options[0]
-    return st.segmented_control(label, options, required=True, format_func=name, key=key)
+    return st.segmented_control(label, options, required=True, format_func=name, key=key) or options[0]
 
 
 def note(space: Workspace, place: str) -> None:
@@ -48,7 +41,7 @@ def note(space: Workspace, place: str) -> None:
     """
     with st.container():
         if text := space.notes.get(place):
-            st.error(text, icon=":material/error:")
+            st.error(plain(text), icon=":material/error:")
 
 
 def outdated(space: Workspace, made: Made | None) -> bool:
@@ -62,9 +55,10 @@ def outdated(space: Workspace, made: Made | None) -> bool:
 
 def region_of(space: Workspace) -> Region | None:
     """The region of the chosen source; when it cannot be opened, the page says why."""
+    region = None
     with errors_shown("opening the open data"):
-        return open_region(space.source)
-    return None
+        region = open_region(space.source)
+    return region
 
 
 def need_area(space: Workspace) -> bool:
@@ -121,13 +115,15 @@ def area_profile(space: Workspace) -> np.ndarray:
 
 
 def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tuple[Picture, float]:
-    """Demand of each tile, median of the samples, and the top of its colour scale, in Mbit/s.
+    """Demand of each tile, median of the samples, and the top of its colour scale, in Mbit/s; told to screen readers.
 
     hour: of the week (0..167); None for the mean over the week.
     """
     median = space.cached("median demand", id(demand), lambda: (demand, demand.quantile(0.5)))[1]
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
+    when = "mean of the week" if hour is None else hour_label(hour)
+    charted.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
     rgba = colours.ramp(values, top, alpha=0.6)
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
 

@@ -5,6 +5,7 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 """
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import limits, saved_work
+from app import library_room, limits, saved_work
 from app.saved_work import SavedWorkError
 from app.scenario_files import scenario_of
 from app.state import Workspace
@@ -85,12 +86,12 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
     parts = {part: make() for part, make in saved_work.pack(space).items()}
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
-    _write(_path(identity), name, parts, layers)
+    _write(path_of(identity), name, parts, layers)
     return identity
 
 
 def parts_of(identity: str) -> dict[str, bytes]:
-    return read_parts(_path(identity))
+    return read_parts(path_of(identity))
 
 
 def read_parts(path: Path) -> dict[str, bytes]:
@@ -108,6 +109,19 @@ def read_parts(path: Path) -> dict[str, bytes]:
     return {str(part): bytes(data) for part, data in rows}
 
 
+def strategies_of(identity: str) -> list[str] | None:
+    """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
+        path = path_of(identity)
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (saved_work.STATE,)).fetchone()
+        state = json.loads(row[0])
+        if state["format"] == saved_work.FORMAT and "network" in state["made"]:
+            return [str(strategy) for strategy in state["strategies"]]
+    return None
+
+
 def upload(data: bytes) -> dict[str, bytes]:
     """The parts in an uploaded scenario file."""
     with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
@@ -122,30 +136,30 @@ def rename(identity: str, name: str) -> None:
 
 def duplicate(identity: str) -> str:
     """A copy under the same name with "copy" behind it; returns its identity."""
-    path, copy = _path(identity), secrets.token_hex(8)
+    path, copy = path_of(identity), secrets.token_hex(8)
     name = f"{_name_of(path)[: MOST_NAME - 5]} copy"
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)
         _set_name(temporary, name)
 
-    _replace(_path(copy), fill)
+    _replace(path_of(copy), fill)
     return copy
 
 
 def delete(identity: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        _path(identity).unlink()
+        path_of(identity).unlink()
 
 
 def file_bytes(identity: str) -> bytes:
-    return _path(identity).read_bytes()
+    return path_of(identity).read_bytes()
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def _path(identity: str) -> Path:
+def path_of(identity: str) -> Path:
     if not _FILE.fullmatch(f"{identity}.gpkg"):
         raise SavedWorkError("There is no such scenario.")
     return shelf() / f"{identity}.gpkg"
@@ -175,8 +189,9 @@ def _replace(path: Path, fill) -> None:
     from opendiff.atomic import replacing
 
     try:
-        with replacing(path) as temporary:
+        with library_room.adding(folder()), replacing(path) as temporary:
             fill(temporary)
+            library_room.check(folder(), temporary, path)
     except OSError as error:
         raise SavedWorkError(
             f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
@@ -184,7 +199,7 @@ def _replace(path: Path, fill) -> None:
 
 
 def _change(identity: str, change) -> None:
-    path = _path(identity)
+    path = path_of(identity)
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)
@@ -231,7 +246,7 @@ def is_work(identity: str) -> bool:
 def _work_folder(identity: str) -> Path:
     if not _WORK_ID.fullmatch(identity):
         raise SavedWorkError("There is no such work.")
-    return folder() / "open work" / identity
+    return folder() / library_room.OPEN_WORK / identity
 
 
 def reopen(identity: str, space: Workspace) -> None:
@@ -250,6 +265,8 @@ def keep(space: Workspace) -> threading.Thread | None:
     gone = set(space.saved_versions) - set(now)
     if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
         return None
+    if not _work_folder(space.work).is_dir():
+        library_room.check_whole(folder())
     makers = saved_work.pack(space, changed)
     space.saved_versions = now
     thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)
@@ -278,6 +295,6 @@ def forget_old_work(now: float | None = None) -> None:
     """Remove open work that nobody has come back to for KEPT_DAYS."""
     now = time.time() if now is None else now
     with contextlib.suppress(OSError, SavedWorkError):
-        for place in (folder() / "open work").iterdir():
+        for place in (folder() / library_room.OPEN_WORK).iterdir():
             if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
                 shutil.rmtree(place, ignore_errors=True)

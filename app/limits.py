@@ -8,6 +8,8 @@ OPENDIFF_MAX_TILES           tiles of an area
 OPENDIFF_MAX_SAMPLES         samples of an ensemble
 OPENDIFF_MAX_TILE_WEEKS      tiles times samples, about 1.3 kB each
 OPENDIFF_MAX_SOLVER_SECONDS  of one call of a solver (`planning.solver` keeps to it)
+OPENDIFF_MAX_JOB_SECONDS     that one piece of long work may run
+OPENDIFF_MAX_GONE_SECONDS    that it goes on, and its result is kept, after its browser was closed
 """
 
 from __future__ import annotations
@@ -25,16 +27,28 @@ PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Fo
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one session: tiles of an area, samples, tiles x samples, seconds of one call of a solver."""
+    """Of one session: tiles of an area, samples, tiles x samples, seconds of one call of a solver, of one piece of long
+    work, and of such work whose browser was closed."""
 
     tiles: int
     samples: int
     tile_weeks: int
     solver_seconds: int
+    job_seconds: int
+    gone_seconds: int
 
 
-OWN = Limits(tiles=20_000, samples=100, tile_weeks=1_000_000, solver_seconds=3600)
-SHARED = Limits(tiles=5_000, samples=50, tile_weeks=100_000, solver_seconds=120)
+OWN = Limits(
+    tiles=20_000,
+    samples=100,
+    tile_weeks=1_000_000,
+    solver_seconds=3600,
+    job_seconds=86_400,
+    gone_seconds=86_400,
+)
+SHARED = Limits(
+    tiles=5_000, samples=50, tile_weeks=100_000, solver_seconds=120, job_seconds=1800, gone_seconds=600
+)
 
 
 def limits() -> Limits:
@@ -45,6 +59,8 @@ def limits() -> Limits:
         _number("OPENDIFF_MAX_SAMPLES", default.samples),
         _number("OPENDIFF_MAX_TILE_WEEKS", default.tile_weeks),
         _number("OPENDIFF_MAX_SOLVER_SECONDS", default.solver_seconds),
+        _number("OPENDIFF_MAX_JOB_SECONDS", default.job_seconds),
+        _number("OPENDIFF_MAX_GONE_SECONDS", default.gone_seconds),
     )
 
 

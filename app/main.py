@@ -11,7 +11,7 @@ if (
 
 import streamlit as st  # noqa: E402
 
-from app import job_panel, navigation, open_work  # noqa: E402
+from app import charted, job_panel, navigation, open_work  # noqa: E402
 from app.generation import warm_up  # noqa: E402
 from app.limits import hold_solvers  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
@@ -21,6 +21,8 @@ STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 [data-testid="stVerticalBlock"] h3 { padding: 0; }
+[data-testid="stElementContainer"]:has(> .stHtml > .told) { position: absolute; width: 1px; height: 1px;
+  overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 </style>"""
 
 
@@ -39,8 +41,10 @@ def main() -> None:
     navigation.arrive(space, page)
     with head:
         job_panel.show_running(space)
+    charted.begin()
     with errors_shown("showing this page"):
         page.run()
+        charted.data()
     open_work.keep(space)
     warm_up()
 

@@ -8,6 +8,7 @@ to a folder that a Streamlit component serves, and folium's classes are told the
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import folium
 import streamlit.components.v1 as components
@@ -33,6 +34,7 @@ def _local(links: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]
     return served
 
 
+_element: Any  # folium's types do not tell of these lists
 for _element, _kept in KEPT.items():
     _element.default_js = _local(_element.default_js, _kept)
     _element.default_css = _local(_element.default_css, _kept)

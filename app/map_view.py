@@ -22,6 +22,7 @@ from folium import plugins
 
 from app import map_assets, map_frame
 from app.colours import ACCENT
+from app.messages import plain
 from app.region import Picture, Region
 from app.shared_cache import fingerprint
 
@@ -155,7 +156,7 @@ def map_view(
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
     found = map_frame.show(shown, over, key, height, wanted)
-    st.caption(f"Open data: {region.name}. {region.attribution}")
+    st.caption(plain(f"Open data: {region.name}. {region.attribution}"))
     click = found.get("last_clicked")
     return MapEvents(
         drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
@@ -195,8 +196,9 @@ def _meet(one: Bounds, other: Bounds) -> bool:
 
 def _overlap(inner: Bounds, outer: Bounds) -> Bounds:
     """What two boxes share; `inner` where they share nothing."""
-    west, south, east, north = (*np.maximum(inner[:2], outer[:2]), *np.minimum(inner[2:], outer[2:]))
-    return (float(west), float(south), float(east), float(north)) if west < east and south < north else inner
+    west, south = max(inner[0], outer[0]), max(inner[1], outer[1])
+    east, north = min(inner[2], outer[2]), min(inner[3], outer[3])
+    return (west, south, east, north) if west < east and south < north else inner
 
 
 def _base_map(region: Region, bounds: Bounds) -> folium.Map:
@@ -211,7 +213,8 @@ def _base_map(region: Region, bounds: Bounds) -> folium.Map:
         zoom_delta=1,
         attributionControl=False,
     )
-    base.get_root().header.add_child(folium.Element(STYLE), name="map_style")
+    root: Any = base.get_root()  # the figure, which has a header
+    root.header.add_child(folium.Element(STYLE), name="map_style")
     base.add_child(_FitBounds(south, west, north, east))
     _ScaleBar().add_to(base)
     folium.map.CustomPane("base", z_index=200).add_to(base)

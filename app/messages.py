@@ -6,16 +6,14 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app import controls
+
 log = logging.getLogger(__name__)
 
 
 def sentence(error: Exception, doing: str) -> str:
     """What to tell the user about `error`, which happened while `doing` ("reading the file")."""
-    from app.saved_work import SavedWorkError
-    from opendiff.errors import OpenDiffError
-    from planning.errors import PlanningError
-
-    if isinstance(error, (OpenDiffError, PlanningError, SavedWorkError)):
+    if _is_ours(error):
         return str(error)
     if isinstance(error, MemoryError):
         return f"The memory ran out while {doing}; try fewer samples or a smaller area."
@@ -26,8 +24,21 @@ def sentence(error: Exception, doing: str) -> str:
     )
 
 
+def plain(text: str) -> str:
+    """Text of strangers for Streamlit's Markdown: no link and no picture, which the browser would fetch from afar."""
+    return text.replace("\\", "\\\\").replace("[", "\\[").replace("<", "\\<")
+
+
 def show_error(error: Exception, doing: str) -> None:
-    st.error(sentence(error, doing), icon=":material/error:")
+    st.error(plain(sentence(error, doing)), icon=":material/error:")
+
+
+def _is_ours(error: Exception) -> bool:
+    from app.saved_work import SavedWorkError
+    from opendiff.errors import OpenDiffError
+    from planning.errors import PlanningError
+
+    return isinstance(error, (OpenDiffError, PlanningError, SavedWorkError))
 
 
 @contextmanager
@@ -36,4 +47,6 @@ def errors_shown(doing: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if not _is_ours(error) and controls.put_back():
+            st.rerun()
         show_error(error, doing)

@@ -5,8 +5,6 @@ from streamlit.navigation.page import StreamlitPage
 
 from app.state import Workspace
 
-ORDER = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
-
 
 def pages() -> list[StreamlitPage]:
     """The pages in the order of the menu."""
@@ -37,10 +35,9 @@ def go(title: str) -> None:
 
 def next_step(title: str, label: str, primary: bool = True) -> None:
     """A button that leads to another page."""
-    kind = "primary" if primary else "secondary"
     if st.button(
         label,
-        type=kind,
+        type="primary" if primary else "secondary",
         icon=":material/arrow_forward:",
         icon_position="right",
         key=f"to {title}",

@@ -8,9 +8,9 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from app import area_entry, jobs, limits
+from app import area_entry, jobs, limits, session_jobs
 from app.state import Workspace
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     The same content is kept once. Raises SourceError for another suffix.
     """
     from opendiff.atomic import replacing, storage_error
+    from opendiff.cache_room import make_room
     from opendiff.errors import SourceError
     from opendiff.folders import cache_folder
 
@@ -59,7 +60,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     if suffix is None:
         raise SourceError(f"{filename} is of another kind than {', '.join(suffixes)}; choose another file.")
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()[:16]
     stem = re.sub(r"[^\w-]+", "_", filename[: -len(suffix)])[:60].strip("_") or "file"
     path = folder / UPLOADS / digest / (stem + suffix)
     try:
@@ -67,6 +68,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     except OSError as error:
         raise storage_error(path.parent, error.strerror, "make room, or set OPENDIFF_CACHE") from error
     if not path.is_file():
+        make_room(file.seek(0, os.SEEK_END))
         file.seek(0)
         with replacing(path) as temporary, temporary.open("wb") as out:
             shutil.copyfileobj(file, out)
@@ -79,27 +81,29 @@ def start(space: Workspace, choices: "Choices") -> None:
     assert tiles is not None
 
     def work(job: jobs.Job) -> Any:
+        from opendiff.cache_room import make_room, used
         from opendiff.live.fetching import Fetcher
         from opendiff.live.http import Client
 
         job.report(0, 0, "looking at what is there")
         root = home / "packs" / choices.identity
+        make_room()
         fetcher = Fetcher(
             root,
             choices,
             Client(cancelled=job.cancelled),
             lambda what, done, total: job.report(done, total, shown(what, done, total)),
         )
+        used(root)
         fetcher.area(tiles)
         return root
 
-    def deliver(root: Path) -> None:
+    def deliver(space: Workspace, root: Path) -> None:
         space.source = str(root)
         space.map_version += 1
         area_entry.count_again(space)
 
-    space.notes.pop(JOB, None)
-    space.jobs[JOB] = jobs.start("Fetching open data", work, deliver)
+    session_jobs.start(space, JOB, "Fetching open data", work, deliver)
 
 
 def shown(what: str, done: int, total: int) -> str:

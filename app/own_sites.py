@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.layout import kept
-from app.messages import sentence
+from app.messages import plain, sentence
 from app.state import Workspace
 from app.uploads import Upload, upload
 
@@ -54,9 +54,9 @@ def own_sites(space: Workspace) -> OwnSites | None:
     if space.own_sites is None or space.own_sites.identity != identity:
         _read(space, file, mapping, identity)
     if text := space.notes.get(PLACE):
-        st.error(text, icon=":material/error:")
+        st.error(plain(text), icon=":material/error:")
     if space.own_sites is not None and space.own_sites.identity == identity:
-        st.markdown("\n".join(f"- {line}" for line in space.own_sites.report))
+        st.markdown("\n".join(f"- {plain(line)}" for line in space.own_sites.report))
     return space.own_sites
 
 
@@ -97,7 +97,7 @@ def _mapping(columns: list[str]) -> dict[str, str]:
     with st.expander("Columns", icon=":material/table:", expanded=missing):
         for ours, column in zip(COLUMNS, [c for _ in range(2) for c in st.columns(4)], strict=False):
             options = [GUESSED, *columns]
-            label = COLUMNS[ours] + (f" ({guessed[ours]})" if ours in guessed else "")
+            label = COLUMNS[ours] + (plain(f" ({guessed[ours]})") if ours in guessed else "")
             settings = kept(f"own column {ours}")
             if st.session_state.get(settings["key"]) not in options:  # chosen for another file
                 st.session_state.pop(settings["key"], None)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app import jobs
+from app import jobs, session_jobs
 from app.limits import limits
+from app.messages import plain
 from app.saved_networks import network_identity
 from app.state import Comparison, Deployed, Made, Workspace
 
@@ -24,6 +25,7 @@ MOST_SITES = 400  # by area; more can be asked for, and are where the demand nee
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
 MOST_USERS = 500  # drawn for PRB plans
 SECONDS_AN_HOUR = 2.0  # for the PRB plan of one hour among others
+BEFORE_RISK = 0.7  # share of a sleep job that is over when the strategies are compared
 DEPLOYMENT, SLEEP, SPECTRUM = "deployment", "sleep", "spectrum"
 
 STRATEGY_NAMES = {
@@ -47,7 +49,7 @@ STRATEGY_NAMES = {
 
 
 def strategy_name(name: str) -> str:
-    return STRATEGY_NAMES.get(name, name.capitalize())
+    return STRATEGY_NAMES.get(name) or plain(name.capitalize())
 
 
 def default_sites(space: Workspace) -> int:
@@ -85,13 +87,12 @@ def start_deployments(
     def work(job: jobs.Job) -> Comparison[Deployed]:
         return _compare_deployments(job, demand, name, sites, strategies, options, own, with_own)
 
-    def deliver(comparison: Comparison[Deployed]) -> None:
+    def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
         space.network = network_of(space.deployments, strategies[0])
 
     space.deployment_rounds += 1
-    space.notes.pop(DEPLOYMENT, None)
-    space.jobs[DEPLOYMENT] = jobs.start("Deploying sites", work, deliver)
+    session_jobs.start(space, DEPLOYMENT, "Deploying sites", work, deliver)
 
 
 def _compare_deployments(
@@ -117,9 +118,7 @@ def _compare_deployments(
         else:
             plan = deploy(
                 demand, sites=sites, strategy=strategy, **options,
-                progress=lambda part, whole, what, done=done, label=label: job.report(
-                    100 * done + 100 * part // max(whole, 1), 100 * len(strategies), f"{label}: {what}"
-                ),
+                progress=_part_of(job, done, len(strategies), label),
             )  # fmt: skip
         plans[strategy] = Deployed(plan, demand, name)
     job.report(100 * len(strategies), 100 * len(strategies), "comparing")
@@ -132,12 +131,19 @@ def _compare_deployments(
     return Comparison(plans, table)
 
 
+def _part_of(job: jobs.Job, done: int, parts: int, label: str) -> Callable[[int, int, str], None]:
+    """Progress of one of several equal parts of a job."""
+    return lambda part, whole, what: job.report(
+        100 * done + 100 * part // max(whole, 1), 100 * parts, f"{label}: {what}"
+    )
+
+
 def existing_places(space: Workspace) -> "Places":
     """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
     from planning.deployment import uploaded
     from planning.places import Places
 
-    assert space.own_sites is not None
+    assert space.own_sites is not None and space.traffic is not None
     demand, own = space.demand(), space.own_sites
     build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
     return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
@@ -167,7 +173,7 @@ def _network(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
 
     def deployed(job: jobs.Job) -> Made[Deployed]:
         made = Made(_compare_deployments(job, demand, name, sites, ["traffic"], {}), basis)
-        job.after.append(lambda: _keep_default(space, made))
+        job.after.append(lambda space: _keep_default(space, made))
         return network_of(made, "traffic")
 
     return deployed
@@ -211,7 +217,7 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
             chosen["strategies"],
             settings=chosen["settings"],
             held_out=held_out,
-            progress=lambda done, total, what: job.report(done, total, strategy_name(what)),
+            progress=_part(job, 0.0, 1.0 if held_out is None else BEFORE_RISK, strategy_name),
             earlier=last.awake if last is not None and last.network.cells.equals(cells.cells) else None,
         )
         risk = None
@@ -223,19 +229,29 @@ def start_sleep(space: Workspace, chosen: dict[str, Any]) -> None:
                 RISK_QUANTILES,
                 "greedy",
                 replace(chosen["settings"], allow_unserved=True),
-                job.report,
+                _part(job, BEFORE_RISK, 1.0),
                 **chosen["around"],
             )
         return made, Comparison(plans, table, made.value, judged_on, risk)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
         space.sleep = Made(comparison, basis | {"network": made.identity})
         if space.sleep_choice not in comparison.plans:
             space.sleep_choice = list(comparison.plans)[-1]
 
-    space.notes.pop(SLEEP, None)
-    space.jobs[SLEEP] = jobs.start("Planning sleep", work, deliver)
+    session_jobs.start(space, SLEEP, "Planning sleep", work, deliver)
+
+
+def _part(
+    job: jobs.Job, begin: float, end: float, say: Callable[[str], str] = str
+) -> Callable[[int, int, str], None]:
+    """Progress of a step that is a part of a job, from one share of it to another."""
+
+    def report(done: int, total: int, what: str = "") -> None:
+        job.report(round(1000 * (begin + (end - begin) * done / max(total, 1))), 1000, say(what))
+
+    return report
 
 
 def _measured(upload: "Upload", demand: "Demand") -> "Demand":
@@ -260,6 +276,7 @@ def start_spectrum(
     """
     demand, network = space.demand(), _network(space)
     basis = space.basis("traffic", "scale")
+    last = space.spectrum.value.plans["optimised"] if space.spectrum else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[PrbPlan]]":
         from planning.prb import BASELINES, PrbProblem, PrbSettings, baseline, compared, draw_users, solve_prb
@@ -270,20 +287,19 @@ def start_spectrum(
         drawn = draw_users(demand, hour, max_users=users, seed=seed)
         problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
         wanted = PrbSettings(**{"seed": seed} | settings)
-        plan = solve_prb(problem, wanted, progress=job.report)
+        plan = solve_prb(problem, wanted, progress=job.report, earlier=last)
         plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
         table = compared(list(plans.values()))
         table["strategy"] = list(plans)
         return made, Comparison(plans, table, made.value)
 
-    def deliver(result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[PrbPlan]]") -> None:
         made, comparison = result
         space.spectrum = Made(comparison, basis | {"network": made.identity})
         space.spectrum_choice = "optimised"
         space.spectrum_hour = hour
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum", work, deliver)
 
 
 def start_spectrum_hours(space: Workspace) -> None:
@@ -302,8 +318,7 @@ def start_spectrum_hours(space: Workspace) -> None:
         hours = range(first, first + 24)
         return solve_hours(network, demand, hours, plan.problem.radio, settings, most, progress=job.report)
 
-    def deliver(result: "PrbHours") -> None:
+    def deliver(space: Workspace, result: "PrbHours") -> None:
         space.spectrum_hours = Made(result, made.basis | {"spectrum": made.identity})
 
-    space.notes.pop(SPECTRUM, None)
-    space.jobs[SPECTRUM] = jobs.start("Allocating spectrum by hour", work, deliver)
+    session_jobs.start(space, SPECTRUM, "Allocating spectrum by hour", work, deliver)

@@ -2,18 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
-from app.shared_cache import fingerprint
+from app.shared_cache import SharedCache, fingerprint
 from app.state import DEMO
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
 MOSAIC_PIXELS = 12
+MOST_REGIONS = 8  # held by the server
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,17 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
+_regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
+
+
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
-    return _open_region(source, "" if source == DEMO else _state_of(Path(source)))
+    from opendiff.cache_room import used
 
-
-@lru_cache(maxsize=8)
-def _open_region(source: str, state: str) -> Region:
-    return _demo_region() if source == DEMO else _pack_region(source)
+    if source == DEMO:
+        return _regions.get(DEMO, _demo_region)
+    used(Path(source))
+    return _regions.get(f"{_state_of(Path(source))} {source}", lambda: _pack_region(source))
 
 
 def _state_of(path: Path) -> str:
@@ -86,9 +90,9 @@ def _state_of(path: Path) -> str:
 
 
 def _demo_region() -> Region:
-    from opendiff.opening import open_source
+    from opendiff.demo import DemoSource
 
-    opened = open_source(DEMO)
+    opened = DemoSource()
     context = opened.context()
     colours = {letter: (*rgb(colour), 255) for letter, (_, colour) in LAND_COVER.items()}
     other = (*rgb(NO_CLASS), 255)
@@ -99,10 +103,9 @@ def _demo_region() -> Region:
 
 def _pack_region(path: str) -> Region:
     from opendiff.errors import SourceError
-    from opendiff.opening import open_source
-    from opendiff.sources import image_path, read_image
+    from opendiff.sources import PackSource, image_path, read_image
 
-    pack = open_source(path)
+    pack = PackSource(Path(path))
     tiles = pack.covered_tiles()
     blocks = np.empty((len(tiles), MOSAIC_PIXELS, MOSAIC_PIXELS, 4), np.uint8)
     blocks[:] = (*rgb(NO_CLASS), 255)

@@ -19,7 +19,8 @@ def to_bytes(told: Any, arrays: Arrays) -> bytes:
     text = json.dumps(told, ensure_ascii=False, default=_plain).encode()
     file = io.BytesIO()
     with np.errstate(all="ignore"):
-        np.savez_compressed(file, **{_TOLD: np.frombuffer(text, np.uint8)}, **arrays)
+        whole: dict[str, Any] = {_TOLD: np.frombuffer(text, np.uint8)} | dict(arrays)
+        np.savez_compressed(file, **whole)
     return file.getvalue()
 
 

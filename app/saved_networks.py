@@ -90,7 +90,8 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
     from planning.errors import Shortfall
-    from planning.network import Network, Sizing
+    from planning.network import Network
+    from planning.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
     network = Network(tables.pop("sites"), tables.pop("cells"))
@@ -130,8 +131,10 @@ def _demand(arrays: Arrays, about: str, record: dict[str, Any], space: Workspace
         return Demand.build(space.traffic_table(), scale)
     part = lambda name: arrays[f"{about} {name}"]  # noqa: E731
     intensities = {name: part(f"intensity {name}") for name in record["intensities"]}
-    whole = [part(name) for name in ("x", "y", "mbps", "users", "covered_share")]
-    return Demand(*whole, scale, intensities, record["metadata"])
+    return Demand(
+        part("x"), part("y"), part("mbps"), part("users"), part("covered_share"), scale, intensities,
+        record["metadata"],
+    )  # fmt: skip
 
 
 def put_solve(solve: "SolveResult | None") -> dict[str, Any] | None:

@@ -86,7 +86,8 @@ def _figures() -> list[str]:
 def _sleep_problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> "SleepProblem":
     from planning.dispatch import Ring
     from planning.energy import Groups
-    from planning.network import Network, tile_shares
+    from planning.network import Network
+    from planning.serving import tile_shares
     from planning.sleep import SleepProblem
 
     base = deployed.plan.network

@@ -14,12 +14,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import streamlit as st
-
-from app import layout, limits
+from app import limits
 from app.area_entry import take_area
+from app.controls import set_from_file, values
 from app.open_data import own_folder
 from app.saved_networks import network_identity, networks, networks_bytes, read_networks
 from app.saved_plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
@@ -32,8 +31,18 @@ FORMAT = 2
 STATE, TRAFFIC, NETWORKS = "state.json", "traffic.parquet", "networks.npz"
 SLEEP, SPECTRUM, UPLOADS = "sleep.npz", "spectrum.npz", "uploads.zip"
 PARTS = (STATE, TRAFFIC, NETWORKS, SLEEP, SPECTRUM, UPLOADS)
-RESULTS = ("traffic", "network", "deployments", "sleep", "spectrum", "spectrum_hours")
+PLANNED_ON = ("traffic", "scale", "network")
+BASIS = {
+    "traffic": ("area",),
+    "network": ("traffic", "scale"),
+    "deployments": ("traffic", "scale"),
+    "sleep": PLANNED_ON,
+    "spectrum": PLANNED_ON,
+    "spectrum_hours": (*PLANNED_ON, "spectrum"),
+}  # what each result is made from
+RESULTS = tuple(BASIS)
 MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
+T = TypeVar("T")
 
 
 class SavedWorkError(Exception):
@@ -57,17 +66,22 @@ def versions(space: Workspace) -> dict[str, str]:
     return found
 
 
+def _value(made: Made[T] | None) -> T:
+    assert made is not None
+    return made.value
+
+
 def pack(space: Workspace, only: set[str] | None = None) -> dict[str, Callable[[], bytes]]:
     """part: what makes its bytes. The values are taken now; making the bytes may happen later, in another thread."""
     state = json.dumps(_state(space), ensure_ascii=False).encode()
     now = replace(space, uploads=dict(space.uploads))  # the results themselves never change
     makers: dict[str, Callable[[], bytes]] = {
         STATE: lambda: state,
-        TRAFFIC: lambda: parquet_bytes(now.traffic.value),
+        TRAFFIC: lambda: parquet_bytes(_value(now.traffic)),
         NETWORKS: lambda: networks_bytes(now),
-        SLEEP: lambda: sleep_bytes(now.sleep.value),
+        SLEEP: lambda: sleep_bytes(_value(now.sleep)),
         SPECTRUM: lambda: spectrum_bytes(
-            now.spectrum.value, now.spectrum_hours.value if now.spectrum_hours else None
+            _value(now.spectrum), now.spectrum_hours.value if now.spectrum_hours else None
         ),
         UPLOADS: lambda: _uploads_bytes(now.uploads),
     }
@@ -78,37 +92,34 @@ def pack(space: Workspace, only: set[str] | None = None) -> dict[str, Callable[[
 def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> None:
     """Put saved work into a workspace, and its settings into the controls of the pages.
 
-    Raises SavedWorkError where it cannot be read.
+    Raises SavedWorkError where it cannot be read; the workspace and the controls are as they were then.
     """
+    opened = Workspace(work=space.work)
     try:
         if STATE not in parts:
             raise SavedWorkError("It holds no work of the app; open a scenario that the app has saved.")
         state = json.loads(parts[STATE])
         if state.get("format") != FORMAT:
             raise SavedWorkError("It was saved by another version of the planner; open it with that version.")
-        _set_state(space, state)
-        space.uploads = _read_uploads(parts[UPLOADS]) if UPLOADS in parts else {}
+        _set_state(opened, state)
+        opened.uploads = _read_uploads(parts[UPLOADS]) if UPLOADS in parts else {}
         if TRAFFIC in parts:
-            space.traffic = _made(_read_traffic(parts[TRAFFIC]), state, "traffic")
+            opened.traffic = _made(_read_traffic(parts[TRAFFIC]), state, "traffic")
             if NETWORKS in parts:
-                _set_plans(space, parts, state)
+                _set_plans(opened, parts, state)
+        set_controls = dict(state["controls"])
     except SavedWorkError:
         raise
     except Exception as error:
         raise SavedWorkError(f"It cannot be read ({error}); save the scenario again.") from error
+    space.take(opened)
     if controls:
-        for key, value in state["controls"].items():
-            if _plain(value) and _plain(st.session_state.get(key)):  # a file sets controls and nothing else
-                st.session_state[key] = tuple(value) if key in _RANGES else value
-
-
-_RANGES = ("sleep night", "sleep threshold")  # sliders with two ends want tuples
+        set_from_file(set_controls)
 
 
 def _state(space: Workspace) -> dict[str, Any]:
     area = space.area
     made = {name: getattr(space, name) for name in RESULTS}
-    controls = {key: st.session_state[key] for key in sorted(layout.CONTROLS) if key in st.session_state}
     return {
         "format": FORMAT,
         "area": None if area is None else area.to_geojson(),
@@ -119,18 +130,21 @@ def _state(space: Workspace) -> dict[str, Any]:
         "places": space.places,
         "equipment": space.equipment,
         "opened": space.opened,
+        "strategies": strategies(space),
         "sleep_choice": space.sleep_choice,
         "spectrum_choice": space.spectrum_choice,
         "spectrum_hour": space.spectrum_hour,
         "made": {n: {"basis": m.basis, "identity": m.identity} for n, m in made.items() if m is not None},
-        "controls": {key: value for key, value in controls.items() if _plain(value)},
+        "controls": values(),
     }
 
 
-def _plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_plain(v) for v in value)
-    return value is None or isinstance(value, (bool, int, float, str))
+def strategies(space: Workspace) -> list[str]:
+    """Sleep strategies of which there are plans for the present network."""
+    sleep, network = space.sleep, space.network
+    if sleep is None or network is None or sleep.basis["network"] != network.identity:
+        return []
+    return list(sleep.value.plans)
 
 
 def _set_state(space: Workspace, state: dict[str, Any]) -> None:
@@ -139,7 +153,7 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
 
     source = str(state["source"])
     space.source = source if limits.may_open(source, own_folder(space)) else DEMO
-    space.scale = ScaleChoice(**state["scale"])
+    space.scale = ScaleChoice(**state["scale"]).checked()
     space.hour = int(state["hour"]) % 168
     Places.from_features(state["places"])  # raises for what was never drawn
     space.places = list(state["places"])
@@ -149,22 +163,17 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     }
     space.opened = str(state["opened"])
     space.sleep_choice, space.spectrum_choice = str(state["sleep_choice"]), str(state["spectrum_choice"])
-    space.spectrum_hour = int(state["spectrum_hour"])
-    space.clear_area()
-    for name in RESULTS:
-        setattr(space, name, None)
-    space.own_sites = None
+    space.spectrum_hour = int(state["spectrum_hour"]) % 168
     if state["area"] is not None:
         area = Area.from_geojson(state["area"], str(state["area_name"]))
         if not take_area(space, lambda: area, "opening the source of the saved area"):
             # its open data are not here; what was made of them is
             space.set_area(area, tiles_covering(area), 0)
-    space.map_version += 1
 
 
 def _made(value: Any, state: dict[str, Any], name: str) -> Made:
     kept = state["made"][name]
-    return Made(value, dict(kept["basis"]), str(kept["identity"]))
+    return Made(value, {given: str(kept["basis"][given]) for given in BASIS[name]}, str(kept["identity"]))
 
 
 def _set_plans(space: Workspace, parts: dict[str, bytes], state: dict[str, Any]) -> None:

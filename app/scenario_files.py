@@ -17,7 +17,6 @@ FORMATS = {  # format of planning.export: what the button says
     "xlsx": "Excel workbook",
     "cloudrf": "CloudRF sites (CSV)",
     "zip": "CSV tables",
-    "html": "Report (HTML)",
 }
 
 

@@ -38,14 +38,28 @@ class SharedCache(Generic[T]):
         self._kept: OrderedDict[str, T] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
+        self._making: dict[str, threading.Lock] = {}
 
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """The value under a fingerprint. Two sessions that miss at the same time both make it, and get the same."""
+        """The value under a fingerprint. Of sessions that ask at the same time one makes it, and the others wait."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        value = make()
+            turn = self._making.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            try:
+                value = make()
+                self._keep(key, value)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+        return value
+
+    def _keep(self, key: str, value: T) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = value
@@ -53,7 +67,6 @@ class SharedCache(Generic[T]):
             while self._held > self._most and self._kept:
                 _, old = self._kept.popitem(last=False)
                 self._held -= self._size(old)
-        return value
 
     @property
     def held(self) -> int:

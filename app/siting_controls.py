@@ -56,8 +56,10 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
         **kept("siting budget"),
     )  # fmt: skip
     cost = four.number_input("Cost of a site", 0.0, 1e9, 1.0, **kept("siting cost"))
-    robust = one.selectbox("Best for", list(ROBUST), format_func=ROBUST.get, **kept("siting robust"))
-    hours = two.selectbox("Traffic served in", list(HOURS), format_func=HOURS.get, **kept("siting hours"))
+    robust = one.selectbox("Best for", list(ROBUST), format_func=ROBUST.__getitem__, **kept("siting robust"))
+    hours = two.selectbox(
+        "Traffic served in", list(HOURS), format_func=HOURS.__getitem__, **kept("siting hours")
+    )
     spacing = three.number_input(
         "Spacing of candidates (m)", 0, 5_000, 0, 50, help="0: four candidates a site, within the reach of each other.",
         **kept("siting spacing"),
@@ -72,7 +74,7 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
     existing, move = None, False
     if space.own_sites is not None:
         rule = one.selectbox(
-            "Your sites", list(EXISTING), format_func=EXISTING.get, **kept("siting existing")
+            "Your sites", list(EXISTING), format_func=EXISTING.__getitem__, **kept("siting existing")
         )
         if rule != "none":
             existing, move = plans.existing_places(space), rule == "move"
@@ -128,9 +130,10 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
     points = sum(feature["geometry"]["type"] == "Point" for feature in space.places)
     if space.places:
         st.caption(f"Drawn: sites that must stand {points}, areas without {len(space.places) - points}.")
+    drawn = Places.of([], [])
     with errors_shown("reading what is drawn"):
-        return Places.from_features(space.places)
-    return Places.of([], [])
+        drawn = Places.from_features(space.places)
+    return drawn
 
 
 def _joined(file: "Places | None", drawn: "Places", areas: bool) -> "Places | None":

@@ -23,7 +23,7 @@ def sleep_settings(space: Workspace) -> dict:
     hours = one.selectbox(
         "Plan for",
         [24, 168],
-        format_func={24: "a typical day", 168: "the whole week"}.get,
+        format_func={24: "a typical day", 168: "the whole week"}.__getitem__,
         **kept("sleep hours"),
     )
     quantile = two.slider(
@@ -47,7 +47,7 @@ def sleep_settings(space: Workspace) -> dict:
     ring = four.selectbox(
         "Neighbours are",
         ["distance", "overlap"],
-        format_func={"distance": "the nearest sites", "overlap": "those that reach its ground"}.get,
+        format_func={"distance": "the nearest sites", "overlap": "those that reach its ground"}.__getitem__,
         help="Overlap: at least half of the ground of a site lies within the distance of the other.",
         **kept("sleep ring kind"),
     )

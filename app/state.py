@@ -7,7 +7,7 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import streamlit as st
@@ -31,6 +31,15 @@ T = TypeVar("T")
 
 DEMO = "demo"
 WEEK = 168
+SCALE_KINDS = ("subscribers", "daily total", "busy hour")
+OF_THE_SESSION = (
+    "jobs",
+    "page",
+    "work",
+    "map_version",
+    "deployment_rounds",
+    "saved_versions",
+)  # of a workspace, not of the work in it
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,13 @@ class ScaleChoice:
     gb_per_month: float = 20.0
     gb_per_day: float = 50_000.0
     busy_mbps: float = 10_000.0
+
+    def checked(self) -> "ScaleChoice":
+        """Itself. Raises ValueError for a kind that there is none of, or a figure that is no positive number."""
+        figures = (self.per_km2, self.gb_per_month, self.gb_per_day, self.busy_mbps)
+        if self.kind not in SCALE_KINDS or not all(0 < float(figure) < 1e15 for figure in figures):
+            raise ValueError("its scale is none")
+        return self
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,11 @@ class Workspace:
     sleep_choice: str = "milp"  # the strategies that are shown and exported
     spectrum_choice: str = "optimised"
     spectrum_hour: int = 0  # that the spectrum plan was made for
+    compared: "dict[str, tuple[float, Workspace]]" = field(
+        default_factory=dict
+    )  # scenarios opened to be compared
+    tried: set[str] = field(default_factory=set)  # of these, those that were asked for
+    report: Made[bytes] | None = None  # the last one that was made
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
     map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
@@ -153,6 +174,13 @@ class Workspace:
     def mount_anew(self) -> None:
         """The drawing map is mounted anew in the next run, with what the workspace holds in it."""
         self.map_version += 1
+
+    def take(self, other: "Workspace") -> None:
+        """Everything that was made in `other` becomes this one's; what belongs to the session stays."""
+        for part in fields(self):
+            if part.name not in OF_THE_SESSION:
+                setattr(self, part.name, getattr(other, part.name))
+        self.mount_anew()
 
     def rename_area(self, name: str) -> None:
         if self.area is not None:

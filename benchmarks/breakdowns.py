@@ -23,7 +23,7 @@ import pulp
 from benchmarks import faults
 from benchmarks.fuzz import ROOT
 from benchmarks.victim import KINDS, TYPED, Kind
-from planning import solver
+from planning import solver, solver_highs
 from planning.errors import SolverError
 from planning.solver import Model
 
@@ -126,7 +126,10 @@ def cached_image(how: str, folder: Path) -> str | None:
 
 def solver_missing(folder: Path) -> str | None:
     """Neither HiGHS nor CBC is installed."""
-    with mock.patch.object(solver, "highspy", None), mock.patch.object(solver, "_cbc_class", lambda: None):
+    with (
+        mock.patch.object(solver_highs, "highspy", None),
+        mock.patch.object(solver, "cbc_class", lambda: None),
+    ):
         wrong = _solver_refuses("auto")
     return wrong or _solves()
 
@@ -141,9 +144,9 @@ def solver_raises(folder: Path) -> str | None:
 
         return Broken
 
-    where = "_batch_highs" if solver.PULP_MAJOR < 4 else "pulp.HiGHS"
-    patched = broken if solver.PULP_MAJOR < 4 else broken()
-    with mock.patch(f"planning.solver.{where}", patched):
+    where = "_batch_highs" if solver_highs.PULP_MAJOR < 4 else "pulp.HiGHS"
+    patched = broken if solver_highs.PULP_MAJOR < 4 else broken()
+    with mock.patch(f"planning.solver_highs.{where}", patched):
         wrong = _solver_refuses("highs")
     return wrong or _solves()
 

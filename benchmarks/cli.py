@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, deployment, plans, prb, robust, sampler, sleep, sources
+from benchmarks import app, deployment, plans, prb, robust, sampler, screenshots, sleep, sources
 from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from planning.errors import InputError, PlanningError
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "prb": prb,
     "robust": robust,
     "sampler": sampler,
+    "screenshots": screenshots,
     "sleep": sleep,
     "sources": sources,
 }

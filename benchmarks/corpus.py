@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
 import tempfile
 import zipfile
-from contextlib import closing
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,8 +21,6 @@ from PIL import Image
 from rasterio.transform import from_origin
 from safetensors.numpy import save
 
-from app.library import PARTS
-from app.state import ScaleChoice
 from opendiff.area import tile_frame
 from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
 from opendiff.tile_grid import tile_bounds
@@ -113,13 +108,17 @@ def made_ensemble() -> TrafficEnsemble:
 
 
 @lru_cache(maxsize=1)
-def made_scenario() -> Scenario:
+def made_demand() -> Demand:
     ensemble = made_ensemble()
     table = TrafficTable.from_arrays(
         ensemble.tiles["x"], ensemble.tiles["y"], ensemble.traffic, ensemble.users, metadata=ensemble.metadata
     )
-    demand = Demand.build(table, Scale.subscribers(table))
-    return Scenario.from_deployment(deploy(demand, 4), demand)
+    return Demand.build(table, Scale.subscribers(table))
+
+
+@lru_cache(maxsize=1)
+def made_scenario() -> Scenario:
+    return Scenario.from_deployment(deploy(made_demand(), 4), made_demand())
 
 
 def traffic_parquets() -> list[bytes]:
@@ -163,25 +162,6 @@ def site_csvs() -> list[bytes]:
 
 def scenarios() -> list[bytes]:
     return [made_scenario().to_bytes()]
-
-
-def saved_works() -> list[bytes]:
-    """A scenario of the app's library: area, traffic and settings, with the network of `made_scenario`."""
-    ensemble = made_ensemble()
-    out = io.BytesIO()
-    ensemble.write(out)
-    outline = json.loads(shapely.to_geojson(outlines()[0]))
-    made = {name: {"basis": {}, "identity": name} for name in ("traffic", "network")}
-    state = {"format": 1, "area": outline, "area_name": "a", "source": "demo", "scale": asdict(ScaleChoice()),
-             "hour": 20, "sleep_choice": "milp", "made": made, "controls": {"sleep night": [0, 6]}}  # fmt: skip
-    parts = {"name": b"a", "state.json": json.dumps(state).encode(), "traffic.parquet": out.getvalue()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "a.gpkg")
-        path.write_bytes(scenarios()[0])
-        with closing(sqlite3.connect(path)) as database, database:
-            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
-            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", parts.items())
-        return [path.read_bytes()]
 
 
 def power_csvs() -> list[bytes]:
@@ -285,7 +265,7 @@ def overpass_answers() -> list[bytes]:
 
 
 def weights() -> list[bytes]:
-    tensors = {"a.weight": np.ones((4, 3), np.float16), "b": np.zeros(5, np.float32)}
+    tensors: dict[str, np.ndarray] = {"a.weight": np.ones((4, 3), np.float16), "b": np.zeros(5, np.float32)}
     return [save(tensors, {"notes": json.dumps({"model": "encoder", "config": {"steps": 4}})})]
 
 

@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     sizes = QUICK_SIZES if options.quick else SIZES
     seeds = range(options.seed, options.seed + (1 if options.quick else options.seeds))
     parts = options.part or PARTS
-    texts, figures = [], {"quick": int(options.quick)}
+    texts: list[str] = []
+    figures: dict[str, float] = {"quick": int(options.quick)}
     if "covering" in parts:
         covering = covering_table(sizes, seeds, () if options.quick else OTHER_SUPPLIES)
         figures |= covering_figures(covering, sizes)

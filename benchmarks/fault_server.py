@@ -206,7 +206,9 @@ def tile_image(x: int, y: int) -> bytes:
 
 def _inside(places: list[tuple[float, float, dict[str, str]]], query: str) -> list[dict[str, Any]]:
     """Elements in the box of an Overpass query, nodes and ways by turns."""
-    south, west, north, east = map(float, re.search(r"\[bbox:([^\]]+)\]", query)[1].split(","))
+    box = re.search(r"\[bbox:([^\]]+)\]", query)
+    assert box is not None, "a query of the product names its box"
+    south, west, north, east = map(float, box[1].split(","))
     elements: list[dict[str, Any]] = []
     for number, (lon, lat, tags) in enumerate(places):
         if west <= lon <= east and south <= lat <= north:

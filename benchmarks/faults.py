@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,7 @@ def quick_client(made: MadeTime, read: float = 10.0) -> Client:
 
 
 @lru_cache(maxsize=1)
-def expected() -> dict[str, object]:
+def expected() -> dict[str, Any]:
     """The content of the pack when nothing fails."""
     tiles = made_tiles()
     with tempfile.TemporaryDirectory() as folder, FaultServer(made_world(tiles)) as server:
@@ -171,14 +172,14 @@ def expected() -> dict[str, object]:
     return content
 
 
-def pack_content(root: Path) -> dict[str, object]:
+def pack_content(root: Path) -> dict[str, Any]:
     """All values of a pack that do not name a date."""
     table = pd.read_parquet(root / "tiles.parquet")
     images = {str(p.relative_to(root)): p.read_bytes() for p in sorted((root / "imagery").rglob("*.png"))}
     return {"table": table.sort_values(["x", "y"]).reset_index(drop=True), "images": images}
 
 
-def same(one: dict[str, object], other: dict[str, object]) -> bool:
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one["table"].equals(other["table"]) and one["images"] == other["images"]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.parsers import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
-WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("opendiff", "planning", "intake"))
+WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "intake"))
 HUNG_S = 60.0
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
 LONGEST_INPUT = 1_000_000
@@ -167,7 +167,9 @@ def run_apart(names: list[str], count: int, seed: int, folder: Path) -> tuple[in
             hung = _wait(child, folder / "beat")
             errors_file.seek(0)
             errors = errors_file.read()
-        done = json.loads(state.read_text()) if state.is_file() else {"done": [], "tried": 0, "findings": []}
+        done: dict[str, Any] = {"done": [], "tried": 0, "findings": []}
+        if state.is_file():
+            done = json.loads(state.read_text())
         tried += done["tried"]
         found += [Finding(**finding) for finding in done["findings"]]
         left = [name for name in left if name not in done["done"]]
@@ -233,7 +235,7 @@ def _limit_memory() -> None:
 def _atheris(name: str, arguments: list[str]) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["opendiff", "planning", "intake"]):
+    with atheris.instrument_imports(include=["app", "opendiff", "planning", "intake"]):
         from benchmarks.parsers import PARSERS
 
     parser = PARSERS[name]

@@ -63,7 +63,8 @@ class Load:
 def measure(sessions: int, minutes: float, seed: int = 0) -> Load:
     """Run the load on a server of its own and stop by itself."""
     load = Load(min(sessions, MOST_SESSIONS), min(minutes, MOST_MINUTES))
-    with tempfile.TemporaryDirectory() as folder, app(Path(folder)) as (address, process):
+    shared = {"OPENDIFF_SHARED": "1"}
+    with tempfile.TemporaryDirectory() as folder, app(Path(folder), environment=shared) as (address, process):
         end = time.monotonic() + 60 * load.minutes
         users = [
             threading.Thread(target=_user, args=(load, address, number, end, seed), daemon=True)

@@ -24,7 +24,7 @@ class MadeGpu:
         self.generator = TrafficGenerator.load("default", device="cpu")
         self.asked: list[int | str] = []
         self._weeks = self.generator.weeks
-        self.generator.weeks = self._tried
+        self.generator.weeks = self._tried  # type: ignore[assignment,method-assign]  # in the way of the real one
         self.generator.device = "cuda"
 
     def generate(self) -> TrafficEnsemble:

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Rng = np.random.Generator
+from benchmarks.array_mutations import Rng, mutated_array
+
 NUMBERS = (
     b"nan",
     b"NaN",
@@ -391,6 +392,7 @@ STRUCTURED: dict[str, Callable[[bytes, Rng], bytes]] = {
     "zip": _zip,
     "sqlite": _sqlite,
     "xml": _xml,
+    "npy": lambda data, rng: mutated_array(data, rng, _json),
 }
 
 
@@ -406,4 +408,6 @@ def kind_of(name: str) -> str:
         ".parquet": "parquet",
         ".gpkg": "sqlite",
         ".zip": "zip",
+        ".npz": "zip",
+        ".npy": "npy",
     }.get(Path(name).suffix.lower(), "bytes")

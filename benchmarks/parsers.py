@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from app import library
+from app import library, saved_work
 from app.saved_work import SavedWorkError, unpack
 from app.state import Workspace
-from benchmarks import corpus, mutations
+from benchmarks import corpus, mutations, saved_corpus
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
 from opendiff.checkpoint import read_checkpoint
 from opendiff.live.imagery import check_tile_image, cut_geotiff
@@ -116,28 +116,51 @@ def _places_to_build(path: Path) -> None:
 
 def _saved_work(path: Path) -> None:
     """As `_open` of the page Compare does; SavedWorkError is the app's own typed error."""
-    space = Workspace()
     try:
-        unpack(library.read_parts(path), space, controls=False)
+        parts = library.read_parts(path)
     except SavedWorkError as error:
         raise InputError(str(error)) from None
-    for made in (space.traffic, space.network, space.sleep):
+    _work_opens(parts)
+
+
+def _in_work(part: str, path: Path) -> None:
+    """The file as one part of saved work that is otherwise whole."""
+    _work_opens(saved_corpus.parts() | {part: path.read_bytes()})
+
+
+def _work_opens(parts: dict[str, bytes]) -> None:
+    space = Workspace()
+    try:
+        unpack(parts, space, controls=False)
+    except SavedWorkError as error:
+        assert space == Workspace(), "work that cannot be read has changed what was open"
+        raise InputError(str(error)) from None
+    for made in (space.traffic, space.network, space.deployments, space.sleep, space.spectrum):
         assert made is None or made.identity
+    if space.traffic is not None:
+        assert np.isfinite(space.demand().mbps).all() and (space.demand().mbps >= 0).all()
+    if space.network is not None:
+        _network_fits(space.network.value.plan.network)
+    if space.sleep is not None:
+        for plan in space.sleep.value.plans.values():
+            assert np.isfinite(plan.evaluation.energy_kwh) and 0 <= plan.evaluation.unserved_share <= 1 + 1e-9
+    if space.spectrum is not None:
+        for prb_plan in space.spectrum.value.plans.values():
+            assert 0 <= prb_plan.used_prbs and np.isfinite(prb_plan.objective_mbps)
+    saved_work.versions(space)
 
 
 def _power(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    fit = fit_power(_read_csv(str(path), "load_mbps and power_w"))
+    fit = fit_power(read_csv(str(path), "load_mbps and power_w"))
     assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
 
 
 def _equipment(path: Path) -> None:
-    from planning.cli import _read_csv
+    from planning.commands.shared import read_csv
 
-    _network_fits(
-        corpus.made_scenario().network.with_equipment(_read_csv(str(path), "equipment and figures"))
-    )
+    _network_fits(corpus.made_scenario().network.with_equipment(read_csv(str(path), "equipment and figures")))
 
 
 def _places(path: Path) -> None:
@@ -194,7 +217,8 @@ def _people(path: Path) -> None:
 
 
 def _imagery(path: Path) -> None:
-    absent = cut_geotiff(path, *(_tiles()[axis].to_numpy() for axis in ("x", "y")), path.parent / "cut")
+    tiles = _tiles()
+    absent = cut_geotiff(path, tiles["x"].to_numpy(), tiles["y"].to_numpy(), path.parent / "cut")
     assert len(absent) <= len(_tiles())
 
 
@@ -210,10 +234,12 @@ def _overpass(path: Path) -> None:
 
 
 def _weights(path: Path) -> None:
-    assert all(
-        isinstance(value, float) or value.isfinite is not None
-        for value in read_checkpoint(path, "encoder").tensors.values()
-    )
+    checkpoint = read_checkpoint(path, "encoder")
+    assert checkpoint.checksum and all(value.is_floating_point() for value in checkpoint.tensors.values())
+
+
+def _part(part: str) -> list[bytes]:
+    return [saved_corpus.parts()[part]]
 
 
 def _listed(*parsers: tuple[str, Callable[[], list[bytes]], Callable[[Path], None]]) -> dict[str, Parser]:
@@ -239,7 +265,18 @@ PARSERS = _listed(
     ("sites shapefile.zip", partial(corpus.networks, "shp"), _network),
     ("sites tables.zip", partial(corpus.networks, "zip"), _network),
     ("scenario.gpkg", corpus.scenarios, _scenario),
-    ("saved work.gpkg", corpus.saved_works, _saved_work),
+    ("saved work.gpkg", saved_corpus.scenario_files, _saved_work),
+    *(
+        (f"saved {part}", partial(_part, part), partial(_in_work, part))
+        for part in (
+            "state.json",
+            "traffic.parquet",
+            "networks.npz",
+            "sleep.npz",
+            "spectrum.npz",
+            "uploads.zip",
+        )
+    ),
     ("places to build.geojson", corpus.geojson_areas, _places_to_build),
     ("places to build.csv", corpus.site_csvs, _places_to_build),
     ("power.csv", corpus.power_csvs, _power),

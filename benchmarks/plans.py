@@ -24,8 +24,9 @@ from planning.deployment import density, deploy, largest_remainder
 from planning.dispatch import Ring, dispatch
 from planning.errors import InputError
 from planning.judging import compare
-from planning.network import Network, tile_shares
+from planning.network import Network
 from planning.placement import place
+from planning.serving import tile_shares
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
 from planning.traffic import TrafficTable
 
@@ -128,7 +129,7 @@ def sleep_worth(
     regret (energy beyond that of the same plan made on the real week, as a share), unserved_share, overload_hours (of
     the week), gap (of the solver, NaN for rules). Strategies blind to traffic come first, without quantile or source.
     """
-    wanted = [(None, name, REAL) for name in BLIND]
+    wanted: list[tuple[float | None, str, str]] = [(None, name, REAL) for name in BLIND]
     wanted += [
         (q, name, source) for q, names in planned.items() for name in names for source in demands.sources()
     ]

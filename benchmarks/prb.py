@@ -104,7 +104,8 @@ def measure(size: Size, load: str, link: str, seed: int) -> dict:
         "size": size.name, "link": link, "load": size.mbps[load], "seed": seed, "seconds": seconds, "cpu": cpu,
         "met": int(plan.met.sum()), "users": len(plan.met), "unserved": plan.unserved,
         "PRBs %": round(100 * float(plan.utilisation.mean())), "objective": plan.objective_mbps,
-        "bound": plan.bound_mbps, "gap %": 100 * plan.gap, "best rule": best.objective_mbps,
+        "bound": plan.bound_mbps, "gap %": np.nan if plan.gap is None else 100 * plan.gap,
+        "best rule": best.objective_mbps,
         "rule met": int(best.met.sum()), "gain %": 100 * _gain(plan, best), "proven": _proven(plan),
     }  # fmt: skip
 
@@ -147,12 +148,12 @@ def instance(size: Size, mbps: float, link: str, seed: int) -> PrbProblem:
         near = np.hypot(*(drawn[:, None] - places).T).min(axis=0) < STATION_M / np.sqrt(3)
         users = np.concatenate([users, drawn[near]])[: size.users]
     demand = rng.lognormal(0, 0.5, size.users)
-    drawn = Users(
-        *_degrees(users), demand * mbps / demand.mean(), 1.0, 0, f"{size.users} users, seed {seed}."
-    )
+    lon, lat = _degrees(users)
+    told = f"{size.users} users, seed {seed}."
+    made = Users(lon, lat, demand * mbps / demand.mean(), 1.0, 0, told)
     network = Network.from_sites(*_degrees(places))
     radio = Radio(bandwidth_mhz=size.bandwidth_mhz, link=link, traffic_share=1.0)
-    return replace(PrbProblem.build(network, drawn, radio), prbs=size.prbs)
+    return replace(PrbProblem.build(network, made, radio), prbs=size.prbs)
 
 
 def _degrees(metres: np.ndarray) -> np.ndarray:

@@ -25,7 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The table and the figures."""
-    lines, figures = [], {}
+    lines: list[str] = []
+    figures: dict[str, float] = {}
     for part in options.only or PARTS:
         text, more = PARTS[part](options)
         lines.append(text)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ from opendiff.errors import OpenDiffError
 
 if TYPE_CHECKING:
     from opendiff.conditions import Conditions
-    from opendiff.generator import TrafficGenerator
 
 SUMMARY = "speed of the samplers beside their error, of the encoder, and of several workers"
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -96,11 +96,13 @@ def speed_table(steps: tuple[int, ...], quick: bool, ncrps: dict[int, float]) ->
     rows, steps_made = (16, 10) if quick else (PAPER_ROWS, None)
     paper, whole = published(rows, steps_made)
     generator.generate(conditions, 1)  # threads and memory are there
-    of_paper, of_ours, first = [], {count: [] for count in {*steps, shipped}}, []
+    of_paper: list[float] = []
+    of_ours: dict[int, list[float]] = {count: [] for count in {*steps, shipped}}
+    first: list[float] = []
     for _ in range(1 if quick else ROUNDS):
         of_paper.append(rows / seconds(paper) / whole)
         for count, rates in of_ours.items():
-            taken = seconds(lambda count=count: generator.generate(conditions, SAMPLES, steps=count))
+            taken = seconds(partial(generator.generate, conditions, SAMPLES, steps=count))
             rates.append(TILES * SAMPLES / taken)
         first.append(seconds(lambda: next(generator.refine(conditions, SAMPLES))))
     rate = {count: statistics.median(rates) for count, rates in sorted(of_ours.items())}
@@ -354,7 +356,7 @@ def operations_a_tile_week(conditions: Conditions) -> float:
     from opendiff.generator import TrafficGenerator
     from opendiff.model import ROWS_A_CALL
 
-    generator: TrafficGenerator = TrafficGenerator.load("default", "cpu")
+    generator = TrafficGenerator.load("default", "cpu")
     tile = conditions.take(np.arange(1))
     with FlopCounterMode(display=False) as counter:
         generator.generate(tile, 1)

@@ -27,6 +27,7 @@ from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from benchmarks.fuzz import ROOT
 
@@ -70,10 +71,10 @@ class Session:
         self._open = ExitStack()
         opened = connect(
             f"ws://{parts.netloc}{parts.path}_stcore/stream",
-            subprotocols=["streamlit", self.xsrf] if self.xsrf else ["streamlit"],
+            subprotocols=[Subprotocol(name) for name in ("streamlit", self.xsrf) if name],
             additional_headers=self.headers
             | ({"Cookie": f"_streamlit_xsrf={self.xsrf}"} if self.xsrf else {}),
-            origin=f"http://{parts.netloc}",
+            origin=Origin(f"http://{parts.netloc}"),
             max_size=MOST_BYTES,
             open_timeout=self.patience,
         )

@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     if options.part == "real" and options.data is None:
         raise InputError("The part on real traffic needs a pack; name it with --data.")
     wanted = [options.part] if options.part else [p for p in PARTS if p != "real" or options.data is not None]
-    parts, figures = [], {}
+    parts: list[str] = []
+    figures: dict[str, float] = {}
     for part in wanted:
         text, found = makers[part]()
         parts.append(text)
@@ -102,7 +103,9 @@ def made_city(sites: int, hours: int, seed: int) -> SleepProblem:
 
 
 def large_networks(cases: dict[str, tuple], seed: int) -> tuple[str, dict[str, float]]:
-    rows, figures, shares = [], {}, []
+    rows: list[dict[str, object]] = []
+    figures: dict[str, float] = {}
+    shares: list[float] = []
     for name, (sites, hours, limit, gap) in cases.items():
         problem = made_city(sites, hours, seed)
         settings = SleepSettings(min_up=MIN_UP, time_limit=limit, gap=gap)
@@ -110,6 +113,7 @@ def large_networks(cases: dict[str, tuple], seed: int) -> tuple[str, dict[str, f
         plan = plan_sleep(problem, "milp", settings)
         seconds = time.perf_counter() - begun
         rules = {rule: plan_sleep(problem, rule, settings).evaluation for rule in ("threshold", "greedy")}
+        assert plan.solve is not None and plan.solve.gap is not None
         share = plan.solve.build_seconds / seconds
         shares.append(share)
         figures |= {
@@ -172,7 +176,8 @@ def beside_rules(demand: Demand, where: str, prefix: str) -> tuple[str, dict[str
         demand.x, demand.y, demand.mbps[:, :last], demand.users[:, :last], demand.covered_share, demand.scale
     )
     settings = SleepSettings(min_up=MIN_UP, allow_unserved=True, time_limit=60)
-    parts, figures = [], {}
+    parts: list[pd.DataFrame] = []
+    figures: dict[str, float] = {}
     for quantile in QUANTILES:
         problem = SleepProblem.build(network, planned, 24, quantile)
         _, frame = compare_strategies(problem, STRATEGIES, settings, demand.sample(last))
@@ -235,7 +240,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
     keys = pd.MultiIndex.from_frame(frame[["quantile %", "strategy"]])
     frame["regret %"] = 100 * (frame.pop("kwh").to_numpy() / best.loc[keys].to_numpy() - 1)
     chosen = frame[(frame["strategy"] == "milp") & (frame["made on"] == GENERATED)].set_index("quantile %")
-    figures = {}
+    figures: dict[str, float] = {}
     for quantile in QUANTILES:
         tag = "" if quantile == QUANTILES[-1] else f"_q{100 * quantile:.0f}"
         row = chosen.loc[100 * quantile]

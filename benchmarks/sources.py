@@ -115,7 +115,7 @@ def seconds_warm(folder: Path, count: int) -> tuple[float, float]:
     with _no_providers(folder):
         source = _live(folder)
         fill_cache(source.fetcher.store.root, source.choices, tiles, count)
-        generator = TrafficGenerator.load("default", "cpu")
+        generator = TrafficGenerator.from_weights(None, "cpu")
         generator.keep_embeddings = False  # of images, which is most of the work
         generator.conditions(source, square(4))  # loads the encoder
         started, worked = time.perf_counter(), time.process_time()
@@ -184,7 +184,7 @@ def _peak_mb(folder: Path, count: int) -> float:
     tiles = square(count)
     source = _live(folder)
     source.prepare(tiles)  # of most tiles the made provider has no image, which it notes
-    generator = TrafficGenerator.load("default", "cpu")
+    generator = TrafficGenerator.from_weights(None, "cpu")
     generator.keep_embeddings = False
     conditions = generator.conditions(source, tiles)
     if len(conditions.tiles) != count:

@@ -7,8 +7,6 @@ of our own; XML with a document type or entities is refused.
 
 import io
 import re
-import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ import pyogrio
 import shapely
 
 from intake.archive import members
-from intake.database import check_plain as check_plain_database
 from intake.markup import check_plain
 from intake.text import Refused, read_json
+from intake.vector import SHAPEFILE_PARTS, handed_to_gdal, shapefiles
 from opendiff.errors import AreaError
 
 MAX_BYTES = 20_000_000
@@ -29,7 +27,6 @@ MAX_UNPACKED_BYTES = 100_000_000
 MAX_MEMBERS = 100
 MAX_FEATURES = 10_000
 FORMATS = "GeoJSON (.geojson, .json), KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
-SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,8 @@ def _read_kml(data: bytes, name: str) -> list[Drawn]:
         raise AreaError(f"{name} is not readable KML ({error}); export the area again.") from None
     if root.tag.rpartition("}")[2].lower() != "kml":
         raise AreaError(f"{name} holds <{root.tag}> instead of <kml>; export the area as KML.")
-    return [
-        Drawn(layer.geometries) for layer in _read_vector(data, "area.kml", name)
-    ]  # KML is WGS-84 by definition
+    # KML is WGS-84 by definition
+    return [Drawn(layer.geometries) for layer in _read_vector({".kml": data}, ".kml", name)]
 
 
 def _read_kmz(data: bytes, name: str) -> list[Drawn]:
@@ -127,63 +123,36 @@ def _read_kmz(data: bytes, name: str) -> list[Drawn]:
 def _read_gpkg(data: bytes, name: str) -> list[Drawn]:
     if not data.startswith(b"SQLite format 3\x00") or data[68:70] != b"GP":
         raise AreaError(f"{name} is not a GeoPackage though its name says so; export the area again.")
-    return _require_crs(_read_vector(data, "area.gpkg", name), name)
+    return _require_crs(_read_vector({".gpkg": data}, ".gpkg", name), name)
 
 
 def _read_shapefile(data: bytes, name: str) -> list[Drawn]:
-    found = _unzip(data, name, SHAPEFILE_PARTS)
-    shapes = sorted(m for m in found if m.lower().endswith(".shp"))
-    if not shapes:
+    try:
+        found = shapefiles(_unzip(data, name, SHAPEFILE_PARTS))
+    except Refused as error:
+        raise AreaError(f"{name} {error}; export the area again.") from None
+    if not found:
         raise AreaError(
             f"{name} holds no .shp file; zip the .shp, .shx, .dbf and .prj files of one Shapefile."
         )
     groups = []
-    for shape in shapes:
-        if not found[shape].startswith(b"\x00\x00\x27\x0a"):
-            raise AreaError(
-                f"{shape} in {name} is not a Shapefile though its name says so; export the area again."
-            )
-        stem = shape[:-4]
-        parts = {
-            s: found[m] for m in found for s in SHAPEFILE_PARTS if m[:-4] == stem and m[-4:].lower() == s
-        }
+    for shape, parts in sorted(found.items()):
         if ".shx" not in parts:
             raise AreaError(
                 f"{name} lacks the .shx part of {shape}; zip all files of the Shapefile together."
             )
-        groups += _require_crs(_read_vector(parts.pop(".shp"), "area.shp", f"{shape} in {name}", parts), name)
+        groups += _require_crs(_read_vector(parts, ".shp", f"{shape} in {name}"), name)
     return groups
 
 
-def _read_vector(
-    data: bytes, filename: str, shown: str, beside: dict[str, bytes] | None = None
-) -> list[Drawn]:
-    """All layers of a file that GDAL reads, from a private folder that holds nothing else."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, filename)
-        path.write_bytes(data)
-        for suffix, content in (beside or {}).items():
-            path.with_suffix(suffix).write_bytes(content)
-        try:
-            with (
-                warnings.catch_warnings()
-            ):  # what GDAL grumbles about is either an error below or of no concern
-                warnings.simplefilter("ignore")
-                if path.suffix == ".gpkg":
-                    check_plain_database(path)
-                layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-                groups = [_read_layer(path, layer, shown) for layer in layers]
-        except Refused as error:
-            raise AreaError(f"{shown} {error}; export the area again.") from None
-        except (
-            pyogrio.errors.DataSourceError,
-            pyogrio.errors.DataLayerError,
-            shapely.errors.ShapelyError,
-            ValueError,
-            RuntimeError,
-        ) as error:
-            reason = str(error).replace(str(path), shown)
-            raise AreaError(f"{shown} cannot be read ({reason}); export the area again.") from None
+def _read_vector(parts: dict[str, bytes], suffix: str, shown: str) -> list[Drawn]:
+    """All layers of a file that GDAL reads; parts: content by suffix."""
+    try:
+        with handed_to_gdal(parts, suffix) as path:
+            layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+            groups = [_read_layer(path, layer, shown) for layer in layers]
+    except Refused as error:
+        raise AreaError(f"{shown} {error}; export the area again.") from None
     if not groups:
         raise AreaError(f"{shown} holds no layer with geometry; draw or upload a closed outline.")
     return groups

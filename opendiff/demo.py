@@ -74,11 +74,6 @@ class DemoSource:
         return frame
 
 
-def demo_context() -> gpd.GeoDataFrame:
-    """`DemoSource.context` of the bundled region."""
-    return DemoSource().context()
-
-
 def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE) -> int:
     """Write the bundled region from a pack, for every tile with imagery, POI or population; returns their
     number."""

@@ -24,7 +24,7 @@ from opendiff.model import TrafficModel
 from opendiff.pack_training import TrainingData, pretrained_trunk, read_training_data
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.probe import level_r2
-from opendiff.reference_features import image_statistics
+from opendiff.reference_features import image_statistics, known_image_statistics
 from opendiff.reference_features import tile_features as reference_features
 from opendiff.references import held_out, other_days, references
 from opendiff.registration import REACH, register_poi
@@ -264,10 +264,11 @@ def held_out_references(
     tiles = data.tiles.iloc[np.flatnonzero(rows)].reset_index(drop=True)
     counted = pack.open_data(tiles)
     moved = registered(pack, counted)
+    statistics = known_image_statistics(counted)
     features = {
-        COUNTED: reference_features(counted),
-        REGISTERED: reference_features(moved),
-        SAME_AS_OURS: reference_features(moved, osm_poi=True),
+        COUNTED: reference_features(counted, statistics=statistics),
+        REGISTERED: reference_features(moved, statistics=statistics),
+        SAME_AS_OURS: reference_features(moved, osm_poi=True, statistics=statistics),
     }
     ensembles = {}
     for number, name in enumerate(wanted):

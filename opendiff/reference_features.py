@@ -41,19 +41,28 @@ def image_statistics(imagery: np.ndarray) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, len(IMAGE_STATISTICS)))
 
 
+def known_image_statistics(open_data: OpenData) -> np.ndarray:
+    """`image_statistics` of each tile, (tiles, 27); NaN where it has no imagery."""
+    statistics = np.full((len(open_data.tiles), len(IMAGE_STATISTICS)), np.nan)
+    statistics[open_data.has_imagery] = image_statistics(open_data.imagery[open_data.has_imagery])
+    return statistics
+
+
 def tile_features(
-    open_data: OpenData, surroundings: OpenData | None = None, osm_poi: bool = False
+    open_data: OpenData,
+    surroundings: OpenData | None = None,
+    osm_poi: bool = False,
+    statistics: np.ndarray | None = None,
 ) -> np.ndarray:
     """Features (tiles, 27 + 14 + 1) float64: image statistics, log POI counts, log mean population; NaN where unknown.
 
     With `osm_poi`, log counts of OpenStreetMap are 14 more.
     The twelve population strips of a tile are so alike that as twelve features they would only outweigh the rest.
     With `surroundings` (open data of tiles round about, which may hold the same tiles) the means of the last fifteen
-    over a tile's known neighbours, of eight, are appended.
+    over a tile's known neighbours, of eight, are appended. statistics: `known_image_statistics` of these tiles, where
+    they are at hand already.
     """
-    features = np.full((len(open_data.tiles), len(IMAGE_STATISTICS)), np.nan)
-    features[open_data.has_imagery] = image_statistics(open_data.imagery[open_data.has_imagery])
-    parts = [features, _counts(open_data)]
+    parts = [known_image_statistics(open_data) if statistics is None else statistics, _counts(open_data)]
     if surroundings is not None:
         parts.append(_neighbour_means(open_data, surroundings))
     if osm_poi:

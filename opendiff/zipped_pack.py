@@ -12,7 +12,8 @@ import zlib
 from pathlib import Path
 
 from opendiff.atomic import locked
-from opendiff.errors import SourceError
+from opendiff.cache_room import make_room, used
+from opendiff.errors import SourceError, StorageError
 from opendiff.folders import cache_folder
 
 MAX_MEMBERS = 200_000
@@ -44,6 +45,7 @@ def unpacked(archive: Path) -> Path:
                     begun.rename(folder)
                 finally:
                     shutil.rmtree(begun, ignore_errors=True)
+        used(home)
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -57,6 +59,8 @@ def unpacked(archive: Path) -> Path:
         raise SourceError(
             f"{archive.name} is no readable zip archive ({error}); zip the pack again."
         ) from None
+    except StorageError:
+        raise
     except OSError as error:
         raise SourceError(
             f"{archive.name} cannot be unpacked ({error}); unpack it and name the folder."
@@ -67,8 +71,10 @@ def unpacked(archive: Path) -> Path:
 def _unpack(archive: zipfile.ZipFile, folder: Path, name: str) -> None:
     members = _members(archive, name)
     left = MAX_BYTES
-    if sum(member.file_size for member in members.values()) > left:
+    size = sum(member.file_size for member in members.values())
+    if size > left:
         raise _too_large(name)
+    make_room(size)
     for path, member in members.items():
         target = folder.joinpath(*path.split("/"))
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import cKDTree
@@ -41,10 +42,10 @@ class CoveringProblem:
         points: np.ndarray,
         need: np.ndarray,
         candidates: np.ndarray,
-        radius_m,
-        capacity,
+        radius_m: ArrayLike,
+        capacity: ArrayLike,
         sites: int | None = None,
-        cost=1.0,
+        cost: ArrayLike = 1.0,
         budget: float | None = None,
         forced: np.ndarray | None = None,
         forbidden: np.ndarray | None = None,
@@ -146,12 +147,11 @@ class CoveringProblem:
         bound where only the region has changed.
         """
         arcs = chosen[self.candidate]
-        kept = (
-            np.zeros(len(self.point))
-            if region is None
-            else np.where(arcs & ~region[self.candidate], flow, 0.0)
-        )
-        arcs = np.flatnonzero(arcs if region is None else arcs & region[self.candidate])
+        if flow is None or region is None:
+            kept, arcs = np.zeros(len(self.point)), np.flatnonzero(arcs)
+        else:
+            inside = region[self.candidate]
+            kept, arcs = np.where(arcs & ~inside, flow, 0.0), np.flatnonzero(arcs & inside)
         if not len(arcs) or not self.need.any():
             return float(kept.sum()), kept
         left = self.need if region is None else self.need - np.bincount(self.point, kept, len(self.need))

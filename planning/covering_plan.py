@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from .covering import CoveringProblem
 from .covering_search import (
@@ -87,7 +88,7 @@ def solve_covering(
         share = left() / (len(order) - turn + 1)
         result = model.solve(name, share, gap, threads=threads, seed=seed)
         if result.has_solution:
-            found = result.values[y] > 0.5
+            found = result.of(y) > 0.5
             value = small.serve(found)[0]
             if value > served and small.allows(found):
                 chosen, served = found, value
@@ -120,7 +121,7 @@ def _closed(served: float, bound: float, gap: float) -> bool:
     return bound - served <= max(gap * served, _EQUAL * bound)
 
 
-def _model(problem: CoveringProblem, relaxed: Bound, served: float):
+def _model(problem: CoveringProblem, relaxed: Bound, served: float) -> tuple[Model, np.ndarray]:
     """(model, y): the integer model and its variables of the candidates.
 
     Candidates whose capacity exceeds all that they reach need no flow of their own: together they serve a point wholly
@@ -247,13 +248,13 @@ def losses(problem: CoveringProblem, chosen: np.ndarray) -> np.ndarray:
     whole, flow = problem.serve(chosen)
     near = two_steps(problem) if chosen.sum() > _EXACT else None
     lost = np.zeros(problem.candidates)
-    for j in np.flatnonzero(chosen):
+    for j in np.flatnonzero(chosen).tolist():
         lost[j] = max(0.0, whole - _changed(problem, chosen, flow, j, near)[0])
     return lost
 
 
 def _changed(
-    problem: CoveringProblem, chosen: np.ndarray, flow: np.ndarray, j: int, near
+    problem: CoveringProblem, chosen: np.ndarray, flow: np.ndarray, j: int, near: csr_matrix | None
 ) -> tuple[float, np.ndarray]:
     """What is served, and how, with candidate j the other way."""
     trial = chosen.copy()

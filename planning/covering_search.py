@@ -107,7 +107,15 @@ def improve(
     return best
 
 
-def _climb(problem, chosen, ends, bound, gap, near, around=None) -> tuple[np.ndarray, float]:
+def _climb(
+    problem: CoveringProblem,
+    chosen: np.ndarray,
+    ends: float,
+    bound: float,
+    gap: float,
+    near: np.ndarray,
+    around: np.ndarray | None = None,
+) -> tuple[np.ndarray, float]:
     """Swaps, best first, to a local optimum. near: which candidates' flows a swap changes. around: only these move."""
     chosen = fill(problem, chosen)
     served, flow = problem.serve(chosen)
@@ -134,7 +142,9 @@ def _climb(problem, chosen, ends, bound, gap, near, around=None) -> tuple[np.nda
     return chosen, served
 
 
-def _swaps(problem, chosen, flow, neighbours, local) -> list[tuple[int, int]]:
+def _swaps(
+    problem: CoveringProblem, chosen: np.ndarray, flow: np.ndarray, neighbours: np.ndarray, local: np.ndarray
+) -> list[tuple[int, int]]:
     """(out, in) of the most promising allowed swaps, best first."""
     left = problem.need - np.bincount(problem.point, flow, len(problem.need))
     starts = np.searchsorted(problem.candidate, np.arange(problem.candidates + 1))
@@ -155,7 +165,7 @@ def _swaps(problem, chosen, flow, neighbours, local) -> list[tuple[int, int]]:
             continue
         score = direct_gain(problem, freed)[into] - flow[mine].sum()
         top = np.argsort(-score, kind="stable")[:3]
-        pairs += [(score[t], a, into[t]) for t in top]
+        pairs += [(float(score[t]), int(a), int(into[t])) for t in top]
     pairs.sort(key=lambda p: -p[0])
     return [(a, b) for _, a, b in pairs[:_TRIED]]
 

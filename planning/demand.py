@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 
 from .errors import InputError
-from .geometry import tile_centre
+from .tile_series import TileSeries
 from .traffic import TrafficTable
 
 MBIT_PER_GB = 8000.0  # decimal gigabytes
@@ -99,7 +98,9 @@ class Scale:
         return scale
 
     @classmethod
-    def _of_month(cls, table, kind, gb_per_month: float, subscribers: float, sentence: str) -> Scale:
+    def _of_month(
+        cls, table: TrafficTable, kind: str, gb_per_month: float, subscribers: float, sentence: str
+    ) -> Scale:
         mean = table.area_profile().mean()
         _some_traffic(mean)
         mbps = gb_per_month / DAYS_PER_MONTH * MBIT_PER_GB / 86400
@@ -114,7 +115,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Demand:
+class Demand(TileSeries):
     """Mbit/s and active users by tile, sample and hour, of the covered part of each tile.
 
     mbps, users: (tiles, samples, hours) float32. Traffic is taken as uniform inside a tile, so a tile covered by a
@@ -150,28 +151,8 @@ class Demand:
         )
 
     @property
-    def tiles(self) -> int:
-        return len(self.x)
-
-    @property
-    def samples(self) -> int:
-        return self.mbps.shape[1]
-
-    @property
-    def hours(self) -> int:
-        return self.mbps.shape[2]
-
-    @cached_property
-    def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        return tile_centre(self.x, self.y)
-
-    @property
-    def lon(self) -> np.ndarray:
-        return self.centres[0]
-
-    @property
-    def lat(self) -> np.ndarray:
-        return self.centres[1]
+    def series(self) -> np.ndarray:
+        return self.mbps
 
     def sample(self, index: int) -> Demand:
         """One sample alone, e.g. to replay a plan on it."""

@@ -5,26 +5,29 @@ The strategies of section 5.3 of the paper and the optimised one of `planning.si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .demand import Demand
 from .errors import InputError
 from .geometry import centre_of, local_metres, nearest, tile_area_km2
 from .judging import count_sites_in_tiles
-from .network import Network, Sizing, size_network
+from .network import Network
 from .placement import place
-from .siting import SitingSettings, site_optimally
+from .progress import Progress
+from .serving import Sizing, size_network
+from .siting import Siting, SitingSettings, site_optimally
 from .solver import SolveResult
 from .traffic import TrafficTable
 
 PROPORTIONAL = ("traffic", "poi", "business", "population", "uniform")
 STRATEGIES = (*PROPORTIONAL, "optimised")
 _INTENSITY = {"poi": "poi", "business": "business_poi", "population": "population"}
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def density(demand: Demand, strategy: str) -> np.ndarray:
     return values * demand.covered_share
 
 
-def largest_remainder(weights, total: int) -> np.ndarray:
+def largest_remainder(weights: ArrayLike, total: int) -> np.ndarray:
     """Whole numbers in proportion to weights that add up to `total` exactly (Hamilton's method).
 
     Every number is the rounded-down or rounded-up quota; of equal remainders the heavier, then the earlier wins.
@@ -92,7 +95,7 @@ def largest_remainder(weights, total: int) -> np.ndarray:
     return whole
 
 
-def area_blocks(x, y, tiles_a_side: int) -> np.ndarray:
+def area_blocks(x: ArrayLike, y: ArrayLike, tiles_a_side: int) -> np.ndarray:
     """(tiles,) number of the area that each tile lies in: square areas of tiles_a_side x tiles_a_side tiles."""
     if tiles_a_side < 1:
         raise InputError(f"An area has at least 1 tile a side, not {tiles_a_side}.")
@@ -137,7 +140,8 @@ def deploy(
         raise InputError(f"The number of sites must be 1 to 1,000,000, not {sites}.")
     tell = progress or (lambda done, total, what: None)
     tell(0, 100, "placing sites")
-    names, made, settings = None, {}, {}
+    chosen: Siting | None = None
+    settings: dict[str, Any] = {}
     if strategy == "optimised":
         largest = float(Network.from_sites(0.0, 0.0, capacity_layers=max_layers).capacity_mbps[0])
         chosen = site_optimally(
@@ -148,11 +152,11 @@ def deploy(
             largest,
             lambda done, total, what: tell(95 * done // total, 100, what),
         )
-        lon, lat, names = chosen.lon, chosen.lat, chosen.names
-        made = {"solve": chosen.plan.solve, "served_mbps": chosen.plan.served_mbps, "tables": chosen.tables()}
+        lon, lat = chosen.lon, chosen.lat
         counts = count_sites_in_tiles(demand, lon, lat)
         sentence, settings = chosen.sentence, (siting or SitingSettings()).record()
     else:
+        assert sites is not None  # checked above
         counts = proportional(density(demand, strategy), area_blocks(demand.x, demand.y, area_tiles), sites)
         rule = "spread evenly by area" if strategy == "uniform" else f"in proportion to {strategy}"
         if area_tiles > 1:
@@ -161,12 +165,16 @@ def deploy(
         sentence = f"{sites} sites {rule}, on a regular lattice inside each tile."
         lon, lat, _ = place(demand.x, demand.y, counts, demand.metadata.get("area"))
     tell(95, 100, "sizing sites")
+    names = None if chosen is None else chosen.names
     sizing = size_network(Network.from_sites(lon, lat, names), demand, quantile, headroom, max_layers)
     peak = demand.profile(24, quantile).sum(axis=0).max()
     tell(100, 100, "deployed")
-    return DeploymentPlan(
-        strategy, counts, sizing, float(peak), f"{sentence} {sizing.sentence}", settings=settings, **made
+    plan = DeploymentPlan(
+        strategy, counts, sizing, float(peak), f"{sentence} {sizing.sentence}", settings=settings
     )
+    if chosen is None:
+        return plan
+    return replace(plan, solve=chosen.plan.solve, served_mbps=chosen.plan.served_mbps, tables=chosen.tables())
 
 
 UPLOADED = "uploaded"

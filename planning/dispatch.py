@@ -29,7 +29,7 @@ class Ring:
     @classmethod
     def of(cls, points: np.ndarray, ring_m: float, max_neighbours: int) -> Ring:
         """Up to `max_neighbours` nearest sites within `ring_m` metres; points: (sites, 2) local metres."""
-        source, target, metres = [], [], []
+        sources, targets, lengths = [], [], []
         for begin in range(0, len(points), 512):
             block = distances_m(points[begin : begin + 512], points)
             block[np.arange(len(block)), begin + np.arange(len(block))] = np.inf
@@ -37,10 +37,10 @@ class Ring:
             row = np.repeat(np.arange(len(block)), near.shape[1])
             length = block[row, near.ravel()]
             kept = length <= ring_m
-            source.append(begin + row[kept])
-            target.append(near.ravel()[kept])
-            metres.append(length[kept])
-        source, target, metres = (np.concatenate(a) for a in (source, target, metres))
+            sources.append(begin + row[kept])
+            targets.append(near.ravel()[kept])
+            lengths.append(length[kept])
+        source, target, metres = (np.concatenate(a) for a in (sources, targets, lengths))
         order = np.argsort(metres, kind="stable")
         return cls(source[order], target[order], metres[order], len(points))
 
@@ -73,7 +73,7 @@ def dispatch(demand: np.ndarray, capacity: np.ndarray, ring: Ring) -> Dispatch:
     return Dispatch(capacity - room, moved, left)
 
 
-def _augment(own, left, room, moved, ring: Ring) -> None:
+def _augment(own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring) -> None:
     """Pass traffic along chains until no unserved traffic can reach room (Edmonds-Karp); arrays change in place."""
     out_arcs: list[list[int]] = [[] for _ in range(ring.sites)]
     in_arcs: list[list[int]] = [[] for _ in range(ring.sites)]
@@ -86,12 +86,19 @@ def _augment(own, left, room, moved, ring: Ring) -> None:
         queue: deque[int] = deque()
         end = -1
 
-        def reach(site: int, previous: int, owner: int, origin: int, parent=parent, queue=queue) -> bool:
+        def reach(
+            site: int,
+            previous: int,
+            owner: int,
+            origin: int,
+            parent: dict[int, tuple[int, int, int]] = parent,
+            queue: deque[int] = queue,
+        ) -> bool:
             if site in parent:
                 return False
             parent[site] = (previous, owner, origin)
             queue.append(site)
-            return room[site] > _TINY
+            return bool(room[site] > _TINY)
 
         for owner in np.flatnonzero(left > _TINY).tolist():
             targets = [owner, *(int(ring.target[a]) for a in out_arcs[owner])]

@@ -160,12 +160,13 @@ class Prices:
         return figures if self.tariff is None else figures | {"cost": kwh * self.tariff}
 
     def sentence(self, saved_kwh: float, hours: int) -> str:
-        """What a saving of a plan of `hours` comes to in a year of such days, with what is assumed."""
+        """What a saving of a plan of `hours` (a day or a week) comes to in a year of such, with what is assumed."""
         year = self.of(saved_kwh / hours * HOURS_A_YEAR)
         cost = "" if self.tariff is None else f", {year['cost']:,.0f} in money at {self.tariff:g} a kWh"
         source = "assumed: China's grid mean of 2023" if self.kg_per_kwh == CO2_KG_PER_KWH else "given"
+        such = "days" if hours <= 24 else "weeks"
         return (
-            f"A year of such days saves {year['kwh']:,.0f} kWh{cost}, and {year['co2_kg'] / 1000:,.1f} t of CO2 at "
+            f"A year of such {such} saves {year['kwh']:,.0f} kWh{cost}, and {year['co2_kg'] / 1000:,.1f} t of CO2 at "
             f"{self.kg_per_kwh:g} kg a kWh ({source})."
         )
 

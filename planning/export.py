@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,13 +34,12 @@ FORMATS = {  # format -> (file ending, MIME type)
     "shp": (".shp.zip", "application/zip"),
     "cloudrf": (".cloudrf.csv", "text/csv"),
 }
-MAIN_TABLES = ("sleep_schedule", "prb_assignment")
 
 
 def export(
     scenario: Scenario,
     format: str,
-    path=None,
+    path: str | Path | None = None,
     table: str | None = None,
     compared: Mapping[str, Scenario] | None = None,
 ) -> bytes:
@@ -176,7 +176,7 @@ def _json_column(values: pd.Series) -> list:
     return [_json_value(v) for v in values] if values.dtype == object else values.tolist()
 
 
-def _json_value(value):
+def _json_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

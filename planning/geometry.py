@@ -7,13 +7,14 @@ exact to better than 0.1 % over a city of 100 km, and no projection library is n
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 ZOOM = 15
 _AXIS_M = 6_378_137.0
 _E2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
 
 
-def tile_corner(x, y, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
+def tile_corner(x: ArrayLike, y: ArrayLike, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
     """(lon, lat) in degrees of the north-west corner; fractional x, y give points inside."""
     n = 2.0**zoom
     lon = np.asarray(x, float) / n * 360.0 - 180.0
@@ -21,12 +22,12 @@ def tile_corner(x, y, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
     return lon, lat
 
 
-def tile_centre(x, y) -> tuple[np.ndarray, np.ndarray]:
+def tile_centre(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(lon, lat) in degrees of the middle of zoom-15 tiles."""
     return tile_corner(np.asarray(x, float) + 0.5, np.asarray(y, float) + 0.5)
 
 
-def tile_position(lon, lat) -> tuple[np.ndarray, np.ndarray]:
+def tile_position(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Fractional zoom-15 tile coordinates of a place in degrees; their floor is the tile."""
     n = 2.0**ZOOM
     lat = np.radians(np.asarray(lat, float))
@@ -35,7 +36,7 @@ def tile_position(lon, lat) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def metres_per_degree(lat) -> tuple[np.ndarray, np.ndarray]:
+def metres_per_degree(lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Length of one degree (east, north) in metres at a latitude in degrees, on the WGS-84 ellipsoid."""
     phi = np.radians(np.asarray(lat, float))
     w2 = 1 - _E2 * np.sin(phi) ** 2
@@ -44,7 +45,7 @@ def metres_per_degree(lat) -> tuple[np.ndarray, np.ndarray]:
     return east, north
 
 
-def tile_area_km2(x, y) -> np.ndarray:
+def tile_area_km2(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """True ground area of zoom-15 tiles in km2."""
     west, top = tile_corner(x, y)
     east, bottom = tile_corner(np.asarray(x) + 1, np.asarray(y) + 1)
@@ -52,7 +53,7 @@ def tile_area_km2(x, y) -> np.ndarray:
     return (east - west) * per_east * (top - bottom) * per_north / 1e6
 
 
-def local_metres(lon, lat, origin: tuple[float, float]) -> np.ndarray:
+def local_metres(lon: ArrayLike, lat: ArrayLike, origin: tuple[float, float]) -> np.ndarray:
     """(..., 2) east and north of an origin (lon, lat), in metres."""
     east, north = metres_per_degree(origin[1])
     return np.stack([(np.asarray(lon) - origin[0]) * east, (np.asarray(lat) - origin[1]) * north], axis=-1)
@@ -75,7 +76,7 @@ def nearest(points: np.ndarray, targets: np.ndarray, block: int = 4096) -> np.nd
     return found
 
 
-def centre_of(lon, lat) -> tuple[float, float]:
+def centre_of(lon: ArrayLike, lat: ArrayLike) -> tuple[float, float]:
     """The middle of the bounding box of places, the origin for `local_metres`."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     return float((lon.min() + lon.max()) / 2), float((lat.min() + lat.max()) / 2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .demand import ACTIVE_SHARE, Demand
 from .errors import InputError
@@ -27,7 +28,7 @@ class Match:
     cosine: float
 
 
-def compare(counts, reference) -> Match:
+def compare(counts: ArrayLike, reference: ArrayLike) -> Match:
     """Two distributions over the same tiles, e.g. planned and real sites."""
     p, q = np.asarray(counts, float), np.asarray(reference, float)
     if p.shape != q.shape or not p.sum() > 0 or not q.sum() > 0:
@@ -36,14 +37,14 @@ def compare(counts, reference) -> Match:
     p, q = p / p.sum(), q / q.sum()
     m = (p + q) / 2
 
-    def divergence(a):
+    def divergence(a: np.ndarray) -> float:
         used = a > 0
         return float((a[used] * np.log2(a[used] / m[used])).sum())
 
     return Match(float(np.sqrt(max(0.0, (divergence(p) + divergence(q)) / 2))), min(1.0, cosine))
 
 
-def count_sites_in_tiles(demand: Demand, lon, lat) -> np.ndarray:
+def count_sites_in_tiles(demand: Demand, lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
     """(tiles,) how many places (degrees) lie in each tile of the demand; places elsewhere are left out."""
     tx, ty = tile_position(lon, lat)
     position = {(x, y): i for i, (x, y) in enumerate(zip(demand.x.tolist(), demand.y.tolist(), strict=True))}
@@ -55,10 +56,10 @@ def count_sites_in_tiles(demand: Demand, lon, lat) -> np.ndarray:
 
 
 def mobility_coverage(
-    x,
-    y,
-    users,
-    counts,
+    x: ArrayLike,
+    y: ArrayLike,
+    users: ArrayLike,
+    counts: ArrayLike,
     users_per_site: float = USERS_PER_SITE,
     steps: tuple[int, ...] = STEPS,
     moving_share: float = MOVING_SHARE,
@@ -70,7 +71,7 @@ def mobility_coverage(
     return pd.DataFrame({"step": list(steps), "covered_share": shares})
 
 
-def covered_share(users: np.ndarray, counts, users_per_site: float = USERS_PER_SITE) -> float:
+def covered_share(users: np.ndarray, counts: ArrayLike, users_per_site: float = USERS_PER_SITE) -> float:
     """Share of the users, (tiles,), that the sites of their own tile cover."""
     counts = np.asarray(counts, float)
     if users.shape != counts.shape:
@@ -81,7 +82,11 @@ def covered_share(users: np.ndarray, counts, users_per_site: float = USERS_PER_S
 
 
 def moved_users(
-    x, y, users, steps: tuple[int, ...] = STEPS, moving_share: float = MOVING_SHARE
+    x: ArrayLike,
+    y: ArrayLike,
+    users: ArrayLike,
+    steps: tuple[int, ...] = STEPS,
+    moving_share: float = MOVING_SHARE,
 ) -> dict[int, np.ndarray]:
     """step -> (tiles,) users, as they move by the gravity model F_ij = G M_i M_j / D_ij^2 (section 5.3).
 

@@ -61,7 +61,7 @@ def _cells_of_sites(scenario: Scenario) -> tuple[dict[str, str], dict[str, str]]
     return as_json, {site: "\n".join(text) for site, text in lines.items()}
 
 
-def _safe(text) -> str:
+def _safe(text: object) -> str:
     return escape(str(text).translate(_FORBIDDEN))
 
 

@@ -31,7 +31,7 @@ KPIS = {
     "kwh_a_day": Kpi("Energy", "kWh a day", "less"),
     "saving": Kpi("Saving against always on", "%", "more", 1),
     "unserved": Kpi("Unserved traffic", "%", "less", 3),
-    "unseen_unserved": Kpi("Unserved on unseen traffic", "%", "less", 3),
+    "unseen_unserved": Kpi("Unserved, unseen traffic", "%", "less", 3),
     "overload_hours": Kpi("Overload hours", "h", "less"),
     "switches": Kpi("Switches", "", "less"),
     "prb_met": Kpi("Spectrum: demands met", "%", "more", 1),

@@ -7,7 +7,8 @@ into sites; of an extract of OpenStreetMap only masts and towers of communicatio
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+
+from intake.source import Source
 
 from .errors import InputError
 from .geometry import local_metres
@@ -50,7 +53,7 @@ class Imported:
     provenance: dict
 
 
-def guess_mapping(columns) -> dict[str, str]:
+def guess_mapping(columns: Iterable[str]) -> dict[str, str]:
     """Our column -> the file's column, by its usual names."""
     plain = {re.sub(r"[^a-z0-9]", "", str(c).lower()): str(c) for c in reversed(list(columns))}
     own = {c: str(c) for c in columns if c in (*SITE_COLUMNS, *CELL_COLUMNS)}
@@ -58,7 +61,9 @@ def guess_mapping(columns) -> dict[str, str]:
     return found | own
 
 
-def import_network(source, name: str | None = None, mapping: dict[str, str] | None = None) -> Imported:
+def import_network(
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None
+) -> Imported:
     """A network from a path, or bytes and their file name. mapping: our column -> the file's, over what is guessed.
 
     Rows without a usable place are left out and counted in the report. Raises InputError where nothing is left.
@@ -76,7 +81,7 @@ def import_network(source, name: str | None = None, mapping: dict[str, str] | No
 
 
 def import_points(
-    source, name: str | None = None, mapping: dict[str, str] | None = None
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """(one row a place with lon, lat and whatever else the file holds under our names; report).
 
@@ -141,7 +146,7 @@ def _masts(frame: pd.DataFrame, name: str, report: list[str]) -> pd.DataFrame:
     return frame[is_mast].reset_index(drop=True)
 
 
-def cluster_sites(lon, lat, metres: float = CLUSTER_M) -> np.ndarray:
+def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -> np.ndarray:
     """(rows,) number of the site each place belongs to: places of a grid cell of `metres` merge, then complete
     linkage inside 3 x 3 such cells keeps every site narrower than `metres`."""
     points = local_metres(lon, lat, (float(np.mean(lon)), float(np.mean(lat))))
@@ -251,8 +256,3 @@ def _with_bools(cells: pd.DataFrame) -> pd.DataFrame:
         return cells
     text = cells["is_coverage"].astype(str).str.lower()
     return cells.assign(is_coverage=text.isin(["true", "1", "1.0", "yes"]).to_numpy())
-
-
-def with_provenance(imported: Imported, **more) -> Imported:
-    """The import with more keys in its provenance, e.g. the file's name."""
-    return replace(imported, provenance=imported.provenance | more)

@@ -8,13 +8,19 @@ from scipy.spatial import cKDTree
 from .dispatch import Ring
 from .errors import InputError
 from .geometry import ZOOM, centre_of, local_metres, tile_corner
-from .network import POINTS_A_SIDE, Network
+from .network import Network
+from .serving import POINTS_A_SIDE
 
 LEAST_SHARE = 0.5
 
 
 def overlap_ring(
-    network: Network, x, y, reach_m: float, max_neighbours: int, least_share: float = LEAST_SHARE
+    network: Network,
+    x: np.ndarray,
+    y: np.ndarray,
+    reach_m: float,
+    max_neighbours: int,
+    least_share: float = LEAST_SHARE,
 ) -> Ring:
     """Up to `max_neighbours` sites for each: those that reach the largest share of its ground, nearest first.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
+from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
 from .geometry import tile_corner
@@ -26,7 +27,9 @@ def lattice(n: int) -> np.ndarray:
     return np.array(points)
 
 
-def place(x, y, counts, area: dict | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def place(
+    x: ArrayLike, y: ArrayLike, counts: ArrayLike, area: dict | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(lon, lat, tile row) of every site; counts: (tiles,) sites per tile; area: GeoJSON geometry or None."""
     counts = np.asarray(counts, int)
     used = np.flatnonzero(counts)
@@ -47,7 +50,7 @@ def place(x, y, counts, area: dict | None = None) -> tuple[np.ndarray, np.ndarra
     return lon, lat, tile
 
 
-def outline_of(area: dict | None):
+def outline_of(area: dict | None) -> shapely.Geometry | None:
     if not area:
         return None
     try:
@@ -57,11 +60,11 @@ def outline_of(area: dict | None):
     return geometry if geometry.is_valid and not geometry.is_empty and geometry.area > 0 else None
 
 
-def _inside(outline, x, y, unit) -> np.ndarray:
+def _inside(outline: shapely.Geometry, x: ArrayLike, y: ArrayLike, unit: np.ndarray) -> np.ndarray:
     return shapely.contains_xy(outline, *tile_corner(x + unit[:, 0], y + unit[:, 1]))
 
 
-def _moved(outline, x: int, y: int, unit: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _moved(outline: shapely.Geometry, x: int, y: int, unit: np.ndarray, inside: np.ndarray) -> np.ndarray:
     step = (np.arange(_GRID) + 0.5) / _GRID
     grid = np.stack(np.meshgrid(step, step, indexing="ij"), axis=-1).reshape(-1, 2)
     grid = grid[_inside(outline, np.full(len(grid), x), np.full(len(grid), y), grid)]

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
+from intake.source import Source
 from intake.text import read_json
 
 from .demand import Demand
@@ -22,6 +24,7 @@ from .geometry import tile_corner
 from .network import Network
 from .network_files import import_points
 from .placement import outline_of
+from .table_files import read_bytes
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,13 @@ class Places:
     report: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, lon, lat, names: Sequence[str] | None = None, areas=()) -> Places:
+    def of(
+        cls,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        names: Sequence[str] | None = None,
+        areas: Sequence[shapely.Geometry] = (),
+    ) -> Places:
         """Places from coordinates at hand."""
         lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
         if not (np.isfinite(lon).all() and (np.abs(lon) <= 180).all() and (np.abs(lat) <= 85).all()):
@@ -95,14 +104,14 @@ def joined(*parts: Places | None) -> Places | None:
     )  # fmt: skip
 
 
-def read_places(source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
+def read_places(source: Source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
     """Places from a file (path, or bytes and their name). Columns cost and capacity_mbps are taken where they exist.
 
     A GeoJSON may hold polygons too. An OpenCelliD CSV is clustered into sites; of an OSM extract only communication
     masts and towers count. Raises InputError.
     """
     if Path(name or str(source)).suffix.lower() in (".geojson", ".json"):
-        features = _features(source)
+        features = _features(source, name)
         shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
         kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
         if kinds & {"Polygon", "MultiPolygon"}:
@@ -120,14 +129,12 @@ def read_places(source, name: str | None = None, mapping: dict[str, str] | None 
     )  # fmt: skip
 
 
-def _features(source) -> list[dict]:
+def _features(source: Source, name: str | None) -> list[dict]:
+    data, _ = read_bytes(source, name)
     try:
-        data = source if isinstance(source, (bytes, bytearray)) else Path(source).read_bytes()
         document = read_json(data.decode("utf-8-sig"))
         features = [document] if document.get("type") == "Feature" else document["features"]
         return [f for f in features if isinstance(f, dict)]
-    except OSError as error:
-        raise InputError(f"{source} cannot be read ({error.strerror}); name a file of places.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError("The places are no readable GeoJSON with features; export them again.") from None
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .energy import PowerFit
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 def power_page(fit: PowerFit) -> str:
@@ -12,7 +17,7 @@ def power_page(fit: PowerFit) -> str:
     return power_figure(fit).to_html(include_plotlyjs=True)
 
 
-def power_figure(fit: PowerFit):
+def power_figure(fit: PowerFit) -> go.Figure:
     """A Plotly figure: the measurements and their line, and the residuals below, both over load."""
     from plotly.subplots import make_subplots
 

@@ -9,7 +9,6 @@ plan, baselines included, is scored with the true SINR (`prb_sinr`) and stands b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
@@ -22,6 +21,7 @@ from .prb_improve import improve, insert, replace_users
 from .prb_plan import PrbPlan, compared
 from .prb_problem import FAIRNESS, MODES, PrbProblem, PrbSettings
 from .prb_sinr import Grid
+from .progress import Progress
 from .solver import SolveResult, relative_gap
 from .users import Users, draw_users
 
@@ -45,13 +45,19 @@ _STARTS = (
 _PATIENCE = 40
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 _score = attrgetter("score")
-Progress = Callable[[int, int, str], None]
+Way = tuple[Grid, float, SolveResult | None, str]  # plan, its own bound, what a solver said, and how in words
 
 
 def solve_prb(
-    problem: PrbProblem, settings: PrbSettings | None = None, progress: Progress | None = None
+    problem: PrbProblem,
+    settings: PrbSettings | None = None,
+    progress: Progress | None = None,
+    earlier: PrbPlan | None = None,
 ) -> PrbPlan:
-    """The best plan found within the time limit; users whose demand is not met are named in plan.unmet."""
+    """The best plan found within the time limit; users whose demand is not met are named in plan.unmet.
+
+    earlier: a plan of as many users, stations and PRBs, to begin from where it is worth more than a fresh start.
+    """
     settings = settings or PrbSettings()
     settings.validate()
     started = time.perf_counter()
@@ -62,12 +68,15 @@ def solve_prb(
     enough = bound - max(settings.gap, 1e-6) * max(1.0, abs(bound))
     exact = problem.size <= settings.exact_size
     way = _exactly if exact else _by_rounds
-    grid, own_bound, solve, how = way(problem, settings, started, enough, report)
+    first = _start(problem, settings)
+    if earlier is not None and (again := _taken_up(problem, settings, earlier)) is not None:
+        first = max(first, again, key=_score)
+    grid, own_bound, solve, how = way(problem, settings, started, enough, report, first)
     bound = min(bound, own_bound)
     gap = relative_gap(grid.score, bound)
     if gap is not None and gap <= max(settings.gap, 1e-6):
         how += ", proven best" if exact else ", as good as its bound"
-    else:
+    elif gap is not None:
         how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
     report(steps, steps, "allocated")
     name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
@@ -81,17 +90,31 @@ def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None 
     return replace_users(grid, order, settings.candidates, settings.most(problem))
 
 
+def _taken_up(problem: PrbProblem, settings: PrbSettings, plan: PrbPlan) -> Grid | None:
+    """The allocation of a plan in this problem; None where it does not fit."""
+    shape = (len(plan.station), plan.problem.stations, plan.problem.prbs)
+    if shape != (*problem.gain.shape, problem.prbs) or max(map(len, plan.prbs)) > settings.most(problem):
+        return None
+    grid = Grid(problem, settings.objective)
+    for user, (station, prbs) in enumerate(zip(plan.station, plan.prbs, strict=True)):
+        if len(prbs):
+            grid.place(user, int(station), prbs)
+    return grid
+
+
 def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
     """The best of the rules, which no plan may fall behind."""
     return max((dealt(problem, name, settings) for name in BASELINES), key=_score)
 
 
-def _exactly(problem, settings, started, enough, report):
+def _exactly(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+) -> Way:
     report(1, 2, "exact program")
     deadline, begun = started + settings.time_limit, time.perf_counter()
     until = min(deadline, begun + 0.15 * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
-    grid = max(_start(problem, settings), _by_rule(problem, settings), key=_score)
+    grid = max(first, _by_rule(problem, settings), key=_score)
     grid = improve(grid, settings, until, settings.seed, _PATIENCE, enough)
     for turn in range(_STARTS):
         if grid.score >= enough or time.perf_counter() > until:
@@ -110,10 +133,12 @@ def _exactly(problem, settings, started, enough, report):
     return grid, np.inf if grid.score >= enough else bound, solve, f"exact co-channel program, {nodes} nodes"
 
 
-def _by_rounds(problem, settings, started, enough, report):
-    """Most of the time is for the local search from the best of what the rounds and `_start` (or a rule) gave."""
+def _by_rounds(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+) -> Way:
+    """Most of the time is for the local search from the best of what the rounds and `first` (or a rule) gave."""
     interference = usual_interference(problem)
-    rule, best, last, solve, how = _by_rule(problem, settings), _start(problem, settings), None, None, ""
+    rule, best, last, solve, how = _by_rule(problem, settings), first, None, None, ""
     if problem.sent(problem.prbs) == problem.sent(1):
         # elsewhere PRBs spread a user's power: rules take many of them, which the search is slow to take back
         best = max(best, rule, key=_score)

@@ -29,13 +29,11 @@ def dealt(problem: PrbProblem, name: str, settings: PrbSettings) -> Grid:
     """The best deal of a rule. Raises InputError for an unknown one."""
     if name not in BASELINES:
         raise InputError(f"Unknown baseline {name!r}; choose one of {', '.join(BASELINES)}.")
-    interference, best = usual_interference(problem), None
+    interference, grids = usual_interference(problem), []
     for _ in range(_DEALS):
-        grid = _deal(problem, name, settings, interference)
-        if best is None or grid.score > best.score:
-            best = grid
-        interference = found_interference(grid, interference)
-    return best
+        grids.append(_deal(problem, name, settings, interference))
+        interference = found_interference(grids[-1], interference)
+    return max(grids, key=lambda grid: grid.score)
 
 
 def _deal(problem: PrbProblem, name: str, settings: PrbSettings, interference: np.ndarray) -> Grid:

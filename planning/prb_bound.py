@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .prb_problem import MET, Objective, PrbProblem, PrbSettings
+from .prb_problem import MET, Objective, PrbProblem, PrbSettings, Values
 from .solver import Model
 
 _MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
@@ -47,12 +47,13 @@ class Options:
             sizes = np.unique(np.geomspace(1, most, max(8, _MOST_VALUES // pairs)).astype(int))
         self.sizes = sizes
         self.bundled = len(sizes) < most
-        user, station = np.indices(problem.gain.shape)
+        users, stations = problem.gain.shape
+        user, station = np.arange(users)[:, None, None], np.arange(stations)[:, None]
         at = np.broadcast_to(np.asarray(interference, float), problem.gain.shape)[..., None]
         demand = problem.demand_mbps[:, None, None]
 
-        def worth(count):
-            return self.objective.worth(problem.rates(user[..., None], station[..., None], count, at), demand)
+        def worth(count: np.ndarray) -> np.ndarray:
+            return self.objective.worth(problem.rates(user, station, count, at), demand)
 
         self.values = worth(sizes)
         self.optimistic = worth(np.append(sizes[1:] - 1, most)) if self.bundled else self.values
@@ -91,7 +92,7 @@ def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds:
         best_bound, best_price = zero, np.zeros(stations)
     found: dict[tuple[int, int, int], None] = {}
 
-    def cut(at):
+    def cut(at: np.ndarray) -> None:
         _, station, size = options.best(at, options.values)
         for user in np.flatnonzero(station >= 0).tolist():
             found[user, int(station[user]), int(size[user])] = None
@@ -116,12 +117,12 @@ def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds:
                 lower=options.values[user, station, size] - options.objective.tau_mbps * count,
             )
         result = model.solve(settings.solver, None, 0.0, settings.threads or 1)
-        price = np.maximum(result.values[mu], 0.0)
+        price = np.maximum(result.of(mu), 0.0)
         bound = options.bound(price)
         if bound < best_bound:
             best_bound, best_price = bound, price
         if (
-            best_bound - result.objective <= _CLOSE * max(abs(best_bound), 1.0)
+            best_bound - result.reached <= _CLOSE * max(abs(best_bound), 1.0)
             or time.perf_counter() > deadline
         ):
             break
@@ -156,8 +157,8 @@ def _subgradient(options: Options, steps: int) -> np.ndarray:
 class _Met(Objective):
     """Worth 1 where the demand is met."""
 
-    def worth(self, rate, demand) -> np.ndarray:
-        return (rate >= demand * MET).astype(float)
+    def worth(self, rate: Values, demand: Values) -> np.ndarray:
+        return (np.asarray(rate) >= np.asarray(demand) * MET).astype(float)
 
 
 def quiet_bounds(problem: PrbProblem, settings: PrbSettings, deadline: float) -> tuple[float, int]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .prb_bound import Options, solve_dual
-from .prb_patterns import Members, best_patterns
+from .prb_patterns import Members, Prices, best_patterns
 from .prb_problem import PrbProblem, PrbSettings
 from .prb_program import Program
 from .prb_relaxation import Relaxation
@@ -105,7 +105,15 @@ def _enough(grid: Grid, settings: PrbSettings) -> float:
     return grid.score + settings.gap * abs(grid.score) + 1e-7
 
 
-def _narrow(relaxation, allowed, prices, bound, grid, deadline, seek):
+def _narrow(
+    relaxation: Relaxation,
+    allowed: np.ndarray,
+    prices: Prices,
+    bound: float,
+    grid: Grid,
+    deadline: float,
+    seek: bool,
+) -> tuple[Grid, np.ndarray, np.ndarray, bool]:
     """(plan, members, patterns, whole): what can still be in a better plan than `grid`, which may itself get better on
     the way where `seek` asks for it; whole is False where there are more patterns than are held."""
     for attempt in (seek, False):
@@ -119,33 +127,42 @@ def _narrow(relaxation, allowed, prices, bound, grid, deadline, seek):
         seconds = min(2.0, 0.2 * (deadline - time.perf_counter()))
         program = Program.build(relaxation.members, near, patterns[:_TRIED], True)
         result = program.solve(relaxation.settings, seconds)
-        if not result.has_solution or (better := program.grid(result.values)).score <= grid.score:
+        if not result.has_solution or (better := program.grid(result)).score <= grid.score:
             break
         grid = better
     return grid, near, patterns, whole
 
 
-def _finish(relaxation, allowed, patterns, bound, grid, deadline) -> tuple[Grid | None, float]:
+def _finish(
+    relaxation: Relaxation,
+    allowed: np.ndarray,
+    patterns: np.ndarray,
+    bound: float,
+    grid: Grid,
+    deadline: float,
+) -> tuple[Grid | None, float]:
     """A better plan of these patterns, and the bound of what could not be proven (-inf where all was)."""
     if not len(patterns):
         return None, -np.inf
     relaxation.members = relaxation.members.tightened(patterns)
     program = Program.build(relaxation.members, allowed, patterns, True, least=grid.score)
     result = program.solve(relaxation.settings, deadline - time.perf_counter())
-    found = program.grid(result.values) if result.has_solution else None
+    found = program.grid(result) if result.has_solution else None
     if result.status in ("optimal", "infeasible"):
         return found, -np.inf
     return found, bound if result.bound is None else min(bound, result.bound)
 
 
-def _split(relaxation, allowed, patterns, deadline) -> list[np.ndarray]:
+def _split(
+    relaxation: Relaxation, allowed: np.ndarray, patterns: np.ndarray, deadline: float
+) -> list[np.ndarray]:
     """Two halves of the members: by the station or number of PRBs of the user that the relaxation leaves most open."""
     members = relaxation.members
     program = Program.build(relaxation.members, allowed, patterns, False)
     result = program.solve(relaxation.settings, deadline - time.perf_counter())
     x = np.zeros(len(allowed))
     if result.has_solution:
-        x[program.member] = result.values[program.x]
+        x[program.member] = result.of(program.x)
     users = len(members.problem.gain)
     open_ = np.bincount(members.user, x * (1 - x), users)
     user = int(np.where(_open(members, allowed), open_, -1.0).argmax())

@@ -42,7 +42,7 @@ def choose(
     result = model.solve(settings.solver, left, max(settings.gap, 1e-3), settings.threads or 1)
     if not result.has_solution:
         raise InfeasibleError(f"The solver found no allocation within {left:.1f} s; raise the time limit.")
-    chosen = np.flatnonzero(result.values > 0.5)
+    chosen = np.flatnonzero(result.of(w) > 0.5)
     picked, number = np.full(len(problem.gain), -1), np.zeros(len(problem.gain), int)
     picked[user[chosen]] = station[chosen]
     number[user[chosen]] = count[chosen]
@@ -63,7 +63,9 @@ def _near(options: Options, priced: Priced) -> np.ndarray:
     return np.stack(np.unravel_index(np.union1d(flat, found), options.values.shape), axis=1)
 
 
-def _greedy(problem, user, station, size, value) -> np.ndarray:
+def _greedy(
+    problem: PrbProblem, user: np.ndarray, station: np.ndarray, size: np.ndarray, value: np.ndarray
+) -> np.ndarray:
     """A first solution: options by worth per PRB, one a user, while the station has PRBs left."""
     taken = np.zeros(len(value))
     done = np.zeros(len(problem.demand_mbps), bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,9 @@ from .prb import solve_prb
 from .prb_baselines import baseline
 from .prb_plan import PrbPlan
 from .prb_problem import PrbProblem, PrbSettings
+from .progress import Progress
 from .radio import Radio
 from .users import draw_users
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

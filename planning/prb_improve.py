@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from .prb_problem import MET, PrbProblem, PrbSettings
+from .prb_problem import MET, Objective, PrbProblem, PrbSettings
 from .prb_sinr import Grid
 
 _WEIGHTS = np.array([0.3, 1.0, 3.0, 11.0])  # of a user's own Mbit/s against what it takes from others
@@ -37,7 +37,9 @@ def ladder(most: int) -> np.ndarray:
     )
 
 
-def best_place(grid: Grid, user: int, stations, sizes: np.ndarray) -> tuple[float, int, np.ndarray]:
+def best_place(
+    grid: Grid, user: int, stations: np.ndarray, sizes: np.ndarray
+) -> tuple[float, int, np.ndarray]:
     """(gain of the score, station, PRBs) of the best way back of a user that has none; no PRBs if none gains."""
     objective, problem = grid.objective, grid.problem
     demand = problem.demand_mbps[user]
@@ -101,12 +103,12 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
     return out[which]
 
 
-def _lost_worth(grid, objective, who, lost) -> np.ndarray:
+def _lost_worth(grid: Grid, objective: Objective, who: np.ndarray, lost: np.ndarray) -> np.ndarray:
     demand, rate = grid.problem.demand_mbps[who], grid.rate[who]
     return objective.worth(rate, demand) - objective.worth(rate - lost, demand)
 
 
-def replace_users(grid: Grid, users, candidates: int, most: int) -> Grid:
+def replace_users(grid: Grid, users: np.ndarray, candidates: int, most: int) -> Grid:
     """A new grid in which these users have left and come back one after the other."""
     trial = grid.copy()
     had = grid.count[users]
@@ -128,7 +130,7 @@ def insert(problem: PrbProblem, settings: PrbSettings, station: np.ndarray, coun
     own = problem.gain[np.arange(len(station)), np.maximum(station, 0)]
     for user in np.lexsort((np.arange(len(station)), own)).tolist():
         if station[user] >= 0 and count[user]:
-            _, at, prbs = best_place(grid, user, [station[user]], count[user : user + 1])
+            _, at, prbs = best_place(grid, user, station[[user]], count[user : user + 1])
             if len(prbs):
                 grid.place(user, at, prbs)
     return grid
@@ -179,7 +181,7 @@ def _sweeps(grid: Grid, candidates: int, most: int, deadline: float) -> Grid:
         everyone = not everyone and not gained
 
 
-def _someone(grid: Grid, rng) -> int:
+def _someone(grid: Grid, rng: np.random.Generator) -> int:
     """A user to begin with: one that lacks something, half of the time."""
     lacking = np.flatnonzero(grid.rate < grid.objective.floor(grid.problem.demand_mbps) * MET)
     if len(lacking) and rng.random() < 0.5:
@@ -187,7 +189,7 @@ def _someone(grid: Grid, rng) -> int:
     return int(rng.integers(len(grid.station)))
 
 
-def _rivals(grid: Grid, user: int, rng, count: int) -> list[int]:
+def _rivals(grid: Grid, user: int, rng: np.random.Generator, count: int) -> list[int]:
     """Users of the same station, or on the same PRBs, or whoever."""
     users = len(grid.station)
     if grid.station[user] < 0:

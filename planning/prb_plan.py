@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ class PrbPlan:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, strategy: str, grid: Grid, settings: PrbSettings, **more) -> PrbPlan:
+    def of(cls, strategy: str, grid: Grid, settings: PrbSettings, **more: Any) -> PrbPlan:
         """The plan of a grid; `more`: the fields from bound_mbps on."""
         problem = grid.problem
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -27,6 +27,10 @@ _LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate)
 _LOG_POINTS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
+Values = float | np.ndarray
+Rows = int | np.integer | np.ndarray
+
+
 @dataclass(frozen=True)
 class Objective:
     """What rates and PRBs are worth, in Mbit/s.
@@ -43,19 +47,19 @@ class Objective:
     missing_price: float
     unmet_share: float
 
-    def floor(self, demand) -> np.ndarray:
+    def floor(self, demand: Values) -> np.ndarray:
         """The rate that a user must have."""
-        demand = np.asarray(demand, float)
-        return demand if self.min_mbps is None else np.minimum(demand, self.min_mbps)
+        asked = np.asarray(demand, float)
+        return asked if self.min_mbps is None else np.minimum(asked, self.min_mbps)
 
-    def counted(self, rate, demand) -> np.ndarray:
+    def counted(self, rate: Values, demand: Values) -> np.ndarray:
         """Mbit/s that count (arrays broadcast)."""
-        out = self.slopes[0] * rate + self.offsets[0] * demand
+        out: np.ndarray = self.slopes[0] * rate + self.offsets[0] * demand
         for slope, offset in zip(self.slopes[1:], self.offsets[1:], strict=True):
             out = np.minimum(out, slope * rate + offset * demand)
         return out
 
-    def worth(self, rate, demand) -> np.ndarray:
+    def worth(self, rate: Values, demand: Values) -> np.ndarray:
         """Counted rate less the price of what is missing (arrays broadcast), without the PRBs' own price."""
         floor = self.floor(demand)
         lack = np.where(rate < floor * MET, floor - rate + self.unmet_share * floor, 0.0)
@@ -207,7 +211,7 @@ class PrbProblem:
         """Mbit/s of a PRB at 1 bit/s/Hz."""
         return self.radio.prb_hz / 1e6
 
-    def sent(self, count) -> np.ndarray:
+    def sent(self, count: Values) -> np.ndarray:
         """W on each of `count` PRBs: an uplink user splits its power evenly over its PRBs, a downlink station gives
         each PRB the same. A drawn user that stands for w users has w transmitters, so its power on a PRB falls only
         from w PRBs on."""
@@ -215,7 +219,7 @@ class PrbProblem:
             return np.full(np.shape(count), self.power_w)
         return self.power_w / np.maximum(np.asarray(count, float) / max(self.users.weight, 1.0), 1.0)
 
-    def rates(self, user, station, count, interference_w) -> np.ndarray:
+    def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""
         received = self.sent(count) * self.gain[user, station]
         return (

@@ -107,10 +107,10 @@ class Program:
             settings.solver, max(seconds, 0.1), settings.gap, settings.threads or 1, settings.seed
         )
 
-    def grid(self, values: np.ndarray) -> Grid:
+    def grid(self, result: SolveResult) -> Grid:
         """The plan of a solution: its patterns on one PRB after the other."""
         problem = self.members.problem
-        grid_of = np.repeat(self.patterns, values[self.z].astype(int), axis=0)  # (prbs used, stations)
+        grid_of = np.repeat(self.patterns, result.of(self.z).astype(int), axis=0)  # (prbs used, stations)
         station, uses = np.full(len(problem.gain), -1), np.zeros((len(problem.gain), problem.prbs), bool)
         prb, at = np.nonzero(grid_of >= 0)
         user = self.members.user[grid_of[prb, at]]

@@ -42,7 +42,7 @@ class Relaxation:
     rates: np.ndarray = field(init=False)
     _numbers: dict[bytes, int] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.patterns = np.zeros((0, self.members.problem.stations), int)
         self.rates = np.zeros(self.patterns.shape)
 
@@ -78,6 +78,7 @@ class Relaxation:
                 fresh = np.setdiff1d(self.add(found.patterns), active)
                 if len(fresh):
                     break
+            assert best is not None  # the first prices are taken
             lowest, bound = self._bound(master), self._bound(best)
             close = max(1e-6 * max(1.0, abs(bound)), _CLOSE * (lowest - target))
             if bound <= lowest + close or bound < target or time.perf_counter() > self.deadline:
@@ -85,13 +86,14 @@ class Relaxation:
             if not len(fresh):
                 break
             active = np.union1d(active, fresh)
+        assert best is not None
         return best, self._bound(best)
 
     def _bound(self, prices: Prices) -> float:
         return prices.base + prices.prb * self.members.problem.prbs
 
     def within(self, allowed: np.ndarray) -> np.ndarray:
-        return np.where(self.patterns >= 0, allowed[self.patterns], True).all(axis=1)
+        return np.asarray(np.where(self.patterns >= 0, allowed[self.patterns], True).all(axis=1))
 
     def _master(self, allowed: np.ndarray, active: np.ndarray) -> Prices:
         members, settings = self.members, self.settings
@@ -153,7 +155,7 @@ class Relaxation:
             count=len(patterns),
         )
         result = model.solve(settings.solver, None, 0.0, settings.threads or 1)
-        v = result.values
+        v = result.of(np.arange(model.size[0]))
         slack = np.full(len(allowed), 1e9)  # closed
         slack[open_] = v[choice[user]] - n * v[use[open_]] - v[served] - (offsets * v[line]).sum(axis=0)
         return Prices(

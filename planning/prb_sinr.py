@@ -53,7 +53,7 @@ class Grid:
         self.sent = np.zeros(users)
         self.interference = np.zeros(shape)
         self.bits = np.zeros(shape)
-        self.rate = np.zeros(users)
+        self.rate: np.ndarray = np.zeros(users)
 
     @classmethod
     def of(cls, problem: PrbProblem, objective: Objective, station: np.ndarray, uses: np.ndarray) -> Grid:

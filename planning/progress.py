@@ -6,14 +6,17 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
+Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
 _WIDTH = 24
 
 
 class ProgressBar:
     """Call it with (done, total, what); inside `running` the elapsed seconds keep moving while a solver works."""
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
         self._state = (0, 1, "")
@@ -29,12 +32,12 @@ class ProgressBar:
             print(f"{what} ({done}/{total})", file=self.stream, flush=True)
 
     @contextlib.contextmanager
-    def running(self):
+    def running(self) -> Iterator[ProgressBar]:
         """Redraw twice a second until the block ends, then clear the line."""
         self._begun = time.monotonic()
         stop = threading.Event()
 
-        def tick():
+        def tick() -> None:
             while not stop.wait(0.5):
                 self._draw()
 

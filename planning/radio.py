@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import InputError
 
@@ -128,7 +129,7 @@ class Radio:
         figure = self.noise_figure_db
         if figure is None:
             figure = 5.0 if self.link == "uplink" else 9.0
-        return dbm_to_w(-174 + 10 * np.log10(self.prb_hz) + figure)
+        return float(dbm_to_w(-174 + 10 * np.log10(self.prb_hz) + figure))
 
     def gains(self, metres: np.ndarray) -> np.ndarray:
         """(users, stations) linear gain of each link from its ground distance in metres, antennas included."""
@@ -167,16 +168,21 @@ def prb_count(bandwidth_mhz: float, scs_khz: int) -> int:
         raise InputError(
             f"With {scs_khz} kHz spacing the bandwidth must be one of {known} MHz, not {bandwidth_mhz:g}."
         )
-    return PRBS[scs_khz][bandwidth_mhz]
+    return PRBS[scs_khz][int(bandwidth_mhz)]
 
 
-def dbm_to_w(dbm):
+def dbm_to_w(dbm: ArrayLike) -> np.ndarray:
     """dBm to W."""
     return 10 ** ((np.asarray(dbm, float) - 30) / 10)
 
 
 def path_loss_db(
-    metres, carrier_ghz: float, environment: str, condition: str, station_m: float = 25.0, user_m: float = 1.5
+    metres: ArrayLike,
+    carrier_ghz: float,
+    environment: str,
+    condition: str,
+    station_m: float = 25.0,
+    user_m: float = 1.5,
 ) -> np.ndarray:
     """Median path loss in dB, TR 38.901 table 7.4.1-1, without shadowing.
 
@@ -201,7 +207,7 @@ def path_loss_db(
     return los if condition == "LOS" else np.maximum(los, blocked)
 
 
-def los_probability(metres, environment: str) -> np.ndarray:
+def los_probability(metres: ArrayLike, environment: str) -> np.ndarray:
     """Probability of line of sight outdoors at a ground distance, TR 38.901 table 7.4.2-1, of users up to 13 m high."""
     d = np.maximum(np.asarray(metres, float), 18.0)
     reach = 63.0 if environment == "UMa" else 36.0

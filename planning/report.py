@@ -256,7 +256,7 @@ def _is_share(column: str) -> bool:
     return (column.startswith("covered_") and column != "covered_share") or column.endswith(_SHARES)
 
 
-def _is_long(value) -> bool:
+def _is_long(value: object) -> bool:
     return isinstance(value, (list, tuple)) and len(value) > 3
 
 
@@ -282,7 +282,7 @@ def _turned(table: pd.DataFrame) -> str:
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
-def _value(value, column: str = "") -> str:
+def _value(value: object, column: str = "") -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, (bool, np.bool_)):

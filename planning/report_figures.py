@@ -9,7 +9,7 @@ import pandas as pd
 
 from .judging import STEPS
 from .scenario import Scenario
-from .svg import ACCENT, GOOD, GREY, SERIES, WARM, Axis, Band, Line, Points, bars, chart, heat_map
+from .svg import ACCENT, GOOD, GREY, SERIES, WARM, Axis, Band, Line, Mark, Points, bars, chart, heat_map
 
 Tables = Mapping[str, pd.DataFrame]
 MOST_BARS, MOST_ROWS = 20, 300
@@ -24,7 +24,7 @@ def traffic_week(tables: Tables) -> str:
     week = tables["traffic_week"]
     hour, median = week["hour"].to_numpy(float), week["median_mbps"].to_numpy(float)
     x, y = Axis.hours(len(week)), Axis.of("traffic of the area (Mbit/s)", week["high_90_mbps"], 0.0)
-    marks = [
+    marks: list[Mark] = [
         Band(hour, week["low_90_mbps"].to_numpy(), week["high_90_mbps"].to_numpy(), "90 % band", ACCENT, 0.16),
         Band(hour, week["low_50_mbps"].to_numpy(), week["high_50_mbps"].to_numpy(), "50 % band", ACCENT, 0.34),
         Line(hour, median, "median"),
@@ -72,7 +72,7 @@ def _covered(table: pd.DataFrame) -> str:
     x = Axis(
         "moves of the users (steps of the gravity model)", 0.0, steps[-1], tuple((s, f"{s:g}") for s in steps)
     )
-    marks = [
+    marks: list[Mark] = [
         Line(steps, of_strategy, str(strategy), SERIES[i % len(SERIES)])
         for i, (strategy, of_strategy) in enumerate(zip(table["strategy"], values, strict=True))
     ]
@@ -108,7 +108,7 @@ def energy(tables: Tables) -> str:
     table = tables["energy_by_hour"]
     hour = np.arange(len(table), dtype=float)
     always, plan = (table[c].to_numpy(float) for c in ("always_on_kwh", "energy_kwh"))
-    marks = [
+    marks: list[Mark] = [
         Band(hour, plan, always, "saved", GOOD, 0.22),
         Line(hour, always, "always on", GREY, "5 4"),
         Line(hour, plan, "this plan"),
@@ -127,7 +127,7 @@ def energies(compared: Mapping[str, pd.DataFrame]) -> str:
     if not compared:
         return ""
     hours = max(len(table) for table in compared.values())
-    marks = [
+    marks: list[Mark] = [
         Line(np.arange(len(t), dtype=float), t["energy_kwh"].to_numpy(float), label, SERIES[i % len(SERIES)])
         for i, (label, t) in enumerate(compared.items())
     ]
@@ -215,7 +215,7 @@ def _rates(table: pd.DataFrame) -> str:
     met = table["met"].to_numpy().astype(bool)
     demand, rate = (table[c].to_numpy(float) for c in ("demand_mbps", "rate_mbps"))
     top = float(demand.max()) if len(demand) else 1.0
-    marks = [
+    marks: list[Mark] = [
         Line(np.array([0, top]), np.array([0, top]), "rate = demand", GREY, "5 4"),
         Points(demand[met], rate[met], "demand met", GOOD),
         Points(demand[~met], rate[~met], "not met", WARM),

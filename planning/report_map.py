@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .geometry import metres_per_degree
 from .report_figures import asleep, sleep_shades
@@ -29,9 +30,9 @@ def busy_hour_map(
     height = max((north - south) * float(metres[1]) * pixels, 40.0)
     left = (width - (east - west) * float(metres[0]) * pixels) / 2
 
-    def at(lon, lat) -> tuple[np.ndarray, np.ndarray]:
+    def at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         across = left + (np.asarray(lon) - west) * float(metres[0]) * pixels
-        return across, (north - np.asarray(lat)) * float(metres[1]) * pixels
+        return across, (north - np.asarray(lat, float)) * float(metres[1]) * pixels
 
     boxes = scenario.tiles.geometry.bounds.to_numpy()
     (x0, y0), (x1, y1) = at(boxes[:, 0], boxes[:, 3]), at(boxes[:, 2], boxes[:, 1])

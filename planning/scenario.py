@@ -10,9 +10,11 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +23,7 @@ import pyogrio
 import shapely
 
 from intake.database import check_plain
+from intake.source import Source
 from intake.text import Refused, read_json
 
 from .demand import Demand, Scale
@@ -28,8 +31,13 @@ from .deployment import DeploymentPlan
 from .errors import InputError
 from .geometry import tile_corner
 from .judging import count_sites_in_tiles
-from .network import CELL_COLUMNS, SITE_COLUMNS, Network, Sizing
+from .network import CELL_COLUMNS, SITE_COLUMNS, Network
+from .serving import Sizing
 from .solver import SolveResult
+
+if TYPE_CHECKING:
+    from .prb_plan import PrbPlan
+    from .sleep import SleepPlan
 
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
@@ -109,7 +117,7 @@ class Scenario:
         """This scenario with one more table."""
         return replace(self, tables={**self.tables, name: _objects(table)})
 
-    def with_sleep(self, plan, comparison: pd.DataFrame | None = None) -> Scenario:
+    def with_sleep(self, plan: SleepPlan, comparison: pd.DataFrame | None = None) -> Scenario:
         """This scenario with a sleep plan (and, if given, the table of strategies side by side)."""
         tables = {
             **self.tables,
@@ -136,7 +144,7 @@ class Scenario:
             provenance={**self.provenance, "sleep": record, **_now()},
         )
 
-    def with_prb(self, plan, **more: pd.DataFrame) -> Scenario:
+    def with_prb(self, plan: PrbPlan, **more: pd.DataFrame) -> Scenario:
         """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""
         tables = {
             **self.tables,
@@ -166,7 +174,7 @@ class Scenario:
             )
         return layer
 
-    def save(self, path) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the GeoPackage, whole or not at all. Raises InputError where the place cannot be written."""
         path = Path(path)
         if path.suffix.lower() != ".gpkg":
@@ -199,7 +207,7 @@ class Scenario:
         pyogrio.write_dataframe(provenance, path, layer="provenance", driver="GPKG", append=True)
 
     @classmethod
-    def read(cls, source) -> Scenario:
+    def read(cls, source: Source) -> Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
         if not isinstance(source, (str, Path)):
             data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read(MAX_BYTES + 1)
@@ -334,7 +342,7 @@ def ranges(hours: list[int]) -> str:
     return ", ".join(parts)
 
 
-def write_whole(path: Path, write) -> None:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Call write(temporary path) beside `path`, then move the result into place: whole or not at all."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.resolve().parent))
@@ -374,7 +382,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _is_missing(value) -> bool:
+def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 

@@ -6,8 +6,8 @@ grid of their own or come from a file. Sites that exist or are forced are candid
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,77 +16,17 @@ from .covering import CoveringProblem
 from .covering_plan import CoveringPlan, add_idle, losses, rollout, solve_covering
 from .demand import Demand
 from .errors import InputError
-from .geometry import centre_of, local_metres, metres_per_degree, tile_area_km2
-from .places import Places, grid, in_areas
-from .radio import Radio
-from .reach import EDGE_MBPS, coverage_radius_m
+from .geometry import centre_of, local_metres, tile_area_km2
+from .places import grid
+from .progress import Progress
+from .reach import coverage_radius_m
+from .siting_candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
 
-ROBUST = ("quantile", "mean", "p10")
-HOURS = ("busy", "all")
+__all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
+
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
 MOST_SITES = 2000
 MOST_POINTS = 100_000
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class SitingSettings:
-    """radius_m: None for that of `radio` at `edge_mbps` (planning.reach). site_capacity_mbps: None for the largest site
-    that the deployment allows. budget, site_cost: in any one currency; a cost or capacity that a file gives counts.
-    min_distance_m: between any two sites, existing or forced pairs apart. candidates: None for a grid of about
-    `spacing_m` (None: at least four candidates a site, no farther apart than the radius). existing: sites that count as
-    built and cost nothing where they stand; they stay, or with move_existing only where that serves more. forbidden:
-    areas, and `forbidden_m` around points.
-
-    robust: "quantile" plans for the demand's quantile; "mean" and "p10" make plans on the mean and on several
-    quantiles and take the one that serves the most over the samples, on average or at the 10th percentile. hours:
-    "busy", or "all" for the mean over the day. The rest: see `covering_plan.solve_covering`.
-    """
-
-    radius_m: float | None = None
-    radio: Radio = field(default_factory=Radio)
-    edge_mbps: float = EDGE_MBPS
-    site_capacity_mbps: float | None = None
-    budget: float | None = None
-    site_cost: float = 1.0
-    min_distance_m: float = 0.0
-    candidates: Places | None = None
-    spacing_m: float | None = None
-    existing: Places | None = None
-    move_existing: bool = False
-    forced: Places | None = None
-    forbidden: Places | None = None
-    forbidden_m: float = 100.0
-    robust: str = "quantile"
-    hours: str = "busy"
-    solver: str = "auto"
-    time_limit: float = 60.0
-    gap: float = 1e-3
-    threads: int = 1
-    seed: int = 0
-
-    def record(self) -> dict:
-        """As plain values for provenance; of places their number."""
-        known = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {
-            k: len(v) + len(v.areas) if isinstance(v, Places) else asdict(v) if isinstance(v, Radio) else v
-            for k, v in known.items()
-            if v is not None
-        }
-
-    def validate(self) -> None:
-        """Raises InputError for a setting outside its range."""
-        if self.robust not in ROBUST or self.hours not in HOURS:
-            raise InputError(
-                f"Robust is one of {', '.join(ROBUST)} and hours one of {', '.join(HOURS)}, not {self.robust!r} and "
-                f"{self.hours!r}."
-            )
-        if not (self.min_distance_m >= 0 and self.forbidden_m >= 0 and self.site_cost >= 0):
-            raise InputError("The minimum distance, the forbidden distance and the cost must be at least 0.")
-        if self.spacing_m is not None and not self.spacing_m > 0:
-            raise InputError("The spacing of candidates must be above 0 m.")
-        if self.forced is not None and self.forced.areas:
-            raise InputError("Forced places are points; an area can only be forbidden.")
 
 
 @dataclass(frozen=True)
@@ -115,15 +55,16 @@ class Siting:
 
 
 @dataclass(frozen=True)
-class _Candidates:
-    lon: np.ndarray
-    lat: np.ndarray
-    names: list[str]
-    origin: np.ndarray
-    cost: np.ndarray
-    capacity: np.ndarray
-    forced: np.ndarray
-    forbidden: np.ndarray
+class _Tried:
+    """A plan made on one basis, called `label`; chosen: its candidates, idle ones for headroom included; ensemble: what
+    they serve of every sample, and score what that is worth."""
+
+    score: float
+    label: str
+    problem: CoveringProblem
+    plan: CoveringPlan
+    chosen: np.ndarray
+    ensemble: pd.DataFrame
 
 
 def site_optimally(
@@ -151,7 +92,7 @@ def site_optimally(
         radius = coverage_radius_m(settings.radio, settings.edge_mbps)
     capacity = settings.site_capacity_mbps or largest_mbps
     lon, lat, tile = grid(demand, _points_a_side(demand, radius))
-    found = _candidates(demand, settings, sites, radius, capacity)
+    found = candidates_of(demand, settings, sites, radius, capacity)
     origin = centre_of(lon, lat)
     share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
     problem = CoveringProblem.build(
@@ -160,24 +101,23 @@ def site_optimally(
     )  # fmt: skip
     bases = _bases(demand, settings, quantile)
     samples = _samples(demand, settings.hours)
-    best = None
+    tried: list[_Tried] = []
     for done, (label, level) in enumerate(bases):
         mine = replace(problem, need=level[tile] * share)
         tell(done, len(bases) + 1, f"sites for the {label}")
         plan = solve_covering(
             mine, settings.solver, settings.time_limit / len(bases), settings.gap, settings.threads, settings.seed,
-            lambda text, done=done: tell(done, len(bases) + 1, text),
+            partial(tell, done, len(bases) + 1),
         )  # fmt: skip
         chosen = add_idle(mine, plan.chosen)
         tell(done, len(bases) + 1, "serving every sample")
         ensemble = _over(mine, chosen, samples, tile, share)
         served = ensemble["served_mbps"]
         score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
-        if best is None or score > best[0]:
-            best = (score, label, mine, plan, chosen, ensemble)
-    _, label, mine, plan, chosen, ensemble = best
+        tried.append(_Tried(score, label, mine, plan, chosen, ensemble))
     tell(len(bases), len(bases) + 1, "ranking sites")
-    return _report(mine, found, plan, chosen, ensemble, label, radius, sites, settings, len(bases))
+    best = max(tried, key=lambda made: made.score)
+    return _report(best, found, radius, sites, settings, len(bases))
 
 
 def _points_a_side(demand: Demand, radius: float) -> int:
@@ -185,52 +125,6 @@ def _points_a_side(demand: Demand, radius: float) -> int:
     side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
     wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, 8))
     return max(1, min(wanted, int((MOST_POINTS / demand.tiles) ** 0.5)))
-
-
-def _candidates(
-    demand: Demand, settings: SitingSettings, sites, radius: float, capacity: float
-) -> _Candidates:
-    parts = [("existing", settings.existing), ("forced", settings.forced)]
-    if settings.candidates is not None:
-        parts.append(("new", settings.candidates))
-    else:
-        side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
-        if settings.spacing_m is not None:
-            a_side = max(1, round(side / settings.spacing_m))
-        else:
-            a_side = max(
-                1,
-                int(np.ceil(side / max(radius, side / 8))),
-                int(np.ceil((4 * (sites or 1) / demand.tiles) ** 0.5)),
-            )
-        parts.append(("new", Places.of(*grid(demand, a_side)[:2])))
-    parts = [(kind, places) for kind, places in parts if places is not None and len(places)]
-    if not parts:
-        raise InputError("There is no candidate site; give candidates or leave them to the grid.")
-    kinds = np.repeat([kind for kind, _ in parts], [len(p) for _, p in parts])
-    joined = {
-        name: np.concatenate([getattr(p, name) for _, p in parts])
-        for name in ("lon", "lat", "cost", "capacity_mbps")
-    }
-    cost = np.where(np.isnan(joined["cost"]), settings.site_cost, joined["cost"])
-    own = joined["capacity_mbps"]
-    lon, lat = joined["lon"], joined["lat"]
-    return _Candidates(
-        lon, lat, [n for _, p in parts for n in p.names], kinds, np.where(kinds == "existing", 0.0, cost),
-        np.where(np.isnan(own), capacity, own),
-        (kinds == "forced") | ((kinds == "existing") & (not settings.move_existing)), _forbidden(lon, lat, settings),
-    )  # fmt: skip
-
-
-def _forbidden(lon: np.ndarray, lat: np.ndarray, settings: SitingSettings) -> np.ndarray:
-    places = settings.forbidden
-    if places is None:
-        return np.zeros(len(lon), bool)
-    closed = in_areas(lon, lat, places.areas)
-    east, north = metres_per_degree(lat)
-    for at_lon, at_lat in zip(places.lon, places.lat, strict=True):
-        closed |= np.hypot((lon - at_lon) * east, (lat - at_lat) * north) <= settings.forbidden_m
-    return closed
 
 
 def _bases(demand: Demand, settings: SitingSettings, quantile: float) -> list[tuple[str, np.ndarray]]:
@@ -253,7 +147,13 @@ def _samples(demand: Demand, hours: str) -> list[tuple[np.ndarray, int]]:
     return [(demand.mbps[:, s, h].astype(float), s) for s in range(demand.samples) for h in chosen]
 
 
-def _over(problem: CoveringProblem, chosen: np.ndarray, samples, tile, share) -> pd.DataFrame:
+def _over(
+    problem: CoveringProblem,
+    chosen: np.ndarray,
+    samples: list[tuple[np.ndarray, int]],
+    tile: np.ndarray,
+    share: np.ndarray,
+) -> pd.DataFrame:
     """Demand and served Mbit/s of each sample, the mean over its hours."""
     open_ = chosen[problem.candidate]
     small = replace(problem, point=problem.point[open_], candidate=problem.candidate[open_])
@@ -265,7 +165,10 @@ def _over(problem: CoveringProblem, chosen: np.ndarray, samples, tile, share) ->
     return table.groupby("sample", as_index=False).mean()
 
 
-def _report(problem, found, plan, chosen, ensemble, label, radius, sites, settings, bases) -> Siting:
+def _report(
+    best: _Tried, found: Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> Siting:
+    problem, chosen = best.problem, best.chosen
     served, flow = problem.serve(chosen)
     beyond = max(5, int(chosen.sum()) // 4)
     order, gained = rollout(problem, chosen, beyond)
@@ -299,17 +202,17 @@ def _report(problem, found, plan, chosen, ensemble, label, radius, sites, settin
             "capacity_mbps": found.capacity[rows],
         }
     )
-    answer = replace(plan, chosen=chosen, served_mbps=served, flow=flow)
-    sentence = _sentence(problem, found, answer, ensemble, label, radius, sites, settings, bases)
+    best = replace(best, plan=replace(best.plan, chosen=chosen, served_mbps=served, flow=flow))
+    sentence = _sentence(best, found, radius, sites, settings, bases)
     return Siting(
         found.lon[rows],
         found.lat[rows],
         tuple(names),
         found.origin[rows],
-        answer,
+        best.plan,
         ranked,
         curve,
-        ensemble,
+        best.ensemble,
         sentence,
     )
 
@@ -328,8 +231,10 @@ def _names(given: list[str]) -> list[str]:
     return names
 
 
-def _sentence(problem, found, plan, ensemble, label, radius, sites, settings, bases) -> str:
-    chosen = plan.chosen
+def _sentence(
+    best: _Tried, found: Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> str:
+    problem, plan, chosen = best.problem, best.plan, best.chosen
     count, total = int(chosen.sum()), problem.need.sum()
     capacity = np.unique(found.capacity[chosen])
     each = f"{capacity[0]:,.0f}" if len(capacity) == 1 else f"{capacity[0]:,.0f} to {capacity[-1]:,.0f}"
@@ -338,13 +243,13 @@ def _sentence(problem, found, plan, ensemble, label, radius, sites, settings, ba
     )  # fmt: skip
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} ({label}) "
-        f"within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} of {total:,.1f} Mbit/s "
-        f"({plan.solve.sentence})."
+        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} "
+        f"({best.label}) within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
+        f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
-    served = ensemble["served_mbps"]
+    served = best.ensemble["served_mbps"]
     text += (
-        f" Over {len(ensemble)} sample{'s' * (len(ensemble) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
+        f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
         f"and {np.percentile(served, 10):,.1f} at the 10th percentile."
     )
     if bases > 1:

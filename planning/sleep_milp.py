@@ -24,11 +24,17 @@ import numpy as np
 
 from .dispatch import Ring, dispatch
 from .energy import Groups
+from .sleep_problem import SleepProblem, SleepSettings
 from .solver import Model
 
 
 def ring_model(
-    problem, groups: Groups, settings, start=None, low=None, high=None
+    problem: SleepProblem,
+    groups: Groups,
+    settings: SleepSettings,
+    start: np.ndarray | None = None,
+    low: np.ndarray | None = None,
+    high: np.ndarray | None = None,
 ) -> tuple[Model, np.ndarray]:
     """The model and the numbers of its count variables (free groups, hours).
 
@@ -120,14 +126,21 @@ def ring_model(
     return model, n
 
 
-def ring_model_size(problem, groups: Groups) -> int:
+def ring_model_size(problem: SleepProblem, groups: Groups) -> int:
     """Number of variables of the whole model."""
     free = int((groups.count > groups.lowest).sum())
     return (2 * free + len(groups.site) + len(problem.ring.source)) * problem.hours
 
 
 def hour_model(
-    problem, settings, hour: int, low, high, around, start=None, useful_arcs: bool = True
+    problem: SleepProblem,
+    settings: SleepSettings,
+    hour: int,
+    low: np.ndarray,
+    high: np.ndarray,
+    around: np.ndarray,
+    start: np.ndarray | None = None,
+    useful_arcs: bool = True,
 ) -> tuple[Model, np.ndarray]:
     """One hour among others whose counts are known: its own energy, and the cells woken into it and out of it.
 
@@ -187,14 +200,22 @@ def _lasting(counts: np.ndarray, hour: int, min_up: int) -> np.ndarray:
     return np.max(windows, axis=0)
 
 
-def hourly_cost(problem, groups: Groups, settings, counts: np.ndarray) -> float:
+def hourly_cost(problem: SleepProblem, groups: Groups, settings: SleepSettings, counts: np.ndarray) -> float:
     """The objective in Wh without the price of switching, for awake counts (groups, hours) that serve all demand."""
     served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
     energy = groups.power_w(counts, groups.spread(counts, served.load)).sum()
     return float(energy + settings.offload_w_per_mbps * served.moved.sum())
 
 
-def _tight_links(model, groups: Groups, ring, demand, free, n, f) -> None:
+def _tight_links(
+    model: Model,
+    groups: Groups,
+    ring: Ring,
+    demand: np.ndarray,
+    free: np.ndarray,
+    n: np.ndarray,
+    f: np.ndarray,
+) -> None:
     always = np.bincount(groups.site, groups.capacity * groups.lowest, groups.sites)
     beyond = demand - always[:, None]
     sites, hours = np.nonzero(beyond > 1e-9)
@@ -218,7 +239,7 @@ def _tight_links(model, groups: Groups, ring, demand, free, n, f) -> None:
     )
 
 
-def _sleeping_sites(model, groups: Groups, free, n) -> np.ndarray:
+def _sleeping_sites(model: Model, groups: Groups, free: np.ndarray, n: np.ndarray) -> np.ndarray:
     """(sites, hours) variables: 1 while any cell of the site is awake."""
     z = model.variables("z", (groups.sites, n.shape[1]), 0, 1, integer=True)
     model.cost(z, groups.site_w[:, None])
@@ -233,7 +254,17 @@ def _sleeping_sites(model, groups: Groups, free, n) -> np.ndarray:
     return z
 
 
-def _start(model, problem, groups: Groups, free, counts, n, t, f, u) -> None:
+def _start(
+    model: Model,
+    problem: SleepProblem,
+    groups: Groups,
+    free: np.ndarray,
+    counts: np.ndarray,
+    n: np.ndarray,
+    t: np.ndarray,
+    f: np.ndarray,
+    u: np.ndarray,
+) -> None:
     served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
     if (served.unserved > 1e-6).any():
         return

@@ -6,11 +6,14 @@ import numpy as np
 
 from .energy import Groups
 from .errors import InfeasibleError
+from .sleep_problem import SleepProblem, SleepSettings
 from .sleep_rules import to_cells
 from .solver import Model, SolveResult
 
 
-def paper_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
+def paper_plan(
+    problem: SleepProblem, settings: SleepSettings
+) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
     """Eq. 14 as published: min energy s.t. alpha_n t_n <= c_n and sum_n alpha_n t_n >= sum_n s_n, each hour alone.
 
     Any cell may carry any traffic and any cell may sleep; BBUs and their cooling run on. The published objective
@@ -47,13 +50,13 @@ def paper_plan(problem, settings) -> tuple[np.ndarray, SolveResult, tuple[str, .
         raise InfeasibleError(
             f"The solver found no schedule for eq. 14 within {settings.time_limit:g} s; raise the time limit."
         )
-    counts = np.round(result.values[n]).astype(int)
+    counts = np.round(result.of(n)).astype(int)
     awake = _place_kinds(problem, groups, kind, counts)
     note = "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what its ring cannot serve."
     return awake, result, (note,)
 
 
-def _place_kinds(problem, groups: Groups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _place_kinds(problem: SleepProblem, groups: Groups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Which cells of each kind are awake: those of the sites with the most traffic per awake Mbit/s (eq. 14 leaves it
     open, as all are equal to it)."""
     out = np.zeros((len(groups.site), counts.shape[1]), int)

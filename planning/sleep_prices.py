@@ -22,6 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from .energy import Groups
+from .sleep_problem import SleepProblem, SleepSettings
 
 MOST_STATES = 128  # awake counts of one site; beyond, the dynamic programme would cost more than it is worth
 CYCLIC_STATES = (
@@ -45,7 +46,9 @@ class PriceBound:
     counts: np.ndarray
 
 
-def price_bound(problem, settings, best: float, seconds: float) -> PriceBound | None:
+def price_bound(
+    problem: SleepProblem, settings: SleepSettings, best: float, seconds: float
+) -> PriceBound | None:
     """The bound after at most `seconds` of steps; best: Wh of a plan at hand. None where a site has more than
     MOST_STATES states of awake cells."""
     groups: Groups = problem.groups
@@ -101,7 +104,7 @@ class _Family:
 class _Relaxed:
     """The sum of the sites' least costs at given prices, and its subgradient."""
 
-    def __init__(self, problem, settings):
+    def __init__(self, problem: SleepProblem, settings: SleepSettings):
         self.ring, self.demand = problem.ring, problem.demand
         self.offload_w, self.switch_wh = settings.offload_w_per_mbps, settings.switch_wh
         groups: Groups = problem.groups
@@ -135,7 +138,15 @@ class _Relaxed:
         each = sent / np.maximum(self.from_source @ cheapest, 1)  # ties share
         return value, self.to_target @ (cheapest * each[ring.source]) - sold, counts
 
-    def _family(self, family: _Family, away, price, counts, sent, sold) -> float:
+    def _family(
+        self,
+        family: _Family,
+        away: np.ndarray,
+        price: np.ndarray,
+        counts: np.ndarray,
+        sent: np.ndarray,
+        sold: np.ndarray,
+    ) -> float:
         s = family.rows
         demand, offered = self.demand[s], self.offered[s]
         own_first = away >= price  # whose traffic is worth more room
@@ -178,7 +189,13 @@ def _families(groups: Groups) -> list[_Family]:
     return [_family(groups, key[1:], rows, of_site, free_of) for key, rows in members.items()]
 
 
-def _family(groups: Groups, most: tuple[int, ...], rows: list[int], of_site, free_of) -> _Family:
+def _family(
+    groups: Groups,
+    most: tuple[int, ...],
+    rows: list[int],
+    of_site: list[np.ndarray],
+    free_of: list[np.ndarray],
+) -> _Family:
     grid = tuple(m + 1 for m in most)
     states = np.array(list(itertools.product(*(range(n) for n in grid))), int).reshape(-1, len(grid))
     free = np.array([free_of[s] for s in rows], int).reshape(len(rows), len(grid))
@@ -197,7 +214,9 @@ def _family(groups: Groups, most: tuple[int, ...], rows: list[int], of_site, fre
     return _Family(np.array(rows), free, grid, states, wake, tuple(room), tuple(slope))
 
 
-def best_schedule(cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float):
+def best_schedule(
+    cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The cheapest states by hour: values (sites,), state numbers (sites, hours); inf where a state is impossible.
 
     cost: (sites, hours, states) W. Waking costs switch_wh a cell, also from the last hour to the first.

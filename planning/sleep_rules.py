@@ -6,20 +6,19 @@ import math
 
 import numpy as np
 
-from .dispatch import dispatch
+from .dispatch import Dispatch, dispatch
 from .energy import Groups
-
-UNSERVED_MBPS = 1e-6
+from .sleep_problem import UNSERVED_MBPS, SleepProblem, SleepSettings
 
 # each rule: (SleepProblem, SleepSettings) -> (cells, hours) bool
 
 
-def always_on(problem, settings) -> np.ndarray:
+def always_on(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
     """Every cell awake in every hour."""
     return np.ones((len(problem.network.cells), problem.hours), bool)
 
 
-def night(problem, settings) -> np.ndarray:
+def night(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
     """All but the coverage cells asleep in a fixed window of every day, whatever the traffic: today's practice."""
     first, last = settings.night
     hour = np.arange(problem.hours) % 24
@@ -29,7 +28,7 @@ def night(problem, settings) -> np.ndarray:
     return to_cells(groups, counts)
 
 
-def threshold(problem, settings) -> np.ndarray:
+def threshold(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
     """A site sends a cell to sleep while the rest stays below `sleep_below` of its capacity, and wakes one while it
     is above `wake_above`; each site looks at its own traffic only. The day is run twice, the second time is kept."""
     groups, demand = problem.groups, problem.demand
@@ -61,7 +60,7 @@ def threshold(problem, settings) -> np.ndarray:
     return hold(groups, to_cells(groups, counts), settings.min_up)
 
 
-def greedy(problem, settings) -> np.ndarray:
+def greedy(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
     """Hour by hour: just enough cells for each site's own traffic, then put the emptiest to sleep while the ring has
     room for what they carried; then keep woken cells up for the minimum time and bridge gaps not worth a switch."""
     counts = np.stack([_greedy_hour(problem, hour) for hour in range(problem.hours)], axis=1)
@@ -70,7 +69,7 @@ def greedy(problem, settings) -> np.ndarray:
     return hold(groups, awake, settings.min_up)
 
 
-def _greedy_hour(problem, hour: int) -> np.ndarray:
+def _greedy_hour(problem: SleepProblem, hour: int) -> np.ndarray:
     """(groups,) awake counts that serve the hour's demand."""
     groups, ring = problem.groups, problem.ring
     demand = problem.demand[:, hour]
@@ -114,7 +113,9 @@ def _greedy_hour(problem, hour: int) -> np.ndarray:
     return _wake_until_served(problem, hour, counts, targets)[0]
 
 
-def _wake_until_served(problem, hour: int, counts: np.ndarray, targets: list[list[int]]):
+def _wake_until_served(
+    problem: SleepProblem, hour: int, counts: np.ndarray, targets: list[list[int]]
+) -> tuple[np.ndarray, Dispatch]:
     """Counts with all cells awake at and around the sites in need, ring by ring, and the Dispatch they give."""
     groups, ring = problem.groups, problem.ring
     demand = problem.demand[:, [hour]]

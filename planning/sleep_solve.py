@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -20,9 +19,12 @@ import numpy as np
 from .dispatch import dispatch
 from .energy import Groups
 from .errors import InfeasibleError
+from .progress import Progress
+from .sleep_evaluation import group_counts
 from .sleep_milp import hour_model, hourly_cost, ring_model, ring_model_size
 from .sleep_prices import PriceBound, price_bound
-from .sleep_rules import UNSERVED_MBPS, greedy, hold, spread_counts, to_cells
+from .sleep_problem import UNSERVED_MBPS, SleepProblem, SleepSettings
+from .sleep_rules import greedy, hold, spread_counts, to_cells
 from .sleep_sweep import sweep
 from .solver import SolveResult, relative_gap
 
@@ -32,7 +34,6 @@ SWEEPING_SHARE = 0.1  # of the time that is left
 ROUNDS = 4  # the first one solves each hour to the asked gap, each later one to half of the one before
 SHORTEST_SECONDS = 0.2  # for an hour
 IN_DOUBT = 0.25  # how far from a whole number the averaged count of a cell in doubt is
-Progress = Callable[[int, int, str], None]
 
 
 class _Clock:
@@ -60,13 +61,16 @@ class _Best:
 
     @property
     def gap(self) -> float:
-        return relative_gap(self.objective, self.bound)
+        found = relative_gap(self.objective, self.bound)
+        return float("inf") if found is None else found
 
     def take(self, awake: np.ndarray, objective: float) -> None:
         if objective < self.objective:
             self.awake, self.objective = awake, objective
 
-    def improve(self, problem, settings, awake: np.ndarray, clock: _Clock) -> None:
+    def improve(
+        self, problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, clock: _Clock
+    ) -> None:
         """Take a plan or what sweeps over the sites make of it."""
         self.take(awake, _objective(problem, settings, awake))
         swept = sweep(problem, settings, awake, SWEEPING_SHARE * max(clock.left, 0.0))
@@ -74,7 +78,10 @@ class _Best:
 
 
 def ring_plan(
-    problem, settings, progress: Progress | None = None, earlier: np.ndarray | None = None
+    problem: SleepProblem,
+    settings: SleepSettings,
+    progress: Progress | None = None,
+    earlier: np.ndarray | None = None,
 ) -> tuple[np.ndarray, SolveResult, tuple[str, ...]]:
     """(cells, hours) bool, the outcome for exactly these cells, notes. All demand must be servable.
 
@@ -106,24 +113,19 @@ def ring_plan(
     return best.awake, result, notes
 
 
-def _objective(problem, settings, awake: np.ndarray) -> float:
+def _objective(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray) -> float:
     """Wh of awake cells by the common dispatch rule."""
-    counts = _counts(problem.groups, awake)
+    counts = group_counts(problem.groups, awake)
     woken = (awake & ~np.roll(awake, 1, axis=1)).sum()
     return hourly_cost(problem, problem.groups, settings, counts) + settings.switch_wh * float(woken)
 
 
-def _serves_all(problem, awake: np.ndarray) -> bool:
+def _serves_all(problem: SleepProblem, awake: np.ndarray) -> bool:
     groups: Groups = problem.groups
-    counts = _counts(groups, awake)
+    counts = group_counts(groups, awake)
     capacity = groups.capacity_of(counts)
-    return (counts >= groups.lowest[:, None]).all() and not (
-        dispatch(problem.demand, capacity, problem.ring).unserved > UNSERVED_MBPS
-    ).any()
-
-
-def _counts(groups: Groups, awake: np.ndarray) -> np.ndarray:
-    return np.stack([awake[cells].sum(axis=0) for cells in groups.cells])
+    enough = (counts >= groups.lowest[:, None]).all()
+    return bool(enough and (dispatch(problem.demand, capacity, problem.ring).unserved <= UNSERVED_MBPS).all())
 
 
 # --- hour by hour ----------------------------------------------------------------------------------------------
@@ -133,11 +135,13 @@ class _Hours:
     """The hours of a plan, each solved between its neighbours. counts: (groups, hours) that serve all demand;
     planned: the same, but what the prices say where no hour has been solved yet."""
 
-    def __init__(self, problem, settings, prices: PriceBound, best: _Best, clock: _Clock):
+    def __init__(
+        self, problem: SleepProblem, settings: SleepSettings, prices: PriceBound, best: _Best, clock: _Clock
+    ):
         self.problem, self.settings, self.best, self.clock = problem, settings, best, clock
         groups: Groups = problem.groups
         self.free = np.flatnonzero(groups.count > groups.lowest)
-        self.counts = _counts(groups, best.awake)
+        self.counts = group_counts(groups, best.awake)
         rounded = np.round(prices.counts).astype(int)
         self.planned = np.clip(rounded, groups.lowest[:, None], groups.count[:, None])
         self.likely = prices.counts[self.free]
@@ -149,7 +153,7 @@ class _Hours:
         groups, hours = self.problem.groups, self.problem.hours
         finished = 0
 
-        def solve(hour: int):
+        def solve(hour: int) -> tuple[int, np.ndarray | None]:
             if progress:
                 progress(finished, hours, "milp")
             if self.clock.left <= 0:
@@ -189,7 +193,7 @@ class _Hours:
             self.best.build_seconds += result.build_seconds / self.workers
             self.best.solver = f"{result.solver} by hour"
             if result.has_solution:
-                return np.round(result.values[n]).astype(int)
+                return np.round(result.of(n)).astype(int)
         return None
 
     def _limits(self, hour: int, doubt: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +213,12 @@ class _Hours:
 
 
 def _by_hour(
-    problem, settings, prices: PriceBound, best: _Best, clock: _Clock, progress: Progress | None
+    problem: SleepProblem,
+    settings: SleepSettings,
+    prices: PriceBound,
+    best: _Best,
+    clock: _Clock,
+    progress: Progress | None,
 ) -> None:
     hours = _Hours(problem, settings, prices, best, clock)
     for halved in range(ROUNDS):
@@ -222,7 +231,12 @@ def _by_hour(
 
 
 def _whole(
-    problem, groups: Groups, settings, best: _Best, clock: _Clock, progress: Progress | None
+    problem: SleepProblem,
+    groups: Groups,
+    settings: SleepSettings,
+    best: _Best,
+    clock: _Clock,
+    progress: Progress | None,
 ) -> tuple[str, ...]:
     if progress:
         progress(0, 1, "milp")
@@ -230,7 +244,7 @@ def _whole(
     if counts is None:
         return ()
     awake, unordered = cells_of(groups, counts, settings.min_up)
-    best.take(awake, _objective(problem, settings, awake) if unordered else result.objective)
+    best.take(awake, _objective(problem, settings, awake) if unordered else result.reached)
     notes: tuple[str, ...] = ()
     if unordered:
         # counts of identical cells can hide a schedule that only works if cells swap roles from day to day:
@@ -244,7 +258,7 @@ def _whole(
             result, counts = _solve(apart, split, settings, best, clock)
             if counts is not None:
                 awake, unordered = cells_of(split, counts, settings.min_up)
-                objective = _objective(problem, settings, awake) if unordered else result.objective
+                objective = _objective(problem, settings, awake) if unordered else result.reached
                 if objective <= best.objective:
                     notes = notes if unordered else ()
                 best.take(awake, objective)
@@ -252,9 +266,9 @@ def _whole(
 
 
 def _solve(
-    problem, groups: Groups, settings, best: _Best, clock: _Clock
+    problem: SleepProblem, groups: Groups, settings: SleepSettings, best: _Best, clock: _Clock
 ) -> tuple[SolveResult, np.ndarray | None]:
-    model, n = ring_model(problem, groups, settings, _counts(groups, best.awake))
+    model, n = ring_model(problem, groups, settings, group_counts(groups, best.awake))
     result = model.solve(settings.solver, max(clock.left, 0.1), settings.gap, settings.threads)
     if result.status == "infeasible":
         raise InfeasibleError("No sleep schedule satisfies the constraints; lower the minimum up time.")
@@ -266,7 +280,7 @@ def _solve(
         return result, None
     counts = np.repeat(groups.lowest[:, None], problem.hours, axis=1)
     free = np.flatnonzero(groups.count > groups.lowest)
-    counts[free] = np.round(result.values[n]).astype(int)
+    counts[free] = np.round(result.of(n)).astype(int)
     return result, counts
 
 
@@ -285,14 +299,16 @@ def cells_of(groups: Groups, counts: np.ndarray, min_up: int) -> tuple[np.ndarra
 
 def _split(groups: Groups, chosen: list[int]) -> Groups:
     """The same cells with the chosen groups taken apart into single cells."""
-    owner, cells, lowest = [], [], []
+    owners: list[int] = []
+    cells: list[np.ndarray] = []
+    lowest: list[int] = []
     for g, members in enumerate(groups.cells):
         parts = [members[i : i + 1] for i in range(len(members))] if g in set(chosen) else [members]
         for i, part in enumerate(parts):
-            owner.append(g)
+            owners.append(g)
             cells.append(part)
             lowest.append(groups.lowest[g] if len(parts) == 1 else int(i < groups.lowest[g]))
-    owner = np.array(owner)
+    owner = np.array(owners)
     return replace(
         groups,
         site=groups.site[owner],

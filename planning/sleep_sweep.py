@@ -16,13 +16,14 @@ import numpy as np
 from .dispatch import dispatch
 from .energy import Groups
 from .sleep_prices import MOST_STATES, best_schedule, rows_of
+from .sleep_problem import SleepProblem, SleepSettings
 from .sleep_rules import hold
 
 WORTHWHILE_WH = 1e-6
 MOST_SWEEPS = 4
 
 
-def sweep(problem, settings, awake: np.ndarray, seconds: float) -> np.ndarray:
+def sweep(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, seconds: float) -> np.ndarray:
     """Awake cells (cells, hours) that serve what `awake` serves, at less cost, after at most `seconds` of sweeps."""
     deadline = time.perf_counter() + seconds
     state = _Service(problem, settings, awake)
@@ -40,7 +41,7 @@ def sweep(problem, settings, awake: np.ndarray, seconds: float) -> np.ndarray:
 class _Service:
     """Who serves what, kept up to date while sites change. All arrays by hour, Mbit/s."""
 
-    def __init__(self, problem, settings, awake: np.ndarray):
+    def __init__(self, problem: SleepProblem, settings: SleepSettings, awake: np.ndarray):
         self.settings, self.groups, self.ring = settings, problem.groups, problem.ring
         groups: Groups = problem.groups
         self.demand, self.awake = problem.demand, awake.copy()
@@ -94,7 +95,16 @@ class _Service:
         self._serve(site, keep[hours, chosen], inflow, space, targets)
         return True
 
-    def _costs(self, site, members, free, states, inflow, space, targets) -> tuple[np.ndarray, np.ndarray]:
+    def _costs(
+        self,
+        site: int,
+        members: np.ndarray,
+        free: np.ndarray,
+        states: np.ndarray,
+        inflow: np.ndarray,
+        space: np.ndarray,
+        targets: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(hours, states) W with inf where a state cannot serve, and (hours, states) own traffic that stays."""
         groups, demand = self.groups, self.demand[site]
         counts = np.repeat(groups.lowest[members][None, :], len(states), axis=0)
@@ -117,7 +127,7 @@ class _Service:
         cost[(able < -1e-9) | (away > space.sum(axis=0)[:, None] + 1e-9)] = np.inf
         return cost, keep
 
-    def _held(self, free, counts: np.ndarray) -> list[np.ndarray]:
+    def _held(self, free: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
         """Each free group's awake cells (cells, hours) by counts (hours, free groups), minimum up times kept."""
         groups = self.groups
         nested = [
@@ -126,7 +136,9 @@ class _Service:
         ]
         return [hold(groups, rows, self.settings.min_up) for rows in nested]
 
-    def _serve(self, site, keep, inflow, space, targets) -> None:
+    def _serve(
+        self, site: int, keep: np.ndarray, inflow: np.ndarray, space: np.ndarray, targets: np.ndarray
+    ) -> None:
         """Send what does not stay to the neighbours, nearest first."""
         left = self.demand[site] - keep
         for row, arc in enumerate(self.out[site]):

@@ -7,31 +7,24 @@ solved, and comes back as a `SolveResult` whose status is what the solver proved
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import math
 import os
 import re
-import sys
-import tempfile
-import threading
 import time
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pulp
+from numpy.typing import ArrayLike
 
 from .errors import InputError, SolverError
+from .solver_answer import PULP_MAJOR
+from .solver_cbc import cbc_class, run_cbc
+from .solver_highs import highs_available, run_highs
 
 SOLVERS = ("auto", "highs", "cbc")
-PULP_MAJOR = int(pulp.__version__.split(".")[0])
 INF = float("inf")
-
-try:
-    import highspy
-except ImportError:  # CBC alone is enough to run
-    highspy = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,22 @@ class SolveResult:
     @property
     def has_solution(self) -> bool:
         return self.values is not None
+
+    @property
+    def reached(self) -> float:
+        """The objective of the solution. Raises SolverError where there is none."""
+        if self.objective is None:
+            raise self._nothing()
+        return self.objective
+
+    def of(self, variables: np.ndarray) -> np.ndarray:
+        """The values of some variables, in their shape. Raises SolverError where there is no solution."""
+        if self.values is None:
+            raise self._nothing()
+        return self.values[variables]
+
+    def _nothing(self) -> SolverError:
+        return SolverError(f"{self.solver} found no solution ({self.status}); give it more time.")
 
     @property
     def sentence(self) -> str:
@@ -84,9 +93,9 @@ class SolveResult:
 def available_solvers() -> tuple[str, ...]:
     """The solvers that can run here, best first."""
     found = []
-    if highspy is not None:
+    if highs_available():
         found.append("highs")
-    if _cbc_class() is not None:
+    if cbc_class() is not None:
         found.append("cbc")
     return tuple(found)
 
@@ -118,9 +127,16 @@ class Model:
         """(variables, constraints) so far."""
         return self._columns, self._rows
 
-    def variables(self, name: str, shape, lower=0.0, upper=INF, integer: bool = False) -> np.ndarray:
+    def variables(
+        self,
+        name: str,
+        shape: int | Sequence[int],
+        lower: ArrayLike = 0.0,
+        upper: ArrayLike = INF,
+        integer: bool = False,
+    ) -> np.ndarray:
         """New variables with bounds broadcast to `shape`; returns their numbers in that shape."""
-        shape = (shape,) if np.isscalar(shape) else tuple(shape)
+        shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
         count = int(np.prod(shape))
         self._lower.append(np.broadcast_to(np.asarray(lower, float), shape).ravel())
         self._upper.append(np.broadcast_to(np.asarray(upper, float), shape).ravel())
@@ -130,40 +146,47 @@ class Model:
         self._columns += count
         return numbers
 
-    def cost(self, columns, values) -> None:
+    def cost(self, columns: ArrayLike, values: ArrayLike) -> None:
         """Add terms to the objective; `values` is broadcast to `columns`."""
-        columns = np.asarray(columns)
+        numbers = np.asarray(columns)
         self._cost.append(
-            (columns.ravel(), np.broadcast_to(np.asarray(values, float), columns.shape).ravel())
+            (numbers.ravel(), np.broadcast_to(np.asarray(values, float), numbers.shape).ravel())
         )
 
-    def rows(self, row, column, value, lower=-INF, upper=INF, count: int | None = None) -> None:
+    def rows(
+        self,
+        row: ArrayLike,
+        column: ArrayLike,
+        value: ArrayLike,
+        lower: ArrayLike = -INF,
+        upper: ArrayLike = INF,
+        count: int | None = None,
+    ) -> None:
         """New constraints lower <= A v <= upper, with A given as triples.
 
         row: 0-based within this call; column: variable numbers; value: coefficients (broadcast). lower, upper:
         (count,) or scalar. Terms of equal row and column are added up.
         """
-        column = np.asarray(column)
-        row = np.broadcast_to(np.asarray(row), column.shape).ravel()
-        value = np.broadcast_to(np.asarray(value, float), column.shape).ravel()
-        column = column.ravel()
+        columns = np.asarray(column)
+        places = np.broadcast_to(np.asarray(row), columns.shape).ravel()
+        values = np.broadcast_to(np.asarray(value, float), columns.shape).ravel()
         if count is None:
-            count = int(row.max()) + 1 if row.size else 0
-        lower = np.broadcast_to(np.asarray(lower, float), (count,))
-        upper = np.broadcast_to(np.asarray(upper, float), (count,))
-        self._blocks.append((row, column, value, lower, upper))
+            count = int(places.max()) + 1 if places.size else 0
+        low, high = (np.broadcast_to(np.asarray(side, float), (count,)) for side in (lower, upper))
+        self._blocks.append((places, columns.ravel(), values, low, high))
         self._rows += count
 
-    def start(self, columns, values) -> None:
+    def start(self, columns: ArrayLike, values: ArrayLike) -> None:
         """A first solution (or part of one) to begin from, where the solver takes it."""
-        columns = np.asarray(columns).ravel()
-        values = np.broadcast_to(np.asarray(values, float), columns.shape).ravel()
+        numbers = np.asarray(columns).ravel()
+        known = np.broadcast_to(np.asarray(values, float), numbers.shape).ravel()
         if self._start is not None:
-            columns = np.concatenate([self._start[0], columns])
-            values = np.concatenate([self._start[1], values])
-        self._start = (columns, values)
+            numbers, known = (
+                np.concatenate(pair) for pair in zip(self._start, (numbers, known), strict=True)
+            )
+        self._start = (numbers, known)
 
-    def problem(self, with_constant: bool = True) -> tuple[pulp.LpProblem, list]:
+    def problem(self, with_constant: bool = True) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
         """The model as a PuLP problem, always a minimisation, and its variables by number."""
         problem = pulp.LpProblem(re.sub(r"\W", "_", self.name), pulp.LpMinimize)
         lower = np.concatenate(self._lower) if self._lower else np.zeros(0)
@@ -176,7 +199,7 @@ class Model:
         low = [None if not math.isfinite(b) else b for b in lower.tolist()]
         high = [None if not math.isfinite(b) else b for b in upper.tolist()]
         integer = np.concatenate(self._integer).tolist() if self._integer else []
-        variables = []
+        variables: list[pulp.LpVariable] = []
         add = problem.add_variable
         for name, count in self._names:
             for index in range(count):
@@ -221,13 +244,11 @@ class Model:
         if not variables:
             return SolveResult("optimal", self.constant, self.constant, 0.0, 0.0, 0.0, name, np.zeros(0))
         warm = self._start is not None
-        if warm:
+        if self._start is not None:
             for i, value in zip(*(a.tolist() for a in self._start), strict=True):
                 variables[i].setInitialValue(value, check=False)
-        run = _run_highs if name == "HiGHS" else _run_cbc
-        status, objective, bound, seconds, started = run(
-            problem, variables, time_limit, gap, threads, seed, warm
-        )
+        run = run_highs if name == "HiGHS" else run_cbc
+        status, objective, bound, seconds, started = run(problem, time_limit, gap, threads, seed, warm)
         values = None
         sign = -1.0 if self.maximise else 1.0
         if objective is not None:
@@ -304,7 +325,15 @@ def _expression(pairs: list) -> pulp.LpAffineExpression:
     return pulp.LpAffineExpression(pairs)
 
 
-def _add_rows(problem, variables, row, column, value, lower, upper) -> None:
+def _add_rows(
+    problem: pulp.LpProblem,
+    variables: list[pulp.LpVariable],
+    row: np.ndarray,
+    column: np.ndarray,
+    value: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+) -> None:
     """Append constraints from triples, summing doubled entries."""
     count = len(lower)
     key = row.astype(np.int64) * len(variables) + column
@@ -339,270 +368,3 @@ def _pick(solver: str) -> str:
             f"The solver {'HiGHS' if wanted != 'cbc' else 'CBC'} is not installed; run: {install}."
         )
     return {"highs": "HiGHS", "cbc": "CBC"}[wanted]
-
-
-_busy = threading.Condition()
-_running = 0
-_threads: int | None = None
-
-
-@contextlib.contextmanager
-def _scheduler(threads: int | None):
-    """Let HiGHS runs overlap while they want the same number of threads.
-
-    HiGHS keeps one pool of threads a process and refuses another count until the pool is reset, which must not
-    happen under a running solve (the app serves several people from one process).
-    """
-    global _running, _threads
-    with _busy:
-        if threads is not None and threads != _threads:
-            _busy.wait_for(lambda: _running == 0)
-            highspy.Highs.resetGlobalScheduler(True)
-            _threads = threads
-        _running += 1
-    try:
-        yield
-    finally:
-        with _busy:
-            _running -= 1
-            _busy.notify_all()
-
-
-_greeted = False
-
-
-def _swallow_banner() -> None:
-    """HiGHS prints two lines on the process's first instance, before any option can forbid it; keep stdout clean."""
-    global _greeted
-    with _busy:
-        if _greeted:
-            return
-        _greeted = True
-        try:
-            sys.stdout.flush()
-            kept = os.dup(1)
-        except (OSError, ValueError):
-            return
-        try:
-            with open(os.devnull, "w") as nothing:
-                os.dup2(nothing.fileno(), 1)
-                highspy.Highs()
-                with contextlib.suppress(OSError, AttributeError, TypeError):
-                    ctypes.CDLL(None).fflush(None)  # the lines wait in C's own buffer where stdout is a file
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
-
-
-# --- HiGHS -----------------------------------------------------------------------------------------------------
-
-
-def _run_highs(problem, variables, time_limit, gap, threads, seed, warm):
-    options = {"random_seed": int(seed), "output_flag": False, "log_to_console": False}
-    if PULP_MAJOR >= 4:
-        options["warmStart"] = warm
-        solver_class = pulp.HiGHS
-    else:
-        solver_class = _batch_highs()
-    solver = solver_class(msg=False, timeLimit=time_limit, gapRel=gap, threads=threads, **options)
-    solver.start_values = warm
-    _swallow_banner()
-    begun = time.perf_counter()
-    try:
-        with _scheduler(threads):
-            problem.solve(solver)
-    except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
-        raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
-    engine = problem.solverModel
-    status, objective, bound = _highs_outcome(engine)
-    if status == "unclear":
-        # "unbounded or infeasible" comes from presolve; without it the solver can tell them apart
-        engine.setOptionValue("presolve", "off")
-        engine.run()
-        status, objective, bound = _highs_outcome(engine)
-    if status in ("unclear", "error"):
-        raise SolverError(f"HiGHS stopped with '{engine.modelStatusToString(engine.getModelStatus())}'.")
-    seconds = engine.getRunTime()
-    return status, objective, bound, seconds, max(begun, time.perf_counter() - seconds)
-
-
-def _highs_outcome(engine) -> tuple[str, float | None, float | None]:
-    """(status, objective, bound) as HiGHS itself knows them, whatever PuLP made of it."""
-    kinds = highspy.HighsModelStatus
-    model_status = engine.getModelStatus()
-    info = engine.getInfo()
-    feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    objective = (
-        info.objective_function_value if feasible and math.isfinite(info.objective_function_value) else None
-    )
-    is_mip = any(kind != highspy.HighsVarType.kContinuous for kind in engine.getLp().integrality_)
-    bound = info.mip_dual_bound if is_mip else None
-    if bound is not None and not (math.isfinite(bound) and abs(bound) < 1e300):
-        bound = None
-    if model_status == kinds.kOptimal:
-        return "optimal", objective, objective if bound is None else bound
-    if model_status == kinds.kModelEmpty:
-        return "optimal", 0.0, 0.0
-    if model_status == kinds.kInfeasible:
-        return "infeasible", None, None
-    if model_status == kinds.kUnbounded:
-        return "unbounded", None, None
-    if model_status == kinds.kUnboundedOrInfeasible:
-        return "unclear", None, None
-    early = {
-        kinds.kTimeLimit,
-        kinds.kIterationLimit,
-        kinds.kSolutionLimit,
-        kinds.kInterrupt,
-        kinds.kObjectiveBound,
-        kinds.kObjectiveTarget,
-        kinds.kMemoryLimit,
-        kinds.kUnknown,
-        kinds.kNotset,  # a time limit of next to nothing
-    }
-    if model_status in early:
-        return ("feasible" if objective is not None else "no solution"), objective, bound
-    return "error", None, None
-
-
-def _batch_highs():
-    """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does."""
-
-    class BatchHiGHS(pulp.HiGHS):
-        def buildSolverModel(self, lp):
-            inf = highspy.kHighsInf
-            variables = lp.variables()
-            count = len(variables)
-            number = {id(v): i for i, v in enumerate(variables)}
-            cost = np.zeros(count)
-            for variable, coefficient in lp.objective.items():
-                cost[number[id(variable)]] = coefficient
-            lower = np.array([-inf if v.lowBound is None else v.lowBound for v in variables], float)
-            upper = np.array([inf if v.upBound is None else v.upBound for v in variables], float)
-            empty = np.zeros(0, np.int32)
-            engine = lp.solverModel
-            engine.changeObjectiveOffset(lp.objective.constant)
-            engine.addCols(count, cost, lower, upper, 0, empty, empty, np.zeros(0))
-            whole = np.array([i for i, v in enumerate(variables) if v.cat == pulp.LpInteger], np.int32)
-            if self.mip and len(whole):
-                engine.changeColsIntegrality(
-                    len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger)
-                )
-            for i, variable in enumerate(variables):
-                variable.index = i
-            starts, index, value, low, high = [], [], [], [], []
-            for i, constraint in enumerate(lp._constraints.values()):
-                constraint.index = i
-                starts.append(len(index))
-                for variable, coefficient in constraint.items():
-                    index.append(variable.index)
-                    value.append(coefficient)
-                bound = -constraint.constant
-                low.append(-inf if constraint.sense == pulp.LpConstraintLE else bound)
-                high.append(inf if constraint.sense == pulp.LpConstraintGE else bound)
-            engine.addRows(
-                len(starts),
-                np.array(low, float),
-                np.array(high, float),
-                len(index),
-                np.array(starts, np.int32),
-                np.array(index, np.int32),
-                np.array(value, float),
-            )
-            if self.start_values:
-                known = [(i, v.varValue) for i, v in enumerate(variables) if v.varValue is not None]
-                columns, values = zip(*known, strict=True)
-                engine.setSolution(len(known), np.array(columns, np.int32), np.array(values, float))
-
-    return BatchHiGHS
-
-
-# --- CBC -------------------------------------------------------------------------------------------------------
-
-
-def _cbc_class():
-    """A ready constructor for CBC: `cbc` on the path or the cbcbox wheel, else PuLP 3's bundled binary."""
-    if pulp.COIN_CMD(msg=False).available():
-        return pulp.COIN_CMD
-    bundled = getattr(pulp, "PULP_CBC_CMD", None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PuLP 3.3 announces that the bundled binary goes away with 4.0
-        if bundled is not None and bundled(msg=False).available():
-            return bundled
-    return None
-
-
-def _run_cbc(problem, variables, time_limit, gap, threads, seed, warm):
-    handle, log = tempfile.mkstemp(prefix="cbc-", suffix=".log")
-    os.close(handle)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            solver = _cbc_class()(
-                msg=False,
-                timeLimit=time_limit,
-                gapRel=gap,
-                threads=threads,
-                warmStart=warm,
-                logPath=log,
-                options=[f"randomSeed {int(seed) + 1}"],
-            )
-            begun = time.perf_counter()
-            try:
-                problem.solve(solver)
-            except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
-                raise SolverError(
-                    f"CBC broke off ({error or type(error).__name__}); try --solver highs."
-                ) from error
-            seconds = time.perf_counter() - begun
-        with open(log, errors="replace") as file:
-            text = file.read()
-    finally:
-        if os.path.exists(log):
-            os.unlink(log)
-    status, bound = _cbc_outcome(problem, text)
-    objective = None
-    if status in ("optimal", "feasible"):
-        objective = float(sum(c * (v.varValue or 0.0) for v, c in problem.objective.items()))
-        if status == "optimal" and bound is None:
-            bound = objective
-    return status, objective, bound, seconds, begun
-
-
-def _cbc_outcome(problem, text: str) -> tuple[str, float | None]:
-    """(status, bound) from CBC's log, which says more than the solution file PuLP reads."""
-    bound = _number(r"Lower bound:\s*(\S+)", text)
-    lower = text.lower()
-    result = re.search(r"result - (.*)", lower)
-    verdict = result.group(1) if result else ""
-    if "infeasible" in verdict or re.search(
-        r"problem (is|proven) infeasible|^infeasible", lower, re.MULTILINE
-    ):
-        return "infeasible", None
-    if "unbounded" in verdict or re.search(
-        r"(problem is|primal|dual) unbounded|^unbounded", lower, re.MULTILINE
-    ):
-        return "unbounded", None
-    if "optimal solution found" in verdict:
-        return "optimal", bound
-    if verdict:
-        has_solution = "no feasible solution" not in lower and "Objective value:" in text
-        return ("feasible" if has_solution else "no solution"), bound
-    # a pure LP closes without a "Result" line
-    if re.search(r"^optimal (- )?objective", lower, re.MULTILINE) or "optimal objective" in lower:
-        return "optimal", None
-    known = getattr(problem, "sol_status", None)
-    if known is not None:
-        return {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}.get(
-            known, "no solution"
-        ), bound
-    return "no solution", bound
-
-
-def _number(pattern: str, text: str) -> float | None:
-    found = re.findall(pattern, text)
-    try:
-        value = float(found[-1]) if found else None
-    except ValueError:
-        return None
-    return value if value is not None and math.isfinite(value) and abs(value) < 1e49 else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 ACCENT, WARM, GREY, GOOD = "#0b5394", "#d9480f", "#8a94a3", "#2a8a57"
 SERIES = (ACCENT, WARM, GOOD, "#a8447f", "#6a5fb5", "#7a6a53", GREY)
@@ -26,12 +28,12 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     @classmethod
-    def of(cls, label: str, values, low: float | None = None, percent: bool = False) -> Axis:
+    def of(cls, label: str, values: ArrayLike, low: float | None = None, percent: bool = False) -> Axis:
         """An axis around the values, from `low` if one is given, with round ticks; percent: of shares."""
-        values = np.asarray(values, float)
-        values = values[np.isfinite(values)]
-        top = float(values.max()) if len(values) else 1.0
-        bottom = float(values.min()) if low is None and len(values) else low or 0.0
+        known = np.asarray(values, float)
+        known = known[np.isfinite(known)]
+        top = float(known.max()) if len(known) else 1.0
+        bottom = float(known.min()) if low is None and len(known) else low or 0.0
         if top <= bottom:
             top = bottom + 1.0
         ticks = round_ticks(bottom, top)
@@ -119,16 +121,26 @@ def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [float(k * step) + 0.0 for k in np.arange(first, np.floor(high / step + 1e-9) + 1)]  # no -0
 
 
-def chart(
-    marks: Sequence[Line | Band | Points], x: Axis, y: Axis, caption: str, height: float = HEIGHT
-) -> str:
+Mark = Line | Band | Points
+
+
+class Shades(Protocol):
+    """Values to colours, with the (name, colour, opacity) of their legend."""
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str, float]]: ...
+
+    def __call__(self, values: np.ndarray) -> np.ndarray: ...
+
+
+def chart(marks: Sequence[Mark], x: Axis, y: Axis, caption: str, height: float = HEIGHT) -> str:
     """A figure of marks over two axes, with a legend of their names above."""
     width, bottom = WIDTH, height - _BOTTOM
 
-    def across(values) -> np.ndarray:
+    def across(values: ArrayLike) -> np.ndarray:
         return _LEFT + (np.asarray(values, float) - x.low) / (x.high - x.low) * (width - _LEFT - _RIGHT)
 
-    def up(values) -> np.ndarray:
+    def up(values: ArrayLike) -> np.ndarray:
         return bottom - (np.asarray(values, float) - y.low) / (y.high - y.low) * (bottom - _TOP)
 
     shapes = []
@@ -189,7 +201,7 @@ def bars(
     return figure("".join(shapes), width, height, caption)
 
 
-def heat_map(values: np.ndarray, x: Axis, rows: str, label: str, caption: str, shades: Callable) -> str:
+def heat_map(values: np.ndarray, x: Axis, rows: str, label: str, caption: str, shades: Shades) -> str:
     """Rows by hours. values: (rows, hours), NaN where there is none. rows: what they are. label: what the caption
     begins with. shades: values to colours, with their legend as an attribute."""
     count, hours = values.shape

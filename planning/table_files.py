@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyogrio
 import shapely
 
 from intake.archive import members
-from intake.database import check_plain as check_plain_database
 from intake.delimited import read_csv
 from intake.markup import check_plain
+from intake.source import Source, content_of, name_of
 from intake.text import Refused, decoded, read_json
+from intake.vector import SHAPEFILE_PARTS, handed_to_gdal, shapefiles
 
 from .errors import InputError
 from .network import CELL_COLUMNS, SITE_COLUMNS
@@ -33,34 +34,32 @@ MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = (
     500_000,
     300,
 )
+Rows = tuple[
+    dict[str, pd.DataFrame], dict[str, Any]
+]  # tables by name; provenance of the export that made them
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
-_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 _CSV_OF_OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat", "range", "samples", "changeable",
                       "created", "updated", "averageSignal"]  # fmt: skip
 
 
-def read_bytes(source, name: str | None) -> tuple[bytes, str]:
+def read_bytes(source: Source, name: str | None) -> tuple[bytes, str]:
     """(bytes, file name) of a path, or of bytes and their name. Raises InputError where there is nothing to read."""
-    if isinstance(source, (bytes, bytearray)):
-        data, name = bytes(source), name or "the file"
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"There is no file {path}; give the sites as {FORMATS}.")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(
-                f"{path.name} is larger than {MAX_BYTES // 10**6} MB; keep only the sites of the area."
-            )
-        data, name = path.read_bytes(), name or path.name
+    name = Path(name_of(source, name, "the file")).name
+    try:
+        data = content_of(source, MAX_BYTES)
+    except Refused as error:
+        raise InputError(f"{name} {error}; keep only the sites of the area.") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error}; give the sites as {FORMATS}.") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}); check its permissions.") from None
     if not data:
         raise InputError(f"{name} is empty; export the sites again.")
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name} is larger than {MAX_BYTES // 10**6} MB; keep only the sites of the area.")
-    return data, Path(name).name
+    return data, name
 
 
-def read_tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
+def read_tables(data: bytes, name: str) -> Rows:
     """(table by name, provenance of the export that made the file). Points get lon and lat in WGS-84."""
     readers = {".csv": _csv, ".txt": _csv, ".xlsx": _xlsx, ".geojson": _geojson, ".json": _geojson, ".kml": _kml,
                ".kmz": _kmz, ".gpkg": _gpkg, ".zip": _zip}  # fmt: skip
@@ -76,7 +75,7 @@ def read_tables(data: bytes, name: str) -> tuple[dict[str, pd.DataFrame], dict]:
     return tables, provenance
 
 
-def _csv(data: bytes, name: str):
+def _csv(data: bytes, name: str) -> Rows:
     lines = decoded(data).splitlines()
     comments = [line[2:] for line in lines[:200] if line.startswith("# ")]
     first = next((line for line in lines if line and not line.startswith("#")), "")
@@ -102,7 +101,7 @@ def _provenance_of(lines: list[str]) -> dict:
     return found
 
 
-def _xlsx(data: bytes, name: str):
+def _xlsx(data: bytes, name: str) -> Rows:
     parts = _members(data, name, (".xml", ".rels"))
     for part, content in parts.items():
         try:
@@ -154,7 +153,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _geojson(data: bytes, name: str):
+def _geojson(data: bytes, name: str) -> Rows:
     try:
         document = read_json(data.decode("utf-8-sig"))
         features = document["features"]
@@ -185,7 +184,7 @@ def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
     return {f"{kind}s": pd.DataFrame(mine) for kind, mine in layers.items()}
 
 
-def _kml(data: bytes, name: str):
+def _kml(data: bytes, name: str) -> Rows:
     try:
         check_plain(data)
     except Refused as error:
@@ -202,7 +201,9 @@ def _kml(data: bytes, name: str):
         at = mark.find(f"{space}Point/{space}coordinates")
         if at is None or not at.text:
             continue
-        row = {d.get("name"): (d.findtext(f"{space}value") or "") for d in mark.iter(f"{space}Data")}
+        row: dict[str | None, Any] = {
+            d.get("name"): (d.findtext(f"{space}value") or "") for d in mark.iter(f"{space}Data")
+        }
         row |= {d.get("name"): d.text for d in mark.iter(f"{space}SimpleData")}
         parts = at.text.strip().split(",")
         row.setdefault("site", mark.findtext(f"{space}name"))
@@ -235,17 +236,17 @@ def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
         ) from None
 
 
-def _kmz(data: bytes, name: str):
+def _kmz(data: bytes, name: str) -> Rows:
     found = _members(data, name, (".kml",))
     if not found:
         raise InputError(f"{name} holds no .kml file; export the sites again.")
     return _kml(next(iter(found.values())), name)
 
 
-def _gpkg(data: bytes, name: str):
+def _gpkg(data: bytes, name: str) -> Rows:
     if not data.startswith(b"SQLite format 3\x00"):
         raise InputError(f"{name} is not a GeoPackage though its name says so; export the sites again.")
-    tables = _vector({".gpkg": data}, name)
+    tables = _vector({".gpkg": data}, ".gpkg", name)
     own = tables.pop("provenance", None)
     provenance = {}
     if own is not None and {"key", "value"} <= set(own):
@@ -255,34 +256,29 @@ def _gpkg(data: bytes, name: str):
     return {k: v for k, v in tables.items() if "lon" in v}, provenance
 
 
-def _zip(data: bytes, name: str):
-    inside = _members(data, name, (*_PARTS, ".csv", "provenance.json"))
+def _zip(data: bytes, name: str) -> Rows:
+    inside = _members(data, name, (*SHAPEFILE_PARTS, ".csv", "provenance.json"))
     provenance = {}
     for path, content in inside.items():
         if path.endswith("provenance.json"):
             try:
-                found = read_json(content)
+                told = read_json(content)
             except ValueError:
-                found = None  # not of our own making; the sites count
-            provenance = found if isinstance(found, dict) else {}
-    tables = {}
-    for path, content in inside.items():
-        stem = Path(path).stem
-        if path.lower().endswith(".shp"):
-            if not content.startswith(b"\x00\x00\x27\x0a"):
-                raise InputError(
-                    f"{path} in {name} is not a Shapefile though its name says so; export it again."
-                )
-            parts = {
-                s: inside[m] for m in inside for s in _PARTS if m[:-4] == path[:-4] and m[-4:].lower() == s
-            }
-            if not {".shx", ".dbf", ".prj"} <= set(parts):
-                raise InputError(
-                    f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together."
-                )
-            tables[stem] = next(iter(_vector(parts, name).values()), pd.DataFrame())
-        elif path.lower().endswith(".csv"):
-            tables[stem] = _csv(content, f"{path} in {name}")[0]["table"]
+                told = None  # not of our own making; the sites count
+            provenance = told if isinstance(told, dict) else {}
+    tables = {
+        Path(path).stem: _csv(content, f"{path} in {name}")[0]["table"]
+        for path, content in inside.items()
+        if path.lower().endswith(".csv")
+    }
+    try:
+        found = shapefiles(inside)
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it again.") from None
+    for path, parts in found.items():
+        if not {".shx", ".dbf", ".prj"} <= set(parts):
+            raise InputError(f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together.")
+        tables[Path(path).stem] = next(iter(_vector(parts, ".shp", name).values()), pd.DataFrame())
     whole = {
         c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)
     }  # a Shapefile holds ten letters of a column's name
@@ -292,45 +288,28 @@ def _zip(data: bytes, name: str):
     return tables, provenance
 
 
-def _vector(parts: dict[str, bytes], name: str) -> dict[str, pd.DataFrame]:
-    """Layers that GDAL reads from a private folder, points in WGS-84 as lon and lat."""
-    with tempfile.TemporaryDirectory() as folder:
-        for suffix, content in parts.items():
-            Path(folder, f"upload{suffix}").write_bytes(content)
-        path = Path(folder, "upload" + (".shp" if ".shp" in parts else ".gpkg"))
-        tables = {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if path.suffix == ".gpkg":
-                    check_plain_database(path)
-                for layer, kind in pyogrio.list_layers(path):
-                    if kind is not None and "Point" not in kind:
-                        continue
-                    frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
-                    if kind is not None:
-                        if frame.crs is None:
-                            raise InputError(
-                                f"{name} does not state its reference system; export it again with one."
-                            )
-                        at = shapely.centroid(frame.to_crs("EPSG:4326").geometry.to_numpy())
-                        frame = pd.DataFrame(frame.drop(columns="geometry"))
-                        for column, values in (("lon", shapely.get_x(at)), ("lat", shapely.get_y(at))):
-                            if column not in frame:
-                                frame[column] = values
-                    tables[str(layer)] = frame
-        except Refused as error:
-            raise InputError(f"{name} {error}; export the sites again.") from None
-        except (
-            pyogrio.errors.DataSourceError,
-            pyogrio.errors.DataLayerError,
-            shapely.errors.ShapelyError,
-            RuntimeError,
-            ValueError,
-        ) as error:
-            raise InputError(
-                f"{name} cannot be read ({str(error).replace(folder, '')}); export it again."
-            ) from None
+def _vector(parts: dict[str, bytes], suffix: str, name: str) -> dict[str, pd.DataFrame]:
+    """Layers that GDAL reads, points in WGS-84 as lon and lat; parts: content by suffix."""
+    tables = {}
+    try:
+        with handed_to_gdal(parts, suffix) as path:
+            for layer, kind in pyogrio.list_layers(path):
+                if kind is not None and "Point" not in kind:
+                    continue
+                frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
+                if kind is not None:
+                    if frame.crs is None:
+                        raise InputError(
+                            f"{name} does not state its reference system; export it again with one."
+                        )
+                    at = shapely.centroid(frame.to_crs("EPSG:4326").geometry.to_numpy())
+                    frame = pd.DataFrame(frame.drop(columns="geometry"))
+                    for column, values in (("lon", shapely.get_x(at)), ("lat", shapely.get_y(at))):
+                        if column not in frame:
+                            frame[column] = values
+                tables[str(layer)] = frame
+    except Refused as error:
+        raise InputError(f"{name} {error}; export it again.") from None
     return tables
 
 

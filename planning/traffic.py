@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import ArrayLike
 
 from intake.delimited import read_csv
-from intake.text import read_json
+from intake.source import Source, content_of, name_of
+from intake.text import Refused, read_json
 
 from .errors import InputError
-from .geometry import ZOOM, tile_area_km2, tile_centre
+from .geometry import ZOOM, tile_area_km2
+from .tile_series import TileSeries
 
 INTENSITIES = ("poi", "business_poi", "population")
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
@@ -32,7 +38,7 @@ _WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
 
 
 @dataclass(frozen=True)
-class TrafficTable:
+class TrafficTable(TileSeries):
     """Traffic of tiles.
 
     x, y: (tiles,) int. traffic: (tiles, samples, hours) float32 >= 0, relative units unless metadata["unit"] says
@@ -49,7 +55,7 @@ class TrafficTable:
     metadata: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, source, name: str | None = None, most_rows: int = MAX_ROWS) -> TrafficTable:
+    def read(cls, source: Source, name: str | None = None, most_rows: int = MAX_ROWS) -> TrafficTable:
         """Read a Parquet or CSV file (path, bytes or binary file object), or a folder of Parquet parts.
 
         most_rows: of a file; more are refused before they are unpacked, for Parquet packs a million rows into nothing.
@@ -63,7 +69,14 @@ class TrafficTable:
 
     @classmethod
     def from_arrays(
-        cls, x, y, traffic, users=None, covered_share=None, intensities=None, metadata=None
+        cls,
+        x: ArrayLike,
+        y: ArrayLike,
+        traffic: ArrayLike,
+        users: ArrayLike | None = None,
+        covered_share: ArrayLike | None = None,
+        intensities: Mapping[str, ArrayLike] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> TrafficTable:
         """A table from arrays that are already at hand; traffic (tiles, samples, hours) or (tiles, hours)."""
         x, y = np.asarray(x, np.int64), np.asarray(y, np.int64)
@@ -107,29 +120,8 @@ class TrafficTable:
         )
 
     @property
-    def tiles(self) -> int:
-        return len(self.x)
-
-    @property
-    def samples(self) -> int:
-        return self.traffic.shape[1]
-
-    @property
-    def hours(self) -> int:
-        return self.traffic.shape[2]
-
-    @cached_property
-    def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """(lon, lat) of the tile centres, degrees."""
-        return tile_centre(self.x, self.y)
-
-    @property
-    def lon(self) -> np.ndarray:
-        return self.centres[0]
-
-    @property
-    def lat(self) -> np.ndarray:
-        return self.centres[1]
+    def series(self) -> np.ndarray:
+        return self.traffic
 
     @cached_property
     def area_km2(self) -> float:
@@ -141,20 +133,16 @@ class TrafficTable:
         return np.einsum("t,tsh->sh", self.covered_share, self.traffic.astype(np.float64))
 
 
-def _bytes(source, name: str | None) -> tuple[bytes, str]:
-    if isinstance(source, (bytes, bytearray)):
-        return bytes(source), name or "the traffic table"
-    if hasattr(source, "read"):
-        return source.read(), name or str(getattr(source, "name", "the traffic table"))
-    path = Path(source)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}; give the traffic table as a Parquet or CSV file.")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path.name} is larger than {MAX_BYTES // 10**9} GB; give fewer tiles or samples.")
+def _bytes(source: Source, name: str | None) -> tuple[bytes, str]:
+    name = name_of(source, name, "the traffic table")
     try:
-        return path.read_bytes(), name or path.name
+        return content_of(source, MAX_BYTES), name
+    except Refused as error:
+        raise InputError(f"{name} {error}; give fewer tiles or samples.") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error}; give the traffic table as a Parquet or CSV file.") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
+        raise InputError(f"{source!s} cannot be read ({error.strerror}); check its permissions.") from None
 
 
 def _parse_parts(folder: Path) -> tuple[pa.Table, dict, dict]:
@@ -228,8 +216,8 @@ def _from_frame(table: pa.Table, metadata: dict, tile_columns: dict, name: str) 
     )
     traffic = _numbers(table, "traffic", name, rows)
     users = None
-    if "users" in table.column_names and table.column("users").null_count < rows:
-        users = _numbers(table, "users", name, rows, may_be_missing=True)
+    if "users" in table.column_names and not _all_missing(table.column("users")):
+        users = _numbers(table, "users", name, rows)
     x, y, hour = whole["x"], whole["y"], whole["hour"]
     _check_tiles(x, y, name)
     tile_key = x * (1 << ZOOM) + y
@@ -273,7 +261,7 @@ def _from_frame(table: pa.Table, metadata: dict, tile_columns: dict, name: str) 
     )
 
 
-def _where(position: int, shape, tile_ids, sample_ids) -> str:
+def _where(position: int, shape: tuple[int, ...], tile_ids: np.ndarray, sample_ids: np.ndarray) -> str:
     tile, sample, hour = np.unravel_index(position, shape)
     x, y = int(tile_ids[tile]) >> ZOOM, int(tile_ids[tile]) & ((1 << ZOOM) - 1)
     return f"tile {x},{y}, sample {int(sample_ids[sample])}, hour {int(hour)}"
@@ -304,14 +292,18 @@ def _tile_columns(columns: dict, tile_ids: np.ndarray, name: str) -> tuple[np.nd
     return laid.pop("covered_share", None), laid
 
 
-def _numbers(table, column, name, rows, may_be_missing=False) -> np.ndarray | None:
+def _all_missing(column: pa.ChunkedArray) -> bool:
+    """Whether every value is null or, among numbers, NaN."""
+    is_float = pa.types.is_floating(column.type)
+    return bool(pc.all(pc.is_null(column, nan_is_null=is_float)).as_py())
+
+
+def _numbers(table: pa.Table, column: str, name: str, rows: int) -> np.ndarray:
     try:
         values = table.column(column).cast(pa.float64()).to_numpy()
     except (pa.ArrowException, ValueError) as error:
         raise InputError(f"{name}: the column {column} holds something that is not a number.") from error
     bad = int((~np.isfinite(values)).sum())
-    if bad and may_be_missing and np.isnan(values).all():
-        return None
     if bad:
         raise InputError(f"{name}: {bad} of {rows} rows have no finite {column}; fill or remove them.")
     if (values < 0).any():
@@ -319,7 +311,7 @@ def _numbers(table, column, name, rows, may_be_missing=False) -> np.ndarray | No
     return values
 
 
-def _whole_numbers(table, column, name) -> np.ndarray:
+def _whole_numbers(table: pa.Table, column: str, name: str) -> np.ndarray:
     try:
         values = table.column(column).cast(pa.float64()).to_numpy()
     except (pa.ArrowException, ValueError) as error:

@@ -59,7 +59,9 @@ def draw_users(demand: Demand, hour: int, max_users: int = 60, seed: int = 0, qu
     return Users(lon, lat, asked, weight, hour, sentence + ".")
 
 
-def _places(rng, x, y, area) -> tuple[np.ndarray, np.ndarray]:
+def _places(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, area: dict | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Uniform in each tile; where the area's outline is known, inside it (200 tries, then anywhere in the tile)."""
     outline = outline_of(area)
     lon, lat = tile_corner(x + rng.random(len(x)), y + rng.random(len(x)))

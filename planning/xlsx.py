@@ -66,7 +66,7 @@ def _cells(values: list) -> list[str]:
     """Cells of a column; equal texts are made once."""
     made: dict = {}
 
-    def cell(value) -> str:
+    def cell(value: object) -> str:
         if isinstance(value, bool):
             return f'<c t="b"><v>{int(value)}</v></c>'
         if isinstance(value, (int, float)):
@@ -80,7 +80,7 @@ def _cells(values: list) -> list[str]:
     return [cell(value) for value in values]
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     text = escape(str(value).translate(_FORBIDDEN)[:MOST_TEXT])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.plans import SITES_A_KM2
 from planning import demand, energy, equipment, judging, network_export, network_files, radio, reach
 from planning.deployment import deploy
-from planning.network import size_network
+from planning.serving import size_network
 from planning.sleep import SleepProblem, SleepSettings
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from app import area_entry
+from app import area_entry, charted
 from app.colours import number
 from app.coverage import SOURCES, coverage, coverage_picture
 from app.layout import kept, land_cover_legend, note, region_of
 from app.map_view import editable, map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.navigation import next_step
 from app.region import Region
 from app.state import Workspace, workspace
@@ -35,6 +35,9 @@ def page() -> None:
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
+    charted.tell(
+        "Map to draw the area on with the mouse. Without one: upload a file, type a box, or take the example area."
+    )
     events = map_view(key, region, outline=seed, draw=True, pictures=_coverage_picture(space), height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
         st.session_state["drawn"] = (key, events.drawings)
@@ -43,7 +46,7 @@ def _map(space: Workspace, region: Region) -> None:
             area_entry.from_drawings(space, events.drawings)
     land_cover_legend(region)
     for text in region.notes:
-        st.warning(text, icon=":material/report:")
+        st.warning(plain(text), icon=":material/report:")
 
 
 def _known(space: Workspace) -> dict:

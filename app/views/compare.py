@@ -1,21 +1,27 @@
 """Compare: scenarios kept in the library, and any of them side by side."""
 
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 import streamlit as st
 
-from app import charts, compare_cases, library, plans
+from app import charted, charts, compare_cases, library, plans
+from app.case_choice import choose_cases
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
 from app.layout import header
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.saved_work import unpack
 from app.state import Workspace, workspace
 
-MOST_CASES = 4
 MOST_UPLOAD_MB = 500
-_DELTA_COLOURS = {"more": "normal", "less": "inverse", "": "off"}
+SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
+_DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
+    "more": "normal",
+    "less": "inverse",
+    "": "off",
+}
 
 
 def page() -> None:
@@ -55,7 +61,7 @@ def _save(space: Workspace) -> None:
         )  # fmt: skip
     if as_new or replaced:
         space.opened = library.save(space, name, space.opened if replaced else None)
-        st.toast(f"Saved: {name}")
+        st.toast(plain(f"Saved: {name}"))
         st.rerun()
     st.caption(
         "One GeoPackage with area, traffic, deployments, sleep and spectrum plans, your files and all settings."
@@ -106,7 +112,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
         library.duplicate(entry.identity)
         st.rerun()
     with four.popover("Delete", width="stretch"):
-        st.markdown(f"Delete **{entry.name}** for good?")
+        st.markdown(f"Delete **{plain(entry.name)}** for good?")
         if st.button("Delete", type="primary", key="do delete"):
             library.delete(entry.identity)
             st.rerun()
@@ -133,48 +139,41 @@ def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
 def _compare(space: Workspace) -> None:
     st.divider()
     st.markdown("### Side by side")
-    everything = [
-        case
-        for name, one in compare_cases.scenarios(space).items()
-        for case in compare_cases.cases(name, one)
-    ]
-    if len(everything) < 2:
+    offers = compare_cases.offers(space)
+    if len(offers) < 2:
         st.info(
             "There is one plan or none. Plan sleep with several strategies, or save scenarios to the library, and they "
             "can be compared here."
         )
         return
-    by_label = {case.label: case for case in everything}
-    labels = st.multiselect(
-        "Plans",
-        list(by_label),
-        _first_choice(everything),
-        max_selections=MOST_CASES,
-        help="The first one is the baseline that the others are compared with.",
-    )
-    chosen = [by_label[label] for label in labels]
+    chosen = choose_cases(
+        space, offers, "compared plans", "Plans", _first_choice(list(offers)),
+        "The first one is the baseline that the others are compared with.",
+    )  # fmt: skip
+    if chosen is None:
+        return
     if len(chosen) < 2:
         st.info("Choose at least two plans.")
         return
     _kpis(chosen)
     profile = chosen[0].demand.profile(None, 0.5).sum(axis=0)
     hour = hour_control(space, profile)
-    st.plotly_chart(charts.map_pair([_picture(c, hour) for c in chosen[:2]]), width="stretch", key="map pair")
+    pair = charts.map_pair([_picture(c, hour) for c in chosen[:2]])
+    title = f"Maps of {chosen[0].label} and {chosen[1].label}: demand of each tile, sleep of each site"
+    charted.chart(pair, title, "map pair", told=False)
     st.caption(
         f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
         "cells asleep. The maps move together."
     )
-    planned = [case for case in chosen if case.plan is not None]
+    st.html(charts.sleep_legend())
+    planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        st.plotly_chart(
-            charts.energies({c.label: c.plan.energy_by_hour() for c in planned}, hour), width="stretch"
-        )
+        charted.chart(charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
-def _first_choice(everything: list[Case]) -> list[str]:
+def _first_choice(labels: list[str]) -> list[str]:
     """The always-on plan of the first scenario and its best, or the first two."""
-    labels = [case.label for case in everything]
     first = labels[0].split(" · ")[0]
     wanted = [f"{first} · {plans.strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
     return [label for label in wanted if label in labels] if wanted[0] in labels else labels[:2]
@@ -186,25 +185,25 @@ def _kpis(chosen: list[Case]) -> None:
     baseline = chosen[0]
     reference = compare_cases.figures(baseline)
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(
-                f"**{case.label}**" + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
+                f"**{plain(case.label)}**"
+                + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = compare_cases.figures(case)
-            for name in ("kwh_a_day", "saving", "unserved", "unseen_unserved"):
-                if name in found:
-                    kpi = KPIS[name]
-                    delta = None
-                    if case is not baseline and name in reference:
-                        change = round(found[name] - reference[name], kpi.digits)
-                        delta = f"{change:+,.{kpi.digits}f} {kpi.unit}" if change else "no change"
-                    st.metric(
-                        kpi.label,
-                        f"{found[name]:,.{kpi.digits}f} {kpi.unit}",
-                        delta,
-                        delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
-                        delta_arrow="off" if delta == "no change" else "auto",
-                    )
+            places = st.columns(2)
+            for number, name in enumerate(name for name in SHOWN if name in found):
+                kpi, delta = KPIS[name], None
+                if case is not baseline and name in reference:
+                    change = round(found[name] - reference[name], kpi.digits)
+                    delta = f"{change:+,.{kpi.digits}f}" if change else "no change"
+                places[number % 2].metric(
+                    kpi.title,
+                    f"{found[name]:,.{kpi.digits if found[name] else 0}f}",
+                    delta,
+                    delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
+                    delta_arrow="off" if delta == "no change" else "auto",
+                )
     table = compare_cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")

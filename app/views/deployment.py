@@ -3,11 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from app import charts, plans
+from app import charted, charts, plans
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.own_sites import own_sites
 from app.region import Region
 from app.siting_controls import siting_settings
@@ -130,8 +130,11 @@ def _comparison(comparison) -> None:
     )
     if len(table) > 1:
         left, right = st.columns(2)
-        left.plotly_chart(charts.placement_match(table, plans.strategy_name), width="stretch")
-        right.plotly_chart(charts.users_covered(table, plans.strategy_name), width="stretch")
+        match = charts.placement_match(table, plans.strategy_name)
+        charted.chart(match, "How alike sites and traffic are", "placement match", left)
+        charted.chart(
+            charts.users_covered(table, plans.strategy_name), "Users covered", "users covered", right
+        )
 
 
 def _plan(space: Workspace) -> None:
@@ -154,7 +157,7 @@ def _plan(space: Workspace) -> None:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
         two.metric("Cells", f"{len(plan.network.cells)}")
-        st.markdown(plan.sentence)
+        st.markdown(plain(plan.sentence))
         st.caption(deployed.demand.scale.sentence)
     if "deployment_curve" in plan.tables:
         _optimised(plan)
@@ -170,13 +173,13 @@ def _optimised(plan) -> None:
     three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
     four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
     left, right = st.columns(2)
-    left.plotly_chart(charts.served_by_sites(curve), width="stretch")
+    charted.chart(charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left)
     shown = ranked.rename(
         columns={
             "rank": "Rank", "site": "Site", "origin": "Origin", "cost": "Cost", "gain_mbps": "Gain (Mbit/s)",
             "loss_if_left_out_mbps": "Loss if left out", "load_mbps": "Load", "capacity_mbps": "Capacity",
         }
-    ).drop(columns="served_mbps")  # fmt: skip
+    ).drop(columns="served_mbps").round({"Gain (Mbit/s)": 1, "Loss if left out": 1, "Load": 1})  # fmt: skip
     right.dataframe(shown, hide_index=True, width="stretch", height=340)
     right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
 
@@ -194,6 +197,7 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
+    charted.site_map("Base stations", "as deployed", dots)
     map_view(
         f"deployment {made.identity}",
         region,

@@ -1,14 +1,18 @@
-"""Export: the scenario in the formats of other tools."""
+"""Export: the scenario in the formats of other tools, and the report."""
+
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import plans
-from app.layout import header, need_traffic
-from app.messages import errors_shown
+from app import compare_cases, plans, reports
+from app.case_choice import choose_cases
+from app.layout import header, need_traffic, note
+from app.messages import errors_shown, plain
 from app.scale import scale_caption
 from app.scenario_files import FORMATS, download, file_stem, scenario_of
-from app.state import Workspace, workspace
+from app.state import Made, Workspace, workspace
 from app.traffic_files import parquet_bytes
 
 PARQUET = "application/vnd.apache.parquet"
@@ -24,14 +28,17 @@ def page() -> None:
         st.info(
             "There is no network yet: deploy base stations or plan sleep, and the plan can be exported here."
         )
-    else:
+    with errors_shown("preparing the export"):
         _downloads(space)
+    if space.network is not None:
+        with errors_shown("preparing the report"):
+            _report(space)
     scale_caption(space)
     _provenance(space)
 
 
 def _contents(space: Workspace) -> None:
-    rows = [("Traffic", space.traffic, "")]
+    rows: list[tuple[str, Made[Any] | None, str]] = [("Traffic", space.traffic, "")]
     rows.append(("Network", space.network, space.network.value.plan.strategy if space.network else ""))
     rows.append(("Sleep plan", space.sleep, space.sleep_choice))
     rows.append(("Spectrum plan", space.spectrum, space.spectrum_choice))
@@ -43,7 +50,12 @@ def _contents(space: Workspace) -> None:
         }
         for name, made, strategy in rows
     ]
-    st.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
+    st.dataframe(
+        pd.DataFrame(table),
+        hide_index=True,
+        width="stretch",
+        alt="What the export holds: layers, strategies, and whether they are up to date",
+    )
 
 
 def _downloads(space: Workspace) -> None:
@@ -55,12 +67,12 @@ def _downloads(space: Workspace) -> None:
     files = [
         ("Traffic table (Parquet)", f"{stem}-traffic.parquet", PARQUET, lambda: parquet_bytes(ensemble)),
     ]
-    with errors_shown("preparing the export"):
-        if space.network is not None:
-            scenario = scenario_of(space)
-            for kind, label in FORMATS.items():
-                ending, mime = FILES[kind]
-                files.append((label, stem + ending, mime, lambda kind=kind: download(scenario, kind)))
+    if space.network is not None:
+        scenario = scenario_of(space)
+        for kind, label in FORMATS.items():
+            ending, mime = FILES[kind]
+            files.append((label, stem + ending, mime, partial(download, scenario, kind)))
+    st.markdown("**Files**")
     for start in range(0, len(files), 3):
         for column, (label, filename, mime, data) in zip(
             st.columns(3), files[start : start + 3], strict=False
@@ -77,11 +89,55 @@ def _downloads(space: Workspace) -> None:
             )
 
 
+def _report(space: Workspace) -> None:
+    """Maps, figures and tables for people: made in the background, then downloaded."""
+    with st.container(border=True):
+        st.markdown("**Report**")
+        st.caption(
+            "One HTML file with maps, charts, tables, assumptions and provenance; opens offline, prints on A4."
+        )
+        note(space, reports.JOB)
+        offers = compare_cases.offers(space)
+        chosen = choose_cases(
+            space, offers, "plans in report", "Plans to put side by side in it (none, or two to four)", [],
+            "The first one is the baseline. Scenarios come from the library, see Compare.",
+        )  # fmt: skip
+        made, basis = space.report, reports.basis_of(space, chosen)
+        left, right = st.columns(2)
+        if left.button(
+            "Make the report",
+            type="secondary" if made and made.basis == basis else "primary",
+            icon=":material/article:",
+            disabled=chosen is None or len(chosen) == 1 or reports.JOB in space.jobs,
+            width="stretch",
+        ):
+            reports.start(space, chosen or [])
+            st.rerun()
+        if made is not None:
+            right.download_button(
+                "Download the report (HTML)",
+                made.value,
+                f"{file_stem(space)}-report.html",
+                "text/html",
+                on_click="ignore",
+                type="primary" if made.basis == basis else "secondary",
+                icon=":material/download:",
+                width="stretch",
+            )
+            if made.basis != basis:
+                st.caption("The plans, or what was chosen, have changed since this report was made.")
+
+
 def _provenance(space: Workspace) -> None:
     assert space.traffic is not None
     with st.expander("Where this comes from", icon=":material/fingerprint:", expanded=True):
         metadata = space.traffic.value.metadata
-        st.markdown("\n".join(f"- {sentence}" for sentence in metadata.get("assumptions", [])))
+        st.markdown("\n".join(f"- {plain(str(sentence))}" for sentence in metadata.get("assumptions", [])))
         facts = {k: v for k, v in metadata.items() if k not in ("area", "assumptions")}
         rows = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
-        st.dataframe(pd.DataFrame(rows, columns=["Fact", "Value"]), hide_index=True, width="stretch")
+        st.dataframe(
+            pd.DataFrame(rows, columns=["Fact", "Value"]),
+            hide_index=True,
+            width="stretch",
+            alt="Facts of the traffic's making, by name",
+        )

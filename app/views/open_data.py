@@ -1,12 +1,17 @@
 """The part of the Area page where the source of open data is chosen."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app import area_entry, limits, open_data
 from app.layout import kept, note
-from app.messages import errors_shown, sentence
+from app.messages import errors_shown, plain, sentence
 from app.region import open_region
 from app.state import DEMO, Workspace
+
+if TYPE_CHECKING:
+    from opendiff.registration import PoiDatum
 
 BUNDLED, PACK, FILES, LIVE = "Bundled region", "A pack", "My own files", "Live providers"
 NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its open data can be made here."
@@ -74,11 +79,10 @@ def _own_files(space: Workspace) -> None:
         key="own poi",
         help="A CSV needs lon, lat and category, or key and value of an OpenStreetMap tag.",
     )
-    datum = "WGS-84"
+    data: list[PoiDatum] = ["WGS-84", "GCJ-02"]
+    datum = data[0]
     if places is not None and places.name.lower().endswith(".csv"):
-        datum = st.radio(
-            "Positions in", ["WGS-84", "GCJ-02"], horizontal=True, help="GCJ-02: Chinese map services."
-        )
+        datum = st.radio("Positions in", data, horizontal=True, help="GCJ-02: Chinese map services.")
     people = st.file_uploader(
         "Population (GeoTIFF of people in each cell)", type=["tif", "tiff"], key="own people"
     )
@@ -89,13 +93,13 @@ def _own_files(space: Workspace) -> None:
     with errors_shown("taking the files"):
         from opendiff.live.choices import NONE, PLACES, RASTERS, Choices
 
-        kept = [
+        imagery, population, poi = (
             NONE
             if file is None
             else open_data.keep_upload(file, file.name, suffixes, open_data.own_folder(space))
             for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
-        ]
-        open_data.start(space, Choices(*kept, poi_datum=datum))
+        )
+        open_data.start(space, Choices(imagery, population, poi, poi_datum=datum))
         st.rerun()
 
 
@@ -159,7 +163,7 @@ def _change_source(space: Workspace, source: str) -> None:
                 raise area_entry.missing_folder()
             open_region(source)
     except Exception as error:
-        st.error(sentence(error, "opening the pack"), icon=":material/error:")
+        st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")
         return
     space.source = source
     if space.area is not None:

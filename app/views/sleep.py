@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, plans
+from app import charted, charts, plans
 from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
 from app.layout import (
@@ -21,6 +22,7 @@ from app.layout import (
     region_of,
 )
 from app.map_view import Dots, map_view
+from app.messages import plain
 from app.region import Region
 from app.sleep_settings import sleep_settings
 from app.state import Comparison, Workspace, workspace
@@ -52,6 +54,7 @@ def page() -> None:
 
 
 def _controls(space: Workspace, primary: bool) -> None:
+    advanced: DeltaGenerator
     with st.container(border=primary):
         if primary:
             action, rest = st.columns([1, 3], vertical_alignment="center")
@@ -81,7 +84,7 @@ def _start(space: Workspace, chosen: dict) -> None:
     try:
         plans.start_sleep(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
     except PlanningError as error:  # the uploaded traffic or a figure makes no sense
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return
     st.rerun()
 
@@ -116,13 +119,13 @@ def _comparison(comparison: Comparison) -> None:
     frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
     st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
     if "replay_saving" in table:
-        st.caption(f"Unseen: the same plan on {comparison.judged_on}, which no plan was made on.")
+        st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
-            st.plotly_chart(charts.risk(comparison.risk), width="stretch", key="sleep risk")
+            charted.chart(charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
-                f"{comparison.judged_on}. A higher reserve leaves less traffic unserved and saves less."
+                f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
             )
 
 
@@ -173,18 +176,15 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, hour)
     with right:
         st.markdown("**Energy by hour**")
-        st.plotly_chart(charts.energy(plan.energy_by_hour(), hour), width="stretch", key="sleep energy")
+        charted.chart(charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
     st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
-    st.plotly_chart(
-        charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour),
-        width="stretch",
-        key="sleep schedule",
-    )
+    figure = charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
+    charted.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
         st.dataframe(best[best["hours_asleep"] > 0].round(2), hide_index=True, width="stretch")
-    st.caption("  \n".join((*plan.problem.notes, *plan.notes)))
+    st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
 
 
 def _year(plan: "SleepPlan") -> None:
@@ -241,6 +241,7 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
         ],
     )
     picture, top = demand_picture(space, demand, space.hour)
+    charted.site_map("Cells asleep by site", hour_label(space.hour), dots)
     map_view(
         f"sleep {made.identity}",
         region,

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from app import charts, plans
+from app import charted, charts, plans
 from app.clock import hour_control, hour_label
 from app.layout import (
     area_profile,
@@ -21,6 +22,7 @@ from app.layout import (
 )
 from app.limits import limits
 from app.map_view import Dots, map_view
+from app.messages import plain
 from app.region import Region
 from app.scale import scale_caption
 from app.state import Comparison, Workspace, workspace
@@ -56,6 +58,7 @@ def page() -> None:
 
 
 def _controls(space: Workspace, primary: bool) -> None:
+    advanced: DeltaGenerator
     with st.container(border=primary):
         hour = hour_control(space, area_profile(space))
         if primary:
@@ -85,12 +88,12 @@ def _advanced() -> tuple[int, dict[str, Any], dict[str, Any]]:
         "Users drawn", 1, 500, 60, help="Active users drawn from the demand of the hour.", **kept("prb users")
     )
     settings: dict[str, Any] = {
-        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.get, **kept("prb mode")),
+        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.__getitem__, **kept("prb mode")),
         "tau_mbps": three.number_input(
             "Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau")
         ),
         "fairness": four.selectbox(
-            "What counts", list(FAIRNESS), format_func=FAIRNESS.get, **kept("prb fairness")
+            "What counts", list(FAIRNESS), format_func=FAIRNESS.__getitem__, **kept("prb fairness")
         ),
     }
     settings["cap"] = (
@@ -179,21 +182,20 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, table)
     with right:
         st.markdown("**Rate against demand**")
-        st.plotly_chart(charts.rate_demand(table), width="stretch", key="prb rate")
+        charted.chart(charts.rate_demand(table), "Rate of each user against its demand", "prb rate")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**PRBs by station** · colour: user")
-        st.plotly_chart(
-            charts.prb_map(plan.prb_map(), list(plan.problem.site_names)), width="stretch", key="prb map"
-        )
+        figure = charts.prb_map(plan.prb_map(), list(plan.problem.site_names))
+        charted.chart(figure, "PRBs of each station by user", "prb map", told=False)
     with right:
         st.markdown("**SINR of the users**")
-        st.plotly_chart(charts.sinr(served), width="stretch", key="prb sinr")
+        charted.chart(charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
-        st.caption(f":material/warning: {text}")
+        st.caption(f":material/warning: {plain(text)}")
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
-    st.caption("  \n".join((plan.sentence, *plan.notes)))
+    st.caption("  \n".join(map(plain, (plan.sentence, *plan.notes))))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
@@ -216,8 +218,8 @@ def _by_hour(space: Workspace) -> None:
     table = hours.value.table()
     st.caption(hours.value.sentence)
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(charts.prb_use(table, space.spectrum_hour), width="stretch", key="prb use")
-    right.plotly_chart(charts.prb_served(table, space.spectrum_hour), width="stretch", key="prb served")
+    charted.chart(charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left)
+    charted.chart(charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right)
     with st.expander("Hours", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
 
@@ -242,6 +244,8 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
         [f"user {user}: {rate:.1f} of {demand:.1f} Mbit/s" for user, rate, demand in asked],
         4,
     )
+    charted.site_map("PRBs in use by base station", hour_label(space.spectrum_hour), stations)
+    charted.site_map("Users and their rates", hour_label(space.spectrum_hour), users)
     map_view(
         f"spectrum {made.identity}",
         region,

@@ -3,13 +3,13 @@
 import numpy as np
 import streamlit as st
 
-from app import charts, generation
+from app import charted, charts, generation
 from app.clock import hour_control, hour_label
 from app.colours import number, ramp, ramp_legend
 from app.layout import header, kept, need_area, note, outdated, region_of
 from app.limits import limits
 from app.map_view import map_view
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.region import Region, tile_picture
 from app.scale import scale_caption, scale_setting
 from app.state import Workspace, workspace
@@ -116,6 +116,7 @@ def _result(space: Workspace, region: Region) -> None:
         x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
         picture = tile_picture(x, y, ramp(values, top)[:, None, None, :])
         outline = space.outline_of(ensemble.metadata)
+        charted.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
         events = map_view(
             f"traffic {made.identity}", region, outline=outline, pictures=[picture], clicks=True, height=440
         )
@@ -127,16 +128,16 @@ def _result(space: Workspace, region: Region) -> None:
         else:
             series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x[tile]}, {y[tile]}"
         st.markdown(f"**{title}**")
-        st.plotly_chart(charts.week_band(series, hour, unit), width="stretch", key="week band")
+        charted.chart(charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band")
         st.caption(
             "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
         )
         if unit == "Mbit/s":
             scale_caption(space)
         for text in ensemble.metadata.get("notes", []):
-            st.warning(text, icon=":material/report:")
+            st.warning(plain(str(text)), icon=":material/report:")
         if credit := ensemble.metadata.get("attribution"):
-            st.caption(f"Made from: {credit}")
+            st.caption(plain(f"Made from: {credit}"))
     details(space, median, profile, hour, unit)
     _downloads(space)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from opendiff.area import Tiles
+from opendiff.cache_room import make_room, used
 from opendiff.errors import SourceError
 from opendiff.features import with_halo
 from opendiff.folders import cache_folder
@@ -184,10 +185,13 @@ class Fetcher:
         else:
             provider = self.choices.population_provider()
             folder = cache_folder() / "population"
+            make_room()
             rasters = [
                 fetch_country(self.client, provider, code, folder, self._told(f"population {code}"))
                 for code in self.choices.country
             ]
+            for raster in rasters:
+                used(raster)
         people, known = strip_population(rasters[0], tiles, self.client.cancelled)
         for raster in rasters[1:]:
             more, covers = strip_population(raster, tiles, self.client.cancelled)

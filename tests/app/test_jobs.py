@@ -18,7 +18,7 @@ def until_finished(job):
 
 
 def test_a_result_is_kept_until_it_is_asked_for():
-    job = until_finished(jobs.start("add", lambda job: 1 + 1, deliver=lambda result: None))
+    job = until_finished(jobs.start("add", lambda job: 1 + 1, deliver=lambda space, result: None))
     assert (job.state, job.result, job.error) == ("done", 2, None)
 
 
@@ -32,7 +32,7 @@ def test_cancel_stops_the_work_at_its_next_report():
         job.report(2, 2)
         raise AssertionError("went on after Cancel")
 
-    job = jobs.start("long", work, lambda result: None)
+    job = jobs.start("long", work, lambda space, result: None)
     assert reported.wait(WAIT)
     assert job.fraction == 0.5 and job.what == "half" and not job.over
     job.cancel()
@@ -45,7 +45,7 @@ def test_what_is_raised_is_kept():
     def work(job):
         raise ValueError("no")
 
-    job = until_finished(jobs.start("fail", work, lambda result: None))
+    job = until_finished(jobs.start("fail", work, lambda space, result: None))
     assert job.state == "failed" and isinstance(job.error, ValueError)
 
 
@@ -56,9 +56,11 @@ def test_one_job_at_a_time_and_a_waiting_one_can_be_cancelled():
         running.set()
         go_on.wait(WAIT)
 
-    one = jobs.start("one", first, lambda result: None)
+    one = jobs.start("one", first, lambda space, result: None)
     assert running.wait(WAIT)
-    two, three = (jobs.start(name, lambda job: "ran", lambda result: None) for name in ("two", "three"))
+    two, three = (
+        jobs.start(name, lambda job: "ran", lambda space, result: None) for name in ("two", "three")
+    )
     assert two.state == three.state == "waiting"
     two.cancel()
     assert until_finished(two).state == "cancelled"
@@ -69,7 +71,77 @@ def test_one_job_at_a_time_and_a_waiting_one_can_be_cancelled():
 
 @pytest.mark.parametrize(("done", "total", "fraction"), [(0, 0, 0), (1, 4, 0.25), (9, 4, 1)])
 def test_fraction(done, total, fraction):
-    job = jobs.Job("x", lambda result: None)
+    job = jobs.Job("x", lambda space, result: None)
     job.report(done, total)
     assert job.fraction == fraction
     assert job.seconds_left is None  # not started
+
+
+@pytest.fixture
+def time_passes(monkeypatch):
+    """A clock that only moves when it is told to."""
+    now = [1000.0]
+    monkeypatch.setattr(jobs, "clock", lambda: now[0])
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+def stepped(bounds):
+    """A job that reports whenever the returned function is called, and waits for the report to have been made."""
+    go, made = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work(job):
+        while True:
+            go.acquire(timeout=WAIT)
+            try:
+                job.report(1, 2)
+            finally:
+                made.release()
+
+    def step():
+        go.release()
+        assert made.acquire(timeout=WAIT)
+
+    return jobs.start("stepped", work, lambda space, result: None, bounds), step
+
+
+def test_work_ends_when_nobody_has_waited_for_it_for_long_enough(time_passes):
+    here = [True]
+    job, step = stepped(jobs.Bounds(gone_seconds=60, waited_for=lambda: here[0]))
+    time_passes(1000)
+    step()
+    here[0] = False
+    step()
+    time_passes(59)
+    step()
+    here[0] = True  # back in time: the clock of being gone starts anew
+    step()
+    here[0] = False
+    step()
+    time_passes(59)
+    step()
+    assert not job.over
+    time_passes(1)
+    step()
+    assert until_finished(job).state == "cancelled" and job.error is None
+
+
+def test_work_that_takes_too_long_ends_with_a_sentence(time_passes):
+    job, step = stepped(jobs.Bounds(run_seconds=120))
+    time_passes(120)
+    step()
+    assert not job.over
+    time_passes(1)
+    step()
+    assert until_finished(job).state == "cancelled"
+    assert isinstance(job.error, jobs.TooLong) and "the 2 minutes" in str(job.error)
+
+
+def test_a_waiting_job_of_somebody_gone_leaves_the_queue():
+    running, go_on = threading.Event(), threading.Event()
+    first = jobs.start("first", lambda job: (running.set(), go_on.wait(WAIT)), lambda space, result: None)
+    assert running.wait(WAIT)
+    gone = jobs.Bounds(gone_seconds=0, waited_for=lambda: False)
+    second = jobs.start("second", lambda job: "ran", lambda space, result: None, gone)
+    assert until_finished(second).state == "cancelled"
+    go_on.set()
+    until_finished(first)

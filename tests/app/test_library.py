@@ -38,8 +38,8 @@ def planned(space):
         pass
     assert job.error is None
     for step in job.after:
-        step()
-    job.deliver(job.result)
+        step(space)
+    job.deliver(space, job.result)
     space.jobs.clear()
     space.scale = ScaleChoice()
     return space
@@ -79,7 +79,7 @@ def test_names_copies_and_deletion(planned):
     library.rename(first, "../../etc")  # a name never becomes a path
     copy = library.duplicate(first)
     assert {e.name for e in library.entries()} == {"../../etc", "../../etc copy"}
-    assert all(library._FILE.fullmatch(p.name) for p in library.folder().iterdir())
+    assert all(library._FILE.fullmatch(p.name) for p in library.folder().iterdir() if p.is_file())
     library.delete(first)
     assert [e.identity for e in library.entries()] == [copy]
     with pytest.raises(SavedWorkError, match="name"):
@@ -101,7 +101,7 @@ def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypat
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=FullDisk))
     with pytest.raises(SavedWorkError, match="No space left"):
         library.save(planned, "Kept", identity)
-    assert [p.name for p in library.folder().iterdir()] == [f"{identity}.gpkg"]
+    assert [p.name for p in library.folder().iterdir() if p.is_file()] == [f"{identity}.gpkg"]
     assert (library.folder() / f"{identity}.gpkg").read_bytes() == before
 
 
@@ -159,11 +159,12 @@ def test_work_that_nobody_comes_back_to_is_removed(planned):
 
 def test_differences_are_against_the_baseline(planned):
     library.save(planned, "City")
-    found = compare_cases.scenarios(planned)
-    assert list(found) == [compare_cases.OPEN, "City"]
-    everything = [case for name, one in found.items() for case in compare_cases.cases(name, one)]
-    assert len(everything) == 6
-    base, greedy = everything[0], everything[1]
+    offers = list(compare_cases.offers(planned).values())
+    assert [offer.label for offer in offers[::3]] == ["open work · Always on", "City · Always on"]
+    assert compare_cases.cases(planned, offers) is None  # until the saved one is opened, in the background
+    finished(planned)
+    base, greedy, _, *saved = compare_cases.cases(planned, offers)
+    np.testing.assert_array_equal(saved[1].plan.awake, greedy.plan.awake)
     table = compare_cases.table([base, greedy]).set_index("KPI")
     energy = table.loc["Energy (kWh a day)"]
     e = greedy.plan.evaluation
@@ -192,8 +193,10 @@ def test_the_compare_page_saves_opens_and_compares(planned):
     assert not test.exception and not test.error
     assert planned.traffic is not None and planned.hour != 3
     labels = [m.label for m in test.metric]
-    assert labels.count("Energy") >= 2
-    assert test.metric[labels.index("Energy")].delta == ""  # the baseline has no difference from itself
+    assert labels.count("Energy (kWh a day)") >= 2
+    assert (
+        test.metric[labels.index("Energy (kWh a day)")].delta == ""
+    )  # the baseline has no difference from itself
 
 
 def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
@@ -344,3 +347,27 @@ def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     assert len(test.error) == 1 and "cannot be read" in test.error[0].value
     assert test.session_state["workspace"].work != planned.work
     assert broken.read_bytes() == b"half"
+
+
+def test_the_report_puts_scenarios_side_by_side(planned):
+    library.save(planned, "City")
+
+    def script():
+        from app.views import export
+
+        export.page()
+
+    test = AppTest.from_function(script, default_timeout=60)
+    test.session_state["workspace"] = planned
+    test.run()
+    choose = next(m for m in test.multiselect if "side by side" in m.label)
+    choose.set_value(["open work · Always on", "City · Greedy"]).run()
+    finished(planned)  # the opening of City
+    next(b for b in test.run().button if b.label == "Make the report").click().run()
+    finished(planned)
+    assert not test.run().exception and not test.error and not planned.notes
+    made = planned.report.value.decode()
+    assert "<h2>Side by side</h2>" in made and "City · Greedy" in made and "Δ City · Greedy" in made
+    planned.sleep_choice = "greedy"
+    test.run()
+    assert any("have changed since this report" in c.value for c in test.caption)

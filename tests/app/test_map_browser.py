@@ -83,3 +83,17 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
         page.get_by_text(f"Drawn: sites that must stand {count}").wait_for()
         page.get_by_role("link", name="Export").click()
         page.get_by_role("heading", name="Export", exact=True).wait_for()
+
+
+def test_a_job_outlives_a_reload(page):  # noqa: F811
+    """The page is loaded anew while traffic is generated: the new session shows the job, and gets its result."""
+    page.get_by_role("button", name="Use example area").click()
+    page.get_by_text("With data").wait_for()
+    generate(page, "50")
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.wait_for_url("**work=*")
+    page.goto(page.url.replace("/traffic?", "/?"))  # Streamlit looks for its files below a page first, and logs that
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
+    page.get_by_role("link", name="Traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for()

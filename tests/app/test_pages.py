@@ -187,7 +187,7 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
     other = ensemble(space.tiles, space.area, samples=2)
     basis = space.basis("area")
     job = jobs.start(
-        "Generating traffic", lambda job: other, lambda e: setattr(space, "traffic", Made(e, basis))
+        "Generating traffic", lambda job: other, lambda space, e: setattr(space, "traffic", Made(e, basis))
     )
     space.jobs["traffic"] = until_finished(job)
     job_panel.deliver_finished(space)

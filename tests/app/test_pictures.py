@@ -63,9 +63,9 @@ def test_number(value, text):
 
 def test_the_bundled_region_has_its_land_cover():
     from app.colours import LAND_COVER, rgb
-    from opendiff.demo import demo_context
+    from opendiff.demo import DemoSource
 
-    region, context = open_region("demo"), demo_context()
+    region, context = open_region("demo"), DemoSource().context()
     assert len(region.x) == len(context) == 465
     assert region.has_land_cover and "Esri" in region.attribution
     tile = next(

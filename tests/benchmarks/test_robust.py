@@ -74,10 +74,12 @@ def test_an_error_that_is_no_sentence_or_untyped_is_a_finding(tmp_path):
 @pytest.mark.parametrize("kind", mutations.STRUCTURED)
 def test_damage_is_seeded_and_changes_the_file(kind):
     from benchmarks import corpus
+    from benchmarks.array_mutations import written
 
     data = {
         "json": corpus.geojson_areas, "csv": corpus.tile_lists, "parquet": corpus.traffic_parquets,
         "zip": corpus.packs, "sqlite": corpus.gpkg_areas, "xml": corpus.kml_areas,
+        "npy": lambda: [written(np.arange(30.0).reshape(5, 6))],
     }[kind]()[0]  # fmt: skip
     made = [mutations.mutated(data, kind, np.random.default_rng(n)) for n in range(20)]
     assert len({bytes(m) for m in made}) > 10 and sum(m != data for m in made) > 15

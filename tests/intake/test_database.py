@@ -7,7 +7,7 @@ import pytest
 
 from app.library import read_parts
 from app.saved_work import SavedWorkError
-from benchmarks import corpus
+from benchmarks import corpus, saved_corpus
 from intake.database import check_plain
 from intake.text import Refused
 from opendiff.area import read_area_bytes
@@ -45,7 +45,7 @@ def test_a_view_that_never_ends_is_refused_by_every_reader(tmp_path):
     with pytest.raises(InputError, match="view 'endless'"):
         Scenario.read(scenario)
     saved = with_statement(
-        corpus.saved_works()[0], tmp_path, "DROP TABLE opendiff_parts", ENDLESS.format("opendiff_parts")
+        saved_corpus.scenario_files()[0], tmp_path, "DROP TABLE opendiff_parts", ENDLESS.format("opendiff_parts")
     )
     (tmp_path / "saved.gpkg").write_bytes(saved)
     with pytest.raises(SavedWorkError, match="view 'opendiff_parts'"):

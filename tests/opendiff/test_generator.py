@@ -6,7 +6,7 @@ import torch
 
 from opendiff.area import Area, tiles_covering
 from opendiff.conditions import Conditions
-from opendiff.demo import DemoSource, demo_context
+from opendiff.demo import DemoSource
 from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.features import tile_features, with_halo
 from opendiff.generator import TrafficGenerator
@@ -152,7 +152,7 @@ def test_bundled_region_is_what_the_pack_gives(generator, nanchang_pack):
 
 def test_bundled_region_holds_no_open_data(nanchang_pack):
     """No shipped number is a count, a population or a traffic of the pack; estimates are estimates."""
-    context, pack = demo_context(), PackSource(nanchang_pack)
+    context, pack = DemoSource().context(), PackSource(nanchang_pack)
     features = tile_features(context, pack.open_data(with_halo(context), imagery=False), pack.poi_datum)
     data = pack.open_data(context, imagery=False)
     for name, own, has in (

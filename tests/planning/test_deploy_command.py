@@ -70,7 +70,11 @@ def test_places_from_files_and_all_strategies_judged_by_real_sites(folder, capsy
         and record["settings"]["radio"]["environment"] == "UMa"
     )
     page = export(scenario, "html").decode()
-    assert "<h2>Deployment</h2>" in page and "cosine (more is better)" in page and "best first: 5 sites serve" in page
+    assert (
+        "<h2>Deployment</h2>" in page
+        and "cosine (more is better)" in page
+        and "best first: 5 sites serve" in page
+    )
     assert "after 50 moves" in page
 
 

@@ -7,7 +7,8 @@ import pytest
 from planning.equipment import CAPACITY, COVERAGE, PRESETS, preset
 from planning.errors import InputError
 from planning.geometry import distances_m, local_metres, tile_centre
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, site_demand, size_network, tile_shares
+from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.serving import site_demand, size_network, tile_shares
 
 from .conftest import X0, Y0
 

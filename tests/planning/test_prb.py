@@ -316,3 +316,21 @@ def test_score_is_worth_less_prbs():
     by_hand = sum(slow_worth(SETTINGS, r, d) for r, d in zip(grid.rate, problem.demand_mbps, strict=True))
     by_hand -= SETTINGS.tau_mbps * grid.count.sum()
     assert score(problem, SETTINGS.objective, grid.rate, int(grid.count.sum())) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("link", ["uplink", "downlink"])
+def test_a_plan_made_again_is_no_worse_than_the_one_before(link):
+    """What-if: another price of a PRB and hardly any time; the last plan, scored anew, is the least that comes out."""
+    problem = toy(12, 4, seed=5, demand=3.0, prbs=25, link=link)
+    before = solve_prb(problem, PrbSettings(time_limit=3))
+    settings = PrbSettings(tau_mbps=0.2, time_limit=0.05, rounds=1)
+    uses = np.zeros((12, 25), bool)
+    for row, prbs in zip(uses, before.prbs, strict=True):
+        row[prbs] = True
+    again = solve_prb(problem, settings, earlier=before)
+    kept = score(problem, settings.objective, rates_of(problem, before.station, uses), int(uses.sum()))
+    assert again.objective_mbps >= kept - 1e-9
+    paper = solve_prb(
+        problem, PrbSettings(mode="paper", time_limit=0.1), earlier=before
+    )  # does not fit, is left aside
+    assert max(map(len, paper.prbs)) <= 1

@@ -17,9 +17,10 @@ from planning.energy import Groups, Prices, fit_power
 from planning.equipment import CAPACITY, COVERAGE, SLEEP_DEPTHS, at_depth
 from planning.errors import CapacityError, InputError
 from planning.geometry import tile_corner
-from planning.network import Network, size_network
+from planning.network import Network
 from planning.overlap import overlap_ring
 from planning.power_plot import power_page
+from planning.serving import size_network
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
@@ -599,6 +600,7 @@ def test_cost_and_co2_of_a_year():
     assert "cost" not in Prices().of(10)
     said = Prices(0.5, 0.4).sentence(24.0, 24)  # one kWh an hour
     assert "8,760 kWh" in said and "4,380 in money" in said and "3.5 t" in said and "given" in said
+    assert "A year of such weeks" in Prices(0.5, 0.4).sentence(168.0, 168) and "such days" in said
     assert "assumed" in Prices().sentence(1.0, 24) and "money" not in Prices().sentence(1.0, 24)
     with pytest.raises(InputError, match="at least 0"):
         Prices(-1.0)

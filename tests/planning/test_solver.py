@@ -151,7 +151,7 @@ def test_the_number_of_threads_can_change_between_solves():
 )
 def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, start, status):
     """Items of weight 3, 4, 2 and value 5, 6, 3 in a bag of 6: the first start fits, the second does not."""
-    monkeypatch.setattr("planning.solver._run_highs", lambda *a: ("no solution", None, -11.5, 0.1, 0.0))
+    monkeypatch.setattr("planning.solver.run_highs", lambda *a: ("no solution", None, -11.5, 0.1, 0.0))
     model = Model("bag", maximise=True)
     take = model.variables("take", 3, 0, 1, integer=True)
     model.cost(take, [5.0, 6.0, 3.0])
@@ -164,3 +164,15 @@ def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, star
         assert result.objective == 108 and result.values.tolist() == start and result.bound == 11.5
     else:
         assert result.objective is None and result.values is None
+
+
+def test_values_of_a_solve_that_found_nothing_are_a_typed_error(monkeypatch):
+    """As under a server's limit (OPENDIFF_MAX_SOLVER_SECONDS), which also ends solves that asked for none."""
+    monkeypatch.setattr("planning.solver.run_highs", lambda *a: ("no solution", None, None, 0.1, 0.0))
+    model = Model("prices")
+    price = model.variables("price", 3)
+    result = model.solve("highs", None)
+    with pytest.raises(SolverError, match="no solution"):
+        result.of(price)
+    with pytest.raises(SolverError, match="no solution"):
+        _ = result.reached

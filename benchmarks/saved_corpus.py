@@ -1,0 +1,75 @@
+"""A piece of saved work with every part that the app writes, to be damaged part by part and as a whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from unittest.mock import patch
+
+import shapely
+
+from app import library, plans, saved_work
+from app.jobs import Job
+from app.state import Made, Workspace
+from app.uploads import Upload
+from benchmarks.corpus import made_ensemble, outlines
+from opendiff.area import Area, tiles_covering
+from planning.sleep import SleepSettings
+
+CHOSEN = {
+    "strategies": ["always-on", "greedy"],
+    "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
+    "quantile": 0.9, "rate_floor": 0.0, "held_out": False, "measured": None, "equipment": None,
+    "settings": SleepSettings(time_limit=2, threads=1),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def parts() -> dict[str, bytes]:
+    """The parts of work with traffic, two deployments, sleep and spectrum plans, a place and a file."""
+    return {part: make() for part, make in saved_work.pack(_made()).items()}
+
+
+@lru_cache(maxsize=1)
+def scenario_files() -> list[bytes]:
+    """The same as a scenario of the library."""
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"OPENDIFF_LIBRARY": folder}):
+        return [(Path(folder) / f"{library.save(_made(), 'a')}.gpkg").read_bytes()]
+
+
+@lru_cache(maxsize=1)
+def _made() -> Workspace:
+    space = Workspace(work=library.new_work())
+    area = Area.from_geojson(shapely.geometry.mapping(outlines()[0]), "a")
+    tiles = tiles_covering(area)
+    space.set_area(area, tiles, 0)
+    space.traffic = Made(made_ensemble(), space.basis("area"))
+    space.uploads = {"own sites file": Upload("a.csv", b"lon,lat\n115.9,28.6\n")}
+    space.places = [
+        {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [115.9, 28.6]}}
+    ]
+    plans.start_deployments(space, 4, ["traffic", "uniform"], {})
+    _finish(space)
+    plans.start_sleep(space, CHOSEN)
+    _finish(space)
+    plans.start_spectrum(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
+    _finish(space)
+    return space
+
+
+def _finish(space: Workspace) -> None:
+    for name, job in list(space.jobs.items()):
+        result = _result(job)
+        for step in job.after:
+            step(space)
+        job.deliver(space, result)
+        del space.jobs[name]
+
+
+def _result(job: Job) -> object:
+    job.thread.join()
+    if job.error is not None:
+        raise job.error
+    return job.result

@@ -1,0 +1,128 @@
+"""Pictures of the app for the documentation, from the real app with the bundled model and region."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.app import Watched, browser, open_page, until_quiet
+from benchmarks.session import app
+from planning.errors import InputError
+
+if TYPE_CHECKING:
+    from app.state import Workspace
+
+SUMMARY = "pictures of the app's pages for the README"
+WIDTH = 1400
+MOST_BYTES = 250_000
+# page: pixels scrolled down, and height of the picture
+PAGES = {"traffic": (0, 960), "sleep": (0, 1290), "deployment": (0, 1330), "compare": (285, 1180)}
+SETTLED_MS = 2500  # of maps and charts, after the page itself
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/docs"), help="folder of the pictures (build/docs)"
+    )
+    parser.add_argument("--samples", type=int, default=20, help="samples of the traffic (default 20)")
+    parser.add_argument("--dark", action="store_true", help="in the dark theme")
+
+
+def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """The report and the bytes of each picture."""
+    if shutil.which("chromium") is None:
+        raise InputError("There is no chromium on this machine; install it to picture the app.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="opendiff-bench-") as folder, browser() as chromium:
+        place = Path(folder)
+        work = _work(place / "library", 2 if options.quick else options.samples, 2 if options.quick else 20)
+        with app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (url, _):
+            page = open_page(chromium, Watched(), f"{url}?work={work}")
+            page.emulate_media(color_scheme="dark" if options.dark else "light")
+            page.get_by_text("With data").wait_for()
+            for name, (down, height) in PAGES.items():
+                page.set_viewport_size({"width": WIDTH, "height": height})
+                page.get_by_role("link", name=name.capitalize(), exact=True).click()
+                page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for()
+                until_quiet(page)
+                page.locator(".js-plotly-plot:visible").first.wait_for()
+                page.wait_for_timeout(SETTLED_MS)
+                page.locator("[data-testid='stMain']").evaluate("(main, y) => main.scrollTo(0, y)", down)
+                page.wait_for_timeout(300)
+                picture = _small(page.screenshot())
+                (options.out / f"{name}.png").write_bytes(picture)
+                figures[f"{name}_bytes"] = len(picture)
+    lines = [f"- {options.out / name}.png: {figures[f'{name}_bytes'] / 1000:,.0f} kB" for name in PAGES]
+    return "\n".join(lines), figures
+
+
+def _small(png: bytes) -> bytes:
+    """The picture below MOST_BYTES: as it is, or in as many of 256 colours as that takes."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (0, 256, 128, 64, 32):
+        out = io.BytesIO()
+        fewer = image.quantize(colours, dither=Image.Dither.NONE) if colours else image
+        fewer.save(out, "PNG", optimize=True)
+        if out.tell() < MOST_BYTES:
+            break
+    return out.getvalue()
+
+
+def _work(library_folder: Path, samples: int, seconds: int) -> str:
+    """Open work with generated traffic of the example area and plans of all kinds; returns its identity."""
+    os.environ["OPENDIFF_LIBRARY"] = str(library_folder)
+    from app import area_entry, generation, library
+    from app.state import Workspace
+
+    space = Workspace(work=library.new_work())
+    area_entry.example(space)
+    generation.start(space, samples, 0, None)
+    until_done(space)
+    plan_all(space, 40, seconds)
+    thread = library.keep(space)
+    assert thread is not None
+    thread.join()
+    return space.work
+
+
+def plan_all(space: Workspace, sites: int, seconds: int) -> None:
+    """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
+    from app import plans
+    from planning.siting import SitingSettings
+    from planning.sleep import SleepSettings
+
+    strategies = ["optimised", "traffic", "poi", "population", "uniform"]
+    plans.start_deployments(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
+    until_done(space)
+    chosen = {
+        "strategies": ["always-on", "night", "threshold", "greedy", "milp"],
+        "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
+        "quantile": 0.99, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
+        "settings": SleepSettings(time_limit=seconds, allow_unserved=True),
+    }  # fmt: skip
+    plans.start_sleep(space, chosen)
+    until_done(space)
+    plans.start_spectrum(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
+    until_done(space)
+
+
+def until_done(space: Workspace) -> None:
+    """Wait for the jobs of a workspace and hand over their results. Raises what went wrong in them."""
+    from app import job_panel
+
+    jobs = list(space.jobs.values())
+    while not all(job.finished for job in jobs):
+        time.sleep(0.05)
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
+    job_panel.deliver_finished(space)

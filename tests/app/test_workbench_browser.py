@@ -1,0 +1,225 @@
+"""The workbench in a real browser: work found again whole, every export and the report, all by keyboard too."""
+
+import json
+import sqlite3
+import zipfile
+
+import pytest
+
+from app import area_entry, library, plans
+from app.state import Made, Workspace
+from benchmarks.app import until_quiet
+from benchmarks.screenshots import until_done
+from benchmarks.session import app as running_app
+from planning.siting import SitingSettings
+from planning.sleep import SleepSettings
+from tests.app.making import ensemble
+from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
+from tests.app.test_library import CHOSEN
+
+pytestmark = pytest.mark.browser
+PAGES = ("Area", "Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export")
+PLOTS = ".js-plotly-plot:visible"
+CONTROLS = {
+    "button", "link", "textbox", "spinbutton", "slider", "combobox", "checkbox", "radio", "switch", "tab", "searchbox",
+    "listbox", "figure",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("workbench")
+
+
+@pytest.fixture(scope="module")
+def work(place):
+    """Open work with all kinds of plans, and the same in the library."""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
+        patch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
+        space = Workspace(work=library.new_work())
+        area_entry.example(space)
+        space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
+        plans.start_deployments(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+        until_done(space)
+        settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
+        plans.start_sleep(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
+        until_done(space)
+        plans.start_spectrum(space, 20, 12, {}, {"time_limit": 2.0}, 0)
+        until_done(space)
+        plans.start_spectrum_hours(space)
+        until_done(space)
+        library.keep(space).join()
+        library.save(space, "Kept aside")
+    return space
+
+
+@pytest.fixture(scope="module")
+def server(place, work):
+    with running_app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (address, _):
+        yield f"{address}?work={work.work}"
+
+
+def to(page, name):  # noqa: F811
+    page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", name=name, exact=True).wait_for()
+    until_quiet(page)
+
+
+def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
+    page.get_by_text("With data").wait_for()
+
+    def shown():
+        to(page, "Deployment")
+        page.get_by_text("Network to plan with").wait_for()
+        assert page.get_by_role("radio", name="Uniform").is_checked()
+        page.get_by_role("radio", name="Optimised").wait_for()
+        to(page, "Sleep")
+        page.get_by_text("Show the plan of").wait_for()
+        to(page, "Spectrum")
+        page.get_by_text("24 hours:").wait_for()
+        to(page, "Sleep")
+        page.get_by_text("Plan again with other settings").click()
+        return page.get_by_label("Minimum up time (h)")
+
+    shown().fill("7")
+    page.keyboard.press("Enter")
+    page.get_by_role("radio", name="Always on", exact=True).click(force=True)
+    until_quiet(page)
+    to(page, "Area")
+    page.get_by_label("Name", exact=True).fill("Renamed")
+    page.keyboard.press("Enter")
+    until_quiet(page)
+    page.wait_for_timeout(500)  # the last change is written in the background
+    page.goto(server)
+    page.get_by_text("With data").wait_for()
+    assert page.get_by_label("Name", exact=True).input_value() == "Renamed"
+    assert shown().input_value() == "7"
+    assert page.get_by_role("radio", name="Always on", exact=True).is_checked()
+
+
+def test_every_export_and_the_report(page, tmp_path):  # noqa: F811
+    page.get_by_text("With data").wait_for()
+    to(page, "Export")
+    checks = {
+        "Traffic table (Parquet)": lambda data: data[:4] == b"PAR1",
+        "GeoPackage (QGIS)": lambda data: data[:15] == b"SQLite format 3",
+        "GeoJSON": lambda data: json.loads(data)["type"] == "FeatureCollection",
+        "KML": lambda data: data.lstrip().startswith(b"<?xml"),
+        "KMZ (Google Earth)": lambda data: data[:2] == b"PK",
+        "Shapefile (zipped)": lambda data: data[:2] == b"PK",
+        "Excel workbook": lambda data: data[:2] == b"PK",
+        "CloudRF sites (CSV)": lambda data: b"scale" in data,
+        "CSV tables": lambda data: data[:2] == b"PK",
+    }
+    for label, is_right in checks.items():
+        with page.expect_download() as download:
+            page.get_by_role("button", name=label, exact=True).click()
+        file = tmp_path / download.value.suggested_filename
+        download.value.save_as(file)
+        assert is_right(file.read_bytes()), label
+        if file.suffix in (".zip", ".kmz", ".xlsx"):
+            assert zipfile.ZipFile(file).testzip() is None
+        elif file.suffix == ".gpkg":
+            assert sqlite3.connect(file).execute("SELECT count(*) FROM prb_assignment").fetchone() == (12,)
+
+    choose = page.get_by_role("combobox", name="Plans to put side by side")
+    for option in ("open work · Greedy", "Kept aside · Always on"):
+        choose.click()
+        page.get_by_role("option", name=option).click()
+        page.keyboard.press("Escape")
+        until_quiet(page)
+    page.get_by_role("button", name="Make the report").click()
+    with page.expect_download(timeout=WORK_MS) as download:
+        page.get_by_role("button", name="Download the report (HTML)").click(timeout=WORK_MS)
+    report = tmp_path / download.value.suggested_filename
+    download.value.save_as(report)
+    read_offline(page.context.browser, report)
+
+
+def read_offline(browser, report):
+    """Opened where there is no network, on screen and on paper, it shows its charts and asks for nothing."""
+    context = browser.new_context(offline=True, viewport={"width": 1000, "height": 900})
+    reader, asked, errors = context.new_page(), [], []
+    reader.on("request", lambda request: asked.append(request.url))
+    reader.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    reader.goto(report.as_uri())
+    assert asked == [report.as_uri()]
+    for heading in (
+        "Traffic",
+        "Map",
+        "Deployment",
+        "Sleep plan",
+        "Spectrum plan",
+        "Side by side",
+        "Provenance",
+    ):
+        assert reader.get_by_role("heading", name=heading, exact=True).is_visible()
+    figures = reader.get_by_role("img")
+    assert figures.count() >= 11
+    for i in range(figures.count()):
+        box = figures.nth(i).bounding_box()
+        assert box["width"] > 250 and box["height"] > 100
+        assert figures.nth(i).locator("polyline, rect, circle").count() > 0
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for media, width in (("screen", 1000), ("print", 690), ("screen", 420)):
+        reader.emulate_media(media=media, color_scheme="dark")
+        reader.set_viewport_size({"width": width, "height": 900})
+        assert reader.evaluate("document.documentElement.scrollWidth") <= width
+        assert reader.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        reader.screenshot(path=PICTURES / f"report-{media}-{width}.png", full_page=True)
+    assert errors == []
+    context.close()
+
+
+def test_every_control_and_chart_has_a_name(page, server):  # noqa: F811
+    """By Chromium's own accessibility tree; every chart is a figure that tells its range."""
+    page.get_by_text("With data").wait_for()
+    tree = page.context.new_cdp_session(page)
+    for name in PAGES:
+        to(page, name)
+        plots = page.locator(PLOTS)
+        if name not in ("Area", "Export"):
+            plots.first.wait_for()
+        fits(page, name.lower(), 1440)
+        found = tree.send("Accessibility.getFullAXTree")["nodes"]
+        told = [
+            (node["role"]["value"], node.get("name", {}).get("value", "").strip())
+            for node in found
+            if not node["ignored"] and "role" in node
+        ]
+        assert [role for role, says in told if role in CONTROLS and not says] == [], name
+        assert sum(role == "figure" for role, _ in told) == plots.count(), name
+        if name in ("Traffic", "Sleep", "Spectrum", "Deployment"):
+            assert any(says.startswith("Map. ") for _, says in told), name
+
+
+def test_numbers_are_a_keystroke_away(page):  # noqa: F811
+    """Behind the rest of the menu comes the page from top to bottom; the table behind a chart opens by Enter."""
+    page.get_by_text("With data").wait_for()
+    to(page, "Sleep")
+    page.locator(PLOTS).first.wait_for()
+    passed = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate("document.activeElement.innerText.trim()"))
+    links = [text for text in passed if any(text.endswith(name) for name in PAGES)]
+    assert [text.split()[-1] for text in links] == list(PAGES[PAGES.index("Sleep") + 1 :])
+    assert any("Next: spectrum" in text for text in passed[len(links) :])
+    numbers = page.locator("summary", has_text="Numbers behind the charts and maps")
+    numbers.focus()
+    numbers.press("Enter")
+    page.get_by_label("Chart or map").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="This table (CSV)").press("Enter")
+    assert download.value.suggested_filename == "numbers.csv"
+
+
+def test_narrow_pages_fit(page, server):  # noqa: F811
+    page.get_by_text("With data").wait_for()
+    for name in PAGES:
+        page.set_viewport_size({"width": 1440, "height": 900})
+        to(page, name)
+        page.set_viewport_size({"width": 480, "height": 900})
+        fits(page, f"full-{name.lower()}", 480)
