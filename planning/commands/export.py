@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..errors import InputError
 from ..export import FORMATS, export
 from ..scenario import Scenario
 from .shared import Commands, check_folder
@@ -20,6 +21,10 @@ def add_command(commands: Commands) -> None:
     command.add_argument("scenario", metavar="SCENARIO", help="scenario (.gpkg)")
     command.add_argument("--format", required=True, choices=[f for f in FORMATS if f != "zip"])
     command.add_argument("--table", help="csv: which table (default: sites)")
+    command.add_argument(
+        "--compare", nargs="+", default=[], metavar="OTHER",
+        help="html: further scenarios (.gpkg) to put side by side with this one, which is their baseline",
+    )  # fmt: skip
     command.add_argument("--out", required=True, metavar="PATH", help="file to write")
     command.set_defaults(run=run)
 
@@ -27,5 +32,19 @@ def add_command(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     out = Path(options.out)
     check_folder(out)
-    export(Scenario.read(options.scenario), options.format, out, options.table)
+    scenario = Scenario.read(options.scenario)
+    export(scenario, options.format, out, options.table, _compared(options, scenario))
     print(f"Wrote {out}")
+
+
+def _compared(options: argparse.Namespace, scenario: Scenario) -> dict[str, Scenario]:
+    """By the names of their files, this scenario first."""
+    if options.compare and options.format != "html":
+        raise InputError("Scenarios are put side by side in the HTML page only; give --format html.")
+    found = {Path(options.scenario).stem: scenario}
+    for path in options.compare:
+        name, number = Path(path).stem, 2
+        while name in found:
+            name, number = f"{Path(path).stem} ({number})", number + 1
+        found[name] = Scenario.read(path)
+    return found

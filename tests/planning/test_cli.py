@@ -132,6 +132,15 @@ def test_export(folder, deployed, format, capsys):
         assert json.loads(out.read_text())["type"] == "FeatureCollection"
 
 
+def test_the_page_puts_scenarios_side_by_side(folder, deployed, capsys):
+    out, names = folder / "both.html", ["--compare", str(deployed), str(deployed)]
+    assert main(["export", str(deployed), "--format", "html", *names, "--out", str(out)]) == 0
+    page, name = out.read_text(), deployed.stem
+    assert "<h2>Side by side</h2>" in page and f"Δ {name} (2)" in page and f"Δ {name} (3)" in page
+    assert main(["export", str(deployed), "--format", "kml", *names, "--out", str(out)]) == 2
+    assert "give --format html" in capsys.readouterr().err
+
+
 def test_csv_export_to_a_zip_holds_every_table(folder, deployed):
     out = folder / "plan.zip"
     assert main(["export", str(deployed), "--format", "csv", "--out", str(out)]) == 0
