@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOB = "traffic"
-PLANNERS = ("planning.deployment", "planning.sleep", "planning.prb_hours", "planning.scenario", "app.charts")
+PLANNERS = (
+    "planning.deployment",
+    "planning.sleep",
+    "planning.prb_hours",
+    "planning.scenario",
+    "app.charts.sleep",
+)
 _warming = threading.Lock()
 _models: SharedCache[Any] = SharedCache(1, lambda model: 1)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import charted, charts
+from app import charted
+from app.charts import traffic as traffic_charts
 from app.layout import kept
 from app.messages import errors_shown
 from app.state import Workspace
@@ -45,7 +46,9 @@ def details(space: Workspace, median: np.ndarray, profile: np.ndarray, hour: int
         **kept("traffic view"),
     )
     if view == "heat map":
-        charted.chart(charts.week_heat_map(profile, hour, unit), "Traffic by day and hour", "week heat map")
+        charted.chart(
+            traffic_charts.week_heat_map(profile, hour, unit), "Traffic by day and hour", "week heat map"
+        )
         st.caption("The whole area, median of the samples.")
     elif view == "patterns":
         _patterns(space, median)
@@ -69,7 +72,7 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
         f"pattern {i + 1}: {int((found == i).sum())} tiles": days[found == i].mean(axis=0)
         for i in range(number)
     }
-    charted.chart(charts.day_shapes(shapes), "Mean day of each traffic pattern", "patterns")
+    charted.chart(traffic_charts.day_shapes(shapes), "Mean day of each traffic pattern", "patterns")
     st.caption(
         "Mean day of each group of tiles that DBSCAN finds (paper, appendix A.1), every tile scaled to run from 0 to "
         f"1; {int((found < 0).sum())} of {len(rows)} tiles belong to none."
@@ -116,7 +119,7 @@ def _beside(space: Workspace, table: "TrafficTable", unit: str, hour: int) -> No
     made = ensemble.traffic[rows].astype(float) * factor
     real = table.traffic[theirs, 0].astype(float)
     figures = score(real, made, *(np.asarray(side)[rows] for side in _tiles(ensemble)))
-    figure = charts.week_band(made.sum(axis=0), hour, unit, real.sum(axis=0))
+    figure = traffic_charts.week_band(made.sum(axis=0), hour, unit, real.sum(axis=0))
     charted.chart(figure, "Generated week beside the measured one", "measured week")
     shown = [(words, figures[name]) for name, words in EXPLAINED.items() if name in figures]
     left, right = st.columns(2)

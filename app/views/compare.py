@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import charted, charts, compare_cases, library, plans
+from app import charted, compare_cases, library, plans
 from app.case_choice import choose_cases
+from app.charts import sleep as sleep_charts
 from app.clock import hour_control, hour_label
 from app.compare_cases import Case
 from app.layout import header
@@ -158,18 +159,18 @@ def _compare(space: Workspace) -> None:
     _kpis(chosen)
     profile = chosen[0].demand.profile(None, 0.5).sum(axis=0)
     hour = hour_control(space, profile)
-    pair = charts.map_pair([_picture(c, hour) for c in chosen[:2]])
+    pair = sleep_charts.map_pair([_picture(c, hour) for c in chosen[:2]])
     title = f"Maps of {chosen[0].label} and {chosen[1].label}: demand of each tile, sleep of each site"
     charted.chart(pair, title, "map pair", told=False)
     st.caption(
         f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
         "cells asleep. The maps move together."
     )
-    st.html(charts.sleep_legend())
+    st.html(sleep_charts.sleep_legend())
     planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        charted.chart(charts.energies(planned, hour), "Energy by hour", "compared energy")
+        charted.chart(sleep_charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
 def _first_choice(labels: list[str]) -> list[str]:

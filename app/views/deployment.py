@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from app import charted, charts, plans
+from app import charted, plans
+from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.map_view import Dots, map_view
@@ -130,10 +131,13 @@ def _comparison(comparison) -> None:
     )
     if len(table) > 1:
         left, right = st.columns(2)
-        match = charts.placement_match(table, plans.strategy_name)
+        match = deployment_charts.placement_match(table, plans.strategy_name)
         charted.chart(match, "How alike sites and traffic are", "placement match", left)
         charted.chart(
-            charts.users_covered(table, plans.strategy_name), "Users covered", "users covered", right
+            deployment_charts.users_covered(table, plans.strategy_name),
+            "Users covered",
+            "users covered",
+            right,
         )
 
 
@@ -173,7 +177,9 @@ def _optimised(plan) -> None:
     three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
     four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
     left, right = st.columns(2)
-    charted.chart(charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left)
+    charted.chart(
+        deployment_charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left
+    )
     shown = ranked.rename(
         columns={
             "rank": "Rank", "site": "Site", "origin": "Origin", "cost": "Cost", "gain_mbps": "Gain (Mbit/s)",

@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, charts, plans
+from app import charted, plans
+from app.charts import sleep as sleep_charts
 from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
 from app.layout import (
@@ -122,7 +123,7 @@ def _comparison(comparison: Comparison) -> None:
         st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
-            charted.chart(charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
+            charted.chart(sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
                 f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
@@ -176,9 +177,9 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, hour)
     with right:
         st.markdown("**Energy by hour**")
-        charted.chart(charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
+        charted.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
     st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
-    figure = charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
+    figure = sleep_charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
     charted.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
@@ -234,7 +235,7 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
     dots = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
-        charts.sleep_colours(asleep / np.maximum(may_sleep, 1)),
+        sleep_charts.sleep_colours(asleep / np.maximum(may_sleep, 1)),
         [
             f"{name}: {int(a)} of {n} cells asleep"
             for name, a, n in zip(sites["site"], asleep, total, strict=True)
@@ -251,6 +252,6 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
         height=400,
     )
     st.html(
-        charts.sleep_legend()
+        sleep_charts.sleep_legend()
         + ramp_legend(f"Median demand of a tile, {hour_label(space.hour)} (Mbit/s)", top)
     )

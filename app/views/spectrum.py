@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, charts, plans
+from app import charted, plans
+from app.charts import spectrum as spectrum_charts
 from app.clock import hour_control, hour_label
 from app.layout import (
     area_profile,
@@ -182,15 +183,15 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, table)
     with right:
         st.markdown("**Rate against demand**")
-        charted.chart(charts.rate_demand(table), "Rate of each user against its demand", "prb rate")
+        charted.chart(spectrum_charts.rate_demand(table), "Rate of each user against its demand", "prb rate")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**PRBs by station** · colour: user")
-        figure = charts.prb_map(plan.prb_map(), list(plan.problem.site_names))
+        figure = spectrum_charts.prb_map(plan.prb_map(), list(plan.problem.site_names))
         charted.chart(figure, "PRBs of each station by user", "prb map", told=False)
     with right:
         st.markdown("**SINR of the users**")
-        charted.chart(charts.sinr(served), "SINR of the users", "prb sinr")
+        charted.chart(spectrum_charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
         st.caption(f":material/warning: {plain(text)}")
     if len(plan.unmet) > 5:
@@ -218,8 +219,10 @@ def _by_hour(space: Workspace) -> None:
     table = hours.value.table()
     st.caption(hours.value.sentence)
     left, right = st.columns(2, gap="medium")
-    charted.chart(charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left)
-    charted.chart(charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right)
+    charted.chart(spectrum_charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left)
+    charted.chart(
+        spectrum_charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right
+    )
     with st.expander("Hours", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
 
@@ -240,7 +243,7 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
     users = Dots(
         table["lon"].to_numpy(),
         table["lat"].to_numpy(),
-        [charts.MET if met else charts.UNMET for met in table["met"]],
+        [spectrum_charts.MET if met else spectrum_charts.UNMET for met in table["met"]],
         [f"user {user}: {rate:.1f} of {demand:.1f} Mbit/s" for user, rate, demand in asked],
         4,
     )
@@ -253,4 +256,4 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
         dots=[stations, users],
         height=360,
     )
-    st.html(charts.users_legend())
+    st.html(spectrum_charts.users_legend())

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from app import charted, charts, generation
+from app import charted, generation
+from app.charts import traffic as traffic_charts
 from app.clock import hour_control, hour_label
 from app.colours import number, ramp, ramp_legend
 from app.layout import header, kept, need_area, note, outdated, region_of
@@ -128,7 +129,7 @@ def _result(space: Workspace, region: Region) -> None:
         else:
             series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x[tile]}, {y[tile]}"
         st.markdown(f"**{title}**")
-        charted.chart(charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band")
+        charted.chart(traffic_charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band")
         st.caption(
             "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
         )

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import charted, charts
+from app import charted
+from app.charts import sleep as sleep_charts
+from app.charts import spectrum as spectrum_charts
+from app.charts import traffic as traffic_charts
 
 
 def test_a_week_is_told_by_its_range_and_listed_point_by_point():
     series = np.random.default_rng(0).gamma(2.0, 50.0, (5, 168))
-    figure = charts.week_band(series, 20, "Mbit/s")
+    figure = traffic_charts.week_band(series, 20, "Mbit/s")
     median = np.median(series, axis=0)
     assert f"median {median.min():.1f} to {median.max():.0f}" in charted.summary(figure)
     table = charted.table_of(figure).set_index("series")
@@ -25,7 +28,7 @@ def test_a_schedule_lists_loads_where_cells_are_awake():
     awake = np.array([[True] * 24, [h > 5 for h in range(24)]])
     loads = np.arange(48.0).reshape(2, 24) * awake
     cells = pd.DataFrame({"cell": ["a", "b"], "is_coverage": [False, False], "capacity_mbps": [100.0, 100.0]})
-    table = charted.table_of(charts.schedule(awake, loads, cells, 3))
+    table = charted.table_of(sleep_charts.schedule(awake, loads, cells, 3))
     assert len(table) == awake.sum()
     mine = table[table["row"] == "b"].set_index("column")["load"]
     assert mine[6] == pytest.approx(0.30) and 5 not in mine.index
@@ -33,9 +36,9 @@ def test_a_schedule_lists_loads_where_cells_are_awake():
 
 def test_bars_and_histograms_are_listed_too():
     values = np.array([1.0, 4.0, 9.0])
-    table = charted.table_of(charts.sinr(values))
+    table = charted.table_of(spectrum_charts.sinr(values))
     assert table["SINR (dB)"].tolist() == values.tolist()
-    assert charted.summary(charts.sinr(values)) == "SINR (dB): 1.00 to 9.00."
+    assert charted.summary(spectrum_charts.sinr(values)) == "SINR (dB): 1.00 to 9.00."
 
 
 def test_the_tables_of_a_page_are_made_once_they_are_asked_for():

@@ -1,0 +1,1 @@
+"""Charts, all of one look: a module a page. Arrays and tables in, plotly figures out."""

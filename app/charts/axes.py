@@ -1,0 +1,39 @@
+"""What all charts share: their axes, margins and legend."""
+
+import plotly.graph_objects as go
+
+DAY = 24
+
+
+def week_axis() -> dict:
+    return {
+        "tickvals": [DAY * day + 12 for day in range(7)],
+        "ticktext": [f"day {day + 1}" for day in range(7)],
+        "range": [0, 167],
+        "title": "hour of the week",
+    }
+
+
+def day_axis() -> dict:
+    return {
+        "tickvals": list(range(0, 24, 3)),
+        "ticktext": [f"{h:02d}:00" for h in range(0, 24, 3)],
+        "title": "hour of the day",
+    }
+
+
+def hours_axis(hours: int) -> dict:
+    return week_axis() if hours > DAY else day_axis()
+
+
+def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: int = 360) -> go.Figure:
+    """Margins, legend and axes as on every chart."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hovermode="x unified",
+        yaxis={"title": y_title, "rangemode": "tozero"},
+        xaxis=x_axis or {},
+    )
+    return figure

@@ -1,0 +1,145 @@
+"""Charts of sleep plans, and the colours of sites by their share of cells asleep."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.axes import finish, hours_axis
+from app.colours import ACCENT, BAND_90, MUTED, SERIES, WARN, swatch_legend
+
+ASLEEP = "#8fb0dc"
+
+_AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
+
+
+def sleep_colours(share_asleep: np.ndarray) -> list[str]:
+    """From all awake (amber) to all asleep (blue) in five steps: (n,) shares to colours."""
+    step = np.clip(np.round(4 * share_asleep), 0, 4).astype(int)
+    return [_AWAKE_TO_ASLEEP[i] for i in step]
+
+
+def sleep_legend() -> str:
+    names = ("all awake", "", "half asleep", "", "all asleep")
+    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
+
+
+def energy(by_hour, hour: int) -> go.Figure:
+    """Energy by hour of a plan against always on; by_hour: the table of `SleepPlan.energy_by_hour`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=by_hour["hour"],
+        y=by_hour["always_on_kwh"],
+        name="always on",
+        line={"color": MUTED, "width": 2, "dash": "dash"},
+    )
+    figure.add_scatter(
+        x=by_hour["hour"],
+        y=by_hour["energy_kwh"],
+        name="this plan",
+        line={"color": ACCENT, "width": 2.5},
+        fill="tozeroy",
+        fillcolor=BAND_90,
+    )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "energy of the hour (kWh)", hours_axis(len(by_hour)))
+
+
+def energies(tables: dict, hour: int) -> go.Figure:
+    """Energy by hour of several plans and what always on takes; tables: label to `SleepPlan.energy_by_hour`."""
+    figure = go.Figure()
+    for number, (label, by_hour) in enumerate(tables.items()):
+        figure.add_scatter(
+            x=by_hour["hour"],
+            y=by_hour["energy_kwh"],
+            name=label,
+            line={"color": SERIES[number % len(SERIES)], "width": 2.5},
+        )
+    hours = max(len(t) for t in tables.values())
+    figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    return finish(figure, "energy of the hour (kWh)", hours_axis(hours))
+
+
+def map_pair(pictures: list[dict]) -> go.Figure:
+    """Maps side by side that move together: tiles by Mbit/s, sites by their share of cells asleep.
+
+    pictures: each with title, x, y (tile numbers), mbps, site_x, site_y (fractional tile numbers), asleep, names.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=1, cols=len(pictures), subplot_titles=[p["title"] for p in pictures], horizontal_spacing=0.03
+    )
+    top = max(float(p["mbps"].max()) for p in pictures)
+    for column, p in enumerate(pictures, start=1):
+        left, upper = int(p["x"].min()), int(p["y"].min())
+        grid = np.full((int(p["y"].max()) - upper + 1, int(p["x"].max()) - left + 1), np.nan)
+        grid[p["y"] - upper, p["x"] - left] = p["mbps"]
+        figure.add_heatmap(
+            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale="Blues",
+            showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
+            colorbar={"title": "Mbit/s", "thickness": 12}, row=1, col=column,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=p["site_x"], y=p["site_y"], mode="markers", showlegend=False, customdata=p["asleep"], text=p["names"],
+            marker={"color": sleep_colours(p["asleep"]), "size": 8, "line": {"color": "#ffffff", "width": 1}},
+            hovertemplate="%{text}: %{customdata:.0%} of its cells asleep<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+        name = "" if column == 1 else str(column)
+        across = {"matches": "x", "visible": False, "constrain": "domain"}
+        down = across | {"matches": "y", "scaleanchor": "x", "autorange": "reversed"}
+        figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": down})
+    figure.update_layout(
+        height=430, margin={"l": 5, "r": 5, "t": 30, "b": 5}, dragmode="pan", hovermode="closest"
+    )
+    return figure
+
+
+def risk(curve) -> go.Figure:
+    """Saving against unserved traffic, one point a reserve; curve: the table of `planning.sleep.risk_curve`."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=curve["unserved_share"],
+        y=curve["saving"],
+        text=[f"{q:.0%}" for q in curve["quantile"]],
+        mode="lines+markers+text",
+        textposition="middle right",
+        line={"color": ACCENT, "width": 2},
+        customdata=curve[["overload_hours", "worst_missing_mbps"]],
+        hovertemplate="reserve %{text}<br>saves %{y:.1%}, unserved %{x:.3%}<br>%{customdata[0]} overload hours, "
+        "at most %{customdata[1]:,.0f} Mbit/s short at a site<extra></extra>",
+        name="reserve quantile",
+    )
+    axis = {"title": "unserved share of traffic", "tickformat": ".2%", "rangemode": "tozero"}
+    finish(figure, "energy saved (share)", axis, height=320)
+    figure.update_yaxes(tickformat=".0%")
+    figure.update_layout(hovermode="closest", showlegend=False)
+    return figure
+
+
+def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
+    """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
+
+    The cells that are awake longest come first. awake, loads: (cells, hours).
+    """
+    sleeper = np.flatnonzero(~cells["is_coverage"].to_numpy(bool))
+    sleeper = sleeper[np.argsort(-awake[sleeper].sum(axis=1), kind="stable")]
+    capacity = np.maximum(cells["capacity_mbps"].to_numpy(float), 1e-9)[:, None]
+    used = np.where(awake, loads / capacity, np.nan)[sleeper]
+    figure = go.Figure(
+        go.Heatmap(
+            z=used,
+            x=np.arange(awake.shape[1]),
+            y=cells["cell"].to_numpy()[sleeper],
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],
+            colorbar={"title": "load", "tickformat": ".0%", "thickness": 12},
+            hovertemplate="%{y}<br>hour %{x}<br>load %{z:.0%}<extra></extra>",
+            hoverongaps=False,
+        )
+    )
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    finish(figure, "cell", hours_axis(awake.shape[1]), height=min(520, max(240, 12 * len(used))))
+    figure.update_layout(plot_bgcolor=ASLEEP, hovermode="closest")
+    figure.update_xaxes(showgrid=False)
+    figure.update_yaxes(showgrid=False, autorange="reversed")
+    return figure
