@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planning.errors import PlanningError
+from planning.interruption import stops_when
 
 _turn = threading.Condition()
 _queue: list["Job"] = []  # the first of them runs; the others have their turn in the order of their clicks
@@ -63,7 +64,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Nothing more will come of it. A solver in the middle of a call ends later, at its time limit at most."""
+        """Nothing more will come of it. CBC in the middle of a call ends later, at its time limit at most."""
         return self.finished or self.cancelled()
 
     @property
@@ -136,7 +137,8 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
         if job.cancelled():
             raise Cancelled
         job.started, job.state = clock(), "running"
-        result = work(job)
+        with stops_when(job.cancelled):
+            result = work(job)
         if job.cancelled():
             raise Cancelled
         job.result, job.state = result, "done"

@@ -19,6 +19,7 @@ import numpy as np
 from .dispatch import dispatch
 from .energy import Groups
 from .errors import InfeasibleError
+from .interruption import stop_asked, stops_when
 from .progress import Progress
 from .sleep_evaluation import group_counts
 from .sleep_milp import hour_model, hourly_cost, ring_model, ring_model_size
@@ -150,7 +151,7 @@ class _Hours:
 
     def round(self, gap: float, doubt: float, progress: Progress | None) -> None:
         """Solve every hour to `gap`; cells whose likely count is further than `doubt` from a whole one are free."""
-        groups, hours = self.problem.groups, self.problem.hours
+        groups, hours, asked = self.problem.groups, self.problem.hours, stop_asked()
         finished = 0
 
         def solve(hour: int) -> tuple[int, np.ndarray | None]:
@@ -159,7 +160,8 @@ class _Hours:
             if self.clock.left <= 0:
                 return hour, None
             fair = 2 * self.workers * self.clock.left / (hours - finished)
-            return hour, self._solve(hour, doubt, gap, max(fair, SHORTEST_SECONDS))
+            with stops_when(asked):  # a thread of the pool knows nothing of who asks here
+                return hour, self._solve(hour, doubt, gap, max(fair, SHORTEST_SECONDS))
 
         with ThreadPoolExecutor(self.workers) as pool:
             for turn in (range(0, hours, 2), range(1, hours, 2)):

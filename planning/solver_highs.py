@@ -15,6 +15,7 @@ import numpy as np
 import pulp
 
 from .errors import SolverError
+from .interruption import stop_asked
 from .solver_answer import PULP_MAJOR, Answer
 
 try:
@@ -50,6 +51,8 @@ def run_highs(
         problem.solve(solver)
     except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
         raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
+    if stop_asked()():
+        raise SolverError("The solver was stopped before its end; start it again for a plan.")
     engine = problem.solverModel
     status, objective, bound = _highs_outcome(engine)
     if status == "unclear":
@@ -106,6 +109,12 @@ def _batch_highs() -> type[pulp.HiGHS]:
     """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does."""
 
     class BatchHiGHS(pulp.HiGHS):
+        def callSolver(self, lp: pulp.LpProblem) -> None:
+            engine, asked = lp.solverModel, stop_asked()
+            for moment in (engine.cbMipInterrupt, engine.cbSimplexInterrupt, engine.cbIpmInterrupt):
+                moment.subscribe(lambda event: event.interrupt(asked()))
+            engine.run()
+
         def buildSolverModel(self, lp: pulp.LpProblem) -> None:
             inf = highspy.kHighsInf
             variables = lp.variables()

@@ -8,6 +8,7 @@ import pytest
 
 from planning import solver as adapter
 from planning.errors import InputError, SolverError
+from planning.interruption import stops_when
 from planning.solver import Model, available_solvers, relative_gap
 
 BOTH = pytest.mark.parametrize("solver", ["highs", "cbc"])
@@ -192,3 +193,16 @@ def test_the_number_of_threads_can_change_in_every_thread_that_solves():
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(solved, None, 1, 2, None).result() == {"optimal"}
     assert solved(2, 1) == {"optimal"}
+
+
+def test_highs_breaks_off_in_the_middle_of_a_call_when_asked_to():
+    """Of a program that takes longer than its limit; the second time that HiGHS asks, the answer is yes."""
+    asked = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    with stops_when(stop), pytest.raises(SolverError, match="stopped before its end"):
+        market_split().solve("highs", time_limit=300, threads=1)
+    assert len(asked) < 50
