@@ -11,9 +11,9 @@ _asked: ContextVar[Callable[[], bool]] = ContextVar("stop asked", default=lambda
 
 @contextlib.contextmanager
 def stops_when(asked: Callable[[], bool]) -> Iterator[None]:
-    """Inside, HiGHS asks `asked` now and then, from its own thread, and breaks off where it says yes; then `Model.solve`
-    raises SolverError. CBC, a program of its own, ends at its time limit. A thread that is started inside begins with
-    nobody asking."""
+    """Inside, HiGHS asks `asked` now and then, from its own thread, and breaks off where it says yes; `Model.solve`
+    then raises SolverError. CBC, a program of its own, ends at its time limit. A thread that is started inside begins
+    with nobody asking."""
     token = _asked.set(asked)
     try:
         yield
