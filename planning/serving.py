@@ -95,9 +95,10 @@ def size_network(
         for i in np.flatnonzero(missing > 1e-6)
     )
     tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= 1e-6)).sum())
+    layered = f"1 to {layers.max()} {CAPACITY.name} cells" if layers.max() > 1 else f"a {CAPACITY.name} cell"
     sentence = (
-        f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and 1 to {layers.max()} "
-        f"{CAPACITY.name} cells, sized for {100 * quantile:g} % of samples and days plus {100 * headroom:g} % headroom."
+        f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and {layered}, sized for "
+        f"{100 * quantile:g} % of samples and days plus {100 * headroom:g} % headroom."
     )
     if tight:
         sentence += f" At {tight} sites the headroom is smaller."

@@ -185,8 +185,8 @@ def judged(table: int, city: City, found: dict[int, dict[str, Made]], settings: 
         for row, several in figures.items()
     }
     out = {"rows": len(city.folds), "split": city.split, "models": models}
-    if DEFAULT in models:
-        means = {row: np.mean(several, axis=0) for row, several in rows.items() if row != ORACLE}
+    means = {row: np.mean(several, axis=0) for row, several in rows.items() if row != ORACLE}
+    if DEFAULT in means and len(means) > 1:
         out["lead"] = lead(means, city)
     if table in (3, 4):
         out["degradation"] = {

@@ -124,6 +124,11 @@ def test_a_table_says_which_models_it_does_not_hold(stations):
     assert "not compared: TransGAN; TCN-GAN" in text and "lacks what these need: ADAPTIVE." in text
 
 
+def test_a_table_of_one_model_compares_it_with_nothing(stations):
+    result = run_table(1, [read_stations(stations)], BRIEF, WorkFolder(None), names=[DEFAULT])
+    assert "lead" not in result["cities"]["made"] and "| default |" in markdown(result)
+
+
 def test_figures_are_those_of_the_metrics(stations, monkeypatch):
     monkeypatch.setitem(TABLES, 1, {"random tiles": FIDELITY["random tiles"]})
     city = read_stations(stations)
