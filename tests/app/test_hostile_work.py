@@ -95,6 +95,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_settings_from_a_file_break_no_page(drawn, space, parts, page):  # noqa: F811
     def script(page):
@@ -152,6 +153,7 @@ def test_text_of_strangers_is_no_markup(text):
     assert "".join(token.content for token in inline.children) == text
 
 
+@pytest.mark.slow
 def test_no_page_names_a_picture_of_a_stranger(drawn, space, parts):  # noqa: F811
     """Names, notes and credits of a file from elsewhere."""
     space.rename_area(PICTURE)

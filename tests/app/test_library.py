@@ -74,6 +74,7 @@ def test_a_scenario_opens_in_other_tools(planned):
     assert len(gpd.read_file(path, layer="sites")) == len(planned.network.value.plan.network.sites)
 
 
+@pytest.mark.slow
 def test_names_copies_and_deletion(planned):
     first = library.save(planned, "One")
     library.rename(first, "../../etc")  # a name never becomes a path
@@ -89,6 +90,7 @@ def test_names_copies_and_deletion(planned):
             library.parts_of(wrong)
 
 
+@pytest.mark.slow
 def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypatch):
     identity = library.save(planned, "Kept")
     before = (library.folder() / f"{identity}.gpkg").read_bytes()
@@ -121,6 +123,7 @@ def test_damaged_parts_are_one_sentence(planned):
                 saved_work.unpack(parts | {part: broken}, Workspace(), controls=False)
 
 
+@pytest.mark.slow
 def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     planned.work = library.new_work()
     library.keep(planned).join()
@@ -148,6 +151,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     assert stranger.session_state["workspace"].work != "0" * 32
 
 
+@pytest.mark.slow
 def test_work_that_nobody_comes_back_to_is_removed(planned):
     planned.work = library.new_work()
     library.keep(planned).join()
@@ -173,6 +177,7 @@ def test_differences_are_against_the_baseline(planned):
     assert table.loc["Saving against always on (%)", greedy.label] == pytest.approx(100 * e.saving)
 
 
+@pytest.mark.slow
 def test_the_compare_page_saves_opens_and_compares(planned):
     def script():
         from app.views import compare
@@ -249,6 +254,7 @@ def everything(planned, monkeypatch):
     return planned
 
 
+@pytest.mark.slow
 def test_spectrum_deployments_places_and_files_are_opened_as_they_were(everything):
     opened = Workspace()
     saved_work.unpack(library.parts_of(library.save(everything, "All")), opened, controls=False)
@@ -295,6 +301,7 @@ def test_spectrum_deployments_places_and_files_are_opened_as_they_were(everythin
         np.testing.assert_allclose(rates_of(after.problem, after.station, uses), after.rate_mbps, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_plan_of_traffic_that_was_replaced_keeps_its_demand(everything):
     old = everything.network.value.demand
     everything.traffic = Made(ensemble(everything.tiles, everything.area, seed=9), everything.basis("area"))
@@ -349,6 +356,7 @@ def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     assert broken.read_bytes() == b"half"
 
 
+@pytest.mark.slow
 def test_the_report_puts_scenarios_side_by_side(planned):
     library.save(planned, "City")
 

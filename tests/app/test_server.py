@@ -57,6 +57,7 @@ def test_nobody_comes_past_the_proxy_without_logging_in(behind):
     assert status(address.replace(BASE, "/elsewhere/"), headers=logged_in("ada", "one")) == 404
 
 
+@pytest.mark.slow
 def test_a_session_works_through_the_proxy_and_keeps_its_own(behind):
     """Real HTTP and websocket under the base path: ada draws and saves, bob and a stranger see nothing of it."""
     _, address = behind

@@ -16,6 +16,7 @@ IN_THIS_ONE = [f"{name}: {how}" for name in KINDS for how in DAMAGE]
 OTHERS = [name for name in FAULTS if name.startswith(("solver", "GPU", "fetched"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NEED_A_PROCESS, *IN_THIS_ONE, *OTHERS])
 def test_it_is_survived(name):
     assert inject(FAULTS[name]) is None

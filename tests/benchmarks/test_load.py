@@ -9,6 +9,7 @@ from benchmarks.session import Session
 from opendiff.area import Area
 
 
+@pytest.mark.slow
 def test_two_users_for_a_moment():
     load = measure(2, 0.3)
     figures = load.figures()

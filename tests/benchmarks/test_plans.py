@@ -100,6 +100,7 @@ def test_served_share_in_closed_form():
     )  # a lone tile's sites take all there is
 
 
+@pytest.mark.slow
 def test_deployment_by_the_real_traffic_is_the_best_and_exact_in_the_limit(weeks):
     demands = plans.Demands.of(weeks)
     frame = plans.deployment_worth(demands, weeks.intensities, (16, 1600))
@@ -171,6 +172,7 @@ def perfect_model(monkeypatch):
     monkeypatch.setattr("opendiff.evaluation.held_out_default", generate)
 
 
+@pytest.mark.slow
 def test_generated_and_real_weeks_are_of_the_same_tiles(pack, perfect_model):
     weeks = held_out.held_out_weeks(PackSource(pack), 4, 0)
     assert weeks.folds == 3 and weeks.real.shape == (19, 168)
@@ -181,6 +183,7 @@ def test_generated_and_real_weeks_are_of_the_same_tiles(pack, perfect_model):
     np.testing.assert_allclose(weeks.intensities["poi"], counts.loc[list(zip(weeks.x, weeks.y, strict=True))])
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_writes_numbers_only(pack, perfect_model, tmp_path, capsys):
     path = tmp_path / "plans.json"
     assert main(["plans", "--data", str(pack), "--quick", "--sites", "8", "--json", str(path)]) == 0
@@ -212,6 +215,7 @@ def test_bad_input_is_one_line_and_status_2(changed, said, tmp_path, capsys):
     assert said in printed and "\n" not in printed
 
 
+@pytest.mark.slow
 def test_help_comes_without_torch():
     code = "import sys, benchmarks.cli as c; c.build_parser().format_help(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from opendiff.errors import AreaError
 INPUTS = 8  # of each kind; `python -m benchmarks robust` tries thousands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_damaged_files_give_a_result_or_a_sentence(name, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENDIFF_CACHE", str(tmp_path / "cache"))

@@ -8,6 +8,7 @@ from benchmarks.cli import main
 from benchmarks.sampler_quality import Quality
 
 
+@pytest.mark.slow
 def test_a_quick_run_gives_all_figures(tmp_path, capsys):
     out = tmp_path / "sampler.json"
     assert main(["sampler", "--quick", "--json", str(out)]) == 0

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from benchmarks.cli import main
 
 
+@pytest.mark.slow
 def test_a_quick_run_gives_all_figures(tmp_path, nanchang_pack, capsys):
     out = tmp_path / "sources.json"
     assert main(["sources", "--quick", "--data", str(nanchang_pack), "--json", str(out)]) == 0

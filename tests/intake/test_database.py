@@ -35,6 +35,7 @@ def test_files_of_gdal_are_plain(tmp_path):
         check_plain(path)
 
 
+@pytest.mark.slow
 def test_a_view_that_never_ends_is_refused_by_every_reader(tmp_path):
     area = with_statement(corpus.gpkg_areas()[0], tmp_path, ENDLESS.format("endless"))
     with pytest.raises(AreaError, match="view 'endless'"):

@@ -251,6 +251,7 @@ def test_a_scheduler_elsewhere_shares_the_work(tmp_path, tiles, whole):
     same(read_traffic(out), whole)
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     monkeypatch.setattr("opendiff.cluster.CONNECT_SECONDS", 1)
     with LocalCluster(
@@ -260,6 +261,7 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
             pass
 
 
+@pytest.mark.slow
 def test_what_cannot_share_the_work_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(ClusterError, match="at least 1"), local_workers(0):
         pass

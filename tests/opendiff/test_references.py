@@ -36,6 +36,7 @@ FEATURES, TRAFFIC = world()
 NEW_FEATURES, NEW_TRAFFIC = world(60, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(references()))
 def test_every_reference_keeps_the_contract(name):
     fitted = references()[name].fit(FEATURES, TRAFFIC)

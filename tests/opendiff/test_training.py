@@ -68,6 +68,7 @@ def test_ensembles_are_about_calibrated_with_and_without_condition(trained):
         assert 0.35 < figures["coverage_50"] < 0.68 and 0.8 < figures["coverage_90"] < 0.98
 
 
+@pytest.mark.slow
 def test_training_is_reproducible():
     conditions, series, log_intensities = made_tiles(48, 0)
     groups = np.arange(48) // 12

@@ -110,6 +110,7 @@ def relaxation(problem) -> float:
     return -linprog(np.concatenate([-np.ones(arcs), np.zeros(sites)]), rows, limits, bounds=box).fun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_bound_is_that_of_the_linear_relaxation(seed):
     problem = instance(seed, 60, 25, 5, capacity=9.0)

@@ -220,6 +220,7 @@ def test_light_demand_is_met_and_no_rule_is_better(link):
     assert "12 of 12 demands met" in plan.sentence
 
 
+@pytest.mark.slow
 def test_heavy_demand_is_served_better_than_by_any_rule():
     problem = toy(16, 4, 3, demand=6.0, prbs=12, bandwidth_mhz=20, spread=0.008)
     plan = solve_prb(problem, SETTINGS)
@@ -318,6 +319,7 @@ def test_score_is_worth_less_prbs():
     assert score(problem, SETTINGS.objective, grid.rate, int(grid.count.sum())) == pytest.approx(by_hand)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["uplink", "downlink"])
 def test_a_plan_made_again_is_no_worse_than_the_one_before(link):
     """What-if: another price of a PRB and hardly any time; the last plan, scored anew, is the least that comes out."""

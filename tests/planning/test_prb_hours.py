@@ -33,6 +33,7 @@ def test_hours_carry_their_own_demand(network, demand):
     assert planned.sentence.startswith("2 hours:")
 
 
+@pytest.mark.slow
 def test_optimised_hours_are_no_worse_than_the_rule(network, demand):
     by_rule = solve_hours(network, demand, [12, 20], RADIO, SETTINGS, max_users=8, rule="best-sinr").table()
     made = solve_hours(network, demand, [12, 20], RADIO, SETTINGS, max_users=8).table()

@@ -175,6 +175,7 @@ def test_ring_milp_equals_brute_force(seed, min_up, switch_wh):
     assert plan.evaluation.unserved_mbph == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_whole_sites_asleep_equal_brute_force(seed):
     demand = np.random.default_rng(seed).uniform(0, 30, (2, 4))
@@ -210,6 +211,7 @@ def exact_by_counts(problem: SleepProblem, config: SleepSettings) -> float:
     return best + problem.hours * groups.power_w(zero, zero).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [False, True])
 def test_twelve_cells_equal_the_exact_optimum(alike):
     """Four sites with a coverage and two capacity cells; `alike`: all sites and hours equal, so that plans tie."""

@@ -47,6 +47,7 @@ def test_a_sweep_sends_every_cell_to_sleep_that_is_not_needed():
     assert (swept == problem.network.cells["is_coverage"].to_numpy(bool)[:, None]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_an_hour_among_others_equals_brute_force(seed):
     """Energy of the hour, cells woken into and out of it, and the hours that a cell awake too shortly would add."""

@@ -89,6 +89,7 @@ def test_infeasible_and_unbounded_are_told_apart(solver):
     assert model.solve(solver).status == "unbounded"
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_time_out_is_never_optimal(solver):
     model = market_split()

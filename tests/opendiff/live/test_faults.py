@@ -41,6 +41,7 @@ def world(tmp_path):
         yield server, Choices("esri", "worldpop", "osm", ("XXA",)), quick_client(MadeTime())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", KINDS)
 def test_all_passing_faults_in_a_row_are_got_over(modality, world, tmp_path):
     server, choices, client = world
