@@ -111,8 +111,12 @@ def _batch_highs() -> type[pulp.HiGHS]:
     class BatchHiGHS(pulp.HiGHS):
         def callSolver(self, lp: pulp.LpProblem) -> None:
             engine, asked = lp.solverModel, stop_asked()
+
+            def answer(event: Any) -> None:
+                event.data_in.user_interrupt = asked()
+
             for moment in (engine.cbMipInterrupt, engine.cbSimplexInterrupt, engine.cbIpmInterrupt):
-                moment.subscribe(lambda event: event.interrupt(asked()))
+                moment.subscribe(answer)
             engine.run()
 
         def buildSolverModel(self, lp: pulp.LpProblem) -> None:
