@@ -2,6 +2,8 @@
 
 import plotly.graph_objects as go
 
+from app.colours import WARN
+
 DAY = 24
 
 
@@ -37,3 +39,8 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
         xaxis=x_axis or {},
     )
     return figure
+
+
+def mark_hour(figure: go.Figure, hour: float) -> None:
+    """The line where the one clock of the app stands."""
+    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})

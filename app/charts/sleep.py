@@ -3,8 +3,8 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.axes import finish, hours_axis
-from app.colours import ACCENT, BAND_90, MUTED, SERIES, WARN, swatch_legend
+from app.charts.axes import finish, hours_axis, mark_hour
+from app.colours import ACCENT, BAND_90, MUTED, SERIES, swatch_legend
 
 ASLEEP = "#8fb0dc"
 
@@ -39,7 +39,7 @@ def energy(by_hour, hour: int) -> go.Figure:
         fill="tozeroy",
         fillcolor=BAND_90,
     )
-    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour)
     return finish(figure, "energy of the hour (kWh)", hours_axis(len(by_hour)))
 
 
@@ -54,7 +54,7 @@ def energies(tables: dict, hour: int) -> go.Figure:
             line={"color": SERIES[number % len(SERIES)], "width": 2.5},
         )
     hours = max(len(t) for t in tables.values())
-    figure.add_vline(x=hour % hours, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour % hours)
     return finish(figure, "energy of the hour (kWh)", hours_axis(hours))
 
 
@@ -137,7 +137,7 @@ def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figur
             hoverongaps=False,
         )
     )
-    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour)
     finish(figure, "cell", hours_axis(awake.shape[1]), height=min(520, max(240, 12 * len(used))))
     figure.update_layout(plot_bgcolor=ASLEEP, hovermode="closest")
     figure.update_xaxes(showgrid=False)

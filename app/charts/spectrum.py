@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.axes import finish
+from app.charts.axes import finish, mark_hour
 from app.colours import ACCENT, BAND_90, GOOD, MUTED, WARN, swatch_legend
 
 MET, UNMET = GOOD, WARN
@@ -86,7 +86,7 @@ def prb_use(by_hour, hour: int) -> go.Figure:
         figure.add_scatter(
             x=by_hour["hour"], y=100 * by_hour[column], name=name, line={"color": colour, "width": 2}
         )
-    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour)
     finish(figure, "PRBs in use (%)", {"title": "hour of the week"}, height=300)
     return figure
 
@@ -105,5 +105,5 @@ def prb_served(by_hour, hour: int) -> go.Figure:
         fill="tozeroy",
         fillcolor=BAND_90,
     )
-    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour)
     return finish(figure, "demand and served (Mbit/s)", {"title": "hour of the week"}, height=300)

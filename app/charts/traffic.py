@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.axes import DAY, day_axis, finish, week_axis
+from app.charts.axes import DAY, day_axis, finish, mark_hour, week_axis
 from app.colours import ACCENT, BAND_50, BAND_90, SERIES, WARN
 
 
@@ -34,7 +34,7 @@ def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | N
     )
     if measured is not None:
         figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
-    figure.add_vline(x=hour, line={"color": WARN, "width": 1.5, "dash": "dot"})
+    mark_hour(figure, hour)
     return finish(figure, f"traffic ({unit})", week_axis())
 
 
