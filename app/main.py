@@ -11,11 +11,14 @@ if (
 
 import streamlit as st  # noqa: E402
 
-from app import charted, job_panel, navigation, open_work  # noqa: E402
-from app.generation import warm_up  # noqa: E402
-from app.limits import hold_solvers  # noqa: E402
+from app import navigation  # noqa: E402
+from app.background import job_panel  # noqa: E402
+from app.background.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
-from app.state import workspace  # noqa: E402
+from app.saved import open_work  # noqa: E402
+from app.server.limits import hold_solvers  # noqa: E402
+from app.state.workspace import workspace  # noqa: E402
+from app.widgets import charted  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }

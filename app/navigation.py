@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from app.state import Workspace
+from app.state.workspace import Workspace
 
 
 def pages() -> list[StreamlitPage]:

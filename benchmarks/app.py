@@ -216,8 +216,9 @@ def memory_of_session(
 
 def made_work(place: Path, tiles: int) -> str:
     """Open work with made traffic on a square of about so many tiles, over a made pack; returns its identity."""
-    from app import library, saved_work
-    from app.state import Made, Workspace
+    from app.saved import library
+    from app.saved import parts as saved_work
+    from app.state.workspace import Made, Workspace
     from opendiff.area import Area, tile_frame, tiles_covering
     from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
     from opendiff.tile_grid import tile_bounds

@@ -10,10 +10,12 @@ from unittest.mock import patch
 
 import shapely
 
-from app import library, plans, saved_work
-from app.jobs import Job
-from app.state import Made, Workspace
-from app.uploads import Upload
+from app.background import plans
+from app.saved import library
+from app.saved import parts as saved_work
+from app.server.jobs import Job
+from app.state.workspace import Made, Workspace
+from app.widgets.uploads import Upload
 from benchmarks.corpus import made_ensemble, outlines
 from opendiff.area import Area, tiles_covering
 from planning.sleep import SleepSettings

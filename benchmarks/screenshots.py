@@ -16,7 +16,7 @@ from benchmarks.session import app
 from planning.errors import InputError
 
 if TYPE_CHECKING:
-    from app.state import Workspace
+    from app.state.workspace import Workspace
 
 SUMMARY = "pictures of the app's pages for the README"
 WIDTH = 1400
@@ -80,8 +80,10 @@ def _small(png: bytes) -> bytes:
 def _work(library_folder: Path, samples: int, seconds: int) -> str:
     """Open work with generated traffic of the example area and plans of all kinds; returns its identity."""
     os.environ["OPENDIFF_LIBRARY"] = str(library_folder)
-    from app import area_entry, generation, library
-    from app.state import Workspace
+    from app.background import generation
+    from app.map import area_entry
+    from app.saved import library
+    from app.state.workspace import Workspace
 
     space = Workspace(work=library.new_work())
     area_entry.example(space)
@@ -96,7 +98,7 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
 
 def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
-    from app import plans
+    from app.background import plans
     from planning.siting import SitingSettings
     from planning.sleep import SleepSettings
 
@@ -117,7 +119,7 @@ def plan_all(space: Workspace, sites: int, seconds: int) -> None:
 
 def until_done(space: Workspace) -> None:
     """Wait for the jobs of a workspace and hand over their results. Raises what went wrong in them."""
-    from app import job_panel
+    from app.background import job_panel
 
     jobs = list(space.jobs.values())
     while not all(job.finished for job in jobs):

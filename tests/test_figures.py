@@ -4,7 +4,7 @@ import inspect
 import math
 from pathlib import Path
 
-from app.plans import SITES_A_KM2
+from app.background.plans import SITES_A_KM2
 from planning import demand, energy, equipment, judging, network_export, network_files, radio, reach
 from planning.deployment import deploy
 from planning.serving import size_network

@@ -6,15 +6,18 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import charted, compare_cases, library, plans
-from app.case_choice import choose_cases
+from app.background import cases as compare_cases
+from app.background import plans
+from app.background.cases import Case
 from app.charts import sleep as sleep_charts
-from app.clock import hour_control, hour_label
-from app.compare_cases import Case
-from app.layout import header
 from app.messages import errors_shown, plain
-from app.saved_work import unpack
-from app.state import Workspace, workspace
+from app.saved import library
+from app.saved.parts import unpack
+from app.state.workspace import Workspace, workspace
+from app.widgets import charted
+from app.widgets.case_choice import choose_cases
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import header
 
 MOST_UPLOAD_MB = 500
 SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table

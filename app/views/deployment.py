@@ -3,16 +3,17 @@
 import pandas as pd
 import streamlit as st
 
-from app import charted, plans
+from app.background import plans
 from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
-from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
-from app.map_view import Dots, map_view
+from app.map.region import Region
+from app.map.view import Dots, map_view
 from app.messages import errors_shown, plain
-from app.own_sites import own_sites
-from app.region import Region
-from app.siting_controls import siting_settings
-from app.state import Deployed, Made, Workspace, workspace
+from app.state.workspace import Deployed, Made, Workspace, workspace
+from app.widgets import charted
+from app.widgets.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
+from app.widgets.own_sites import own_sites
+from app.widgets.siting_settings import siting_settings
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import compare_cases, plans, reports
-from app.case_choice import choose_cases
-from app.layout import header, need_traffic, note
+from app.background import cases as compare_cases
+from app.background import plans, reports
+from app.files.scenario import FORMATS, download, file_stem, scenario_of
+from app.files.traffic import parquet_bytes
 from app.messages import errors_shown, plain
-from app.scale import scale_caption
-from app.scenario_files import FORMATS, download, file_stem, scenario_of
-from app.state import Made, Workspace, workspace
-from app.traffic_files import parquet_bytes
+from app.state.workspace import Made, Workspace, workspace
+from app.widgets.case_choice import choose_cases
+from app.widgets.layout import header, need_traffic, note
+from app.widgets.scale import scale_caption
 
 PARQUET = "application/vnd.apache.parquet"
 

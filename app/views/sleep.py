@@ -7,11 +7,16 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, plans
+from app.background import plans
 from app.charts import sleep as sleep_charts
-from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
-from app.layout import (
+from app.map.region import Region
+from app.map.view import Dots, map_view
+from app.messages import plain
+from app.state.workspace import Comparison, Workspace, workspace
+from app.widgets import charted
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import (
     choice,
     demand_picture,
     header,
@@ -22,11 +27,7 @@ from app.layout import (
     outdated,
     region_of,
 )
-from app.map_view import Dots, map_view
-from app.messages import plain
-from app.region import Region
-from app.sleep_settings import sleep_settings
-from app.state import Comparison, Workspace, workspace
+from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan

@@ -7,10 +7,16 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, plans
+from app.background import plans
 from app.charts import spectrum as spectrum_charts
-from app.clock import hour_control, hour_label
-from app.layout import (
+from app.map.region import Region
+from app.map.view import Dots, map_view
+from app.messages import plain
+from app.server.limits import limits
+from app.state.workspace import Comparison, Workspace, workspace
+from app.widgets import charted
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import (
     area_profile,
     choice,
     header,
@@ -21,12 +27,7 @@ from app.layout import (
     outdated,
     region_of,
 )
-from app.limits import limits
-from app.map_view import Dots, map_view
-from app.messages import plain
-from app.region import Region
-from app.scale import scale_caption
-from app.state import Comparison, Workspace, workspace
+from app.widgets.scale import scale_caption
 
 if TYPE_CHECKING:
     from planning.prb import PrbPlan

@@ -6,10 +6,12 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls, library, saved_work
 from app.messages import plain
-from app.saved_work import STATE, TRAFFIC, SavedWorkError
-from app.state import Workspace
+from app.saved import library
+from app.saved import parts as saved_work
+from app.saved.parts import STATE, TRAFFIC, SavedWorkError
+from app.state import controls
+from app.state.workspace import Workspace
 from tests.app.test_pages import TIMEOUT, drawn  # noqa: F401 (fixture)
 
 PAGES = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
@@ -103,9 +105,9 @@ def test_settings_from_a_file_break_no_page(drawn, space, parts, page):  # noqa:
 
         import streamlit as st
 
-        from app import saved_work
         from app.messages import errors_shown
-        from app.state import workspace
+        from app.saved import parts as saved_work
+        from app.state.workspace import workspace
 
         if "to open" in st.session_state:
             saved_work.unpack(st.session_state.pop("to open"), workspace())
@@ -126,8 +128,8 @@ def test_settings_wait_for_their_page_and_are_saved_again_before_it_is_opened():
     def script():
         import streamlit as st
 
-        from app import controls
-        from app.controls import kept
+        from app.state import controls
+        from app.state.controls import kept
 
         if "ask" not in st.session_state:
             st.session_state["ask"] = True

@@ -12,10 +12,13 @@ import shapely
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
-from app import compare_cases, generation, library, plans, saved_work
-from app.saved_work import SavedWorkError
-from app.state import Made, ScaleChoice, Workspace
-from app.uploads import Upload
+from app.background import cases as compare_cases
+from app.background import generation, plans
+from app.saved import library
+from app.saved import parts as saved_work
+from app.saved.parts import SavedWorkError
+from app.state.workspace import Made, ScaleChoice, Workspace
+from app.widgets.uploads import Upload
 from planning.prb_sinr import rates_of
 from planning.siting import SitingSettings
 from planning.sleep import SleepSettings
@@ -224,7 +227,7 @@ def test_traffic_alone_can_be_kept(space):
 
 def finished(space):
     """Hand over the results of the jobs of a workspace."""
-    from app import job_panel
+    from app.background import job_panel
     from tests.app.test_jobs import until_finished
 
     for job in space.jobs.values():

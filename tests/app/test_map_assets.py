@@ -6,7 +6,7 @@ import folium
 import pytest
 from folium import plugins
 
-from app import map_assets
+from app.map import assets as map_assets
 
 
 @pytest.mark.parametrize("element", [folium.Map, plugins.Draw])
@@ -29,8 +29,8 @@ def test_the_script_of_a_map_names_no_host(space):
     """All that streamlit-folium sends for a drawing map: its script, and the links of every element in it."""
     import streamlit_folium
 
-    from app.map_view import _add_drawing, _base_map
-    from app.region import open_region
+    from app.map.region import open_region
+    from app.map.view import _add_drawing, _base_map
 
     region = open_region(space.source)
     base = _base_map(region, region.bounds)

@@ -7,8 +7,9 @@ import requests
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
-from app import area_entry, generation, open_data
-from app.state import DEMO, Workspace
+from app.background import generation, open_data
+from app.map import area_entry
+from app.state.workspace import DEMO, Workspace
 from benchmarks.fault_server import FaultServer
 from benchmarks.faults import environment, made_tiles, made_world
 from opendiff.area import Area
@@ -42,8 +43,8 @@ def no_requests(monkeypatch):
 
 def area_page(space):
     def script():
-        from app import job_panel
-        from app.state import workspace
+        from app.background import job_panel
+        from app.state.workspace import workspace
         from app.views import area
 
         job_panel.deliver_finished(workspace())
@@ -56,8 +57,8 @@ def area_page(space):
 
 def traffic_page(space):
     def script():
-        from app import job_panel
-        from app.state import workspace
+        from app.background import job_panel
+        from app.state.workspace import workspace
         from app.views import traffic
 
         job_panel.deliver_finished(workspace())

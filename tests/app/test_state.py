@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.state import Made, ScaleChoice, Workspace
+from app.state.workspace import Made, ScaleChoice, Workspace
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 

@@ -6,8 +6,10 @@ import zipfile
 
 import pytest
 
-from app import area_entry, library, plans
-from app.state import Made, Workspace
+from app.background import plans
+from app.map import area_entry
+from app.saved import library
+from app.state.workspace import Made, Workspace
 from benchmarks.app import until_quiet
 from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app

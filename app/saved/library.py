@@ -1,0 +1,302 @@
+"""The scenario library: one GeoPackage a scenario in a folder of this machine, and the automatic save of open work.
+
+A scenario opens in QGIS like any export (tiles, sites, cells, plans); the parts that the app needs beside them to go on
+lie in a table of their own. Files are named by chance, never by what a user typed; the name a user gave is inside.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.files.scenario import scenario_of
+from app.saved import parts as saved_work
+from app.saved import room as library_room
+from app.saved.parts import SavedWorkError
+from app.server import limits
+from app.state.workspace import Workspace
+from intake.database import check_plain
+from opendiff.folders import user_folder
+
+log = logging.getLogger(__name__)
+
+PARTS = "opendiff_parts"
+MOST_BYTES = 2_000_000_000
+MOST_NAME = 80
+KEPT_DAYS = 60  # open work that nobody came back to
+_WORK_ID = re.compile(r"[0-9a-f]{32}")
+_FILE = re.compile(r"[0-9a-f]{16}\.gpkg")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A scenario of the library."""
+
+    identity: str  # the file's name without its ending
+    name: str
+    saved: float  # seconds since the epoch
+    size: int  # bytes
+
+
+def folder() -> Path:
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
+        ) from error
+    return path
+
+
+def shelf() -> Path:
+    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
+    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
+    if not owner:
+        return folder()
+    path = folder() / "people" / owner
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def entries() -> list[Entry]:
+    """All scenarios, the newest first; a file that is none is passed over."""
+    found = []
+    for path in shelf().iterdir():
+        if _FILE.fullmatch(path.name):
+            with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
+                status = path.stat()
+                found.append(Entry(path.stem, _name_of(path), status.st_mtime, status.st_size))
+    return sorted(found, key=lambda entry: -entry.saved)
+
+
+def save(space: Workspace, name: str, identity: str | None = None) -> str:
+    """Write the work under a name, over the scenario `identity` or as a new one; returns its identity."""
+    name = _checked(name)
+    parts = {part: make() for part, make in saved_work.pack(space).items()}
+    layers = b"" if space.network is None else scenario_of(space).to_bytes()
+    identity = identity or secrets.token_hex(8)
+    _write(path_of(identity), name, parts, layers)
+    return identity
+
+
+def parts_of(identity: str) -> dict[str, bytes]:
+    return read_parts(path_of(identity))
+
+
+def read_parts(path: Path) -> dict[str, bytes]:
+    """The parts in a scenario file. Raises SavedWorkError where it is none."""
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise SavedWorkError("The scenario is gone or too large; choose another one.")
+    try:
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            rows = database.execute(
+                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
+            ).fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
+    return {str(part): bytes(data) for part, data in rows}
+
+
+def strategies_of(identity: str) -> list[str] | None:
+    """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
+        path = path_of(identity)
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (saved_work.STATE,)).fetchone()
+        state = json.loads(row[0])
+        if state["format"] == saved_work.FORMAT and "network" in state["made"]:
+            return [str(strategy) for strategy in state["strategies"]]
+    return None
+
+
+def upload(data: bytes) -> dict[str, bytes]:
+    """The parts in an uploaded scenario file."""
+    with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
+        path = Path(place) / "upload.gpkg"
+        path.write_bytes(data)
+        return read_parts(path)
+
+
+def rename(identity: str, name: str) -> None:
+    _change(identity, lambda path: _set_name(path, _checked(name)))
+
+
+def duplicate(identity: str) -> str:
+    """A copy under the same name with "copy" behind it; returns its identity."""
+    path, copy = path_of(identity), secrets.token_hex(8)
+    name = f"{_name_of(path)[: MOST_NAME - 5]} copy"
+
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(path, temporary)
+        _set_name(temporary, name)
+
+    _replace(path_of(copy), fill)
+    return copy
+
+
+def delete(identity: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path_of(identity).unlink()
+
+
+def file_bytes(identity: str) -> bytes:
+    return path_of(identity).read_bytes()
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def path_of(identity: str) -> Path:
+    if not _FILE.fullmatch(f"{identity}.gpkg"):
+        raise SavedWorkError("There is no such scenario.")
+    return shelf() / f"{identity}.gpkg"
+
+
+def _checked(name: str) -> str:
+    name = " ".join(name.split())[:MOST_NAME]
+    if not name:
+        raise SavedWorkError("A scenario needs a name; type one.")
+    return name
+
+
+def _write(path: Path, name: str, parts: dict[str, bytes], layers: bytes) -> None:
+    """layers: the GeoPackage that other tools see in the file, or nothing, which is an empty database."""
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(layers)
+        with contextlib.closing(sqlite3.connect(temporary)) as database, database:
+            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
+            rows = [("name", name.encode()), *parts.items()]
+            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
+
+    _replace(path, fill)
+
+
+def _replace(path: Path, fill) -> None:
+    from opendiff.atomic import replacing
+
+    try:
+        with library_room.adding(folder()), replacing(path) as temporary:
+            fill(temporary)
+            library_room.check(folder(), temporary, path)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
+        ) from error
+
+
+def _change(identity: str, change) -> None:
+    path = path_of(identity)
+
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(path, temporary)
+        change(temporary)
+
+    _replace(path, fill)
+
+
+def _set_name(path: Path, name: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE {PARTS} SET data = ? WHERE part = 'name'", (name.encode(),))
+
+
+def _name_of(path: Path) -> str:
+    with contextlib.closing(_connect(path, "ro")) as database:
+        row = database.execute(f"SELECT data FROM {PARTS} WHERE part = 'name'").fetchone()
+    if row is None:
+        raise SavedWorkError("There is no such scenario.")
+    return bytes(row[0]).decode("utf-8", "replace")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
+
+
+# --- open work ---------------------------------------------------------------------------------------------------
+
+
+_locks: dict[str, threading.Lock] = {}  # by work
+
+
+def _lock_of(work: str) -> threading.Lock:
+    return _locks.setdefault(work, threading.Lock())
+
+
+def new_work() -> str:
+    return secrets.token_hex(16)
+
+
+def is_work(identity: str) -> bool:
+    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / saved_work.STATE).is_file()
+
+
+def _work_folder(identity: str) -> Path:
+    if not _WORK_ID.fullmatch(identity):
+        raise SavedWorkError("There is no such work.")
+    return folder() / library_room.OPEN_WORK / identity
+
+
+def reopen(identity: str, space: Workspace) -> None:
+    """Bring back what was open under this identity before the page was loaded anew."""
+    place = _work_folder(identity)
+    with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
+        parts = {n: (place / n).read_bytes() for n in saved_work.PARTS if (place / n).is_file()}
+    saved_work.unpack(parts, space)
+    space.saved_versions = saved_work.versions(space)
+
+
+def keep(space: Workspace) -> threading.Thread | None:
+    """Write what has changed since the last time, in the background; nothing is written before there is an area."""
+    now = saved_work.versions(space)
+    changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
+    gone = set(space.saved_versions) - set(now)
+    if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
+        return None
+    if not _work_folder(space.work).is_dir():
+        library_room.check_whole(folder())
+    makers = saved_work.pack(space, changed)
+    space.saved_versions = now
+    thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
+    from opendiff.atomic import replacing
+
+    with _lock_of(space.work):
+        try:
+            place = _work_folder(space.work)
+            place.mkdir(parents=True, exist_ok=True)
+            for part, make in makers.items():
+                with replacing(place / part) as temporary:
+                    temporary.write_bytes(make())
+            for part in gone:
+                (place / part).unlink(missing_ok=True)
+        except (OSError, SavedWorkError):
+            space.saved_versions = {}  # tried again after the next change
+            log.warning("Open work could not be kept.", exc_info=True)
+
+
+def forget_old_work(now: float | None = None) -> None:
+    """Remove open work that nobody has come back to for KEPT_DAYS."""
+    now = time.time() if now is None else now
+    with contextlib.suppress(OSError, SavedWorkError):
+        for place in (folder() / library_room.OPEN_WORK).iterdir():
+            if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(place, ignore_errors=True)
