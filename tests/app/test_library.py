@@ -16,8 +16,8 @@ from app import compare_cases, generation, library, plans, saved_work
 from app.saved_work import SavedWorkError
 from app.state import Made, ScaleChoice, Workspace
 from app.uploads import Upload
-from planning.prb_sinr import rates_of
-from planning.siting import SitingSettings
+from planning.deployment.siting import SitingSettings
+from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 
