@@ -23,9 +23,9 @@ import pulp
 from benchmarks import faults
 from benchmarks.fuzz import ROOT
 from benchmarks.victim import KINDS, TYPED, Kind
-from planning import solver, solver_highs
 from planning.errors import SolverError
-from planning.solver import Model
+from planning.solver import Model, adapter
+from planning.solver import highs as solver_highs
 
 Fault = Callable[[Path], str | None]
 KILLS = 2  # of each kind of file, at different moments
@@ -128,7 +128,7 @@ def solver_missing(folder: Path) -> str | None:
     """Neither HiGHS nor CBC is installed."""
     with (
         mock.patch.object(solver_highs, "highspy", None),
-        mock.patch.object(solver, "cbc_class", lambda: None),
+        mock.patch.object(adapter, "cbc_class", lambda: None),
     ):
         wrong = _solver_refuses("auto")
     return wrong or _solves()
@@ -146,7 +146,7 @@ def solver_raises(folder: Path) -> str | None:
 
     where = "_batch_highs" if solver_highs.PULP_MAJOR < 4 else "pulp.HiGHS"
     patched = broken if solver_highs.PULP_MAJOR < 4 else broken()
-    with mock.patch(f"planning.solver_highs.{where}", patched):
+    with mock.patch(f"planning.solver.highs.{where}", patched):
         wrong = _solver_refuses("highs")
     return wrong or _solves()
 

@@ -19,16 +19,16 @@ from benchmarks.held_out import GENERATED, HeldOut, held_out_weeks
 from benchmarks.plans import REAL, Demands
 from benchmarks.sources import BESIDE
 from benchmarks.tables import markdown
-from planning.covering import CoveringProblem
-from planning.covering_plan import solve_covering
 from planning.demand import ACTIVE_SHARE, Demand
 from planning.deployment import density, largest_remainder
+from planning.deployment.covering import CoveringProblem
+from planning.deployment.covering_plan import solve_covering
+from planning.deployment.judging import STEPS, USERS_PER_SITE, judge, moved_users
 from planning.errors import InputError
 from planning.export import FORMATS, export
 from planning.geometry import tile_corner
-from planning.judging import STEPS, USERS_PER_SITE, judge, moved_users
 from planning.network import Network
-from planning.network_files import import_network
+from planning.network.files import import_network
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 

@@ -27,11 +27,11 @@ from opendiff.sources import PackSource, read_image
 from opendiff.tile_grid import TILES_ACROSS
 from opendiff.traffic_table import HOURS, read_traffic
 from opendiff.zipped_pack import unpacked
+from planning.deployment.places import read_places
 from planning.energy import fit_power
 from planning.errors import InputError
 from planning.network import Network
-from planning.network_files import import_network
-from planning.places import read_places
+from planning.network.files import import_network
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 

@@ -21,13 +21,13 @@ from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, held_out_weeks
 from benchmarks.tables import markdown
 from planning.demand import Demand, Scale
 from planning.deployment import density, deploy, largest_remainder
-from planning.dispatch import Ring, dispatch
+from planning.deployment.judging import compare
+from planning.deployment.placement import place
 from planning.errors import InputError
-from planning.judging import compare
 from planning.network import Network
-from planning.placement import place
-from planning.serving import tile_shares
+from planning.network.serving import tile_shares
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
+from planning.sleep.dispatch import Ring, dispatch
 from planning.traffic import TrafficTable
 
 SUMMARY = "sleep and deployment plans made on generated traffic, judged on the real traffic of held-out tiles"

@@ -99,7 +99,7 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
 def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
     from app.background import plans
-    from planning.siting import SitingSettings
+    from planning.deployment.siting import SitingSettings
     from planning.sleep import SleepSettings
 
     strategies = ["optimised", "traffic", "poi", "population", "uniform"]

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .commands import deploy, export, fit_power, prb, sleep, take_up
-from .errors import PlanningError
+from planning.commands import deploy, export, fit_power, prb, sleep, take_up
+from planning.errors import PlanningError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from .errors import InputError
-from .tile_series import TileSeries
-from .traffic import TrafficTable
+from planning.errors import InputError
+from planning.tile_series import TileSeries
+from planning.traffic import TrafficTable
 
 MBIT_PER_GB = 8000.0  # decimal gigabytes
 DAYS_PER_MONTH = 30.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .errors import InputError
+from planning.errors import InputError
 
 _GIULIA = "OpenGiuliaSLS, giulia/kpis/power_consumptions.py"
 

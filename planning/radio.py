@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import InputError
+from planning.errors import InputError
 
 ENVIRONMENTS = ("UMa", "UMi")
 CONDITIONS = ("NLOS", "LOS", "drawn")

@@ -6,8 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .errors import InputError
-from .radio import SHADOW_DB, Radio, dbm_to_w, path_loss_db
+from planning.errors import InputError
+from planning.radio import SHADOW_DB, Radio, dbm_to_w, path_loss_db
 
 EDGE_MBPS = 1.0  # assumed: what a user at the edge gets on this link
 EDGE_PROBABILITY = 0.9  # assumed: share of places at the edge that get it, by shadowing

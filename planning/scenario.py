@@ -25,19 +25,18 @@ import shapely
 from intake.database import check_plain
 from intake.source import Source
 from intake.text import Refused, read_json
-
-from .demand import Demand, Scale
-from .deployment import DeploymentPlan
-from .errors import InputError
-from .geometry import tile_corner
-from .judging import count_sites_in_tiles
-from .network import CELL_COLUMNS, SITE_COLUMNS, Network
-from .serving import Sizing
-from .solver import SolveResult
+from planning.demand import Demand, Scale
+from planning.deployment import DeploymentPlan
+from planning.deployment.judging import count_sites_in_tiles
+from planning.errors import InputError
+from planning.geometry import tile_corner
+from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.network.serving import Sizing
+from planning.solver import SolveResult
 
 if TYPE_CHECKING:
-    from .prb_plan import PrbPlan
-    from .sleep import SleepPlan
+    from planning.prb.plan import PrbPlan
+    from planning.sleep import SleepPlan
 
 CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from intake.delimited import read_csv
-
-from .errors import InputError
+from planning.errors import InputError
 
 MOST_ROWS = 1_000_000
 

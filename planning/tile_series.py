@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .geometry import tile_centre
+from planning.geometry import tile_centre
 
 
 class TileSeries(ABC):

@@ -24,10 +24,9 @@ from numpy.typing import ArrayLike
 from intake.delimited import read_csv
 from intake.source import Source, content_of, name_of
 from intake.text import Refused, read_json
-
-from .errors import InputError
-from .geometry import ZOOM, tile_area_km2
-from .tile_series import TileSeries
+from planning.errors import InputError
+from planning.geometry import ZOOM, tile_area_km2
+from planning.tile_series import TileSeries
 
 INTENSITIES = ("poi", "business_poi", "population")
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"

@@ -5,9 +5,11 @@ import math
 from pathlib import Path
 
 from app.background.plans import SITES_A_KM2
-from planning import demand, energy, equipment, judging, network_export, network_files, radio, reach
-from planning.deployment import deploy
-from planning.serving import size_network
+from planning import demand, energy, equipment, radio, reach
+from planning.deployment import deploy, judging
+from planning.network import export as network_export
+from planning.network import files as network_files
+from planning.network.serving import size_network
 from planning.sleep import SleepProblem, SleepSettings
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()

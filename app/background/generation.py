@@ -23,7 +23,7 @@ JOB = "traffic"
 PLANNERS = (
     "planning.deployment",
     "planning.sleep",
-    "planning.prb_hours",
+    "planning.prb.hours",
     "planning.scenario",
     "app.charts.sleep",
 )

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from app.widgets.own_sites import OwnSites
     from app.widgets.uploads import Upload
     from planning.demand import Demand
-    from planning.places import Places
+    from planning.deployment.places import Places
     from planning.prb import PrbPlan
-    from planning.prb_hours import PrbHours
+    from planning.prb.hours import PrbHours
     from planning.sleep import SleepPlan
 
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
@@ -107,7 +107,7 @@ def _compare_deployments(
     with_own: bool = True,
 ) -> Comparison[Deployed]:
     from planning.deployment import UPLOADED, deploy, uploaded
-    from planning.judging import count_sites_in_tiles, judge
+    from planning.deployment.judging import count_sites_in_tiles, judge
 
     plans = {}
     for done, strategy in enumerate(strategies):
@@ -142,7 +142,7 @@ def _part_of(job: jobs.Job, done: int, parts: int, label: str) -> Callable[[int,
 def existing_places(space: Workspace) -> "Places":
     """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
     from planning.deployment import uploaded
-    from planning.places import Places
+    from planning.deployment.places import Places
 
     assert space.own_sites is not None and space.traffic is not None
     demand, own = space.demand(), space.own_sites
@@ -311,7 +311,7 @@ def start_spectrum_hours(space: Workspace) -> None:
     plan, first = made.value.plans["optimised"], space.spectrum_hour - space.spectrum_hour % 24
 
     def work(job: jobs.Job) -> "PrbHours":
-        from planning.prb_hours import solve_hours
+        from planning.prb.hours import solve_hours
 
         users = plan.problem.users
         most = len(users.lon) if users.weight > 1 else MOST_USERS

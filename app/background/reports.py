@@ -27,7 +27,7 @@ def start(space: Workspace, chosen: list[Case]) -> None:
 
     def work(job: jobs.Job) -> bytes:
         from planning.export import tables
-        from planning.report import page
+        from planning.export.report import page
 
         compared = {}
         for done, case in enumerate(chosen):

@@ -91,7 +91,7 @@ def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand"
     from planning.deployment import DeploymentPlan
     from planning.errors import Shortfall
     from planning.network import Network
-    from planning.serving import Sizing
+    from planning.network.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
     network = Network(tables.pop("sites"), tables.pop("cells"))

@@ -149,7 +149,7 @@ def strategies(space: Workspace) -> list[str]:
 
 def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     from opendiff.area import Area, tiles_covering
-    from planning.places import Places
+    from planning.deployment.places import Places
 
     source = str(state["source"])
     space.source = source if limits.may_open(source, own_folder(space)) else DEMO

@@ -12,7 +12,7 @@ from app.state.workspace import Comparison, Deployed
 if TYPE_CHECKING:
     from planning.network import Network
     from planning.prb import PrbPlan, PrbProblem
-    from planning.prb_hours import PrbHours
+    from planning.prb.hours import PrbHours
     from planning.sleep import SleepPlan, SleepProblem
 
 
@@ -84,11 +84,11 @@ def _figures() -> list[str]:
 
 
 def _sleep_problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> "SleepProblem":
-    from planning.dispatch import Ring
     from planning.energy import Groups
     from planning.network import Network
-    from planning.serving import tile_shares
+    from planning.network.serving import tile_shares
     from planning.sleep import SleepProblem
+    from planning.sleep.dispatch import Ring
 
     base = deployed.plan.network
     figures = {name: arrays["cells"][:, i] for i, name in enumerate(_figures())}
@@ -122,7 +122,7 @@ def spectrum_bytes(comparison: "Comparison[PrbPlan]", hours: "PrbHours | None") 
 
 
 def read_spectrum(data: bytes, deployed: Deployed) -> "tuple[Comparison[PrbPlan], PrbHours | None]":
-    from planning.prb_hours import PrbHours
+    from planning.prb.hours import PrbHours
 
     told, arrays = from_bytes(data)
     network = deployed.plan.network

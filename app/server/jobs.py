@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planning.errors import PlanningError
-from planning.interruption import stops_when
+from planning.solver.interruption import stops_when
 
 _turn = threading.Condition()
 _queue: list["Job"] = []  # the first of them runs; the others have their turn in the order of their clicks

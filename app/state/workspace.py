@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planning.demand import Demand, Scale
     from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
-    from planning.prb_hours import PrbHours
+    from planning.prb.hours import PrbHours
     from planning.sleep import SleepPlan
 
 T = TypeVar("T")

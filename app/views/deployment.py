@@ -45,7 +45,7 @@ def page() -> None:
 
 def _controls(space: Workspace, primary: bool) -> None:
     from planning.deployment import STRATEGIES, available
-    from planning.siting import MOST_SITES
+    from planning.deployment.siting import MOST_SITES
 
     with errors_shown("preparing the demand"), st.container(border=primary):
         demand = space.demand()

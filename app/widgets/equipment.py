@@ -109,7 +109,7 @@ def _at_depth(listed: pd.DataFrame, depth: str) -> pd.DataFrame:
 
 def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     """The table, with idle power and slope of one equipment fitted to an uploaded CSV if there is one."""
-    from planning.power_plot import power_figure
+    from planning.export.power_plot import power_figure
 
     left, right = st.columns([3, 2])
     file = upload(

@@ -61,7 +61,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
 
 
 def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tuple) -> None:
-    from planning.network_files import import_network
+    from planning.network.files import import_network
 
     try:
         found = import_network(file.data, file.name, mapping)
@@ -75,7 +75,7 @@ def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tup
 def _columns(data: bytes, name: str) -> tuple[list[str], pd.DataFrame | None]:
     """Column names of a plain table and its first rows; nothing for files of our own or that cannot be read."""
     from planning.errors import PlanningError
-    from planning.table_files import read_tables
+    from planning.network.table_files import read_tables
 
     try:
         tables, _ = read_tables(data, name)
@@ -89,7 +89,7 @@ def _columns(data: bytes, name: str) -> tuple[list[str], pd.DataFrame | None]:
 
 def _mapping(columns: list[str]) -> dict[str, str]:
     """Our column: the file's, where the user chose one."""
-    from planning.network_files import guess_mapping
+    from planning.network.files import guess_mapping
 
     guessed = guess_mapping(columns)
     missing = not {"lon", "lat"} <= set(guessed)

@@ -15,8 +15,8 @@ from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
-    from planning.places import Places
-    from planning.siting import SitingSettings
+    from planning.deployment.places import Places
+    from planning.deployment.siting import SitingSettings
 
 ROBUST = {
     "quantile": "the demand quantile",
@@ -29,9 +29,9 @@ EXISTING = {"none": "not considered", "keep": "all stay", "move": "may be given 
 
 def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings":
     """The settings as chosen. Raises PlanningError for files that cannot be read."""
+    from planning.deployment.siting import SitingSettings
     from planning.radio import ENVIRONMENTS, Radio
     from planning.reach import coverage_radius_m
-    from planning.siting import SitingSettings
 
     one, two, three, four = st.columns(4)
     environment = one.selectbox("Environment", ENVIRONMENTS, **kept("siting environment"))
@@ -104,7 +104,7 @@ def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Pl
 
 
 def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None":
-    from planning.places import read_places
+    from planning.deployment.places import read_places
 
     file = upload(space, key, label, TYPES, MOST_MB, where=column)
     return None if file is None else read_places(file.data, file.name)
@@ -112,7 +112,7 @@ def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None
 
 def _drawn(space: Workspace, region: Region | None) -> "Places":
     """What is drawn: circles are sites that must be, areas hold none."""
-    from planning.places import Places
+    from planning.deployment.places import Places
 
     # off again with each deployment: these controls are folded then, and a map cannot be laid out where nothing shows
     if region is not None and st.toggle(
@@ -138,7 +138,7 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
 
 def _joined(file: "Places | None", drawn: "Places", areas: bool) -> "Places | None":
     """A file's places together with those drawn: its points, or its areas."""
-    from planning.places import Places, joined
+    from planning.deployment.places import Places, joined
 
     if areas:
         extra = Places.of([], [], [], drawn.areas) if drawn.areas else None

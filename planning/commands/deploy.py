@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from .. import deployment
-from ..demand import Demand
-from ..errors import InputError
-from ..judging import comparison_text, count_sites_in_tiles, judge
-from ..places import read_places
-from ..progress import ProgressBar
-from ..scenario import Scenario
-from ..siting import SitingSettings
-from ..siting_options import add_siting_options, siting_settings
-from ..traffic import TrafficTable
-from .shared import Commands, add_out, add_scale_options, add_solver_options, checked_out, scale_of
+from planning.commands.shared import (
+    Commands,
+    add_out,
+    add_scale_options,
+    add_solver_options,
+    checked_out,
+    scale_of,
+)
+from planning.commands.siting_options import add_siting_options, siting_settings
+from planning.demand import Demand
+from planning.deployment import STRATEGIES, DeploymentPlan, available, deploy
+from planning.deployment.judging import comparison_text, count_sites_in_tiles, judge
+from planning.deployment.places import read_places
+from planning.deployment.siting import SitingSettings
+from planning.errors import InputError
+from planning.progress import ProgressBar
+from planning.scenario import Scenario
+from planning.traffic import TrafficTable
 
 
 def add_command(commands: Commands) -> None:
@@ -25,9 +32,7 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("traffic", metavar="TRAFFIC", help="traffic table, Parquet or CSV")
     command.add_argument("--sites", type=int, metavar="N", help="number of sites, exact")
-    command.add_argument(
-        "--strategy", choices=deployment.STRATEGIES, default="traffic", help="(default: traffic)"
-    )
+    command.add_argument("--strategy", choices=STRATEGIES, default="traffic", help="(default: traffic)")
     add_out(command)
     add_scale_options(command)
     command.add_argument(
@@ -66,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, scale_of(options, table))
 
-        def deployed(strategy: str) -> deployment.DeploymentPlan:
-            return deployment.deploy(
+        def deployed(strategy: str) -> DeploymentPlan:
+            return deploy(
                 demand, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
                 options.area_tiles, siting, bar,
             )  # fmt: skip
@@ -77,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
         if options.compare:
             number = len(plan.network.sites)  # of a budget plan, what the others are to place
             options.sites = options.sites or number
-            others = [s for s in deployment.available(demand) if s != options.strategy]
+            others = [s for s in available(demand) if s != options.strategy]
             plans = {options.strategy: plan} | {s: deployed(s) for s in others}
             counted = None if real is None else count_sites_in_tiles(demand, real.lon, real.lat)
             comparison = judge(demand, {s: p.counts for s, p in plans.items()}, counted)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError
-from ..export import FORMATS, export
-from ..scenario import Scenario
-from .shared import Commands, check_folder
+from planning.commands.shared import Commands, check_folder
+from planning.errors import InputError
+from planning.export import FORMATS, export
+from planning.scenario import Scenario
 
 
 def add_command(commands: Commands) -> None:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 
-from .. import prb, prb_options
-from ..demand import Demand
-from ..prb_baselines import BASELINES
-from ..prb_hours import PrbHours, reserve_cost, solve_hours
-from ..progress import ProgressBar
-from ..traffic import TrafficTable
-from .shared import Commands, add_out, add_scale_options, add_solver_options, checked_out, scenario_and_demand
+from planning.commands import prb_options
+from planning.commands.shared import (
+    Commands,
+    add_out,
+    add_scale_options,
+    add_solver_options,
+    checked_out,
+    scenario_and_demand,
+)
+from planning.demand import Demand
+from planning.prb import PrbSettings, compared
+from planning.prb.baselines import BASELINES, baseline
+from planning.prb.hours import PrbHours, reserve_cost, solve_hours
+from planning.progress import ProgressBar
+from planning.traffic import TrafficTable
 
 
 def add_command(commands: Commands) -> None:
@@ -46,7 +54,7 @@ def add_command(commands: Commands) -> None:
     )
     add_scale_options(command)
     prb_options.add(command)
-    add_solver_options(command, gap=prb.PrbSettings().gap, time_limit=prb.PrbSettings().time_limit)
+    add_solver_options(command, gap=PrbSettings().gap, time_limit=PrbSettings().time_limit)
     command.set_defaults(run=run)
 
 
@@ -73,8 +81,8 @@ def run(options: argparse.Namespace) -> None:
             measured = Demand.build(TrafficTable.read(options.against), demand.scale)
             tables["reserve_cost"] = reserve_cost(made, plans_on(measured))
         if options.compare:
-            rules = [prb.baseline(plan.problem, name, plan.settings) for name in BASELINES]
-            tables["comparison"] = prb.compared([plan, *rules])
+            rules = [baseline(plan.problem, name, plan.settings) for name in BASELINES]
+            tables["comparison"] = compared([plan, *rules])
         bar(2, 3, "writing the scenario")
         scenario.with_prb(plan, **tables).save(out)
     if len(hours) > 1:

@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from ..demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
-from ..errors import InputError
-from ..scenario import Scenario
-from ..solver import SOLVERS
-from ..tables import read_table
-from ..traffic import TrafficTable
+from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
+from planning.errors import InputError
+from planning.scenario import Scenario
+from planning.solver import SOLVERS
+from planning.tables import read_table
+from planning.traffic import TrafficTable
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 MOST_CSV_BYTES = 50_000_000

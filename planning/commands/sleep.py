@@ -6,14 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from .. import sleep
-from ..demand import Demand
-from ..energy import Prices
-from ..errors import InputError
-from ..network import FIGURES
-from ..progress import ProgressBar
-from ..traffic import TrafficTable
-from .shared import (
+from planning.commands.shared import (
     Commands,
     add_out,
     add_scale_options,
@@ -22,6 +15,23 @@ from .shared import (
     read_csv,
     scenario_and_demand,
 )  # fmt: skip
+from planning.demand import Demand
+from planning.energy import Prices
+from planning.errors import InputError
+from planning.network import FIGURES
+from planning.progress import ProgressBar
+from planning.sleep import (
+    RISK_QUANTILES,
+    STRATEGIES,
+    SleepProblem,
+    SleepSettings,
+    compare_strategies,
+    plan_sleep,
+    replay,
+    risk_curve,
+)
+from planning.sleep.problem import RINGS
+from planning.traffic import TrafficTable
 
 
 def add_command(commands: Commands) -> None:
@@ -32,7 +42,7 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("scenario", metavar="SCENARIO", help="scenario made by deploy (.gpkg)")
     command.add_argument("--traffic", required=True, metavar="TRAFFIC", help="traffic table to plan for")
-    command.add_argument("--strategy", choices=sleep.STRATEGIES, default="milp", help="(default: milp)")
+    command.add_argument("--strategy", choices=STRATEGIES, default="milp", help="(default: milp)")
     add_out(command)
     command.add_argument(
         "--compare", action="store_true", help="also run all strategies; adds the table sleep_comparison"
@@ -52,7 +62,7 @@ def add_command(commands: Commands) -> None:
         help=f"of the grid (default: {prices.kg_per_kwh:g}, China's mean of 2023)",
     )  # fmt: skip
     add_scale_options(command)
-    settings = sleep.SleepSettings()
+    settings = SleepSettings()
     command.add_argument(
         "--hours", type=int, default=24, help="24 for a typical day or 168 for the week (default: 24)"
     )
@@ -64,7 +74,7 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("--neighbours", type=int, default=6, help="most neighbours a site (default: 6)")
     command.add_argument(
-        "--ring", choices=sleep.RINGS, default="distance",
+        "--ring", choices=RINGS, default="distance",
         help="neighbours: the nearest sites, or those that reach most of a site's ground (default: distance)",
     )  # fmt: skip
     command.add_argument(
@@ -110,7 +120,7 @@ def run(options: argparse.Namespace) -> None:
     prices = Prices(options.tariff, options.co2_kg_per_kwh)
     if options.risk_curve and not options.replay:
         raise InputError("A risk curve needs traffic that was not planned on; name it with --replay.")
-    settings = sleep.SleepSettings(
+    settings = SleepSettings(
         night=options.night,
         sleep_below=options.threshold[0],
         wake_above=options.threshold[1],
@@ -138,20 +148,20 @@ def run(options: argparse.Namespace) -> None:
             "hours": options.hours, "ring_m": options.ring_m, "max_neighbours": options.neighbours,
             "whole_site": options.whole_site, "ring": options.ring,
         }  # fmt: skip
-        problem = sleep.SleepProblem.build(network, demand, quantile=options.quantile, **around)
+        problem = SleepProblem.build(network, demand, quantile=options.quantile, **around)
         comparison = None
         if options.compare:
-            plans, comparison = sleep.compare_strategies(problem, sleep.STRATEGIES, settings, held_out, bar)
+            plans, comparison = compare_strategies(problem, STRATEGIES, settings, held_out, bar)
             plan = plans[options.strategy]
         else:
-            plan = sleep.plan_sleep(problem, options.strategy, settings, bar)
+            plan = plan_sleep(problem, options.strategy, settings, bar)
         bar(2, 3, "writing the scenario")
         scenario.with_sleep(plan, comparison).save(out)
-        replayed = None if held_out is None else sleep.replay(plan, held_out)
+        replayed = None if held_out is None else replay(plan, held_out)
         risk = None
         if options.risk_curve and held_out is not None:
-            risk = sleep.risk_curve(
-                network, demand, held_out, sleep.RISK_QUANTILES, options.strategy, settings, bar, **around
+            risk = risk_curve(
+                network, demand, held_out, RISK_QUANTILES, options.strategy, settings, bar, **around
             )
     if comparison is not None:
         for row in comparison.to_dict("records"):

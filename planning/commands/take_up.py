@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..demand import Demand
-from ..network_files import import_network
-from ..scenario import Scenario
-from ..table_files import FORMATS
-from ..traffic import TrafficTable
-from .shared import Commands, add_out, add_scale_options, checked_out, scale_of
+from planning.commands.shared import Commands, add_out, add_scale_options, checked_out, scale_of
+from planning.demand import Demand
+from planning.network.files import import_network
+from planning.network.table_files import FORMATS
+from planning.scenario import Scenario
+from planning.traffic import TrafficTable
 
 
 def add_command(commands: Commands) -> None:

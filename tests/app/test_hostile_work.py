@@ -10,8 +10,7 @@ from app.messages import plain
 from app.saved import library
 from app.saved import parts as saved_work
 from app.saved.parts import STATE, TRAFFIC, SavedWorkError
-from app.state import controls
-from app.state.workspace import Workspace
+from app.state.workspace import Workspace, controls
 from tests.app.test_pages import TIMEOUT, drawn  # noqa: F401 (fixture)
 
 PAGES = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
@@ -128,8 +127,8 @@ def test_settings_wait_for_their_page_and_are_saved_again_before_it_is_opened():
     def script():
         import streamlit as st
 
-        from app.state import controls
         from app.state.controls import kept
+        from app.state.workspace import controls
 
         if "ask" not in st.session_state:
             st.session_state["ask"] = True

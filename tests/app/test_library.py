@@ -19,8 +19,8 @@ from app.saved import parts as saved_work
 from app.saved.parts import SavedWorkError
 from app.state.workspace import Made, ScaleChoice, Workspace
 from app.widgets.uploads import Upload
-from planning.prb_sinr import rates_of
-from planning.siting import SitingSettings
+from planning.deployment.siting import SitingSettings
+from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 

@@ -13,7 +13,7 @@ from app.state.workspace import Made, Workspace
 from benchmarks.app import until_quiet
 from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app
-from planning.siting import SitingSettings
+from planning.deployment.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)

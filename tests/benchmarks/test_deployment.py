@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import deployment
 from benchmarks.cli import main
-from planning.judging import compare
+from planning.deployment.judging import compare
 from tests.benchmarks.test_plans import made_weeks
 
 

@@ -13,7 +13,7 @@ from intake.text import Refused
 from opendiff.area import read_area_bytes
 from opendiff.errors import AreaError
 from planning.errors import InputError
-from planning.network_files import import_network
+from planning.network.files import import_network
 from planning.scenario import Scenario
 
 ENDLESS = "CREATE VIEW {} AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"

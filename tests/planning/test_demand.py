@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from planning.demand import Demand, Scale
 from planning.errors import InputError
 from planning.traffic import TrafficTable
-
-from .conftest import make_table
+from tests.planning.conftest import make_table
 
 
 def gb_per_day(demand: Demand) -> float:

@@ -15,13 +15,12 @@ from planning.deployment import deploy
 from planning.errors import InputError
 from planning.export import FORMATS, export, export_bytes, tables
 from planning.network import Network
-from planning.network_files import import_network
+from planning.network.files import import_network
 from planning.prb import PrbProblem, PrbSettings, draw_users, solve_prb
 from planning.radio import Radio
 from planning.scenario import Scenario, ranges
 from planning.sleep import SleepProblem, SleepSettings, compare_strategies
-
-from .conftest import make_table
+from tests.planning.conftest import make_table
 
 KML = "{http://www.opengis.net/kml/2.2}"
 

@@ -20,8 +20,7 @@ from planning.geometry import (
     tile_position,
 )
 from planning.traffic import TrafficTable
-
-from .conftest import X0, Y0, make_table
+from tests.planning.conftest import X0, Y0, make_table
 
 
 def long_frame(table: TrafficTable) -> pd.DataFrame:

@@ -1,0 +1,169 @@
+"""Places that a plan takes up: candidate, existing, forced and forbidden sites, and real sites to judge by.
+
+Points with any of the formats of `planning.network.files`; areas (forbidden) as polygons of a GeoJSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import ArrayLike
+from shapely.geometry import shape
+
+from intake.source import Source
+from intake.text import read_json
+from planning.demand import Demand
+from planning.deployment.placement import outline_of
+from planning.errors import InputError
+from planning.geometry import tile_corner
+from planning.network import Network
+from planning.network.files import import_points
+from planning.network.table_files import read_bytes
+
+
+@dataclass(frozen=True)
+class Places:
+    """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps: (places,), NaN where
+    not given. areas: polygons in degrees. report: what was read and what was left out."""
+
+    lon: np.ndarray
+    lat: np.ndarray
+    names: tuple[str, ...] = ()
+    cost: np.ndarray | None = None
+    capacity_mbps: np.ndarray | None = None
+    areas: tuple[shapely.Geometry, ...] = field(default_factory=tuple)
+    report: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        names: Sequence[str] | None = None,
+        areas: Sequence[shapely.Geometry] = (),
+    ) -> Places:
+        """Places from coordinates at hand."""
+        lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
+        if not (np.isfinite(lon).all() and (np.abs(lon) <= 180).all() and (np.abs(lat) <= 85).all()):
+            raise InputError("Every place must have a longitude and latitude in degrees, WGS-84.")
+        names = [""] * len(lon) if names is None else names
+        nothing = np.full(len(lon), np.nan)
+        return cls(lon, lat, tuple(map(str, names)), nothing, nothing, tuple(areas))
+
+    @classmethod
+    def of_network(cls, network: Network) -> Places:
+        """The sites of a network with their capacities."""
+        sites = network.sites
+        places = cls.of(sites["lon"], sites["lat"], sites["site"])
+        return cls(places.lon, places.lat, places.names, places.cost, network.capacity_mbps)
+
+    @classmethod
+    def from_features(cls, features: Sequence[dict]) -> Places:
+        """Points and polygons of GeoJSON features, as drawn on a map. Raises InputError for anything else."""
+        points, names, areas = [], [], []
+        for feature in features:
+            try:
+                geometry = shape(feature.get("geometry") or {})
+            except (LookupError, AttributeError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+                raise InputError("A drawn place cannot be read; draw it again.") from error
+            properties = feature.get("properties")
+            for part in shapely.get_parts(geometry):
+                if part.geom_type == "Point" and not part.is_empty:
+                    points.append((part.x, part.y))
+                    names.append(str(properties.get("name", "")) if isinstance(properties, dict) else "")
+                elif part.geom_type == "Polygon" and part.is_valid and not part.is_empty:
+                    areas.append(part)
+                else:
+                    raise InputError(
+                        f"Places are points or polygons that do not cross themselves, not {part.geom_type}."
+                    )
+        at = np.array(points, float).reshape(-1, 2)
+        return cls.of(at[:, 0], at[:, 1], names, areas)
+
+    def __len__(self) -> int:
+        return len(self.lon)
+
+
+def joined(*parts: Places | None) -> Places | None:
+    """All places together; None where there are none."""
+    given = [p for p in parts if p is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    whole = {
+        name: np.concatenate([getattr(p, name) for p in given])
+        for name in ("lon", "lat", "cost", "capacity_mbps")
+    }
+    return Places(
+        names=tuple(n for p in given for n in p.names), areas=tuple(a for p in given for a in p.areas),
+        report=tuple(line for p in given for line in p.report), **whole,
+    )  # fmt: skip
+
+
+def read_places(source: Source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
+    """Places from a file (path, or bytes and their name). Columns cost and capacity_mbps are taken where they exist.
+
+    A GeoJSON may hold polygons too. An OpenCelliD CSV is clustered into sites; of an OSM extract only communication
+    masts and towers count. Raises InputError.
+    """
+    if Path(name or str(source)).suffix.lower() in (".geojson", ".json"):
+        features = _features(source, name)
+        shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
+        kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
+        if kinds & {"Polygon", "MultiPolygon"}:
+            return Places.from_features(features)
+    frame, report = import_points(source, name, mapping)
+    blank = np.full(len(frame), np.nan)
+    numbers = {
+        c: pd.to_numeric(frame[c], errors="coerce").to_numpy(float) if c in frame else blank
+        for c in ("cost", "capacity_mbps")
+    }
+    names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
+    return Places(
+        frame["lon"].to_numpy(float), frame["lat"].to_numpy(float), names, numbers["cost"],
+        numbers["capacity_mbps"], (), tuple(report),
+    )  # fmt: skip
+
+
+def _features(source: Source, name: str | None) -> list[dict]:
+    data, _ = read_bytes(source, name)
+    try:
+        document = read_json(data.decode("utf-8-sig"))
+        features = [document] if document.get("type") == "Feature" else document["features"]
+        return [f for f in features if isinstance(f, dict)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError("The places are no readable GeoJSON with features; export them again.") from None
+
+
+def grid(demand: Demand, a_side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(lon, lat, tile row) of a_side x a_side equally spaced places in every tile, those outside the area left out.
+
+    A tile that the area covers too thinly to hold one keeps its middle.
+    """
+    step = (np.arange(a_side) + 0.5) / a_side
+    dx, dy = (v.ravel() for v in np.meshgrid(step, step, indexing="ij"))
+    tile = np.repeat(np.arange(demand.tiles), a_side**2)
+    lon, lat = tile_corner(
+        demand.x[tile] + np.tile(dx, demand.tiles), demand.y[tile] + np.tile(dy, demand.tiles)
+    )
+    outline = outline_of(demand.metadata.get("area"))
+    if outline is not None:
+        shapely.prepare(outline)
+        inside = shapely.contains_xy(outline, lon, lat)
+        bare = np.flatnonzero(np.bincount(tile[inside], minlength=demand.tiles) == 0)
+        middle = tile_corner(demand.x[bare] + 0.5, demand.y[bare] + 0.5)
+        lon, lat = np.concatenate([lon[inside], middle[0]]), np.concatenate([lat[inside], middle[1]])
+        tile = np.concatenate([tile[inside], bare])
+    return lon, lat, tile
+
+
+def in_areas(lon: np.ndarray, lat: np.ndarray, areas: Sequence[shapely.Geometry]) -> np.ndarray:
+    """(places,) bool."""
+    inside = np.zeros(len(lon), bool)
+    for area in areas:
+        inside |= shapely.contains_xy(area, lon, lat)
+    return inside

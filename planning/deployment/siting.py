@@ -1,0 +1,264 @@
+"""The optimised strategy: sites where they serve the most traffic, by capacitated maximal covering.
+
+Demand stands at k x k places of a tile, so close that a site's reach spans at least one step; candidates stand on a
+grid of their own or come from a file. Sites that exist or are forced are candidates at their own places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from planning.demand import Demand
+from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
+from planning.deployment.covering import CoveringProblem
+from planning.deployment.covering_plan import CoveringPlan, add_idle, losses, rollout, solve_covering
+from planning.deployment.places import grid
+from planning.errors import InputError
+from planning.geometry import centre_of, local_metres, tile_area_km2
+from planning.progress import Progress
+from planning.reach import coverage_radius_m
+
+__all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
+
+BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
+MOST_SITES = 2000
+MOST_POINTS = 100_000
+
+
+@dataclass(frozen=True)
+class Siting:
+    """lon, lat, names, origin: (sites,), origin "existing", "forced" or "new". plan: of the covering, over all
+    candidates. ranked: a row a site by marginal gain. curve: served traffic by number of sites. ensemble: served
+    traffic by sample. sentence: what was done, in words."""
+
+    lon: np.ndarray
+    lat: np.ndarray
+    names: tuple[str, ...]
+    origin: np.ndarray
+    plan: CoveringPlan
+    ranked: pd.DataFrame
+    curve: pd.DataFrame
+    ensemble: pd.DataFrame
+    sentence: str
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Under the names that a scenario has them by."""
+        return {
+            "deployment_ranking": self.ranked,
+            "deployment_curve": self.curve,
+            "deployment_samples": self.ensemble,
+        }
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A plan made on one basis, called `label`; chosen: its candidates, idle ones for headroom included; ensemble: what
+    they serve of every sample, and score what that is worth."""
+
+    score: float
+    label: str
+    problem: CoveringProblem
+    plan: CoveringPlan
+    chosen: np.ndarray
+    ensemble: pd.DataFrame
+
+
+def site_optimally(
+    demand: Demand,
+    sites: int | None,
+    settings: SitingSettings | None = None,
+    quantile: float = 0.9,
+    largest_mbps: float = 1000.0,
+    progress: Progress | None = None,
+) -> Siting:
+    """Choose sites: `sites` in all (existing and forced ones among them), or as many as the budget pays.
+
+    quantile: of the demand that is planned for. largest_mbps: capacity of a site where none is given. Raises
+    InputError, InfeasibleError.
+    """
+    settings = settings or SitingSettings()
+    settings.validate()
+    tell = progress or (lambda done, total, what: None)
+    if sites is not None and not 1 <= sites <= MOST_SITES:
+        raise InputError(
+            f"The optimised strategy places 1 to {MOST_SITES:,} sites, not {sites:,}; choose a proportional one."
+        )
+    radius = settings.radius_m
+    if radius is None:
+        radius = coverage_radius_m(settings.radio, settings.edge_mbps)
+    capacity = settings.site_capacity_mbps or largest_mbps
+    lon, lat, tile = grid(demand, _points_a_side(demand, radius))
+    found = candidates_of(demand, settings, sites, radius, capacity)
+    origin = centre_of(lon, lat)
+    share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
+    problem = CoveringProblem.build(
+        local_metres(lon, lat, origin), np.zeros(len(lon)), local_metres(found.lon, found.lat, origin), radius,
+        found.capacity, sites, found.cost, settings.budget, found.forced, found.forbidden, settings.min_distance_m,
+    )  # fmt: skip
+    bases = _bases(demand, settings, quantile)
+    samples = _samples(demand, settings.hours)
+    tried: list[_Tried] = []
+    for done, (label, level) in enumerate(bases):
+        mine = replace(problem, need=level[tile] * share)
+        tell(done, len(bases) + 1, f"sites for the {label}")
+        plan = solve_covering(
+            mine, settings.solver, settings.time_limit / len(bases), settings.gap, settings.threads, settings.seed,
+            partial(tell, done, len(bases) + 1),
+        )  # fmt: skip
+        chosen = add_idle(mine, plan.chosen)
+        tell(done, len(bases) + 1, "serving every sample")
+        ensemble = _over(mine, chosen, samples, tile, share)
+        served = ensemble["served_mbps"]
+        score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
+        tried.append(_Tried(score, label, mine, plan, chosen, ensemble))
+    tell(len(bases), len(bases) + 1, "ranking sites")
+    best = max(tried, key=lambda made: made.score)
+    return _report(best, found, radius, sites, settings, len(bases))
+
+
+def _points_a_side(demand: Demand, radius: float) -> int:
+    """Places of demand a side of a tile: a step no longer than the radius, as far as memory goes."""
+    side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
+    wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, 8))
+    return max(1, min(wanted, int((MOST_POINTS / demand.tiles) ** 0.5)))
+
+
+def _bases(demand: Demand, settings: SitingSettings, quantile: float) -> list[tuple[str, np.ndarray]]:
+    """(name, (tiles,) Mbit/s) of what plans are made on."""
+
+    def level(q: float) -> np.ndarray:
+        profile = demand.profile(24, q)
+        return profile[:, profile.sum(axis=0).argmax()] if settings.hours == "busy" else profile.mean(axis=1)
+
+    if settings.robust == "quantile":
+        return [(f"{100 * quantile:g} % quantile", level(quantile))]
+    levels = [("mean of the samples", np.mean([s for s, _ in _samples(demand, settings.hours)], axis=0))]
+    return levels + [(f"{100 * q:g} % quantile", level(q)) for q in BASES]
+
+
+def _samples(demand: Demand, hours: str) -> list[tuple[np.ndarray, int]]:
+    """((tiles,) Mbit/s, sample) of every sample: in the busiest hour of the week's mean, or of each hour."""
+    total = demand.mbps.sum(axis=0, dtype=float)
+    chosen = [int(total.mean(axis=0).argmax())] if hours == "busy" else range(demand.hours)
+    return [(demand.mbps[:, s, h].astype(float), s) for s in range(demand.samples) for h in chosen]
+
+
+def _over(
+    problem: CoveringProblem,
+    chosen: np.ndarray,
+    samples: list[tuple[np.ndarray, int]],
+    tile: np.ndarray,
+    share: np.ndarray,
+) -> pd.DataFrame:
+    """Demand and served Mbit/s of each sample, the mean over its hours."""
+    open_ = chosen[problem.candidate]
+    small = replace(problem, point=problem.point[open_], candidate=problem.candidate[open_])
+    rows = []
+    for level, sample in samples:
+        served = replace(small, need=level[tile] * share).serve(chosen)[0] if level.sum() > 0 else 0.0
+        rows.append((sample, float(level.sum()), served))
+    table = pd.DataFrame(rows, columns=["sample", "demand_mbps", "served_mbps"])
+    return table.groupby("sample", as_index=False).mean()
+
+
+def _report(
+    best: _Tried, found: Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> Siting:
+    problem, chosen = best.problem, best.chosen
+    served, flow = problem.serve(chosen)
+    beyond = max(5, int(chosen.sum()) // 4)
+    order, gained = rollout(problem, chosen, beyond)
+    inside = chosen[order]
+    steps = np.diff(np.concatenate([[0.0], gained]))
+    total = problem.need.sum()
+    curve = pd.DataFrame(
+        {
+            "sites": np.arange(1, len(order) + 1),
+            "served_mbps": gained,
+            "served_share": gained / total if total > 0 else 1.0,
+            "gain_mbps": steps,
+            "in_plan": inside,
+        }
+    )
+    rows = order[inside]
+    names = _names([found.names[j] for j in rows])
+    load = np.bincount(problem.candidate, flow, problem.candidates)[rows]
+    ranked = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(rows) + 1),
+            "site": names,
+            "lon": found.lon[rows],
+            "lat": found.lat[rows],
+            "origin": found.origin[rows],
+            "cost": found.cost[rows],
+            "gain_mbps": steps[inside],
+            "served_mbps": gained[inside],
+            "loss_if_left_out_mbps": losses(problem, chosen)[rows],
+            "load_mbps": load,
+            "capacity_mbps": found.capacity[rows],
+        }
+    )
+    best = replace(best, plan=replace(best.plan, chosen=chosen, served_mbps=served, flow=flow))
+    sentence = _sentence(best, found, radius, sites, settings, bases)
+    return Siting(
+        found.lon[rows],
+        found.lat[rows],
+        tuple(names),
+        found.origin[rows],
+        best.plan,
+        ranked,
+        curve,
+        best.ensemble,
+        sentence,
+    )
+
+
+def _names(given: list[str]) -> list[str]:
+    """Names that are given, made unique, and S001 ... for the rest, in the order of the ranking."""
+    width = max(3, len(str(len(given))))
+    used: set[str] = set()
+    names = []
+    for number, name in enumerate(given):
+        name = name or f"S{number + 1:0{width}d}"
+        while name in used:
+            name += "'"
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _sentence(
+    best: _Tried, found: Candidates, radius: float, sites: int | None, settings: SitingSettings, bases: int
+) -> str:
+    problem, plan, chosen = best.problem, best.plan, best.chosen
+    count, total = int(chosen.sum()), problem.need.sum()
+    capacity = np.unique(found.capacity[chosen])
+    each = f"{capacity[0]:,.0f}" if len(capacity) == 1 else f"{capacity[0]:,.0f} to {capacity[-1]:,.0f}"
+    reach = "given" if settings.radius_m is not None else (
+        f"{settings.radio.environment} {settings.radio.link} of {settings.edge_mbps:g} Mbit/s at the edge"
+    )  # fmt: skip
+    when = "busy hour" if settings.hours == "busy" else "mean hour"
+    text = (
+        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} "
+        f"({best.label}) within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
+        f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
+    )
+    served = best.ensemble["served_mbps"]
+    text += (
+        f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
+        f"and {np.percentile(served, 10):,.1f} at the 10th percentile."
+    )
+    if bases > 1:
+        text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
+    if settings.existing is not None and len(settings.existing):
+        stay = int((chosen & (found.origin == "existing")).sum())
+        text += f" {stay} of {len(settings.existing)} existing sites stay."
+    if settings.budget is not None:
+        text += f" They cost {found.cost[chosen].sum():,.6g} of a budget of {settings.budget:,.6g}."
+    if sites is not None and count < sites:
+        text += f" Only {count} of {sites} sites find a place among the candidates within all limits."
+    return text

@@ -1,0 +1,184 @@
+"""Plans out to the tools planners use: CSV, GeoJSON, KML, GeoPackage, and one HTML page.
+
+Every export carries the provenance (area, model and checksum, seed, scale, strategy, solver, gap, date).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from planning.errors import InputError
+from planning.export.kml import kml_bytes
+from planning.export.report import page
+from planning.network.export import cloudrf_table, kmz_bytes, network_table, shapefile_zip, xlsx_bytes
+from planning.scenario import Scenario, write_whole
+
+FORMATS = {  # format -> (file ending, MIME type)
+    "csv": (".csv", "text/csv"),
+    "zip": (".zip", "application/zip"),
+    "geojson": (".geojson", "application/geo+json"),
+    "kml": (".kml", "application/vnd.google-earth.kml+xml"),
+    "gpkg": (".gpkg", "application/geopackage+sqlite3"),
+    "html": (".html", "text/html"),
+    "xlsx": (".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "kmz": (".kmz", "application/vnd.google-earth.kmz"),
+    "shp": (".shp.zip", "application/zip"),
+    "cloudrf": (".cloudrf.csv", "text/csv"),
+}
+
+
+def export(
+    scenario: Scenario,
+    format: str,
+    path: str | Path | None = None,
+    table: str | None = None,
+    compared: Mapping[str, Scenario] | None = None,
+) -> bytes:
+    """The scenario in a format, as bytes; written to `path` whole or not at all where one is given.
+
+    csv: one table, by default the sites (a path that ends in .zip gives them all, as "zip" does); `table` chooses
+    another: "sites", "cells", "network" (a row a cell with its site), "tiles", or a plan's table. compared: scenarios
+    by label that the HTML page puts side by side. Raises InputError for an unknown format or table.
+    """
+    path = None if path is None else Path(path)
+    if format == "csv" and path is not None and path.suffix.lower() == ".zip":
+        format = "zip"
+    makers = {
+        "csv": lambda: _csv(scenario, table or "sites"),
+        "zip": lambda: _zip(scenario),
+        "geojson": lambda: _geojson(scenario),
+        "kml": lambda: kml_bytes(scenario, provenance_lines(scenario)),
+        "gpkg": scenario.to_bytes,
+        "html": lambda: page(scenario, tables(scenario), compared).encode(),
+        "xlsx": lambda: xlsx_bytes(
+            {name: _harmless(t) for name, t in _network_tables(scenario).items()}, scenario.provenance
+        ),
+        "kmz": lambda: kmz_bytes(kml_bytes(scenario, provenance_lines(scenario))),
+        "shp": lambda: shapefile_zip(
+            {"sites": scenario.sites_layer(), "cells": scenario.cells_layer()}, scenario.provenance
+        ),
+        "cloudrf": lambda: _csv_text(cloudrf_table(scenario.network), scenario),
+    }
+    if format not in makers:
+        raise InputError(f"Unknown export format {format!r}; choose one of {', '.join(makers)}.")
+    data = makers[format]()
+    if path is not None:
+        write_whole(path, lambda part: part.write_bytes(data))
+    return data
+
+
+def export_bytes(scenario: Scenario, format: str, table: str | None = None) -> tuple[bytes, str, str]:
+    """(bytes, file name, MIME type) for a download."""
+    data = export(scenario, format, table=table)
+    ending, mime = FORMATS[format]
+    return data, (table or "plan") + ending, mime
+
+
+def tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
+    """Every table of the scenario, the layers without their geometry."""
+    tiles = scenario.tiles.drop(columns="geometry")
+    cells = scenario.cells_layer().drop(columns="geometry")
+    return {
+        "sites": scenario.network.sites,
+        "cells": pd.DataFrame(cells),
+        "tiles": pd.DataFrame(tiles),
+        **scenario.tables,
+    }
+
+
+def provenance_lines(scenario: Scenario) -> list[str]:
+    """One line a key, nested values as JSON."""
+    lines = []
+    for key, value in scenario.provenance.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append(f"{key}: {' '.join(text.split())}")
+    return lines
+
+
+def _csv(scenario: Scenario, name: str) -> bytes:
+    known = tables(scenario) | {"network": network_table(scenario.network)}
+    if name not in known:
+        raise InputError(f"The scenario holds no table {name!r}; choose one of {', '.join(known)}.")
+    return _csv_text(known[name], scenario)
+
+
+def _network_tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
+    return {"sites": scenario.network.sites, "cells": scenario.network.cells}
+
+
+def _csv_text(table: pd.DataFrame, scenario: Scenario) -> bytes:
+    head = "".join(f"# {line}\r\n" for line in provenance_lines(scenario))
+    body = _harmless(table).to_csv(index=False, lineterminator="\r\n")
+    return b"\xef\xbb\xbf" + (head + body).encode()  # the mark tells spreadsheets that it is UTF-8
+
+
+def _zip(scenario: Scenario) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, table in tables(scenario).items():
+            archive.writestr(f"{name}.csv", _harmless(table).to_csv(index=False, lineterminator="\r\n"))
+        archive.writestr("provenance.json", json.dumps(scenario.provenance, ensure_ascii=False, indent=1))
+    return buffer.getvalue()
+
+
+def _harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    out = table.copy()
+    for column in out:
+        if not (pd.api.types.is_numeric_dtype(out[column]) or pd.api.types.is_bool_dtype(out[column])):
+            out[column] = [
+                f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@", "\t", "\r") else v
+                for v in out[column]
+            ]
+    return out
+
+
+def _geojson(scenario: Scenario) -> bytes:
+    features = []
+    for layer, frame in (
+        ("tile", scenario.tiles),
+        ("site", scenario.sites_layer()),
+        ("cell", scenario.cells_layer()),
+    ):
+        if layer == "tile":
+            shapes = [g.__geo_interface__ for g in frame.geometry]
+        else:
+            places = shapely.get_coordinates(frame.geometry.to_numpy()).tolist()
+            shapes = [{"type": "Point", "coordinates": place} for place in places]
+        names = ["layer", *(c for c in frame.columns if c != "geometry")]
+        columns = [[layer] * len(frame), *(_json_column(frame[c]) for c in names[1:])]
+        features += [
+            {"type": "Feature", "geometry": geometry, "properties": dict(zip(names, row, strict=True))}
+            for geometry, row in zip(shapes, zip(*columns, strict=True), strict=True)
+        ]
+    whole = {"type": "FeatureCollection", "provenance": scenario.provenance, "features": features}
+    return json.dumps(whole, ensure_ascii=False, allow_nan=False, default=_json_value).encode()
+
+
+def _json_column(values: pd.Series) -> list:
+    """A column as JSON takes it; what is no number, and no finite one, is None."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        plain = values.to_numpy(float)
+        return (
+            plain.tolist()
+            if np.isfinite(plain).all()
+            else [v if np.isfinite(v) else None for v in plain.tolist()]
+        )
+    return [_json_value(v) for v in values] if values.dtype == object else values.tolist()
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,317 @@
+"""Sites and cells: the network that deployment makes and that the sleep and PRB planners work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
+from planning.errors import InputError
+from planning.geometry import centre_of, local_metres
+
+SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
+CELL_COLUMNS = (
+    "cell",
+    "site",
+    "azimuth",
+    "technology",
+    "equipment",
+    "capacity_mbps",
+    "is_coverage",
+    "idle_w",
+    "slope_w_per_mbps",
+    "sleep_w",
+)
+FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")
+
+
+@dataclass(frozen=True)
+class Network:
+    """sites: one row a site (SITE_COLUMNS). cells: one row a cell (CELL_COLUMNS), grouped by site in site order.
+
+    Degrees WGS-84, azimuth in degrees clockwise from north, W, Mbit/s. Cells of one site share the site's traffic;
+    a coverage cell never sleeps.
+    """
+
+    sites: pd.DataFrame
+    cells: pd.DataFrame
+
+    @classmethod
+    def from_sites(
+        cls,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        names: Sequence[str] | None = None,
+        sectors: int = 3,
+        capacity_layers: int | list[int] = 1,
+        coverage: Equipment = COVERAGE,
+        capacity: Equipment = CAPACITY,
+    ) -> Network:
+        """The default site: in each sector one coverage cell (4G) and `capacity_layers` capacity cells (5G)."""
+        lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
+        if not 1 <= sectors <= 12:
+            raise InputError(f"A site has 1 to 12 sectors, not {sectors}.")
+        width = max(3, len(str(len(lon))))
+        names = [f"S{i + 1:0{width}d}" for i in range(len(lon))] if names is None else [str(n) for n in names]
+        if len(names) != len(lon) or len(lat) != len(lon):
+            raise InputError(
+                f"{len(names)} site names, {len(lon)} longitudes and {len(lat)} latitudes do not match."
+            )
+        layers = np.broadcast_to(np.asarray(capacity_layers), lon.shape)
+        bbu = coverage.bbu_w + np.where(layers > 0, capacity.bbu_w, 0.0)
+        sites = pd.DataFrame(
+            {
+                "site": names,
+                "lon": lon,
+                "lat": lat,
+                "bbu_w": bbu,
+                "ac_slope": AC_SLOPE,
+                "ac_bias_w": AC_BIAS_W,
+            }
+        )
+        rows = []
+        for name, count in zip(names, layers.tolist(), strict=True):
+            for kind, copies in ((coverage, 1), (capacity, count)):
+                for copy in range(copies):
+                    for sector in range(sectors):
+                        label = f"{name}-{kind.technology}-{sector + 1}" + (f"-{copy + 1}" if copy else "")
+                        rows.append(_cell(label, name, 360.0 * sector / sectors, kind, kind is coverage))
+        network = cls(sites, pd.DataFrame(rows, columns=CELL_COLUMNS))
+        network.validate()
+        return network
+
+    @classmethod
+    def from_tables(cls, sites: pd.DataFrame, cells: pd.DataFrame | None = None) -> Network:
+        """Tables from a file or an editor; missing figures come from presets, missing cells are the default site's."""
+        missing = [c for c in ("site", "lon", "lat") if c not in sites.columns]
+        if missing:
+            raise InputError(
+                f"The table of sites lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
+            )
+        sites = sites.reset_index(drop=True)
+        if cells is None or not len(cells):
+            made = cls.from_sites(
+                _floats(sites, "lon", "sites"), _floats(sites, "lat", "sites"), sites["site"]
+            )
+            extra = [c for c in sites.columns if c in ("bbu_w", "ac_slope", "ac_bias_w")]
+            network = cls(made.sites.assign(**{c: sites[c] for c in extra}), made.cells)
+        else:
+            missing = [c for c in ("cell", "site") if c not in cells.columns]
+            if missing:
+                raise InputError(
+                    f"The table of cells lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
+                )
+            cells = _with_presets(cells.reset_index(drop=True))
+            position = {s: i for i, s in enumerate(sites["site"].astype(str))}
+            order = cells["site"].astype(str).map(position).fillna(len(position)).argsort(kind="stable")
+            cells = cells.iloc[order].reset_index(drop=True)
+            network = cls(_with_site_figures(sites, cells), cells[list(CELL_COLUMNS)])
+        network = cls(_typed(network.sites, SITE_COLUMNS), _typed(network.cells, CELL_COLUMNS))
+        network.validate()
+        return network
+
+    def validate(self) -> None:
+        """Raises InputError with the first thing that is wrong and how many rows have it."""
+        sites, cells = self.sites, self.cells
+        if not len(sites):
+            raise InputError("The network has no site; deploy some or upload a table of sites.")
+        _no_doubles(sites["site"], "site")
+        _no_doubles(cells["cell"], "cell")
+        unknown = ~cells["site"].isin(sites["site"])
+        if unknown.any():
+            first = cells.loc[unknown].iloc[0]
+            raise InputError(
+                f"{int(unknown.sum())} cells name an unknown site (first: {first.cell} at {first.site})."
+            )
+        bare = ~sites["site"].isin(cells["site"])
+        if bare.any():
+            raise InputError(
+                f"{int(bare.sum())} sites have no cell (first: {sites.loc[bare, 'site'].iloc[0]})."
+            )
+        lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
+        off = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 85.0))
+        if off.any():
+            i = int(np.argmax(off))
+            raise InputError(
+                f"{int(off.sum())} sites lie outside the map (first: {sites['site'].iloc[i]} at lon {lon[i]}, lat "
+                f"{lat[i]}); give longitude and latitude in degrees, WGS-84."
+            )
+        for column in ("bbu_w", "ac_slope", "ac_bias_w"):
+            _not_negative(sites, column, "site")
+        for column in FIGURES:
+            _not_negative(cells, column, "cell")
+        greedy = cells["sleep_w"].to_numpy(float) > cells["idle_w"].to_numpy(float)
+        if greedy.any():
+            raise InputError(
+                f"{int(greedy.sum())} cells draw more asleep than awake (first: {cells['cell'].iloc[greedy.argmax()]})."
+            )
+
+    def equipment(self) -> pd.DataFrame:
+        """One row an equipment: equipment, cells (number), FIGURES (means where its cells differ)."""
+        groups = self.cells.groupby("equipment", sort=True)
+        return (
+            groups[list(FIGURES)]
+            .mean()
+            .assign(cells=groups.size())
+            .reset_index()[["equipment", "cells", *FIGURES]]
+        )
+
+    def with_equipment(self, table: pd.DataFrame) -> Network:
+        """The network with other figures for some equipment.
+
+        table: a row an equipment with any of FIGURES; empty values change nothing. Raises InputError for an equipment
+        that the network lacks and for figures that make no sense.
+        """
+        figures = [c for c in FIGURES if c in table]
+        if "equipment" not in table or not figures:
+            raise InputError(
+                f"A table of equipment needs the column equipment and some of {', '.join(FIGURES)}."
+            )
+        name = table["equipment"].fillna("").astype(str)
+        _no_doubles(name, "equipment")
+        mine = self.cells["equipment"].astype(str)
+        unknown = sorted(set(name) - set(mine))
+        if unknown:
+            raise InputError(
+                f"The network has no equipment {unknown[0]!r}; it has {', '.join(sorted(set(mine)))}."
+            )
+        cells = self.cells.copy()
+        for column in figures:
+            value = mine.map(dict(zip(name, _floats_or_none(table, column), strict=True))).astype(float)
+            cells[column] = value.where(value.notna(), cells[column])
+        network = Network(self.sites, cells)
+        network.validate()
+        return network
+
+    @property
+    def capacity_mbps(self) -> np.ndarray:
+        """(sites,) Mbit/s with every cell awake."""
+        return np.bincount(self.site_of_cell, self.cells["capacity_mbps"].to_numpy(float), len(self.sites))
+
+    @property
+    def site_of_cell(self) -> np.ndarray:
+        """(cells,) row of each cell's site."""
+        position = pd.Series(np.arange(len(self.sites)), index=self.sites["site"].to_numpy())
+        return position.loc[self.cells["site"].to_numpy()].to_numpy()
+
+    def only(self, sites: np.ndarray) -> Network:
+        """The network of some of its sites, (sites,) bool."""
+        kept = self.sites[sites].reset_index(drop=True)
+        cells = self.cells[self.cells["site"].isin(kept["site"])].reset_index(drop=True)
+        return Network(kept, cells)
+
+    def metres(self, origin: tuple[float, float] | None = None) -> np.ndarray:
+        """(sites, 2) local metres."""
+        lon, lat = self.sites["lon"].to_numpy(float), self.sites["lat"].to_numpy(float)
+        return local_metres(lon, lat, origin or centre_of(lon, lat))
+
+
+def _cell(label: str, site: str, azimuth: float, kind: Equipment, is_coverage: bool) -> tuple:
+    return (
+        label,
+        site,
+        azimuth,
+        kind.technology,
+        kind.name,
+        kind.capacity_mbps,
+        is_coverage,
+        kind.idle_w,
+        kind.slope_w_per_mbps,
+        kind.sleep_w,
+    )
+
+
+def _with_presets(cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill absent columns and empty figures from the preset of the cell's equipment or technology."""
+    cells = cells.copy()
+    if "technology" not in cells:
+        cells["technology"] = (
+            "4G" if "equipment" not in cells else [preset(e).technology for e in cells["equipment"]]
+        )
+    if "equipment" not in cells:
+        cells["equipment"] = [preset(t).name for t in cells["technology"]]
+    if "azimuth" not in cells:
+        cells["azimuth"] = 0.0
+    if "is_coverage" not in cells:
+        cells["is_coverage"] = cells["technology"].astype(str) == COVERAGE.technology
+    for column in FIGURES:
+        known = (
+            _floats(cells, column, "cells", may_be_missing=True)
+            if column in cells
+            else np.full(len(cells), np.nan)
+        )
+        gap = np.isnan(known)
+        if gap.any():
+            known = known.copy()
+            known[gap] = [getattr(preset(e), column) for e in cells.loc[gap, "equipment"]]
+        cells[column] = known
+    return cells
+
+
+def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    sites = sites.copy()
+    if "bbu_w" not in sites:
+        basebands = {"4G": COVERAGE.bbu_w, "5G": CAPACITY.bbu_w}
+        kinds = cells.groupby(cells["site"].astype(str))["technology"].agg(lambda t: sorted(set(t)))
+        sites["bbu_w"] = [
+            sum(basebands.get(t, COVERAGE.bbu_w) for t in kinds.get(s, [])) for s in sites["site"].astype(str)
+        ]
+    for column, value in (("ac_slope", AC_SLOPE), ("ac_bias_w", AC_BIAS_W)):
+        if column not in sites:
+            sites[column] = value
+    return sites
+
+
+def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    out = {}
+    for column in columns:
+        if column in ("site", "cell", "technology", "equipment"):
+            out[column] = frame[column].astype(str).to_numpy(object)
+        elif column == "is_coverage":
+            out[column] = frame[column].astype(bool).to_numpy()
+        else:
+            out[column] = _floats(frame, column, "sites" if "bbu_w" in frame else "cells")
+    return pd.DataFrame(out)
+
+
+def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
+    """Numbers of a column, NaN where it is empty."""
+    value = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+    wrong = (
+        ~np.isfinite(value) & table[column].notna().to_numpy() & (table[column].astype(str).str.strip() != "")
+    )
+    if wrong.any():
+        first = table[column].iloc[int(np.argmax(wrong))]
+        raise InputError(f"The column {column} holds {first!r}, which is not a number.")
+    return value
+
+
+def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    bad = np.isnan(values) & (frame[column].notna().to_numpy() if may_be_missing else True)
+    if bad.any():
+        raise InputError(f"{int(bad.sum())} {what} have no number in the column {column}.")
+    return values
+
+
+def _no_doubles(names: pd.Series, what: str) -> None:
+    doubled = names.duplicated()
+    if doubled.any():
+        raise InputError(
+            f"{int(doubled.sum())} {what} names are used twice (first: {names[doubled].iloc[0]})."
+        )
+
+
+def _not_negative(frame: pd.DataFrame, column: str, what: str) -> None:
+    values = frame[column].to_numpy(float)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise InputError(
+            f"{int(bad.sum())} {what}s have a {column} that is no number of at least 0 "
+            f"(first: {frame[what].iloc[i]} with {values[i]:g})."
+        )

@@ -1,0 +1,153 @@
+"""PRB allocation (eq. 15): which station and how many PRBs each user gets, and which PRBs they are.
+
+Up to a size the program with all co-channel interference is solved exactly (`exact`). Beyond, stations and numbers
+of PRBs come from a program at fixed interference (`fixed`), solved again with the interference that its plan caused
+until that settles; a local search (`improve`) on the true objective follows each, and the best plan is kept. Every
+plan, baselines included, is scored with the true SINR (`sinr`) and stands beside a bound (`bound`).
+"""
+
+from __future__ import annotations
+
+import time
+from operator import attrgetter
+
+import numpy as np
+
+from planning.prb.baselines import BASELINES, dealt
+from planning.prb.bound import quiet_bounds
+from planning.prb.exact import solve_exact
+from planning.prb.fixed import choose, found_interference, usual_interference
+from planning.prb.improve import improve, insert, replace_users
+from planning.prb.plan import PrbPlan
+from planning.prb.problem import PrbProblem, PrbSettings
+from planning.prb.sinr import Grid
+from planning.progress import Progress
+from planning.solver import SolveResult, relative_gap
+
+_STARTS = (
+    15  # of the local search before the exact program, each until it has not gained for _PATIENCE groups
+)
+_PATIENCE = 40
+_SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
+_score = attrgetter("score")
+Way = tuple[Grid, float, SolveResult | None, str]  # plan, its own bound, what a solver said, and how in words
+
+
+def solve_prb(
+    problem: PrbProblem,
+    settings: PrbSettings | None = None,
+    progress: Progress | None = None,
+    earlier: PrbPlan | None = None,
+) -> PrbPlan:
+    """The best plan found within the time limit; users whose demand is not met are named in plan.unmet.
+
+    earlier: a plan of as many users, stations and PRBs, to begin from where it is worth more than a fresh start.
+    """
+    settings = settings or PrbSettings()
+    settings.validate()
+    started = time.perf_counter()
+    report = progress or (lambda done, total, what: None)
+    steps = settings.rounds + 2
+    report(0, steps, "bound without interference")
+    bound, met_bound = quiet_bounds(problem, settings, started + 0.2 * settings.time_limit)
+    enough = bound - max(settings.gap, 1e-6) * max(1.0, abs(bound))
+    exact = problem.size <= settings.exact_size
+    way = _exactly if exact else _by_rounds
+    first = _start(problem, settings)
+    if earlier is not None and (again := _taken_up(problem, settings, earlier)) is not None:
+        first = max(first, again, key=_score)
+    grid, own_bound, solve, how = way(problem, settings, started, enough, report, first)
+    bound = min(bound, own_bound)
+    gap = relative_gap(grid.score, bound)
+    if gap is not None and gap <= max(settings.gap, 1e-6):
+        how += ", proven best" if exact else ", as good as its bound"
+    elif gap is not None:
+        how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
+    report(steps, steps, "allocated")
+    name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
+    return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
+
+
+def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None = None) -> Grid:
+    """Users come one by one, each to where it is worth most; by default those with the weakest link first."""
+    order = np.argsort(problem.gain.max(axis=1)) if order is None else order
+    grid = Grid(problem, settings.objective)
+    return replace_users(grid, order, settings.candidates, settings.most(problem))
+
+
+def _taken_up(problem: PrbProblem, settings: PrbSettings, plan: PrbPlan) -> Grid | None:
+    """The allocation of a plan in this problem; None where it does not fit."""
+    shape = (len(plan.station), plan.problem.stations, plan.problem.prbs)
+    if shape != (*problem.gain.shape, problem.prbs) or max(map(len, plan.prbs)) > settings.most(problem):
+        return None
+    grid = Grid(problem, settings.objective)
+    for user, (station, prbs) in enumerate(zip(plan.station, plan.prbs, strict=True)):
+        if len(prbs):
+            grid.place(user, int(station), prbs)
+    return grid
+
+
+def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
+    """The best of the rules, which no plan may fall behind."""
+    return max((dealt(problem, name, settings) for name in BASELINES), key=_score)
+
+
+def _exactly(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+) -> Way:
+    report(1, 2, "exact program")
+    deadline, begun = started + settings.time_limit, time.perf_counter()
+    until = min(deadline, begun + 0.15 * settings.time_limit)
+    rng = np.random.default_rng(settings.seed)
+    grid = max(first, _by_rule(problem, settings), key=_score)
+    grid = improve(grid, settings, until, settings.seed, _PATIENCE, enough)
+    for turn in range(_STARTS):
+        if grid.score >= enough or time.perf_counter() > until:
+            break
+        again = _start(problem, settings, rng.permutation(len(problem.gain)))
+        again = improve(again, settings, until, settings.seed + turn, _PATIENCE, enough)
+        grid = max(grid, again, key=_score)
+    bound, nodes = grid.score, 0
+    if grid.score < enough:
+        found = solve_exact(problem, settings, grid, deadline)
+        grid, bound, nodes = found.grid, found.bound, found.nodes
+    gap = relative_gap(grid.score, bound)
+    status = "optimal" if gap is not None and gap <= max(settings.gap, 1e-6) else "feasible"
+    seconds = time.perf_counter() - begun
+    solve = SolveResult(status, grid.score, bound, gap, seconds, begun - started, "exact program")
+    return grid, np.inf if grid.score >= enough else bound, solve, f"exact co-channel program, {nodes} nodes"
+
+
+def _by_rounds(
+    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+) -> Way:
+    """Most of the time is for the local search from the best of what the rounds and `first` (or a rule) gave."""
+    interference = usual_interference(problem)
+    rule, best, last, solve, how = _by_rule(problem, settings), first, None, None, ""
+    if problem.sent(problem.prbs) == problem.sent(1):
+        # elsewhere PRBs spread a user's power: rules take many of them, which the search is slow to take back
+        best = max(best, rule, key=_score)
+    for turn in range(1, settings.rounds + 1):
+        if best.score >= enough:
+            break
+        report(turn, settings.rounds + 2, f"allocating, round {turn}")
+        until = started + settings.time_limit * (0.2 + 0.4 * turn / settings.rounds)
+        station, count, result = choose(
+            problem, settings, interference, max(1.0, until - time.perf_counter())
+        )
+        key = station.tobytes() + count.tobytes()
+        if key == last:
+            how = f"settled after {turn} rounds"
+            break
+        last, how = key, f"{turn} round{'s' * (turn > 1)}"
+        grid = insert(problem, settings, station, count)
+        if problem.size < _SWEPT:
+            grid = improve(grid, settings, until, settings.seed, 0, enough)
+        if solve is None or grid.score > best.score:
+            best, solve = max(best, grid, key=_score), result
+        interference = found_interference(grid, interference)
+    report(settings.rounds + 1, settings.rounds + 2, "local search")
+    patience = max(1000, 10 * len(problem.gain))
+    best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
+    best = max(best, rule, key=_score)
+    return best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search"

@@ -1,0 +1,110 @@
+"""PRB plans of several hours in a row, and what it costs to have planned them on generated traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from planning.demand import Demand
+from planning.errors import InputError
+from planning.network import Network
+from planning.prb.allocation import solve_prb
+from planning.prb.baselines import baseline
+from planning.prb.plan import PrbPlan
+from planning.prb.problem import PrbProblem, PrbSettings
+from planning.prb.users import draw_users
+from planning.progress import Progress
+from planning.radio import Radio
+
+
+@dataclass(frozen=True)
+class PrbHours:
+    """plans: hour to plan, in order."""
+
+    plans: dict[int, PrbPlan]
+
+    @property
+    def busiest(self) -> PrbPlan:
+        """The plan of the hour with the most PRBs in use."""
+        return max(self.plans.values(), key=lambda plan: plan.used_prbs)
+
+    @property
+    def sentence(self) -> str:
+        table = self.table()
+        worst = table.loc[table["utilisation"].idxmax()]
+        return (
+            f"{len(table)} hours: {table['met'].sum()} of {table['users'].sum()} demands met, "
+            f"{table['utilisation'].mean():.0%} of PRBs used on average, {worst['utilisation']:.0%} at hour "
+            f"{int(worst['hour'])}."
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row an hour: `PrbPlan.figures`, and the share of PRBs that the busiest station uses."""
+        rows = [
+            {"hour": hour, **plan.figures(), "busiest_station": float(plan.utilisation.max())}
+            for hour, plan in self.plans.items()
+        ]
+        return pd.DataFrame(rows)
+
+    def stations(self) -> pd.DataFrame:
+        """One row a station and hour, as `PrbPlan.stations`."""
+        return pd.concat(
+            [plan.stations().assign(hour=hour) for hour, plan in self.plans.items()], ignore_index=True
+        )
+
+
+def solve_hours(
+    network: Network,
+    demand: Demand,
+    hours: Sequence[int],
+    radio: Radio | None = None,
+    settings: PrbSettings | None = None,
+    max_users: int = 60,
+    quantile: float = 0.5,
+    rule: str | None = None,
+    progress: Progress | None = None,
+) -> PrbHours:
+    """Plans of these hours of the demand, each with its own users; the time limit is shared by all hours.
+
+    settings.seed draws the users' places. rule: one of BASELINES instead of optimising. Raises InputError for no hours
+    and for an hour in which nobody uses the network.
+    """
+    if not len(hours):
+        raise InputError("Give at least one hour to plan.")
+    settings = settings or PrbSettings()
+    settings = replace(settings, time_limit=max(0.3, settings.time_limit / len(hours)))
+    plans = {}
+    for done, hour in enumerate(hours):
+        if progress:
+            progress(done, len(hours), f"hour {hour}")
+        users = draw_users(demand, hour, max_users, settings.seed, quantile)
+        problem = PrbProblem.build(network, users, radio)
+        plans[hour] = baseline(problem, rule, settings) if rule else solve_prb(problem, settings)
+    return PrbHours(plans)
+
+
+def reserve_cost(planned: PrbHours, measured: PrbHours) -> pd.DataFrame:
+    """What it costs to reserve at each station the PRBs of plans made on generated traffic, where measurements need
+    others. One row an hour: planned_prbs, needed_prbs, short_prbs (needed at stations beyond what is planned there),
+    idle_prbs (planned beyond what is needed), planned_mbps and measured_mbps served."""
+    rows = []
+    for hour in planned.plans.keys() & measured.plans.keys():
+        ours, theirs = planned.plans[hour], measured.plans[hour]
+        if ours.problem.site_names != theirs.problem.site_names:
+            raise InputError("Both plans must be for the same network.")
+        more = theirs.stations()["used_prbs"].to_numpy() - ours.stations()["used_prbs"].to_numpy()
+        rows.append(
+            {
+                "hour": hour,
+                "planned_prbs": ours.used_prbs,
+                "needed_prbs": theirs.used_prbs,
+                "short_prbs": int(np.maximum(more, 0).sum()),
+                "idle_prbs": int(np.maximum(-more, 0).sum()),
+                "planned_mbps": ours.served_mbps,
+                "measured_mbps": theirs.served_mbps,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("hour", ignore_index=True)

@@ -1,0 +1,209 @@
+"""A PRB plan with its figures, and why a demand is not met."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from planning.prb.problem import MET, PrbProblem, PrbSettings
+from planning.prb.sinr import Grid
+from planning.solver import SolveResult, relative_gap
+
+
+@dataclass(frozen=True)
+class PrbPlan:
+    """station: (users,) row of the site, -1 for none. prbs: each user's PRB numbers. rate_mbps: (users,) with the true
+    SINR. sinr_db: (users,) the one SINR that would give that rate on each of its PRBs, NaN for none. bound_mbps: of
+    the objective, which no plan exceeds; met_bound: of the demands met, from the relaxation without interference.
+    how: what made it and how good that is, in words."""
+
+    strategy: str
+    problem: PrbProblem
+    settings: PrbSettings
+    station: np.ndarray
+    prbs: tuple[np.ndarray, ...]
+    rate_mbps: np.ndarray
+    sinr_db: np.ndarray
+    objective_mbps: float
+    unmet: tuple[str, ...]
+    bound_mbps: float | None = None
+    met_bound: int | None = None
+    solve: SolveResult | None = None
+    how: str = ""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, strategy: str, grid: Grid, settings: PrbSettings, **more: Any) -> PrbPlan:
+        """The plan of a grid; `more`: the fields from bound_mbps on."""
+        problem = grid.problem
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = 2 ** (grid.rate / problem.prb_mbps / np.maximum(grid.count, 1)) - 1
+            sinr_db = 10 * np.log10(np.where(grid.count > 0, mean, np.nan))
+        notes = (f"{problem.radio.share:.0%} of the traffic is taken to be {problem.radio.link}.",)
+        return cls(
+            strategy,
+            problem,
+            settings,
+            grid.station.copy(),
+            tuple(np.flatnonzero(row) for row in grid.uses),
+            grid.rate.copy(),
+            sinr_db,
+            grid.score,
+            reasons(grid, settings),
+            **{"notes": notes} | more,
+        )
+
+    @property
+    def met(self) -> np.ndarray:
+        return self.rate_mbps >= self.problem.demand_mbps * MET
+
+    @property
+    def used_prbs(self) -> int:
+        return sum(len(p) for p in self.prbs)
+
+    @property
+    def utilisation(self) -> np.ndarray:
+        """(stations,) share of PRBs in use."""
+        return (self.prb_map() >= 0).mean(axis=1)
+
+    @property
+    def gap(self) -> float | None:
+        return relative_gap(self.objective_mbps, self.bound_mbps)
+
+    @property
+    def missing_mbps(self) -> float:
+        """Demand beyond what users get."""
+        return float(np.maximum(self.problem.demand_mbps - self.rate_mbps, 0.0)[~self.met].sum())
+
+    @property
+    def served_mbps(self) -> float:
+        """Demand that is served: each rate up to the demand."""
+        return float(np.minimum(self.rate_mbps, self.problem.demand_mbps).sum())
+
+    @property
+    def unserved(self) -> int | None:
+        """Demands not met beyond those that the bound rules out."""
+        return None if self.met_bound is None else max(0, self.met_bound - int(self.met.sum()))
+
+    @property
+    def sentence(self) -> str:
+        text = (
+            f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, {self.missing_mbps:,.2f} Mbit/s "
+            f"missing, {self.used_prbs} PRBs used, objective {self.objective_mbps:,.2f} Mbit/s with true SINR"
+        )
+        if self.how:
+            text += f" ({self.how})"
+        return f"{text}. {self.problem.users.sentence}"
+
+    def assignment(self) -> pd.DataFrame:
+        """One row a user."""
+        names = np.array([*self.problem.site_names, None], object)
+        why = iter(self.unmet)
+        return pd.DataFrame(
+            {
+                "user": np.arange(len(self.station)),
+                "lon": self.problem.users.lon,
+                "lat": self.problem.users.lat,
+                "site": names[self.station],
+                "prb_count": [len(p) for p in self.prbs],
+                "prbs": [" ".join(map(str, p)) for p in self.prbs],
+                "demand_mbps": self.problem.demand_mbps,
+                "rate_mbps": self.rate_mbps,
+                "sinr_db": self.sinr_db,
+                "met": self.met,
+                "why_not": [None if met else next(why) for met in self.met],
+            }
+        )
+
+    def stations(self) -> pd.DataFrame:
+        """One row a station: users, PRBs in use, utilisation, Mbit/s."""
+        served = self.station >= 0
+        count = self.problem.stations
+        return pd.DataFrame(
+            {
+                "site": list(self.problem.site_names),
+                "users": np.bincount(self.station[served], minlength=count),
+                "used_prbs": (self.prb_map() >= 0).sum(axis=1),
+                "utilisation": self.utilisation,
+                "rate_mbps": np.bincount(self.station[served], self.rate_mbps[served], count),
+            }
+        )
+
+    def prb_map(self) -> np.ndarray:
+        """(stations, prbs) user of each PRB, -1 where free."""
+        out = np.full((self.problem.stations, self.problem.prbs), -1)
+        for user, (station, prbs) in enumerate(zip(self.station, self.prbs, strict=True)):
+            out[station, prbs] = user
+        return out
+
+    def figures(self) -> dict:
+        """What plans are compared by."""
+        return {
+            "strategy": self.strategy,
+            "users": len(self.met),
+            "met": int(self.met.sum()),
+            "demand_mbps": float(self.problem.demand_mbps.sum()),
+            "served_mbps": self.served_mbps,
+            "missing_mbps": self.missing_mbps,
+            "rate_mbps": float(self.rate_mbps.sum()),
+            "used_prbs": self.used_prbs,
+            "utilisation": float(self.utilisation.mean()),
+            "objective_mbps": self.objective_mbps,
+        }
+
+    def record(self) -> dict:
+        """For provenance."""
+        out = {
+            **self.figures(),
+            "sentence": self.sentence,
+            "hour": self.problem.users.hour,
+            "weight": self.problem.users.weight,
+            "prbs": self.problem.prbs,
+            "bound_mbps": self.bound_mbps,
+            "gap_to_bound": self.gap,
+            "met_bound": self.met_bound,
+            "settings": asdict(self.settings),
+            "radio": asdict(self.problem.radio),
+            "traffic_share": self.problem.radio.share,
+            "notes": list(self.notes),
+        }
+        return out | ({"solve": self.solve.record()} if self.solve else {})
+
+
+def compared(plans: list[PrbPlan]) -> pd.DataFrame:
+    """One row a plan: `PrbPlan.figures`."""
+    return pd.DataFrame([plan.figures() for plan in plans])
+
+
+def reasons(grid: Grid, settings: PrbSettings) -> tuple[str, ...]:
+    """For each demand that is not met: the user, the best rate that it could get, and what stands in the way."""
+    problem, most = grid.problem, settings.most(grid.problem)
+    used = (grid.owner >= 0).sum(axis=1)
+    limit = "one PRB, as the paper's mode allows" if most == 1 else f"all {most} PRBs"
+    out = []
+    for user in np.flatnonzero(grid.rate < problem.demand_mbps * MET).tolist():
+        demand, count, station = problem.demand_mbps[user], int(grid.count[user]), int(grid.station[user])
+        alone = problem.rates(user, np.arange(problem.stations), most, 0.0)
+        best = int(alone.argmax())
+        at = station if station >= 0 else best
+        name, could = problem.site_names[at], f"alone on {limit} of {problem.site_names[best]} it could get"
+        if alone[best] < demand * MET:
+            more = problem.rates(
+                user, best, 10 * most, 0.0
+            )  # thinner power on the uplink, more on the downlink
+            why = "PRBs are the limit" if more >= demand else "power is the limit"
+        elif count and problem.rates(user, at, count, 0.0) >= demand * MET:
+            quiet = float(problem.rates(user, at, count, 0.0))
+            why = f"interference is the limit: its {count} PRBs of {name} would give {quiet:,.2f} without it"
+        elif used[at] < problem.prbs and most > 1:
+            why = f"interference is the limit: on {name}'s free PRBs others would lose more than it gains"
+        else:
+            why = f"PRBs are the limit: {used[at]} of {problem.prbs} are in use at {name}"
+        out.append(
+            f"User {user} asks for {demand:,.2f} Mbit/s and gets {grid.rate[user]:,.2f}; {could} {alone[best]:,.2f}; "
+            f"{why}."
+        )
+    return tuple(out)

@@ -1,0 +1,227 @@
+"""What PRB allocation decides and what it is worth (eq. 15): settings, objective and problem.
+
+    max  sum_u worth_u(rate_u) - tau * PRBs used,   rate_u = sum over its PRBs of B log2(1 + SINR)
+
+worth is the counted rate, less a price for what a user lacks of the rate that it must have. Each user has one station;
+within a station a PRB serves at most one user (the orthogonality that eq. 15 leaves open: read to the letter, its
+interference counts only users of the same station). Between stations users of one PRB interfere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from planning.errors import InputError
+from planning.geometry import centre_of, distances_m, local_metres
+from planning.network import Network
+from planning.prb.users import Users
+from planning.radio import Radio, dbm_to_w
+
+MODES = ("default", "paper")
+FAIRNESS = ("rate", "proportional")
+MET = 1 - 1e-6  # a demand counts as met from here
+_LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate), finite for nobody served
+_LOG_POINTS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
+
+
+Values = float | np.ndarray
+Rows = int | np.integer | np.ndarray
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What rates and PRBs are worth, in Mbit/s.
+
+    counted rate = min over k of slopes[k] * rate + offsets[k] * demand: concave and piecewise linear. min_mbps: the
+    rate that a user must have, at most its demand (None: all of its demand). missing_price: charged for each Mbit/s
+    missing of it, and where any is, for `unmet_share` of it on top.
+    """
+
+    tau_mbps: float
+    slopes: np.ndarray
+    offsets: np.ndarray
+    min_mbps: float | None
+    missing_price: float
+    unmet_share: float
+
+    def floor(self, demand: Values) -> np.ndarray:
+        """The rate that a user must have."""
+        asked = np.asarray(demand, float)
+        return asked if self.min_mbps is None else np.minimum(asked, self.min_mbps)
+
+    def counted(self, rate: Values, demand: Values) -> np.ndarray:
+        """Mbit/s that count (arrays broadcast)."""
+        out: np.ndarray = self.slopes[0] * rate + self.offsets[0] * demand
+        for slope, offset in zip(self.slopes[1:], self.offsets[1:], strict=True):
+            out = np.minimum(out, slope * rate + offset * demand)
+        return out
+
+    def worth(self, rate: Values, demand: Values) -> np.ndarray:
+        """Counted rate less the price of what is missing (arrays broadcast), without the PRBs' own price."""
+        floor = self.floor(demand)
+        lack = np.where(rate < floor * MET, floor - rate + self.unmet_share * floor, 0.0)
+        return self.counted(rate, demand) - self.missing_price * lack
+
+    def concave(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(lines,) slopes and (lines, users) offsets whose least is the concave hull of `worth`."""
+        floor = self.floor(demand)
+        steep = self.missing_price * (1 + self.unmet_share)
+        offsets = self.offsets[:, None] * demand
+        return np.concatenate([self.slopes, self.slopes + steep]), np.concatenate(
+            [offsets, offsets - steep * floor]
+        )
+
+
+@dataclass(frozen=True)
+class PrbSettings:
+    """How to allocate.
+
+    mode: "default" (several PRBs a user) or "paper" (at most one, whole rate counted). tau_mbps: penalty a PRB in
+    Mbit/s. cap: rate counts up to cap x demand, None for all of it. min_mbps: rate that each user must have, None for
+    its demand; what is missing of it costs missing_price a Mbit/s, and a user that misses it at all is charged for
+    unmet_share of it more. fairness: "rate" counts Mbit/s, "proportional" their
+    logarithm. rounds: re-solves with the interference found. exact_size: up to users x stations x PRBs of this
+    the exact co-channel program runs. time_limit in seconds, for everything together.
+    """
+
+    mode: str = "default"
+    tau_mbps: float = 0.05
+    cap: float | None = 1.0
+    min_mbps: float | None = None
+    missing_price: float = 10.0
+    unmet_share: float = 0.1
+    fairness: str = "rate"
+    rounds: int = 4
+    candidates: int = 5
+    exact_size: int = 600
+    time_limit: float = 30.0
+    gap: float = 1e-4
+    solver: str = "auto"
+    threads: int | None = None
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raises InputError for a setting that makes no sense."""
+        if self.mode not in MODES:
+            raise InputError(f"Unknown PRB mode {self.mode!r}; choose one of {', '.join(MODES)}.")
+        if self.fairness not in FAIRNESS:
+            raise InputError(f"Unknown fairness {self.fairness!r}; choose one of {', '.join(FAIRNESS)}.")
+        if not self.tau_mbps >= 0:
+            raise InputError("The penalty of a PRB must be at least 0 Mbit/s.")
+        if self.cap is not None and not self.cap >= 1:
+            raise InputError("The counted rate must be capped at 1 x the demand or more, or not at all.")
+        if self.min_mbps is not None and not self.min_mbps >= 0:
+            raise InputError("The minimum rate must be at least 0 Mbit/s.")
+        if not (self.missing_price >= 0 and self.unmet_share >= 0):
+            raise InputError(
+                "The price of a missing Mbit/s and the share for an unmet user must be at least 0."
+            )
+        if self.rounds < 1 or self.candidates < 1:
+            raise InputError("At least one round and one candidate station are needed.")
+        if not self.time_limit > 0:
+            raise InputError(f"The time limit must be above 0 seconds, not {self.time_limit:g}.")
+
+    def most(self, problem: PrbProblem) -> int:
+        """PRBs that a user may have."""
+        return 1 if self.mode == "paper" else problem.prbs
+
+    @property
+    def objective(self) -> Objective:
+        cap = None if self.mode == "paper" else self.cap
+        if self.fairness == "rate":
+            slopes, offsets = [1.0], [0.0]
+            top = cap
+        else:
+            x = np.array([p for p in _LOG_POINTS if cap is None or p < cap] + ([cap] if cap else []), float)
+            y = np.log(1 + x / _LOG_FROM) / np.log(1 + 1 / _LOG_FROM)
+            slope = np.diff(y) / np.diff(x)
+            slopes, offsets = slope.tolist(), (y[:-1] - slope * x[:-1]).tolist()
+            top = y[-1] if cap else None
+        if top is not None:
+            slopes.append(0.0)
+            offsets.append(float(top))
+        return Objective(
+            self.tau_mbps,
+            np.array(slopes),
+            np.array(offsets),
+            self.min_mbps,
+            self.missing_price,
+            self.unmet_share,
+        )
+
+
+@dataclass(frozen=True)
+class PrbProblem:
+    """gain: (users, stations) linear. demand_mbps: (users,) on this link. power_w: of a user in all (uplink) or of a
+    station on one PRB (downlink). prbs: of each station."""
+
+    site_names: tuple[str, ...]
+    users: Users
+    radio: Radio
+    gain: np.ndarray
+    metres: np.ndarray
+    demand_mbps: np.ndarray
+    power_w: float
+    prbs: int
+
+    @classmethod
+    def build(cls, network: Network, users: Users, radio: Radio | None = None) -> PrbProblem:
+        """Every site is one station. Raises InputError for radio settings that make no sense."""
+        radio = radio or Radio()
+        radio.validate()
+        sites = network.sites
+        origin = centre_of(users.lon, users.lat)
+        metres = distances_m(local_metres(users.lon, users.lat, origin), network.metres(origin))
+        power = (
+            dbm_to_w(radio.user_dbm) if radio.link == "uplink" else dbm_to_w(radio.station_dbm) / radio.prbs
+        )
+        return cls(
+            tuple(sites["site"]),
+            users,
+            radio,
+            radio.gains(metres),
+            metres,
+            users.demand_mbps * radio.share,
+            float(power),
+            radio.prbs,
+        )
+
+    @property
+    def uplink(self) -> bool:
+        return self.radio.link == "uplink"
+
+    @property
+    def stations(self) -> int:
+        return self.gain.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Users x stations x PRBs."""
+        return self.gain.size * self.prbs
+
+    @cached_property
+    def noise_w(self) -> float:
+        return float(self.radio.noise_w)
+
+    @cached_property
+    def prb_mbps(self) -> float:
+        """Mbit/s of a PRB at 1 bit/s/Hz."""
+        return self.radio.prb_hz / 1e6
+
+    def sent(self, count: Values) -> np.ndarray:
+        """W on each of `count` PRBs: an uplink user splits its power evenly over its PRBs, a downlink station gives
+        each PRB the same. A drawn user that stands for w users has w transmitters, so its power on a PRB falls only
+        from w PRBs on."""
+        if not self.uplink:
+            return np.full(np.shape(count), self.power_w)
+        return self.power_w / np.maximum(np.asarray(count, float) / max(self.users.weight, 1.0), 1.0)
+
+    def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
+        """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""
+        received = self.sent(count) * self.gain[user, station]
+        return (
+            np.asarray(count, float) * self.prb_mbps * np.log2(1 + received / (self.noise_w + interference_w))
+        )

@@ -1,0 +1,27 @@
+"""Base-station sleep (eq. 14): which cells are awake in which hour, by strategy."""
+
+from planning.sleep.evaluation import evaluate, group_counts
+from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.strategies import (
+    RISK_QUANTILES,
+    STRATEGIES,
+    SleepPlan,
+    compare_strategies,
+    plan_sleep,
+    replay,
+    risk_curve,
+)
+
+__all__ = [
+    "RISK_QUANTILES",
+    "STRATEGIES",
+    "SleepPlan",
+    "SleepProblem",
+    "SleepSettings",
+    "compare_strategies",
+    "evaluate",
+    "group_counts",
+    "plan_sleep",
+    "replay",
+    "risk_curve",
+]
