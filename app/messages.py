@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from app.state.workspace import controls
+from app.state import controls
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from app.messages import plain
 from app.saved import library
 from app.saved import parts as saved_work
 from app.saved.parts import STATE, TRAFFIC, SavedWorkError
-from app.state.workspace import Workspace, controls
+from app.state import controls
+from app.state.workspace import Workspace
 from tests.app.test_pages import TIMEOUT, drawn  # noqa: F401 (fixture)
 
 PAGES = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
@@ -128,7 +129,7 @@ def test_settings_wait_for_their_page_and_are_saved_again_before_it_is_opened():
         import streamlit as st
 
         from app.state.controls import kept
-        from app.state.workspace import controls
+        from app.state import controls
 
         if "ask" not in st.session_state:
             st.session_state["ask"] = True
