@@ -128,8 +128,8 @@ def test_settings_wait_for_their_page_and_are_saved_again_before_it_is_opened():
     def script():
         import streamlit as st
 
-        from app.state.controls import kept
         from app.state import controls
+        from app.state.controls import kept
 
         if "ask" not in st.session_state:
             st.session_state["ask"] = True
