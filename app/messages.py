@@ -34,7 +34,7 @@ def show_error(error: Exception, doing: str) -> None:
 
 
 def _is_ours(error: Exception) -> bool:
-    from app.saved.parts import SavedWorkError
+    from app.errors import SavedWorkError
     from opendiff.errors import OpenDiffError
     from planning.errors import PlanningError
 

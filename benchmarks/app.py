@@ -218,7 +218,8 @@ def made_work(place: Path, tiles: int) -> str:
     """Open work with made traffic on a square of about so many tiles, over a made pack; returns its identity."""
     from app.saved import library
     from app.saved import parts as saved_work
-    from app.state.workspace import Made, Workspace
+    from app.state.results import Made
+    from app.state.workspace import Workspace
     from opendiff.area import Area, tile_frame, tiles_covering
     from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
     from opendiff.tile_grid import tile_bounds

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from app.errors import SavedWorkError
 from app.saved import library
 from app.saved import parts as saved_work
-from app.saved.parts import SavedWorkError, unpack
+from app.saved.parts import unpack
 from app.state.workspace import Workspace
 from benchmarks import corpus, mutations, saved_corpus
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv

@@ -14,8 +14,9 @@ from app.background import plans
 from app.saved import library
 from app.saved import parts as saved_work
 from app.server.jobs import Job
-from app.state.workspace import Made, Workspace
-from app.widgets.uploads import Upload
+from app.state.inputs import Upload
+from app.state.results import Made
+from app.state.workspace import Workspace
 from benchmarks.corpus import made_ensemble, outlines
 from opendiff.area import Area, tiles_covering
 from planning.sleep import SleepSettings
@@ -49,7 +50,7 @@ def _made() -> Workspace:
     space.set_area(area, tiles, 0)
     space.traffic = Made(made_ensemble(), space.basis("area"))
     space.uploads = {"own sites file": Upload("a.csv", b"lon,lat\n115.9,28.6\n")}
-    space.places = [
+    space.drawn_places = [
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [115.9, 28.6]}}
     ]
     plans.start_deployments(space, 4, ["traffic", "uniform"], {})

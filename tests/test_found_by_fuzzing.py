@@ -14,7 +14,8 @@ import pytest
 import shapely
 from rasterio.transform import from_origin
 
-from app.saved.parts import SavedWorkError, unpack
+from app.errors import SavedWorkError
+from app.saved.parts import unpack
 from app.state.workspace import Workspace
 from benchmarks import corpus, saved_corpus
 from intake.database import check_plain

@@ -14,7 +14,8 @@ from app.background import plans, session_jobs
 from app.saved import library
 from app.saved import parts as saved_work
 from app.server import jobs
-from app.state.workspace import Deployed, Workspace
+from app.state.results import Deployed
+from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,14 +85,18 @@ def cases(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
     """The cases of what was chosen; None while their scenarios are being opened in the background."""
     saved = {entry.identity: entry.saved for entry in library.entries()}
     wanted = {offer.scenario: saved[offer.scenario] for offer in chosen if offer.scenario}
-    space.compared = {i: kept for i, kept in space.compared.items() if kept[0] == wanted.get(i)}
-    missing = {identity: library.path_of(identity) for identity in wanted if identity not in space.compared}
+    space.opened_scenarios = {
+        i: kept for i, kept in space.opened_scenarios.items() if kept[0] == wanted.get(i)
+    }
+    missing = {
+        identity: library.path_of(identity) for identity in wanted if identity not in space.opened_scenarios
+    }
     if missing:
-        if JOB not in space.jobs and not missing.keys() <= space.tried:
-            space.tried |= missing.keys()
+        if JOB not in space.jobs and not missing.keys() <= space.asked_scenarios:
+            space.asked_scenarios |= missing.keys()
             _start(space, missing, wanted)
         return None
-    spaces = {identity: opened for identity, (_, opened) in space.compared.items()} | {"": space}
+    spaces = {identity: opened for identity, (_, opened) in space.opened_scenarios.items()} | {"": space}
     return [_case(offer, spaces[offer.scenario]) for offer in chosen]
 
 
@@ -105,7 +110,7 @@ def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]
         return found
 
     def deliver(space: Workspace, found: dict[str, Workspace]) -> None:
-        space.compared |= {identity: (saved[identity], opened) for identity, opened in found.items()}
+        space.opened_scenarios |= {identity: (saved[identity], opened) for identity, opened in found.items()}
 
     session_jobs.start(space, JOB, "Opening scenarios", work, deliver)
 

@@ -12,7 +12,9 @@ from app.map.region import open_region
 from app.server import jobs
 from app.server.cache import SharedCache
 from app.server.limits import check_ensemble
-from app.state.workspace import DEMO, Made, Workspace
+from app.state.inputs import DEMO
+from app.state.results import Made
+from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble

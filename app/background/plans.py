@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
 from app.messages import plain
-from app.saved.networks import network_identity
 from app.server import jobs
 from app.server.limits import limits
-from app.state.workspace import Comparison, Deployed, Made, Workspace
+from app.state.results import Comparison, Deployed, Made, network_of
+from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
-    from app.widgets.own_sites import OwnSites
-    from app.widgets.uploads import Upload
+    from app.state.inputs import OwnSites, Upload
     from planning.demand import Demand
     from planning.deployment.places import Places
     from planning.prb import PrbPlan
@@ -148,15 +147,6 @@ def existing_places(space: Workspace) -> "Places":
     demand, own = space.demand(), space.own_sites
     build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
     return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
-
-
-def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
-    """The deployment of a strategy as the network that sleep and spectrum plans are made for.
-
-    Its identity is the same each time, so that plans fit again when the user comes back to a strategy.
-    """
-    identity = network_identity(deployments, strategy)
-    return Made(deployments.value.plans[strategy], deployments.basis, identity)
 
 
 def _area_name(space: Workspace) -> str:

@@ -5,7 +5,8 @@ from app.background import session_jobs
 from app.background.cases import Case
 from app.files.scenario import scenario_of
 from app.server import jobs
-from app.state.workspace import Made, Workspace
+from app.state.results import Made
+from app.state.workspace import Workspace
 
 JOB = "report"
 

@@ -3,7 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from app.state.workspace import Made, Workspace
+from app.state.results import Made
+from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
     from planning.scenario import Scenario

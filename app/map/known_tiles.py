@@ -7,7 +7,7 @@ import numpy as np
 
 from app.colours import ACCENT, WARN, rgb
 from app.map.region import Picture, tile_picture
-from app.state.workspace import DEMO
+from app.state.inputs import DEMO
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles

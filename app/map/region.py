@@ -10,7 +10,7 @@ import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
 from app.server.cache import SharedCache, fingerprint
-from app.state.workspace import DEMO
+from app.state.inputs import DEMO
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
 MOSAIC_PIXELS = 12

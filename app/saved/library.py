@@ -20,10 +20,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.errors import SavedWorkError
 from app.files.scenario import scenario_of
 from app.saved import parts as saved_work
 from app.saved import room as library_room
-from app.saved.parts import SavedWorkError
 from app.server import limits
 from app.state.workspace import Workspace
 from intake.database import check_plain

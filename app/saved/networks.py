@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.saved.arrays import Arrays, from_bytes, put_table, take_table, to_bytes
-from app.state.workspace import Comparison, Deployed, Made, Workspace
+from app.state.results import Deployed, network_identity
+from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
     from planning.demand import Demand
@@ -29,11 +30,6 @@ def networks(space: Workspace) -> dict[str, tuple[Deployed, str]]:
         if plans is not None and plans.value.network is not None:
             found[plans.basis["network"]] = (plans.value.network, plans.basis["traffic"])
     return found
-
-
-def network_identity(deployments: Made[Comparison[Deployed]], strategy: str) -> str:
-    """The same each time, so that plans fit again when the user comes back to a strategy."""
-    return f"{deployments.identity} {strategy}"
 
 
 def networks_bytes(space: Workspace) -> bytes:

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.background.open_data import own_folder
+from app.errors import SavedWorkError
 from app.files.traffic import parquet_bytes
 from app.map.area_entry import take_area
-from app.saved.networks import network_identity, networks, networks_bytes, read_networks
+from app.saved.networks import networks, networks_bytes, read_networks
 from app.saved.plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
 from app.server import limits
 from app.state.controls import set_from_file, values
-from app.state.workspace import DEMO, Comparison, Made, ScaleChoice, Workspace
-from app.widgets.uploads import Upload
+from app.state.inputs import DEMO, ScaleChoice, Upload
+from app.state.results import Comparison, Made, network_identity
+from app.state.workspace import Workspace
 from intake.archive import members
 
 FORMAT = 2
@@ -43,10 +45,6 @@ BASIS = {
 RESULTS = tuple(BASIS)
 MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
 T = TypeVar("T")
-
-
-class SavedWorkError(Exception):
-    """A saved scenario cannot be read or written; the message is one sentence with the remedy."""
 
 
 def versions(space: Workspace) -> dict[str, str]:
@@ -127,9 +125,9 @@ def _state(space: Workspace) -> dict[str, Any]:
         "source": space.source,
         "scale": asdict(space.scale),
         "hour": space.hour,
-        "places": space.places,
-        "equipment": space.equipment,
-        "opened": space.opened,
+        "places": space.drawn_places,
+        "equipment": space.edited_equipment,
+        "opened": space.scenario,
         "strategies": strategies(space),
         "sleep_choice": space.sleep_choice,
         "spectrum_choice": space.spectrum_choice,
@@ -156,12 +154,12 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     space.scale = ScaleChoice(**state["scale"]).checked()
     space.hour = int(state["hour"]) % 168
     Places.from_features(state["places"])  # raises for what was never drawn
-    space.places = list(state["places"])
-    space.equipment = {
+    space.drawn_places = list(state["places"])
+    space.edited_equipment = {
         str(name): {str(figure): float(value) for figure, value in edited.items()}
         for name, edited in state["equipment"].items()
     }
-    space.opened = str(state["opened"])
+    space.scenario = str(state["opened"])
     space.sleep_choice, space.spectrum_choice = str(state["sleep_choice"]), str(state["spectrum_choice"])
     space.spectrum_hour = int(state["spectrum_hour"]) % 168
     if state["area"] is not None:

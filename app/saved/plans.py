@@ -7,7 +7,7 @@ import numpy as np
 
 from app.saved.arrays import Arrays, from_bytes, put_table, take_table, to_bytes
 from app.saved.networks import put_solve, take_solve
-from app.state.workspace import Comparison, Deployed
+from app.state.results import Comparison, Deployed
 
 if TYPE_CHECKING:
     from planning.network import Network

@@ -48,7 +48,7 @@ def _gigabytes(variable: str, default: float) -> int:
 
 
 def _refuse_above(most: int, held: int, what: str) -> None:
-    from app.saved.parts import SavedWorkError
+    from app.errors import SavedWorkError
 
     if held > most:
         raise SavedWorkError(

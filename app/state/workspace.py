@@ -5,130 +5,79 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 """
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.server.jobs import Job
+from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
+from app.state.results import Comparison, Deployed, Made
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from app.widgets.own_sites import OwnSites
-    from app.widgets.uploads import Upload
     from opendiff.area import Area, Tiles
     from opendiff.traffic_table import TrafficEnsemble
     from planning.demand import Demand, Scale
-    from planning.deployment import DeploymentPlan
     from planning.prb import PrbPlan
     from planning.prb.hours import PrbHours
     from planning.sleep import SleepPlan
 
-T = TypeVar("T")
-
-DEMO = "demo"
 WEEK = 168
-SCALE_KINDS = ("subscribers", "daily total", "busy hour")
-OF_THE_SESSION = (
-    "jobs",
-    "page",
-    "work",
-    "map_version",
-    "deployment_rounds",
-    "saved_versions",
-)  # of a workspace, not of the work in it
-
-
-@dataclass(frozen=True)
-class Made(Generic[T]):
-    """A result and what it was made from: input name to the identity that input had then."""
-
-    value: T
-    basis: dict[str, str]
-    identity: str = field(default_factory=lambda: secrets.token_hex(6))
-
-
-@dataclass(frozen=True)
-class ScaleChoice:
-    """The one stated assumption that turns relative traffic into Mbit/s."""
-
-    kind: str = "subscribers"  # or "daily total", "busy hour"
-    per_km2: float = 5000.0
-    gb_per_month: float = 20.0
-    gb_per_day: float = 50_000.0
-    busy_mbps: float = 10_000.0
-
-    def checked(self) -> "ScaleChoice":
-        """Itself. Raises ValueError for a kind that there is none of, or a figure that is no positive number."""
-        figures = (self.per_km2, self.gb_per_month, self.gb_per_day, self.busy_mbps)
-        if self.kind not in SCALE_KINDS or not all(0 < float(figure) < 1e15 for figure in figures):
-            raise ValueError("its scale is none")
-        return self
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A deployment, with the demand and the area that it was made for: together they stay exportable for good."""
-
-    plan: "DeploymentPlan"
-    demand: "Demand"
-    area_name: str
-
-
-@dataclass(frozen=True)
-class Comparison(Generic[T]):
-    """Strategies side by side: plan by strategy, a table with one row of figures each, and the network they are for."""
-
-    plans: dict[str, T]
-    table: "pd.DataFrame"
-    network: Deployed | None = None
-    judged_on: str = ""  # what the replay_ columns of the table are on
-    risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
+# fields of a workspace that opening other work leaves as they are
+OF_THE_SESSION = ("jobs", "page", "work", "map_version", "deployment_rounds", "saved_versions")
 
 
 @dataclass
 class Workspace:
-    """Everything that one user of the app has chosen and made."""
+    """Everything that one user of the app has chosen and made.
+
+    hour: 0..167, local time of the area, Monday 00:00 first: the one hour of all maps and charts. uploads: by the key
+    of the control that took the file; own_sites: the file of sites among them, as it was read. edited_equipment:
+    equipment to figure to value. drawn_places: GeoJSON features, for the optimised strategy. sleep_choice,
+    spectrum_choice: the strategies that are shown and exported; spectrum_hour: 0..167, that of the spectrum plan.
+
+    scenario: of the library, that the work was saved to or opened from. opened_scenarios: by identity, those opened to
+    be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
+
+    work: the number that the open work is kept under and its address holds; saved_versions: part to the version that
+    was kept last. jobs: running, by name; notes: errors and notices by the place that shows them. map_version: another
+    number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how often deployment has begun.
+    """
 
     source: str = DEMO
     area: "Area | None" = None
     tiles: "Tiles | None" = None
     tiles_with_data: int = 0
-    scale: ScaleChoice = ScaleChoice()
+    scale: ScaleChoice = field(default_factory=ScaleChoice)
     hour: int = 20
-    uploads: "dict[str, Upload]" = field(default_factory=dict)  # by the key of the control that took the file
-    own_sites: "OwnSites | None" = None  # the file of sites that was uploaded, as it was read
-    equipment: dict[str, dict[str, float]] = field(
-        default_factory=dict
-    )  # figures that were edited, by equipment
-    deployment_rounds: int = 0  # how often deployment was started
-    places: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # drawn for the optimised strategy, GeoJSON features
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    own_sites: OwnSites | None = None
+    edited_equipment: dict[str, dict[str, float]] = field(default_factory=dict)
+    drawn_places: list[dict[str, Any]] = field(default_factory=list)
+
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
-    spectrum_hours: "Made[PrbHours] | None" = None  # the day of the spectrum plan
-    sleep_choice: str = "milp"  # the strategies that are shown and exported
+    spectrum_hours: "Made[PrbHours] | None" = None
+    report: Made[bytes] | None = None
+    sleep_choice: str = "milp"
     spectrum_choice: str = "optimised"
-    spectrum_hour: int = 0  # that the spectrum plan was made for
-    compared: "dict[str, tuple[float, Workspace]]" = field(
-        default_factory=dict
-    )  # scenarios opened to be compared
-    tried: set[str] = field(default_factory=set)  # of these, those that were asked for
-    report: Made[bytes] | None = None  # the last one that was made
-    jobs: dict[str, Job] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # errors and notices by the place that shows them
-    map_version: int = 0  # a new number mounts the drawing map anew, with the saved outline in it
-    page: str = ""
-    work: str = ""  # under which the open work is kept, and found again by its address
-    opened: str = ""  # the scenario of the library that the work was saved to or opened from
+    spectrum_hour: int = 0
+
+    scenario: str = ""
+    opened_scenarios: "dict[str, tuple[float, Workspace]]" = field(default_factory=dict)
+    asked_scenarios: set[str] = field(default_factory=set)
+
+    work: str = ""
     saved_versions: dict[str, str] = field(default_factory=dict)
+    page: str = ""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    map_version: int = 0
+    deployment_rounds: int = 0
     _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property

@@ -60,11 +60,11 @@ def _save(space: Workspace) -> None:
         )
         present = {entry.identity for entry in library.entries()}
         replaced = over.form_submit_button(
-            "Save over", icon=":material/save_as:", width="stretch", disabled=space.opened not in present,
+            "Save over", icon=":material/save_as:", width="stretch", disabled=space.scenario not in present,
             help="Replaces the scenario that this work was opened from or last saved to.",
         )  # fmt: skip
     if as_new or replaced:
-        space.opened = library.save(space, name, space.opened if replaced else None)
+        space.scenario = library.save(space, name, space.scenario if replaced else None)
         st.toast(plain(f"Saved: {name}"))
         st.rerun()
     st.caption(
@@ -132,7 +132,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
 
 def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
     unpack(parts, space)
-    space.opened = identity
+    space.scenario = identity
     st.toast("Opened. The pages now show this scenario.")
     st.rerun()
 

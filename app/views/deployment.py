@@ -9,7 +9,8 @@ from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.map.region import Region
 from app.map.view import Dots, map_view
 from app.messages import errors_shown, plain
-from app.state.workspace import Deployed, Made, Workspace, workspace
+from app.state.results import Deployed, Made
+from app.state.workspace import Workspace, workspace
 from app.widgets import charted
 from app.widgets.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
 from app.widgets.own_sites import own_sites

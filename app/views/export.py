@@ -11,7 +11,8 @@ from app.background import plans, reports
 from app.files.scenario import FORMATS, download, file_stem, scenario_of
 from app.files.traffic import parquet_bytes
 from app.messages import errors_shown, plain
-from app.state.workspace import Made, Workspace, workspace
+from app.state.results import Made
+from app.state.workspace import Workspace, workspace
 from app.widgets.case_choice import choose_cases
 from app.widgets.layout import header, need_traffic, note
 from app.widgets.scale import scale_caption

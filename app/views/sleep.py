@@ -13,7 +13,8 @@ from app.colours import ramp_legend
 from app.map.region import Region
 from app.map.view import Dots, map_view
 from app.messages import plain
-from app.state.workspace import Comparison, Workspace, workspace
+from app.state.results import Comparison
+from app.state.workspace import Workspace, workspace
 from app.widgets import charted
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import (

@@ -37,5 +37,5 @@ def choose_cases(
 
 
 def _try_again(space: Workspace) -> None:
-    space.tried.clear()
+    space.asked_scenarios.clear()
     space.notes.pop(compare_cases.JOB, None)

@@ -7,10 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from app.messages import plain
+from app.state.inputs import Upload
 from app.state.workspace import Workspace
 from app.widgets import charted
 from app.widgets.layout import kept
-from app.widgets.uploads import Upload, upload
+from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
     from planning.energy import PowerFit
@@ -43,7 +44,7 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
     base = _fitted(space, _at_depth(listed, depth))
     # the editor is mounted with what was edited before, and from then on tells the edits itself
     key = f"equipment {space.map_version} {hashlib.sha256(base.to_csv().encode()).hexdigest()[:12]}"
-    start = space.cached("edited equipment", key, lambda: _with_edits(base, space.equipment))
+    start = space.cached("edited equipment", key, lambda: _with_edits(base, space.edited_equipment))
     edited = st.data_editor(
         start,
         hide_index=True,
@@ -62,7 +63,7 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
         key=key,
         alt="Energy figures of each equipment of the cells",
     )
-    space.equipment |= _edits(edited, base)
+    space.edited_equipment |= _edits(edited, base)
     with st.popover("Where the figures come from", icon=":material/menu_book:"):
         st.markdown(_sources(listed["equipment"]))
     changed = (edited[list(FIGURES)] != listed[list(FIGURES)]).any(axis=1)

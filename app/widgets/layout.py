@@ -12,7 +12,8 @@ from app.map import area_entry
 from app.map.region import Picture, Region, open_region, tile_picture
 from app.messages import errors_shown, plain
 from app.state.controls import kept as kept  # pages take it from here
-from app.state.workspace import Made, Workspace
+from app.state.results import Made
+from app.state.workspace import Workspace
 from app.widgets import charted
 from app.widgets.clock import hour_label
 

@@ -1,18 +1,18 @@
 """Sites that the user uploads: the network to plan with, existing sites of a new plan, or real sites to judge by."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from app.messages import plain, sentence
+from app.state.inputs import OwnSites, Upload
 from app.state.workspace import Workspace
 from app.widgets.layout import kept
-from app.widgets.uploads import Upload, upload
+from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
-    from planning.network import Network
+    pass
 
 TYPES = ["csv", "txt", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"]
 MOST_MB = 100
@@ -20,16 +20,6 @@ PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
            "technology": "Technology", "capacity_mbps": "Capacity (Mbit/s)"}  # fmt: skip
 GUESSED = "(guess)"
-
-
-@dataclass(frozen=True)
-class OwnSites:
-    """A file of sites as it was read. report: what was taken, what was left out, what was assumed."""
-
-    name: str
-    network: "Network"
-    report: tuple[str, ...]
-    identity: tuple
 
 
 def own_sites(space: Workspace) -> OwnSites | None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import streamlit as st
 
 from app.messages import errors_shown
-from app.state.workspace import ScaleChoice, Workspace
+from app.state.inputs import ScaleChoice
+from app.state.workspace import Workspace
 
 KINDS = {
     "subscribers": "Subscribers and their monthly use",

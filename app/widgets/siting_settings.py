@@ -121,18 +121,20 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
         on_change=space.mount_anew,  # with what is drawn so far in it
     ):
         key = f"places {space.map_version} {space.area_identity}"
-        seed = space.cached("places seed", key, lambda: list(space.places))
+        seed = space.cached("places seed", key, lambda: list(space.drawn_places))
         st.caption("A small circle: a site must stand there. A polygon or box: none may stand inside.")
         outline = space.area.geometry if space.area else None
         events = map_view(key, region, outline=outline, places=seed, height=420)
         if events.drawings is not None:
-            space.places = events.drawings
-    points = sum(feature["geometry"]["type"] == "Point" for feature in space.places)
-    if space.places:
-        st.caption(f"Drawn: sites that must stand {points}, areas without {len(space.places) - points}.")
+            space.drawn_places = events.drawings
+    points = sum(feature["geometry"]["type"] == "Point" for feature in space.drawn_places)
+    if space.drawn_places:
+        st.caption(
+            f"Drawn: sites that must stand {points}, areas without {len(space.drawn_places) - points}."
+        )
     drawn = Places.of([], [])
     with errors_shown("reading what is drawn"):
-        drawn = Places.from_features(space.places)
+        drawn = Places.from_features(space.drawn_places)
     return drawn
 
 

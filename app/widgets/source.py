@@ -9,7 +9,8 @@ from app.map import area_entry
 from app.map.region import open_region
 from app.messages import errors_shown, plain, sentence
 from app.server import limits
-from app.state.workspace import DEMO, Workspace
+from app.state.inputs import DEMO
+from app.state.workspace import Workspace
 from app.widgets.layout import kept, note
 
 if TYPE_CHECKING:

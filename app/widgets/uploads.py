@@ -1,28 +1,14 @@
 """Files that a user uploads for the planners, kept with the work: neither another page nor a reload loses them."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import streamlit as st
 
 from app.colours import number
 from app.messages import plain
+from app.state.inputs import Upload
 from app.state.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file as it came: its name on the user's machine, and its bytes."""
-
-    name: str
-    data: bytes
-
-    @cached_property
-    def identity(self) -> str:
-        return hashlib.sha256(self.name.encode() + b"\0" + self.data).hexdigest()[:16]
 
 
 def upload(

@@ -6,10 +6,11 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.errors import SavedWorkError
 from app.messages import plain
 from app.saved import library
 from app.saved import parts as saved_work
-from app.saved.parts import STATE, TRAFFIC, SavedWorkError
+from app.saved.parts import STATE, TRAFFIC
 from app.state import controls
 from app.state.workspace import Workspace
 from tests.app.test_pages import TIMEOUT, drawn  # noqa: F401 (fixture)
@@ -163,7 +164,7 @@ def test_no_page_names_a_picture_of_a_stranger(drawn, space, parts):  # noqa: F8
         attribution=PICTURE, notes=[PICTURE], assumptions=[PICTURE], area_name=PICTURE
     )
     space.work = library.new_work()
-    space.opened = library.save(space, PICTURE)
+    space.scenario = library.save(space, PICTURE)
     shown = []
     for page in ("area", "traffic", "compare", "export"):
         test = AppTest.from_function(_page, args=(page,), default_timeout=TIMEOUT)

@@ -14,11 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from app.background import cases as compare_cases
 from app.background import generation, plans
+from app.errors import SavedWorkError
 from app.saved import library
 from app.saved import parts as saved_work
-from app.saved.parts import SavedWorkError
-from app.state.workspace import Made, ScaleChoice, Workspace
-from app.widgets.uploads import Upload
+from app.state.inputs import ScaleChoice, Upload
+from app.state.results import Made
+from app.state.workspace import Workspace
 from planning.deployment.siting import SitingSettings
 from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
@@ -241,12 +242,12 @@ def everything(planned, monkeypatch):
     """A workspace with all kinds of plans, places and files."""
     monkeypatch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
     outline = shapely.to_geojson(planned.traffic.value.tiles.geometry.iloc[4])
-    planned.places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
+    planned.drawn_places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
     planned.uploads = {
         "own sites file": Upload("own.csv", b"name,lon,lat\n"),
         "forced file": Upload("f.csv", b"x"),
     }
-    planned.equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
+    planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
     plans.start_deployments(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
     plans.start_spectrum(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from app.errors import SavedWorkError
 from app.saved import library
-from app.saved.parts import SavedWorkError
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.background import generation, open_data
 from app.map import area_entry
-from app.state.workspace import DEMO, Workspace
+from app.state.inputs import DEMO
+from app.state.workspace import Workspace
 from benchmarks.fault_server import FaultServer
 from benchmarks.faults import environment, made_tiles, made_world
 from opendiff.area import Area

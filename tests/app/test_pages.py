@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.background import generation
 from app.map.known_tiles import coverage, coverage_picture
-from app.state.workspace import Made, ScaleChoice, Workspace
+from app.state.inputs import ScaleChoice
+from app.state.results import Made
+from app.state.workspace import Workspace
 from app.widgets.traffic_details import EXPLAINED
 from opendiff.metrics import score
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
@@ -463,7 +465,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
         {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(g)} for g in (must, no_go)
     ]
     next(t for t in test.toggle if t.label.startswith("Draw places")).set_value(True).run()
-    assert len(space.places) == 2
+    assert len(space.drawn_places) == 2
     test.selectbox(key="siting existing").set_value("keep").run()
     test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
     test.number_input(key=f"sites {space.area_identity}").set_value(5).run()

@@ -9,7 +9,8 @@ import pytest
 from app.background import plans
 from app.map import area_entry
 from app.saved import library
-from app.state.workspace import Made, Workspace
+from app.state.results import Made
+from app.state.workspace import Workspace
 from benchmarks.app import until_quiet
 from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app
