@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import shapely
 
-from app.background import plans
+from app.background import deployment, sleep, spectrum
 from app.saved import library
 from app.saved import parts as saved_work
 from app.server.jobs import Job
@@ -53,11 +53,11 @@ def _made() -> Workspace:
     space.drawn_places = [
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [115.9, 28.6]}}
     ]
-    plans.start_deployments(space, 4, ["traffic", "uniform"], {})
+    deployment.start(space, 4, ["traffic", "uniform"], {})
     _finish(space)
-    plans.start_sleep(space, CHOSEN)
+    sleep.start(space, CHOSEN)
     _finish(space)
-    plans.start_spectrum(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
+    spectrum.start(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
     _finish(space)
     return space
 

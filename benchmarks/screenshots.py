@@ -98,12 +98,12 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
 
 def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
-    from app.background import plans
+    from app.background import deployment, sleep, spectrum
     from planning.deployment.siting import SitingSettings
     from planning.sleep import SleepSettings
 
     strategies = ["optimised", "traffic", "poi", "population", "uniform"]
-    plans.start_deployments(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
+    deployment.start(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
     until_done(space)
     chosen = {
         "strategies": ["always-on", "night", "threshold", "greedy", "milp"],
@@ -111,9 +111,9 @@ def plan_all(space: Workspace, sites: int, seconds: int) -> None:
         "quantile": 0.99, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
         "settings": SleepSettings(time_limit=seconds, allow_unserved=True),
     }  # fmt: skip
-    plans.start_sleep(space, chosen)
+    sleep.start(space, chosen)
     until_done(space)
-    plans.start_spectrum(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
+    spectrum.start(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
     until_done(space)
 
 

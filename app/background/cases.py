@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from app.background import plans, session_jobs
+from app.background import session_jobs
 from app.saved import library
 from app.saved import parts as saved_work
 from app.server import jobs
 from app.state.results import Deployed
 from app.state.workspace import Workspace
+from app.strategies import strategy_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def offers(space: Workspace) -> dict[str, Offer]:
             scenarios[name] = (entry.identity, strategies)
     for name, (identity, strategies) in scenarios.items():
         for strategy in strategies or [""]:
-            label = f"{name} · {plans.strategy_name(strategy) if strategy else NO_PLAN}"
+            label = f"{name} · {strategy_name(strategy) if strategy else NO_PLAN}"
             found[label] = Offer(label, identity, strategy)
     return found
 

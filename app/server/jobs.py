@@ -88,6 +88,21 @@ class Job:
             raise Cancelled
         self.done, self.total, self.what = done, total, what
 
+    def part(
+        self, begin: float, end: float, before: str = "", say: Callable[[str], str] = str
+    ) -> Callable[..., None]:
+        """Progress (done, total, what) of a step that is the part of this job from share `begin` to share `end`.
+
+        What it tells is put in words by `say` and goes behind `before`.
+        """
+
+        def report(done: int, total: int, what: str = "") -> None:
+            self.report(
+                round(1000 * (begin + (end - begin) * done / max(total, 1))), 1000, before + say(what)
+            )
+
+        return report
+
     def cancel(self) -> None:
         self._cancel.set()
 

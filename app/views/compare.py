@@ -7,13 +7,13 @@ import numpy as np
 import streamlit as st
 
 from app.background import cases as compare_cases
-from app.background import plans
 from app.background.cases import Case
 from app.charts import sleep as sleep_charts
 from app.messages import errors_shown, plain
 from app.saved import library
 from app.saved.parts import unpack
 from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
 from app.widgets import charted
 from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
@@ -179,7 +179,7 @@ def _compare(space: Workspace) -> None:
 def _first_choice(labels: list[str]) -> list[str]:
     """The always-on plan of the first scenario and its best, or the first two."""
     first = labels[0].split(" · ")[0]
-    wanted = [f"{first} · {plans.strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
+    wanted = [f"{first} · {strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
     return [label for label in wanted if label in labels] if wanted[0] in labels else labels[:2]
 
 

@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from app.background import cases as compare_cases
-from app.background import plans, reports
+from app.background import reports
 from app.files.scenario import FORMATS, download, file_stem, scenario_of
 from app.files.traffic import parquet_bytes
 from app.messages import errors_shown, plain
 from app.state.results import Made
 from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
 from app.widgets.case_choice import choose_cases
 from app.widgets.layout import header, need_traffic, note
 from app.widgets.scale import scale_caption
@@ -47,7 +48,7 @@ def _contents(space: Workspace) -> None:
     table = [
         {
             "Layer": name,
-            "Strategy": plans.strategy_name(strategy) if made and strategy else "",
+            "Strategy": strategy_name(strategy) if made and strategy else "",
             "State": "not made" if made is None else space.outdated(made) or "up to date",
         }
         for name, made, strategy in rows

@@ -7,13 +7,14 @@ import numpy as np
 import streamlit as st
 
 from app import colours, navigation
-from app.background import plans
+from app.background import deployment
 from app.map import area_entry
 from app.map.region import Picture, Region, open_region, tile_picture
 from app.messages import errors_shown, plain
 from app.state.controls import kept as kept  # pages take it from here
 from app.state.results import Made
 from app.state.workspace import Workspace
+from app.strategies import strategy_name
 from app.widgets import charted
 from app.widgets.clock import hour_label
 
@@ -97,12 +98,13 @@ def network_caption(space: Workspace, where: Any) -> None:
     if made is not None and space.outdated(made) is None:
         plan = made.value.plan
         where.caption(
-            f"On the network deployed by {plans.strategy_name(plan.strategy).lower()}: "
+            f"On the network deployed by {strategy_name(plan.strategy).lower()}: "
             f"{len(plan.network.sites)} sites, {len(plan.network.cells)} cells."
         )
     else:
+        sites = deployment.default_sites(space)
         where.caption(
-            f"No network yet: {plans.default_sites(space)} base stations are deployed first, in proportion to traffic "
+            f"No network yet: {sites} base stations are deployed first, in proportion to traffic "
             "(change this under Deployment)."
         )
 

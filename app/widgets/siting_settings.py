@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.background import plans
+from app.background import deployment
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown
@@ -77,7 +77,7 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
             "Your sites", list(EXISTING), format_func=EXISTING.__getitem__, **kept("siting existing")
         )
         if rule != "none":
-            existing, move = plans.existing_places(space), rule == "move"
+            existing, move = deployment.existing_places(space), rule == "move"
     candidates, forced, forbidden = _places(space, region)
     return SitingSettings(
         radius_m=float(given) or None, radio=radio, edge_mbps=edge, site_capacity_mbps=float(capacity) or None,

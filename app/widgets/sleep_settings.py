@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app.background import plans
 from app.server.limits import limits
 from app.state.workspace import Workspace
+from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
 from app.widgets.layout import kept
 from app.widgets.uploads import upload
@@ -17,7 +17,7 @@ MOST_MEASURED_MB = 200
 def sleep_settings(space: Workspace) -> dict:
     """The settings as chosen; the names are those of `SleepSettings`, and of the problem."""
     strategies = st.multiselect(
-        "Strategies", ALL, SHOWN_FIRST, format_func=plans.strategy_name, **kept("sleep strategies")
+        "Strategies", ALL, SHOWN_FIRST, format_func=strategy_name, **kept("sleep strategies")
     )
     one, two, three, four = st.columns(4)
     hours = one.selectbox(

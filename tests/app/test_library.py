@@ -13,7 +13,7 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app.background import cases as compare_cases
-from app.background import generation, plans
+from app.background import deployment, generation, sleep, spectrum
 from app.errors import SavedWorkError
 from app.saved import library
 from app.saved import parts as saved_work
@@ -36,7 +36,7 @@ CHOSEN = {
 @pytest.fixture
 def planned(space):
     """A workspace with a network and a sleep plan."""
-    plans.start_sleep(space, CHOSEN)
+    sleep.start(space, CHOSEN)
     (job,) = space.jobs.values()
     while not job.finished:
         pass
@@ -240,7 +240,7 @@ def finished(space):
 @pytest.fixture
 def everything(planned, monkeypatch):
     """A workspace with all kinds of plans, places and files."""
-    monkeypatch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
+    monkeypatch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
     outline = shapely.to_geojson(planned.traffic.value.tiles.geometry.iloc[4])
     planned.drawn_places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
     planned.uploads = {
@@ -248,12 +248,12 @@ def everything(planned, monkeypatch):
         "forced file": Upload("f.csv", b"x"),
     }
     planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
-    plans.start_deployments(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+    deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
-    plans.start_spectrum(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
+    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
     finished(planned)
     planned.spectrum_choice = "best-sinr"
-    plans.start_spectrum_hours(planned)
+    spectrum.start_hours(planned)
     finished(planned)
     return planned
 

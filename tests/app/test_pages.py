@@ -321,7 +321,7 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
 
 @pytest.mark.slow
 def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
-    monkeypatch.setattr("app.background.plans.SECONDS_AN_HOUR", 0.3)
+    monkeypatch.setattr("app.background.spectrum.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
     test.number_input(key="prb users").set_value(10)

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from app.background import plans
+from app.background import deployment, sleep, spectrum
 from app.map import area_entry
 from app.saved import library
 from app.state.results import Made
@@ -40,18 +40,18 @@ def work(place):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
-        patch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
+        patch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
         space = Workspace(work=library.new_work())
         area_entry.example(space)
         space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
-        plans.start_deployments(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+        deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
         until_done(space)
         settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
-        plans.start_sleep(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
+        sleep.start(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
         until_done(space)
-        plans.start_spectrum(space, 20, 12, {}, {"time_limit": 2.0}, 0)
+        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0}, 0)
         until_done(space)
-        plans.start_spectrum_hours(space)
+        spectrum.start_hours(space)
         until_done(space)
         library.keep(space).join()
         library.save(space, "Kept aside")
