@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app.errors import SavedWorkError
 from app.state import controls
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,6 @@ def show_error(error: Exception, doing: str) -> None:
 
 
 def _is_ours(error: Exception) -> bool:
-    from app.errors import SavedWorkError
     from opendiff.errors import OpenDiffError
     from planning.errors import PlanningError
 

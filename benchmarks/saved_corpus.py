@@ -11,8 +11,7 @@ from unittest.mock import patch
 import shapely
 
 from app.background import deployment, sleep, spectrum
-from app.saved import library
-from app.saved import parts as saved_work
+from app.saved import library, open_work, packing
 from app.server.jobs import Job
 from app.state.inputs import Upload
 from app.state.results import Made
@@ -32,7 +31,7 @@ CHOSEN = {
 @lru_cache(maxsize=1)
 def parts() -> dict[str, bytes]:
     """The parts of work with traffic, two deployments, sleep and spectrum plans, a place and a file."""
-    return {part: make() for part, make in saved_work.pack(_made()).items()}
+    return {part: make() for part, make in packing.pack(_made()).items()}
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +43,7 @@ def scenario_files() -> list[bytes]:
 
 @lru_cache(maxsize=1)
 def _made() -> Workspace:
-    space = Workspace(work=library.new_work())
+    space = Workspace(work=open_work.new_work())
     area = Area.from_geojson(shapely.geometry.mapping(outlines()[0]), "a")
     tiles = tiles_covering(area)
     space.set_area(area, tiles, 0)

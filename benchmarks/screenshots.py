@@ -82,15 +82,15 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
     os.environ["OPENDIFF_LIBRARY"] = str(library_folder)
     from app.background import generation
     from app.map import area_entry
-    from app.saved import library
+    from app.saved import open_work
     from app.state.workspace import Workspace
 
-    space = Workspace(work=library.new_work())
+    space = Workspace(work=open_work.new_work())
     area_entry.example(space)
     generation.start(space, samples, 0, None)
     until_done(space)
     plan_all(space, 40, seconds)
-    thread = library.keep(space)
+    thread = open_work.keep(space)
     assert thread is not None
     thread.join()
     return space.work

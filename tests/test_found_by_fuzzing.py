@@ -15,7 +15,7 @@ import shapely
 from rasterio.transform import from_origin
 
 from app.errors import SavedWorkError
-from app.saved.parts import unpack
+from app.saved.packing import unpack
 from app.state.workspace import Workspace
 from benchmarks import corpus, saved_corpus
 from intake.database import check_plain

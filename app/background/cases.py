@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from app.background import session_jobs
-from app.saved import library
-from app.saved import parts as saved_work
+from app.saved import library, packing
 from app.server import jobs
 from app.state.results import Deployed
 from app.state.workspace import Workspace
@@ -63,7 +62,7 @@ class Case:
 def offers(space: Workspace) -> dict[str, Offer]:
     """By label, the open work first. Scenarios of the same name get a number."""
     found: dict[str, Offer] = {}
-    scenarios = {} if space.network is None else {OPEN: ("", saved_work.strategies(space))}
+    scenarios = {} if space.network is None else {OPEN: ("", packing.strategies(space))}
     for entry in library.entries():
         strategies = space.cached(
             f"strategies {entry.identity}",
@@ -82,7 +81,7 @@ def offers(space: Workspace) -> dict[str, Offer]:
     return found
 
 
-def cases(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
+def opened(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
     """The cases of what was chosen; None while their scenarios are being opened in the background."""
     saved = {entry.identity: entry.saved for entry in library.entries()}
     wanted = {offer.scenario: saved[offer.scenario] for offer in chosen if offer.scenario}
@@ -97,7 +96,7 @@ def cases(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
             space.asked_scenarios |= missing.keys()
             _start(space, missing, wanted)
         return None
-    spaces = {identity: opened for identity, (_, opened) in space.opened_scenarios.items()} | {"": space}
+    spaces = {identity: other for identity, (_, other) in space.opened_scenarios.items()} | {"": space}
     return [_case(offer, spaces[offer.scenario]) for offer in chosen]
 
 
@@ -107,11 +106,11 @@ def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]
         for done, (identity, path) in enumerate(missing.items()):
             job.report(done, len(missing), f"{done + 1} of {len(missing)}")
             found[identity] = Workspace()
-            saved_work.unpack(library.read_parts(path), found[identity], controls=False)
+            packing.unpack(library.read_parts(path), found[identity], controls=False)
         return found
 
     def deliver(space: Workspace, found: dict[str, Workspace]) -> None:
-        space.opened_scenarios |= {identity: (saved[identity], opened) for identity, opened in found.items()}
+        space.opened_scenarios |= {identity: (saved[identity], other) for identity, other in found.items()}
 
     session_jobs.start(space, JOB, "Opening scenarios", work, deliver)
 

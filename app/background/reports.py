@@ -1,7 +1,6 @@
 """The report of the open work, made in the background."""
 
-from app.background import cases as compare_cases
-from app.background import session_jobs
+from app.background import cases, session_jobs
 from app.background.cases import Case
 from app.files.scenario import scenario_of
 from app.server import jobs
@@ -33,7 +32,7 @@ def start(space: Workspace, chosen: list[Case]) -> None:
         compared = {}
         for done, case in enumerate(chosen):
             job.report(done, len(chosen) + 10, case.label)
-            compared[case.label] = compare_cases.scenario_of(case)
+            compared[case.label] = cases.scenario_of(case)
         begun = len(compared)
         return page(
             scenario,

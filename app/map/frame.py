@@ -11,6 +11,7 @@ from typing import Any
 import folium
 import streamlit as st
 
+from app.map import assets  # noqa: F401 (tells folium that this app serves its scripts)
 from app.server.cache import SharedCache, fingerprint
 
 MOST_CHARACTERS = 64_000_000  # of all rendered maps and layers that the server holds
@@ -34,7 +35,7 @@ _frames: SharedCache[Frame] = SharedCache(MOST_CHARACTERS // 2, len)
 _layers: SharedCache[str] = SharedCache(MOST_CHARACTERS // 2, len)
 
 
-def frame(key: str, build: Callable[[], folium.Map]) -> Frame:
+def base(key: str, build: Callable[[], folium.Map]) -> Frame:
     """The map that `build` makes, or the same from before. key: a fingerprint of all that goes into it."""
     return _frames.get(key, lambda: _rendered(build()))
 
@@ -48,13 +49,13 @@ def layers(key: str, build: Callable[[], folium.FeatureGroup]) -> str:
     )
 
 
-def _rendered(base: folium.Map) -> Frame:
+def _rendered(map_: folium.Map) -> Frame:
     import streamlit_folium
 
-    base.get_root().render()
-    html, header = streamlit_folium._get_html(base), streamlit_folium._get_header(base)
-    script = streamlit_folium._get_map_string(base)
-    linked = [element for element in _within(base) if isinstance(element, folium.elements.JSCSSMixin)]
+    map_.get_root().render()
+    html, header = streamlit_folium._get_html(map_), streamlit_folium._get_header(map_)
+    script = streamlit_folium._get_map_string(map_)
+    linked = [element for element in _within(map_) if isinstance(element, folium.elements.JSCSSMixin)]
     js = [url for element in linked for _, url in element.default_js]
     css = [url for element in linked for _, url in element.default_css]
     return Frame(script, header, html, tuple(dict.fromkeys(js)), tuple(dict.fromkeys(css)))

@@ -21,8 +21,7 @@ import streamlit as st
 from folium import plugins
 
 from app.colours import ACCENT
-from app.map import assets as map_assets
-from app.map import frame as map_frame
+from app.map import frame
 from app.map.region import Picture, Region
 from app.messages import plain
 from app.server.cache import fingerprint
@@ -31,8 +30,6 @@ STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 MOST_SVG_DOTS = 1000  # beyond, one canvas holds them all
 MAX_EDITABLE_CORNERS = 500  # Leaflet.draw makes a marker of every corner
-
-__all__ = ["Dots", "MapEvents", "map_assets", "map_view"]
 
 
 class _ScaleBar(folium.MacroElement):
@@ -144,19 +141,19 @@ def map_view(
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
         bounds = _overlap(outline.bounds, region.bounds)
-    shown = map_frame.frame(
+    shown = frame.base(
         fingerprint(
             region.identity, bounds, None if outline is None else outline.wkb, draw, json.dumps(places)
         ),
         lambda: _mounted(region, bounds, outline, draw, places),
     )
-    over = map_frame.layers(
+    over = frame.layers(
         fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(_rows, dots)),
         lambda: _laid_over(pictures, dots),
     )
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
-    found = map_frame.show(shown, over, key, height, wanted)
+    found = frame.show(shown, over, key, height, wanted)
     st.caption(plain(f"Open data: {region.name}. {region.attribution}"))
     click = found.get("last_clicked")
     return MapEvents(

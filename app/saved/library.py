@@ -1,4 +1,4 @@
-"""The scenario library: one GeoPackage a scenario in a folder of this machine, and the automatic save of open work.
+"""The scenario library: one GeoPackage a scenario in a folder of this machine.
 
 A scenario opens in QGIS like any export (tiles, sites, cells, plans); the parts that the app needs beside them to go on
 lie in a table of their own. Files are named by chance, never by what a user typed; the name a user gave is inside.
@@ -6,15 +6,12 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 
 import contextlib
 import json
-import logging
 import os
 import re
 import secrets
 import shutil
 import sqlite3
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +19,15 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.files.scenario import scenario_of
-from app.saved import parts as saved_work
-from app.saved import room as library_room
+from app.saved import packing, room
 from app.server import limits
 from app.state.workspace import Workspace
 from intake.database import check_plain
 from opendiff.folders import user_folder
 
-log = logging.getLogger(__name__)
-
 PARTS = "opendiff_parts"
 MOST_BYTES = 2_000_000_000
 MOST_NAME = 80
-KEPT_DAYS = 60  # open work that nobody came back to
-_WORK_ID = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"[0-9a-f]{16}\.gpkg")
 
 
@@ -85,10 +77,10 @@ def entries() -> list[Entry]:
 def save(space: Workspace, name: str, identity: str | None = None) -> str:
     """Write the work under a name, over the scenario `identity` or as a new one; returns its identity."""
     name = _checked(name)
-    parts = {part: make() for part, make in saved_work.pack(space).items()}
+    packed = {part: make() for part, make in packing.pack(space).items()}
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
-    _write(path_of(identity), name, parts, layers)
+    _write(path_of(identity), name, packed, layers)
     return identity
 
 
@@ -117,9 +109,9 @@ def strategies_of(identity: str) -> list[str] | None:
         path = path_of(identity)
         check_plain(path)
         with contextlib.closing(_connect(path, "ro")) as database:
-            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (saved_work.STATE,)).fetchone()
+            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (packing.STATE,)).fetchone()
         state = json.loads(row[0])
-        if state["format"] == saved_work.FORMAT and "network" in state["made"]:
+        if state["format"] == packing.FORMAT and "network" in state["made"]:
             return [str(strategy) for strategy in state["strategies"]]
     return None
 
@@ -174,14 +166,14 @@ def _checked(name: str) -> str:
     return name
 
 
-def _write(path: Path, name: str, parts: dict[str, bytes], layers: bytes) -> None:
+def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> None:
     """layers: the GeoPackage that other tools see in the file, or nothing, which is an empty database."""
 
     def fill(temporary: Path) -> None:
         temporary.write_bytes(layers)
         with contextlib.closing(sqlite3.connect(temporary)) as database, database:
             database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
-            rows = [("name", name.encode()), *parts.items()]
+            rows = [("name", name.encode()), *packed.items()]
             database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
 
     _replace(path, fill)
@@ -191,9 +183,9 @@ def _replace(path: Path, fill) -> None:
     from opendiff.atomic import replacing
 
     try:
-        with library_room.adding(folder()), replacing(path) as temporary:
+        with room.adding(folder()), replacing(path) as temporary:
             fill(temporary)
-            library_room.check(folder(), temporary, path)
+            room.check(folder(), temporary, path)
     except OSError as error:
         raise SavedWorkError(
             f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
@@ -225,78 +217,3 @@ def _name_of(path: Path) -> str:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
-
-
-# --- open work ---------------------------------------------------------------------------------------------------
-
-
-_locks: dict[str, threading.Lock] = {}  # by work
-
-
-def _lock_of(work: str) -> threading.Lock:
-    return _locks.setdefault(work, threading.Lock())
-
-
-def new_work() -> str:
-    return secrets.token_hex(16)
-
-
-def is_work(identity: str) -> bool:
-    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / saved_work.STATE).is_file()
-
-
-def _work_folder(identity: str) -> Path:
-    if not _WORK_ID.fullmatch(identity):
-        raise SavedWorkError("There is no such work.")
-    return folder() / library_room.OPEN_WORK / identity
-
-
-def reopen(identity: str, space: Workspace) -> None:
-    """Bring back what was open under this identity before the page was loaded anew."""
-    place = _work_folder(identity)
-    with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
-        parts = {n: (place / n).read_bytes() for n in saved_work.PARTS if (place / n).is_file()}
-    saved_work.unpack(parts, space)
-    space.saved_versions = saved_work.versions(space)
-
-
-def keep(space: Workspace) -> threading.Thread | None:
-    """Write what has changed since the last time, in the background; nothing is written before there is an area."""
-    now = saved_work.versions(space)
-    changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
-    gone = set(space.saved_versions) - set(now)
-    if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
-        return None
-    if not _work_folder(space.work).is_dir():
-        library_room.check_whole(folder())
-    makers = saved_work.pack(space, changed)
-    space.saved_versions = now
-    thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)
-    thread.start()
-    return thread
-
-
-def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
-    from opendiff.atomic import replacing
-
-    with _lock_of(space.work):
-        try:
-            place = _work_folder(space.work)
-            place.mkdir(parents=True, exist_ok=True)
-            for part, make in makers.items():
-                with replacing(place / part) as temporary:
-                    temporary.write_bytes(make())
-            for part in gone:
-                (place / part).unlink(missing_ok=True)
-        except (OSError, SavedWorkError):
-            space.saved_versions = {}  # tried again after the next change
-            log.warning("Open work could not be kept.", exc_info=True)
-
-
-def forget_old_work(now: float | None = None) -> None:
-    """Remove open work that nobody has come back to for KEPT_DAYS."""
-    now = time.time() if now is None else now
-    with contextlib.suppress(OSError, SavedWorkError):
-        for place in (folder() / library_room.OPEN_WORK).iterdir():
-            if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
-                shutil.rmtree(place, ignore_errors=True)

@@ -7,6 +7,7 @@ OPENDIFF_MAX_PERSON_GB   scenarios of one person, GB (default: all of it; on a s
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from app.errors import SavedWorkError
 from app.server import limits
 
 DEFAULT_GB, SHARED_PERSON_GB = 50.0, 5.0
@@ -48,8 +49,6 @@ def _gigabytes(variable: str, default: float) -> int:
 
 
 def _refuse_above(most: int, held: int, what: str) -> None:
-    from app.errors import SavedWorkError
-
     if held > most:
         raise SavedWorkError(
             f"{what} would take {held / 1e9:,.3f} GB and may take {most / 1e9:,.3f} GB; download and delete scenarios "

@@ -8,10 +8,11 @@ from app.map.known_tiles import SOURCES, coverage, coverage_picture
 from app.map.region import Region
 from app.map.view import editable, map_view
 from app.messages import errors_shown, plain
-from app.navigation import next_step
+from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import charted
-from app.widgets.layout import kept, land_cover_legend, note, region_of
+from app.widgets.layout import land_cover_legend, note, region_of
+from app.widgets.navigation import next_step
 from app.widgets.source import source_section
 
 SHOWN = "coverage shown"

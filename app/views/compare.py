@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app.background import cases as compare_cases
+from app.background import cases
 from app.background.cases import Case
 from app.charts import sleep as sleep_charts
 from app.messages import errors_shown, plain
 from app.saved import library
-from app.saved.parts import unpack
+from app.saved.packing import unpack
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import charted
@@ -143,7 +143,7 @@ def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
 def _compare(space: Workspace) -> None:
     st.divider()
     st.markdown("### Side by side")
-    offers = compare_cases.offers(space)
+    offers = cases.offers(space)
     if len(offers) < 2:
         st.info(
             "There is one plan or none. Plan sleep with several strategies, or save scenarios to the library, and they "
@@ -187,14 +187,14 @@ def _kpis(chosen: list[Case]) -> None:
     from planning.kpis import KPIS
 
     baseline = chosen[0]
-    reference = compare_cases.figures(baseline)
+    reference = cases.figures(baseline)
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(
                 f"**{plain(case.label)}**"
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
-            found = compare_cases.figures(case)
+            found = cases.figures(case)
             places = st.columns(2)
             for number, name in enumerate(name for name in SHOWN if name in found):
                 kpi, delta = KPIS[name], None
@@ -208,7 +208,7 @@ def _kpis(chosen: list[Case]) -> None:
                     delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                     delta_arrow="off" if delta == "no change" else "auto",
                 )
-    table = compare_cases.table(chosen)
+    table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         st.download_button(

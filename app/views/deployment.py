@@ -9,11 +9,12 @@ from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.map.region import Region
 from app.map.view import Dots, map_view
 from app.messages import errors_shown, plain
+from app.state.controls import kept
 from app.state.results import Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import charted
-from app.widgets.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
+from app.widgets.layout import choice, demand_picture, header, need_traffic, note, outdated, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.siting_settings import siting_settings
 

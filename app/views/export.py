@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import cases as compare_cases
-from app.background import reports
+from app.background import cases, reports
 from app.files.scenario import FORMATS, download, file_stem, scenario_of
 from app.files.traffic import parquet_bytes
 from app.messages import errors_shown, plain
@@ -100,7 +99,7 @@ def _report(space: Workspace) -> None:
             "One HTML file with maps, charts, tables, assumptions and provenance; opens offline, prints on A4."
         )
         note(space, reports.JOB)
-        offers = compare_cases.offers(space)
+        offers = cases.offers(space)
         chosen = choose_cases(
             space, offers, "plans in report", "Plans to put side by side in it (none, or two to four)", [],
             "The first one is the baseline. Scenarios come from the library, see Compare.",

@@ -13,6 +13,7 @@ from app.colours import ramp_legend
 from app.map.region import Region
 from app.map.view import Dots, map_view
 from app.messages import plain
+from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
@@ -22,7 +23,6 @@ from app.widgets.layout import (
     choice,
     demand_picture,
     header,
-    kept,
     need_traffic,
     network_caption,
     note,

@@ -11,10 +11,11 @@ from app.map.region import Region, tile_picture
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.server.limits import limits
+from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import charted
 from app.widgets.clock import hour_control, hour_label
-from app.widgets.layout import header, kept, need_area, note, outdated, region_of
+from app.widgets.layout import header, need_area, note, outdated, region_of
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
 

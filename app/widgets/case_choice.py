@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from app.background import cases as compare_cases
+from app.background import cases
 from app.background.cases import Case, Offer
+from app.state.controls import kept
 from app.state.workspace import Workspace
-from app.widgets.layout import kept, note
+from app.widgets.layout import note
 
 MOST_CASES = 4
 
@@ -23,10 +24,10 @@ def choose_cases(
         label, list(offers), None if before is not None else first, max_selections=MOST_CASES, help=help,
         on_change=_try_again, args=(space,), **settings,
     )  # fmt: skip
-    note(space, compare_cases.JOB)
-    opening = compare_cases.JOB in space.jobs
-    chosen = compare_cases.cases(space, [offers[name] for name in labels])
-    if chosen is None and compare_cases.JOB in space.jobs:
+    note(space, cases.JOB)
+    opening = cases.JOB in space.jobs
+    chosen = cases.opened(space, [offers[name] for name in labels])
+    if chosen is None and cases.JOB in space.jobs:
         st.caption("The scenarios chosen are being opened.")
         if not opening:
             st.rerun()  # its progress stands above the page
@@ -38,4 +39,4 @@ def choose_cases(
 
 def _try_again(space: Workspace) -> None:
     space.asked_scenarios.clear()
-    space.notes.pop(compare_cases.JOB, None)
+    space.notes.pop(cases.JOB, None)

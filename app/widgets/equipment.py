@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from app.messages import plain
+from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
 from app.widgets import charted
-from app.widgets.layout import kept
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:

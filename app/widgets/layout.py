@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import colours, navigation
+from app import colours
 from app.background import deployment
 from app.map import area_entry
 from app.map.region import Picture, Region, open_region, tile_picture
 from app.messages import errors_shown, plain
-from app.state.controls import kept as kept  # pages take it from here
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import charted, navigation
 from app.widgets.clock import hour_label
 
 if TYPE_CHECKING:

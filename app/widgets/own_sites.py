@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app.messages import plain, sentence
+from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.workspace import Workspace
-from app.widgets.layout import kept
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:

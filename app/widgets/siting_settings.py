@@ -9,8 +9,8 @@ from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown
 from app.server.limits import limits
+from app.state.controls import kept
 from app.state.workspace import Workspace
-from app.widgets.layout import kept
 from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
 

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from app.server.limits import limits
+from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
-from app.widgets.layout import kept
 from app.widgets.uploads import upload
 
 ALL = ("always-on", "night", "threshold", "greedy", "milp", "paper")

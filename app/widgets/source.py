@@ -9,9 +9,11 @@ from app.map import area_entry
 from app.map.region import open_region
 from app.messages import errors_shown, plain, sentence
 from app.server import limits
+from app.server.folders import keep_upload, own_folder
+from app.state.controls import kept
 from app.state.inputs import DEMO
 from app.state.workspace import Workspace
-from app.widgets.layout import kept, note
+from app.widgets.layout import note
 
 if TYPE_CHECKING:
     from opendiff.registration import PoiDatum
@@ -52,7 +54,7 @@ def _pack(space: Workspace) -> None:
     if file is not None and st.session_state.get("taken pack") != file.file_id:
         st.session_state["taken pack"] = file.file_id
         with errors_shown("opening the pack"):
-            kept = open_data.keep_upload(file, file.name, (".zip",), open_data.own_folder(space))
+            kept = keep_upload(file, file.name, (".zip",), own_folder(space.work))
             _change_source(space, kept)
 
 
@@ -97,9 +99,7 @@ def _own_files(space: Workspace) -> None:
         from opendiff.live.choices import NONE, PLACES, RASTERS, Choices
 
         imagery, population, poi = (
-            NONE
-            if file is None
-            else open_data.keep_upload(file, file.name, suffixes, open_data.own_folder(space))
+            NONE if file is None else keep_upload(file, file.name, suffixes, own_folder(space.work))
             for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
         )
         open_data.start(space, Choices(imagery, population, poi, poi_datum=datum))

@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.charts import traffic as traffic_charts
 from app.messages import errors_shown
+from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.widgets import charted
-from app.widgets.layout import kept
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from app.background import deployment, sleep, spectrum
 from app.map import area_entry
-from app.saved import library
+from app.saved import library, open_work
 from app.state.results import Made
 from app.state.workspace import Workspace
 from benchmarks.app import until_quiet
@@ -41,7 +41,7 @@ def work(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
         patch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
-        space = Workspace(work=library.new_work())
+        space = Workspace(work=open_work.new_work())
         area_entry.example(space)
         space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
         deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
@@ -53,7 +53,7 @@ def work(place):
         until_done(space)
         spectrum.start_hours(space)
         until_done(space)
-        library.keep(space).join()
+        open_work.keep(space).join()
         library.save(space, "Kept aside")
     return space
 

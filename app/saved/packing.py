@@ -16,13 +16,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.background.open_data import own_folder
 from app.errors import SavedWorkError
 from app.files.traffic import parquet_bytes
 from app.map.area_entry import take_area
 from app.saved.networks import networks, networks_bytes, read_networks
 from app.saved.plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
 from app.server import limits
+from app.server.folders import own_folder
 from app.state.controls import set_from_file, values
 from app.state.inputs import DEMO, ScaleChoice, Upload
 from app.state.results import Comparison, Made, network_identity
@@ -150,7 +150,7 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     from planning.deployment.places import Places
 
     source = str(state["source"])
-    space.source = source if limits.may_open(source, own_folder(space)) else DEMO
+    space.source = source if limits.may_open(source, own_folder(space.work)) else DEMO
     space.scale = ScaleChoice(**state["scale"]).checked()
     space.hour = int(state["hour"]) % 168
     Places.from_features(state["places"])  # raises for what was never drawn
