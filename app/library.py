@@ -25,7 +25,7 @@ from app.saved_work import SavedWorkError
 from app.scenario_files import scenario_of
 from app.state import Workspace
 from intake.database import check_plain
-from opendiff.folders import user_folder
+from opendiff.storage.folders import user_folder
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def _write(path: Path, name: str, parts: dict[str, bytes], layers: bytes) -> Non
 
 
 def _replace(path: Path, fill) -> None:
-    from opendiff.atomic import replacing
+    from opendiff.storage.atomic import replacing
 
     try:
         with library_room.adding(folder()), replacing(path) as temporary:
@@ -275,7 +275,7 @@ def keep(space: Workspace) -> threading.Thread | None:
 
 
 def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
-    from opendiff.atomic import replacing
+    from opendiff.storage.atomic import replacing
 
     with _lock_of(space.work):
         try:

@@ -23,7 +23,7 @@ KEPT_DAYS = 60
 
 def own_folder(space: Workspace) -> Path:
     """Where this session keeps what it uploads and fetches: the cache, or on a shared server a part of its own."""
-    from opendiff.folders import cache_folder
+    from opendiff.storage.folders import cache_folder
 
     owner = limits.owner(space.work)
     if not owner:
@@ -50,10 +50,10 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
 
     The same content is kept once. Raises SourceError for another suffix.
     """
-    from opendiff.atomic import replacing, storage_error
-    from opendiff.cache_room import make_room
     from opendiff.errors import SourceError
-    from opendiff.folders import cache_folder
+    from opendiff.storage.atomic import replacing, storage_error
+    from opendiff.storage.cache_room import make_room
+    from opendiff.storage.folders import cache_folder
 
     folder = cache_folder() if folder is None else folder
     suffix = next((s for s in suffixes if filename.lower().endswith(s)), None)
@@ -81,9 +81,9 @@ def start(space: Workspace, choices: "Choices") -> None:
     assert tiles is not None
 
     def work(job: jobs.Job) -> Any:
-        from opendiff.cache_room import make_room, used
         from opendiff.live.fetching import Fetcher
         from opendiff.live.http import Client
+        from opendiff.storage.cache_room import make_room, used
 
         job.report(0, 0, "looking at what is there")
         root = home / "packs" / choices.identity

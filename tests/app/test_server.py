@@ -110,7 +110,7 @@ def test_what_a_session_may_ask_for_is_limited(shared, monkeypatch):
 
 
 def test_the_solver_keeps_to_the_limit_of_the_server(monkeypatch):
-    from planning.solver import _allowed
+    from planning.solver.adapter import _allowed
 
     assert _allowed(60.0) == 60.0 and _allowed(None) is None
     monkeypatch.setenv("OPENDIFF_MAX_SOLVER_SECONDS", "5")
