@@ -220,8 +220,8 @@ def made_work(place: Path, tiles: int) -> str:
     from app.state.results import Made
     from app.state.workspace import Workspace
     from opendiff.area import Area, tile_frame, tiles_covering
-    from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
-    from opendiff.tile_grid import tile_bounds
+    from opendiff.area.tile_grid import tile_bounds
+    from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
     from opendiff.traffic_table import TrafficEnsemble
 
     side = round(np.sqrt(tiles))

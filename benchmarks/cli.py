@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import app, deployment, plans, prb, robust, sampler, screenshots, sleep, sources
-from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
+from opendiff.storage.atomic import write_json
 from planning.errors import InputError, PlanningError
 
 BENCHMARKS = {

@@ -22,8 +22,8 @@ from rasterio.transform import from_origin
 from safetensors.numpy import save
 
 from opendiff.area import tile_frame
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
-from opendiff.tile_grid import tile_bounds
+from opendiff.area.tile_grid import tile_bounds
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from opendiff.traffic_table import TrafficEnsemble
 from planning.demand import Demand, Scale
 from planning.deployment import deploy

@@ -28,8 +28,8 @@ from opendiff.errors import SourceError
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.live.http import Client, Patience
+from opendiff.open_data.sources import read_image
 from opendiff.poi.osm_files import tiles_bounds
-from opendiff.sources import read_image
 
 KINDS = {"imagery": "/tiles", "population": "/population", "poi": "/api"}
 COLUMN, ROW, SIDE = 17_000, 11_300, 3

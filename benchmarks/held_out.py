@@ -10,9 +10,9 @@ import numpy as np
 from opendiff.errors import SourceError
 
 if TYPE_CHECKING:
-    from opendiff.encoder import Report
+    from opendiff.open_data.sources import OpenData, PackSource
     from opendiff.pack_training import TrainingData
-    from opendiff.sources import OpenData, PackSource
+    from opendiff.progress import Report
 
 GENERATED = "generated"
 UNINFORMED = "random tiles"  # weeks of training tiles drawn at random: right on the whole, blind to the tile
@@ -41,8 +41,8 @@ def held_out_weeks(
     Raises SourceError when the pack lacks traffic, imagery or a second spatial block.
     """
     from opendiff.evaluation import VARIANTS, fit_folds, held_out_default, registered
+    from opendiff.evaluation.references import held_out, references
     from opendiff.pack_training import pretrained_trunk, read_training_data
-    from opendiff.references import held_out, references
 
     data = read_training_data(pack, pretrained_trunk(), report)
     if quick:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from opendiff.open_data.sources import PackSource
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_files import osm_poi_counts
-from opendiff.registration import register_poi
-from opendiff.sources import PackSource
+from opendiff.poi.registration import register_poi
 
 
 @dataclass(frozen=True)

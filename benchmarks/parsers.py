@@ -17,16 +17,16 @@ from app.saved.packing import unpack
 from app.state.workspace import Workspace
 from benchmarks import corpus, mutations, saved_corpus
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
-from opendiff.checkpoint import read_checkpoint
+from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.live.imagery import check_tile_image, cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
+from opendiff.open_data.sources import PackSource, read_image
+from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import osm_poi_counts
-from opendiff.sources import PackSource, read_image
-from opendiff.tile_grid import TILES_ACROSS
+from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import HOURS, read_traffic
-from opendiff.zipped_pack import unpacked
 from planning.deployment.places import read_places
 from planning.energy import fit_power
 from planning.errors import InputError

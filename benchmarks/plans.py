@@ -83,8 +83,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The report in words and tables, and its figures by name."""
+    from opendiff.open_data.sources import PackSource
     from opendiff.progress import StageBars
-    from opendiff.sources import PackSource
 
     if options.samples < 2 or options.seed < 0 or options.sites < 2:
         raise InputError("The benchmark needs at least 2 samples, 2 sites and a seed of at least 0.")

@@ -195,8 +195,8 @@ def images_a_second(count: int) -> tuple[float, float]:
 def known_images_a_second(count: int = 200) -> float:
     """Images whose embedding is in the cache."""
     from opendiff.conditions import TOKEN_WIDTHS
-    from opendiff.embeddings import EmbeddingCache, image_key
     from opendiff.encoder import Encoder
+    from opendiff.encoder.embeddings import EmbeddingCache, image_key
 
     images = np.random.default_rng(0).integers(0, 256, (count, 256, 256, 3), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
@@ -353,8 +353,8 @@ def operations_a_tile_week(conditions: Conditions) -> float:
     """Multiplications and additions in matrix products, counted by torch."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    from opendiff.default.model import ROWS_A_CALL
     from opendiff.generator import TrafficGenerator
-    from opendiff.model import ROWS_A_CALL
 
     generator = TrafficGenerator.load("default", "cpu")
     tile = conditions.take(np.arange(1))

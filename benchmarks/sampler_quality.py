@@ -46,10 +46,10 @@ class Quality:
 
 def cross_validate(root: Path, steps: tuple[int, ...], quick: bool) -> Quality:
     from opendiff import metrics
+    from opendiff.default.training import train_model
     from opendiff.generator import TrafficGenerator
+    from opendiff.open_data.sources import PackSource
     from opendiff.pack_training import pretrained_trunk, read_training_data
-    from opendiff.sources import PackSource
-    from opendiff.training import train_model
 
     config = TrafficGenerator.load("default", "cpu").model.config
     shipped = (config.width, config.layers, config.steps)

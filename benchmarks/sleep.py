@@ -209,8 +209,8 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
     """MILP plans made on traffic generated for held-out tiles and on their real week, both in the real week."""
     from benchmarks.held_out import GENERATED, held_out_weeks
     from benchmarks.plans import REAL, Demands, default_network
+    from opendiff.open_data.sources import PackSource
     from opendiff.progress import StageBars
-    from opendiff.sources import PackSource
 
     pack, bars = PackSource(path), StageBars()
     weeks = held_out_weeks(pack, 12 if quick else 60, seed, quick, bars)

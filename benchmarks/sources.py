@@ -20,11 +20,11 @@ from benchmarks.faults import SCENARIOS, survives, variables
 from benchmarks.tables import markdown
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import OpenDiffError
-from opendiff.features import with_halo
 from opendiff.live.choices import Choices
 from opendiff.live.source import LiveSource
 from opendiff.live.store import NO_IMAGERY, PackStore
-from opendiff.sources import POI_COLUMNS, POPULATION_STRIPS, image_path
+from opendiff.open_data.features import with_halo
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_STRIPS, image_path
 
 SUMMARY = "live open data: a warm cache to conditions, faults survived, and OSM against a map service"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: any request fails, so a figure is of the cache alone
@@ -137,7 +137,7 @@ def injected_faults(folder: Path, quick: bool) -> tuple[int, list[str]]:
 def poi_report(root: Path) -> tuple[str, dict[str, float]]:
     """Agreement of OSM's counts with the pack's, as text and figures."""
     from benchmarks.osm_poi import poi_agreement
-    from opendiff.sources import PackSource
+    from opendiff.open_data.sources import PackSource
 
     agreement = poi_agreement(PackSource(root), root / "osm_points.gpkg")
     formats = {"OSM": ",.0f", "map service": ",.0f", "Pearson of log1p": ".2f", "Spearman": ".2f"}

@@ -17,12 +17,12 @@ import numpy as np
 
 from benchmarks import corpus
 from opendiff.area import tile_frame
-from opendiff.embeddings import EmbeddingCache
+from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.errors import OpenDiffError
 from opendiff.live.store import PackStore
-from opendiff.sources import POI_COLUMNS, PackSource
+from opendiff.open_data.sources import POI_COLUMNS, PackSource
+from opendiff.storage.work_folder import WorkFolder
 from opendiff.traffic_table import read_traffic
-from opendiff.work_folder import WorkFolder
 from planning.errors import PlanningError
 from planning.scenario import Scenario
 
@@ -71,7 +71,7 @@ def _read_pack(folder: Path) -> int:
 def _write_weights(folder: Path, n: int) -> None:
     import torch
 
-    from opendiff.checkpoint import write_checkpoint
+    from opendiff.storage.checkpoint import write_checkpoint
 
     write_checkpoint(
         folder / "a.safetensors", {"a": torch.full((400, 1000), float(n % 100))}, {"model": "a", "n": n}
@@ -79,7 +79,7 @@ def _write_weights(folder: Path, n: int) -> None:
 
 
 def _read_weights(folder: Path) -> int:
-    from opendiff.checkpoint import read_checkpoint
+    from opendiff.storage.checkpoint import read_checkpoint
 
     found = read_checkpoint(folder / "a.safetensors", "a")
     if not bool((found.tensor("a") == found.notes["n"] % 100).all()):

@@ -66,11 +66,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_bundle(options: argparse.Namespace) -> None:
-    from opendiff.checksums import write_checksums
     from opendiff.demo import build_demo
     from opendiff.generator import TrafficGenerator
-    from opendiff.shipped import CHECKPOINTS
-    from opendiff.sources import PackSource
+    from opendiff.open_data.sources import PackSource
+    from opendiff.storage.checksums import write_checksums
+    from opendiff.storage.shipped import CHECKPOINTS
 
     count = build_demo(TrafficGenerator.from_weights(None, "cpu"), PackSource(options.data))
     write_checksums(CHECKPOINTS)
@@ -82,10 +82,10 @@ def run_info(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.checksums import file_checksum
     from opendiff.demo import DemoSource, region_bounds
     from opendiff.generator import SHIPPED, TrafficGenerator
-    from opendiff.shipped import CHECKPOINTS
+    from opendiff.storage.checksums import file_checksum
+    from opendiff.storage.shipped import CHECKPOINTS
 
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"CUDA device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'}")

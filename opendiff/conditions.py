@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.atomic import replacing
-from opendiff.checksums import verify
 from opendiff.errors import ModelError, SourceError
+from opendiff.storage.atomic import replacing
+from opendiff.storage.checksums import verify
 
 # Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
 # it knows differs from town to town. A tile may have either or both.

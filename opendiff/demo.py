@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles
+from opendiff.area.tile_grid import tile_bounds
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions, load_conditions
 from opendiff.errors import OutsideSource
-from opendiff.land_cover import land_cover
-from opendiff.shipped import CHECKPOINTS
-from opendiff.sources import PackSource
-from opendiff.tile_grid import tile_bounds
+from opendiff.open_data.land_cover import land_cover
+from opendiff.open_data.sources import PackSource
+from opendiff.storage.shipped import CHECKPOINTS
 
 if TYPE_CHECKING:
     from opendiff.generator import TrafficGenerator

@@ -14,11 +14,11 @@ import torch
 
 from opendiff.area import Tiles
 from opendiff.conditions import AreaConditions, Conditions
-from opendiff.encoder import Progress
+from opendiff.default.model import rows_a_call
 from opendiff.errors import ModelError, SourceError
-from opendiff.model import rows_a_call
-from opendiff.registration import PoiDatum
-from opendiff.sources import OpenData
+from opendiff.open_data.sources import OpenData
+from opendiff.poi.registration import PoiDatum
+from opendiff.progress import Progress
 from opendiff.traffic_table import TrafficEnsemble
 
 TILES_A_BATCH = 256  # images and conditions held at once
@@ -37,7 +37,7 @@ C = TypeVar("C", bound=AreaConditions)
 
 
 class OpenDataSource(Protocol):
-    """Anything that knows open data of tiles; see `opendiff.sources.PackSource`."""
+    """Anything that knows open data of tiles; see `opendiff.open_data.sources.PackSource`."""
 
     @property
     def name(self) -> str: ...

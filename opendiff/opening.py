@@ -10,7 +10,7 @@ from opendiff.errors import SourceError
 if TYPE_CHECKING:
     from opendiff.area import Tiles
     from opendiff.demo import DemoSource
-    from opendiff.sources import PackSource
+    from opendiff.open_data.sources import PackSource
 
 TABLES = (
     "tiles.parquet",
@@ -30,7 +30,7 @@ def open_source(name: str) -> DemoSource | PackSource:
             "Live open data is fetched for an area by choices of yours; see opendiff.live.source.LiveSource, or make a "
             "pack with `python -m opendiff fetch`."
         )
-    from opendiff.sources import PackSource
+    from opendiff.open_data.sources import PackSource
 
     return PackSource(Path(name))
 
@@ -39,10 +39,10 @@ def source_checksum(name: str, tiles: Tiles) -> str:
     """What tells a source from others, and from itself after a change to what it knows of `tiles`: a checksum of the
     bundled region's file, or of the files of a pack; images, which are many, count by their sizes. Raises
     SourceError."""
-    from opendiff.checksums import file_checksum
     from opendiff.demo import FILE
-    from opendiff.resume import fingerprint
-    from opendiff.sources import PackSource, image_path
+    from opendiff.open_data.sources import PackSource, image_path
+    from opendiff.storage.checksums import file_checksum
+    from opendiff.storage.resume import fingerprint
 
     if name == "demo":
         return file_checksum(FILE)

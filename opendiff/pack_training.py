@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from opendiff.area import Tiles
-from opendiff.backbone import Trunk
-from opendiff.checkpoint import read_checkpoint
 from opendiff.conditions import Conditions
-from opendiff.contrastive import train_encoder
-from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder, Report
+from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder
+from opendiff.encoder.backbone import Trunk
+from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import ModelError, SourceError
-from opendiff.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
-from opendiff.resume import UNSAVED, TrainingState
-from opendiff.shipped import CHECKPOINTS
-from opendiff.sources import PackSource
+from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
+from opendiff.open_data.sources import PackSource
+from opendiff.progress import Report
+from opendiff.storage.checkpoint import read_checkpoint
+from opendiff.storage.resume import UNSAVED, TrainingState
+from opendiff.storage.shipped import CHECKPOINTS
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.atomic import locked, replacing, write_json
-from opendiff.encoder import Progress
 from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
 from opendiff.generation import EnsembleGenerator
 from opendiff.generator import TrafficGenerator
 from opendiff.opening import open_source, source_checksum
-from opendiff.resume import fingerprint
+from opendiff.progress import Progress
+from opendiff.storage.atomic import locked, replacing, write_json
+from opendiff.storage.resume import fingerprint
 from opendiff.traffic_table import HOURS, PART_GLOB, RUN_FILE, TrafficEnsemble
 
 TILES_A_PART = 256

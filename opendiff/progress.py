@@ -1,10 +1,13 @@
-"""Progress of a command on standard error, where somebody watches."""
+"""Progress of long work: what it calls while it goes on, and bars on standard error where somebody watches."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
+Progress = Callable[[int, int], None]  # (done, total)
+Report = Callable[[str, int, int], None]  # (what, done, total)
 BAR_WIDTH = 30
 REDRAW_SECONDS = 0.1
 

@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
-from opendiff.atomic import replacing
+from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.errors import TableError
-from opendiff.tile_grid import TILES_ACROSS
+from opendiff.storage.atomic import replacing
 
 FORMAT = 1
 HOURS = 168

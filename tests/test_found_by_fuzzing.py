@@ -26,7 +26,7 @@ from opendiff.errors import AreaError, SourceError
 from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
-from opendiff.sources import PackSource
+from opendiff.open_data.sources import PackSource
 from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network.files import import_network

@@ -21,9 +21,9 @@ def start(space: Workspace, choices: "Choices") -> None:
     assert tiles is not None
 
     def work(job: jobs.Job) -> Any:
-        from opendiff.cache_room import make_room, used
         from opendiff.live.fetching import Fetcher
         from opendiff.live.http import Client
+        from opendiff.storage.cache_room import make_room, used
 
         job.report(0, 0, "looking at what is there")
         root = home / "packs" / choices.identity

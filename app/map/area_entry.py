@@ -73,7 +73,7 @@ def _box(text: str) -> Any:
 def example(space: Workspace) -> bool:
     """A box of 6 x 6 tiles near the middle of the region, with data on almost all of them."""
     from opendiff.area import Area
-    from opendiff.tile_grid import tile_bounds
+    from opendiff.area.tile_grid import tile_bounds
 
     def make() -> Area:
         x, y = _fullest_square(open_region(space.source), 6)

@@ -24,7 +24,7 @@ def coverage(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
         present = DemoSource().conditions(tiles).present
         column = {name: present[:, MODALITIES.index(name)] for name in MODALITIES}
         return {"imagery": column["imagery"], "population": column["population"], "poi": _poi(column)}
-    from opendiff.sources import PackSource, image_path
+    from opendiff.open_data.sources import PackSource, image_path
 
     pack = PackSource(Path(source))
     data = pack.open_data(tiles, imagery=False)

@@ -54,7 +54,7 @@ class Region:
 
 def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     """One image with the block (n, p, p, 4) uint8 of each tile at its place, transparent elsewhere."""
-    from opendiff.tile_grid import tile_bounds
+    from opendiff.area.tile_grid import tile_bounds
 
     pixels = blocks.shape[1]
     left, top = int(x.min()), int(y.min())
@@ -72,7 +72,7 @@ _regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
 
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
-    from opendiff.cache_room import used
+    from opendiff.storage.cache_room import used
 
     if source == DEMO:
         return _regions.get(DEMO, _demo_region)
@@ -103,7 +103,7 @@ def _demo_region() -> Region:
 
 def _pack_region(path: str) -> Region:
     from opendiff.errors import SourceError
-    from opendiff.sources import PackSource, image_path, read_image
+    from opendiff.open_data.sources import PackSource, image_path, read_image
 
     pack = PackSource(Path(path))
     tiles = pack.covered_tiles()

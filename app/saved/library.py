@@ -23,7 +23,7 @@ from app.saved import packing, room
 from app.server import limits
 from app.state.workspace import Workspace
 from intake.database import check_plain
-from opendiff.folders import user_folder
+from opendiff.storage.folders import user_folder
 
 PARTS = "opendiff_parts"
 MOST_BYTES = 2_000_000_000
@@ -180,7 +180,7 @@ def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> No
 
 
 def _replace(path: Path, fill) -> None:
-    from opendiff.atomic import replacing
+    from opendiff.storage.atomic import replacing
 
     try:
         with room.adding(folder()), replacing(path) as temporary:

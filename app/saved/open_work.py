@@ -73,7 +73,7 @@ def keep(space: Workspace) -> threading.Thread | None:
 
 
 def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
-    from opendiff.atomic import replacing
+    from opendiff.storage.atomic import replacing
 
     with _lock_of(space.work):
         try:

@@ -17,7 +17,7 @@ SAME = 1_000_000  # bytes more that a scenario may get when it is renamed or sav
 
 def adding(library: Path) -> AbstractContextManager[None]:
     """One process or session at a time adds to the library, so that two cannot both take the last room."""
-    from opendiff.atomic import locked
+    from opendiff.storage.atomic import locked
 
     place = library / OPEN_WORK
     place.mkdir(parents=True, exist_ok=True)
@@ -36,14 +36,14 @@ def check(library: Path, written: Path, replaced: Path) -> None:
 
 def check_whole(library: Path) -> None:
     """Whether the library is within its quota. Raises SavedWorkError."""
-    from opendiff.cache_room import size_of
+    from opendiff.storage.cache_room import size_of
 
     most = _gigabytes("OPENDIFF_LIBRARY_GB", DEFAULT_GB)
     _refuse_above(most, size_of(library), "The scenarios and open work on this server")
 
 
 def _gigabytes(variable: str, default: float) -> int:
-    from opendiff.cache_room import gigabytes
+    from opendiff.storage.cache_room import gigabytes
 
     return gigabytes(variable, default)
 

@@ -19,7 +19,7 @@ KEPT_DAYS = 60
 def own_folder(work: str) -> Path:
     """Where the session with this open work keeps what it uploads and fetches: the cache, or on a shared server a part
     of its own."""
-    from opendiff.folders import cache_folder
+    from opendiff.storage.folders import cache_folder
 
     owner = limits.owner(work)
     if not owner:
@@ -46,10 +46,10 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
 
     The same content is kept once. Raises SourceError for another suffix.
     """
-    from opendiff.atomic import replacing, storage_error
-    from opendiff.cache_room import make_room
     from opendiff.errors import SourceError
-    from opendiff.folders import cache_folder
+    from opendiff.storage.atomic import replacing, storage_error
+    from opendiff.storage.cache_room import make_room
+    from opendiff.storage.folders import cache_folder
 
     folder = cache_folder() if folder is None else folder
     suffix = next((s for s in suffixes if filename.lower().endswith(s)), None)

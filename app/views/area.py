@@ -88,7 +88,7 @@ def _summary(space: Workspace) -> None:
             area_entry.example(space)
             st.rerun()
         return
-    from opendiff.tile_grid import tile_area_km2
+    from opendiff.area.tile_grid import tile_area_km2
 
     tiles = space.tiles
     km2 = float((tile_area_km2(tiles["x"], tiles["y"]) * tiles["covered_share"]).sum())

@@ -161,7 +161,7 @@ def _short(unit: str) -> str:
 def _clicked_tile(clicked: tuple[float, float] | None, x: np.ndarray, y: np.ndarray) -> int | None:
     if clicked is None:
         return None
-    from opendiff.tile_grid import tile_at
+    from opendiff.area.tile_grid import tile_at
 
     column, row = tile_at(*clicked)
     found = np.flatnonzero((x == column) & (y == row))

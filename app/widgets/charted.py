@@ -34,7 +34,7 @@ def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.nda
     """Tell the map that follows, of tiles by a figure, and offer its numbers."""
 
     def numbers() -> pd.DataFrame:
-        from opendiff.tile_grid import tile_bounds
+        from opendiff.area.tile_grid import tile_bounds
 
         west, south, east, north = tile_bounds(x, y)
         middle = {"lon": (west + east) / 2, "lat": (south + north) / 2}

@@ -16,7 +16,7 @@ from app.state.workspace import Workspace
 from app.widgets.layout import note
 
 if TYPE_CHECKING:
-    from opendiff.registration import PoiDatum
+    from opendiff.poi.registration import PoiDatum
 
 BUNDLED, PACK, FILES, LIVE = "Bundled region", "A pack", "My own files", "Live providers"
 NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its open data can be made here."

@@ -15,10 +15,10 @@ from opendiff import metrics
 from opendiff.baselines.cities import City
 from opendiff.baselines.harness import Budget
 from opendiff.baselines.models import CSDI, DEFAULT, PUBLISHED, TABLES, TRANSFER, Entry
-from opendiff.encoder import Report
 from opendiff.errors import ModelError
-from opendiff.resume import fingerprint
-from opendiff.work_folder import WorkFolder
+from opendiff.progress import Report
+from opendiff.storage.resume import fingerprint
+from opendiff.storage.work_folder import WorkFolder
 
 FOUR = ("jsd", "mae", "rmse", "crps")  # the paper's figures
 FIGURES = (

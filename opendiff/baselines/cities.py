@@ -10,10 +10,10 @@ import numpy as np
 
 from opendiff.baselines.graph_embedding import embed_tiles
 from opendiff.baselines.harness import HOURS, TileConditions
-from opendiff.contrastive import train_encoder
-from opendiff.encoder import Report
+from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import SourceError
-from opendiff.features import TileFeatures, tile_features, with_halo
+from opendiff.open_data.features import TileFeatures, tile_features, with_halo
+from opendiff.open_data.sources import PackSource
 from opendiff.pack_training import (
     TrainingData,
     pretrained_trunk,
@@ -21,9 +21,9 @@ from opendiff.pack_training import (
     spatial_blocks,
     spatial_folds,
 )
-from opendiff.resume import fingerprint
-from opendiff.sources import PackSource
-from opendiff.work_folder import WorkFolder
+from opendiff.progress import Report
+from opendiff.storage.resume import fingerprint
+from opendiff.storage.work_folder import WorkFolder
 
 ALL = "all"
 ELEMENTS = ("No-Geo", "No-Human", "No-POI")  # what Table 3 takes away

@@ -48,14 +48,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run_benchmark(options: argparse.Namespace) -> None:
     import torch
 
-    from opendiff.atomic import replacing, write_json
     from opendiff.baselines.benchmark import Settings, chosen, run_table
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
-    from opendiff.model import chosen_device
+    from opendiff.default.model import chosen_device
     from opendiff.progress import StageBars
-    from opendiff.work_folder import WorkFolder
+    from opendiff.storage.atomic import replacing, write_json
+    from opendiff.storage.work_folder import WorkFolder
 
     budget = Budget(device=chosen_device(options.device))
     settings = Settings(tuple(range(options.seeds)), options.samples, budget)

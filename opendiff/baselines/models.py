@@ -19,7 +19,7 @@ from opendiff.baselines.spectra_gan import SpectraGan
 from opendiff.baselines.tcn_gan import TcnGan
 from opendiff.baselines.trans_gan import TransGan
 from opendiff.errors import ModelError
-from opendiff.references import references
+from opendiff.evaluation.references import references
 
 PUBLISHED, FORGETFUL, DEFAULT, CSDI = "OpenDiff, published", "OpenDiff, public sampler", "default", "CSDI"
 REFERENCES = ("random tiles", "10 nearest tiles", "extra-trees level x ridge shape")
@@ -37,7 +37,7 @@ class Entry:
 
 
 class Reference:
-    """A reference generator (`opendiff.references`) behind the interface of the baselines."""
+    """A reference generator (`opendiff.evaluation.references`) behind the interface of the baselines."""
 
     def __init__(self, name: str):
         self.reference = references()[name]

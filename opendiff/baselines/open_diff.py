@@ -20,12 +20,12 @@ from opendiff.area import tile_frame
 from opendiff.baselines.csdi import LAST_BETA, PATCH, STEPS, adam_with_drops, descend, noise_of, velocity
 from opendiff.baselines.harness import HOURS, Budget, Draw, NeuralBaseline, Standard, TileConditions
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions
+from opendiff.default.training import train_model
 from opendiff.errors import ModelError
 from opendiff.generator import TrafficGenerator
 from opendiff.paper.ddpm import guided, sample_ddpm
 from opendiff.paper.denoiser import SERIES, DenoiserConfig
 from opendiff.paper.model import PaperConfig, PaperModel
-from opendiff.training import train_model
 
 FREE = TOKENS_WIDTH - 2  # numbers that tokens of imagery and POI hold
 STAND_IN_SPREAD = 0.01  # of the level of a stand-in for users, so that it has a distribution of its own

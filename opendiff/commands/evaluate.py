@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from opendiff.atomic import write_json
 from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
+from opendiff.storage.atomic import write_json
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     from opendiff.evaluation import evaluate
-    from opendiff.evaluation_tables import markdown_tables
-    from opendiff.sources import PackSource
+    from opendiff.evaluation.tables import markdown_tables
+    from opendiff.open_data.sources import PackSource
 
     for path in filter(None, (options.out, options.plots)):
         if not path.parent.is_dir():
@@ -53,7 +53,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:
-        from opendiff.evaluation_plots import save_plots
+        from opendiff.evaluation.plots import save_plots
 
         save_plots(done, options.plots)
     print(markdown_tables(done.report))

@@ -102,8 +102,8 @@ def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSourc
     """The source of --source, with live data of `tiles` fetched, and where another process finds it: "demo" or the
     path of a pack."""
     from opendiff.live.command import choices_of
+    from opendiff.open_data.sources import PackSource
     from opendiff.opening import open_source
-    from opendiff.sources import PackSource
 
     if options.source == "live":
         from opendiff.live.source import LiveSource

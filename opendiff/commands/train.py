@@ -24,13 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from opendiff.checkpoint import write_checkpoint
-    from opendiff.checksums import write_checksums
+    from opendiff.default.training import train_model
     from opendiff.generator import load_encoder
+    from opendiff.open_data.sources import PackSource
     from opendiff.pack_training import pretrained_trunk, read_training_data
-    from opendiff.resume import TrainingState, fingerprint
-    from opendiff.sources import PackSource
-    from opendiff.training import train_model
+    from opendiff.storage.checkpoint import write_checkpoint
+    from opendiff.storage.checksums import write_checksums
+    from opendiff.storage.resume import TrainingState, fingerprint
 
     if options.model == "paper":
         return train_paper(options)
@@ -70,9 +70,9 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def train_paper(options: argparse.Namespace) -> None:
-    from opendiff.checksums import write_checksums
+    from opendiff.open_data.sources import PackSource
     from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
-    from opendiff.sources import PackSource
+    from opendiff.storage.checksums import write_checksums
 
     if options.epochs is not None and options.epochs < 1:
         raise OpenDiffError(f"{options.epochs} epochs are not usable; choose at least 1.")

@@ -16,7 +16,7 @@ from opendiff.live.providers import (
     osm_provider,
     worldpop_provider,
 )
-from opendiff.registration import PoiDatum
+from opendiff.poi.registration import PoiDatum
 
 NONE = "none"
 RASTERS = (".tif", ".tiff")

@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from opendiff.area import Tiles
-from opendiff.cache_room import make_room, used
+from opendiff.area.tile_grid import fractional_tile
 from opendiff.errors import SourceError
-from opendiff.features import with_halo
-from opendiff.folders import cache_folder
 from opendiff.live.choices import NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
@@ -24,12 +22,14 @@ from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
 from opendiff.live.population import fetch_country, strip_population
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
+from opendiff.open_data.features import with_halo
 from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import layer_bounds, read_osm_places, tiles_bounds
 from opendiff.poi.places import Places, count_places
-from opendiff.tile_grid import fractional_tile
+from opendiff.progress import Report
+from opendiff.storage.cache_room import make_room, used
+from opendiff.storage.folders import cache_folder
 
-Report = Callable[[str, int, int], None]  # (what, done, total)
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
 POI_MARGIN_TILES = 1.0  # around the places of a file, within which a tile without a place has none
 

@@ -24,8 +24,8 @@ import requests
 import urllib3
 
 from opendiff import __version__
-from opendiff.atomic import locked, replacing, storage_error
 from opendiff.errors import Cancelled, SourceError
+from opendiff.storage.atomic import locked, replacing, storage_error
 
 USER_AGENT = f"opendiff-planner/{__version__} (network planning on open data)"
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # status codes that another attempt may mend

@@ -19,13 +19,13 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from opendiff.atomic import replacing
+from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
 from opendiff.errors import Cancelled, SourceError
 from opendiff.live.http import Client, NotThere, Progress, Unreachable
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
-from opendiff.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
-from opendiff.tile_grid import TILES_ACROSS, ZOOM
+from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
+from opendiff.storage.atomic import replacing
 
 MAX_TILE_BYTES = 4_000_000
 IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")

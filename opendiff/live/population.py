@@ -22,12 +22,12 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.area import Tiles
+from opendiff.area.tile_grid import tile_bounds
 from opendiff.errors import Cancelled, SourceError
 from opendiff.live.http import Client, NotThere, Progress
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
-from opendiff.sources import POPULATION_STRIPS
-from opendiff.tile_grid import tile_bounds
+from opendiff.open_data.sources import POPULATION_STRIPS
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000

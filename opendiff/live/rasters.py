@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
+from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.errors import SourceError
-from opendiff.tile_grid import TILES_ACROSS
 
 MAX_BLOCK_BYTES = 512_000_000  # GDAL reads whole blocks, so one that is larger than this is refused
 GDAL_LIMITS = {

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opendiff.area import Tiles
-from opendiff.folders import cache_folder
 from opendiff.live.choices import Choices
-from opendiff.live.fetching import Fetcher, Report
+from opendiff.live.fetching import Fetcher
 from opendiff.live.http import Client
+from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.poi.categories import PoiProvider
-from opendiff.registration import PoiDatum
-from opendiff.sources import OpenData, PackSource
+from opendiff.poi.registration import PoiDatum
+from opendiff.progress import Report
+from opendiff.storage.folders import cache_folder
 
 
 @dataclass

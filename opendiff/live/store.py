@@ -1,6 +1,6 @@
 """The pack that fetched data is kept in: readable at every moment, and open to several processes at once.
 
-Beside the files of every pack (`opendiff.sources`) it has `ATTRIBUTION.txt` and `pack.json`:
+Beside the files of every pack (`opendiff.open_data.sources`) it has `ATTRIBUTION.txt` and `pack.json`:
 
     format           1
     poi_datum        "WGS-84"
@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles
-from opendiff.atomic import locked, replacing
 from opendiff.errors import SourceError
 from opendiff.live.providers import Provider
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, ZOOM, PackSource, image_path
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, ZOOM, PackSource, image_path
+from opendiff.storage.atomic import locked, replacing
 
 FORMAT = 1
 NO_IMAGERY = "no_imagery"

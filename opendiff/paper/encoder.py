@@ -9,7 +9,6 @@ z (zero mean and unit variance over the training tiles, which W^K and W^V of eq.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,18 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from opendiff.checkpoint import read_checkpoint, write_checkpoint
-from opendiff.contrastive import multi_positive_loss, positive_pairs
+from opendiff.encoder.contrastive import multi_positive_loss, positive_pairs
 from opendiff.errors import ModelError
-from opendiff.features import TileFeatures
+from opendiff.open_data.features import TileFeatures
 from opendiff.paper.resnet import FEATURES, ResNet50
-from opendiff.resume import TrainingState
+from opendiff.progress import Report
+from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.storage.resume import TrainingState
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, so that its weights would fit
 IMAGE_STD = (0.229, 0.224, 0.225)
 IMAGES_A_CALL = 32
 FILE = "paper_encoder.safetensors"
-Report = Callable[[str, int, int], None]  # (what, done, total)
 
 
 @dataclass(frozen=True)

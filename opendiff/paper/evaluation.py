@@ -14,14 +14,15 @@ import torch
 
 from opendiff.errors import ModelError
 from opendiff.generation import check_settings
+from opendiff.open_data.sources import PackSource
 from opendiff.paper.data import PaperData, read_paper_data
-from opendiff.paper.encoder import EncoderConfig, EncoderTraining, Report, train_image_encoder
+from opendiff.paper.encoder import EncoderConfig, EncoderTraining, train_image_encoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperConfig, PaperModel
 from opendiff.paper.training import SamplerTraining, train_paper_model
-from opendiff.resume import fingerprint
-from opendiff.sources import PackSource
-from opendiff.work_folder import WorkFolder
+from opendiff.progress import Report
+from opendiff.storage.resume import fingerprint
+from opendiff.storage.work_folder import WorkFolder
 
 PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
 PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)

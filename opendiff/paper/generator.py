@@ -11,16 +11,16 @@ import torch
 
 from opendiff.area import Tiles
 from opendiff.conditions import INTENSITIES, AreaConditions
-from opendiff.encoder import Progress
+from opendiff.default.model import rounded
 from opendiff.errors import Cancelled, ModelError, SourceError
-from opendiff.features import tile_features, with_halo
 from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
-from opendiff.model import rounded
+from opendiff.open_data.features import tile_features, with_halo
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
 from opendiff.paper.denoiser import HOURS, SERIES
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
 from opendiff.paper.model import ROWS_A_CALL, PaperModel, Rows, load_paper_model
+from opendiff.progress import Progress
 from opendiff.side_by_side import side_by_side
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from opendiff.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.errors import ModelError
 from opendiff.noise import tile_noise
 from opendiff.paper.ddpm import guided, quadratic_schedule, sample_ddpm
 from opendiff.paper.denoiser import HOURS, SERIES, ConditionMemory, Denoiser, DenoiserConfig
+from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 
 FILE = "paper.safetensors"
-# Rows a network call, padded where needed: see opendiff.model. Few, because their activations should stay in the cache.
+# Rows a network call, padded where needed (see opendiff.default.model). Few, so that activations stay in the cache.
 ROWS_A_CALL = 8
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from opendiff.open_data.sources import PackSource
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
 from opendiff.paper.data import read_paper_data
@@ -19,8 +20,7 @@ from opendiff.paper.encoder import (
     train_image_encoder,
 )
 from opendiff.paper.training import SamplerTraining, train_paper_model
-from opendiff.resume import TrainingState, fingerprint
-from opendiff.sources import PackSource
+from opendiff.storage.resume import TrainingState, fingerprint
 
 
 def train_encoder_on(

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from opendiff.paper.encoder import Report
 from opendiff.paper.model import PaperConfig, PaperModel
-from opendiff.resume import TrainingState
+from opendiff.progress import Report
+from opendiff.storage.resume import TrainingState
 
 
 @dataclass(frozen=True)

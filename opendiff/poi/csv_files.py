@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from intake.delimited import SAMPLE_BYTES, dialect_of
+from opendiff.area.tile_grid import MAX_LATITUDE
 from opendiff.errors import SourceError
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.osm_tags import categories_in
 from opendiff.poi.places import Places
-from opendiff.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
-from opendiff.tile_grid import MAX_LATITUDE
+from opendiff.poi.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
 
 MAX_BYTES = 500_000_000
 ROWS_A_CHUNK = 100_000

@@ -19,10 +19,10 @@ import shapely
 from intake.database import check_plain
 from intake.text import Refused
 from opendiff.area import Tiles
+from opendiff.area.tile_grid import tile_bounds
 from opendiff.errors import SourceError
 from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
 from opendiff.poi.places import Places, count_places
-from opendiff.tile_grid import tile_bounds
 
 Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
 BATCH_FEATURES = 65_536

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles
+from opendiff.area.tile_grid import MAX_LATITUDE, tile_at
 from opendiff.poi.categories import POI_CATEGORIES
-from opendiff.tile_grid import MAX_LATITUDE, tile_at
 
 
 @dataclass(frozen=True)

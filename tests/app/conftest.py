@@ -8,7 +8,7 @@ import streamlit as st
 from app.state.results import Made
 from app.state.workspace import Workspace
 from opendiff.area import tiles_covering
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
 
 

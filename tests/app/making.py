@@ -3,7 +3,7 @@
 import numpy as np
 
 from opendiff.area import Area, tile_frame
-from opendiff.tile_grid import tile_bounds
+from opendiff.area.tile_grid import tile_bounds
 from opendiff.traffic_table import TrafficEnsemble
 
 X0, Y0, SIDE = 26930, 13660, 8  # the tiles of the test pack

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.colours import number, ramp
 from app.map.region import open_region, tile_picture
-from opendiff.tile_grid import tile_at
+from opendiff.area.tile_grid import tile_at
 from tests.app.making import SIDE, X0, Y0
 
 

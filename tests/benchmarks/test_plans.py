@@ -14,8 +14,8 @@ from benchmarks import held_out, plans
 from benchmarks.cli import main
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, intensities, middle
 from benchmarks.tables import markdown
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 from opendiff.pack_training import TrainingData
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 from planning.demand import Demand, Scale
 from planning.geometry import tile_area_km2
 from planning.sleep import SleepSettings

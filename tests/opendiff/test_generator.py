@@ -6,15 +6,15 @@ import torch
 
 from opendiff.area import Area, tiles_covering
 from opendiff.conditions import Conditions
+from opendiff.default.model import condition_tensors
+from opendiff.default.sampler import sample_flow
 from opendiff.demo import DemoSource
 from opendiff.errors import Cancelled, ModelError, SourceError
-from opendiff.features import tile_features, with_halo
 from opendiff.generator import TrafficGenerator
-from opendiff.land_cover import land_cover
-from opendiff.model import condition_tensors
-from opendiff.sampler import sample_flow
-from opendiff.shipped import CHECKPOINTS
-from opendiff.sources import PackSource
+from opendiff.open_data.features import tile_features, with_halo
+from opendiff.open_data.land_cover import land_cover
+from opendiff.open_data.sources import PackSource
+from opendiff.storage.shipped import CHECKPOINTS
 
 
 @pytest.fixture(scope="module")

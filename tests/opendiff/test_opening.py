@@ -8,8 +8,8 @@ from PIL import Image
 from opendiff.area import tile_frame
 from opendiff.demo import DemoSource
 from opendiff.errors import SourceError
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource, image_path
 from opendiff.opening import open_source, source_checksum
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource, image_path
 
 TILES = tile_frame(np.array([26900, 26901]), np.array([13500, 13500]))
 OTHER = (26950, 13500)

@@ -23,8 +23,8 @@ from opendiff.cluster import local_workers, scheduler_at
 from opendiff.demo import DemoSource
 from opendiff.errors import ClusterError, ModelError, SourceError, TableError
 from opendiff.generator import TrafficGenerator
+from opendiff.open_data.sources import PackSource
 from opendiff.partitions import Recipe, cut, generate_dataset, make_here
-from opendiff.sources import PackSource
 from opendiff.traffic_table import read_traffic
 from planning.errors import InputError
 from planning.traffic import TrafficTable

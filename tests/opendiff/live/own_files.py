@@ -6,7 +6,7 @@ import rasterio
 from rasterio.transform import from_bounds
 
 from opendiff.area import tile_frame
-from opendiff.tile_grid import tile_bounds
+from opendiff.area.tile_grid import tile_bounds
 
 COLUMN, ROW, SIDE = 17_100, 11_200, 3
 

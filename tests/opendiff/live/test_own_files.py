@@ -9,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from opendiff.area.tile_grid import tile_bounds
 from opendiff.cli import main
 from opendiff.errors import SourceError
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.live.imagery import PIXEL_M, cut_geotiff
+from opendiff.open_data.sources import PackSource, image_path, read_image
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.csv_files import read_poi_csv
-from opendiff.registration import gcj02_offset
-from opendiff.sources import PackSource, image_path, read_image
-from opendiff.tile_grid import tile_bounds
+from opendiff.poi.registration import gcj02_offset
 from opendiff.traffic_table import read_traffic
 from tests.opendiff.live.own_files import (
     COLUMN,

@@ -10,13 +10,13 @@ from rasterio.transform import from_origin
 from rasterio.warp import calculate_default_transform, reproject
 
 from opendiff.area import tile_frame
+from opendiff.area.tile_grid import tile_at, tile_bounds
 from opendiff.errors import SourceError
-from opendiff.features import tile_features, with_halo
 from opendiff.live.population import check_country, strip_population
 from opendiff.live.providers import WORLDPOP
 from opendiff.live.store import PackStore
-from opendiff.sources import PEOPLE_PER_RELATIVE_UNIT, PackSource
-from opendiff.tile_grid import tile_at, tile_bounds
+from opendiff.open_data.features import tile_features, with_halo
+from opendiff.open_data.sources import PEOPLE_PER_RELATIVE_UNIT, PackSource
 
 WEST, NORTH, CELL = 2.0, 49.0, 1 / 1200
 ROWS, COLUMNS = 120, 150

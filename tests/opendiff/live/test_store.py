@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from opendiff.area import tile_frame
+from opendiff.area.tile_grid import tile_centre
 from opendiff.errors import SourceError
-from opendiff.folders import cache_folder
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
 from opendiff.live.providers import OSM, WORLDPOP
 from opendiff.live.store import NO_IMAGERY, PackStore
+from opendiff.open_data.sources import POI_COLUMNS, PackSource
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_files import osm_poi_counts
-from opendiff.sources import POI_COLUMNS, PackSource
-from opendiff.tile_grid import tile_centre
+from opendiff.storage.folders import cache_folder
 from tests.opendiff.live.pbf import write_pbf
 
 TILES = tile_frame([17_000, 17_000, 17_001], [11_000, 11_001, 11_000])

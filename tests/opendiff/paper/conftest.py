@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from opendiff.paper import encoder as encoder_module
 from opendiff.paper.denoiser import DenoiserConfig
 from opendiff.paper.encoder import EncoderConfig, EncoderTraining
 from opendiff.paper.evaluation import PaperSettings
 from opendiff.paper.model import PaperConfig
 from opendiff.paper.training import SamplerTraining
-from opendiff.sources import POI_COLUMNS, POPULATION_COLUMNS
 
 SMALL = PaperConfig(
     DenoiserConfig(

@@ -6,7 +6,7 @@ import torch
 
 from opendiff.area import tile_frame
 from opendiff.errors import ModelError
-from opendiff.features import TileFeatures
+from opendiff.open_data.features import TileFeatures
 from opendiff.paper.encoder import (
     EncoderConfig,
     EncoderTraining,
@@ -17,7 +17,7 @@ from opendiff.paper.encoder import (
     turned,
 )
 from opendiff.paper.resnet import ResNet50
-from opendiff.resume import TrainingState
+from opendiff.storage.resume import TrainingState
 
 CONFIG = EncoderConfig(pixels=32, hidden=16, width=8)
 

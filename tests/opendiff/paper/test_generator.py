@@ -9,10 +9,10 @@ from opendiff.cli import main
 from opendiff.demo import DemoSource
 from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.generator import TrafficGenerator
+from opendiff.open_data.sources import PackSource
 from opendiff.paper.encoder import EncoderConfig, ImageEncoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperModel, Rows, load_paper_model
-from opendiff.sources import PackSource
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ import torch
 
 from opendiff.cli import main
 from opendiff.errors import ModelError
+from opendiff.open_data.sources import PackSource
 from opendiff.paper import evaluation as paper_evaluation
 from opendiff.paper import pack_training
 from opendiff.paper.encoder import EncoderConfig
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.paper.model import PaperConfig, PaperModel, Rows
 from opendiff.paper.training import SamplerTraining, noise_loss, train_paper_model
-from opendiff.resume import TrainingState
-from opendiff.sources import PackSource
+from opendiff.storage.resume import TrainingState
 
 
 def made_tiles(count: int = 40):

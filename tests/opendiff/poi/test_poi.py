@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from benchmarks.osm_poi import poi_agreement
 from opendiff.area import tile_frame
+from opendiff.area.tile_grid import tile_bounds, tile_centre
 from opendiff.errors import SourceError
+from opendiff.open_data.sources import PackSource
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_files import categories_in, osm_poi_counts
 from opendiff.poi.osm_tags import (
@@ -24,8 +26,6 @@ from opendiff.poi.osm_tags import (
     query_tags,
 )
 from opendiff.poi.places import Places, count_places
-from opendiff.sources import PackSource
-from opendiff.tile_grid import tile_bounds, tile_centre
 
 
 def name_of(**tags):

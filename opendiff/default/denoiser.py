@@ -1,0 +1,157 @@
+"""The denoiser: expected clean vector given a noised one and the condition.
+
+If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's
+mean and spread. That closed form is the skip connection; a small transformer over the seven days and the
+level, with cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its
+output layer starts at zero, so training begins at the closed form (conditionally whitened generation; the
+preconditioning is that of Karras et al. 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
+from opendiff.default.representation import DAYS, HOURS_A_DAY, LEVEL_WIDTH, SERIES
+
+DAY_WIDTH = SERIES * HOURS_A_DAY
+
+
+@dataclass(frozen=True)
+class ConditionMemory:
+    """All that the denoiser needs of the condition, computed once a tile: prior mean and deviation (rows,
+    338), and keys and values of each layer's cross-attention (rows, heads, tokens, width)."""
+
+    mean: Tensor
+    deviation: Tensor
+    keys_values: tuple[tuple[Tensor, Tensor], ...]
+
+    def take(self, rows: Tensor) -> ConditionMemory:
+        pairs = tuple((keys[rows], values[rows]) for keys, values in self.keys_values)
+        return ConditionMemory(self.mean[rows], self.deviation[rows], pairs)
+
+    @staticmethod
+    def join(memories: list[ConditionMemory]) -> ConditionMemory:
+        layers = zip(*(memory.keys_values for memory in memories), strict=True)
+        pairs = tuple(
+            (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
+            for layer in layers
+        )
+        means, deviations = [m.mean for m in memories], [m.deviation for m in memories]
+        return ConditionMemory(torch.cat(means), torch.cat(deviations), pairs)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: attention among level and days, cross-attention to the condition, feed-
+    forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm_self, self.norm_cross, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
+        self.self_in, self.self_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.cross_out = nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        query, key, value = (self.heads_first(part) for part in self.self_in(self.norm_self(x)).chunk(3, -1))
+        x = x + self.drop(self.self_out(self.attend(query, key, value)))
+        query = self.heads_first(self.query(self.norm_cross(x)))
+        x = x + self.drop(self.cross_out(self.attend(query, *keys_values)))
+        return x + self.drop(self.feed(self.norm_feed(x)))
+
+    def heads_first(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+    def drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training)
+
+
+class Denoiser(nn.Module):
+    """summary_width: numbers the prior hands over beside the condition tokens (`Belief.summary`)."""
+
+    def __init__(self, summary_width: int, width: int, heads: int, layers: int, dropout: float):
+        super().__init__()
+        self.level_in, self.day_in = nn.Linear(LEVEL_WIDTH, width), nn.Linear(DAY_WIDTH, width)
+        self.time_in = nn.Sequential(
+            nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.place = nn.Parameter(torch.randn(1 + DAYS, width) * 0.02)
+        self.token_in = nn.ModuleList(nn.Linear(token_width, width) for token_width in TOKEN_WIDTHS)
+        self.absent = nn.Parameter(torch.randn(len(MODALITIES), width) * 0.02)
+        self.summary_in = nn.Linear(summary_width, width)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.level_out, self.day_out = nn.Linear(width, LEVEL_WIDTH), nn.Linear(width, DAY_WIDTH)
+        for layer in (self.level_out, self.day_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def remember(
+        self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
+    ) -> ConditionMemory:
+        """Keys and values for tokens (rows, TOKENS_WIDTH), present (rows, 4) and the prior's summary, mean and
+        deviation."""
+        embedded = [
+            layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
+        ]
+        context = torch.where(present[..., None], torch.stack(embedded, 1), self.absent)
+        context = torch.cat([context, self.summary_in(summary)[:, None]], dim=1)
+        pairs = []
+        for block in cast("Iterator[Block]", iter(self.blocks)):
+            keys, values = block.key_value(context).chunk(2, -1)
+            pairs.append((block.heads_first(keys), block.heads_first(values)))
+        return ConditionMemory(mean, deviation, tuple(pairs))
+
+    def forward(self, x: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
+        """Expected x_0 (rows, 338) given x_t (rows, 338) at times t, () or (rows,), along the straight path."""
+        gaussian, white, scale = gaussian_denoiser(x, t, memory.mean, memory.deviation)
+        # on a GPU the network computes in half precision, the closed form and the path in full
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+            correction = self.correction(white, t, memory)
+        return gaussian + scale * correction.to(x.dtype)
+
+    def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
+        days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
+        h = torch.cat([self.level_in(white[:, :LEVEL_WIDTH])[:, None], self.day_in(days)], dim=1)
+        h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
+        for block, keys_values in zip(self.blocks, memory.keys_values, strict=True):
+            h = block(h, keys_values)
+        h = self.norm(h)
+        days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_A_DAY)).transpose(1, 2).flatten(1)
+        return torch.cat([self.level_out(h[:, 0]), days], dim=-1)
+
+
+TIME_FREQUENCIES = 8
+
+
+def time_features(t: Tensor, like: Tensor) -> Tensor:
+    """Sines and cosines of the log signal-to-noise ratio at times t in 0..1."""
+    t = t.to(like.dtype).clamp(1e-4, 1 - 1e-4)
+    ratio = torch.log(t / (1 - t)) / 4
+    angle = ratio[..., None] * torch.linspace(0.5, 4, TIME_FREQUENCIES, dtype=like.dtype, device=like.device)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def gaussian_denoiser(x: Tensor, t: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The closed form for x_0 normal with this mean and deviation: expected x_0, the whitened input, the
+    scale of its error."""
+    t = t.to(x.dtype)
+    if t.ndim:
+        t = t[:, None]
+    signal = 1 - t
+    variance = deviation**2
+    total = variance * signal**2 + t**2
+    centred = x - signal * mean
+    root = total.sqrt()
+    return mean + variance * signal / total * centred, centred / root, t * deviation / root

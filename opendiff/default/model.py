@@ -1,0 +1,136 @@
+"""The `default` model: representation, prior and denoiser, with one sampling function and one file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from opendiff.conditions import Conditions
+from opendiff.default.denoiser import ConditionMemory, Denoiser
+from opendiff.default.prior import SPREADS, Belief, Prior
+from opendiff.default.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
+from opendiff.default.sampler import sample_flow
+from opendiff.errors import ModelError
+from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+
+# Rows a network call. Always the same, padded where needed: matrix products of another shape may differ in the last
+# bit, and a tile's traffic must not depend on which tiles it was generated with.
+ROWS_A_CALL = 256
+ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
+GENERATION_DIGITS = 2.0**-18  # traffic is rounded to this share of a power of two, which hides the last bits
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    components: int = 8
+    width: int = 64
+    heads: int = 4
+    layers: int = 2
+    dropout: float = 0.1
+    steps: int = 4
+    guidance_scale: float = 0.0
+
+
+class TrafficModel(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.prior = Prior(config.components)
+        summary = LEVEL_WIDTH + config.components + SPREADS
+        self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
+        self.representation = blank_representation(config.components)
+
+    def remember(self, tokens: Tensor, present: Tensor, belief: Belief | None = None) -> ConditionMemory:
+        """What the denoiser needs of conditions, once a tile."""
+        belief = belief or self.prior(tokens, present)
+        mean, deviation = belief.mean(self.representation), belief.deviation()
+        return self.denoiser.remember(tokens, present, belief.summary(), mean, deviation)
+
+    def sample(
+        self,
+        memory: ConditionMemory,
+        empty: ConditionMemory | None,
+        noise: Tensor,
+        guidance_scale: float,
+        steps: int,
+    ) -> Tensor:
+        """Series (rows, 2, 168) from noise (rows, 338); `memory` has a row for each, `empty` as many of the
+        empty condition.
+
+        Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing), both in one
+        batch.
+        """
+
+        def plain(x: Tensor, t: Tensor) -> Tensor:
+            return self.denoiser(x, t, memory)
+
+        if not guidance_scale or empty is None:
+            return self.representation.decode(sample_flow(plain, noise, steps))
+        both = ConditionMemory.join([memory, empty])
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
+            return told + guidance_scale * (told - untold)
+
+        return self.representation.decode(sample_flow(guided, noise, steps))
+
+    def save(self, path: str | Path, notes: dict[str, object]) -> str:
+        """Write weights and configuration; returns the checksum."""
+        tensors = {f"network.{name}": value for name, value in self.state_dict().items()}
+        for field in fields(self.representation):
+            if field.name != "colour":  # the inverse of `whiten`
+                tensors[f"representation.{field.name}"] = getattr(self.representation, field.name)
+        return write_checkpoint(path, tensors, {"model": "default", "config": asdict(self.config), **notes})
+
+
+def load_model(path: str | Path) -> tuple[TrafficModel, str]:
+    """The model in a checkpoint, ready to sample, and its checksum. Raises ModelError."""
+    checkpoint = read_checkpoint(path, kind="default")
+    # how many steps pay is a matter of the sampler, not of the weights
+    config = checkpoint.notes["config"] | {"steps": ModelConfig.steps}
+    model = TrafficModel(ModelConfig(**config))
+    checkpoint.load_into(model, "network.")
+    parts = {
+        field.name: checkpoint.tensor(f"representation.{field.name}")
+        for field in fields(Representation)
+        if field.name != "colour"
+    }
+    parts["colour"] = torch.linalg.inv(parts["whiten"].double()).float()
+    model.representation = Representation(**parts)
+    return model.eval(), checkpoint.checksum
+
+
+def blank_representation(components: int) -> Representation:
+    eye = torch.eye(SHAPE_WIDTH)
+    return Representation(
+        torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
+        torch.zeros(LEVEL_WIDTH, SHAPE_WIDTH), eye, eye, torch.zeros(components, SHAPE_WIDTH),
+    )  # fmt: skip
+
+
+def chosen_device(choice: str) -> str:
+    """ "cpu" or "cuda" for one of them or "auto", which is a GPU where there is one. Raises ModelError."""
+    if choice == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if choice.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
+    return choice
+
+
+def rows_a_call(device: torch.device | str) -> int:
+    """Rows of a network call on a device."""
+    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
+
+
+def rounded(series: Tensor) -> Tensor:
+    """Series with the last bits of each number rounded away, so that equal work in another order gives equal
+    tables."""
+    mantissa, exponent = torch.frexp(series)
+    return torch.ldexp(torch.round(mantissa / GENERATION_DIGITS) * GENERATION_DIGITS, exponent)
+
+
+def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(conditions.tokens).to(device), torch.from_numpy(conditions.present).to(device)

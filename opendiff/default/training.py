@@ -1,0 +1,152 @@
+"""Training of the `default` model: small enough for two cores, seeded, one function a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opendiff.conditions import Conditions
+from opendiff.default.denoiser import gaussian_denoiser
+from opendiff.default.model import ModelConfig, TrafficModel, condition_tensors
+from opendiff.default.prior import PATTERNS, Belief, pattern_mask
+from opendiff.default.prior_fit import fit_prior
+from opendiff.default.representation import (
+    LEVEL_WIDTH,
+    SHAPE_WIDTH,
+    Representation,
+    fit_representation,
+    roll_days,
+)
+from opendiff.progress import Report
+from opendiff.storage.resume import UNSAVED, TrainingState
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    steps: int = 150  # chosen on inner folds; more steps sharpen what new tiles do not confirm
+    batch: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    level_weight: float = 2.0  # of each level coordinate against an hour of the shape; more overfits
+    condition_dropout: float = 0.1  # rho of eq. 7
+    averaging: float = 0.995  # of the weights that are kept
+
+
+def train_model(
+    conditions: Conditions,
+    series: np.ndarray,
+    intensities: np.ndarray,
+    blocks: np.ndarray,
+    seed: int = 0,
+    config: ModelConfig = ModelConfig(),  # noqa: B008 (frozen)
+    denoiser_training: DenoiserTraining = DenoiserTraining(),
+    device: str = "cpu",
+    report: Report | None = None,
+    state: TrainingState = UNSAVED,
+) -> TrafficModel:
+    """The `default` model fitted on tiles with traffic.
+
+    series: (tiles, 2, 168) traffic and users; intensities: (tiles, 3) log1p of all POI, business POI and log
+    population, NaN where unknown; blocks: (tiles,) spatial block of each tile, which leaves as one. An interrupted
+    training goes on from `state`.
+    """
+    torch.manual_seed(seed)
+    model = TrafficModel(config)
+    truth = torch.from_numpy(series).float()
+    model.representation = fit_representation(truth, config.components)
+    unseen = fit_prior(model, conditions, truth, intensities, blocks, report)
+    model.to(device)
+    model.representation = model.representation.to(device)
+    fit_denoiser(model, conditions, truth.to(device), unseen, denoiser_training, report, state)
+    return model.eval()
+
+
+def fit_denoiser(
+    model: TrafficModel,
+    conditions: Conditions,
+    truth: Tensor,
+    unseen: list[Belief],
+    training: DenoiserTraining,
+    report: Report | None,
+    state: TrainingState = UNSAVED,
+) -> None:
+    """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
+
+    unseen: the belief for all tiles under each pattern of modalities (`fit_prior`).
+    """
+    device, representation = truth.device, model.representation
+    tokens, present = condition_tensors(conditions, device)
+    table = Beliefs.of(unseen, representation, device)
+    level, shape = representation.level(truth), representation.shape_residual(truth)
+    denoiser = model.denoiser
+    average = {name: value.clone() for name, value in denoiser.state_dict().items()}
+    optimiser = torch.optim.AdamW(
+        denoiser.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+    )
+    warm = max(1, training.steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1, (step + 1) / warm) * max(0.02, 1 - step / max(1, training.steps))
+    )
+    weight = torch.ones(LEVEL_WIDTH + SHAPE_WIDTH, device=device)
+    weight[:LEVEL_WIDTH] = training.level_weight
+    denoiser.train()
+    done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)
+    for step in range(done, training.steps):
+        row = torch.randint(len(truth), (training.batch,), device=device)
+        pattern = draw_patterns(training.batch, training.condition_dropout, device)
+        seen = present[row] & pattern_mask(pattern)
+        rolled = shape[row]
+        days = int(torch.randint(7, ()))
+        rolled = roll_days(rolled, days)
+        clean = torch.cat([level[row], rolled @ representation.whiten], dim=-1)
+        mean, deviation, summary = table.pick(pattern, row)
+        memory = denoiser.remember(tokens[row], seen, summary, mean, deviation)
+        t = torch.sigmoid(torch.randn(training.batch, device=device) * 1.2)
+        x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
+        gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)
+        target = (clean - gaussian) / scale
+        loss = ((denoiser.correction(white, t, memory) - target).square() * weight).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        for name, value in denoiser.state_dict().items():
+            average[name].lerp_(value, 1 - min(training.averaging, (step + 1) / (step + 10)))
+        state.offer(step + 1, {"denoiser": denoiser}, optimiser, schedule, average)
+        if report:
+            report("denoiser", step + 1, training.steps)
+    denoiser.load_state_dict(average)
+    denoiser.eval()
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Means, deviations and summaries of the prior for tiles, for each pattern of known modalities in turn."""
+
+    mean: Tensor
+    deviation: Tensor
+    summary: Tensor
+
+    @staticmethod
+    def of(beliefs: list[Belief], representation: Representation, device: torch.device) -> Beliefs:
+        on_host = representation.to("cpu")
+        return Beliefs(
+            torch.stack([belief.mean(on_host) for belief in beliefs]).to(device),
+            torch.stack([belief.deviation() for belief in beliefs]).to(device),
+            torch.stack([belief.summary() for belief in beliefs]).to(device),
+        )
+
+    def pick(self, pattern: Tensor, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.mean[pattern, row], self.deviation[pattern, row], self.summary[pattern, row]
+
+
+def draw_patterns(count: int, empty: float, device: torch.device) -> Tensor:
+    """Patterns of modalities that training rows may keep, (count,): half keep all, the share `empty` none (eq. 7), the
+    rest any."""
+    pattern = torch.randint(PATTERNS, (count,), device=device)
+    pattern = torch.where(torch.rand(count, device=device) < 0.6, PATTERNS - 1, pattern)
+    return torch.where(torch.rand(count, device=device) < empty, 0, pattern)

@@ -1,0 +1,199 @@
+"""The encoder: open data of tiles -> condition tokens.
+
+Imagery goes through a frozen trunk and a projector that is trained by multi-positive contrastive learning
+(eq. 4-6 of the paper). POI and population of the tile and of the tiles around it go through linear
+bottlenecks. Each modality gives a token of its own, so any of them may be missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
+from opendiff.encoder.backbone import STAGES, Trunk
+from opendiff.encoder.embeddings import EmbeddingCache, image_key
+from opendiff.open_data.features import POI_WIDTH, POPULATION_WIDTH, WINDOW_SCALES, TileFeatures
+from opendiff.progress import Progress
+from opendiff.side_by_side import side_by_side
+
+TAPPED_STAGES = (1, 2, 3, 4)
+IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
+TOKEN_ROWS = 256  # tiles a call of the small networks
+IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
+IMAGE_BATCH_ON_GPU = 128
+
+
+class Bottleneck(nn.Module):
+    """Centre, then project on the leading principal directions, which keep their relative scale; the first gets unit
+    variance. `standardised` gives every input the same weight before; root counts need none, their scale is right."""
+
+    mean: Tensor
+    directions: Tensor
+
+    def __init__(self, inputs: int, outputs: int, standardised: bool):
+        super().__init__()
+        self.standardised = standardised
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("directions", torch.zeros(inputs, outputs))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return (values - self.mean) @ self.directions
+
+    def fit(self, values: np.ndarray) -> None:
+        """values: (rows, inputs); without rows the token stays 0."""
+        if not len(values):
+            return
+        mean = values.mean(axis=0)
+        scale = values.std(axis=0) + 1e-6 if self.standardised else np.ones(values.shape[1])
+        _, singular, directions = np.linalg.svd((values - mean) / scale, full_matrices=False)
+        leading = max(singular[0] / np.sqrt(len(values)), 1e-6)
+        directions = directions[: self.directions.shape[1]].T / scale[:, None] / leading
+        self.mean.copy_(torch.from_numpy(mean))
+        self.directions[:, : directions.shape[1]].copy_(torch.from_numpy(directions))
+
+
+class Bottlenecks(nn.Module):
+    """The token of a modality from the numbers of the tile itself and of the tiles around it."""
+
+    def __init__(self, inputs: int, around: int, widths: tuple[int, ...], standardised: bool):
+        super().__init__()
+        self.own = Bottleneck(inputs, widths[0], standardised)
+        self.around = Bottleneck(around, widths[1], standardised)
+
+    def forward(self, own: Tensor, around: Tensor) -> Tensor:
+        return torch.cat([self.own(own), self.around(around)], dim=-1)
+
+    def fit(self, own: np.ndarray, around: np.ndarray) -> None:
+        self.own.fit(own)
+        self.around.fit(around)
+
+
+class ImageProjector(nn.Module):
+    """Trunk statistics (rows, 512) -> image token (rows, 16) of zero mean and unit variance over the training
+    tiles."""
+
+    input_mean: Tensor
+    input_std: Tensor
+    output_mean: Tensor
+    output_std: Tensor
+
+    def __init__(self, hidden: int = 64, dropout: float = 0.5):
+        super().__init__()
+        self.register_buffer("input_mean", torch.zeros(IMAGE_FEATURES))
+        self.register_buffer("input_std", torch.ones(IMAGE_FEATURES))
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(IMAGE_FEATURES, hidden),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, TOKEN_WIDTHS[0]),
+        )
+        self.register_buffer("output_mean", torch.zeros(TOKEN_WIDTHS[0]))
+        self.register_buffer("output_std", torch.ones(TOKEN_WIDTHS[0]))
+
+    def standardise(self, features: Tensor) -> Tensor:
+        return (features - self.input_mean) / self.input_std
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (self.layers(self.standardise(features)) - self.output_mean) / self.output_std
+
+
+class Encoder(nn.Module):
+    """checksum: of the weights file, "" where the weights are in no file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checksum = ""
+        self.image_batch: int | None = None  # None: what the device takes; less where its memory ran out
+        self.trunk = Trunk(TAPPED_STAGES)
+        self.image = ImageProjector()
+        scales = len(WINDOW_SCALES)
+        self.poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[1], standardised=False)
+        self.osm_poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[2], standardised=False)
+        self.population = Bottlenecks(POPULATION_WIDTH, scales, TOKEN_PARTS[3], standardised=True)
+
+    def fit_bottlenecks(self, features: TileFeatures) -> None:
+        """Fit everything that needs no gradient, each modality on the tiles that have it."""
+        poi, osm_poi, population = features.has_poi, features.has_osm_poi, features.has_population
+        self.poi.fit(features.poi[poi], features.poi_around[poi])
+        self.osm_poi.fit(features.osm_poi[osm_poi], features.osm_poi_around[osm_poi])
+        self.population.fit(features.population[population], features.population_around[population])
+
+    def image_features(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """Trunk statistics (images, 512) float32 of images (images, 256, 256, 3) uint8."""
+        features = np.zeros((len(images), IMAGE_FEATURES), np.float32)
+        device = self.image.input_mean.device
+        batch = self.image_batch or (IMAGE_BATCH if device.type == "cpu" else IMAGE_BATCH_ON_GPU)
+        starts = range(0, len(images), batch)
+
+        def run(start: int) -> int:
+            # always a whole batch: one of another size may round otherwise, and an image must not depend on the others
+            row = np.minimum(np.arange(start, start + batch), len(images) - 1)
+            done = min(start + batch, len(images))
+            features[start:done] = self._trunk_statistics(images[row])[: done - start]
+            return done
+
+        for done in side_by_side(run, starts, device):
+            if progress:
+                progress(done, len(images))
+        return features
+
+    @torch.inference_mode()
+    def _trunk_statistics(self, images: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(images).to(self.image.input_mean.device)
+        batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
+        maps = self.trunk(batch.contiguous(memory_format=torch.channels_last))
+        statistics = [part for m in maps for part in (m.mean((2, 3)), m.std((2, 3)))]
+        return torch.cat(statistics, dim=1).cpu().numpy()
+
+    def image_tokens(self, images: np.ndarray, cache: EmbeddingCache | None = None) -> np.ndarray:
+        """Image tokens (images, 16) float32 of images (images, 256, 256, 3) uint8, those that `cache` knows from it."""
+        keys = [] if cache is None else [image_key(image) for image in images]
+        known = cache.read(keys) if cache else {}
+        new = np.array([row for row in range(len(images)) if not keys or keys[row] not in known], int)
+        tokens = np.zeros((len(images), TOKEN_WIDTHS[0]), np.float32)
+        if len(new):
+            tokens[new] = self.project(self.image_features(images[new]))
+        if cache and len(new):
+            cache.write({keys[row]: tokens[row] for row in new})
+        for row, key in enumerate(keys):
+            if key in known:
+                tokens[row] = known[key]
+        return tokens
+
+    @torch.inference_mode()
+    def project(self, image_features: np.ndarray) -> np.ndarray:
+        """Image tokens (images, 16) float32 of trunk statistics (images, 512)."""
+        return self._run(self.image, image_features)
+
+    @torch.inference_mode()
+    def tokens(self, features: TileFeatures, image_tokens: np.ndarray, has_imagery: np.ndarray) -> Conditions:
+        """Conditions of the tiles of `features`; image_tokens (tiles, 16) counts where has_imagery (tiles,)."""
+        present = np.column_stack(
+            [has_imagery, features.has_poi, features.has_osm_poi, features.has_population]
+        )
+        tokens = [
+            image_tokens,
+            self._run(self.poi, features.poi, features.poi_around),
+            self._run(self.osm_poi, features.osm_poi, features.osm_poi_around),
+            self._run(self.population, features.population, features.population_around),
+        ]
+        tokens = [np.where(present[:, [m]], tokens[m], 0) for m in range(len(MODALITIES))]
+        intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
+        # Half precision is what a demo region ships in, so every source gets it: one tile, one condition.
+        half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
+        return Conditions(features.tiles, half, present, intensities=intensities)
+
+    def _run(self, module: nn.Module, *values: np.ndarray) -> np.ndarray:
+        """Output (rows, width) of a module for inputs (rows, ...), in calls of one size: products of matrices of
+        another shape may round otherwise, and a tile's tokens must not depend on the others."""
+        device = self.image.input_mean.device
+        inputs = [torch.from_numpy(part).float() for part in values]
+        rows = len(inputs[0])
+        parts = []
+        for start in range(0, rows, TOKEN_ROWS):
+            row = torch.arange(start, start + TOKEN_ROWS).clamp_max(rows - 1)
+            parts.append(module(*(part[row].to(device) for part in inputs))[: rows - start].cpu())
+        return torch.cat(parts).numpy()

@@ -1,5 +1,0 @@
-"""Where the weights and the bundled region lie."""
-
-from pathlib import Path
-
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"

@@ -1,0 +1,78 @@
+"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network and a checksum
+beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from intake.text import read_json
+from opendiff.errors import ModelError
+from opendiff.storage.atomic import replacing
+from opendiff.storage.checksums import file_checksum, verify
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors (float32) by name, the notes written with them, and the SHA-256 of the file."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any]
+    checksum: str
+
+    def tensor(self, name: str) -> Tensor:
+        if name not in self.tensors:
+            raise ModelError(
+                f"{self.path} has no tensor {name}; it was made by another version, train it again."
+            )
+        return self.tensors[name]
+
+    def load_into(self, module: nn.Module, prefix: str) -> None:
+        """Fill every parameter and buffer of `module`; names the first that is missing or has another shape."""
+        for name, value in module.state_dict().items():
+            stored = self.tensor(prefix + name)
+            if stored.shape != value.shape:
+                raise ModelError(
+                    f"{self.path} holds {name} as {tuple(stored.shape)}, this version needs {tuple(value.shape)}; "
+                    "train it again."
+                )
+            value.copy_(stored)
+
+
+def write_checkpoint(path: str | Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> str:
+    """Write tensors in half precision, whole or not at all; returns the checksum."""
+    path = Path(path)
+    halves = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(halves, temporary, metadata={"notes": json.dumps(notes)})
+    return file_checksum(path)
+
+
+def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
+    """Read and verify a checkpoint of `kind` ("encoder", "default", ...).
+
+    Where the folder has a list of checksums that names the file, the file must match it. Raises ModelError.
+    """
+    path = Path(path)
+    try:
+        checksum = verify(path)
+        with safe_open(path, framework="pt") as file:
+            notes = read_json((file.metadata() or {}).get("notes", "{}"))
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+    except FileNotFoundError:
+        raise ModelError(
+            f"There are no weights at {path}; install the package again or train them."
+        ) from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"The weights {path} cannot be read ({error}); install them again.") from None
+    held = notes.get("model") if isinstance(notes, dict) else None
+    if held != kind:
+        raise ModelError(f"{path} holds weights of {held!r}, not of {kind!r}; name another file.")
+    return Checkpoint(path, tensors, notes, checksum)
