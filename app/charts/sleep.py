@@ -1,14 +1,28 @@
 """Charts of sleep plans, and the colours of sites by their share of cells asleep."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
 from app.colours import ACCENT, BAND_90, MUTED, SERIES, swatch_legend
 
+if TYPE_CHECKING:
+    from planning.sleep import SleepPlan
+
 ASLEEP = "#8fb0dc"
 
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
+
+
+def asleep_by_site(plan: "SleepPlan", hour: int) -> tuple[np.ndarray, np.ndarray]:
+    """(cells of each site that sleep in an hour of the plan, their share of those that may sleep): (sites,) each."""
+    network = plan.network
+    member, sites = network.site_of_cell, len(network.sites)
+    asleep = np.bincount(member, ~plan.awake[:, hour], minlength=sites)
+    may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool), minlength=sites)
+    return asleep, asleep / np.maximum(may_sleep, 1)
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:

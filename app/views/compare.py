@@ -223,10 +223,7 @@ def _picture(case: Case, hour: int) -> dict:
     x, y = tile_position(network.sites["lon"], network.sites["lat"])
     asleep = np.zeros(len(network.sites))
     if case.plan is not None:
-        member = network.site_of_cell
-        sleeping = ~case.plan.awake[:, hour % case.plan.hours]
-        may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool))
-        asleep = np.bincount(member, sleeping) / np.maximum(may_sleep, 1)
+        _, asleep = sleep_charts.asleep_by_site(case.plan, hour % case.plan.hours)
     values = demand.quantile(0.5)[:, hour % demand.hours]
     return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": values, "site_x": x, "site_y": y,
             "asleep": asleep, "names": network.sites["site"].tolist()}  # fmt: skip

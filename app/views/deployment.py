@@ -7,15 +7,16 @@ from app.background import deployment
 from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.map.region import Region
-from app.map.view import Dots, map_view
+from app.map.view import Dots
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import charted
-from app.widgets.layout import choice, demand_picture, header, need_traffic, note, outdated, region_of
+from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
+from app.widgets.plan_page import map_of_places, plan_page, start_button
 from app.widgets.siting_settings import siting_settings
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
@@ -30,20 +31,16 @@ def page() -> None:
         "Where base stations go, by several strategies. Sleep and spectrum plan with the network chosen here.",
         ("Sleep", "Next: plan sleep") if made else None,
     )
-    note(space, deployment.JOB)
-    if not need_traffic(space):
-        return
-    # one strategy alone is the default that another page has deployed: the comparison is still to be made
-    first = made is None or outdated(space, made) or list(made.value.plans) == ["traffic"]
-    if first:
-        _controls(space, primary=True)
-    if made is None:
-        return
-    _comparison(made.value)
-    _plan(space)
-    if not first:
-        with st.expander("Deploy again with other settings", icon=":material/tune:"):
-            _controls(space, primary=False)
+    plan_page(
+        space,
+        made,
+        deployment.JOB,
+        "Deploy again with other settings",
+        lambda primary: _controls(space, primary),
+        lambda: _result(space),
+        # one strategy alone is the default that another page has deployed: the comparison is still to be made
+        fits=made is None or list(made.value.plans) != ["traffic"],
+    )
 
 
 def _controls(space: Workspace, primary: bool) -> None:
@@ -90,13 +87,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             errors_shown("reading the settings"),
         ):
             siting = siting_settings(space, region_of(space))
-        if action.button(
-            "Deploy",
-            type="primary" if primary else "secondary",
-            icon=":material/cell_tower:",
-            disabled=deployment.JOB in space.jobs or not strategies or siting is None,
-            width="stretch",
-        ):
+        disabled = deployment.JOB in space.jobs or not strategies or siting is None
+        if start_button(action, "Deploy", ":material/cell_tower:", primary, disabled):
             options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
             if sites > MOST_SITES and strategies != [OPTIMISED]:
                 strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
@@ -104,6 +96,12 @@ def _controls(space: Workspace, primary: bool) -> None:
                 strategies = [*strategies, UPLOADED]
             deployment.start(space, int(sites), strategies, options, judged)
             st.rerun()
+
+
+def _result(space: Workspace) -> None:
+    assert space.deployments is not None
+    _comparison(space.deployments.value)
+    _plan(space)
 
 
 def _comparison(comparison) -> None:
@@ -207,13 +205,14 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
-    charted.site_map("Base stations", "as deployed", dots)
-    map_view(
+    map_of_places(
+        space,
         f"deployment {made.identity}",
         region,
-        outline=space.outline_of(deployed.demand.metadata),
-        pictures=[picture],
-        dots=[dots],
+        deployed.demand,
+        {"Base stations": dots},
+        "as deployed",
+        [picture],
         height=460,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from app.background import sleep
 from app.charts import sleep as sleep_charts
 from app.colours import ramp_legend
 from app.map.region import Region
-from app.map.view import Dots, map_view
+from app.map.view import Dots
 from app.messages import plain
 from app.state.controls import kept
 from app.state.results import Comparison
@@ -23,12 +22,9 @@ from app.widgets.layout import (
     choice,
     demand_picture,
     header,
-    need_traffic,
-    network_caption,
-    note,
-    outdated,
     region_of,
 )
+from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
@@ -43,54 +39,44 @@ def page() -> None:
         "Which cells sleep in which hour. Strategies are compared with keeping everything on.",
         ("Spectrum", "Next: spectrum") if made else None,
     )
-    note(space, sleep.JOB)
-    if not need_traffic(space):
-        return
-    if made is None or outdated(space, made):
-        _controls(space, primary=True)
-    if made is None:
-        return
-    _comparison(made.value)
-    _plan(space)
-    if space.outdated(made) is None:
-        with st.expander("Plan again with other settings", icon=":material/tune:"):
-            _controls(space, primary=False)
+    plan_page(
+        space,
+        made,
+        sleep.JOB,
+        "Plan again with other settings",
+        lambda primary: _controls(space, primary),
+        lambda: _result(space),
+    )
 
 
 def _controls(space: Workspace, primary: bool) -> None:
-    advanced: DeltaGenerator
     with st.container(border=primary):
-        if primary:
-            action, rest = st.columns([1, 3], vertical_alignment="center")
-            network_caption(space, rest)
-            advanced = st.expander("Advanced", icon=":material/tune:")
-        else:
-            action = advanced = st.container()
+        button, advanced = places_of_controls(space, primary)
         with advanced:
-            settings = sleep_settings(space)
-        if action.button(
-            "Compare sleep strategies",
-            type="primary" if primary else "secondary",
-            icon=":material/bedtime:",
-            disabled=sleep.JOB in space.jobs,
-            width="stretch" if primary else "content",
-        ):
-            _start(space, settings)
+            asked = sleep_settings(space)
+        busy = sleep.JOB in space.jobs
+        if start_button(button, "Compare sleep strategies", ":material/bedtime:", primary, busy, primary):
+            _start(space, asked)
 
 
-def _start(space: Workspace, chosen: dict) -> None:
+def _start(space: Workspace, asked: sleep.SleepRequest) -> None:
     from planning.errors import PlanningError
-    from planning.sleep import SleepSettings
 
-    if not chosen["strategies"]:
+    if not asked.strategies:
         st.error("No strategy is chosen; choose at least one.", icon=":material/error:")
         return
     try:
-        sleep.start(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
+        sleep.start(space, asked)
     except PlanningError as error:  # the uploaded traffic or a figure makes no sense
         st.error(plain(str(error)), icon=":material/error:")
         return
     st.rerun()
+
+
+def _result(space: Workspace) -> None:
+    assert space.sleep is not None
+    _comparison(space.sleep.value)
+    _plan(space)
 
 
 def _comparison(comparison: Comparison) -> None:
@@ -231,28 +217,24 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
     assert made is not None and made.value.network is not None
     demand = made.value.network.demand
     sites = plan.network.sites
-    member = plan.network.site_of_cell
-    total = np.bincount(member, minlength=len(sites))
-    may_sleep = np.bincount(member, ~plan.network.cells["is_coverage"].to_numpy(bool), minlength=len(sites))
-    asleep = np.bincount(member, ~plan.awake[:, hour], minlength=len(sites))
+    cells = np.bincount(plan.network.site_of_cell, minlength=len(sites))
+    asleep, share = sleep_charts.asleep_by_site(plan, hour)
+    says = zip(sites["site"], asleep, cells, strict=True)
     dots = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
-        sleep_charts.sleep_colours(asleep / np.maximum(may_sleep, 1)),
-        [
-            f"{name}: {int(a)} of {n} cells asleep"
-            for name, a, n in zip(sites["site"], asleep, total, strict=True)
-        ],
+        sleep_charts.sleep_colours(share),
+        [f"{name}: {int(some)} of {every} cells asleep" for name, some, every in says],
     )
     picture, top = demand_picture(space, demand, space.hour)
-    charted.site_map("Cells asleep by site", hour_label(space.hour), dots)
-    map_view(
+    map_of_places(
+        space,
         f"sleep {made.identity}",
         region,
-        outline=space.outline_of(demand.metadata),
-        pictures=[picture],
-        dots=[dots],
-        height=400,
+        demand,
+        {"Cells asleep by site": dots},
+        hour_label(space.hour),
+        [picture],
     )
     st.html(
         sleep_charts.sleep_legend()

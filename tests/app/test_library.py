@@ -23,18 +23,15 @@ from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 
-CHOSEN = {
-    "strategies": ["always-on", "greedy", "milp"],
-    "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
-    "quantile": 0.9, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
-    "settings": SleepSettings(time_limit=10, threads=1),
-}  # fmt: skip
+ASKED = sleep.SleepRequest(
+    ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, threads=1), quantile=0.9
+)
 
 
 @pytest.fixture
 def planned(space):
     """A workspace with a network and a sleep plan."""
-    sleep.start(space, CHOSEN)
+    sleep.start(space, ASKED)
     (job,) = space.jobs.values()
     while not job.finished:
         pass
@@ -248,7 +245,7 @@ def everything(planned, monkeypatch):
     planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
     deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
-    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
+    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})
     finished(planned)
     planned.spectrum_choice = "best-sinr"
     spectrum.start_hours(planned)

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from planning.deployment.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
-from tests.app.test_library import CHOSEN
+from tests.app.test_library import ASKED
 
 pytestmark = pytest.mark.browser
 PAGES = ("Area", "Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export")
@@ -47,9 +48,9 @@ def work(place):
         deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
         until_done(space)
         settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
-        sleep.start(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
+        sleep.start(space, replace(ASKED, strategies=["always-on", "greedy"], settings=settings))
         until_done(space)
-        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0}, 0)
+        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0})
         until_done(space)
         spectrum.start_hours(space)
         until_done(space)
