@@ -1,12 +1,14 @@
 """Traffic: a generated week of the area, as an ensemble."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
 from app.background import generation
 from app.charts import traffic as traffic_charts
 from app.colours import number, ramp, ramp_legend
-from app.files.traffic import csv_bytes, parquet_bytes
+from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
 from app.map.region import Region, tile_picture
 from app.map.view import map_view
 from app.messages import errors_shown, plain
@@ -15,6 +17,7 @@ from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import charted
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, outdated, region_of
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
@@ -171,22 +174,8 @@ def _clicked_tile(clicked: tuple[float, float] | None, x: np.ndarray, y: np.ndar
 def _downloads(space: Workspace) -> None:
     assert space.traffic is not None
     ensemble = space.traffic.value
+    extent = traffic_extent(ensemble)
     one, two, _ = st.columns([1, 1, 2])
-    one.download_button(
-        "Traffic table (Parquet)",
-        lambda: parquet_bytes(ensemble),
-        "traffic.parquet",
-        "application/vnd.apache.parquet",
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-    )
-    two.download_button(
-        "Traffic table (CSV)",
-        lambda: csv_bytes(ensemble),
-        "traffic.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-    )
+    make = partial(parquet_bytes, ensemble)
+    file_button(one, "Traffic table (Parquet)", make, "traffic.parquet", PARQUET, extent)
+    file_button(two, "Traffic table (CSV)", partial(csv_bytes, ensemble), "traffic.csv", "text/csv", extent)

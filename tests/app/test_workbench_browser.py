@@ -1,6 +1,7 @@
 """The workbench in a real browser: work found again whole, every export and the report, all by keyboard too."""
 
 import json
+import re
 import sqlite3
 import zipfile
 from dataclasses import replace
@@ -140,6 +141,21 @@ def test_every_export_and_the_report(page, tmp_path):  # noqa: F811
     report = tmp_path / download.value.suggested_filename
     download.value.save_as(report)
     read_offline(page.context.browser, report)
+
+
+def test_while_a_file_is_written_its_button_says_so(page):  # noqa: F811
+    page.get_by_text("With data").wait_for()
+    to(page, "Export")
+    button = page.get_by_role("button", name="GeoPackage (QGIS)", exact=True)
+    told = page.get_by_text("Writing GeoPackage (QGIS): ")
+    told.wait_for(state="attached")
+    assert not told.is_visible()
+    button.evaluate("button => button.disabled = true")  # as Streamlit does as long as the file is being made
+    told.wait_for()
+    assert re.search(r": \d+ tiles, 20 sites, \d+ cells\.$", told.inner_text())
+    assert page.get_by_text("Writing ").filter(visible=True).count() == 1
+    button.evaluate("button => button.disabled = false")
+    told.wait_for(state="hidden")
 
 
 def read_offline(browser, report):
