@@ -17,7 +17,7 @@ from app.messages import errors_shown  # noqa: E402
 from app.saved import open_work  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
-from app.widgets import charted, file_button, navigation  # noqa: E402
+from app.widgets import accessible, file_button, navigation  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
@@ -47,10 +47,10 @@ def main() -> None:
     navigation.arrive(space, page)
     with head:
         job_panel.show_running(space)
-    charted.begin()
+    accessible.begin()
     with errors_shown("showing this page"):
         page.run()
-        charted.data()
+        accessible.data()
     with errors_shown("keeping your work"):
         open_work.keep(space)
     warm_up()

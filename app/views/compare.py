@@ -14,7 +14,7 @@ from app.saved import library
 from app.saved.packing import unpack
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import header
@@ -29,6 +29,7 @@ _DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
 
 
 def page() -> None:
+    """Above the library of scenarios, below any of them side by side."""
     space = workspace()
     header(
         "Compare",
@@ -164,7 +165,7 @@ def _compare(space: Workspace) -> None:
     hour = hour_control(space, profile)
     pair = sleep_charts.map_pair([_picture(c, hour) for c in chosen[:2]])
     title = f"Maps of {chosen[0].label} and {chosen[1].label}: demand of each tile, sleep of each site"
-    charted.chart(pair, title, "map pair", told=False)
+    accessible.chart(pair, title, "map pair", told=False)
     st.caption(
         f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
         "cells asleep. The maps move together."
@@ -173,7 +174,7 @@ def _compare(space: Workspace) -> None:
     planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        charted.chart(sleep_charts.energies(planned, hour), "Energy by hour", "compared energy")
+        accessible.chart(sleep_charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
 def _first_choice(labels: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from app.state.controls import kept
 from app.state.results import Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, start_button
@@ -24,6 +24,7 @@ ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites
 
 
 def page() -> None:
+    """Controls, strategies side by side, and the network chosen for other plans."""
     space = workspace()
     made = space.deployments
     header(
@@ -134,8 +135,8 @@ def _comparison(comparison) -> None:
     if len(table) > 1:
         left, right = st.columns(2)
         match = deployment_charts.placement_match(table, strategy_name)
-        charted.chart(match, "How alike sites and traffic are", "placement match", left)
-        charted.chart(
+        accessible.chart(match, "How alike sites and traffic are", "placement match", left)
+        accessible.chart(
             deployment_charts.users_covered(table, strategy_name),
             "Users covered",
             "users covered",
@@ -179,7 +180,7 @@ def _optimised(plan) -> None:
     three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
     four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
     left, right = st.columns(2)
-    charted.chart(
+    accessible.chart(
         deployment_charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left
     )
     shown = ranked.rename(

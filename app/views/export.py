@@ -21,6 +21,7 @@ from app.widgets.scale import scale_caption
 
 
 def page() -> None:
+    """What there is to export, the files, the report, and where all of it comes from."""
     space = workspace()
     header("Export", "Everything made so far, in one file of the format that your tools read.", None)
     if not need_traffic(space):

@@ -16,7 +16,7 @@ from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import (
     choice,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 def page() -> None:
+    """Controls, strategies side by side, and one plan hour by hour."""
     space = workspace()
     made = space.sleep
     header(
@@ -112,7 +113,9 @@ def _comparison(comparison: Comparison) -> None:
         st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
-            charted.chart(sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
+            accessible.chart(
+                sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk"
+            )
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
                 f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
@@ -166,10 +169,10 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, hour)
     with right:
         st.markdown("**Energy by hour**")
-        charted.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
+        accessible.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
     st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
     figure = sleep_charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
-    charted.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
+    accessible.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()

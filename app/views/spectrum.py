@@ -14,7 +14,7 @@ from app.messages import plain
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import (
     area_profile,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 def page() -> None:
+    """Controls, the plan beside the rules, one of them in detail, and the hours of its day."""
     space = workspace()
     made = space.spectrum
     header(
@@ -109,15 +110,17 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, table)
     with right:
         st.markdown("**Rate against demand**")
-        charted.chart(spectrum_charts.rate_demand(table), "Rate of each user against its demand", "prb rate")
+        accessible.chart(
+            spectrum_charts.rate_demand(table), "Rate of each user against its demand", "prb rate"
+        )
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**PRBs by station** · colour: user")
         figure = spectrum_charts.prb_map(plan.prb_map(), list(plan.problem.site_names))
-        charted.chart(figure, "PRBs of each station by user", "prb map", told=False)
+        accessible.chart(figure, "PRBs of each station by user", "prb map", told=False)
     with right:
         st.markdown("**SINR of the users**")
-        charted.chart(spectrum_charts.sinr(served), "SINR of the users", "prb sinr")
+        accessible.chart(spectrum_charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
         st.caption(f":material/warning: {plain(text)}")
     if len(plan.unmet) > 5:
@@ -145,8 +148,10 @@ def _by_hour(space: Workspace) -> None:
     table = hours.value.table()
     st.caption(hours.value.sentence)
     left, right = st.columns(2, gap="medium")
-    charted.chart(spectrum_charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left)
-    charted.chart(
+    accessible.chart(
+        spectrum_charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left
+    )
+    accessible.chart(
         spectrum_charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right
     )
     with st.expander("Hours", icon=":material/table:"):

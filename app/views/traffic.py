@@ -15,7 +15,7 @@ from app.messages import errors_shown, plain
 from app.server.limits import limits
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, outdated, region_of
@@ -24,6 +24,7 @@ from app.widgets.traffic_details import details
 
 
 def page() -> None:
+    """Controls, the week of the area, one tile of it, and more about it."""
     space = workspace()
     header(
         "Traffic",
@@ -122,7 +123,7 @@ def _result(space: Workspace, region: Region) -> None:
         x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
         picture = tile_picture(x, y, ramp(values, top)[:, None, None, :])
         outline = space.outline_of(ensemble.metadata)
-        charted.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
+        accessible.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
         events = map_view(
             f"traffic {made.identity}", region, outline=outline, pictures=[picture], clicks=True, height=440
         )
@@ -134,7 +135,9 @@ def _result(space: Workspace, region: Region) -> None:
         else:
             series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x[tile]}, {y[tile]}"
         st.markdown(f"**{title}**")
-        charted.chart(traffic_charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band")
+        accessible.chart(
+            traffic_charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band"
+        )
         st.caption(
             "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
         )

@@ -10,7 +10,7 @@ from app.messages import plain
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     fit = _fit(file)
     if fit is None:
         return base
-    charted.chart(power_figure(fit), "Measured power and its fit", "power fit")
+    accessible.chart(power_figure(fit), "Measured power and its fit", "power fit")
     mine = base["equipment"] == name
     return base.assign(
         idle_w=base["idle_w"].where(~mine, fit.idle_w),

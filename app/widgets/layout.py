@@ -14,7 +14,7 @@ from app.messages import errors_shown, plain
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
-from app.widgets import charted, navigation
+from app.widgets import accessible, navigation
 from app.widgets.clock import hour_label
 
 if TYPE_CHECKING:
@@ -128,12 +128,13 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     when = "mean of the week" if hour is None else hour_label(hour)
-    charted.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
+    accessible.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
     rgba = colours.ramp(values, top, alpha=0.6)
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
 
 
 def land_cover_legend(region: Region) -> None:
+    """What the colours of the background mean."""
     entries = (
         [(name, colour) for name, colour in colours.LAND_COVER.values()] if region.has_land_cover else []
     )

@@ -1,7 +1,5 @@
 """Sites that the user uploads: the network to plan with, existing sites of a new plan, or real sites to judge by."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 import streamlit as st
 
@@ -10,9 +8,6 @@ from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.workspace import Workspace
 from app.widgets.uploads import upload
-
-if TYPE_CHECKING:
-    pass
 
 TYPES = ["csv", "txt", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"]
 MOST_MB = 100

@@ -10,7 +10,7 @@ from app.map.region import Picture, Region
 from app.map.view import Dots, map_view
 from app.state.results import Made
 from app.state.workspace import Workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.layout import need_traffic, network_caption, note, outdated
 
 if TYPE_CHECKING:
@@ -83,6 +83,6 @@ def map_of_places(
     places: by what they are, those on top last. when: the hour, or another word for what is shown. height: in pixels.
     """
     for title, dots in places.items():
-        charted.site_map(title, when, dots)
+        accessible.site_map(title, when, dots)
     outline = space.outline_of(demand.metadata)
     map_view(key, region, outline=outline, pictures=pictures, dots=list(places.values()), height=height)

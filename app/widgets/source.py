@@ -160,10 +160,14 @@ def _may_start(space: Workspace, label: str, disabled: bool) -> bool:
 
 def _change_source(space: Workspace, source: str) -> None:
     """Open another source; when it cannot be opened the present one stays."""
+    from opendiff.errors import SourceError
+
     try:
         with st.spinner("Opening the open data"):
             if not source:
-                raise area_entry.missing_folder()
+                raise SourceError(
+                    "No folder is named; type the path of a pack, a folder that holds tiles.parquet."
+                )
             open_region(source)
     except Exception as error:
         st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")

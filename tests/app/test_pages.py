@@ -11,7 +11,7 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app.background import generation
-from app.map.known_tiles import coverage, coverage_picture
+from app.map.known_tiles import known_picture, known_tiles
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
 from app.state.workspace import Workspace
@@ -84,9 +84,9 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
     choose.set_value("poi").run()
     assert not test.exception and not test.error
-    known = coverage(space.source, space.tiles)
+    known = known_tiles(space.source, space.tiles)
     np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
-    picture = coverage_picture(space.tiles, known["poi"])
+    picture = known_picture(space.tiles, known["poi"])
     assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
