@@ -1,13 +1,10 @@
-"""The command line of fetching: its options, and `python -m opendiff fetch`. Heavy imports wait until needed."""
+"""What is fetched from where, as options of a command line. Heavy imports wait until needed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from opendiff.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices
@@ -16,17 +13,6 @@ AREA_HELP = (
     "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
     "or a CSV of tiles with columns x,y"
 )
-FETCH_DESCRIPTION = (
-    "Fetch imagery, population and POI of an area into a pack, which works without a network from then on. Run it "
-    "again to go on after an interruption: only what is missing is fetched. Addresses, credits and the cache folder "
-    "are set by environment variables; see opendiff/live/providers.py."
-)
-
-
-def add_fetch_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("area", metavar="AREA", help=AREA_HELP)
-    parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
-    add_options(parser)
 
 
 def add_options(parser: Any) -> None:
@@ -77,23 +63,6 @@ def choices_of(options: argparse.Namespace) -> Choices:
             f"'{provider.attribution}'; read them and add --accept-terms, or give --imagery FILE.tif or none."
         )
     return choices
-
-
-def run_fetch(options: argparse.Namespace) -> None:
-    from opendiff.area import read_tiles
-    from opendiff.live.fetching import Fetcher
-
-    choices = choices_of(options)
-    tiles = read_tiles(options.area)
-    fetcher = Fetcher(options.out, choices, report=StageBars())
-    print_notes(fetcher.area(tiles))
-    store = fetcher.store
-    people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
-    print(
-        f"{len(tiles)} tiles, of which {int(store.imaged(tiles).sum())} with imagery, {people} with population, "
-        f"{places} with POI: {options.out}"
-    )
-    print(store.pack().attribution)
 
 
 def print_notes(notes: tuple[str, ...]) -> None:
