@@ -6,10 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from opendiff.baselines import command as benchmark
-from opendiff.commands import evaluate, generate, train
+from opendiff.commands import benchmark, evaluate, fetch, generate, train
 from opendiff.errors import OpenDiffError
-from opendiff.live import command as fetch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,9 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_options(command)
     command.set_defaults(run=generate.run_generate)
     command = commands.add_parser(
-        "fetch", help="open data of an area into a pack", description=fetch.FETCH_DESCRIPTION
+        "fetch", help="open data of an area into a pack", description=fetch.DESCRIPTION
     )
-    fetch.add_fetch_options(command)
+    fetch.add_options(command)
     command.set_defaults(run=fetch.run_fetch, kept="what is fetched is kept")
     command = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     train.add_options(command)
@@ -82,7 +80,8 @@ def run_info(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.demo import DemoSource, region_bounds
+    from opendiff.area import tiles_bounds
+    from opendiff.demo import DemoSource
     from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.shipped import CHECKPOINTS
@@ -100,7 +99,7 @@ def run_info(options: argparse.Namespace) -> None:
         )
     tiles = DemoSource().covered_tiles()
     print(
-        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)"
+        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in tiles_bounds(tiles))} (W,S,E,N)"
     )
 
 
