@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.baselines.cities import ELEMENTS, read_city
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
-    from opendiff.default.model import chosen_device
+    from opendiff.device import chosen_device
     from opendiff.progress import StageBars
     from opendiff.storage.atomic import replacing, write_json
     from opendiff.storage.work_folder import WorkFolder

@@ -17,7 +17,8 @@ def run(options: argparse.Namespace) -> None:
 
     import torch
 
-    from opendiff.demo import DemoSource, region_bounds
+    from opendiff.area import tiles_bounds
+    from opendiff.demo import DemoSource
     from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.shipped import CHECKPOINTS
@@ -35,5 +36,5 @@ def run(options: argparse.Namespace) -> None:
         )
     tiles = DemoSource().covered_tiles()
     print(
-        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in region_bounds(tiles))} (W,S,E,N)"
+        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in tiles_bounds(tiles))} (W,S,E,N)"
     )

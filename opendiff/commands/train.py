@@ -30,10 +30,10 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.default.training import train_model
     from opendiff.generator import load_encoder
     from opendiff.open_data.sources import PackSource
-    from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.storage.checkpoint import write_checkpoint
     from opendiff.storage.checksums import write_checksums
     from opendiff.storage.resume import TrainingState, fingerprint
+    from opendiff.training_data import pretrained_trunk, read_training_data
 
     if options.model == "paper":
         return train_paper(options)
