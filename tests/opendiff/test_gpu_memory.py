@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchmarks.made_gpu import MadeGpu, plain_ensemble
+from opendiff.base_generator import LEAST_ROWS
 from opendiff.default.model import ROWS_A_CALL_ON_GPU
 from opendiff.errors import ModelError
-from opendiff.generation import LEAST_ROWS
 from opendiff.generator import TrafficGenerator
 
 

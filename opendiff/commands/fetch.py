@@ -1,12 +1,13 @@
-"""The command line of fetching: its options, and `python -m opendiff fetch`. Heavy imports wait until needed."""
+"""`python -m opendiff fetch`: open data of an area into a pack; its options serve `generate --source live` as well."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from opendiff.commands.parsers import Commands
 from opendiff.progress import StageBars
 
 if TYPE_CHECKING:
@@ -16,21 +17,23 @@ AREA_HELP = (
     "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
     "or a CSV of tiles with columns x,y"
 )
-FETCH_DESCRIPTION = (
+DESCRIPTION = (
     "Fetch imagery, population and POI of an area into a pack, which works without a network from then on. Run it "
     "again to go on after an interruption: only what is missing is fetched. Addresses, credits and the cache folder "
     "are set by environment variables; see opendiff/live/providers.py."
 )
 
 
-def add_fetch_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("fetch", help="open data of an area into a pack", description=DESCRIPTION)
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
     parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
-    add_options(parser)
+    add_source_options(parser)
+    parser.set_defaults(run=run, kept="what is fetched is kept")
 
 
-def add_options(parser: Any) -> None:
-    """The options that say what is fetched from where."""
+def add_source_options(parser: argparse._ActionsContainer) -> None:
+    """The options that say what is fetched from where; parser: a parser, or a group of one."""
     parser.add_argument(
         "--imagery",
         default="esri",
@@ -79,7 +82,7 @@ def choices_of(options: argparse.Namespace) -> Choices:
     return choices
 
 
-def run_fetch(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
 
