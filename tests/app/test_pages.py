@@ -185,7 +185,7 @@ def test_an_unexpected_error_is_one_plain_sentence(drawn, space, monkeypatch, ca
 def test_a_finished_job_lands_in_the_workspace(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     other = ensemble(space.tiles, space.area, samples=2)
     basis = space.basis("area")
@@ -200,7 +200,7 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
 def run_jobs(space, test):
     """Wait for the jobs of the workspace and show the page with their results."""
     from app.background import job_panel
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     for job in space.jobs.values():
         until_finished(job)
@@ -377,7 +377,7 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     made = space.traffic
     job = jobs.start(

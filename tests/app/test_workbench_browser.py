@@ -19,8 +19,8 @@ from benchmarks.session import app as running_app
 from planning.deployment.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
+from tests.app.saved.test_library import ASKED
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
-from tests.app.test_library import ASKED
 
 pytestmark = pytest.mark.browser
 PAGES = ("Area", "Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export")

@@ -135,7 +135,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
 
     monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: {})
     monkeypatch.setattr(generation, "warm_up", lambda: None)
-    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test = AppTest.from_file("../../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work
     test.run()
     space = test.session_state["workspace"]
@@ -143,7 +143,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     assert space.work == planned.work and space.hour == 7
     assert space.sleep.identity == planned.sleep.identity
 
-    stranger = AppTest.from_file("../../app/main.py", default_timeout=60)
+    stranger = AppTest.from_file("../../../app/main.py", default_timeout=60)
     stranger.query_params["work"] = "0" * 32
     stranger.run()
     assert stranger.session_state["workspace"].area is None
@@ -224,7 +224,7 @@ def test_traffic_alone_can_be_kept(space):
 def finished(space):
     """Hand over the results of the jobs of a workspace."""
     from app.background import job_panel
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     for job in space.jobs.values():
         until_finished(job)
@@ -347,7 +347,7 @@ def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     open_work.keep(planned).join()
     broken = open_work._work_folder(planned.work) / packing.NETWORKS
     broken.write_bytes(b"half")
-    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test = AppTest.from_file("../../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work
     test.run()
     assert len(test.error) == 1 and "cannot be read" in test.error[0].value
