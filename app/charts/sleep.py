@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
@@ -36,7 +37,7 @@ def sleep_legend() -> str:
     return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
 
 
-def energy(by_hour, hour: int) -> go.Figure:
+def energy(by_hour: pd.DataFrame, hour: int) -> go.Figure:
     """Energy by hour of a plan against always on; by_hour: the table of `SleepPlan.energy_by_hour`."""
     figure = go.Figure()
     figure.add_scatter(
@@ -57,7 +58,7 @@ def energy(by_hour, hour: int) -> go.Figure:
     return finish(figure, "energy of the hour (kWh)", hours_axis(len(by_hour)))
 
 
-def energies(tables: dict, hour: int) -> go.Figure:
+def energies(tables: dict[str, pd.DataFrame], hour: int) -> go.Figure:
     """Energy by hour of several plans and what always on takes; tables: label to `SleepPlan.energy_by_hour`."""
     figure = go.Figure()
     for number, (label, by_hour) in enumerate(tables.items()):
@@ -107,7 +108,7 @@ def map_pair(pictures: list[dict]) -> go.Figure:
     return figure
 
 
-def risk(curve) -> go.Figure:
+def risk(curve: pd.DataFrame) -> go.Figure:
     """Saving against unserved traffic, one point a reserve; curve: the table of `planning.sleep.risk_curve`."""
     figure = go.Figure()
     figure.add_scatter(
@@ -129,7 +130,7 @@ def risk(curve) -> go.Figure:
     return figure
 
 
-def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
+def schedule(awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int) -> go.Figure:
     """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
     The cells that are awake longest come first. awake, loads: (cells, hours).

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> No
     _replace(path, fill)
 
 
-def _replace(path: Path, fill) -> None:
+def _replace(path: Path, fill: Callable[[Path], None]) -> None:
     from opendiff.storage.atomic import replacing
 
     try:
@@ -197,7 +198,7 @@ def _replace(path: Path, fill) -> None:
         ) from error
 
 
-def _change(identity: str, change) -> None:
+def _change(identity: str, change: Callable[[Path], None]) -> None:
     path = path_of(identity)
 
     def fill(temporary: Path) -> None:

@@ -5,9 +5,10 @@ import streamlit as st
 
 from app.colours import number
 from app.map import area_entry
+from app.map.drawing import editable
 from app.map.known_tiles import SOURCES, known_picture, known_tiles
 from app.map.region import Region
-from app.map.view import editable, map_view
+from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace

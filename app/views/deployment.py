@@ -1,16 +1,18 @@
 """Deployment: where base stations go."""
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 
 from app.background import deployment
 from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
+from app.map.dots import Dots
 from app.map.region import Region
-from app.map.view import Dots
 from app.messages import errors_shown, plain
 from app.state.controls import kept
-from app.state.results import Deployed, Made, network_of
+from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
@@ -18,6 +20,9 @@ from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, start_button
 from app.widgets.siting_settings import siting_settings
+
+if TYPE_CHECKING:
+    from planning.deployment import DeploymentPlan
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
@@ -105,7 +110,7 @@ def _result(space: Workspace) -> None:
     _plan(space)
 
 
-def _comparison(comparison) -> None:
+def _comparison(comparison: Comparison[Deployed]) -> None:
     table = comparison.table
     shown = {
         "Strategy": table["strategy"].map(strategy_name),
@@ -170,7 +175,7 @@ def _plan(space: Workspace) -> None:
         _optimised(plan)
 
 
-def _optimised(plan) -> None:
+def _optimised(plan: "DeploymentPlan") -> None:
     """What the sites of the optimised plan bring, one by one."""
     curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
     one, two, three, four = st.columns(4)

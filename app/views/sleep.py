@@ -9,8 +9,8 @@ import streamlit as st
 from app.background import sleep
 from app.charts import sleep as sleep_charts
 from app.colours import ramp_legend
+from app.map.dots import Dots
 from app.map.region import Region
-from app.map.view import Dots
 from app.messages import plain
 from app.state.controls import kept
 from app.state.results import Comparison

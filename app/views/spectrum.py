@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.background import spectrum
 from app.charts import spectrum as spectrum_charts
+from app.map.dots import Dots
 from app.map.region import Region
-from app.map.view import Dots
 from app.messages import plain
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.charts.numbers import summary, table_of
 from app.colours import number
-from app.map.view import Dots
+from app.map.dots import Dots
 
 _TABLES, _OPEN = "tables of this page", "data of this page"
 

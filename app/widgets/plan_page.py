@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.map.dots import Dots
 from app.map.region import Picture, Region
-from app.map.view import Dots, map_view
+from app.map.view import map_view
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.widgets import accessible

@@ -7,11 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.background.sleep import SleepRequest
-from app.server.limits import limits
 from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
+from app.widgets.layout import time_limit
 from app.widgets.uploads import upload
 
 STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
@@ -100,9 +100,6 @@ def _rules(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
 
 def _solver(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
     """How long and how well the optimised plan is sought: fields of `SleepSettings`."""
-    most = limits().solver_seconds
-    seconds = columns[0].number_input(
-        "Solver time limit (s)", 1, most, min(20, most), **kept("sleep time limit")
-    )
+    seconds = time_limit(columns[0], "sleep time limit", 20)
     percent = columns[1].number_input("Solver gap (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap"))
-    return {"time_limit": float(seconds), "gap": percent / 100}
+    return {"time_limit": seconds, "gap": percent / 100}

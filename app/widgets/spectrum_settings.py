@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.server.limits import limits
 from app.state.controls import kept
+from app.widgets.layout import time_limit
 
 FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
 MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
@@ -21,7 +21,6 @@ def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any]]:
 
 def _objective() -> tuple[int, dict[str, Any]]:
     one, two, three, four = st.columns(4)
-    most = limits().solver_seconds
     users = one.number_input(
         "Users drawn", 1, 500, 60, help="Active users drawn from the demand of the hour.", **kept("prb users")
     )
@@ -40,10 +39,10 @@ def _objective() -> tuple[int, dict[str, Any]]:
     least = two.number_input(
         "Minimum rate (Mbit/s)", 0.0, 1000.0, 0.0, 0.1, help="0: the whole demand.", **kept("prb minimum")
     )
-    seconds = three.number_input("Solver time limit (s)", 1, most, min(15, most), **kept("prb time limit"))
+    seconds = time_limit(three, "prb time limit", 15)
     seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))
     settings |= {"cap": cap or None, "min_mbps": least or None}
-    return int(users), settings | {"time_limit": float(seconds), "seed": int(seed)}
+    return int(users), settings | {"time_limit": seconds, "seed": int(seed)}
 
 
 def _radio() -> dict[str, Any]:
