@@ -50,7 +50,7 @@ def main() -> None:
     accessible.begin()
     with errors_shown("showing this page"):
         page.run()
-        accessible.data()
+        accessible.offered_tables()
     with errors_shown("keeping your work"):
         open_work.keep(space)
     warm_up()

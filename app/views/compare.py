@@ -17,6 +17,7 @@ from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.file_button import table_button
 from app.widgets.layout import header
 
 MOST_UPLOAD_MB = 500
@@ -212,9 +213,7 @@ def _kpis(chosen: list[Case]) -> None:
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
-        st.download_button(
-            "Table (CSV)", table.to_csv(index=False), "comparison.csv", "text/csv", on_click="ignore"
-        )
+        table_button("Table (CSV)", table, "comparison.csv")
 
 
 def _picture(case: Case, hour: int) -> dict:

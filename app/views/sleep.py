@@ -11,7 +11,7 @@ from app.charts import sleep as sleep_charts
 from app.colours import ramp_legend
 from app.map.dots import Dots
 from app.map.region import Region
-from app.messages import plain
+from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
@@ -61,17 +61,12 @@ def _controls(space: Workspace, primary: bool) -> None:
 
 
 def _start(space: Workspace, asked: sleep.SleepRequest) -> None:
-    from planning.errors import PlanningError
-
     if not asked.strategies:
         st.error("No strategy is chosen; choose at least one.", icon=":material/error:")
         return
-    try:
+    with errors_shown("starting"):  # the uploaded traffic or a figure may make no sense
         sleep.start(space, asked)
-    except PlanningError as error:  # the uploaded traffic or a figure makes no sense
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    st.rerun()
+        st.rerun()
 
 
 def _result(space: Workspace) -> None:

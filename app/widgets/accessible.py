@@ -12,6 +12,7 @@ import streamlit as st
 from app.charts.numbers import summary, table_of
 from app.colours import number
 from app.map.dots import Dots
+from app.widgets.file_button import table_button
 
 _TABLES, _OPEN = "tables of this page", "data of this page"
 
@@ -27,7 +28,7 @@ def chart(figure: go.Figure, title: str, key: str, where: Any = st, told: bool =
     where.plotly_chart(
         figure, width="stretch", key=key, alt=f"{title}. {summary(figure)}" if told else f"{title}."
     )
-    table(title, lambda: table_of(figure))
+    offer_table(title, lambda: table_of(figure))
 
 
 def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.ndarray, unit: str) -> None:
@@ -45,13 +46,13 @@ def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.nda
         f"Map. {title}, {when}: {len(x):,} tiles, most at tile {x[most]}, {y[most]} with "
         f"{number(float(values[most]))} {unit}; the numbers stand at the end of the page."
     )
-    table(title, numbers)
+    offer_table(title, numbers)
 
 
 def site_map(title: str, when: str, dots: Dots) -> None:
     """Tell the map that follows, of sites or users, and offer what each says."""
     tell(f"Map. {title}, {when}: {len(dots.lon):,} places; the numbers stand at the end of the page.")
-    table(title, lambda: pd.DataFrame({"place": list(dots.tooltips), "lon": dots.lon, "lat": dots.lat}))
+    offer_table(title, lambda: pd.DataFrame({"place": list(dots.tooltips), "lon": dots.lon, "lat": dots.lat}))
 
 
 def tell(text: str) -> None:
@@ -59,12 +60,12 @@ def tell(text: str) -> None:
     st.html(f'<p class="told">{escape(text)}</p>')
 
 
-def table(title: str, make: Callable[[], pd.DataFrame]) -> None:
+def offer_table(title: str, make: Callable[[], pd.DataFrame]) -> None:
     """Offer the numbers of something shown, a map say, under the page."""
     st.session_state.setdefault(_TABLES, {})[title] = make
 
 
-def data() -> None:
+def offered_tables() -> None:
     """At the end of a page: the numbers of what it has shown, made once they are asked for."""
     offered = st.session_state.get(_TABLES, {})
     if not offered:
@@ -78,6 +79,4 @@ def data() -> None:
         title = st.selectbox("Chart or map", list(offered), key=f"{_OPEN} {list(offered)}")
         made = offered[title]()
         st.dataframe(made, hide_index=True, width="stretch", height=300, alt=f"{title}: {len(made):,} rows")
-        st.download_button(
-            "This table (CSV)", made.to_csv(index=False), "numbers.csv", "text/csv", on_click="ignore"
-        )
+        table_button("This table (CSV)", made, "numbers.csv")

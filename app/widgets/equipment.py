@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from app.messages import plain
+from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
@@ -138,14 +138,12 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
 
 def _fit(file: Upload) -> "PowerFit | None":
     from planning.energy import fit_power
-    from planning.errors import PlanningError
     from planning.tables import read_table
 
-    try:
-        return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
-    except PlanningError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    return None
+    fit = None
+    with errors_shown("reading the measurements"):
+        fit = fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
+    return fit
 
 
 def _sources(names: pd.Series) -> str:

@@ -1,9 +1,10 @@
-"""Buttons for files that are written when they are asked for."""
+"""Buttons for files: those that are written when they are asked for, and small tables."""
 
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 # Streamlit disables the button while its file is being made, and a run of the page then might lose the file: so the
@@ -41,3 +42,8 @@ def file_button(
             width="stretch",
         )
         st.html(f'<p class="writing" role="status">Writing {escape(label)}: {escape(what)}.</p>')
+
+
+def table_button(label: str, table: pd.DataFrame, filename: str) -> None:
+    """A button that downloads a table that is shown, as CSV (UTF-8)."""
+    st.download_button(label, table.to_csv(index=False), filename, "text/csv", on_click="ignore")

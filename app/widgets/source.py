@@ -7,7 +7,7 @@ import streamlit as st
 from app.background import open_data
 from app.map import area_entry
 from app.map.region import open_region
-from app.messages import errors_shown, plain, sentence
+from app.messages import errors_shown, show_error
 from app.server import limits
 from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
@@ -170,7 +170,7 @@ def _change_source(space: Workspace, source: str) -> None:
                 )
             open_region(source)
     except Exception as error:
-        st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")
+        show_error(error, "opening the pack")
         return
     space.source = source
     if space.area is not None:

@@ -11,6 +11,7 @@ from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.widgets import accessible
+from app.widgets.file_button import table_button
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ def _beside(space: Workspace, table: "TrafficTable", unit: str, hour: int) -> No
     with right.expander("All figures"):
         everything = pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
         st.dataframe(everything.round(4), hide_index=True, width="stretch")
-        st.download_button("All figures (CSV)", everything.to_csv(index=False), "metrics.csv", "text/csv",
-                           on_click="ignore")  # fmt: skip
+        table_button("All figures (CSV)", everything, "metrics.csv")
     st.caption(
         f"On the {len(rows)} tiles of the area that were measured, whole tiles; first sample of the file."
     )

@@ -54,8 +54,8 @@ def test_the_tables_of_a_page_are_made_once_they_are_asked_for():
             return pd.DataFrame({"x": [1, 2]})
 
         accessible.begin()
-        accessible.table("Tiles", make)
-        accessible.data()
+        accessible.offer_table("Tiles", make)
+        accessible.offered_tables()
 
     test = AppTest.from_function(script).run()
     assert not test.exception and "made" not in test.session_state
