@@ -29,7 +29,8 @@ from opendiff.opening import open_source, source_checksum
 from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, write_json
 from opendiff.storage.resume import fingerprint
-from opendiff.traffic_table import HOURS, PART_GLOB, RUN_FILE, TrafficEnsemble
+from opendiff.traffic_table import PART_GLOB, RUN_FILE, TrafficEnsemble
+from opendiff.week import HOURS
 
 TILES_A_PART = 256
 MOST_TILES = 2_000_000  # of a run in parts

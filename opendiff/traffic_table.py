@@ -24,15 +24,15 @@ import pyarrow.parquet as pq
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.area.tile_grid import TILES_ACROSS
+from opendiff.conditions import INTENSITIES
 from opendiff.errors import TableError
 from opendiff.storage.atomic import replacing
+from opendiff.week import HOURS
 
 FORMAT = 1
-HOURS = 168
 MAX_VALUES = 400_000_000  # tiles x samples x hours that are read into memory (about 3 GB)
 ROWS_PER_GROUP = 1_000_000
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
-INTENSITIES = ("poi", "business_poi", "population")
 SCHEMA = pa.schema(
     [
         ("x", pa.int32()),

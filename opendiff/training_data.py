@@ -1,4 +1,4 @@
-"""What a pack offers for training, and the stages that `python -m opendiff train` runs on it."""
+"""What a pack with traffic offers for training and for judging: features, series, and spatial folds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import numpy as np
 
 from opendiff.area import Tiles
 from opendiff.conditions import Conditions
-from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder
+from opendiff.encoder import IMAGE_FEATURES, Encoder
 from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.contrastive import train_encoder
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import SourceError
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
 from opendiff.progress import Report
-from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.storage.resume import UNSAVED, TrainingState
-from opendiff.storage.shipped import CHECKPOINTS
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
@@ -105,13 +103,3 @@ def spatial_blocks(tiles: Tiles) -> np.ndarray:
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
     block = np.stack([(x - x.min()) // BLOCK_TILES, (y - y.min()) // BLOCK_TILES], axis=1)
     return np.unique(block, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def pretrained_trunk() -> Trunk:
-    """ImageNet weights of the trunk, which the shipped encoder holds (EfficientNet-lite0, Apache-2.0)."""
-    shipped = CHECKPOINTS / "encoder.safetensors"
-    if not shipped.is_file():
-        raise ModelError(f"There are no trunk weights at {shipped}; install the package again.")
-    trunk = Trunk(TAPPED_STAGES)
-    read_checkpoint(shipped, kind="encoder").load_into(trunk, "trunk.")
-    return trunk.eval()

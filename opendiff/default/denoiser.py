@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
-from opendiff.default.representation import DAYS, HOURS_A_DAY, LEVEL_WIDTH, SERIES
+from opendiff.default.representation import LEVEL_WIDTH
+from opendiff.week import DAYS, HOURS_A_DAY, SERIES
 
 DAY_WIDTH = SERIES * HOURS_A_DAY
 

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from opendiff.conditions import Conditions
 from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.prior import SPREADS, Belief, Prior
-from opendiff.default.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
+from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.week import SERIES
 
+FILE = "default.safetensors"
 # Rows of a network call, padded where needed so that all calls have one size (`opendiff.device` says why).
 ROWS_A_CALL = 256
 ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HOURS, DAYS, HOURS_A_DAY = 168, 7, 24
-SERIES = 2  # traffic, users
+from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+
 LEVEL_WIDTH = SERIES
 SHAPE_WIDTH = SERIES * HOURS
 WIDTH = LEVEL_WIDTH + SHAPE_WIDTH

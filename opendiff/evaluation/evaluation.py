@@ -18,6 +18,7 @@ from opendiff import metrics
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default.model import TrafficModel
 from opendiff.default.training import train_model
+from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import level_r2
 from opendiff.evaluation.reference_features import image_statistics, known_image_statistics
@@ -29,7 +30,7 @@ from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
 from opendiff.progress import Report
-from opendiff.training_data import TrainingData, pretrained_trunk, read_training_data
+from opendiff.training_data import TrainingData, read_training_data
 
 ORACLE = "the tile's other days (oracle)"
 # What open data a reference is given: the pack's POI as counted; moved to the right tile, as our model moves them; and

@@ -13,7 +13,8 @@ from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
 
-HOURS_A_DAY = 24
+from opendiff.week import HOURS_A_DAY
+
 RIDGE_PENALTIES = np.logspace(1, 5, 9)
 # Added to a shape (mean 1) before its logarithm: the nightly gap in the measurement leaves hours of nearly zero, whose
 # logarithms would otherwise be most of the variance.

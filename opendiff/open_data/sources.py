@@ -27,8 +27,8 @@ from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.osm_files import read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.registration import PoiDatum
+from opendiff.week import HOURS
 
-HOURS = 168
 IMAGE_SIZE = 256
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from opendiff.paper.attention import self_attention
-
-SERIES, HOURS = 2, 168  # traffic and users
+from opendiff.week import HOURS, SERIES
 
 
 @dataclass(frozen=True)

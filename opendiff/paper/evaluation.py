@@ -23,6 +23,7 @@ from opendiff.paper.training import SamplerTraining, train_paper_model
 from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
+from opendiff.week import HOURS
 
 PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
 PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)
@@ -158,7 +159,7 @@ def _generated(
 ) -> np.ndarray:
     """Traffic (tiles, samples, 168), in parts of which each is kept when it is done."""
     count = len(conditions.tiles)
-    traffic = np.zeros((count, samples, 168), np.float32)
+    traffic = np.zeros((count, samples, HOURS), np.float32)
     key = fingerprint(
         asdict(generator.model.config),
         *(value for _, value in sorted(generator.model.state_dict().items())),

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from opendiff.errors import ModelError
 from opendiff.noise import tile_noise
 from opendiff.paper.ddpm import guided, quadratic_schedule, sample_ddpm
-from opendiff.paper.denoiser import HOURS, SERIES, ConditionMemory, Denoiser, DenoiserConfig
+from opendiff.paper.denoiser import ConditionMemory, Denoiser, DenoiserConfig
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.week import HOURS, SERIES
 
 FILE = "paper.safetensors"
 # Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
