@@ -20,11 +20,12 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
-from opendiff.errors import Cancelled, SourceError
-from opendiff.live.http import Client, NotThere, Progress, Unreachable
+from opendiff.errors import SourceError
+from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
+from opendiff.progress import Progress
 from opendiff.storage.atomic import replacing
 
 MAX_TILE_BYTES = 4_000_000
@@ -147,8 +148,7 @@ def cut_geotiff(
             left, top = int(x[block].min()), int(y[block].min())
             with _on_tile_grid(raster, left, top, int(x[block].max()) + 1, int(y[block].max()) + 1) as warped:
                 for row in block:
-                    if cancelled and cancelled():
-                        raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
+                    check_cancelled(cancelled)
                     pixels = _tile_pixels(warped, bands, int(x[row]) - left, int(y[row]) - top)
                     if pixels is None:
                         absent.append(int(row))

@@ -23,11 +23,13 @@ from rasterio.windows import Window
 
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
-from opendiff.errors import Cancelled, SourceError
-from opendiff.live.http import Client, NotThere, Progress
+from opendiff.errors import SourceError
+from opendiff.live.download import download
+from opendiff.live.http import Client, NotThere, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
+from opendiff.progress import Progress
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000
@@ -58,7 +60,7 @@ def fetch_country(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            client.download(url, path, TIFF_KINDS, MAX_COUNTRY_BYTES, progress, _check_raster)
+            download(client, url, path, TIFF_KINDS, MAX_COUNTRY_BYTES, progress, _check_raster)
         except NotThere:
             raise SourceError(
                 f"{provider.name} has no raster for the country {country}; check the code (ISO 3166 alpha-3), or give "
@@ -83,8 +85,7 @@ def strip_population(
         across, down = raster.transform.a, -raster.transform.e
         left, top = raster.transform.c, raster.transform.f
         for block in cut_blocks(x, y, BLOCK_TILES):
-            if cancelled and cancelled():
-                raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
+            check_cancelled(cancelled)
             xs, column = np.unique(x[block], return_inverse=True)
             ys, row = np.unique(y[block], return_inverse=True)
             strips = (ys[:, None] + np.arange(POPULATION_STRIPS) / POPULATION_STRIPS).ravel()
