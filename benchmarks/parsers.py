@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from app import library, saved_work
-from app.saved_work import SavedWorkError, unpack
-from app.state import Workspace
+from app.errors import SavedWorkError
+from app.saved import library, packing
+from app.saved.packing import unpack
+from app.state.workspace import Workspace
 from benchmarks import corpus, mutations, saved_corpus
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
 from opendiff.area.tile_grid import TILES_ACROSS
@@ -148,7 +149,7 @@ def _work_opens(parts: dict[str, bytes]) -> None:
     if space.spectrum is not None:
         for prb_plan in space.spectrum.value.plans.values():
             assert 0 <= prb_plan.used_prbs and np.isfinite(prb_plan.objective_mbps)
-    saved_work.versions(space)
+    packing.versions(space)
 
 
 def _power(path: Path) -> None:

@@ -10,10 +10,12 @@ from unittest.mock import patch
 
 import shapely
 
-from app import library, plans, saved_work
-from app.jobs import Job
-from app.state import Made, Workspace
-from app.uploads import Upload
+from app.background import deployment, sleep, spectrum
+from app.saved import library, open_work, packing
+from app.server.jobs import Job
+from app.state.inputs import Upload
+from app.state.results import Made
+from app.state.workspace import Workspace
 from benchmarks.corpus import made_ensemble, outlines
 from opendiff.area import Area, tiles_covering
 from planning.sleep import SleepSettings
@@ -29,7 +31,7 @@ CHOSEN = {
 @lru_cache(maxsize=1)
 def parts() -> dict[str, bytes]:
     """The parts of work with traffic, two deployments, sleep and spectrum plans, a place and a file."""
-    return {part: make() for part, make in saved_work.pack(_made()).items()}
+    return {part: make() for part, make in packing.pack(_made()).items()}
 
 
 @lru_cache(maxsize=1)
@@ -41,20 +43,20 @@ def scenario_files() -> list[bytes]:
 
 @lru_cache(maxsize=1)
 def _made() -> Workspace:
-    space = Workspace(work=library.new_work())
+    space = Workspace(work=open_work.new_work())
     area = Area.from_geojson(shapely.geometry.mapping(outlines()[0]), "a")
     tiles = tiles_covering(area)
     space.set_area(area, tiles, 0)
     space.traffic = Made(made_ensemble(), space.basis("area"))
     space.uploads = {"own sites file": Upload("a.csv", b"lon,lat\n115.9,28.6\n")}
-    space.places = [
+    space.drawn_places = [
         {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [115.9, 28.6]}}
     ]
-    plans.start_deployments(space, 4, ["traffic", "uniform"], {})
+    deployment.start(space, 4, ["traffic", "uniform"], {})
     _finish(space)
-    plans.start_sleep(space, CHOSEN)
+    sleep.start(space, CHOSEN)
     _finish(space)
-    plans.start_spectrum(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
+    spectrum.start(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
     _finish(space)
     return space
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opendiff.commands.parsers import Commands
 from opendiff.progress import StageBars
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ DESCRIPTION = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("fetch", help="open data of an area into a pack", description=DESCRIPTION)
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
     parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
     add_source_options(parser)
+    parser.set_defaults(run=run, kept="what is fetched is kept")
 
 
 def add_source_options(parser: argparse._ActionsContainer) -> None:
@@ -79,7 +82,7 @@ def choices_of(options: argparse.Namespace) -> Choices:
     return choices
 
 
-def run_fetch(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
 

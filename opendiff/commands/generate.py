@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opendiff.commands.fetch import AREA_HELP, add_source_options
+from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
+from opendiff.commands.parsers import Commands
 from opendiff.progress import ProgressBar, StageBars
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
     parser.add_argument(
         "--source",
@@ -62,12 +64,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parts.add_argument("--part-tiles", type=int, default=None, metavar="N", help="tiles a part (default 256)")
     add_source_options(parser.add_argument_group("with --source live"))
+    parser.set_defaults(run=run)
 
 
-def run_generate(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
-    from opendiff.commands.fetch import print_notes
     from opendiff.errors import TableError
     from opendiff.generator import TrafficGenerator
     from opendiff.partitions import MOST_TILES
@@ -100,7 +102,6 @@ def run_generate(options: argparse.Namespace) -> None:
 def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSource | ConditionSource, str]:
     """The source of --source, with live data of `tiles` fetched, and where another process finds it: "demo" or the
     path of a pack."""
-    from opendiff.commands.fetch import choices_of
     from opendiff.open_data.sources import PackSource
     from opendiff.opening import open_source
 
@@ -125,7 +126,6 @@ def run_parts(
     from contextlib import AbstractContextManager, nullcontext
 
     from opendiff.cluster import local_workers, scheduler_at
-    from opendiff.commands.fetch import print_notes
     from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings

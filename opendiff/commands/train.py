@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from opendiff.open_data.sources import PackSource
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     parser.add_argument("part", choices=("encoder", "sampler"))
     parser.add_argument("--model", choices=("default", "paper"), default="default")
     parser.add_argument("--data", required=True, type=Path, metavar="PACK")
@@ -25,9 +27,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.set_defaults(run=run)
 
 
-def run_train(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.open_data.sources import PackSource
     from opendiff.storage.checksums import write_checksums
 
