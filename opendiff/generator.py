@@ -1,4 +1,7 @@
-"""The model `default`: traffic of an area from open data. Conditions in, an ensemble of weeks out."""
+"""Traffic of an area from open data by the model `default`, and the way to any model by its name.
+
+Open data -> conditions (`encode`) -> an ensemble of weeks (`generate` of the base class, which asks `weeks`).
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,10 @@ def encode_open_data(
     progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Conditions:
-    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent. Embeddings of
-    images are taken from `cache` and put there."""
+    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent.
+
+    Embeddings of images are taken from `cache` and put there. Raises SourceError.
+    """
     around = source.open_data(with_halo(tiles), imagery=False)
     features = tile_features(tiles, around, source.poi_datum)
     image_tokens = np.zeros((len(tiles), TOKEN_WIDTHS[0]), np.float32)
@@ -68,8 +73,10 @@ def encode_open_data(
 
 
 class TrafficGenerator(EnsembleGenerator[Conditions]):
-    """The model `default` with its encoder; `load` opens any model. keep_embeddings: whether embeddings of images are
-    kept between runs."""
+    """The model `default` with its encoder; `TrafficGenerator.load` opens any model by its name.
+
+    keep_embeddings: whether embeddings of images are kept between runs, in the user's cache folder.
+    """
 
     model: TrafficModel
     _encoder: Encoder | None

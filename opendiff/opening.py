@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from opendiff.demo import DemoSource
     from opendiff.open_data.sources import PackSource
 
-TABLES = (
-    "tiles.parquet",
-    "pack.json",
-    "osm_points.gpkg",
-)  # what a pack holds beside images that traffic is made from
+# what a pack holds beside images that traffic is made from
+TABLES = ("tiles.parquet", "pack.json", "osm_points.gpkg")
 
 
 def open_source(name: str) -> DemoSource | PackSource:
@@ -36,9 +33,11 @@ def open_source(name: str) -> DemoSource | PackSource:
 
 
 def source_checksum(name: str, tiles: Tiles) -> str:
-    """What tells a source from others, and from itself after a change to what it knows of `tiles`: a checksum of the
-    bundled region's file, or of the files of a pack; images, which are many, count by their sizes. Raises
-    SourceError."""
+    """What tells a source from others, and from itself after a change to what it knows of `tiles`.
+
+    It is a checksum of the bundled region's file, or of the files of a pack, whose images, which are many, count by
+    their sizes. Raises SourceError.
+    """
     from opendiff.demo import FILE
     from opendiff.open_data.sources import PackSource, image_path
     from opendiff.storage.checksums import file_checksum

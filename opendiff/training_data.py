@@ -19,7 +19,7 @@ from opendiff.storage.resume import UNSAVED, TrainingState
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
-FOLDS = 5
+FOLDS = 5  # for packs that name none
 
 
 @dataclass(frozen=True)

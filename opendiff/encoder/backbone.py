@@ -1,9 +1,9 @@
 """EfficientNet-lite0 trunk: the image features under the encoder.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no squeeze-
-and-excitation, ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is
-only ever run frozen, and the trunk ends in the middle: features of ground texture sit there, not in the last
-layers that know dogs from cats.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no
+squeeze-and-excitation, ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is only
+ever run frozen, and the trunk ends in the middle: features of ground texture sit there, not in the last layers that
+know dogs from cats.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class SameConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
+    """Widen, convolve each channel by itself, narrow; with a shortcut where shapes agree (MobileNetV2, CVPR 2018)."""
+
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int):
         super().__init__()
         hidden = channels_in * expansion

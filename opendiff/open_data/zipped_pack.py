@@ -17,8 +17,8 @@ from opendiff.storage.cache_room import make_room, used
 from opendiff.storage.folders import cache_folder
 
 MAX_MEMBERS = 200_000
-MAX_BYTES = 8_000_000_000
-MAX_IMAGE_BYTES = 4_000_000
+MAX_BYTES = 8_000_000_000  # unpacked, all members
+MAX_IMAGE_BYTES = 4_000_000  # unpacked
 CHUNK_BYTES = 1 << 20
 PLAIN = ("tiles.parquet", "traffic.parquet", "pack.json", "ATTRIBUTION.txt")
 IMAGE = re.compile(r"imagery/15/(\d{1,5})/(\d{1,5})\.png")
@@ -69,6 +69,7 @@ def unpacked(archive: Path) -> Path:
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, name: str) -> None:
+    """Write the members of a pack into a folder. Raises SourceError."""
     members = _members(archive, name)
     left = MAX_BYTES
     size = sum(member.file_size for member in members.values())
