@@ -28,7 +28,19 @@ USER_AGENT = f"opendiff-planner/{__version__} (network planning on open data)"
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # status codes that another attempt may mend
 CHUNK_BYTES = 1 << 16
 MAX_REDIRECTS = 5
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1  # between two looks whether to stop
+# what the message of an error holds, and what that means to who reads ours
+REASONS = (
+    ("NameResolution", "its name is not known here"),
+    ("Name or service not known", "its name is not known here"),
+    ("refused", "connection refused"),
+    ("unreachable", "no route to it"),
+    ("timed out", "timed out"),
+    ("CERTIFICATE", "its certificate is not trusted"),
+    ("reset", "connection reset"),
+    ("Remote end closed", "connection closed without an answer"),
+    ("IncompleteRead", "it ended too early"),
+)
 INSTEAD = "use the bundled region (demo), a pack, or your own files"
 
 
@@ -260,17 +272,7 @@ def _too_large(host: str, max_bytes: int) -> TooLarge:
 def _reason(error: Exception) -> str:
     """What went wrong, without the wrappings of three libraries."""
     text = str(error)
-    for sign, plain in (
-        ("NameResolution", "its name is not known here"),
-        ("Name or service not known", "its name is not known here"),
-        ("refused", "connection refused"),
-        ("unreachable", "no route to it"),
-        ("timed out", "timed out"),
-        ("CERTIFICATE", "its certificate is not trusted"),
-        ("reset", "connection reset"),
-        ("Remote end closed", "connection closed without an answer"),
-        ("IncompleteRead", "it ended too early"),
-    ):
+    for sign, plain in REASONS:
         if sign in text:
             return plain
     return type(error).__name__

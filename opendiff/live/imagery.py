@@ -33,9 +33,11 @@ IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")
 THREADS = 4  # requests under way at once: what a browser window asks of a tile server
 FAILURES_IN_A_ROW = 8  # tiles; then the server is taken to be out of order
 VALID = 0.99  # of a tile's pixels that a GeoTIFF must cover
-MERCATOR_HALF_M = 20037508.342789244
+MERCATOR_HALF_M = 20037508.342789244  # half the side of the Web-Mercator map (EPSG:3857)
 PIXEL_M = 2 * MERCATOR_HALF_M / TILES_ACROSS / IMAGE_SIZE  # 4.78 m on the map
-BLOCK_TILES = 16
+BLOCK_TILES = 16  # side of the block of tiles that is warped at once
+WARP_MEGABYTES = 64
+FINER = 0.75  # of a tile's pixel; pixels of a raster below it are averaged
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,10 @@ def fetch_tiles(
     A tile that fails again and again is left for the next run; when several in a row do, or the server cannot be
     reached, the rest is left as well. Raises Cancelled.
     """
-
-    stop = threading.Event()
+    stop = threading.Event()  # for threads that are in the middle of a pause when the caller leaves
     working = replace(
         client, cancelled=lambda: stop.is_set() or bool(client.cancelled and client.cancelled())
     )
-
-    def fetch(row: int) -> bool:
-        """True when the server has the tile."""
-        url = provider.url.format(z=ZOOM, x=int(x[row]), y=int(y[row]))
-        try:
-            body = working.get(url, IMAGE_KINDS, MAX_TILE_BYTES, check=check_tile_image)
-        except NotThere:
-            return False
-        path = image_path(root, x[row], y[row])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(body)
-        return True
-
     absent: list[int] = []
     failed, in_a_row, done = 0, 0, 0
     reason: SourceError | None = None
@@ -88,7 +75,7 @@ def fetch_tiles(
         try:
             while True:
                 while len(under_way) < 2 * THREADS and (row := next(rows, None)) is not None:
-                    under_way[pool.submit(fetch, row)] = row
+                    under_way[pool.submit(_fetch_tile, working, provider, x[row], y[row], root)] = row
                 if not under_way:
                     break
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -111,6 +98,20 @@ def fetch_tiles(
                 future.cancel()
     failed += len(x) - done
     return TilesFetched(np.array(sorted(absent), np.int64), failed, reason)
+
+
+def _fetch_tile(client: Client, provider: Provider, x: int, y: int, root: Path) -> bool:
+    """Fetch one tile into the pack; False when the server has none. Raises SourceError and Cancelled."""
+    url = provider.url.format(z=ZOOM, x=int(x), y=int(y))
+    try:
+        body = client.get(url, IMAGE_KINDS, MAX_TILE_BYTES, check=check_tile_image)
+    except NotThere:
+        return False
+    path = image_path(root, x, y)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(body)
+    return True
 
 
 def check_tile_image(body: bytes) -> None:
@@ -167,10 +168,9 @@ def _colour_bands(raster: rasterio.DatasetReader, path: Path) -> list[int]:
     """The numbers of the red, green and blue band, one band three times for a grey image. Raises SourceError."""
     if raster.colorinterp[0] == ColorInterp.palette:
         raise SourceError(f"{path.name} has a palette; expand it first (gdal_translate -expand rgb).")
-    colours = [
-        n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True) if kind != ColorInterp.alpha
-    ]
-    named = {kind: n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True)}
+    numbers = list(zip(raster.indexes, raster.colorinterp, strict=True))
+    colours = [number for number, kind in numbers if kind != ColorInterp.alpha]
+    named = {kind: number for number, kind in numbers}
     wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(kind in named for kind in wanted):
         bands = [named[kind] for kind in wanted]
@@ -202,7 +202,7 @@ def _on_tile_grid(
         height=(bottom - top) * IMAGE_SIZE,
         resampling=Resampling.average if _finer(raster) else Resampling.bilinear,
         add_alpha=not has_mask,
-        warp_mem_limit=64,
+        warp_mem_limit=WARP_MEGABYTES,
     ) as warped:
         yield warped
 
@@ -210,7 +210,7 @@ def _on_tile_grid(
 def _finer(raster: rasterio.DatasetReader) -> bool:
     """Whether several pixels of the raster fall into one of a tile, so that they must be averaged."""
     west, south, east, north = transform_bounds(raster.crs, "EPSG:3857", *raster.bounds)
-    return min((east - west) / raster.width, (north - south) / raster.height) < 0.75 * PIXEL_M
+    return min((east - west) / raster.width, (north - south) / raster.height) < FINER * PIXEL_M
 
 
 def _tile_pixels(warped: WarpedVRT, bands: list[int], column: int, row: int) -> np.ndarray | None:
