@@ -17,7 +17,7 @@ from rasterio.transform import from_origin
 from app.errors import SavedWorkError
 from app.saved.packing import unpack
 from app.state.workspace import Workspace
-from benchmarks import corpus, saved_corpus
+from benchmarks.robustness import corpus, saved_corpus
 from intake.database import check_plain
 from intake.delimited import read_csv
 from intake.text import Refused

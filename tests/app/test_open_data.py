@@ -12,8 +12,8 @@ from app.map import area_entry
 from app.server.folders import keep_upload
 from app.state.inputs import DEMO
 from app.state.workspace import Workspace
-from benchmarks.fault_server import FaultServer
-from benchmarks.faults import environment, made_tiles, made_world
+from benchmarks.robustness.fault_server import FaultServer
+from benchmarks.robustness.faults import environment, made_tiles, made_world
 from opendiff.area import Area
 from opendiff.errors import SourceError
 from opendiff.poi.osm_files import tiles_bounds

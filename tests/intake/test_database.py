@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import SavedWorkError
 from app.saved.library import read_parts
-from benchmarks import corpus, saved_corpus
+from benchmarks.robustness import corpus, saved_corpus
 from intake.database import check_plain
 from intake.text import Refused
 from opendiff.area import read_area_bytes

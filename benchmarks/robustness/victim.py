@@ -1,5 +1,5 @@
 """A process that writes one kind of file again and again, to be killed, starved or locked out: `python -m
-benchmarks.victim KIND FOLDER [--first N] [--count N] [--most-bytes N] [--as-nobody]`.
+benchmarks.robustness.victim KIND FOLDER [--first N] [--count N] [--most-bytes N] [--as-nobody]`.
 
 It prints the number of each write that it has finished, or the error that it was refused with, and then ends with 3.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import corpus
+from benchmarks.robustness import corpus
 from opendiff.area import tile_frame
 from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.errors import OpenDiffError

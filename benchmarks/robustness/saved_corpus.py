@@ -16,7 +16,7 @@ from app.server.jobs import Job
 from app.state.inputs import Upload
 from app.state.results import Made
 from app.state.workspace import Workspace
-from benchmarks.corpus import made_ensemble, outlines
+from benchmarks.robustness.corpus import made_ensemble, outlines
 from opendiff.area import Area, tiles_covering
 from planning.sleep import SleepSettings
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from benchmarks.load import MOST_MINUTES, MOST_SESSIONS, REGION, Load, _outline, measure
+from benchmarks.robustness.load import MOST_MINUTES, MOST_SESSIONS, REGION, Load, _outline, measure
 from benchmarks.session import Session
 from opendiff.area import Area
 

@@ -22,7 +22,7 @@ import pandas as pd
 import rasterio
 from rasterio.transform import from_origin
 
-from benchmarks.fault_server import FAULTS, RETRY_AFTER_S, SLOW_S, FaultServer, World
+from benchmarks.robustness.fault_server import FAULTS, RETRY_AFTER_S, SLOW_S, FaultServer, World
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import SourceError
 from opendiff.live.choices import Choices

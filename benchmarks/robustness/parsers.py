@@ -15,7 +15,7 @@ from app.errors import SavedWorkError
 from app.saved import library, packing
 from app.saved.packing import unpack
 from app.state.workspace import Workspace
-from benchmarks import corpus, mutations, saved_corpus
+from benchmarks.robustness import corpus, mutations, saved_corpus
 from opendiff.area import Tiles, read_area_bytes, tile_frame, tiles_covering, tiles_in_csv
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.live.imagery import check_tile_image, cut_geotiff

@@ -20,9 +20,9 @@ from unittest import mock
 import numpy as np
 import pulp
 
-from benchmarks import faults
-from benchmarks.fuzz import ROOT
-from benchmarks.victim import KINDS, TYPED, Kind
+from benchmarks import ROOT
+from benchmarks.robustness import faults
+from benchmarks.robustness.victim import KINDS, TYPED, Kind
 from planning.errors import SolverError
 from planning.solver import Model, adapter
 from planning.solver import highs as solver_highs
@@ -173,7 +173,7 @@ def solver_out_of_time(folder: Path) -> str | None:
 
 def gpu_memory(room: int, folder: Path) -> str | None:
     """The memory of the GPU takes calls of `room` rows, or none at all."""
-    from benchmarks.made_gpu import MadeGpu, plain_ensemble
+    from benchmarks.robustness.made_gpu import MadeGpu, plain_ensemble
 
     made = MadeGpu(room)
     ensemble = made.generate()
@@ -223,7 +223,7 @@ def half_written(folder: Path) -> str | None:
 
 
 def _victim(name: str, folder: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "benchmarks.victim", name, str(folder), *options]
+    command = [sys.executable, "-m", "benchmarks.robustness.victim", name, str(folder), *options]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
 
 

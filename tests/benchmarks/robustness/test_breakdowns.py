@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.breakdowns import DAMAGE, all_faults, inject
-from benchmarks.victim import KINDS
+from benchmarks.robustness.breakdowns import DAMAGE, all_faults, inject
+from benchmarks.robustness.victim import KINDS
 
 FAULTS = all_faults()
 NEED_A_PROCESS = (

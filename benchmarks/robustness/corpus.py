@@ -1,4 +1,4 @@
-"""Small valid files of every kind that the product reads from a stranger, to be damaged by `benchmarks.mutations`."""
+"""Small valid files of every kind that the product reads from a stranger, to be damaged by `mutations`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Every reader of files from strangers, given damaged files: a valid result or one typed error with a sentence.
 
 Coverage-guided: an input that reaches a line of ours that none reached before is kept, and damaged further. It runs in
-a process of its own, so that an input that ends or hangs the process is a finding as well (`python -m benchmarks.fuzz`
-is that process). Where `atheris` is installed, `python -m benchmarks.fuzz --atheris NAME` lets libFuzzer choose.
+a process of its own (`python -m benchmarks.robustness.fuzz`), so that an input that ends or hangs the process is a
+finding as well. Where `atheris` is installed, `--atheris NAME` lets libFuzzer choose.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import mutations
+from benchmarks import ROOT
+from benchmarks.robustness import mutations
 from opendiff.errors import OpenDiffError
 from planning.errors import PlanningError
 
 if TYPE_CHECKING:
-    from benchmarks.parsers import Parser
+    from benchmarks.robustness.parsers import Parser
 
-ROOT = Path(__file__).resolve().parents[1]
 WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "intake"))
 HUNG_S = 60.0
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
@@ -156,7 +156,7 @@ def run_apart(names: list[str], count: int, seed: int, folder: Path) -> tuple[in
         command = [
             sys.executable,
             "-m",
-            "benchmarks.fuzz",
+            "benchmarks.robustness.fuzz",
             json.dumps(left),
             str(count),
             str(seed + attempts),
@@ -201,7 +201,7 @@ def _wait(child: subprocess.Popen, beat: Path) -> bool:
 
 
 def _child(names: list[str], count: int, seed: int, folder: Path) -> None:
-    from benchmarks.parsers import PARSERS
+    from benchmarks.robustness.parsers import PARSERS
 
     _limit_memory()
     done, tried, findings = [], 0, []
@@ -236,7 +236,7 @@ def _atheris(name: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["app", "opendiff", "planning", "intake"]):
-        from benchmarks.parsers import PARSERS
+        from benchmarks.robustness.parsers import PARSERS
 
     parser = PARSERS[name]
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
