@@ -13,7 +13,7 @@ from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import SourceError
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
-from opendiff.open_data.sources import PackSource
+from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
 
@@ -63,23 +63,31 @@ def read_training_data(
 
     Raises SourceError when the pack has no traffic or no imagery.
     """
+    data, features, series, has_traffic = read_measured(pack)
+    encoder = Encoder()
+    encoder.trunk = trunk
+    views = np.zeros((VIEWS if turned else 1, len(data.tiles), IMAGE_FEATURES), np.float32)
+    for view in range(len(views)):
+        views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
+        if report:
+            report("image features", view + 1, len(views))
+    return TrainingData(
+        data.tiles, features, views, data.has_imagery, series, has_traffic,
+        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, data.tiles),
+        spatial_blocks(data.tiles),
+    )  # fmt: skip
+
+
+def read_measured(pack: PackSource) -> tuple[OpenData, TileFeatures, np.ndarray, np.ndarray]:
+    """Open data and features of all tiles of a pack, series (tiles, 2, 168) of traffic and users, NaN where unmeasured,
+    and the mask (tiles,) of the measured ones. Raises SourceError when the pack has no traffic or no imagery."""
     tiles = pack.all_tiles()
     features = tile_features(tiles, pack.open_data(with_halo(tiles), imagery=False), pack.poi_datum)
     data = pack.open_data(tiles)
     traffic, users, has_traffic = pack.traffic(tiles)
     if not has_traffic.any() or not data.has_imagery.any():
         raise SourceError(f"The pack {pack.name} lacks traffic.parquet or imagery; training needs both.")
-    encoder = Encoder()
-    encoder.trunk = trunk
-    views = np.zeros((VIEWS if turned else 1, len(tiles), IMAGE_FEATURES), np.float32)
-    for view in range(len(views)):
-        views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
-        if report:
-            report("image features", view + 1, len(views))
-    return TrainingData(
-        tiles, features, views, data.has_imagery, np.stack([traffic, users], axis=1), has_traffic,
-        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, tiles), spatial_blocks(tiles),
-    )  # fmt: skip
+    return data, features, np.stack([traffic, users], axis=1), has_traffic
 
 
 def turn(images: np.ndarray, view: int) -> np.ndarray:

@@ -132,6 +132,7 @@ def tiles_in_csv(data: bytes, filename: str, max_tiles: int = MAX_TILES) -> Tile
 
 
 def _too_many(count: float, max_tiles: int, area: Area) -> AreaError:
+    """The error for about so many tiles, with the side of a square that would be small enough."""
     scale = 10 ** max(0, len(str(int(count))) - 2)
     centre = area.geometry.envelope.centroid
     side = float(np.sqrt(max_tiles * tile_area_km2(*tile_at(centre.x, centre.y))))

@@ -33,8 +33,8 @@ from opendiff.progress import Report
 from opendiff.training_data import TrainingData, read_training_data
 
 ORACLE = "the tile's other days (oracle)"
-# What open data a reference is given: the pack's POI as counted; moved to the right tile, as our model moves them; and
-# with those of OpenStreetMap beside them, which is all that our model is given.
+# Endings of a reference's name, by the open data that it is given: the pack's POI as counted; moved to the right tile,
+# as our model moves them; and with those of OpenStreetMap beside them, which is all that our model is given.
 COUNTED, REGISTERED, SAME_AS_OURS = "", " (registered POI)", " (registered POI and OSM POI)"
 KINDS = (COUNTED, REGISTERED, SAME_AS_OURS)
 
@@ -94,6 +94,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def needs_features(name: str) -> bool:
+    """Whether a reference looks at what is known of a tile."""
     return name not in ("random tiles", "mean profile")
 
 
@@ -255,8 +256,7 @@ def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
 def held_out_references(
     pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, report: Report | None
 ) -> dict[str, np.ndarray]:
-    """Traffic of the references fitted in the same folds: on the pack's POI as counted, and on registered
-    ones."""
+    """Traffic (tiles with traffic, samples, 168) of those references that are in `names`, fitted in the same folds."""
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     wanted = [name for name in names if split_name(name)[0] in references()]

@@ -27,7 +27,7 @@ from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import layer_bounds, read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.progress import Progress, Report
-from opendiff.storage.cache_room import make_room, used
+from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
@@ -195,7 +195,7 @@ class Fetcher:
                 for code in self.choices.country
             ]
             for raster in rasters:
-                used(raster)
+                mark_used(raster)
         people, known = strip_population(rasters[0], tiles, self.client.cancelled)
         for raster in rasters[1:]:
             more, covers = strip_population(raster, tiles, self.client.cancelled)

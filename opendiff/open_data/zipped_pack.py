@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opendiff.errors import SourceError, StorageError
 from opendiff.storage.atomic import locked
-from opendiff.storage.cache_room import make_room, used
+from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 
 MAX_MEMBERS = 200_000
@@ -45,7 +45,7 @@ def unpacked(archive: Path) -> Path:
                     begun.rename(folder)
                 finally:
                     shutil.rmtree(begun, ignore_errors=True)
-        used(home)
+        mark_used(home)
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,

@@ -55,6 +55,8 @@ class Rows:
 
 
 class PaperModel(nn.Module):
+    """Denoiser, noise schedule and the one scale of the data (mean, deviation, each (2, 1))."""
+
     mean: Tensor
     deviation: Tensor
 
@@ -72,6 +74,7 @@ class PaperModel(nn.Module):
         self.deviation.copy_(series.std((0, 2))[:, None] + 1e-12)
 
     def scaled(self, series: Tensor) -> Tensor:
+        """Series (rows, 2, 168) of zero mean and unit variance over the training tiles."""
         return (series - self.mean) / self.deviation
 
     @torch.no_grad()

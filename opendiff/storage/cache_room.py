@@ -38,7 +38,7 @@ class Entry:
     used: float
 
 
-def used(path: Path) -> None:
+def mark_used(path: Path) -> None:
     """Note that an entry, or the entry that a file lies in, is used now; of other places nothing is noted.
 
     The note is a file of its own: the system's time of access may be off, or be changed by looking at the size.
