@@ -81,6 +81,7 @@ class Part:
 
     @property
     def file(self) -> str:
+        """Name of its Parquet file in the folder of the run."""
         return PART_GLOB.replace("*", f"{self.number:05}")
 
 

@@ -87,6 +87,7 @@ class TrafficEnsemble:
 
     @property
     def has_users(self) -> bool:
+        """Whether users are known; they are for all tiles or for none."""
         return not np.isnan(self.users).any()
 
     def median(self, quantity: Quantity = "traffic") -> np.ndarray:

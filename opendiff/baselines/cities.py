@@ -45,6 +45,7 @@ class City:
 
     @property
     def truth(self) -> np.ndarray:
+        """Traffic (rows, 168)."""
         return self.series[:, 0]
 
     def part(self, folds: int, rows_a_fold: int) -> City:

@@ -45,6 +45,7 @@ class ConditionMemory:
 
     @staticmethod
     def join(memories: list[ConditionMemory]) -> ConditionMemory:
+        """The rows of several memories, one after the other."""
         layers = zip(*(memory.keys_values for memory in memories), strict=True)
         pairs = tuple(
             (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
@@ -67,6 +68,7 @@ class Block(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """Hidden state (rows, 8, width); keys_values: of this block in the memory."""
         query, key, value = (self.heads_first(part) for part in self.self_in(self.norm_self(x)).chunk(3, -1))
         x = x + self.drop(self.self_out(self.attend(query, key, value)))
         query = self.heads_first(self.query(self.norm_cross(x)))
@@ -74,6 +76,7 @@ class Block(nn.Module):
         return x + self.drop(self.feed(self.norm_feed(x)))
 
     def heads_first(self, x: Tensor) -> Tensor:
+        """(rows, places, width) -> (rows, heads, places, width of a head)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

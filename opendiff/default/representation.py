@@ -46,6 +46,7 @@ class Representation:
     profiles: Tensor
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Representation:
+        """The same maps on another device."""
         return Representation(*(getattr(self, field.name).to(device, dtype) for field in fields(self)))
 
     def level(self, series: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class Trunk(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature maps (batch, channels, height, width), each smaller or deeper than the one before."""
         x = functional.relu6(self.stem(images))
         maps = []
         for index, stage in enumerate(self.stages):

@@ -63,9 +63,11 @@ class Bottlenecks(nn.Module):
         self.around = Bottleneck(around, widths[1], standardised)
 
     def forward(self, own: Tensor, around: Tensor) -> Tensor:
+        """Token (rows, sum of widths)."""
         return torch.cat([self.own(own), self.around(around)], dim=-1)
 
     def fit(self, own: np.ndarray, around: np.ndarray) -> None:
+        """own: (rows, inputs); around: (rows, around)."""
         self.own.fit(own)
         self.around.fit(around)
 
@@ -93,6 +95,7 @@ class ImageProjector(nn.Module):
         self.register_buffer("output_std", torch.ones(TOKEN_WIDTHS[0]))
 
     def standardise(self, features: Tensor) -> Tensor:
+        """Each statistic to zero mean and unit variance over the training tiles."""
         return (features - self.input_mean) / self.input_std
 
     def forward(self, features: Tensor) -> Tensor:

@@ -84,10 +84,12 @@ def imagery_provider(choice: str, environment: Mapping[str, str] = os.environ) -
 
 
 def worldpop_provider(environment: Mapping[str, str] = os.environ) -> Provider:
+    """WorldPop, or what the environment puts in its place. Raises SourceError on an address that is not usable."""
     return _at(WORLDPOP, environment.get("OPENDIFF_WORLDPOP_URL"))
 
 
 def osm_provider(environment: Mapping[str, str] = os.environ) -> Provider:
+    """The Overpass API, public or the one of the environment. Raises SourceError likewise."""
     return _at(OSM, environment.get("OPENDIFF_OVERPASS_URL"))
 
 

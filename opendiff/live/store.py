@@ -128,6 +128,7 @@ class PackStore:
                 out.astype({"z": np.int32, "x": np.int32, "y": np.int32}).to_parquet(temporary, index=False)
 
     def pack(self) -> PackSource:
+        """What is in the pack now."""
         return PackSource(self.root)
 
     def _holds(self, modality: str) -> bool:
