@@ -217,7 +217,7 @@ def brief_training(monkeypatch):
 
 
 @pytest.mark.slow
-def test_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_path, capsys):
+def test_the_commands_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_path, capsys):
     out = tmp_path / "weights"
     for part in ("encoder", "sampler"):
         assert main(["train", part, "--data", str(small_pack), "--out", str(out)]) == 0

@@ -63,7 +63,7 @@ def test_no_network_is_one_sentence_with_what_to_do(client):
         client.get("http://no-such-host.invalid/", ("image/",), 10**6)
 
 
-def test_limits_and_kinds(server, client):
+def test_answers_beyond_the_limit_or_of_another_kind_are_refused(server, client):
     with pytest.raises(SourceError, match="limit"):
         client.get(f"{server.address}/population/XXA.tif", ("image/",), 1000)
     with pytest.raises(SourceError, match="image/tiff where application/json was expected"):
@@ -156,7 +156,7 @@ def test_a_damaged_download_does_not_appear(server, client, tmp_path):
         "https://host/{z}/{x}/{y",
     ],
 )
-def test_templates_that_are_refused(template):
+def test_templates_without_x_y_and_z_are_refused(template):
     with pytest.raises(SourceError):
         check_template(template)
 
