@@ -176,7 +176,7 @@ def generate_dataset(
     stated["run"] = fingerprint(
         decisive,
         source_checksum(recipe.source, tiles),
-        *(tiles[n].to_numpy() for n in ("x", "y", "covered_share")),
+        *(tiles[column].to_numpy() for column in ("x", "y", "covered_share")),
     )
     _claim(out, stated)
     with _written(out), locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):

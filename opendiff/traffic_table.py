@@ -144,7 +144,9 @@ class TrafficEnsemble:
                     self.traffic[order[part]].astype(np.float32).reshape(-1),
                     self.users[order[part]].astype(np.float32).reshape(-1),
                 ]
-                writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
+                writer.write_table(
+                    pa.Table.from_arrays([pa.array(column) for column in columns], schema=schema)
+                )
 
 
 def read_traffic(path: str | Path) -> TrafficEnsemble:

@@ -118,7 +118,9 @@ def _unite(groups: list[Drawn], name: str) -> Area:
     """One Area of all polygons; each is checked as it was drawn, before reprojection or union could hide a fault."""
     polygons, kinds = [], set()
     for group in groups:
-        parts = shapely.get_parts(np.array([g for g in group.geometries if g is not None], dtype=object))
+        parts = shapely.get_parts(
+            np.array([one for one in group.geometries if one is not None], dtype=object)
+        )
         while np.any(shapely.get_type_id(parts) > POLYGON):  # collections and multi-geometries may nest
             parts = shapely.get_parts(parts)
         parts = parts[~shapely.is_empty(parts)]

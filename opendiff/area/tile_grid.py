@@ -40,7 +40,7 @@ def tile_at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Raises AreaError for a position off the map.
     """
     x, y = fractional_tile(lon, lat)
-    return tuple(np.clip(np.floor(v), 0, TILES_ACROSS - 1).astype(np.int64) for v in (x, y))
+    return tuple(np.clip(np.floor(at), 0, TILES_ACROSS - 1).astype(np.int64) for at in (x, y))
 
 
 def tile_bounds(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

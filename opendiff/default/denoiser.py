@@ -51,7 +51,8 @@ class ConditionMemory:
             (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
             for layer in layers
         )
-        means, deviations = [m.mean for m in memories], [m.deviation for m in memories]
+        means = [memory.mean for memory in memories]
+        deviations = [memory.deviation for memory in memories]
         return ConditionMemory(torch.cat(means), torch.cat(deviations), pairs)
 
 

@@ -156,7 +156,12 @@ class PatternFit:
         shape: np.ndarray,
         profiles: np.ndarray,
     ) -> PatternFit:
-        """All arrays have a row for each of `rows`, but for profiles (components, 336)."""
+        """The regressions of a pattern that the tiles `rows` know.
+
+        columns, parts: of its tokens (`token_parts`); profiles: (components, 336). The others have a row for each of
+        `rows`: tokens (rows, columns), blocks (rows,), level (rows, 2), weekly (rows, components) coefficients of the
+        profiles, intensities (rows, 3) with NaN where unknown, shape (rows, 336).
+        """
         levels = [regress(tokens, parts, level[:, [i]], blocks) for i in range(LEVEL_WIDTH)]
         profile = regress(tokens, parts, weekly, blocks)
         error = shape - profile.left_out @ profiles
@@ -165,10 +170,10 @@ class PatternFit:
         counted = [regress_known(tokens, parts, intensities[:, i], blocks) for i in range(len(INTENSITIES))]
         every = [*levels, profile, *counted, log_spread]
         return PatternFit(
-            rows, columns, np.concatenate([r.weight for r in every], axis=1),
-            np.stack([r.doubt for r in levels]), np.concatenate([r.noise for r in levels]),
-            np.concatenate([r.left_out for r in every], axis=1),
-            np.column_stack([r.noise * np.sqrt(1 + r.left_out_doubt) for r in levels]),
+            rows, columns, np.concatenate([one.weight for one in every], axis=1),
+            np.stack([one.doubt for one in levels]), np.concatenate([one.noise for one in levels]),
+            np.concatenate([one.left_out for one in every], axis=1),
+            np.column_stack([one.noise * np.sqrt(1 + one.left_out_doubt) for one in levels]),
         )  # fmt: skip
 
     def put(self, prior: Prior, pattern: int) -> None:

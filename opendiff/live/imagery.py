@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,42 +62,64 @@ def fetch_tiles(
     A tile that fails again and again is left for the next run; when several in a row do, or the server cannot be
     reached, the rest is left as well. Raises Cancelled.
     """
+    tally = _Tally()
+    with closing(_attempts(client, provider, x, y, root, lambda: tally.hopeless)) as attempts:
+        for row, attempt in attempts:
+            tally.note(row, attempt)
+            if progress:
+                progress(tally.done, len(x))
+            client.check_cancelled()
+    failed = tally.failed + len(x) - tally.done
+    return TilesFetched(np.array(sorted(tally.absent), np.int64), failed, tally.reason)
+
+
+@dataclass
+class _Tally:
+    """What has come of the tiles so far. hopeless: whether no other is worth a try now."""
+
+    absent: list[int] = field(default_factory=list)
+    done: int = 0
+    failed: int = 0
+    reason: SourceError | None = None
+    hopeless: bool = False
+    _in_a_row: int = 0
+
+    def note(self, row: int, attempt: Future[bool]) -> None:
+        """Count an attempt that has ended. Raises what is no fault of the server."""
+        self.done += 1
+        try:
+            if not attempt.result():
+                self.absent.append(row)
+            self._in_a_row = 0
+        except SourceError as error:
+            self.failed, self._in_a_row, self.reason = self.failed + 1, self._in_a_row + 1, error
+            if isinstance(error, Unreachable) or self._in_a_row >= FAILURES_IN_A_ROW:
+                self.hopeless = True
+
+
+def _attempts(
+    client: Client, provider: Provider, x: np.ndarray, y: np.ndarray, root: Path, ended: Callable[[], bool]
+) -> Generator[tuple[int, Future[bool]], None, None]:
+    """Rows of tiles and what came of them, as they end; no other is begun once `ended` says so."""
     stop = threading.Event()  # for threads that are in the middle of a pause when the caller leaves
     working = replace(
         client, cancelled=lambda: stop.is_set() or bool(client.cancelled and client.cancelled())
     )
-    absent: list[int] = []
-    failed, in_a_row, done = 0, 0, 0
-    reason: SourceError | None = None
     rows = iter(range(len(x)))
     under_way: dict[Future[bool], int] = {}
     with ThreadPoolExecutor(THREADS, "imagery") as pool:
         try:
             while True:
-                while len(under_way) < 2 * THREADS and (row := next(rows, None)) is not None:
+                while len(under_way) < 2 * THREADS and not ended() and (row := next(rows, None)) is not None:
                     under_way[pool.submit(_fetch_tile, working, provider, x[row], y[row], root)] = row
                 if not under_way:
-                    break
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    row = under_way.pop(future)
-                    done += 1
-                    try:
-                        if not future.result():
-                            absent.append(row)
-                        in_a_row = 0
-                    except SourceError as error:
-                        failed, in_a_row, reason = failed + 1, in_a_row + 1, error
-                        if isinstance(error, Unreachable) or in_a_row >= FAILURES_IN_A_ROW:
-                            rows = iter(())
-                    if progress:
-                        progress(done, len(x))
-                client.check_cancelled()
+                    return
+                for attempt in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    yield under_way.pop(attempt), attempt
         finally:
             stop.set()
-            for future in under_way:
-                future.cancel()
-    failed += len(x) - done
-    return TilesFetched(np.array(sorted(absent), np.int64), failed, reason)
+            for attempt in under_way:
+                attempt.cancel()
 
 
 def _fetch_tile(client: Client, provider: Provider, x: int, y: int, root: Path) -> bool:
@@ -154,14 +176,18 @@ def cut_geotiff(
                     if pixels is None:
                         absent.append(int(row))
                     else:
-                        file = image_path(root, x[row], y[row])
-                        file.parent.mkdir(parents=True, exist_ok=True)
-                        with replacing(file) as temporary:
-                            Image.fromarray(pixels).save(temporary, compress_level=1)
+                        _save_image(image_path(root, x[row], y[row]), pixels)
                     done += 1
                     if progress:
                         progress(done, len(x))
     return np.array(sorted(absent), np.int64)
+
+
+def _save_image(path: Path, pixels: np.ndarray) -> None:
+    """Write (256, 256, 3) uint8 as PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, compress_level=1)  # quick rather than small
 
 
 def _colour_bands(raster: rasterio.DatasetReader, path: Path) -> list[int]:

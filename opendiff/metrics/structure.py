@@ -77,12 +77,12 @@ def neighbour_pairs(x: ArrayLike, y: ArrayLike, radius: float = 1.5) -> tuple[np
     """Indices (pairs,), (pairs,) of every ordered pair of different tiles at most `radius` tiles apart."""
     reach = int(np.floor(radius))
     # counted from `reach`, so that an offset never wraps to another column
-    column, row = (np.asarray(v, np.int64) - np.min(v) + reach for v in (x, y))
+    column, row = (np.asarray(axis, np.int64) - np.min(axis) + reach for axis in (x, y))
     width = int(row.max()) + reach + 1
     key = column * width + row
     order = np.argsort(key)
     step = np.arange(-reach, reach + 1)
-    dx, dy = (v.reshape(-1) for v in np.meshgrid(step, step, indexing="ij"))
+    dx, dy = (axis.reshape(-1) for axis in np.meshgrid(step, step, indexing="ij"))
     near = (dx**2 + dy**2 <= radius**2) & ((dx != 0) | (dy != 0))
     wanted = key[:, None] + (dx * width + dy)[near]
     place = np.minimum(np.searchsorted(key, wanted, sorter=order), len(key) - 1)

@@ -37,14 +37,7 @@ def unpacked(archive: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         with locked(home / ".lock"):
             if not folder.is_dir():
-                begun = home / "begun"
-                shutil.rmtree(begun, ignore_errors=True)  # left by a process that ended in the middle
-                try:
-                    with zipfile.ZipFile(archive) as opened:
-                        _unpack(opened, begun, archive.name)
-                    begun.rename(folder)
-                finally:
-                    shutil.rmtree(begun, ignore_errors=True)
+                _unpack_into(folder, archive)
         mark_used(home)
     except (
         zipfile.BadZipFile,
@@ -66,6 +59,18 @@ def unpacked(archive: Path) -> Path:
             f"{archive.name} cannot be unpacked ({error}); unpack it and name the folder."
         ) from None
     return folder
+
+
+def _unpack_into(folder: Path, archive: Path) -> None:
+    """Unpack a pack into a folder, which appears only when it is whole."""
+    begun = folder.with_name("begun")
+    shutil.rmtree(begun, ignore_errors=True)  # left by a process that ended in the middle
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _unpack(opened, begun, archive.name)
+        begun.rename(folder)
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, name: str) -> None:
