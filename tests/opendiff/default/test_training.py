@@ -213,7 +213,7 @@ def brief_training(monkeypatch):
         return train_model(*arguments, **{**settings, "config": SMALL, **BRIEF})
 
     monkeypatch.setattr("opendiff.default.pack_training.train_model", brief)
-    monkeypatch.setattr("opendiff.evaluation.evaluation.train_model", brief)
+    monkeypatch.setattr("opendiff.evaluation.variants.train_model", brief)
 
 
 @pytest.mark.slow
