@@ -1,5 +1,7 @@
-"""What all models share in generating: the conditions of an area, ensembles in the order of their samples, and
-calls that fit the memory of the device. The models themselves: `opendiff.generator`, `opendiff.paper.generator`."""
+"""What all models share in generating: conditions, ensembles in the order of their samples, calls that fit the memory.
+
+The models themselves are in `opendiff.generator` and `opendiff.paper.generator`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ C = TypeVar("C", bound=AreaConditions)
 
 
 class OpenDataSource(Protocol):
-    """Anything that knows open data of tiles; see `opendiff.open_data.sources.PackSource`."""
+    """Anything that knows open data of tiles; see `opendiff.open_data.sources.PackSource`.
+
+    It may have `notes` as well, sentences on what it could not have, which go into the traffic table.
+    """
 
     @property
     def name(self) -> str: ...
