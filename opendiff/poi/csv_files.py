@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from intake.delimited import SAMPLE_BYTES, dialect_of
+from intake.numbers import numbers_of
 from opendiff.area.tile_grid import MAX_LATITUDE
 from opendiff.errors import SourceError
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
@@ -98,7 +99,7 @@ def _positions(table: pd.DataFrame, before: int, name: str, decimal: str) -> tup
         if column is None:
             raise SourceError(f"{name} has no columns lon and lat; give positions in degrees (WGS-84).")
         text = table[column] if decimal == "." else table[column].str.replace(decimal, ".", regex=False)
-        found.append(pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan))
+        found.append(numbers_of(text))
     lon, lat = found
     bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
     if bad.any():
