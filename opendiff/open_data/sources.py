@@ -1,8 +1,9 @@
 """What is openly known about tiles: satellite imagery, POI counts and population, each with a mask of what is missing.
 
 A pack is a folder, or a zip archive of one, with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11,
-maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), and
-maybe `pack.json`, which says whose data it is and in which units (`opendiff.live.store`).
+maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), maybe
+`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts; in a folder only), and maybe `pack.json`,
+which says whose data it is and in which units (`opendiff.live.store`).
 """
 
 from __future__ import annotations
