@@ -26,11 +26,11 @@ from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource
+from planning.csv_table import read_table
 from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network.files import import_network
 from planning.scenario import Scenario
-from planning.tables import read_table
 from planning.traffic import TrafficTable
 
 KML = (

@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
 from planning.scenario import Scenario
 from planning.solver import SOLVERS
-from planning.tables import read_table
 from planning.traffic import TrafficTable
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

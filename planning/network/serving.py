@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from planning.demand import Demand, quantile_profile
 from planning.equipment import CAPACITY, COVERAGE
 from planning.errors import InputError, Shortfall
-from planning.geometry import ZOOM, centre_of, local_metres, nearest, tile_corner
+from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
 from planning.network.network import Network
 
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
@@ -51,18 +51,22 @@ class Sizing:
     sentence: str
 
 
+def served_points(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """(tiles * POINTS_A_SIDE**2, 2) points that stand for the tiles' ground, tile by tile, and (sites, 2) sites, both
+    in the same local metres."""
+    lon, lat = points_in_tiles(x, y, POINTS_A_SIDE)
+    origin = centre_of(lon, lat)
+    return local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin)
+
+
 def tile_shares(network: Network, x: ArrayLike, y: ArrayLike) -> Shares:
     """Best server by distance: each tile's traffic is spread evenly over 8 x 8 points, each to its nearest site."""
-    x, y = np.asarray(x), np.asarray(y)
-    step = (np.arange(POINTS_A_SIDE) + 0.5) / POINTS_A_SIDE
-    dx, dy = np.meshgrid(step, step, indexing="ij")
-    lon, lat = tile_corner(x[:, None] + dx.ravel(), y[:, None] + dy.ravel(), ZOOM)
-    origin = centre_of(lon, lat)
-    site = nearest(local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin))
-    tile = np.repeat(np.arange(len(x)), POINTS_A_SIDE**2)
+    points, sites = served_points(network, x, y)
+    site = nearest(points, sites)
+    tile = np.repeat(np.arange(np.size(x)), POINTS_A_SIDE**2)
     count = len(network.sites)
-    key, points = np.unique(tile * count + site, return_counts=True)
-    return Shares(key // count, key % count, points / POINTS_A_SIDE**2, count)
+    pair, points_of_pair = np.unique(tile * count + site, return_counts=True)
+    return Shares(pair // count, pair % count, points_of_pair / POINTS_A_SIDE**2, count)
 
 
 def site_demand(
