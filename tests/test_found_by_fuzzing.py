@@ -157,7 +157,7 @@ def test_text_in_a_geopackage_that_is_no_utf_8(tmp_path):
 
 
 def test_a_layer_that_claims_too_many_rows_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("planning.scenario.MAX_ROWS", 3)
+    monkeypatch.setattr("planning.geopackage.MAX_ROWS", 3)
     with pytest.raises(InputError, match="more than 3 rows"):
         Scenario.read(corpus.scenarios()[0])
 

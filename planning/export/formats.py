@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from planning.atomic import write_whole
 from planning.errors import InputError
 from planning.export.kml import kml_bytes
 from planning.export.report import page
 from planning.network.export import cloudrf_table, kmz_bytes, network_table, shapefile_zip, xlsx_bytes
-from planning.scenario import Scenario, write_whole
+from planning.scenario import Scenario
 
 FORMATS = {  # format -> (file ending, MIME type)
     "csv": (".csv", "text/csv"),
