@@ -136,9 +136,9 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fit(file: Upload) -> "PowerFit | None":
+    from planning.csv_table import read_table
     from planning.energy import fit_power
     from planning.errors import PlanningError
-    from planning.csv_table import read_table
 
     try:
         return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))

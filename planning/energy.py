@@ -55,12 +55,7 @@ class Groups:
         figures = ["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w", "is_coverage"]
         table = cells[figures].assign(row_site=site, kind=cells["technology"].astype(str))
         number = table.groupby(["row_site", "kind", *figures], sort=True).ngroup().to_numpy()
-        members = (
-            tuple(np.flatnonzero(number == g) for g in range(number.max() + 1)) if len(cells) < 400 else None
-        )
-        if members is None:
-            order = np.argsort(number, kind="stable")
-            members = tuple(np.split(order, np.flatnonzero(np.diff(number[order])) + 1))
+        members = tuple(rows_of_each(number, int(number.max()) + 1))
         first = np.array([m[0] for m in members])
         count = np.array([len(m) for m in members])
         coverage = np.where(cells["is_coverage"].to_numpy(bool)[first], count, 0)
@@ -88,7 +83,13 @@ class Groups:
 
     @property
     def sites(self) -> int:
+        """How many, with or without cells that may sleep."""
         return len(self.bbu_w)
+
+    @property
+    def free(self) -> np.ndarray:
+        """Numbers of the groups of which some cell may sleep."""
+        return np.flatnonzero(self.count > self.lowest)
 
     @property
     def factor(self) -> np.ndarray:
@@ -140,6 +141,12 @@ class Groups:
         rru += self.sleep_w[:, None] * (self.count[:, None] - awake)
         on = self.site_sum(awake) > 0 if self.site_sleeps else 1.0
         return (1 + self.ac_slope[:, None]) * self.site_sum(rru) + self.site_w[:, None] * on
+
+
+def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:
+    """For each of 0 .. count - 1, the rows that have this number, in their order."""
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
 
 
 @dataclass(frozen=True)

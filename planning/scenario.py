@@ -7,7 +7,7 @@ Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without g
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +21,10 @@ from intake.source import Source
 from planning.atomic import write_whole
 from planning.demand import Demand, Scale
 from planning.deployment import DeploymentPlan
-from planning.deployment.judging import count_sites_in_tiles
 from planning.errors import InputError
 from planning.geometry import tile_corner
 from planning.geopackage import CRS, as_objects, read_layers, write_layers
 from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
-from planning.network.serving import Sizing
-from planning.solver import SolveResult
 
 if TYPE_CHECKING:
     from planning.prb.plan import PrbPlan
@@ -62,46 +59,20 @@ class Scenario:
     @classmethod
     def from_deployment(cls, plan: DeploymentPlan, demand: Demand, quantile: float = 0.9) -> Scenario:
         """The deployed network on its tiles."""
-        record = {"strategy": plan.strategy, "sites": int(plan.counts.sum()), "sentence": plan.sentence}
-        record["demand_mbps"] = plan.demand_mbps
-        if plan.served_mbps is not None:
-            record["served_mbps"] = plan.served_mbps
-        if plan.solve is not None:
-            record["solve"] = plan.solve.record()
-        if plan.settings:
-            record["settings"] = plan.settings
         scenario = cls.from_network(plan.network, demand, quantile)
         return replace(
             scenario,
             tables={**scenario.tables, **plan.tables},
             tiles=scenario.tiles.assign(sites=plan.counts.astype(np.int64)),
-            provenance={**scenario.provenance, "deployment": record},
+            provenance={**scenario.provenance, "deployment": plan.record()},
         )
 
     @classmethod
     def from_network(cls, network: Network, demand: Demand, quantile: float = 0.9) -> Scenario:
         """A network from anywhere (an upload, say) on the tiles of a demand."""
-        counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
+        counts = demand.count_in_tiles(network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
         return cls(tiles, network, {"traffic_week": week_table(demand)}, provenance_of(demand))
-
-    def deployment_plan(self) -> DeploymentPlan:
-        """The deployment that the scenario holds, as far as its file tells."""
-        record = self.provenance.get("deployment")
-        record = record if isinstance(record, dict) else {}
-        solve = record.get("solve")
-        sentence = str(record.get("sentence", ""))
-        return DeploymentPlan(
-            str(record.get("strategy", "traffic")),
-            self.tiles["sites"].to_numpy(np.int64),
-            Sizing(self.network, (), sentence),
-            float(record.get("demand_mbps", 0.0)),
-            sentence,
-            SolveResult(**solve) if isinstance(solve, dict) else None,
-            record.get("served_mbps"),
-            {n: t for n, t in self.tables.items() if n.startswith("deployment_")},
-            dict(record.get("settings", {})),
-        )
 
     def with_table(self, name: str, table: pd.DataFrame) -> Scenario:
         """This scenario with one more table."""
@@ -117,21 +88,11 @@ class Scenario:
         }
         if comparison is not None:
             tables["sleep_comparison"] = as_objects(comparison)
-        record = {
-            "strategy": plan.strategy,
-            "relaxed": plan.relaxed,
-            "quantile": plan.problem.quantile,
-            "settings": asdict(plan.settings),
-            "result": plan.evaluation.record(),
-            "notes": [*plan.problem.notes, *plan.notes],
-        }
-        if plan.solve is not None:
-            record["solve"] = plan.solve.record()
         return replace(
             self,
             network=plan.network,
             tables=tables,
-            provenance={**self.provenance, "sleep": record, **_now()},
+            provenance={**self.provenance, "sleep": plan.record(), **_now()},
         )
 
     def with_prb(self, plan: PrbPlan, **more: pd.DataFrame) -> Scenario:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from planning.demand import Demand
-from planning.deployment.judging import count_sites_in_tiles
 from planning.deployment.placement import place
 from planning.deployment.siting import SitingSettings, site_optimally
 from planning.deployment.strategies import area_blocks, density, proportional
@@ -43,11 +42,28 @@ class DeploymentPlan:
     solve: SolveResult | None = None
     served_mbps: float | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
+        """The sites with the cells that they need."""
         return self.sizing.network
+
+    def record(self) -> dict[str, Any]:
+        """For provenance."""
+        known = {
+            "strategy": self.strategy,
+            "sites": int(self.counts.sum()),
+            "sentence": self.sentence,
+            "demand_mbps": self.demand_mbps,
+        }
+        if self.served_mbps is not None:
+            known["served_mbps"] = self.served_mbps
+        if self.solve is not None:
+            known["solve"] = self.solve.record()
+        if self.settings:
+            known["settings"] = self.settings
+        return known
 
 
 def deploy(
@@ -133,7 +149,7 @@ def _serving_most(
     return _Placed(
         siting.lon,
         siting.lat,
-        count_sites_in_tiles(demand, siting.lon, siting.lat),
+        demand.count_in_tiles(siting.lon, siting.lat),
         siting.sentence,
         siting.names,
         siting.plan.solve,
@@ -178,7 +194,7 @@ def uploaded(
             " upload the sites of this area."
         )
     kept = network.only(near)
-    counts = count_sites_in_tiles(demand, kept.sites["lon"], kept.sites["lat"])
+    counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
     sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
     if not near.all():
         sentence += (

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from planning.energy import Groups
 from planning.errors import Shortfall
 from planning.sleep.dispatch import Dispatch, dispatch
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
+from planning.sleep.schedule import group_counts, woken
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,6 @@ class SleepEvaluation:
         }
 
 
-def group_counts(groups: Groups, awake: np.ndarray) -> np.ndarray:
-    """(cells, hours) bool -> (groups, hours) number of awake cells."""
-    out = np.zeros((len(groups.site), awake.shape[1]), np.int64)
-    for g, cells in enumerate(groups.cells):
-        out[g] = awake[cells].sum(axis=0)
-    return out
-
-
 def evaluate(problem: SleepProblem, awake: np.ndarray, demand: np.ndarray | None = None) -> SleepEvaluation:
     """Energy and service of awake cells (cells, hours) on demand (sites, hours), by the rules common to all."""
     demand = problem.demand if demand is None else demand
@@ -140,7 +132,7 @@ def _evaluation(
         unserved=missing.sum(axis=0),
         overloaded_sites=(missing > UNSERVED_MBPS).sum(axis=0),
         asleep_cells=(~awake).sum(axis=0),
-        switches=int((awake & ~np.roll(awake, 1, axis=1)).sum()),
+        switches=int(woken(awake).sum()),
         worst_site=None if worst is None else problem.site_names[worst[0]],
         worst_hour=None if worst is None else int(worst[1]),
         worst_missing_mbps=0.0 if worst is None else float(missing[worst]),

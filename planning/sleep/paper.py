@@ -7,7 +7,7 @@ import numpy as np
 from planning.energy import Groups
 from planning.errors import InfeasibleError
 from planning.sleep.problem import SleepProblem, SleepSettings
-from planning.sleep.rules import to_cells
+from planning.sleep.schedule import to_cells
 from planning.solver import Model, SolveResult
 
 

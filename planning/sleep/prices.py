@@ -14,20 +14,16 @@ neighbours send more than the site sells. The counts of the last steps, averaged
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from planning.energy import Groups
+from planning.energy import Groups, rows_of_each
 from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.site_schedule import MOST_STATES, best_schedule, states_of
 
-MOST_STATES = 128  # awake counts of one site; beyond, the dynamic programme would cost more than it is worth
-CYCLIC_STATES = (
-    16  # up to here the cycle of hours is closed exactly; beyond, closing it costs nothing (still a bound)
-)
 NOWHERE_W = (
     1e4  # W per Mbit/s that a site without neighbours cannot carry: any finite price keeps the bound valid
 )
@@ -51,8 +47,8 @@ def price_bound(
 ) -> PriceBound | None:
     """The bound after at most `seconds` of steps; best: Wh of a plan at hand. None where a site has more than
     MOST_STATES states of awake cells."""
-    groups: Groups = problem.groups
-    if _states_of(groups).max(initial=1) > MOST_STATES:
+    groups = problem.groups
+    if _number_of_states(groups).max(initial=1) > MOST_STATES:
         return None
     deadline = time.perf_counter() + seconds
     relaxed = _Relaxed(problem, settings)
@@ -80,7 +76,7 @@ def price_bound(
     return PriceBound(found, at[0], average)
 
 
-def _states_of(groups: Groups) -> np.ndarray:
+def _number_of_states(groups: Groups) -> np.ndarray:
     """(sites,) number of different awake counts."""
     states = np.ones(groups.sites)
     np.multiply.at(states, groups.site, groups.count - groups.lowest + 1)
@@ -107,7 +103,7 @@ class _Relaxed:
     def __init__(self, problem: SleepProblem, settings: SleepSettings):
         self.ring, self.demand = problem.ring, problem.demand
         self.offload_w, self.switch_wh = settings.offload_w_per_mbps, settings.switch_wh
-        groups: Groups = problem.groups
+        groups = problem.groups
         self.lowest = groups.lowest
         hours = problem.hours
         lowest = np.repeat(groups.lowest[:, None].astype(float), hours, axis=1)
@@ -173,15 +169,9 @@ class _Relaxed:
         return float(value.sum())
 
 
-def rows_of(site: np.ndarray, sites: int) -> list[np.ndarray]:
-    """The rows of each site, in their order."""
-    order = np.argsort(site, kind="stable")
-    return np.split(order, np.searchsorted(site[order], np.arange(1, sites)))
-
-
 def _families(groups: Groups) -> list[_Family]:
     members: dict[tuple[int, ...], list[int]] = {}
-    of_site = rows_of(groups.site, groups.sites)
+    of_site = rows_of_each(groups.site, groups.sites)
     free_of = [mine[groups.count[mine] > groups.lowest[mine]] for mine in of_site]
     for site, free in enumerate(free_of):
         key = (len(of_site[site]), *(groups.count[free] - groups.lowest[free]).tolist())
@@ -197,7 +187,7 @@ def _family(
     free_of: list[np.ndarray],
 ) -> _Family:
     grid = tuple(m + 1 for m in most)
-    states = np.array(list(itertools.product(*(range(n) for n in grid))), int).reshape(-1, len(grid))
+    states = states_of(grid)
     free = np.array([free_of[s] for s in rows], int).reshape(len(rows), len(grid))
     wake = groups.wake_w[free] @ states.T if free.size else np.zeros((len(rows), 1))
     if groups.site_sleeps:
@@ -212,49 +202,3 @@ def _family(
         room.append(groups.capacity[group][:, None] * awake)
         slope.append(cost[group])
     return _Family(np.array(rows), free, grid, states, wake, tuple(room), tuple(slope))
-
-
-def best_schedule(
-    cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cheapest states by hour: values (sites,), state numbers (sites, hours); inf where a state is impossible.
-
-    cost: (sites, hours, states) W. Waking costs switch_wh a cell, also from the last hour to the first.
-    """
-    sites, hours, number = cost.shape
-    if switch_wh == 0 or number == 1 or hours == 1:
-        chosen = cost.argmin(axis=2)
-        return np.take_along_axis(cost, chosen[:, :, None], axis=2).sum(axis=(1, 2)), chosen
-    step = switch_wh * np.maximum(states[None, :, :] - states[:, None, :], 0).sum(axis=2)  # (from, to)
-    closed = number <= CYCLIC_STATES
-    if closed:  # one run for each first state, side by side
-        value = np.where(np.eye(number, dtype=bool), cost[:, 0, None, :], np.inf)  # (sites, first, state)
-    else:
-        value = cost[:, 0, None, :]
-    trail = [value]
-    for hour in range(1, hours):
-        value = _after_switch(value, grid, switch_wh) + cost[:, hour, None, :]
-        trail.append(value)
-    if closed:
-        value = value + step.T  # from the last state back to the first
-    flat = value.reshape(sites, -1)
-    best = flat.argmin(axis=1)
-    first, last = np.divmod(best, number)
-    chosen = np.empty((sites, hours), int)
-    chosen[:, -1] = last
-    row = np.arange(sites)
-    for hour in range(hours - 1, 0, -1):
-        before = trail[hour - 1][row, first] + step[:, chosen[:, hour]].T
-        chosen[:, hour - 1] = before.argmin(axis=1)
-    return flat[row, best], chosen
-
-
-def _after_switch(value: np.ndarray, grid: tuple[int, ...], switch_wh: float) -> np.ndarray:
-    """min over the state before of value + price of the cells woken; one pass a group, as the price is a sum."""
-    out = value.reshape(*value.shape[:2], *grid)
-    for axis, size in enumerate(grid, start=2):
-        ramp = switch_wh * np.arange(size).reshape([-1 if a == axis else 1 for a in range(out.ndim)])
-        woken = np.minimum.accumulate(out - ramp, axis=axis) + ramp
-        asleep = np.flip(np.minimum.accumulate(np.flip(out, axis), axis=axis), axis)
-        out = np.minimum(woken, asleep)
-    return out.reshape(value.shape)

@@ -1,16 +1,15 @@
-"""The strategies that need no solver, and the bookkeeping of minimum up times on a cyclic schedule."""
+"""The strategies that need no solver."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from planning.energy import Groups
 from planning.sleep.dispatch import Dispatch, dispatch
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem, SleepSettings
-
-# each rule: (SleepProblem, SleepSettings) -> (cells, hours) bool
+from planning.sleep.schedule import bridge, hold, to_cells
 
 
 def always_on(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
@@ -57,7 +56,7 @@ def threshold(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
                     break
                 now[place[g]] += step
             counts[mine, turn % problem.hours] = now
-    return hold(groups, to_cells(groups, counts), settings.min_up)
+    return hold(to_cells(groups, counts), settings.min_up)
 
 
 def greedy(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
@@ -66,7 +65,7 @@ def greedy(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
     counts = np.stack([_greedy_hour(problem, hour) for hour in range(problem.hours)], axis=1)
     groups = problem.groups
     awake = bridge(groups, to_cells(groups, counts), settings.switch_wh)
-    return hold(groups, awake, settings.min_up)
+    return hold(awake, settings.min_up)
 
 
 def _greedy_hour(problem: SleepProblem, hour: int) -> np.ndarray:
@@ -133,81 +132,10 @@ def _wake_until_served(
         counts = np.where(np.isin(groups.site, helping), groups.count, counts)
 
 
-def to_cells(groups: Groups, counts: np.ndarray) -> np.ndarray:
-    """(groups, hours) counts -> (cells, hours) bool, first cells first: the first to wake is the last to sleep."""
-    total = sum(len(c) for c in groups.cells)
-    awake = np.zeros((total, counts.shape[1]), bool)
-    for g, cells in enumerate(groups.cells):
-        awake[cells] = np.arange(len(cells))[:, None] < counts[g]
-    return awake
-
-
-def runs_up(row: np.ndarray) -> list[tuple[int, int]]:
-    """Cyclic runs of awake hours as (start, length); none for always or never awake."""
-    if row.all() or not row.any():
-        return []
-    hours = len(row)
-    starts = np.flatnonzero(row & ~np.roll(row, 1))
-    runs = []
-    for start in starts:
-        turned = np.roll(row, -start)
-        runs.append((int(start), int(np.argmin(turned)) if not turned.all() else hours))
-    return runs
-
-
-def hold(groups: Groups, awake: np.ndarray, min_up: int) -> np.ndarray:
-    """Keep every woken cell awake for at least min_up hours (cyclic); only ever adds awake hours."""
-    if min_up <= 1:
-        return awake
-    hours = awake.shape[1]
-    started = awake & ~np.roll(awake, 1, axis=1)
-    out = awake.copy()
-    for k in range(1, min(min_up, hours)):
-        out |= np.roll(started, k, axis=1)
-    return out
-
-
-def bridge(groups: Groups, awake: np.ndarray, switch_wh: float) -> np.ndarray:
-    """Stay awake through gaps whose saving is below the price of waking again."""
-    out = awake.copy()
-    for g, cells in enumerate(groups.cells):
-        if not groups.wake_w[g] > 0:
-            continue
-        longest = math.ceil(switch_wh / groups.wake_w[g]) - 1  # hours of sleep that do not pay for a switch
-        if longest < 1:
-            continue
-        for cell in cells:
-            for start, length in runs_up(~out[cell]):
-                if length <= longest:
-                    out[cell, (start + np.arange(length)) % out.shape[1]] = True
-    return out
-
-
-def spread_counts(counts: np.ndarray, cells: int, min_up: int) -> np.ndarray | None:
-    """(hours,) counts -> (cells, hours) bool where every cell's own runs last min_up hours, without extra switches.
-
-    None where no such schedule is found: then the count is only feasible with cells that swap roles every day.
-    """
-    nested = np.arange(cells)[:, None] < counts
-    if _holds(nested, min_up):
-        return nested
-    base = int(counts.min())
-    hours = len(counts)
-    cut = int(counts.argmin())
-    extra = np.roll(counts, -cut) - base
-    out = np.zeros((cells, hours), bool)
-    out[:base] = True
-    queue: list[int] = []  # awake cells, longest awake first
-    free = list(range(base, cells))
-    for hour in range(hours):
-        while len(queue) > extra[hour]:
-            free.append(queue.pop(0))
-        while len(queue) < extra[hour]:
-            queue.append(free.pop(0))
-        out[queue, hour] = True
-    out = np.roll(out, cut, axis=1)
-    return out if _holds(out, min_up) else None
-
-
-def _holds(awake: np.ndarray, min_up: int) -> bool:
-    return all(length >= min_up for row in awake for _, length in runs_up(row))
+# each: (SleepProblem, SleepSettings) -> (cells, hours) bool
+RULES: dict[str, Callable[[SleepProblem, SleepSettings], np.ndarray]] = {
+    "always-on": always_on,
+    "night": night,
+    "threshold": threshold,
+    "greedy": greedy,
+}

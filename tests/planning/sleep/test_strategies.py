@@ -32,7 +32,7 @@ from planning.sleep import (
 )
 from planning.sleep.dispatch import Ring, dispatch
 from planning.sleep.overlap import overlap_ring
-from planning.sleep.rules import runs_up, spread_counts
+from planning.sleep.schedule import runs_up, spread_counts
 from tests.planning.conftest import make_table
 
 
@@ -230,8 +230,8 @@ def test_twelve_cells_equal_the_exact_optimum(alike):
 def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
     """The way of large plans on a small one: the exact optimum lies between its bound and its plan."""
     exact = plan_sleep(small_city(seed, whole_site), "milp", SleepSettings(gap=0, min_up=1, time_limit=60))
-    monkeypatch.setattr("planning.sleep.solve.SMALL", 0)
-    monkeypatch.setattr("planning.sleep.solve.LARGE", 0)
+    monkeypatch.setattr("planning.sleep.ring_plan.SMALL", 0)
+    monkeypatch.setattr("planning.sleep.ring_plan.LARGE", 0)
     problem = small_city(seed, whole_site)
     plan = plan_sleep(problem, "milp", SleepSettings(gap=0, min_up=1))
     assert plan.solve.solver.endswith("by hour")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from planning.sleep import SleepProblem, SleepSettings, evaluate
 from planning.sleep.milp import hour_model
-from planning.sleep.rules import always_on, greedy, runs_up
+from planning.sleep.rules import always_on, greedy
+from planning.sleep.schedule import runs_up
 from planning.sleep.sweep import sweep
 from tests.planning.sleep.test_strategies import hour_cost, random_problem
 
