@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from planning.sleep.schedule import group_counts, woken
 
 @dataclass(frozen=True)
 class SleepEvaluation:
-    """What a plan does on a demand. Arrays are by hour; rates in Mbit/s, energy in kWh.
+    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, energy in kWh, sums of rates in Mbit/s-hours.
 
-    unserved: traffic that no awake cell in the ring can carry. offloaded: served by another site than its own.
-    switches: cells woken over the plan's cycle.
+    always_on: energy of the same traffic with every cell awake. unserved: traffic that no awake cell in the ring can
+    carry. offloaded: served by another site than its own. switches: cells woken over the plan's cycle. worst_*: the
+    site and hour with the most missing Mbit/s, None where nothing is missing.
     """
 
     energy: np.ndarray
@@ -56,41 +58,41 @@ class SleepEvaluation:
         return self.energy_kwh / self.hours * 24
 
     @property
-    def demand_mbph(self) -> float:
-        """Mbit/s-hours asked for."""
+    def demand_mbps_hours(self) -> float:
+        """What is asked for."""
         return float(self.demand.sum())
 
     @property
-    def served_mbph(self) -> float:
+    def served_mbps_hours(self) -> float:
         return float(self.served.sum())
 
     @property
-    def offloaded_mbph(self) -> float:
+    def offloaded_mbps_hours(self) -> float:
         return float(self.offloaded.sum())
 
     @property
-    def unserved_mbph(self) -> float:
+    def unserved_mbps_hours(self) -> float:
         return float(self.unserved.sum())
 
     @property
     def unserved_share(self) -> float:
-        return self.unserved_mbph / self.demand_mbph if self.demand_mbph else 0.0
+        return self.unserved_mbps_hours / self.demand_mbps_hours if self.demand_mbps_hours else 0.0
 
     @property
     def overload_hours(self) -> int:
         """Hours in which any site's traffic is not fully served."""
         return int((self.overloaded_sites > 0).sum())
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """The totals as plain numbers."""
         return {
             "energy_kwh": self.energy_kwh,
             "always_on_kwh": self.always_on_kwh,
             "saving": self.saving,
-            "demand_mbps_hours": self.demand_mbph,
-            "served_mbps_hours": self.served_mbph,
-            "offloaded_mbps_hours": self.offloaded_mbph,
-            "unserved_mbps_hours": self.unserved_mbph,
+            "demand_mbps_hours": self.demand_mbps_hours,
+            "served_mbps_hours": self.served_mbps_hours,
+            "offloaded_mbps_hours": self.offloaded_mbps_hours,
+            "unserved_mbps_hours": self.unserved_mbps_hours,
             "unserved_share": self.unserved_share,
             "overload_hours": self.overload_hours,
             "switches": self.switches,

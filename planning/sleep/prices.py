@@ -29,6 +29,11 @@ NOWHERE_W = (
 )
 FEWEST_STEPS, MOST_STEPS, PATIENCE = 200, 600, 15
 CHECKED_EVERY, WORTH_ON = 25, 0.01  # go on while so many steps gain this share of the asked gap
+LEAST_RISE, HOPED_FOR = (
+    0.002,
+    0.99,
+)  # a step aims at so much above its value, or at this share of the plan at hand
+SLOWED, SLOWEST = 0.6, 1e-3  # factor of the steps' length where they stall, and its end
 MEMORY = 0.03  # weight of the newest counts in the average
 
 
@@ -62,17 +67,17 @@ def price_bound(
                 break
             earlier = found
         length = float((slack**2).sum())
-        if length == 0 or pace < 1e-3 or value >= best or time.perf_counter() > deadline:
+        if length == 0 or pace < SLOWEST or value >= best or time.perf_counter() > deadline:
             break
         # the step of Polyak towards a value that the bound may well reach
-        target = max(value + 0.002 * abs(value), 0.99 * best)
+        target = max(value + LEAST_RISE * abs(value), HOPED_FOR * best)
         price = np.maximum(0.0, price + pace * (target - value) / length * slack)
         value, slack, counts = relaxed.evaluate(price)
         average += max(MEMORY, 1 / (step + 1)) * (counts - average)
         if value > found + 1e-6 * abs(found):
             found, at, stalled = value, (price, slack), 0
         elif (stalled := stalled + 1) == PATIENCE:
-            (price, slack), value, pace, stalled = at, found, 0.6 * pace, 0
+            (price, slack), value, pace, stalled = at, found, SLOWED * pace, 0
     return PriceBound(found, at[0], average)
 
 
@@ -109,9 +114,11 @@ class _Relaxed:
         lowest = np.repeat(groups.lowest[:, None].astype(float), hours, axis=1)
         self.constant = float(groups.power_w(lowest, np.zeros_like(lowest)).sum())
         ring, sites = problem.ring, groups.sites
-        arcs = (np.ones(len(ring.source)), np.arange(len(ring.source)))
-        self.from_source = sparse.csr_array((arcs[0], (ring.source, arcs[1])), (sites, len(ring.source)))
-        self.to_target = sparse.csr_array((arcs[0], (ring.target, arcs[1])), (sites, len(ring.source)))
+        arcs = len(ring.source)
+        ones, arc = np.ones(arcs), np.arange(arcs)
+        # (sites, arcs): sums over the arcs that leave a site, and over those that reach it
+        self.from_source = sparse.csr_array((ones, (ring.source, arc)), (sites, arcs))
+        self.to_target = sparse.csr_array((ones, (ring.target, arc)), (sites, arcs))
         self.by_source = np.argsort(ring.source, kind="stable")
         self.senders, self.first_arc = np.unique(ring.source[self.by_source], return_index=True)
         self.offered = self.to_target @ self.demand[ring.source]  # most that neighbours could send
@@ -128,8 +135,8 @@ class _Relaxed:
         sent, sold = np.zeros_like(demand), np.zeros_like(demand)
         value = self.constant
         for family in self.families:
-            s = family.rows
-            value += self._family(family, away[s], price[s], counts, sent, sold)
+            rows = family.rows
+            value += self._family(family, away[rows], price[rows], counts, sent, sold)
         cheapest = (by_arc <= away[ring.source]).astype(float)
         each = sent / np.maximum(self.from_source @ cheapest, 1)  # ties share
         return value, self.to_target @ (cheapest * each[ring.source]) - sold, counts
@@ -143,8 +150,9 @@ class _Relaxed:
         sent: np.ndarray,
         sold: np.ndarray,
     ) -> float:
-        s = family.rows
-        demand, offered = self.demand[s], self.offered[s]
+        """Least cost in Wh of the family's sites; adds to counts, sent and sold (by site) what it chooses."""
+        rows = family.rows
+        demand, offered = self.demand[rows], self.offered[rows]
         own_first = away >= price  # whose traffic is worth more room
         dear, cheap = np.maximum(away, price), np.minimum(away, price)
         left_dear = np.repeat(np.where(own_first, demand, offered)[:, :, None], len(family.states), axis=2)
@@ -160,10 +168,10 @@ class _Relaxed:
                 room -= used
         cost = (away * demand)[:, :, None] + family.wake_w[:, None, :] - gain
         value, chosen = best_schedule(cost, family.grid, family.states, self.switch_wh)
-        pick = (np.arange(len(s))[:, None], np.arange(demand.shape[1])[None, :], chosen)
+        pick = (np.arange(len(rows))[:, None], np.arange(demand.shape[1])[None, :], chosen)
         left_own = np.where(own_first, left_dear[pick], left_cheap[pick])
         left_offered = np.where(own_first, left_cheap[pick], left_dear[pick])
-        sent[s], sold[s] = left_own, offered - left_offered
+        sent[rows], sold[rows] = left_own, offered - left_offered
         for g in range(family.free.shape[1]):
             counts[family.free[:, g]] += family.states[chosen, g]
         return float(value.sum())

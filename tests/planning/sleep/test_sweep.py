@@ -17,8 +17,12 @@ from tests.planning.sleep.test_strategies import hour_cost, random_problem
 
 def priced(problem, config, awake) -> float:
     e = evaluate(problem, awake)
-    assert e.unserved_mbph == pytest.approx(0, abs=1e-6)
-    return 1000 * e.energy_kwh + config.switch_wh * e.switches + config.offload_w_per_mbps * e.offloaded_mbph
+    assert e.unserved_mbps_hours == pytest.approx(0, abs=1e-6)
+    return (
+        1000 * e.energy_kwh
+        + config.switch_wh * e.switches
+        + config.offload_w_per_mbps * e.offloaded_mbps_hours
+    )
 
 
 @settings(max_examples=15, deadline=None)
