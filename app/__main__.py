@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from streamlit.web.cli import main as streamlit
 
     if os.environ.get("OPENDIFF_SHARED") == "1":
-        from app.generation import warm_up_first
+        from app.background.generation import warm_up_first
 
         warm_up_first()
     page = Path(__file__).with_name("main.py")

@@ -11,11 +11,14 @@ if (
 
 import streamlit as st  # noqa: E402
 
-from app import charted, job_panel, navigation, open_work  # noqa: E402
-from app.generation import warm_up  # noqa: E402
-from app.limits import hold_solvers  # noqa: E402
+from app import pages  # noqa: E402
+from app.background import job_panel  # noqa: E402
+from app.background.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
-from app.state import workspace  # noqa: E402
+from app.saved import open_work  # noqa: E402
+from app.server.limits import hold_solvers  # noqa: E402
+from app.state.workspace import workspace  # noqa: E402
+from app.widgets import charted, navigation  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
@@ -37,7 +40,9 @@ def main() -> None:
     with head:
         open_work.come_back(space)
         job_panel.deliver_finished(space)
-    page = st.navigation(navigation.pages(), position="top")
+    every = pages.menu()
+    page = st.navigation(every, position="top")
+    navigation.begin(every)
     navigation.arrive(space, page)
     with head:
         job_panel.show_running(space)
@@ -45,7 +50,8 @@ def main() -> None:
     with errors_shown("showing this page"):
         page.run()
         charted.data()
-    open_work.keep(space)
+    with errors_shown("keeping your work"):
+        open_work.keep(space)
     warm_up()
 
 

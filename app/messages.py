@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from app import controls
+from app.errors import SavedWorkError
+from app.state import controls
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ def show_error(error: Exception, doing: str) -> None:
 
 
 def _is_ours(error: Exception) -> bool:
-    from app.saved_work import SavedWorkError
     from opendiff.errors import OpenDiffError
     from planning.errors import PlanningError
 

@@ -216,8 +216,9 @@ def memory_of_session(
 
 def made_work(place: Path, tiles: int) -> str:
     """Open work with made traffic on a square of about so many tiles, over a made pack; returns its identity."""
-    from app import library, saved_work
-    from app.state import Made, Workspace
+    from app.saved import open_work, packing
+    from app.state.results import Made
+    from app.state.workspace import Workspace
     from opendiff.area import Area, tile_frame, tiles_covering
     from opendiff.area.tile_grid import tile_bounds
     from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
@@ -243,11 +244,11 @@ def made_work(place: Path, tiles: int) -> str:
         tile_frame(covered["x"], covered["y"], covered["covered_share"]),
         traffic.astype(np.float32), (0.5 * traffic).astype(np.float32), {}, metadata,
     )  # fmt: skip
-    space = Workspace(source=str(pack), work=library.new_work())
+    space = Workspace(source=str(pack), work=open_work.new_work())
     space.set_area(area, covered, len(covered))
     space.traffic = Made(ensemble, space.basis("area"))
     at = place / "library" / "open work" / space.work
     at.mkdir(parents=True)
-    for part, make in saved_work.pack(space).items():
+    for part, make in packing.pack(space).items():
         (at / part).write_bytes(make())
     return space.work

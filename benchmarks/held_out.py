@@ -11,8 +11,8 @@ from opendiff.errors import SourceError
 
 if TYPE_CHECKING:
     from opendiff.open_data.sources import OpenData, PackSource
-    from opendiff.pack_training import TrainingData
     from opendiff.progress import Report
+    from opendiff.training_data import TrainingData
 
 GENERATED = "generated"
 UNINFORMED = "random tiles"  # weeks of training tiles drawn at random: right on the whole, blind to the tile
@@ -42,7 +42,7 @@ def held_out_weeks(
     """
     from opendiff.evaluation import VARIANTS, fit_folds, held_out_default, registered
     from opendiff.evaluation.references import held_out, references
-    from opendiff.pack_training import pretrained_trunk, read_training_data
+    from opendiff.training_data import pretrained_trunk, read_training_data
 
     data = read_training_data(pack, pretrained_trunk(), report)
     if quick:

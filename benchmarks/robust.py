@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _parsers(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    from benchmarks.faults import variables
-    from benchmarks.fuzz import run_apart
-    from benchmarks.parsers import PARSERS
+    from benchmarks.robustness.faults import variables
+    from benchmarks.robustness.fuzz import run_apart
+    from benchmarks.robustness.parsers import PARSERS
 
     count = options.inputs or (QUICK_INPUTS if options.quick else INPUTS)
     with tempfile.TemporaryDirectory() as made:
@@ -51,7 +51,7 @@ def _parsers(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _faults(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    from benchmarks.breakdowns import all_faults, inject
+    from benchmarks.robustness.breakdowns import all_faults, inject
 
     every = all_faults(options.quick)
     wrong = {name: what for name, fault in every.items() if (what := inject(fault)) is not None}
@@ -61,7 +61,7 @@ def _faults(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def _load(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    from benchmarks.load import measure
+    from benchmarks.robustness.load import measure
 
     sessions = options.sessions or (QUICK_SESSIONS if options.quick else SESSIONS)
     minutes = options.minutes or (QUICK_MINUTES if options.quick else MINUTES)

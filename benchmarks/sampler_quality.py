@@ -49,7 +49,7 @@ def cross_validate(root: Path, steps: tuple[int, ...], quick: bool) -> Quality:
     from opendiff.default.training import train_model
     from opendiff.generator import TrafficGenerator
     from opendiff.open_data.sources import PackSource
-    from opendiff.pack_training import pretrained_trunk, read_training_data
+    from opendiff.training_data import pretrained_trunk, read_training_data
 
     config = TrafficGenerator.load("default", "cpu").model.config
     shipped = (config.width, config.layers, config.steps)

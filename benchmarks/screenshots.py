@@ -16,7 +16,7 @@ from benchmarks.session import app
 from planning.errors import InputError
 
 if TYPE_CHECKING:
-    from app.state import Workspace
+    from app.state.workspace import Workspace
 
 SUMMARY = "pictures of the app's pages for the README"
 WIDTH = 1400
@@ -80,15 +80,17 @@ def _small(png: bytes) -> bytes:
 def _work(library_folder: Path, samples: int, seconds: int) -> str:
     """Open work with generated traffic of the example area and plans of all kinds; returns its identity."""
     os.environ["OPENDIFF_LIBRARY"] = str(library_folder)
-    from app import area_entry, generation, library
-    from app.state import Workspace
+    from app.background import generation
+    from app.map import area_entry
+    from app.saved import open_work
+    from app.state.workspace import Workspace
 
-    space = Workspace(work=library.new_work())
+    space = Workspace(work=open_work.new_work())
     area_entry.example(space)
     generation.start(space, samples, 0, None)
     until_done(space)
     plan_all(space, 40, seconds)
-    thread = library.keep(space)
+    thread = open_work.keep(space)
     assert thread is not None
     thread.join()
     return space.work
@@ -96,12 +98,12 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
 
 def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
-    from app import plans
+    from app.background import deployment, sleep, spectrum
     from planning.deployment.siting import SitingSettings
     from planning.sleep import SleepSettings
 
     strategies = ["optimised", "traffic", "poi", "population", "uniform"]
-    plans.start_deployments(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
+    deployment.start(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
     until_done(space)
     chosen = {
         "strategies": ["always-on", "night", "threshold", "greedy", "milp"],
@@ -109,15 +111,15 @@ def plan_all(space: Workspace, sites: int, seconds: int) -> None:
         "quantile": 0.99, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
         "settings": SleepSettings(time_limit=seconds, allow_unserved=True),
     }  # fmt: skip
-    plans.start_sleep(space, chosen)
+    sleep.start(space, chosen)
     until_done(space)
-    plans.start_spectrum(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
+    spectrum.start(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
     until_done(space)
 
 
 def until_done(space: Workspace) -> None:
     """Wait for the jobs of a workspace and hand over their results. Raises what went wrong in them."""
-    from app import job_panel
+    from app.background import job_panel
 
     jobs = list(space.jobs.values())
     while not all(job.finished for job in jobs):

@@ -29,7 +29,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from benchmarks.fuzz import ROOT
+from benchmarks import ROOT
 
 READY_S = 120.0
 MOST_BYTES = 200_000_000

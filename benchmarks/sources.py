@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.faults import SCENARIOS, survives, variables
+from benchmarks.robustness.faults import SCENARIOS, survives, variables
 from benchmarks.tables import markdown
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import OpenDiffError

@@ -24,11 +24,8 @@ def check_plain(path: str | Path) -> None:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
             database.text_factory = lambda text: text.decode("utf-8", "replace")
             rows = database.execute("SELECT type, name, sql FROM sqlite_master").fetchmany(MOST_OBJECTS + 1)
-    except (
-        sqlite3.Error,
-        OSError,
-        ValueError,
-    ) as error:  # SQLite repeats damaged text in what it complains of
+    except (sqlite3.Error, OSError, ValueError) as error:
+        # SQLite repeats damaged text in what it complains of
         raise Refused(f"is no readable database ({error})") from None
     if len(rows) > MOST_OBJECTS:
         raise Refused(f"holds more than {MOST_OBJECTS:,} tables")

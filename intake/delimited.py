@@ -15,6 +15,9 @@ from intake.text import Refused, decoded, encoding_of
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 2_000
 SEPARATORS = ",;\t|"
 SAMPLE_BYTES = 65_536
+# a number that was written comes back as it was: pandas 3.1 does so by itself
+PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+EXACT: dict[str, Any] = {} if PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def read_csv(data: bytes, most_rows: int = MOST_ROWS, **options: Any) -> pd.Data
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
                 io.StringIO(text.removeprefix("\ufeff")), sep=dialect.separator, decimal=dialect.decimal,
-                skipinitialspace=True, index_col=False, low_memory=False, nrows=most_rows + 1, **options,
+                skipinitialspace=True, index_col=False, low_memory=False, nrows=most_rows + 1,
+                **EXACT, **options,
             )  # fmt: skip
     except pd.errors.ParserWarning:
         raise Refused("has rows that are longer than its heading") from None

@@ -1,4 +1,8 @@
+"""`python -m opendiff`."""
+
+import sys
+
 from opendiff.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(program="python -m opendiff"))

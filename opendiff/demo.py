@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 
-from opendiff.area import Tiles
-from opendiff.area.tile_grid import tile_bounds
+from opendiff.area import Tiles, tile_index, tiles_bounds
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions, load_conditions
 from opendiff.errors import OutsideSource
 from opendiff.open_data.land_cover import land_cover
@@ -50,9 +48,9 @@ class DemoSource:
         """Conditions of `tiles`, absent where the region does not reach. Raises OutsideSource where it reaches
         none."""
         known = self._conditions
-        row = _index(known.tiles).get_indexer(_index(tiles))
+        row = tile_index(known.tiles).get_indexer(tile_index(tiles))
         if not (row >= 0).any():
-            west, south, east, north = region_bounds(known.tiles)
+            west, south, east, north = tiles_bounds(known.tiles)
             raise OutsideSource(
                 f"The area has no tile in the bundled region, which covers "
                 f"{west:.3f},{south:.3f},{east:.3f},{north:.3f} (W,S,E,N) "
@@ -95,16 +93,6 @@ def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE)
         path, land_cover=letters, **{name: values.astype(np.float32) for name, values in estimates.items()}
     )
     return len(tiles)
-
-
-def region_bounds(tiles: Tiles) -> tuple[float, float, float, float]:
-    """W, S, E, N of tiles, degrees."""
-    west, south, east, north = tile_bounds(tiles["x"].to_numpy(), tiles["y"].to_numpy())
-    return float(west.min()), float(south.min()), float(east.max()), float(north.max())
-
-
-def _index(tiles: Tiles) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(tiles[["x", "y"]].astype(np.int64))
 
 
 @lru_cache(maxsize=1)

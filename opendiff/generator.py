@@ -11,26 +11,24 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
+from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.model import (
     ROWS_A_CALL_ON_GPU,
     TrafficModel,
-    chosen_device,
     condition_tensors,
     load_model,
-    rounded,
 )
 from opendiff.default.representation import HOURS, SERIES, WIDTH
+from opendiff.device import chosen_device, rounded, side_by_side
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder
 from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.errors import Cancelled, ModelError, OutsideSource
-from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.noise import tile_noise
 from opendiff.open_data.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.paper.generator import PaperGenerator
 from opendiff.progress import Progress
-from opendiff.side_by_side import side_by_side
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.storage.shipped import CHECKPOINTS
 

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opendiff.area import Tiles, tile_frame
+from opendiff.base_generator import EnsembleGenerator
 from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
-from opendiff.generation import EnsembleGenerator
 from opendiff.generator import TrafficGenerator
 from opendiff.opening import open_source, source_checksum
 from opendiff.progress import Progress

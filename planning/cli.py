@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,23 +11,26 @@ from planning.commands import deploy, export, fit_power, prb, sleep, take_up
 from planning.errors import PlanningError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    options = parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, program: str = "opendiff-planning") -> int:
+    """Run one command; returns the exit status. program: how the user started it, for its help."""
+    options = parser(program).parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except PlanningError as error:
         print(f"planning {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"planning {options.command}: stopped, nothing was written", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = "opendiff-planning") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="python -m planning",
+        prog=program,
         description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

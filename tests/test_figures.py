@@ -4,7 +4,7 @@ import inspect
 import math
 from pathlib import Path
 
-from app.plans import SITES_A_KM2
+from app.background.deployment import SITES_A_KM2
 from planning import demand, energy, equipment, link_budget, radio
 from planning.deployment import deploy, judging
 from planning.network import export as network_export

@@ -14,9 +14,10 @@ import pytest
 import shapely
 from rasterio.transform import from_origin
 
-from app.saved_work import SavedWorkError, unpack
-from app.state import Workspace
-from benchmarks import corpus, saved_corpus
+from app.errors import SavedWorkError
+from app.saved.packing import unpack
+from app.state.workspace import Workspace
+from benchmarks.robustness import corpus, saved_corpus
 from intake.database import check_plain
 from intake.delimited import read_csv
 from intake.text import Refused

@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from app import area_entry, charted
 from app.colours import number
-from app.coverage import SOURCES, coverage, coverage_picture
-from app.layout import kept, land_cover_legend, note, region_of
-from app.map_view import editable, map_view
+from app.map import area_entry
+from app.map.known_tiles import SOURCES, coverage, coverage_picture
+from app.map.region import Region
+from app.map.view import editable, map_view
 from app.messages import errors_shown, plain
-from app.navigation import next_step
-from app.region import Region
-from app.state import Workspace, workspace
-from app.views.open_data import source_section
+from app.state.controls import kept
+from app.state.workspace import Workspace, workspace
+from app.widgets import charted
+from app.widgets.layout import land_cover_legend, note, region_of
+from app.widgets.navigation import next_step
+from app.widgets.source import source_section
 
 SHOWN = "coverage shown"
 MOST_COUNTED = 20_000  # tiles whose sources are counted

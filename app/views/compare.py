@@ -6,15 +6,18 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from app import charted, compare_cases, library, plans
-from app.case_choice import choose_cases
+from app.background import cases
+from app.background.cases import Case
 from app.charts import sleep as sleep_charts
-from app.clock import hour_control, hour_label
-from app.compare_cases import Case
-from app.layout import header
 from app.messages import errors_shown, plain
-from app.saved_work import unpack
-from app.state import Workspace, workspace
+from app.saved import library
+from app.saved.packing import unpack
+from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
+from app.widgets import charted
+from app.widgets.case_choice import choose_cases
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import header
 
 MOST_UPLOAD_MB = 500
 SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
@@ -57,11 +60,11 @@ def _save(space: Workspace) -> None:
         )
         present = {entry.identity for entry in library.entries()}
         replaced = over.form_submit_button(
-            "Save over", icon=":material/save_as:", width="stretch", disabled=space.opened not in present,
+            "Save over", icon=":material/save_as:", width="stretch", disabled=space.scenario not in present,
             help="Replaces the scenario that this work was opened from or last saved to.",
         )  # fmt: skip
     if as_new or replaced:
-        space.opened = library.save(space, name, space.opened if replaced else None)
+        space.scenario = library.save(space, name, space.scenario if replaced else None)
         st.toast(plain(f"Saved: {name}"))
         st.rerun()
     st.caption(
@@ -129,7 +132,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
 
 def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
     unpack(parts, space)
-    space.opened = identity
+    space.scenario = identity
     st.toast("Opened. The pages now show this scenario.")
     st.rerun()
 
@@ -140,7 +143,7 @@ def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
 def _compare(space: Workspace) -> None:
     st.divider()
     st.markdown("### Side by side")
-    offers = compare_cases.offers(space)
+    offers = cases.offers(space)
     if len(offers) < 2:
         st.info(
             "There is one plan or none. Plan sleep with several strategies, or save scenarios to the library, and they "
@@ -176,7 +179,7 @@ def _compare(space: Workspace) -> None:
 def _first_choice(labels: list[str]) -> list[str]:
     """The always-on plan of the first scenario and its best, or the first two."""
     first = labels[0].split(" · ")[0]
-    wanted = [f"{first} · {plans.strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
+    wanted = [f"{first} · {strategy_name(s)}" for s in ("always-on", "greedy", "milp")]
     return [label for label in wanted if label in labels] if wanted[0] in labels else labels[:2]
 
 
@@ -184,14 +187,14 @@ def _kpis(chosen: list[Case]) -> None:
     from planning.kpis import KPIS
 
     baseline = chosen[0]
-    reference = compare_cases.figures(baseline)
+    reference = cases.figures(baseline)
     for column, case in zip(st.columns(len(chosen)), chosen, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(
                 f"**{plain(case.label)}**"
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
-            found = compare_cases.figures(case)
+            found = cases.figures(case)
             places = st.columns(2)
             for number, name in enumerate(name for name in SHOWN if name in found):
                 kpi, delta = KPIS[name], None
@@ -205,7 +208,7 @@ def _kpis(chosen: list[Case]) -> None:
                     delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                     delta_arrow="off" if delta == "no change" else "auto",
                 )
-    table = compare_cases.table(chosen)
+    table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         st.download_button(

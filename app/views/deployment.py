@@ -3,16 +3,20 @@
 import pandas as pd
 import streamlit as st
 
-from app import charted, plans
+from app.background import deployment
 from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
-from app.layout import choice, demand_picture, header, kept, need_traffic, note, outdated, region_of
-from app.map_view import Dots, map_view
+from app.map.region import Region
+from app.map.view import Dots, map_view
 from app.messages import errors_shown, plain
-from app.own_sites import own_sites
-from app.region import Region
-from app.siting_controls import siting_settings
-from app.state import Deployed, Made, Workspace, workspace
+from app.state.controls import kept
+from app.state.results import Deployed, Made, network_of
+from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
+from app.widgets import charted
+from app.widgets.layout import choice, demand_picture, header, need_traffic, note, outdated, region_of
+from app.widgets.own_sites import own_sites
+from app.widgets.siting_settings import siting_settings
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
@@ -26,7 +30,7 @@ def page() -> None:
         "Where base stations go, by several strategies. Sleep and spectrum plan with the network chosen here.",
         ("Sleep", "Next: plan sleep") if made else None,
     )
-    note(space, plans.DEPLOYMENT)
+    note(space, deployment.JOB)
     if not need_traffic(space):
         return
     # one strategy alone is the default that another page has deployed: the comparison is still to be made
@@ -54,20 +58,20 @@ def _controls(space: Workspace, primary: bool) -> None:
             "Base stations",
             1,
             20_000,
-            plans.default_sites(space),
-            help=f"Preset: {plans.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
+            deployment.default_sites(space),
+            help=f"Preset: {deployment.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
             **kept(f"sites {space.area_identity}"),
         )
         with st.expander("Your own sites", icon=":material/upload_file:"):
             own = own_sites(space)
             if own is not None and st.button(
-                "Plan with these sites", icon=":material/cell_tower:", disabled=plans.DEPLOYMENT in space.jobs
+                "Plan with these sites", icon=":material/cell_tower:", disabled=deployment.JOB in space.jobs
             ):
-                plans.start_deployments(space, int(sites), [UPLOADED], {})
+                deployment.start(space, int(sites), [UPLOADED], {})
                 st.rerun()
         with st.expander("Advanced", icon=":material/tune:"):
             strategies = st.multiselect(
-                "Strategies", possible, possible, format_func=plans.strategy_name, **kept("deploy strategies")
+                "Strategies", possible, possible, format_func=strategy_name, **kept("deploy strategies")
             )
             one, two, three = st.columns(3)
             quantile = one.slider("Demand quantile", 0.5, 1.0, 0.9, 0.01, **kept("deploy quantile"))
@@ -90,7 +94,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             "Deploy",
             type="primary" if primary else "secondary",
             icon=":material/cell_tower:",
-            disabled=plans.DEPLOYMENT in space.jobs or not strategies or siting is None,
+            disabled=deployment.JOB in space.jobs or not strategies or siting is None,
             width="stretch",
         ):
             options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
@@ -98,14 +102,14 @@ def _controls(space: Workspace, primary: bool) -> None:
                 strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
             if own is not None:
                 strategies = [*strategies, UPLOADED]
-            plans.start_deployments(space, int(sites), strategies, options, judged)
+            deployment.start(space, int(sites), strategies, options, judged)
             st.rerun()
 
 
 def _comparison(comparison) -> None:
     table = comparison.table
     shown = {
-        "Strategy": table["strategy"].map(plans.strategy_name),
+        "Strategy": table["strategy"].map(strategy_name),
         "Sites": table["sites"],
         "Tiles with a site": table["tiles"],
         "JSD to traffic": table["jsd_traffic"],
@@ -131,10 +135,10 @@ def _comparison(comparison) -> None:
     )
     if len(table) > 1:
         left, right = st.columns(2)
-        match = deployment_charts.placement_match(table, plans.strategy_name)
+        match = deployment_charts.placement_match(table, strategy_name)
         charted.chart(match, "How alike sites and traffic are", "placement match", left)
         charted.chart(
-            deployment_charts.users_covered(table, plans.strategy_name),
+            deployment_charts.users_covered(table, strategy_name),
             "Users covered",
             "users covered",
             right,
@@ -146,11 +150,11 @@ def _plan(space: Workspace) -> None:
     assert made is not None
     present = space.network.value.plan.strategy if space.network else ""
     strategy = choice(
-        "network choice", "Network to plan with", list(made.value.plans), present, plans.strategy_name
+        "network choice", "Network to plan with", list(made.value.plans), present, strategy_name
     )
     deployed = made.value.plans[strategy]
     plan = deployed.plan
-    network = plans.network_of(made, strategy)
+    network = network_of(made, strategy)
     if space.network is None or space.network.identity != network.identity:
         space.network = network
     left, right = st.columns([3, 2], gap="medium")

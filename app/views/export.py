@@ -6,14 +6,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import compare_cases, plans, reports
-from app.case_choice import choose_cases
-from app.layout import header, need_traffic, note
+from app.background import cases, reports
+from app.files.scenario import FORMATS, download, file_stem, scenario_of
+from app.files.traffic import parquet_bytes
 from app.messages import errors_shown, plain
-from app.scale import scale_caption
-from app.scenario_files import FORMATS, download, file_stem, scenario_of
-from app.state import Made, Workspace, workspace
-from app.traffic_files import parquet_bytes
+from app.state.results import Made
+from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
+from app.widgets.case_choice import choose_cases
+from app.widgets.layout import header, need_traffic, note
+from app.widgets.scale import scale_caption
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -45,7 +47,7 @@ def _contents(space: Workspace) -> None:
     table = [
         {
             "Layer": name,
-            "Strategy": plans.strategy_name(strategy) if made and strategy else "",
+            "Strategy": strategy_name(strategy) if made and strategy else "",
             "State": "not made" if made is None else space.outdated(made) or "up to date",
         }
         for name, made, strategy in rows
@@ -97,7 +99,7 @@ def _report(space: Workspace) -> None:
             "One HTML file with maps, charts, tables, assumptions and provenance; opens offline, prints on A4."
         )
         note(space, reports.JOB)
-        offers = compare_cases.offers(space)
+        offers = cases.offers(space)
         chosen = choose_cases(
             space, offers, "plans in report", "Plans to put side by side in it (none, or two to four)", [],
             "The first one is the baseline. Scenarios come from the library, see Compare.",

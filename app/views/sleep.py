@@ -7,26 +7,29 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, plans
+from app.background import sleep
 from app.charts import sleep as sleep_charts
-from app.clock import hour_control, hour_label
 from app.colours import ramp_legend
-from app.layout import (
+from app.map.region import Region
+from app.map.view import Dots, map_view
+from app.messages import plain
+from app.state.controls import kept
+from app.state.results import Comparison
+from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
+from app.widgets import charted
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import (
     choice,
     demand_picture,
     header,
-    kept,
     need_traffic,
     network_caption,
     note,
     outdated,
     region_of,
 )
-from app.map_view import Dots, map_view
-from app.messages import plain
-from app.region import Region
-from app.sleep_settings import sleep_settings
-from app.state import Comparison, Workspace, workspace
+from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
@@ -40,7 +43,7 @@ def page() -> None:
         "Which cells sleep in which hour. Strategies are compared with keeping everything on.",
         ("Spectrum", "Next: spectrum") if made else None,
     )
-    note(space, plans.SLEEP)
+    note(space, sleep.JOB)
     if not need_traffic(space):
         return
     if made is None or outdated(space, made):
@@ -69,7 +72,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             "Compare sleep strategies",
             type="primary" if primary else "secondary",
             icon=":material/bedtime:",
-            disabled=plans.SLEEP in space.jobs,
+            disabled=sleep.JOB in space.jobs,
             width="stretch" if primary else "content",
         ):
             _start(space, settings)
@@ -83,7 +86,7 @@ def _start(space: Workspace, chosen: dict) -> None:
         st.error("No strategy is chosen; choose at least one.", icon=":material/error:")
         return
     try:
-        plans.start_sleep(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
+        sleep.start(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
     except PlanningError as error:  # the uploaded traffic or a figure makes no sense
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -94,7 +97,7 @@ def _comparison(comparison: Comparison) -> None:
     table = comparison.table
     days = next(iter(comparison.plans.values())).hours / 24
     shown = {
-        "Strategy": table["strategy"].map(plans.strategy_name),
+        "Strategy": table["strategy"].map(strategy_name),
         "Energy (kWh a day)": table["energy_kwh"] / days,
         "Saving": 100 * table["saving"],
         "Unserved": 100 * table["unserved_share"],
@@ -149,7 +152,7 @@ def _plan(space: Workspace) -> None:
     assert made is not None
     comparison = made.value
     strategy = choice(
-        "sleep choice", "Show the plan of", list(comparison.plans), space.sleep_choice, plans.strategy_name
+        "sleep choice", "Show the plan of", list(comparison.plans), space.sleep_choice, strategy_name
     )
     space.sleep_choice = strategy
     plan = comparison.plans[strategy]

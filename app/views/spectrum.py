@@ -7,26 +7,29 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import charted, plans
+from app.background import spectrum
 from app.charts import spectrum as spectrum_charts
-from app.clock import hour_control, hour_label
-from app.layout import (
+from app.map.region import Region
+from app.map.view import Dots, map_view
+from app.messages import plain
+from app.server.limits import limits
+from app.state.controls import kept
+from app.state.results import Comparison
+from app.state.workspace import Workspace, workspace
+from app.strategies import strategy_name
+from app.widgets import charted
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import (
     area_profile,
     choice,
     header,
-    kept,
     need_traffic,
     network_caption,
     note,
     outdated,
     region_of,
 )
-from app.limits import limits
-from app.map_view import Dots, map_view
-from app.messages import plain
-from app.region import Region
-from app.scale import scale_caption
-from app.state import Comparison, Workspace, workspace
+from app.widgets.scale import scale_caption
 
 if TYPE_CHECKING:
     from planning.prb import PrbPlan
@@ -43,7 +46,7 @@ def page() -> None:
         "Which resource blocks (PRBs) serve which users in one hour, compared with three rules.",
         ("Export", "Next: export") if made else None,
     )
-    note(space, plans.SPECTRUM)
+    note(space, spectrum.JOB)
     if not need_traffic(space):
         return
     if made is None or outdated(space, made):
@@ -74,10 +77,10 @@ def _controls(space: Workspace, primary: bool) -> None:
             f"Allocate PRBs at {hour_label(hour)}",
             type="primary" if primary else "secondary",
             icon=":material/graphic_eq:",
-            disabled=plans.SPECTRUM in space.jobs,
+            disabled=spectrum.JOB in space.jobs,
             width="stretch" if primary else "content",
         ):
-            plans.start_spectrum(space, hour, users, radio, settings, int(settings["seed"]))
+            spectrum.start(space, hour, users, radio, settings, int(settings["seed"]))
             st.rerun()
 
 
@@ -143,7 +146,7 @@ def _comparison(comparison: Comparison) -> None:
     table = comparison.table
     frame = pd.DataFrame(
         {
-            "Plan": table["strategy"].map(plans.strategy_name),
+            "Plan": table["strategy"].map(strategy_name),
             "Demands met": [
                 f"{met} of {users}" for met, users in zip(table["met"], table["users"], strict=True)
             ],
@@ -160,9 +163,7 @@ def _comparison(comparison: Comparison) -> None:
 def _plan(space: Workspace) -> None:
     made, region = space.spectrum, region_of(space)
     assert made is not None
-    name = choice(
-        "spectrum choice", "Show", list(made.value.plans), space.spectrum_choice, plans.strategy_name
-    )
+    name = choice("spectrum choice", "Show", list(made.value.plans), space.spectrum_choice, strategy_name)
     space.spectrum_choice = name
     plan = made.value.plans[name]
     table = plan.assignment()
@@ -211,9 +212,9 @@ def _by_hour(space: Workspace) -> None:
         if st.button(
             "Plan the 24 hours of this day",
             icon=":material/schedule:",
-            disabled=plans.SPECTRUM in space.jobs or space.outdated(made) is not None,
+            disabled=spectrum.JOB in space.jobs or space.outdated(made) is not None,
         ):
-            plans.start_spectrum_hours(space)
+            spectrum.start_hours(space)
             st.rerun()
         return
     table = hours.value.table()

@@ -3,19 +3,21 @@
 import numpy as np
 import streamlit as st
 
-from app import charted, generation
+from app.background import generation
 from app.charts import traffic as traffic_charts
-from app.clock import hour_control, hour_label
 from app.colours import number, ramp, ramp_legend
-from app.layout import header, kept, need_area, note, outdated, region_of
-from app.limits import limits
-from app.map_view import map_view
+from app.files.traffic import csv_bytes, parquet_bytes
+from app.map.region import Region, tile_picture
+from app.map.view import map_view
 from app.messages import errors_shown, plain
-from app.region import Region, tile_picture
-from app.scale import scale_caption, scale_setting
-from app.state import Workspace, workspace
-from app.traffic_details import details
-from app.traffic_files import csv_bytes, parquet_bytes
+from app.server.limits import limits
+from app.state.controls import kept
+from app.state.workspace import Workspace, workspace
+from app.widgets import charted
+from app.widgets.clock import hour_control, hour_label
+from app.widgets.layout import header, need_area, note, outdated, region_of
+from app.widgets.scale import scale_caption, scale_setting
+from app.widgets.traffic_details import details
 
 
 def page() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from opendiff.errors import AreaError
 
+Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
 ZOOM = 15
 TILES_ACROSS = 2**ZOOM
 MAX_LATITUDE = float(np.degrees(np.arctan(np.sinh(np.pi))))  # where the square Mercator map ends, 85.0511...

@@ -14,16 +14,16 @@ from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import SourceError
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
-from opendiff.pack_training import (
+from opendiff.progress import Report
+from opendiff.storage.resume import fingerprint
+from opendiff.storage.work_folder import WorkFolder
+from opendiff.training_data import (
     TrainingData,
     pretrained_trunk,
     read_training_data,
     spatial_blocks,
     spatial_folds,
 )
-from opendiff.progress import Report
-from opendiff.storage.resume import fingerprint
-from opendiff.storage.work_folder import WorkFolder
 
 ALL = "all"
 ELEMENTS = ("No-Geo", "No-Human", "No-POI")  # what Table 3 takes away

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
 from opendiff.storage.atomic import write_json
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate", help="spatial-block cross-validation against reference generators"
+    )
     parser.add_argument("--data", required=True, type=Path, metavar="PACK")
     parser.add_argument(
         "--model",
@@ -37,9 +41,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="HTML",
         help="page with plots; it shows true series of the pack, so keep it as private as the pack",
     )
+    parser.set_defaults(run=run)
 
 
-def run_evaluate(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.evaluation import evaluate
     from opendiff.evaluation.tables import markdown_tables
     from opendiff.open_data.sources import PackSource

@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opendiff.live.command import AREA_HELP
-from opendiff.live.command import add_options as add_live_options
+from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
+from opendiff.commands.parsers import Commands
 from opendiff.progress import ProgressBar, StageBars
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
-    from opendiff.generation import ConditionSource, EnsembleGenerator, OpenDataSource
+    from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
     parser.add_argument(
         "--source",
@@ -62,15 +63,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "product and the source under the same path",
     )
     parts.add_argument("--part-tiles", type=int, default=None, metavar="N", help="tiles a part (default 256)")
-    add_live_options(parser.add_argument_group("with --source live"))
+    add_source_options(parser.add_argument_group("with --source live"))
+    parser.set_defaults(run=run)
 
 
-def run_generate(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.area import MAX_TILES, read_tiles
+    from opendiff.base_generator import check_settings
     from opendiff.errors import TableError
-    from opendiff.generation import check_settings
     from opendiff.generator import TrafficGenerator
-    from opendiff.live.command import print_notes
     from opendiff.partitions import MOST_TILES
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
@@ -101,7 +102,6 @@ def run_generate(options: argparse.Namespace) -> None:
 def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSource | ConditionSource, str]:
     """The source of --source, with live data of `tiles` fetched, and where another process finds it: "demo" or the
     path of a pack."""
-    from opendiff.live.command import choices_of
     from opendiff.open_data.sources import PackSource
     from opendiff.opening import open_source
 
@@ -126,7 +126,6 @@ def run_parts(
     from contextlib import AbstractContextManager, nullcontext
 
     from opendiff.cluster import local_workers, scheduler_at
-    from opendiff.live.command import print_notes
     from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings

@@ -6,11 +6,13 @@ import argparse
 import time
 from pathlib import Path
 
+from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     parser.add_argument("part", choices=("encoder", "sampler"))
     parser.add_argument("--model", choices=("default", "paper"), default="default")
     parser.add_argument("--data", required=True, type=Path, metavar="PACK")
@@ -21,16 +23,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.set_defaults(run=run)
 
 
-def run_train(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     from opendiff.default.training import train_model
     from opendiff.generator import load_encoder
     from opendiff.open_data.sources import PackSource
-    from opendiff.pack_training import pretrained_trunk, read_training_data
     from opendiff.storage.checkpoint import write_checkpoint
     from opendiff.storage.checksums import write_checksums
     from opendiff.storage.resume import TrainingState, fingerprint
+    from opendiff.training_data import pretrained_trunk, read_training_data
 
     if options.model == "paper":
         return train_paper(options)

@@ -13,14 +13,11 @@ from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.prior import SPREADS, Belief, Prior
 from opendiff.default.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
-from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 
-# Rows a network call. Always the same, padded where needed: matrix products of another shape may differ in the last
-# bit, and a tile's traffic must not depend on which tiles it was generated with.
+# Rows of a network call, padded where needed so that all calls have one size (`opendiff.device` says why).
 ROWS_A_CALL = 256
 ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
-GENERATION_DIGITS = 2.0**-18  # traffic is rounded to this share of a power of two, which hides the last bits
 
 
 @dataclass(frozen=True)
@@ -111,25 +108,9 @@ def blank_representation(components: int) -> Representation:
     )  # fmt: skip
 
 
-def chosen_device(choice: str) -> str:
-    """ "cpu" or "cuda" for one of them or "auto", which is a GPU where there is one. Raises ModelError."""
-    if choice == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if choice.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError("No CUDA device can be used here; choose --device cpu or auto.")
-    return choice
-
-
 def rows_a_call(device: torch.device | str) -> int:
     """Rows of a network call on a device."""
     return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
-
-
-def rounded(series: Tensor) -> Tensor:
-    """Series with the last bits of each number rounded away, so that equal work in another order gives equal
-    tables."""
-    mantissa, exponent = torch.frexp(series)
-    return torch.ldexp(torch.round(mantissa / GENERATION_DIGITS) * GENERATION_DIGITS, exponent)
 
 
 def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

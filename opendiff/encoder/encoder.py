@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
+from opendiff.device import side_by_side
 from opendiff.encoder.backbone import STAGES, Trunk
 from opendiff.encoder.embeddings import EmbeddingCache, image_key
 from opendiff.open_data.features import POI_WIDTH, POPULATION_WIDTH, WINDOW_SCALES, TileFeatures
 from opendiff.progress import Progress
-from opendiff.side_by_side import side_by_side
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel

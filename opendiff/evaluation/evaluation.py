@@ -26,10 +26,10 @@ from opendiff.evaluation.references import held_out, other_days, references
 from opendiff.generator import TrafficGenerator
 from opendiff.open_data.features import with_halo
 from opendiff.open_data.sources import OpenData, PackSource
-from opendiff.pack_training import TrainingData, pretrained_trunk, read_training_data
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
 from opendiff.progress import Report
+from opendiff.training_data import TrainingData, pretrained_trunk, read_training_data
 
 ORACLE = "the tile's other days (oracle)"
 # What open data a reference is given: the pack's POI as counted; moved to the right tile, as our model moves them; and

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from opendiff.area import Tiles
-from opendiff.area.tile_grid import fractional_tile
+from opendiff.area import Tiles, tiles_bounds
+from opendiff.area.tile_grid import Bounds, fractional_tile
 from opendiff.errors import SourceError
 from opendiff.live.choices import NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
@@ -24,7 +24,7 @@ from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
 from opendiff.poi.csv_files import read_poi_csv
-from opendiff.poi.osm_files import layer_bounds, read_osm_places, tiles_bounds
+from opendiff.poi.osm_files import layer_bounds, read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.progress import Report
 from opendiff.storage.cache_room import make_room, used
@@ -97,7 +97,7 @@ class Fetcher:
         lacking = int(self._lacking(name, area).sum())
         on = "" if lacking == len(area) else f" on {lacking:,} of {len(area):,} tiles"
         problem = f"{LABELS[name]} is missing{on}: {reason}" if lacking else None
-        self.store.tell(name, problem)
+        self.store.note_problem(name, problem)
         return (problem,) if problem else ()
 
     def _lacking(self, name: str, tiles: Tiles) -> np.ndarray:
@@ -211,13 +211,14 @@ class Fetcher:
         return lambda done, of: report(what, before + done, of if total is None else total)
 
 
-def _bounds(places: Places) -> tuple[float, float, float, float] | None:
+def _bounds(places: Places) -> Bounds | None:
+    """W, S, E, N around places, degrees; None around none."""
     if not len(places):
         return None
     return places.lon.min(), places.lat.min(), places.lon.max(), places.lat.max()
 
 
-def _near(tiles: Tiles, bounds: tuple[float, float, float, float]) -> np.ndarray:
+def _near(tiles: Tiles, bounds: Bounds) -> np.ndarray:
     """Which tiles touch the box W, S, E, N of a file's places, or nearly so: (tiles,) bool."""
     west, south, east, north = bounds
     (left, right), (bottom, top) = fractional_tile([west, east], [south, north])

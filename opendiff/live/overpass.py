@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from intake.text import read_json
+from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
 from opendiff.live.http import Client, TooLarge
 from opendiff.live.providers import Provider
@@ -31,7 +32,7 @@ class TooMuch(SourceError):
     """The query ran out of time or memory, or its answer is too large; a part of the box may do better."""
 
 
-def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 180.0) -> str:
+def overpass_query(bounds: Bounds, seconds: float = 180.0) -> str:
     """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N; seconds: it may take."""
     west, south, east, north = bounds
     lines = []
@@ -46,7 +47,7 @@ def overpass_query(bounds: tuple[float, float, float, float], seconds: float = 1
     )
 
 
-def fetch_osm_places(client: Client, provider: Provider, bounds: tuple[float, float, float, float]) -> Places:
+def fetch_osm_places(client: Client, provider: Provider, bounds: Bounds) -> Places:
     """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
     pause = max(FIRST_PAUSE_S, client.patience.first_pause)
     patience = replace(client.patience, first_pause=pause, read=client.patience.query)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from opendiff.area import Tiles
+from opendiff.area import Tiles, tile_index
 from opendiff.errors import SourceError
 from opendiff.live.providers import Provider
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, ZOOM, PackSource, image_path
@@ -58,9 +58,9 @@ class PackStore:
     def missing(self, modality: str, tiles: Tiles) -> np.ndarray:
         """Which of `tiles` the pack does not know yet, (tiles,) bool."""
         table = self._table()
-        rows = table.reindex(_index(tiles))
+        rows = table.reindex(tile_index(tiles))
         if modality == "imagery":
-            absent = rows[NO_IMAGERY].fillna(False).to_numpy(bool)
+            absent = rows[NO_IMAGERY].eq(True).to_numpy(bool)  # NaN, unknown, is not
             return ~absent & ~self.imaged(tiles)
         return rows[list(COLUMNS[modality])].isna().any(axis=1).to_numpy()
 
@@ -94,7 +94,7 @@ class PackStore:
             }
             self._write_facts(stated | facts)
 
-    def tell(self, modality: str, problem: str | None) -> None:
+    def note_problem(self, modality: str, problem: str | None) -> None:
         """Keep a sentence on what could not be had of a modality, or that all was had."""
         with self._locked():
             stated = self._facts()
@@ -110,19 +110,18 @@ class PackStore:
         """
         with self._locked():
             table = self._table()
-            table = table.reindex(table.index.union(_index(tiles)))
-            rows = table.index.get_indexer(_index(tiles))
+            table = table.reindex(table.index.union(tile_index(tiles)))
+            rows = table.index.get_indexer(tile_index(tiles))
             for name, values in (columns or {}).items():
                 places = [table.columns.get_loc(column) for column in COLUMNS.get(name, (name,))]
                 kind = bool if name == NO_IMAGERY else np.float32
                 table.iloc[rows, places] = np.asarray(values, kind).reshape(len(tiles), len(places))
-            if not (
-                self.root / "pack.json"
-            ).exists():  # first, because a table without it is somebody else's pack
+            # before the table, because a table without it is somebody else's pack
+            if not (self.root / "pack.json").exists():
                 self._write_facts(self._facts())
             out = table.reset_index()
             out.insert(0, "z", ZOOM)
-            out[NO_IMAGERY] = out[NO_IMAGERY].fillna(False).astype(bool)
+            out[NO_IMAGERY] = out[NO_IMAGERY].eq(True)
             with replacing(self.root / "tiles.parquet") as temporary:
                 out.astype({"z": np.int32, "x": np.int32, "y": np.int32}).to_parquet(temporary, index=False)
 
@@ -191,7 +190,3 @@ def _is_whole(path: Path) -> bool:
     return (head == b"\x89PNG" and b"IEND" in tail) or (
         head[:2] == b"\xff\xd8" and tail.endswith(b"\xff\xd9")
     )
-
-
-def _index(tiles: Tiles) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(tiles[["x", "y"]].astype(np.int64))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from opendiff.area import Tiles, tile_frame
+from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.open_data.sources import OpenData
 from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
@@ -88,7 +88,7 @@ def with_halo(tiles: Tiles, halo: int = HALO) -> Tiles:
 def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatures:
     """Features of `tiles` from the open data of them and of their halo (`with_halo`)."""
     near = around.tiles
-    own = pd.MultiIndex.from_frame(near[["x", "y"]]).get_indexer(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
+    own = tile_index(near).get_indexer(tile_index(tiles))
     row, squared_distance = _windows(tiles, near)
 
     def poi_features(counts: np.ndarray, counted: np.ndarray, datum: PoiDatum) -> PoiFeatures:
@@ -133,8 +133,11 @@ def _windows(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
     dx, dy = (step.reshape(-1) for step in np.meshgrid(steps, steps, indexing="ij"))
     x = (tiles["x"].to_numpy()[:, None] + dx) % TILES_ACROSS
     y = tiles["y"].to_numpy()[:, None] + dy
-    known = pd.MultiIndex.from_frame(near[["x", "y"]])
-    row = known.get_indexer(pd.MultiIndex.from_arrays([x.reshape(-1), y.reshape(-1)])).reshape(x.shape)
+    row = (
+        tile_index(near)
+        .get_indexer(pd.MultiIndex.from_arrays([x.reshape(-1), y.reshape(-1)]))
+        .reshape(x.shape)
+    )
     return row, (dx**2 + dy**2).astype(float)
 
 

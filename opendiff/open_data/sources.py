@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
 from intake.text import read_json
-from opendiff.area import Tiles, tile_frame
-from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, tile_bounds, tile_centre
+from opendiff.area import Tiles, tile_frame, tile_index
+from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
 from opendiff.errors import OutsideSource, SourceError
 from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
-from opendiff.poi.osm_files import Bounds, read_osm_places
+from opendiff.poi.osm_files import read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.registration import PoiDatum
 
@@ -149,9 +149,7 @@ class PackSource:
         if not path.exists():
             return traffic, users, np.zeros(len(tiles), bool)
         table = _read_parquet(path, ["x", "y", "hour", "traffic", "users"])
-        row = pd.MultiIndex.from_frame(tiles[["x", "y"]]).get_indexer(
-            pd.MultiIndex.from_frame(table[["x", "y"]])
-        )
+        row = tile_index(tiles).get_indexer(pd.MultiIndex.from_frame(table[["x", "y"]]))
         hour = table["hour"].to_numpy()
         values = table[["traffic", "users"]].to_numpy(np.float32)
         if not (np.isfinite(values) & (values >= 0)).all() or not np.isin(hour, np.arange(HOURS)).all():
@@ -233,7 +231,7 @@ class PackSource:
         return table.set_index(["x", "y"]).sort_index()
 
     def _rows(self, tiles: Tiles) -> pd.DataFrame:
-        return self._table.reindex(pd.MultiIndex.from_frame(tiles[["x", "y"]]))
+        return self._table.reindex(tile_index(tiles))
 
     def _osm_poi(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
         """Counts of OSM_EXTRACT (tiles, 14) float32, and the mask (tiles,) of the listed tiles that it covers."""

@@ -12,8 +12,8 @@ from opendiff.area import Tiles
 from opendiff.errors import SourceError
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
-from opendiff.pack_training import spatial_folds
 from opendiff.paper.encoder import IMAGES_A_CALL, shrink
+from opendiff.training_data import spatial_folds
 
 
 @dataclass(frozen=True)

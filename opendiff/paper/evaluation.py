@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from opendiff.base_generator import check_settings
 from opendiff.errors import ModelError
-from opendiff.generation import check_settings
 from opendiff.open_data.sources import PackSource
 from opendiff.paper.data import PaperData, read_paper_data
 from opendiff.paper.encoder import EncoderConfig, EncoderTraining, train_image_encoder

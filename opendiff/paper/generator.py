@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
+from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, AreaConditions
-from opendiff.default.model import rounded
+from opendiff.device import rounded, side_by_side
 from opendiff.errors import Cancelled, ModelError, SourceError
-from opendiff.generation import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
@@ -21,7 +21,6 @@ from opendiff.paper.denoiser import HOURS, SERIES
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
 from opendiff.paper.model import ROWS_A_CALL, PaperModel, Rows, load_paper_model
 from opendiff.progress import Progress
-from opendiff.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)

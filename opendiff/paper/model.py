@@ -19,7 +19,7 @@ from opendiff.paper.denoiser import HOURS, SERIES, ConditionMemory, Denoiser, De
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 
 FILE = "paper.safetensors"
-# Rows a network call, padded where needed (see opendiff.default.model). Few, so that activations stay in the cache.
+# Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
 ROWS_A_CALL = 8
 
 

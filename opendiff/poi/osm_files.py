@@ -18,13 +18,12 @@ import shapely
 
 from intake.database import check_plain
 from intake.text import Refused
-from opendiff.area import Tiles
-from opendiff.area.tile_grid import tile_bounds
+from opendiff.area import Tiles, tiles_bounds
+from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
 from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
 from opendiff.poi.places import Places, count_places
 
-Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
 POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids
@@ -39,12 +38,6 @@ def osm_poi_counts(path: str | Path, tiles: Tiles) -> np.ndarray:
     than a map service. Raises SourceError.
     """
     return count_places(read_osm_places(path, tiles_bounds(tiles)), tiles)
-
-
-def tiles_bounds(tiles: Tiles) -> Bounds:
-    """W, S, E, N around tiles, degrees."""
-    west, south, east, north = tile_bounds(tiles["x"].to_numpy(), tiles["y"].to_numpy())
-    return float(west.min()), float(south.min()), float(east.max()), float(north.max())
 
 
 def read_osm_places(

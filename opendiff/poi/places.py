@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from opendiff.area import Tiles
+from opendiff.area import Tiles, tile_index
 from opendiff.area.tile_grid import MAX_LATITUDE, tile_at
 from opendiff.poi.categories import POI_CATEGORIES
 
@@ -39,9 +39,7 @@ class Places:
 def count_places(places: Places, tiles: Tiles) -> np.ndarray:
     """Places of each tile by category, (tiles, 14) float32 in the order of POI_CATEGORIES."""
     x, y = tile_at(places.lon, places.lat)
-    row = pd.MultiIndex.from_frame(tiles[["x", "y"]].astype(np.int64)).get_indexer(
-        pd.MultiIndex.from_arrays([x, y])
-    )
+    row = tile_index(tiles).get_indexer(pd.MultiIndex.from_arrays([x, y]))
     inside = row >= 0
     width = len(POI_CATEGORIES)
     counts = np.bincount(row[inside] * width + places.category[inside], minlength=len(tiles) * width)

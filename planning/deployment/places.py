@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
+from intake.numbers import numbers_of
 from intake.source import Source
 from intake.text import read_json
 from planning.demand import Demand
@@ -118,10 +118,7 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
             return Places.from_features(features)
     frame, report = import_points(source, name, mapping)
     blank = np.full(len(frame), np.nan)
-    numbers = {
-        c: pd.to_numeric(frame[c], errors="coerce").to_numpy(float) if c in frame else blank
-        for c in ("cost", "capacity_mbps")
-    }
+    numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in ("cost", "capacity_mbps")}
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
     return Places(
         frame["lon"].to_numpy(float), frame["lat"].to_numpy(float), names, numbers["cost"],

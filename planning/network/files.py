@@ -17,6 +17,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from intake.numbers import numbers_of
 from intake.source import Source
 from planning.errors import InputError
 from planning.geometry import local_metres
@@ -165,7 +166,7 @@ def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -
 
 
 def _placed(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[str]) -> pd.DataFrame:
-    place = {c: pd.to_numeric(frame[used[c]], errors="coerce").to_numpy(float) for c in ("lon", "lat")}
+    place = {c: numbers_of(frame[used[c]]) for c in ("lon", "lat")}
     good = (np.abs(place["lon"]) <= 180) & (np.abs(place["lat"]) <= 85)
     report.append(f"{len(frame):,} rows read.")
     if not good.all():

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from intake.numbers import numbers_of
 from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres
@@ -280,7 +281,7 @@ def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
     """Numbers of a column, NaN where it is empty."""
-    value = pd.to_numeric(table[column], errors="coerce").to_numpy(float)
+    value = numbers_of(table[column])
     wrong = (
         ~np.isfinite(value) & table[column].notna().to_numpy() & (table[column].astype(str).str.strip() != "")
     )
@@ -291,7 +292,7 @@ def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    values = numbers_of(frame[column])
     bad = np.isnan(values) & (frame[column].notna().to_numpy() if may_be_missing else True)
     if bad.any():
         raise InputError(f"{int(bad.sum())} {what} have no number in the column {column}.")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from app.state import Made, Workspace
+from app.state.results import Made
+from app.state.workspace import Workspace
 from opendiff.area import tiles_covering
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble

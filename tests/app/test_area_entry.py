@@ -5,8 +5,8 @@ import json
 import pytest
 import shapely
 
-from app import area_entry
-from app.region import open_region
+from app.map import area_entry
+from app.map.region import open_region
 from tests.app.making import SIDE, X0, Y0, box_of_tiles
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import charted
 from app.charts import sleep as sleep_charts
 from app.charts import spectrum as spectrum_charts
 from app.charts import traffic as traffic_charts
+from app.widgets import charted
 
 
 def test_a_week_is_told_by_its_range_and_listed_point_by_point():
@@ -46,7 +46,7 @@ def test_the_tables_of_a_page_are_made_once_they_are_asked_for():
         import pandas as pd
         import streamlit as st
 
-        from app import charted
+        from app.widgets import charted
 
         def make():
             st.session_state["made"] = st.session_state.get("made", 0) + 1

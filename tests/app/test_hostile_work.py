@@ -6,10 +6,12 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls, library, saved_work
+from app.errors import SavedWorkError
 from app.messages import plain
-from app.saved_work import STATE, TRAFFIC, SavedWorkError
-from app.state import Workspace
+from app.saved import library, open_work, packing
+from app.saved.packing import STATE, TRAFFIC
+from app.state import controls
+from app.state.workspace import Workspace
 from tests.app.test_pages import TIMEOUT, drawn  # noqa: F401 (fixture)
 
 PAGES = ("area", "traffic", "deployment", "sleep", "spectrum", "compare", "export")
@@ -18,7 +20,7 @@ PICTURE = "![x](http://evil.example/x.png)"
 
 @pytest.fixture
 def parts(space):
-    return {name: make() for name, make in saved_work.pack(space).items()}
+    return {name: make() for name, make in packing.pack(space).items()}
 
 
 def with_state(parts, **changed):
@@ -33,7 +35,7 @@ def test_a_file_that_cannot_be_read_leaves_the_open_work_as_it_was(space, parts,
     if "sleep.npz" in broken:  # read only where there are networks
         broken = broken | {"networks.npz": b"PK"}
     with pytest.raises(SavedWorkError):
-        saved_work.unpack(parts | broken, space, controls=False)
+        packing.unpack(parts | broken, space, controls=False)
     assert space.traffic is before and space.area is area
 
 
@@ -57,7 +59,7 @@ def test_a_file_that_cannot_be_read_leaves_the_open_work_as_it_was(space, parts,
 def test_a_state_that_makes_no_sense_is_one_sentence(space, parts, changed):
     before = space.traffic
     with pytest.raises(SavedWorkError, match="save the scenario again"):
-        saved_work.unpack(with_state(parts, **changed), space, controls=False)
+        packing.unpack(with_state(parts, **changed), space, controls=False)
     assert space.traffic is before
 
 
@@ -74,8 +76,8 @@ def test_results_derived_from_other_work_with_the_same_identity_are_not_shown(sp
         space.traffic.basis,
         space.traffic.identity,
     )
-    doctored = {name: make() for name, make in saved_work.pack(other).items()}
-    saved_work.unpack(doctored, space, controls=False)
+    doctored = {name: make() for name, make in packing.pack(other).items()}
+    packing.unpack(doctored, space, controls=False)
     assert space.traffic_table().traffic.sum() == pytest.approx(3 * was, rel=1e-5)
 
 
@@ -103,12 +105,12 @@ def test_settings_from_a_file_break_no_page(drawn, space, parts, page):  # noqa:
 
         import streamlit as st
 
-        from app import saved_work
         from app.messages import errors_shown
-        from app.state import workspace
+        from app.saved import packing
+        from app.state.workspace import workspace
 
         if "to open" in st.session_state:
-            saved_work.unpack(st.session_state.pop("to open"), workspace())
+            packing.unpack(st.session_state.pop("to open"), workspace())
         with errors_shown("showing this page"):
             importlib.import_module(f"app.views.{page}").page()
 
@@ -126,8 +128,8 @@ def test_settings_wait_for_their_page_and_are_saved_again_before_it_is_opened():
     def script():
         import streamlit as st
 
-        from app import controls
-        from app.controls import kept
+        from app.state import controls
+        from app.state.controls import kept
 
         if "ask" not in st.session_state:
             st.session_state["ask"] = True
@@ -160,8 +162,8 @@ def test_no_page_names_a_picture_of_a_stranger(drawn, space, parts):  # noqa: F8
     space.traffic.value.metadata.update(
         attribution=PICTURE, notes=[PICTURE], assumptions=[PICTURE], area_name=PICTURE
     )
-    space.work = library.new_work()
-    space.opened = library.save(space, PICTURE)
+    space.work = open_work.new_work()
+    space.scenario = library.save(space, PICTURE)
     shown = []
     for page in ("area", "traffic", "compare", "export"):
         test = AppTest.from_function(_page, args=(page,), default_timeout=TIMEOUT)

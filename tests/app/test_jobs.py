@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app import jobs
+from app.server import jobs
 
 WAIT = 60  # on a machine with other work; a job that ends sooner is not waited for longer
 

@@ -12,10 +12,12 @@ import shapely
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
-from app import compare_cases, generation, library, plans, saved_work
-from app.saved_work import SavedWorkError
-from app.state import Made, ScaleChoice, Workspace
-from app.uploads import Upload
+from app.background import cases, deployment, generation, sleep, spectrum
+from app.errors import SavedWorkError
+from app.saved import library, open_work, packing
+from app.state.inputs import ScaleChoice, Upload
+from app.state.results import Made
+from app.state.workspace import Workspace
 from planning.deployment.siting import SitingSettings
 from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
@@ -32,7 +34,7 @@ CHOSEN = {
 @pytest.fixture
 def planned(space):
     """A workspace with a network and a sleep plan."""
-    plans.start_sleep(space, CHOSEN)
+    sleep.start(space, CHOSEN)
     (job,) = space.jobs.values()
     while not job.finished:
         pass
@@ -50,7 +52,7 @@ def test_a_saved_scenario_is_opened_as_it_was(planned, library_folder):
     (entry,) = library.entries()
     assert (entry.identity, entry.name) == (identity, "Old town")
     opened = Workspace()
-    saved_work.unpack(library.parts_of(identity), opened, controls=False)
+    packing.unpack(library.parts_of(identity), opened, controls=False)
     assert opened.area.geometry.equals(planned.area.geometry) and opened.area.name == planned.area.name
     assert (opened.source, opened.scale, opened.hour) == (planned.source, planned.scale, planned.hour)
     before, after = planned.traffic.value, opened.traffic.value
@@ -110,7 +112,7 @@ def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypat
 @pytest.mark.parametrize("data", [b"", b"no database", b"SQLite format 3\0" + bytes(200)])
 def test_a_file_that_is_no_scenario_is_refused(data, library_folder):
     with pytest.raises(SavedWorkError):
-        saved_work.unpack(library.upload(data), Workspace())
+        packing.unpack(library.upload(data), Workspace())
     (library.folder() / f"{'0' * 16}.gpkg").write_bytes(data)
     assert library.entries() == []
 
@@ -120,18 +122,18 @@ def test_damaged_parts_are_one_sentence(planned):
     for part in parts:
         for broken in (b"", parts[part][: len(parts[part]) // 2]):
             with pytest.raises(SavedWorkError):
-                saved_work.unpack(parts | {part: broken}, Workspace(), controls=False)
+                packing.unpack(parts | {part: broken}, Workspace(), controls=False)
 
 
 @pytest.mark.slow
 def test_open_work_is_kept_and_found_again(planned, monkeypatch):
-    planned.work = library.new_work()
-    library.keep(planned).join()
-    assert library.keep(planned) is None  # nothing has changed
+    planned.work = open_work.new_work()
+    open_work.keep(planned).join()
+    assert open_work.keep(planned) is None  # nothing has changed
     planned.hour = 7
-    traffic = library._work_folder(planned.work) / saved_work.TRAFFIC
+    traffic = open_work._work_folder(planned.work) / packing.TRAFFIC
     written = traffic.stat().st_mtime_ns
-    library.keep(planned).join()
+    open_work.keep(planned).join()
     assert traffic.stat().st_mtime_ns == written  # only what has changed is written
 
     monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: {})
@@ -153,23 +155,23 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
 
 @pytest.mark.slow
 def test_work_that_nobody_comes_back_to_is_removed(planned):
-    planned.work = library.new_work()
-    library.keep(planned).join()
-    library.forget_old_work()
-    assert library.is_work(planned.work)
-    library.forget_old_work(now=4e9)
-    assert not library.is_work(planned.work)
+    planned.work = open_work.new_work()
+    open_work.keep(planned).join()
+    open_work.forget_old_work()
+    assert open_work.is_work(planned.work)
+    open_work.forget_old_work(now=4e9)
+    assert not open_work.is_work(planned.work)
 
 
 def test_differences_are_against_the_baseline(planned):
     library.save(planned, "City")
-    offers = list(compare_cases.offers(planned).values())
+    offers = list(cases.offers(planned).values())
     assert [offer.label for offer in offers[::3]] == ["open work · Always on", "City · Always on"]
-    assert compare_cases.cases(planned, offers) is None  # until the saved one is opened, in the background
+    assert cases.opened(planned, offers) is None  # until the saved one is opened, in the background
     finished(planned)
-    base, greedy, _, *saved = compare_cases.cases(planned, offers)
+    base, greedy, _, *saved = cases.opened(planned, offers)
     np.testing.assert_array_equal(saved[1].plan.awake, greedy.plan.awake)
-    table = compare_cases.table([base, greedy]).set_index("KPI")
+    table = cases.table([base, greedy]).set_index("KPI")
     energy = table.loc["Energy (kWh a day)"]
     e = greedy.plan.evaluation
     assert energy[base.label] == pytest.approx(e.always_on_kwh)
@@ -208,23 +210,23 @@ def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
     parts = library.parts_of(library.save(planned, "City"))
     (tmp_path / "city").rename(tmp_path / "elsewhere")
     opened = Workspace()
-    saved_work.unpack(parts, opened, controls=False)
+    packing.unpack(parts, opened, controls=False)
     assert opened.tiles_with_data == 0 and "city" in opened.notes["area"]
     assert opened.sleep.value.plans.keys() == planned.sleep.value.plans.keys()
 
 
 def test_traffic_alone_can_be_kept(space):
-    space.work = library.new_work()
-    library.keep(space).join()
+    space.work = open_work.new_work()
+    open_work.keep(space).join()
     again = Workspace()
-    library.reopen(space.work, again)
+    open_work.reopen(space.work, again)
     assert again.network is None and again.traffic.identity == space.traffic.identity
     np.testing.assert_array_equal(again.traffic.value.users, ensemble(space.tiles, space.area).users)
 
 
 def finished(space):
     """Hand over the results of the jobs of a workspace."""
-    from app import job_panel
+    from app.background import job_panel
     from tests.app.test_jobs import until_finished
 
     for job in space.jobs.values():
@@ -236,20 +238,20 @@ def finished(space):
 @pytest.fixture
 def everything(planned, monkeypatch):
     """A workspace with all kinds of plans, places and files."""
-    monkeypatch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
+    monkeypatch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
     outline = shapely.to_geojson(planned.traffic.value.tiles.geometry.iloc[4])
-    planned.places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
+    planned.drawn_places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
     planned.uploads = {
         "own sites file": Upload("own.csv", b"name,lon,lat\n"),
         "forced file": Upload("f.csv", b"x"),
     }
-    planned.equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
-    plans.start_deployments(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+    planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
+    deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
-    plans.start_spectrum(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
+    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
     finished(planned)
     planned.spectrum_choice = "best-sinr"
-    plans.start_spectrum_hours(planned)
+    spectrum.start_hours(planned)
     finished(planned)
     return planned
 
@@ -257,10 +259,10 @@ def everything(planned, monkeypatch):
 @pytest.mark.slow
 def test_spectrum_deployments_places_and_files_are_opened_as_they_were(everything):
     opened = Workspace()
-    saved_work.unpack(library.parts_of(library.save(everything, "All")), opened, controls=False)
-    for name in ("places", "uploads", "equipment", "spectrum_choice", "spectrum_hour"):
+    packing.unpack(library.parts_of(library.save(everything, "All")), opened, controls=False)
+    for name in ("drawn_places", "uploads", "edited_equipment", "spectrum_choice", "spectrum_hour"):
         assert getattr(opened, name) == getattr(everything, name), name
-    for name in saved_work.RESULTS:
+    for name in packing.RESULTS:
         before, after = getattr(everything, name), getattr(opened, name)
         assert (after.identity, after.basis) == (before.identity, before.basis)
         assert opened.outdated(after) == everything.outdated(before)
@@ -307,7 +309,7 @@ def test_a_plan_of_traffic_that_was_replaced_keeps_its_demand(everything):
     everything.traffic = Made(ensemble(everything.tiles, everything.area, seed=9), everything.basis("area"))
     everything.scale = ScaleChoice(per_km2=777.0)
     opened = Workspace()
-    saved_work.unpack(library.parts_of(library.save(everything, "Old")), opened, controls=False)
+    packing.unpack(library.parts_of(library.save(everything, "Old")), opened, controls=False)
     again = opened.network.value.demand
     np.testing.assert_array_equal(again.mbps, old.mbps)
     assert again.scale == old.scale and again.metadata == old.metadata
@@ -333,7 +335,7 @@ def test_uploaded_files_stay_until_they_are_removed(space, monkeypatch):
     opened("deployment", space).file_uploader(key="own sites file").upload("own.csv", data, "text/csv").run()
     assert space.own_sites.network.sites["site"].tolist() == ["A"]
     again = Workspace()
-    saved_work.unpack(library.parts_of(library.save(space, "With a file")), again, controls=False)
+    packing.unpack(library.parts_of(library.save(space, "With a file")), again, controls=False)
     test = opened("deployment", again)  # a fresh session: the uploader itself is empty
     assert again.own_sites.network.sites["site"].tolist() == ["A"]
     assert any(c.value.startswith("In use: own.csv") for c in test.caption)
@@ -344,9 +346,9 @@ def test_uploaded_files_stay_until_they_are_removed(space, monkeypatch):
 def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
     monkeypatch.setattr(generation, "warm_up", lambda: None)
-    planned.work = library.new_work()
-    library.keep(planned).join()
-    broken = library._work_folder(planned.work) / saved_work.NETWORKS
+    planned.work = open_work.new_work()
+    open_work.keep(planned).join()
+    broken = open_work._work_folder(planned.work) / packing.NETWORKS
     broken.write_bytes(b"half")
     test = AppTest.from_file("../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work

@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from app import library
-from app.saved_work import SavedWorkError
+from app.errors import SavedWorkError
+from app.saved import library, open_work
 
 
 @pytest.fixture
 def saved(space, library_folder):
     """The identity of a scenario in the library, and its size in GB."""
-    space.work = library.new_work()
+    space.work = open_work.new_work()
     identity = library.save(space, "first")
     return identity, (library_folder / f"{identity}.gpkg").stat().st_size / 1e9
 
@@ -41,16 +41,16 @@ def test_another_scenario_is_refused_above_the_quota_and_all_stay(
 def test_open_work_of_a_new_session_is_refused_in_a_sentence_and_that_of_others_is_kept(
     space, library_folder, monkeypatch
 ):
-    space.work = library.new_work()
-    library.keep(space).join(60)
+    space.work = open_work.new_work()
+    open_work.keep(space).join(60)
     monkeypatch.setenv("OPENDIFF_LIBRARY_GB", "1e-9")
     space.rename_area("a new name")
-    library.keep(space).join(60)  # begun before: it goes on
+    open_work.keep(space).join(60)  # begun before: it goes on
     before = {p: p.read_bytes() for p in (library_folder / "open work" / space.work).iterdir()}
     assert any(b"a new name" in data for data in before.values())
-    space.work, space.saved_versions = library.new_work(), {}
+    space.work, space.saved_versions = open_work.new_work(), {}
     with pytest.raises(SavedWorkError, match="scenarios and open work on this server"):
-        library.keep(space)
+        open_work.keep(space)
     assert all(p.read_bytes() == data for p, data in before.items())
 
 

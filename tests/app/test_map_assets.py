@@ -6,7 +6,7 @@ import folium
 import pytest
 from folium import plugins
 
-from app import map_assets
+from app.map import assets
 
 
 @pytest.mark.parametrize("element", [folium.Map, plugins.Draw])
@@ -15,12 +15,12 @@ def test_every_link_is_a_file_of_our_own(element):
     assert len(links) == 2
     for url in links:
         assert "http" not in url and "//" not in url.removeprefix("../")
-        served = Path(map_assets._component.path) / url.rsplit("/", 1)[1]
+        served = Path(assets._component.path) / url.rsplit("/", 1)[1]
         assert served.stat().st_size > 3000
 
 
 def test_images_of_the_style_sheets_are_inlined():
-    for file in Path(map_assets._component.path).glob("*.css"):
+    for file in Path(assets._component.path).glob("*.css"):
         text = file.read_text()
         assert "url(http" not in text and "url(images" not in text
 
@@ -29,8 +29,8 @@ def test_the_script_of_a_map_names_no_host(space):
     """All that streamlit-folium sends for a drawing map: its script, and the links of every element in it."""
     import streamlit_folium
 
-    from app.map_view import _add_drawing, _base_map
-    from app.region import open_region
+    from app.map.region import open_region
+    from app.map.view import _add_drawing, _base_map
 
     region = open_region(space.source)
     base = _base_map(region, region.bounds)

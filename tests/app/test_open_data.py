@@ -7,10 +7,13 @@ import requests
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
-from app import area_entry, generation, open_data
-from app.state import DEMO, Workspace
-from benchmarks.fault_server import FaultServer
-from benchmarks.faults import environment, made_tiles, made_world
+from app.background import generation, open_data
+from app.map import area_entry
+from app.server.folders import keep_upload
+from app.state.inputs import DEMO
+from app.state.workspace import Workspace
+from benchmarks.robustness.fault_server import FaultServer
+from benchmarks.robustness.faults import environment, made_tiles, made_world
 from opendiff.area import Area
 from opendiff.errors import SourceError
 from opendiff.poi.osm_files import tiles_bounds
@@ -42,8 +45,8 @@ def no_requests(monkeypatch):
 
 def area_page(space):
     def script():
-        from app import job_panel
-        from app.state import workspace
+        from app.background import job_panel
+        from app.state.workspace import workspace
         from app.views import area
 
         job_panel.deliver_finished(workspace())
@@ -56,8 +59,8 @@ def area_page(space):
 
 def traffic_page(space):
     def script():
-        from app import job_panel
-        from app.state import workspace
+        from app.background import job_panel
+        from app.state.workspace import workspace
         from app.views import traffic
 
         job_panel.deliver_finished(workspace())
@@ -196,12 +199,12 @@ def test_a_broken_zip_is_one_sentence(tmp_path):
 
 def test_uploads_are_kept_under_names_of_our_own(tmp_path):
     with (write_places(tmp_path / "a.csv")).open("rb") as file:
-        path = open_data.keep_upload(file, "../../etc/pass wd.CSV", (".csv",))
-        again = open_data.keep_upload(file, "../../etc/pass wd.CSV", (".csv",))
+        path = keep_upload(file, "../../etc/pass wd.CSV", (".csv",))
+        again = keep_upload(file, "../../etc/pass wd.CSV", (".csv",))
     assert path == again and path.startswith(str(tmp_path / "cache" / "uploads"))
     assert path.endswith("/etc_pass_wd.csv")
     with (tmp_path / "a.csv").open("rb") as file, pytest.raises(SourceError, match="another kind"):
-        open_data.keep_upload(file, "a.exe", (".csv",))
+        keep_upload(file, "a.exe", (".csv",))
 
 
 def test_progress_is_told_in_the_unit_of_the_work():

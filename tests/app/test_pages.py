@@ -10,10 +10,12 @@ import shapely
 import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
-from app import generation
-from app.coverage import coverage, coverage_picture
-from app.state import Made, ScaleChoice, Workspace
-from app.traffic_details import EXPLAINED
+from app.background import generation
+from app.map.known_tiles import coverage, coverage_picture
+from app.state.inputs import ScaleChoice
+from app.state.results import Made
+from app.state.workspace import Workspace
+from app.widgets.traffic_details import EXPLAINED
 from opendiff.metrics import score
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
@@ -159,7 +161,7 @@ def test_a_scale_is_set_for_all_pages(drawn, space):
 
 
 def test_downloads_hold_the_traffic(space):
-    from app.traffic_files import csv_bytes, parquet_bytes
+    from app.files.traffic import csv_bytes, parquet_bytes
 
     made = space.traffic.value
     for table in (
@@ -181,7 +183,8 @@ def test_an_unexpected_error_is_one_plain_sentence(drawn, space, monkeypatch, ca
 
 
 def test_a_finished_job_lands_in_the_workspace(drawn, space):
-    from app import job_panel, jobs
+    from app.background import job_panel
+    from app.server import jobs
     from tests.app.test_jobs import until_finished
 
     other = ensemble(space.tiles, space.area, samples=2)
@@ -196,7 +199,7 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
 
 def run_jobs(space, test):
     """Wait for the jobs of the workspace and show the page with their results."""
-    from app import job_panel
+    from app.background import job_panel
     from tests.app.test_jobs import until_finished
 
     for job in space.jobs.values():
@@ -318,7 +321,7 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
 
 @pytest.mark.slow
 def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
-    monkeypatch.setattr("app.plans.SECONDS_AN_HOUR", 0.3)
+    monkeypatch.setattr("app.background.spectrum.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
     test.number_input(key="prb users").set_value(10)
@@ -346,7 +349,7 @@ def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
 
 @pytest.mark.slow
 def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
-    from app.scenario_files import download, file_stem, scenario_of
+    from app.files.scenario import download, file_stem, scenario_of
     from planning.scenario import Scenario
 
     for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at day 1, 20:00")):
@@ -372,7 +375,8 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 
 
 def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
-    from app import job_panel, jobs
+    from app.background import job_panel
+    from app.server import jobs
     from tests.app.test_jobs import until_finished
 
     made = space.traffic
@@ -387,7 +391,8 @@ def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
 
 
 def test_progress_is_told_in_words():
-    from app import job_panel, jobs
+    from app.background import job_panel
+    from app.server import jobs
 
     job = jobs.Job("Planning sleep", lambda result: None)
     assert "waiting for other work" in job_panel.progress_text(job)
@@ -460,7 +465,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
         {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(g)} for g in (must, no_go)
     ]
     next(t for t in test.toggle if t.label.startswith("Draw places")).set_value(True).run()
-    assert len(space.places) == 2
+    assert len(space.drawn_places) == 2
     test.selectbox(key="siting existing").set_value("keep").run()
     test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
     test.number_input(key=f"sites {space.area_identity}").set_value(5).run()
@@ -476,7 +481,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     assert not shapely.contains_xy(no_go, ranked["lon"], ranked["lat"])[ranked["origin"] == "new"].any()
     shown = metrics(test)
     assert shown["Served (Mbit/s)"] == f"{space.network.value.plan.served_mbps:,.0f}"
-    from app.scenario_files import download, scenario_of
+    from app.files.scenario import download, scenario_of
     from planning.scenario import Scenario
 
     back = Scenario.read(download(scenario_of(space), "gpkg"))

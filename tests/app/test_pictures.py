@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.colours import number, ramp
-from app.region import open_region, tile_picture
+from app.map.region import open_region, tile_picture
 from opendiff.area.tile_grid import tile_at
 from tests.app.making import SIDE, X0, Y0
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app import limits
+from app.server import limits
 from benchmarks.session import Session, app
 from planning.errors import InputError
 from tests.app.proxy import USER_HEADER, Proxy, logged_in

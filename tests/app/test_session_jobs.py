@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from app import job_panel, jobs, session_jobs
-from app.state import Workspace
+from app.background import job_panel, session_jobs
+from app.server import jobs
+from app.state.workspace import Workspace
 
 WAIT = 60
 WORK, OTHER = "a" * 32, "b" * 32

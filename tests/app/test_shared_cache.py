@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shared_cache import SharedCache, fingerprint
+from app.server.cache import SharedCache, fingerprint
 
 PARTS = st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.binary()), max_size=4)
 

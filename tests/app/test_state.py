@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.state import Made, ScaleChoice, Workspace
+from app.state.inputs import ScaleChoice
+from app.state.results import Made
+from app.state.workspace import Workspace
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 

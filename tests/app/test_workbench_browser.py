@@ -6,8 +6,11 @@ import zipfile
 
 import pytest
 
-from app import area_entry, library, plans
-from app.state import Made, Workspace
+from app.background import deployment, sleep, spectrum
+from app.map import area_entry
+from app.saved import library, open_work
+from app.state.results import Made
+from app.state.workspace import Workspace
 from benchmarks.app import until_quiet
 from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app
@@ -37,20 +40,20 @@ def work(place):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
-        patch.setattr(plans, "SECONDS_AN_HOUR", 0.3)
-        space = Workspace(work=library.new_work())
+        patch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
+        space = Workspace(work=open_work.new_work())
         area_entry.example(space)
         space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
-        plans.start_deployments(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+        deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
         until_done(space)
         settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
-        plans.start_sleep(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
+        sleep.start(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
         until_done(space)
-        plans.start_spectrum(space, 20, 12, {}, {"time_limit": 2.0}, 0)
+        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0}, 0)
         until_done(space)
-        plans.start_spectrum_hours(space)
+        spectrum.start_hours(space)
         until_done(space)
-        library.keep(space).join()
+        open_work.keep(space).join()
         library.save(space, "Kept aside")
     return space
 

@@ -15,7 +15,7 @@ from benchmarks.cli import main
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, intensities, middle
 from benchmarks.tables import markdown
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
-from opendiff.pack_training import TrainingData
+from opendiff.training_data import TrainingData
 from planning.demand import Demand, Scale
 from planning.geometry import tile_area_km2
 from planning.sleep import SleepSettings

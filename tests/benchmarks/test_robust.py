@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks import mutations
-from benchmarks.fuzz import attempt, fuzz, unclear
-from benchmarks.parsers import PARSERS, Parser
+from benchmarks.robustness import mutations
+from benchmarks.robustness.fuzz import attempt, fuzz, unclear
+from benchmarks.robustness.parsers import PARSERS, Parser
 from opendiff.errors import AreaError
 
 INPUTS = 8  # of each kind; `python -m benchmarks robust` tries thousands
@@ -44,7 +44,7 @@ def test_what_is_planted_behind_a_line_is_found(tmp_path):
     space = {}
     exec(compile(source.read_text(), str(source), "exec"), space)
     parser = Parser("planted.bin", lambda: [b"zzzz"], lambda path: space["read"](path.read_bytes()))
-    import benchmarks.fuzz as module
+    import benchmarks.robustness.fuzz as module
 
     watched, module.WATCHED = module.WATCHED, (str(source.parent),)
     try:
@@ -74,8 +74,8 @@ def test_an_error_that_is_no_sentence_or_untyped_is_a_finding(tmp_path):
 
 @pytest.mark.parametrize("kind", mutations.STRUCTURED)
 def test_damage_is_seeded_and_changes_the_file(kind):
-    from benchmarks import corpus
-    from benchmarks.array_mutations import written
+    from benchmarks.robustness import corpus
+    from benchmarks.robustness.array_mutations import written
 
     data = {
         "json": corpus.geojson_areas, "csv": corpus.tile_lists, "parquet": corpus.traffic_parquets,

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from app.library import read_parts
-from app.saved_work import SavedWorkError
-from benchmarks import corpus, saved_corpus
+from app.errors import SavedWorkError
+from app.saved.library import read_parts
+from benchmarks.robustness import corpus, saved_corpus
 from intake.database import check_plain
 from intake.text import Refused
 from opendiff.area import read_area_bytes

@@ -57,6 +57,16 @@ def test_an_empty_file_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_reader_who_has_seen_enough_meets_no_traceback():
+    with subprocess.Popen(
+        [sys.executable, "-m", "opendiff", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 0
+
+
+@pytest.mark.slow
 def test_help_and_info_run_as_a_module(tmp_path):
     for arguments in (["--help"], ["generate", "--help"], ["info"]):
         done = subprocess.run(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.made_gpu import MadeGpu, plain_ensemble
+from benchmarks.robustness.made_gpu import MadeGpu, plain_ensemble
+from opendiff.base_generator import LEAST_ROWS
 from opendiff.default.model import ROWS_A_CALL_ON_GPU
 from opendiff.errors import ModelError
-from opendiff.generation import LEAST_ROWS
 from opendiff.generator import TrafficGenerator
 
 

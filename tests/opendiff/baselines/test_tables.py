@@ -27,8 +27,8 @@ from opendiff.conditions import MODALITIES, TOKENS_WIDTH
 from opendiff.encoder import IMAGE_FEATURES
 from opendiff.errors import ModelError, SourceError
 from opendiff.open_data.features import TileFeatures
-from opendiff.pack_training import TrainingData
 from opendiff.storage.work_folder import WorkFolder
+from opendiff.training_data import TrainingData
 
 BRIEF = Settings((0, 1), 3, Budget(updates=2, batch=4, checks=1, check_rows=4, check_samples=2))
 

@@ -6,9 +6,10 @@ import torch
 
 from opendiff.conditions import TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.denoiser import gaussian_denoiser
-from opendiff.default.model import ModelConfig, TrafficModel, load_model, rounded
+from opendiff.default.model import ModelConfig, TrafficModel, load_model
 from opendiff.default.prior import pattern_mask, pattern_number
 from opendiff.default.training import draw_patterns
+from opendiff.device import rounded
 from opendiff.encoder.contrastive import multi_positive_loss
 from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint

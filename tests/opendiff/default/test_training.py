@@ -20,8 +20,8 @@ from opendiff.evaluation.references import references
 from opendiff.generator import TrafficGenerator, load_encoder
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
-from opendiff.pack_training import pretrained_trunk, read_training_data, spatial_folds, turn
 from opendiff.storage.resume import TrainingState
+from opendiff.training_data import pretrained_trunk, read_training_data, spatial_folds, turn
 
 SMALL = ModelConfig(components=3, width=16, heads=2, layers=1)
 BRIEF = {"denoiser_training": DenoiserTraining(steps=20, batch=64)}

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.fault_server import FAULTS, FaultServer
-from benchmarks.faults import (
+from benchmarks.robustness.fault_server import FAULTS, FaultServer
+from benchmarks.robustness.faults import (
     KINDS,
     NOTES,
     SCENARIOS,

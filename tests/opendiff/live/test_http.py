@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from benchmarks.fault_server import FaultServer, World
-from benchmarks.faults import MadeTime, quick_client
+from benchmarks.robustness.fault_server import FaultServer, World
+from benchmarks.robustness.faults import MadeTime, quick_client
 from opendiff.errors import Cancelled, SourceError
 from opendiff.live.http import Client, NotThere, Patience, Unreachable, retry_after
 from opendiff.live.providers import check_template, imagery_provider

@@ -59,9 +59,9 @@ def test_provenance_is_stated_by_modality(store):
 
 
 def test_a_problem_is_kept_until_it_is_mended(store):
-    store.tell("population", "Population is missing: nobody knows; ask again.")
+    store.note_problem("population", "Population is missing: nobody knows; ask again.")
     assert store.pack().notes == ("Population is missing: nobody knows; ask again.",)
-    store.tell("population", None)
+    store.note_problem("population", None)
     assert store.pack().notes == ()
 
 

@@ -1,0 +1,136 @@
+"""Deployment in the background: the strategies side by side, and the network that other plans need first."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from app.background import session_jobs
+from app.server import jobs
+from app.state.inputs import OwnSites
+from app.state.results import Comparison, Deployed, Made, network_of
+from app.state.workspace import Workspace
+from app.strategies import strategy_name
+
+if TYPE_CHECKING:
+    from planning.demand import Demand
+    from planning.deployment.places import Places
+
+JOB = "deployment"
+SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
+MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
+MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
+
+
+def default_sites(space: Workspace) -> int:
+    """Sites for the present traffic where nobody has said how many: by area, and never too few for the busy hour."""
+    assert space.traffic is not None
+    return space.cached("default sites", (space.traffic.identity, space.scale), lambda: _default_sites(space))
+
+
+def _default_sites(space: Workspace) -> int:
+    from planning.network import Network
+
+    demand = space.demand()
+    by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * float(space.traffic_table().area_km2)))
+    busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
+    largest_site_mbps = float(Network.from_sites(0.0, 0.0, capacity_layers=4).capacity_mbps[0])
+    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * largest_site_mbps)))
+
+
+def start(
+    space: Workspace,
+    sites: int,
+    strategies: list[str],
+    options: dict[str, Any],
+    with_own: bool = True,
+) -> None:
+    """Deploy `sites` by each strategy and compare; the first of them becomes the network.
+
+    options: further arguments of `planning.deployment.deploy`. with_own: compare with the sites that were uploaded, if
+    there are any; "uploaded" among the strategies takes them as a plan too.
+    """
+    demand, name = space.demand(), _area_name(space)
+    basis = space.basis("traffic", "scale")
+    own = space.own_sites
+
+    def work(job: jobs.Job) -> Comparison[Deployed]:
+        return _compared(job, demand, name, sites, strategies, options, own, with_own)
+
+    def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
+        space.deployments = Made(comparison, basis)
+        space.network = network_of(space.deployments, strategies[0])
+
+    space.deployment_rounds += 1
+    session_jobs.start(space, JOB, "Deploying sites", work, deliver)
+
+
+def _compared(
+    job: jobs.Job,
+    demand: "Demand",
+    name: str,
+    sites: int,
+    strategies: list[str],
+    options: dict[str, Any],
+    own: OwnSites | None = None,
+    with_own: bool = True,
+) -> Comparison[Deployed]:
+    from planning.deployment import UPLOADED, deploy, uploaded
+    from planning.deployment.judging import judge
+
+    plans = {}
+    for done, strategy in enumerate(strategies):
+        label = strategy_name(strategy).lower()
+        if strategy == UPLOADED:
+            assert own is not None
+            job.report(done, len(strategies), label)
+            plan = uploaded(demand, own.network, (own.name, *own.report))
+        else:
+            progress = job.part(done / len(strategies), (done + 1) / len(strategies), f"{label}: ")
+            plan = deploy(demand, sites=sites, strategy=strategy, **options, progress=progress)
+        plans[strategy] = Deployed(plan, demand, name)
+    job.report(len(strategies), len(strategies), "comparing")
+    real = None
+    if own is not None and with_own:
+        counted = demand.count_in_tiles(own.network.sites["lon"], own.network.sites["lat"])
+        real = counted if counted.any() else None
+    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
+    return Comparison(plans, table)
+
+
+def existing_places(space: Workspace) -> "Places":
+    """The uploaded sites near the area as places that exist. Raises PlanningError where none is near."""
+    from planning.deployment import uploaded
+    from planning.deployment.places import Places
+
+    assert space.own_sites is not None and space.traffic is not None
+    demand, own = space.demand(), space.own_sites
+    build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
+    return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
+
+
+def present_or_default(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:
+    """A step of a job: the network of the workspace or, where none fits, the default one, deployed now."""
+    if space.network and space.outdated(space.network) is None:
+        present = space.network
+        return lambda job: present
+    demand, name, sites = space.demand(), _area_name(space), default_sites(space)
+    basis = space.basis("traffic", "scale")
+
+    def deployed(job: jobs.Job) -> Made[Deployed]:
+        made = Made(_compared(job, demand, name, sites, ["traffic"], {}), basis)
+        job.after.append(lambda space: _keep_default(space, made))
+        return network_of(made, "traffic")
+
+    return deployed
+
+
+def _keep_default(space: Workspace, made: Made[Comparison[Deployed]]) -> None:
+    """A network that a job deployed becomes that of the workspace, unless one has come meanwhile."""
+    if space.network is None or space.outdated(space.network):
+        space.deployments, space.network = made, network_of(made, "traffic")
+
+
+def _area_name(space: Workspace) -> str:
+    assert space.traffic is not None
+    return space.traffic.value.metadata.get("area_name", "area")

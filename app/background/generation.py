@@ -1,0 +1,96 @@
+"""Traffic for the area in the background: the model is loaded once a server and shared by all its users."""
+
+import gc
+import importlib
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.background import session_jobs
+from app.map.region import open_region
+from app.server import jobs
+from app.server.cache import SharedCache
+from app.server.limits import check_ensemble
+from app.state.inputs import DEMO
+from app.state.results import Made
+from app.state.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opendiff.traffic_table import TrafficEnsemble
+
+log = logging.getLogger(__name__)
+
+JOB = "traffic"
+PLANNERS = (
+    "planning.deployment",
+    "planning.sleep",
+    "planning.prb.hours",
+    "planning.scenario",
+    "app.charts.sleep",
+)
+_warming = threading.Lock()
+_models: SharedCache[Any] = SharedCache(1, lambda model: 1)
+
+
+def generator() -> Any:
+    """The default model, its checksum verified. Raises ModelError."""
+    from opendiff.generator import TrafficGenerator
+
+    return _models.get("default", lambda: TrafficGenerator.load("default", device="cpu"))
+
+
+def warm_up() -> None:
+    """Import and load in the background what the first generation and the first plans need, once a server."""
+    if _warming.acquire(blocking=False):  # never released
+        threading.Thread(target=_warm, name="warm-up", daemon=True).start()
+
+
+def warm_up_first() -> None:
+    """The same before the server lets anybody in: where many come at once, all of them would wait for it."""
+    if _warming.acquire(blocking=False):
+        _warm()
+
+
+def _warm() -> None:
+    try:
+        for name in PLANNERS:
+            importlib.import_module(name)
+        generator()
+        open_region(DEMO)
+    except Exception:  # it comes up again, and is then shown, when traffic is generated
+        log.warning("The model could not be loaded ahead of time.", exc_info=True)
+    # Streamlit collects garbage after every run of a page or panel, and would each time walk through all of this
+    gc.collect()
+    gc.freeze()
+
+
+def start(space: Workspace, samples: int, seed: int, guidance_scale: float | None) -> None:
+    """Generate traffic for the area of the workspace in the background. Raises PlanningError beyond the limits."""
+    area, tiles, source = space.area, space.tiles, space.source
+    assert area is not None and tiles is not None
+    check_ensemble(len(tiles), samples)
+    basis = space.basis("area")
+
+    def work(job: jobs.Job) -> "TrafficEnsemble":
+        from opendiff.opening import open_source
+
+        job.report(0, 0, "loading the model")
+        model = generator()
+        conditions = model.conditions(open_source(source), tiles)
+        job.report(0, 0, f"{len(conditions.tiles)} tiles, {samples} samples")
+        ensemble = model.generate(
+            conditions,
+            samples=samples,
+            seed=seed,
+            guidance_scale=guidance_scale,
+            progress=lambda done, total: job.report(done, total, job.what),
+            cancelled=job.cancelled,
+        )
+        described = {"area": area.to_geojson(), "area_name": area.name}
+        return replace(ensemble, metadata=ensemble.metadata | described)
+
+    def deliver(space: Workspace, ensemble: "TrafficEnsemble") -> None:
+        space.traffic = Made(ensemble, basis)
+
+    session_jobs.start(space, JOB, "Generating traffic", work, deliver)

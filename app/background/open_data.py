@@ -1,0 +1,54 @@
+"""Open data of the drawn area, from uploaded files or live providers, fetched in the background into a pack."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.background import session_jobs
+from app.map import area_entry
+from app.server import jobs
+from app.server.folders import own_folder
+from app.state.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opendiff.live.choices import Choices
+
+JOB = "open data"
+
+
+def start(space: Workspace, choices: "Choices") -> None:
+    """Fetch open data of the area by these choices; when it is there, it becomes the source of the workspace."""
+    tiles, home = space.tiles, own_folder(space.work)
+    assert tiles is not None
+
+    def work(job: jobs.Job) -> Any:
+        from opendiff.live.fetching import Fetcher
+        from opendiff.live.http import Client
+        from opendiff.storage.cache_room import make_room, used
+
+        job.report(0, 0, "looking at what is there")
+        root = home / "packs" / choices.identity
+        make_room()
+        fetcher = Fetcher(
+            root,
+            choices,
+            Client(cancelled=job.cancelled),
+            lambda what, done, total: job.report(done, total, shown(what, done, total)),
+        )
+        used(root)
+        fetcher.area(tiles)
+        return root
+
+    def deliver(space: Workspace, root: Path) -> None:
+        space.source = str(root)
+        space.mount_anew()
+        area_entry.count_again(space)
+
+    session_jobs.start(space, JOB, "Fetching open data", work, deliver)
+
+
+def shown(what: str, done: int, total: int) -> str:
+    """ "imagery, 12 of 40 tiles"; downloads are counted in MB."""
+    if what.startswith("population "):
+        of = f" of {total / 1e6:,.0f}" if total else ""
+        return f"{what}, {done / 1e6:,.0f}{of} MB"
+    return f"{what}, {done:,} of {total:,} tiles"

@@ -1,0 +1,66 @@
+"""The current scenario, from what the workspace holds, as bytes in the formats of `planning.export`."""
+
+import re
+from typing import TYPE_CHECKING
+
+from app.state.results import Made
+from app.state.workspace import Workspace
+
+if TYPE_CHECKING:
+    from planning.scenario import Scenario
+
+FORMATS = {  # format of planning.export: what the button says
+    "gpkg": "GeoPackage (QGIS)",
+    "geojson": "GeoJSON",
+    "kml": "KML",
+    "kmz": "KMZ (Google Earth)",
+    "shp": "Shapefile (zipped)",
+    "xlsx": "Excel workbook",
+    "cloudrf": "CloudRF sites (CSV)",
+    "zip": "CSV tables",
+}
+
+
+def file_stem(space: Workspace) -> str:
+    """The name of the area that was planned, as the beginning of a file name."""
+    made = space.network
+    name = made.value.area_name if made else space.area.name if space.area else "plan"
+    return re.sub(r"[^\w-]+", "-", name).strip("-").lower() or "plan"
+
+
+def scenario_of(space: Workspace) -> "Scenario":
+    """The network with the demand it was made for, and the plans that are for this network.
+
+    It holds together whatever has been drawn or set since. Call only when there is a network.
+    """
+    from planning.scenario import Scenario
+
+    assert space.network is not None
+    deployed = space.network.value
+    scenario = Scenario.from_deployment(deployed.plan, deployed.demand)
+    compared = space.deployments
+    if compared and any(made is deployed for made in compared.value.plans.values()):
+        scenario = scenario.with_table("deployment_comparison", compared.value.table)
+    if space.sleep and _is_for(space.sleep, space.network):
+        comparison = space.sleep.value
+        scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
+    if space.spectrum and _is_for(space.spectrum, space.network):
+        made = space.spectrum
+        tables = {"comparison": made.value.table}
+        if (hours := space.spectrum_hours) and hours.basis.get("spectrum") == made.identity:
+            tables |= {"hours": hours.value.table(), "station_hours": hours.value.stations()}
+        scenario = scenario.with_prb(made.value.plans[space.spectrum_choice], **tables)
+    return scenario
+
+
+def _is_for(made: Made, network: Made) -> bool:
+    shared = ("traffic", "scale")
+    return made.basis["network"] == network.identity and all(
+        made.basis[name] == network.basis[name] for name in shared
+    )
+
+
+def download(scenario: "Scenario", kind: str) -> bytes:
+    from planning.export import export
+
+    return export(scenario, kind)

@@ -1,0 +1,46 @@
+"""Which tiles of the area each source of open data knows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.colours import ACCENT, WARN, rgb
+from app.map.region import Picture, tile_picture
+from app.state.inputs import DEMO
+
+if TYPE_CHECKING:
+    from opendiff.area import Tiles
+
+SOURCES = {"imagery": "Imagery", "population": "Population", "poi": "POI"}
+
+
+def coverage(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
+    """Key of SOURCES: (tiles,) bool. Raises SourceError; a source that knows no tile at all has all False."""
+    from opendiff.conditions import MODALITIES
+    from opendiff.demo import DemoSource
+
+    if source == DEMO:
+        present = DemoSource().conditions(tiles).present
+        column = {name: present[:, MODALITIES.index(name)] for name in MODALITIES}
+        return {"imagery": column["imagery"], "population": column["population"], "poi": _poi(column)}
+    from opendiff.open_data.sources import PackSource, image_path
+
+    pack = PackSource(Path(source))
+    data = pack.open_data(tiles, imagery=False)
+    has_image = [image_path(pack.root, x, y).is_file() for x, y in zip(tiles["x"], tiles["y"], strict=True)]
+    return {
+        "imagery": np.array(has_image, bool),
+        "population": data.has_population,
+        "poi": data.has_poi | data.has_osm_poi,
+    }
+
+
+def _poi(column: dict[str, np.ndarray]) -> np.ndarray:
+    return np.logical_or.reduce([known for name, known in column.items() if "poi" in name])
+
+
+def coverage_picture(tiles: "Tiles", known: np.ndarray) -> Picture:
+    """Tiles that are known in blue, others in red, see-through."""
+    blocks = np.where(known[:, None], (*rgb(ACCENT), 90), (*rgb(WARN), 120)).astype(np.uint8)
+    return tile_picture(tiles["x"].to_numpy(), tiles["y"].to_numpy(), blocks[:, None, None, :])

@@ -1,0 +1,19 @@
+"""The pages of the app, in the order of its menu."""
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from app.views import area, compare, deployment, export, sleep, spectrum, traffic
+
+
+def menu() -> list[StreamlitPage]:
+    """One entry a page; `widgets.navigation` finds them by their titles."""
+    return [
+        st.Page(area.page, title="Area", icon=":material/map:", url_path="area", default=True),
+        st.Page(traffic.page, title="Traffic", icon=":material/show_chart:", url_path="traffic"),
+        st.Page(sleep.page, title="Sleep", icon=":material/bedtime:", url_path="sleep"),
+        st.Page(spectrum.page, title="Spectrum", icon=":material/graphic_eq:", url_path="spectrum"),
+        st.Page(deployment.page, title="Deployment", icon=":material/cell_tower:", url_path="deployment"),
+        st.Page(compare.page, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
+        st.Page(export.page, title="Export", icon=":material/download:", url_path="export"),
+    ]

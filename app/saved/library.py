@@ -1,0 +1,219 @@
+"""The scenario library: one GeoPackage a scenario in a folder of this machine.
+
+A scenario opens in QGIS like any export (tiles, sites, cells, plans); the parts that the app needs beside them to go on
+lie in a table of their own. Files are named by chance, never by what a user typed; the name a user gave is inside.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app.errors import SavedWorkError
+from app.files.scenario import scenario_of
+from app.saved import packing, room
+from app.server import limits
+from app.state.workspace import Workspace
+from intake.database import check_plain
+from opendiff.storage.folders import user_folder
+
+PARTS = "opendiff_parts"
+MOST_BYTES = 2_000_000_000
+MOST_NAME = 80
+_FILE = re.compile(r"[0-9a-f]{16}\.gpkg")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A scenario of the library."""
+
+    identity: str  # the file's name without its ending
+    name: str
+    saved: float  # seconds since the epoch
+    size: int  # bytes
+
+
+def folder() -> Path:
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
+        ) from error
+    return path
+
+
+def shelf() -> Path:
+    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
+    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
+    if not owner:
+        return folder()
+    path = folder() / "people" / owner
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def entries() -> list[Entry]:
+    """All scenarios, the newest first; a file that is none is passed over."""
+    found = []
+    for path in shelf().iterdir():
+        if _FILE.fullmatch(path.name):
+            with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
+                status = path.stat()
+                found.append(Entry(path.stem, _name_of(path), status.st_mtime, status.st_size))
+    return sorted(found, key=lambda entry: -entry.saved)
+
+
+def save(space: Workspace, name: str, identity: str | None = None) -> str:
+    """Write the work under a name, over the scenario `identity` or as a new one; returns its identity."""
+    name = _checked(name)
+    packed = {part: make() for part, make in packing.pack(space).items()}
+    layers = b"" if space.network is None else scenario_of(space).to_bytes()
+    identity = identity or secrets.token_hex(8)
+    _write(path_of(identity), name, packed, layers)
+    return identity
+
+
+def parts_of(identity: str) -> dict[str, bytes]:
+    return read_parts(path_of(identity))
+
+
+def read_parts(path: Path) -> dict[str, bytes]:
+    """The parts in a scenario file. Raises SavedWorkError where it is none."""
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise SavedWorkError("The scenario is gone or too large; choose another one.")
+    try:
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            rows = database.execute(
+                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
+            ).fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
+    return {str(part): bytes(data) for part, data in rows}
+
+
+def strategies_of(identity: str) -> list[str] | None:
+    """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
+    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
+        path = path_of(identity)
+        check_plain(path)
+        with contextlib.closing(_connect(path, "ro")) as database:
+            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (packing.STATE,)).fetchone()
+        state = json.loads(row[0])
+        if state["format"] == packing.FORMAT and "network" in state["made"]:
+            return [str(strategy) for strategy in state["strategies"]]
+    return None
+
+
+def upload(data: bytes) -> dict[str, bytes]:
+    """The parts in an uploaded scenario file."""
+    with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
+        path = Path(place) / "upload.gpkg"
+        path.write_bytes(data)
+        return read_parts(path)
+
+
+def rename(identity: str, name: str) -> None:
+    _change(identity, lambda path: _set_name(path, _checked(name)))
+
+
+def duplicate(identity: str) -> str:
+    """A copy under the same name with "copy" behind it; returns its identity."""
+    path, copy = path_of(identity), secrets.token_hex(8)
+    name = f"{_name_of(path)[: MOST_NAME - 5]} copy"
+
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(path, temporary)
+        _set_name(temporary, name)
+
+    _replace(path_of(copy), fill)
+    return copy
+
+
+def delete(identity: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path_of(identity).unlink()
+
+
+def file_bytes(identity: str) -> bytes:
+    return path_of(identity).read_bytes()
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def path_of(identity: str) -> Path:
+    if not _FILE.fullmatch(f"{identity}.gpkg"):
+        raise SavedWorkError("There is no such scenario.")
+    return shelf() / f"{identity}.gpkg"
+
+
+def _checked(name: str) -> str:
+    name = " ".join(name.split())[:MOST_NAME]
+    if not name:
+        raise SavedWorkError("A scenario needs a name; type one.")
+    return name
+
+
+def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> None:
+    """layers: the GeoPackage that other tools see in the file, or nothing, which is an empty database."""
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(layers)
+        with contextlib.closing(sqlite3.connect(temporary)) as database, database:
+            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
+            rows = [("name", name.encode()), *packed.items()]
+            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
+
+    _replace(path, fill)
+
+
+def _replace(path: Path, fill) -> None:
+    from opendiff.storage.atomic import replacing
+
+    try:
+        with room.adding(folder()), replacing(path) as temporary:
+            fill(temporary)
+            room.check(folder(), temporary, path)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
+        ) from error
+
+
+def _change(identity: str, change) -> None:
+    path = path_of(identity)
+
+    def fill(temporary: Path) -> None:
+        shutil.copyfile(path, temporary)
+        change(temporary)
+
+    _replace(path, fill)
+
+
+def _set_name(path: Path, name: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE {PARTS} SET data = ? WHERE part = 'name'", (name.encode(),))
+
+
+def _name_of(path: Path) -> str:
+    with contextlib.closing(_connect(path, "ro")) as database:
+        row = database.execute(f"SELECT data FROM {PARTS} WHERE part = 'name'").fetchone()
+    if row is None:
+        raise SavedWorkError("There is no such scenario.")
+    return bytes(row[0]).decode("utf-8", "replace")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)

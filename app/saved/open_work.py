@@ -1,0 +1,116 @@
+"""Open work is kept by itself, so that a reload of its page does not lose it.
+
+It lies in a folder of the library under a number by chance, which the address of the page holds: a file for each part,
+of which only those that have changed are written again.
+"""
+
+import contextlib
+import logging
+import re
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from app.errors import SavedWorkError
+from app.messages import errors_shown
+from app.saved import packing, room
+from app.saved.library import folder
+from app.state.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+PARAMETER = "work"  # of the address
+KEPT_DAYS = 60  # where nobody comes back to it
+_WORK_ID = re.compile(r"[0-9a-f]{32}")
+_locks: dict[str, threading.Lock] = {}  # by work
+
+
+def _lock_of(work: str) -> threading.Lock:
+    return _locks.setdefault(work, threading.Lock())
+
+
+def new_work() -> str:
+    return secrets.token_hex(16)
+
+
+def is_work(identity: str) -> bool:
+    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / packing.STATE).is_file()
+
+
+def _work_folder(identity: str) -> Path:
+    if not _WORK_ID.fullmatch(identity):
+        raise SavedWorkError("There is no such work.")
+    return folder() / room.OPEN_WORK / identity
+
+
+def reopen(identity: str, space: Workspace) -> None:
+    """Bring back what was open under this identity before the page was loaded anew."""
+    place = _work_folder(identity)
+    with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
+        found = {n: (place / n).read_bytes() for n in packing.PARTS if (place / n).is_file()}
+    packing.unpack(found, space)
+    space.saved_versions = packing.versions(space)
+
+
+def keep(space: Workspace) -> threading.Thread | None:
+    """Write what has changed since the last time, in the background; nothing is written before there is an area."""
+    now = packing.versions(space)
+    changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
+    gone = set(space.saved_versions) - set(now)
+    if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
+        return None
+    if not _work_folder(space.work).is_dir():
+        room.check_whole(folder())
+    makers = packing.pack(space, changed)
+    space.saved_versions = now
+    thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
+    from opendiff.storage.atomic import replacing
+
+    with _lock_of(space.work):
+        try:
+            place = _work_folder(space.work)
+            place.mkdir(parents=True, exist_ok=True)
+            for part, make in makers.items():
+                with replacing(place / part) as temporary:
+                    temporary.write_bytes(make())
+            for part in gone:
+                (place / part).unlink(missing_ok=True)
+        except (OSError, SavedWorkError):
+            space.saved_versions = {}  # tried again after the next change
+            log.warning("Open work could not be kept.", exc_info=True)
+
+
+def forget_old_work(now: float | None = None) -> None:
+    """Remove open work that nobody has come back to for KEPT_DAYS."""
+    now = time.time() if now is None else now
+    with contextlib.suppress(OSError, SavedWorkError):
+        for place in (folder() / room.OPEN_WORK).iterdir():
+            if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def come_back(space: Workspace) -> None:
+    """In the first run of a session: reopen what its address names, else begin work of its own."""
+    if not space.work:
+        asked = st.query_params.get(PARAMETER, "")
+        space.work = new_work()
+        with errors_shown("opening the work that this address names"):
+            forget_old_work()
+            if is_work(asked):
+                space.work = asked
+                try:
+                    reopen(asked, space)
+                except Exception:
+                    space.work = new_work()  # what cannot be read is not written over
+                    raise
+    if space.area is not None and st.query_params.get(PARAMETER) != space.work:
+        st.query_params[PARAMETER] = space.work  # changing the page drops it

@@ -1,0 +1,1 @@
+"""What one session holds: its workspace, the results in it, and the values of its controls."""

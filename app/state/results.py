@@ -1,0 +1,56 @@
+"""What is made in a session, each result together with what it was made from."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from planning.demand import Demand
+    from planning.deployment import DeploymentPlan
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Made(Generic[T]):
+    """A result and what it was made from: input name to the identity that input had then."""
+
+    value: T
+    basis: dict[str, str]
+    identity: str = field(default_factory=lambda: secrets.token_hex(6))
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment, with the demand and the area that it was made for: together they stay exportable for good."""
+
+    plan: "DeploymentPlan"
+    demand: "Demand"
+    area_name: str
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[T]):
+    """Strategies side by side: plan by strategy, a table with one row of figures each, and the network they are for."""
+
+    plans: dict[str, T]
+    table: "pd.DataFrame"
+    network: Deployed | None = None
+    judged_on: str = ""  # what the replay_ columns of the table are on
+    risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
+
+
+def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:
+    """The deployment of a strategy as the network that sleep and spectrum plans are made for.
+
+    Its identity is the same each time, so that plans fit again when the user comes back to a strategy.
+    """
+    identity = network_identity(deployments, strategy)
+    return Made(deployments.value.plans[strategy], deployments.basis, identity)
+
+
+def network_identity(deployments: Made[Comparison[Deployed]], strategy: str) -> str:
+    """What `network_of` names the network by."""
+    return f"{deployments.identity} {strategy}"

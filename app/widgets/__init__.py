@@ -1,0 +1,1 @@
+"""Pieces of pages: controls, captions and charts with their text alternatives."""

@@ -1,0 +1,159 @@
+"""The energy figures of the cells, as a table to edit, and their fit to measurements."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from app.messages import plain
+from app.state.controls import kept
+from app.state.inputs import Upload
+from app.state.workspace import Workspace
+from app.widgets import charted
+from app.widgets.uploads import upload
+
+if TYPE_CHECKING:
+    from planning.energy import PowerFit
+
+AS_LISTED = "as in the table"
+FIGURES = {
+    "capacity_mbps": ("Capacity (Mbit/s)", "Mean over the cell at full load."),
+    "idle_w": ("Idle (W)", "Awake without traffic, eq. 13: b_n."),
+    "slope_w_per_mbps": ("Slope (W per Mbit/s)", "eq. 13: k_n."),
+    "sleep_w": ("Asleep (W)", "What a sleeping cell draws."),
+}
+MOST_CSV_MB = 20
+
+
+def equipment_editor(space: Workspace) -> pd.DataFrame | None:
+    """The rows of equipment whose figures differ from the network's, or None where none does."""
+    from planning.equipment import DEPTH_SOURCE, SLEEP_DEPTHS
+
+    st.markdown("**Energy figures of the cells**")
+    listed = _listed(space)
+    depth = st.selectbox(
+        "Depth of sleep",
+        [AS_LISTED, *SLEEP_DEPTHS],
+        format_func=lambda name: (
+            name if name == AS_LISTED else f"{name} (−{SLEEP_DEPTHS[name]:.0%} standing power)"
+        ),
+        help=f"For the presets. {DEPTH_SOURCE}.",
+        **kept("sleep depth"),
+    )
+    base = _fitted(space, _at_depth(listed, depth))
+    # the editor is mounted with what was edited before, and from then on tells the edits itself
+    key = f"equipment {space.map_version} {hashlib.sha256(base.to_csv().encode()).hexdigest()[:12]}"
+    start = space.cached("edited equipment", key, lambda: _with_edits(base, space.edited_equipment))
+    edited = st.data_editor(
+        start,
+        hide_index=True,
+        disabled=["equipment", "cells"],
+        column_config={
+            "equipment": "Equipment",
+            "cells": "Cells",
+            **{
+                name: st.column_config.NumberColumn(
+                    label, min_value=0.0, help=words, format="%.3g", required=True
+                )
+                for name, (label, words) in FIGURES.items()
+            },
+        },
+        width="stretch",
+        key=key,
+        alt="Energy figures of each equipment of the cells",
+    )
+    space.edited_equipment |= _edits(edited, base)
+    with st.popover("Where the figures come from", icon=":material/menu_book:"):
+        st.markdown(_sources(listed["equipment"]))
+    changed = (edited[list(FIGURES)] != listed[list(FIGURES)]).any(axis=1)
+    return edited.loc[changed, ["equipment", *FIGURES]] if changed.any() else None
+
+
+def _with_edits(base: pd.DataFrame, edits: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """The table with the figures that were edited, by equipment."""
+    edited = base.copy()
+    for row, name in zip(base.index, base["equipment"], strict=True):
+        for figure, value in edits.get(name, {}).items():
+            edited.loc[row, figure] = value
+    return edited
+
+
+def _edits(edited: pd.DataFrame, base: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """equipment: the figures that differ from the table's, none where all are equal."""
+    rows = zip(edited.to_dict("records"), base.to_dict("records"), strict=True)
+    return {
+        mine["equipment"]: {f: float(mine[f]) for f in FIGURES if mine[f] != was[f]} for mine, was in rows
+    }
+
+
+def _listed(space: Workspace) -> pd.DataFrame:
+    """What the network has, or will have."""
+    from planning.equipment import PRESETS
+
+    if space.network is not None and space.outdated(space.network) is None:
+        return space.network.value.plan.network.equipment()
+    rows = [
+        {"equipment": e.name, "cells": None} | {f: getattr(e, f) for f in FIGURES} for e in PRESETS.values()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _at_depth(listed: pd.DataFrame, depth: str) -> pd.DataFrame:
+    from planning.equipment import PRESETS, at_depth
+
+    if depth == AS_LISTED:
+        return listed
+    asleep = {name: at_depth(equipment, depth).sleep_w for name, equipment in PRESETS.items()}
+    return listed.assign(sleep_w=listed["equipment"].map(asleep).fillna(listed["sleep_w"]))
+
+
+def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
+    """The table, with idle power and slope of one equipment fitted to an uploaded CSV if there is one."""
+    from planning.export.power_plot import power_figure
+
+    left, right = st.columns([3, 2])
+    file = upload(
+        space,
+        "power measurements",
+        "Fit idle power and slope to measurements (CSV)",
+        ["csv"],
+        MOST_CSV_MB,
+        "Columns load_mbps and power_w, one measurement of a radio unit a line.",
+        where=left,
+    )
+    if file is None:
+        return base
+    name = right.selectbox("Measured equipment", base["equipment"], **kept("measured equipment"))
+    fit = _fit(file)
+    if fit is None:
+        return base
+    charted.chart(power_figure(fit), "Measured power and its fit", "power fit")
+    mine = base["equipment"] == name
+    return base.assign(
+        idle_w=base["idle_w"].where(~mine, fit.idle_w),
+        slope_w_per_mbps=base["slope_w_per_mbps"].where(~mine, fit.slope_w_per_mbps),
+    )
+
+
+def _fit(file: Upload) -> "PowerFit | None":
+    from planning.csv_table import read_table
+    from planning.energy import fit_power
+    from planning.errors import PlanningError
+
+    try:
+        return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
+    except PlanningError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    return None
+
+
+def _sources(names: pd.Series) -> str:
+    from planning.equipment import AC_SOURCE, PRESETS
+
+    lines = []
+    for name in names:
+        sources = PRESETS[name].sources if name in PRESETS else {}
+        lines.append(f"**{name}**" + ("" if sources else ": from your network file"))
+        lines += [f"- {FIGURES[f][0]}: {sources[f]}" for f in FIGURES if f in sources]
+    return "\n".join([*lines, "", f"Cooling: {AC_SOURCE}."])

@@ -1,0 +1,149 @@
+"""Controls of the optimised strategy, and the places that are drawn for it."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.background import deployment
+from app.map.region import Region
+from app.map.view import map_view
+from app.messages import errors_shown
+from app.server.limits import limits
+from app.state.controls import kept
+from app.state.workspace import Workspace
+from app.widgets.own_sites import MOST_MB, TYPES
+from app.widgets.uploads import upload
+
+if TYPE_CHECKING:
+    from planning.deployment.places import Places
+    from planning.deployment.siting import SitingSettings
+
+ROBUST = {
+    "quantile": "the demand quantile",
+    "mean": "the mean of all samples",
+    "p10": "the 10th percentile of all samples",
+}
+HOURS = {"busy": "the busy hour", "all": "all hours"}
+EXISTING = {"none": "not considered", "keep": "all stay", "move": "may be given up"}
+
+
+def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings":
+    """The settings as chosen. Raises PlanningError for files that cannot be read."""
+    from planning.deployment.siting import SitingSettings
+    from planning.link_budget import coverage_radius_m
+    from planning.radio import ENVIRONMENTS, Radio
+
+    one, two, three, four = st.columns(4)
+    environment = one.selectbox("Environment", ENVIRONMENTS, **kept("siting environment"))
+    carrier = two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("siting carrier"))
+    edge = three.number_input(
+        "Uplink at the edge (Mbit/s)", 0.1, 100.0, 1.0, 0.5, help="Sets the radius by path loss (TR 38.901).",
+        **kept("siting edge"),
+    )  # fmt: skip
+    radio = Radio(environment=environment, carrier_ghz=carrier)
+    by_path_loss = coverage_radius_m(radio, edge)
+    given = four.number_input(
+        "Reach of a site (m)", 0, 50_000, 0, 100, help=f"0: by path loss, here {by_path_loss:,.0f} m.",
+        **kept("siting radius"),
+    )  # fmt: skip
+    apart = one.number_input("Least distance of sites (m)", 0, 20_000, 0, 50, **kept("siting distance"))
+    capacity = two.number_input(
+        "Capacity of a site (Mbit/s)", 0, 1_000_000, 0, 100, help="0: that of its largest size.",
+        **kept("siting capacity"),
+    )  # fmt: skip
+    budget = three.number_input(
+        "Budget", 0.0, 1e12, 0.0, help="0: none. In your currency; the number of sites is then the most.",
+        **kept("siting budget"),
+    )  # fmt: skip
+    cost = four.number_input("Cost of a site", 0.0, 1e9, 1.0, **kept("siting cost"))
+    robust = one.selectbox("Best for", list(ROBUST), format_func=ROBUST.__getitem__, **kept("siting robust"))
+    hours = two.selectbox(
+        "Traffic served in", list(HOURS), format_func=HOURS.__getitem__, **kept("siting hours")
+    )
+    spacing = three.number_input(
+        "Spacing of candidates (m)", 0, 5_000, 0, 50, help="0: four candidates a site, within the reach of each other.",
+        **kept("siting spacing"),
+    )  # fmt: skip
+    time_limit = four.number_input(
+        "Solver time limit (s)",
+        1,
+        limits().solver_seconds,
+        min(30, limits().solver_seconds),
+        **kept("siting time limit"),
+    )
+    existing, move = None, False
+    if space.own_sites is not None:
+        rule = one.selectbox(
+            "Your sites", list(EXISTING), format_func=EXISTING.__getitem__, **kept("siting existing")
+        )
+        if rule != "none":
+            existing, move = deployment.existing_places(space), rule == "move"
+    candidates, forced, forbidden = _places(space, region)
+    return SitingSettings(
+        radius_m=float(given) or None, radio=radio, edge_mbps=edge, site_capacity_mbps=float(capacity) or None,
+        budget=budget or None, site_cost=cost, min_distance_m=float(apart), candidates=candidates,
+        spacing_m=float(spacing) or None, existing=existing, move_existing=move, forced=forced, forbidden=forbidden,
+        robust=robust, hours=hours, time_limit=float(time_limit),
+    )  # fmt: skip
+
+
+def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Places | None, Places | None]":
+    """(candidates, forced, forbidden): from files, and drawn on the map."""
+    drawn = _drawn(space, region)
+    columns = st.columns(3)
+    files = [
+        _file(space, column, label, key)
+        for column, label, key in zip(
+            columns,
+            ("Candidate sites (file)", "Sites that must be (file)", "Where none may be (file)"),
+            ("candidates file", "forced file", "forbidden file"),
+            strict=True,
+        )
+    ]
+    return files[0], _joined(files[1], drawn, areas=False), _joined(files[2], drawn, areas=True)
+
+
+def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None":
+    from planning.deployment.places import read_places
+
+    file = upload(space, key, label, TYPES, MOST_MB, where=column)
+    return None if file is None else read_places(file.data, file.name)
+
+
+def _drawn(space: Workspace, region: Region | None) -> "Places":
+    """What is drawn: circles are sites that must be, areas hold none."""
+    from planning.deployment.places import Places
+
+    # off again with each deployment: these controls are folded then, and a map cannot be laid out where nothing shows
+    if region is not None and st.toggle(
+        "Draw places on the map",
+        key=f"draw places {space.deployment_rounds}",
+        on_change=space.mount_anew,  # with what is drawn so far in it
+    ):
+        key = f"places {space.map_version} {space.area_identity}"
+        seed = space.cached("places seed", key, lambda: list(space.drawn_places))
+        st.caption("A small circle: a site must stand there. A polygon or box: none may stand inside.")
+        outline = space.area.geometry if space.area else None
+        events = map_view(key, region, outline=outline, places=seed, height=420)
+        if events.drawings is not None:
+            space.drawn_places = events.drawings
+    points = sum(feature["geometry"]["type"] == "Point" for feature in space.drawn_places)
+    if space.drawn_places:
+        st.caption(
+            f"Drawn: sites that must stand {points}, areas without {len(space.drawn_places) - points}."
+        )
+    drawn = Places.of([], [])
+    with errors_shown("reading what is drawn"):
+        drawn = Places.from_features(space.drawn_places)
+    return drawn
+
+
+def _joined(file: "Places | None", drawn: "Places", areas: bool) -> "Places | None":
+    """A file's places together with those drawn: its points, or its areas."""
+    from planning.deployment.places import Places, joined
+
+    if areas:
+        extra = Places.of([], [], [], drawn.areas) if drawn.areas else None
+    else:
+        extra = Places.of(drawn.lon, drawn.lat) if len(drawn) else None
+    return joined(file, extra)

@@ -1,0 +1,174 @@
+"""The part of the Area page where the source of open data is chosen."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.background import open_data
+from app.map import area_entry
+from app.map.region import open_region
+from app.messages import errors_shown, plain, sentence
+from app.server import limits
+from app.server.folders import keep_upload, own_folder
+from app.state.controls import kept
+from app.state.inputs import DEMO
+from app.state.workspace import Workspace
+from app.widgets.layout import note
+
+if TYPE_CHECKING:
+    from opendiff.poi.registration import PoiDatum
+
+BUNDLED, PACK, FILES, LIVE = "Bundled region", "A pack", "My own files", "Live providers"
+NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its open data can be made here."
+
+
+def source_section(space: Workspace) -> None:
+    """Choose where open data comes from; what is chosen becomes `space.source`."""
+    note(space, open_data.JOB)
+    needed = space.area is not None and space.tiles_with_data == 0
+    with st.expander("Open data", icon=":material/database:", expanded=space.source != DEMO or needed):
+        kinds = [BUNDLED, PACK, FILES, LIVE]
+        kind = st.radio("Source", kinds, int(space.source != DEMO), label_visibility="collapsed")
+        if kind == BUNDLED and space.source != DEMO:
+            _change_source(space, DEMO)
+        elif kind == PACK:
+            _pack(space)
+        elif kind == FILES:
+            _own_files(space)
+        elif kind == LIVE:
+            _live(space)
+
+
+def _pack(space: Workspace) -> None:
+    if limits.shared():
+        _pack_for_everybody(space)
+    else:
+        with st.form("pack", border=False):
+            shown = "" if space.source == DEMO else space.source
+            path = st.text_input(
+                "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
+            )
+            if st.form_submit_button("Open the pack", width="stretch"):
+                _change_source(space, path.strip())
+    file = st.file_uploader("or a zipped pack", type=["zip"], key="pack file")
+    if file is not None and st.session_state.get("taken pack") != file.file_id:
+        st.session_state["taken pack"] = file.file_id
+        with errors_shown("opening the pack"):
+            kept = keep_upload(file, file.name, (".zip",), own_folder(space.work))
+            _change_source(space, kept)
+
+
+def _pack_for_everybody(space: Workspace) -> None:
+    """On a shared server nobody names a path: packs are those of the folder that its keeper has named."""
+    found = limits.packs()
+    if not found:
+        st.caption("This server has no packs to choose from; upload one.")
+        return
+    with st.form("packs", border=False):
+        name = st.selectbox("Pack", list(found))
+        if st.form_submit_button("Open the pack", width="stretch") and name in found:
+            _change_source(space, str(found[name]))
+
+
+def _own_files(space: Workspace) -> None:
+    st.caption("Nothing leaves this machine. A tile needs one of the three at least.")
+    image = st.file_uploader(
+        "Imagery (GeoTIFF, 8-bit colours)",
+        type=["tif", "tiff"],
+        key="own imagery",
+        help="Cut to tiles of 256 pixels.",
+    )
+    places = st.file_uploader(
+        "POI (CSV, GeoPackage or .osm.pbf)",
+        type=["csv", "gpkg", "pbf"],
+        key="own poi",
+        help="A CSV needs lon, lat and category, or key and value of an OpenStreetMap tag.",
+    )
+    data: list[PoiDatum] = ["WGS-84", "GCJ-02"]
+    datum = data[0]
+    if places is not None and places.name.lower().endswith(".csv"):
+        datum = st.radio("Positions in", data, horizontal=True, help="GCJ-02: Chinese map services.")
+    people = st.file_uploader(
+        "Population (GeoTIFF of people in each cell)", type=["tif", "tiff"], key="own people"
+    )
+    if not _may_start(
+        space, "Make open data of my files", image is None and places is None and people is None
+    ):
+        return
+    with errors_shown("taking the files"):
+        from opendiff.live.choices import NONE, PLACES, RASTERS, Choices
+
+        imagery, population, poi = (
+            NONE if file is None else keep_upload(file, file.name, suffixes, own_folder(space.work))
+            for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
+        )
+        open_data.start(space, Choices(imagery, population, poi, poi_datum=datum))
+        st.rerun()
+
+
+def _live(space: Workspace) -> None:
+    from opendiff.live.choices import NONE, Choices
+    from opendiff.live.providers import imagery_provider, osm_provider, worldpop_provider
+
+    with errors_shown("reading who is asked for open data"):
+        imagery, people, places = imagery_provider("esri"), worldpop_provider(), osm_provider()
+        wants_poi = st.checkbox(f"POI: {places.name}", value=True, **kept("live poi"))
+        wants_people = st.checkbox(f"Population: {people.name}", value=True, **kept("live population"))
+        country = ""
+        if wants_people:
+            country = st.text_input(
+                "Country (three letters of ISO 3166)",
+                **kept("live country"),
+                max_chars=3,
+                placeholder="FRA",
+                help="Its raster is downloaded whole, once: some 10 MB to 1 GB.",
+            )
+        wants_imagery = st.checkbox(f"Imagery: {imagery.name}", value=False, **kept("live imagery"))
+        accepted = True
+        if wants_imagery:
+            st.caption(
+                f"{imagery.licence}. [Terms of use]({imagery.terms}). It is credited as: {imagery.attribution}."
+            )
+            accepted = st.checkbox("I have read these terms and accept them", key="live terms")
+        st.caption(f"{people.attribution}. {places.attribution}.")
+        lacking = not accepted or (wants_people and len(country) != 3)
+        nothing = not (wants_poi or wants_people or wants_imagery)
+        if _may_start(space, "Fetch open data", lacking or nothing):
+            choices = Choices(
+                "esri" if wants_imagery else NONE,
+                "worldpop" if wants_people else NONE,
+                "osm" if wants_poi else NONE,
+                (country,) if wants_people else (),
+            )
+            open_data.start(space, choices)
+            st.rerun()
+
+
+def _may_start(space: Workspace, label: str, disabled: bool) -> bool:
+    """The button that starts; True in the run in which it was pressed."""
+    if space.area is None:
+        st.caption(NO_AREA)
+    busy = open_data.JOB in space.jobs
+    return st.button(
+        label,
+        type="primary",
+        icon=":material/download:",
+        disabled=disabled or busy or space.area is None,
+        width="stretch",
+    )
+
+
+def _change_source(space: Workspace, source: str) -> None:
+    """Open another source; when it cannot be opened the present one stays."""
+    try:
+        with st.spinner("Opening the open data"):
+            if not source:
+                raise area_entry.missing_folder()
+            open_region(source)
+    except Exception as error:
+        st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")
+        return
+    space.source = source
+    if space.area is not None:
+        area_entry.count_again(space)
+    st.rerun()

@@ -1,0 +1,16 @@
+"""Numbers in a column of a table from a stranger, to the last digit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def numbers_of(column: pd.Series) -> np.ndarray:
+    """The column as (rows,) float64, NaN where it holds no number. Text becomes the nearest float, so that a number
+    which was written and is read back is the same (`pandas.to_numeric` misses the last digit before pandas 3.1)."""
+    values = np.array(pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan))
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        found = ~np.isnan(values)
+        values[found] = column.to_numpy(object)[found].astype(float)
+    return values

@@ -1,0 +1,104 @@
+"""`python -m opendiff fetch`: open data of an area into a pack; its options serve `generate --source live` as well."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opendiff.commands.parsers import Commands
+from opendiff.progress import StageBars
+
+if TYPE_CHECKING:
+    from opendiff.live.choices import Choices
+
+AREA_HELP = (
+    "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
+    "or a CSV of tiles with columns x,y"
+)
+DESCRIPTION = (
+    "Fetch imagery, population and POI of an area into a pack, which works without a network from then on. Run it "
+    "again to go on after an interruption: only what is missing is fetched. Addresses, credits and the cache folder "
+    "are set by environment variables; see opendiff/live/providers.py."
+)
+
+
+def add_command(commands: Commands) -> None:
+    parser = commands.add_parser("fetch", help="open data of an area into a pack", description=DESCRIPTION)
+    parser.add_argument("area", metavar="AREA", help=AREA_HELP)
+    parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
+    add_source_options(parser)
+    parser.set_defaults(run=run, kept="what is fetched is kept")
+
+
+def add_source_options(parser: argparse._ActionsContainer) -> None:
+    """The options that say what is fetched from where; parser: a parser, or a group of one."""
+    parser.add_argument(
+        "--imagery",
+        default="esri",
+        metavar="esri|TEMPLATE|FILE.tif|none",
+        help="Esri World Imagery (default), a tile address with {z}, {x} and {y}, or a GeoTIFF of yours",
+    )
+    parser.add_argument(
+        "--population",
+        default="worldpop",
+        metavar="worldpop|FILE.tif|none",
+        help="WorldPop (default; needs --country), or a GeoTIFF of people in each cell",
+    )
+    parser.add_argument(
+        "--poi",
+        default="osm",
+        metavar="osm|FILE|none",
+        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .gpkg), or a CSV of places with lon, lat and "
+        "category, or key and value of an OSM tag",
+    )
+    parser.add_argument(
+        "--poi-datum", choices=("WGS-84", "GCJ-02"), default="WGS-84", help="of the positions in a CSV"
+    )
+    parser.add_argument(
+        "--country", default="", metavar="ISO3", help="country of the area, such as CHN; several with commas"
+    )
+    parser.add_argument(
+        "--accept-terms",
+        action="store_true",
+        help="you have read the imagery provider's terms and accept them",
+    )
+
+
+def choices_of(options: argparse.Namespace) -> Choices:
+    """The choices of the options. Raises SourceError, also where terms have to be accepted first."""
+    from opendiff.errors import SourceError
+    from opendiff.live.choices import Choices
+
+    country = tuple(code.strip() for code in options.country.split(",") if code.strip())
+    choices = Choices(options.imagery, options.population, options.poi, country, options.poi_datum)
+    if choices.imagery_is_live and not options.accept_terms:
+        provider = choices.imagery_provider()
+        raise SourceError(
+            f"Imagery of {provider.name} is for use under its terms ({provider.terms}) with the credit "
+            f"'{provider.attribution}'; read them and add --accept-terms, or give --imagery FILE.tif or none."
+        )
+    return choices
+
+
+def run(options: argparse.Namespace) -> None:
+    from opendiff.area import read_tiles
+    from opendiff.live.fetching import Fetcher
+
+    choices = choices_of(options)
+    tiles = read_tiles(options.area)
+    fetcher = Fetcher(options.out, choices, report=StageBars())
+    print_notes(fetcher.area(tiles))
+    store = fetcher.store
+    people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
+    print(
+        f"{len(tiles)} tiles, of which {int(store.imaged(tiles).sum())} with imagery, {people} with population, "
+        f"{places} with POI: {options.out}"
+    )
+    print(store.pack().attribution)
+
+
+def print_notes(notes: tuple[str, ...]) -> None:
+    for text in notes:
+        print(f"note: {text}", file=sys.stderr)
