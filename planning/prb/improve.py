@@ -48,7 +48,7 @@ def best_place(
     sent = np.atleast_1d(problem.sent(sizes))
     for station in stations:
         signal = sent * problem.gain[user, station]
-        own = problem.prb_mbps * np.log2(
+        own = problem.prb_mhz * np.log2(
             1 + signal[:, None] / (problem.noise_w + grid.heard(user, station))
         )  # (sizes, prbs)
         damage = _damage(grid, user, station, sent)
@@ -92,14 +92,14 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
             quiet[heard],
             added[:, heard],
         )
-        lost = grid.bits[row, prb] - problem.prb_mbps * np.log2(1 + signal / (quiet + added))
+        lost = grid.mbps[row, prb] - problem.prb_mhz * np.log2(1 + signal / (quiet + added))
         taken = _lost_worth(grid, objective, who, lost)
         for size in range(len(taken)):
             out[size] = np.bincount(prb, taken[size], problem.prbs)
     mine = np.flatnonzero(owner[station] >= 0)
     if len(mine):
         who = owner[station, mine]
-        out[:, mine] += _lost_worth(grid, objective, who, grid.bits[station, mine]) - objective.tau_mbps
+        out[:, mine] += _lost_worth(grid, objective, who, grid.mbps[station, mine]) - objective.tau_mbps
     return out[which]
 
 
