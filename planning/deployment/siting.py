@@ -15,7 +15,8 @@ import pandas as pd
 from planning.demand import Demand
 from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
 from planning.deployment.covering import CoveringProblem
-from planning.deployment.covering_plan import CoveringPlan, add_idle, losses, rollout, solve_covering
+from planning.deployment.covering_plan import CoveringPlan, solve_covering
+from planning.deployment.covering_ranking import add_idle, losses, rollout
 from planning.deployment.places import grid
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, mean_tile_side_m

@@ -28,10 +28,8 @@ from planning.solver import SolveResult, relative_gap
 _BOUND_SHARE = 0.2  # of the time limit: the bound without interference
 _SEEK_SHARE = 0.15  # the local search before the exact program
 _ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
-_STARTS, _PATIENCE = (
-    15,
-    40,
-)  # starts of the search before the exact program; groups without gain that end each
+_STARTS = 15  # of the search before the exact program
+_PATIENCE = 40  # groups of users without gain that end such a start
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 _score = attrgetter("score")
 

@@ -32,7 +32,7 @@ CHECKED_EVERY, WORTH_ON = 25, 0.01  # go on while so many steps gain this share 
 LEAST_RISE, HOPED_FOR = (
     0.002,
     0.99,
-)  # a step aims at so much above its value, or at this share of the plan at hand
+)  # a step aims so much above its value, or at this share of the plan at hand
 SLOWED, SLOWEST = 0.6, 1e-3  # factor of the steps' length where they stall, and its end
 MEMORY = 0.03  # weight of the newest counts in the average
 

@@ -18,8 +18,8 @@ from planning.sleep.problem import SleepProblem, SleepSettings
 from planning.sleep.schedule import hold, woken
 from planning.sleep.site_schedule import MOST_STATES, best_schedule, states_of
 
-WORTHWHILE_WH = 1e-6
-MOST_SWEEPS = 4
+WORTHWHILE_WH = 1e-6  # less is rounding
+MOST_SWEEPS = 4  # over all sites
 
 
 def sweep(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, seconds: float) -> np.ndarray:
@@ -72,9 +72,8 @@ class _Service:
         states = states_of(grid)
         inflow = self.moved[self.into[site]].sum(axis=0)
         targets = self.ring.target[self.out[site]]
-        space = (
-            self.room[targets] + self.moved[self.out[site]]
-        )  # what the neighbours could take of this site's
+        # what the neighbours could take of this site's traffic
+        space = self.room[targets] + self.moved[self.out[site]]
         cost, keep = self._costs(site, members, free, states, inflow, space, targets)
         cells = [groups.cells[g] for g in free]
         now = np.stack([self.awake[c].sum(axis=0) for c in cells], axis=1) - groups.lowest[free]
@@ -104,7 +103,10 @@ class _Service:
         space: np.ndarray,
         targets: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(hours, states) W with inf where a state cannot serve, and (hours, states) own traffic that stays."""
+        """(hours, states) W with inf where a state cannot serve, and (hours, states) own traffic that stays.
+
+        inflow: (hours,) traffic of neighbours that the site carries; space: (targets, hours) what they could take.
+        """
         groups, demand = self.groups, self.demand[site]
         counts = np.repeat(groups.lowest[members][None, :], len(states), axis=0)
         counts[:, np.searchsorted(members, free)] += states
