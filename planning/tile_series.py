@@ -24,6 +24,7 @@ class TileSeries(ABC):
 
     @property
     def tiles(self) -> int:
+        """How many; likewise samples and hours."""
         return len(self.x)
 
     @property
@@ -41,6 +42,7 @@ class TileSeries(ABC):
 
     @property
     def lon(self) -> np.ndarray:
+        """(tiles,) degrees, of the centres; likewise lat."""
         return self.centres[0]
 
     @property

@@ -14,7 +14,7 @@ from app.widgets import charted
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
-    from planning.energy import PowerFit
+    from planning.power_fit import PowerFit
 
 AS_LISTED = "as in the table"
 FIGURES = {
@@ -138,8 +138,8 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
 
 def _fit(file: Upload) -> "PowerFit | None":
     from planning.csv_table import read_table
-    from planning.energy import fit_power
     from planning.errors import PlanningError
+    from planning.power_fit import fit_power
 
     try:
         return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))

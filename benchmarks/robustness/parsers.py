@@ -28,7 +28,7 @@ from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import HOURS, read_traffic
 from planning.deployment.places import read_places
-from planning.energy import fit_power
+from planning.power_fit import fit_power
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.files import import_network

@@ -77,13 +77,6 @@ def export(
     return data
 
 
-def export_bytes(scenario: Scenario, format: str, table: str | None = None) -> tuple[bytes, str, str]:
-    """(bytes, file name, MIME type) for a download."""
-    data = export(scenario, format, table=table)
-    ending, mime = FORMATS[format]
-    return data, (table or "plan") + ending, mime
-
-
 def tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
     """Every table of the scenario, the layers without their geometry."""
     tiles = scenario.tiles.drop(columns="geometry")

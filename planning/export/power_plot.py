@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planning.energy import PowerFit
+from planning.power_fit import PowerFit
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

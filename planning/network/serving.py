@@ -14,7 +14,9 @@ from planning.errors import InputError, Shortfall
 from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
 from planning.network.network import Network
 
+SECTORS = 3  # of a sized site
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
+_ROUNDING_MBPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,16 @@ def size_network(
         raise InputError("The headroom must be at least 0 (0.2 means 20 %) and the layers at least 1.")
     load = site_demand(network, demand, 24, quantile)
     peak, hour = load.max(axis=1), load.argmax(axis=1)
-    sites = network.sites
-    sectors = 3
+    sites, sectors = network.sites, SECTORS
     base, layer = sectors * COVERAGE.capacity_mbps, sectors * CAPACITY.capacity_mbps
     layers = np.clip(np.ceil((peak * (1 + headroom) - base) / layer), 1, max_layers).astype(int)
     sized = Network.from_sites(sites["lon"], sites["lat"], sites["site"], sectors, layers)
     missing = peak - sized.capacity_mbps
     short = tuple(
         Shortfall(sites["site"].iloc[i], int(hour[i]), float(missing[i]))
-        for i in np.flatnonzero(missing > 1e-6)
+        for i in np.flatnonzero(missing > _ROUNDING_MBPS)
     )
-    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= 1e-6)).sum())
+    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= _ROUNDING_MBPS)).sum())
     layered = f"1 to {layers.max()} {CAPACITY.name} cells" if layers.max() > 1 else f"a {CAPACITY.name} cell"
     sentence = (
         f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and {layered}, sized for "

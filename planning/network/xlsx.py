@@ -9,12 +9,13 @@ from xml.sax.saxutils import escape, quoteattr, unescape
 
 import pandas as pd
 
+from planning.xml_text import without_controls
+
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_FORBIDDEN = dict.fromkeys(set(range(32)) - {9, 10})  # control characters are not allowed in XML at all
 MOST_TEXT = 32_767  # characters that a cell holds
 _OPEN, _CLOSE = f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData><row>', "</row></sheetData></worksheet>"
 _SHEET = re.compile(r'<sheet name="([^"]*)"')
@@ -81,7 +82,7 @@ def _cells(values: list) -> list[str]:
 
 
 def _text(value: object) -> str:
-    text = escape(str(value).translate(_FORBIDDEN)[:MOST_TEXT])
+    text = escape(without_controls(value)[:MOST_TEXT])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 

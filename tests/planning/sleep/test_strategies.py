@@ -12,13 +12,14 @@ from scipy.optimize import linprog
 from scipy.stats import linregress
 
 from planning.demand import Demand, Scale
-from planning.energy import Groups, Prices, fit_power
+from planning.energy import Groups, Prices
 from planning.equipment import CAPACITY, COVERAGE, SLEEP_DEPTHS, at_depth
 from planning.errors import CapacityError, InputError
 from planning.export.power_plot import power_page
 from planning.geometry import tile_corner
 from planning.network import Network
 from planning.network.serving import size_network
+from planning.power_fit import fit_power
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
