@@ -1,6 +1,7 @@
 """What the tests of several packages share."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,25 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 NANCHANG = Path(__file__).parents[2] / "shared" / "data" / "nanchang"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="files, and tests in a file, in an order by chance"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    order = random.Random(seed)
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    shuffled = list(files.values())
+    order.shuffle(shuffled)
+    items[:] = [item for tests in shuffled for item in order.sample(tests, len(tests))]
 
 
 @pytest.fixture(scope="session")
