@@ -44,22 +44,6 @@ def compare(counts: ArrayLike, reference: ArrayLike) -> Match:
     return Match(float(np.sqrt(max(0.0, (divergence(p) + divergence(q)) / 2))), min(1.0, cosine))
 
 
-def mobility_coverage(
-    x: ArrayLike,
-    y: ArrayLike,
-    users: ArrayLike,
-    counts: ArrayLike,
-    users_per_site: float = USERS_PER_SITE,
-    steps: tuple[int, ...] = STEPS,
-    moving_share: float = MOVING_SHARE,
-) -> pd.DataFrame:
-    """Covered share of users while they move (`moved_users`), by step; counts: (tiles,) sites, each covering
-    `users_per_site` users of its tile. Returns columns step, covered_share."""
-    moved = moved_users(x, y, users, steps, moving_share)
-    shares = [covered_share(moved[step], counts, users_per_site) for step in steps]
-    return pd.DataFrame({"step": list(steps), "covered_share": shares})
-
-
 def covered_share(users: np.ndarray, counts: ArrayLike, users_per_site: float = USERS_PER_SITE) -> float:
     """Share of the users, (tiles,), that the sites of their own tile cover."""
     counts = np.asarray(counts, float)
