@@ -6,10 +6,13 @@ exact to better than 0.1 % over a city of 100 km, and no projection library is n
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 ZOOM = 15
+GeoJson = dict[str, Any]  # a geometry, or a feature that has one
 _AXIS_M = 6_378_137.0  # WGS-84 semi-major axis
 _E2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
 

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -54,7 +54,7 @@ class Scenario:
     tiles: gpd.GeoDataFrame
     network: Network
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    provenance: dict = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_deployment(cls, plan: DeploymentPlan, demand: Demand, quantile: float = 0.9) -> Scenario:
@@ -188,7 +188,7 @@ def week_table(demand: Demand) -> pd.DataFrame:
     )
 
 
-def provenance_of(demand: Demand) -> dict:
+def provenance_of(demand: Demand) -> dict[str, Any]:
     """What is known about where a demand comes from."""
     known = {key: demand.metadata[key] for key in CARRIED if key in demand.metadata}
     return {**known, "scale": demand.scale.record(), "samples": demand.samples, **_now()}
@@ -213,7 +213,7 @@ def ranges(hours: list[int]) -> str:
     return ", ".join(parts)
 
 
-def _now() -> dict:
+def _now() -> dict[str, Any]:
     return {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

@@ -192,7 +192,9 @@ def _where(position: int, shape: tuple[int, ...], tile_ids: np.ndarray, sample_i
     return f"tile {x},{y}, sample {int(sample_ids[sample])}, hour {int(hour)}"
 
 
-def _tile_columns(columns: dict, tile_ids: np.ndarray, name: str) -> tuple[np.ndarray | None, dict]:
+def _tile_columns(
+    columns: Metadata, tile_ids: np.ndarray, name: str
+) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
     """covered_share and intensities from the metadata, laid on the table's tiles."""
     if not columns:
         return None, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class SitingSettings:
     threads: int = 1
     seed: int = 0
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """As plain values for provenance; of places their number."""
         known = {f.name: getattr(self, f.name) for f in fields(self)}
         return {

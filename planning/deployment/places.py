@@ -20,7 +20,7 @@ from intake.text import read_json
 from planning.demand import Demand
 from planning.deployment.placement import outline_of
 from planning.errors import InputError
-from planning.geometry import points_in_tiles, tile_centre
+from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
 from planning.network.files import import_points
 from planning.network.table_files import read_bytes
@@ -63,7 +63,7 @@ class Places:
         return cls(places.lon, places.lat, places.names, places.cost, network.capacity_mbps)
 
     @classmethod
-    def from_features(cls, features: Sequence[dict]) -> Places:
+    def from_features(cls, features: Sequence[GeoJson]) -> Places:
         """Points and polygons of GeoJSON features, as drawn on a map. Raises InputError for anything else."""
         points, names, areas = [], [], []
         for feature in features:
@@ -126,7 +126,7 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
     )  # fmt: skip
 
 
-def _features(source: Source, name: str | None) -> list[dict]:
+def _features(source: Source, name: str | None) -> list[GeoJson]:
     data, _ = read_bytes(source, name)
     try:
         document = read_json(data.decode("utf-8-sig"))

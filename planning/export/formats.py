@@ -158,7 +158,7 @@ def _geojson(scenario: Scenario) -> bytes:
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, default=_json_value).encode()
 
 
-def _json_column(values: pd.Series) -> list:
+def _json_column(values: pd.Series) -> list[Any]:
     """A column as JSON takes it; what is no number, and no finite one, is None."""
     if pd.api.types.is_float_dtype(values.dtype):
         plain = values.to_numpy(float)

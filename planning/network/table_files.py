@@ -166,9 +166,9 @@ def _geojson(data: bytes, name: str) -> Tables:
     return _by_layer(rows), provenance if isinstance(provenance, dict) else {}
 
 
-def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
+def _by_layer(rows: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     """Our exports put sites and cells into one file and say which is which."""
-    layers: dict[str, list[dict]] = {"site": [], "cell": []}
+    layers: dict[str, list[dict[str, Any]]] = {"site": [], "cell": []}
     for row in rows:
         if isinstance(kind := row.get("layer"), str) and kind in layers:
             layers[kind].append(row)
@@ -210,7 +210,7 @@ def _kml(data: bytes, name: str) -> Tables:
     return {"table": pd.DataFrame(rows)}, provenance
 
 
-def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
+def _with_cells(rows: list[dict[str | None, Any]], name: str) -> dict[str, pd.DataFrame]:
     """Sites of our own KML, whose cells are JSON at the site."""
     parts: dict[str, list] = {}
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr, unescape
 
 import pandas as pd
@@ -63,9 +64,9 @@ def _sheet(table: pd.DataFrame) -> str:
     return _OPEN + body + _CLOSE
 
 
-def _cells(values: list) -> list[str]:
+def _cells(values: list[object]) -> list[str]:
     """Cells of a column; equal texts are made once."""
-    made: dict = {}
+    made: dict[object, str] = {}
 
     def cell(value: object) -> str:
         if isinstance(value, bool):
@@ -106,14 +107,14 @@ def own_tables(members: dict[str, bytes]) -> dict[str, pd.DataFrame] | None:
     return tables or None
 
 
-def _values(cells: list[tuple[str, str]]) -> list:
+def _values(cells: list[tuple[str, str]]) -> list[Any]:
     """Numbers, texts, True and False, and None; a column of numbers alone with NaN for None."""
     kinds = {kind for kind, _ in cells}
     try:
         if kinds <= {""}:
             whole = not any(set(text) & set(".en") or not text for _, text in cells)
             return [int(text) if whole else float(text or "nan") for _, text in cells]
-        made: dict = {}
+        made: dict[tuple[str, str], object] = {}
         for cell in set(cells):
             kind, text = cell
             made[cell] = (

@@ -1,4 +1,7 @@
-"""Scoring with the true SINR: all users of a PRB interfere, wherever they are."""
+"""Scoring with the true SINR: all users of a PRB interfere, wherever they are.
+
+`true_sinr` and `rates_of` score a finished allocation, `Grid` one that changes user by user.
+"""
 
 from __future__ import annotations
 

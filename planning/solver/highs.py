@@ -56,19 +56,19 @@ def run_highs(
     if stop_asked()():
         raise SolverError("The solver was stopped before its end; start it again for a plan.")
     engine = problem.solverModel
-    status, objective, bound = _highs_outcome(engine)
+    status, objective, bound = _outcome(engine)
     if status == "unclear":
         # "unbounded or infeasible" comes from presolve; without it the solver can tell them apart
         engine.setOptionValue("presolve", "off")
         engine.run()
-        status, objective, bound = _highs_outcome(engine)
+        status, objective, bound = _outcome(engine)
     if status in ("unclear", "error"):
         raise SolverError(f"HiGHS stopped with '{engine.modelStatusToString(engine.getModelStatus())}'.")
     seconds = engine.getRunTime()
     return Answer(status, objective, bound, seconds, max(begun, time.perf_counter() - seconds))
 
 
-def _highs_outcome(engine: highspy.Highs) -> tuple[str, float | None, float | None]:
+def _outcome(engine: highspy.Highs) -> tuple[str, float | None, float | None]:
     """(status, objective, bound) as HiGHS itself knows them, whatever PuLP made of it."""
     kinds = highspy.HighsModelStatus
     model_status = engine.getModelStatus()
