@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from planning.traffic import TrafficTable
 
 MBIT_PER_GB = 8000.0  # decimal gigabytes
 DAYS_PER_MONTH = 30.0
+SECONDS_PER_DAY = 86400
 SUBSCRIBERS_PER_KM2 = 5000.0  # assumed: dense Chinese city, one operator
 GB_PER_MONTH = 20.0  # assumed: a subscriber's mobile data
 ACTIVE_SHARE = 0.1  # assumed: subscribers with a running session in a mean hour
@@ -19,16 +21,14 @@ ACTIVE_SHARE = 0.1  # assumed: subscribers with a running session in a mean hour
 
 @dataclass(frozen=True)
 class Scale:
-    """What one relative unit means.
+    """What one relative unit means."""
 
-    mbps_per_unit: Mbit/s (mean over the hour) per unit of traffic of a tile. users_per_unit: simultaneously active
-    users per unit of the table's users (of its traffic where it has none). sentence: the assumption in words.
-    """
-
-    kind: str
-    mbps_per_unit: float
-    users_per_unit: float
-    sentence: str
+    kind: str  # "subscribers", "daily total", "busy hour" or "measured"
+    mbps_per_unit: float  # mean over the hour, per unit of traffic of a tile
+    users_per_unit: (
+        float  # simultaneously active, per unit of the table's users (of its traffic where it has none)
+    )
+    sentence: str  # the assumption in words
 
     @classmethod
     def subscribers(
@@ -65,7 +65,7 @@ class Scale:
         profile = table.area_profile().mean(axis=0)
         _some_traffic(profile.max())
         per_unit = mbps / profile.max()
-        month = profile.mean() * per_unit * 86400 / MBIT_PER_GB * DAYS_PER_MONTH
+        month = profile.mean() * per_unit * SECONDS_PER_DAY / MBIT_PER_GB * DAYS_PER_MONTH
         sentence = f"Scale: {mbps:,g} Mbit/s in the busiest hour of the whole area (given)"
         return cls._of_month(table, "busy hour", month, month / GB_PER_MONTH, sentence)
 
@@ -78,12 +78,12 @@ class Scale:
             )
         return cls("measured", 1.0, 1.0, "Scale: the traffic table states Mbit/s and active users")
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """As plain values, to be stored with a plan and taken up again by `from_record`."""
         return asdict(self)
 
     @classmethod
-    def from_record(cls, record: dict) -> Scale:
+    def from_record(cls, record: dict[str, Any]) -> Scale:
         """A stored scale: the same relative units mean the same Mbit/s in a later plan."""
         try:
             scale = cls(
@@ -101,9 +101,10 @@ class Scale:
     def _of_month(
         cls, table: TrafficTable, kind: str, gb_per_month: float, subscribers: float, sentence: str
     ) -> Scale:
+        """By the volume of a month in the whole area, and how many subscribers share it."""
         mean = table.area_profile().mean()
         _some_traffic(mean)
-        mbps = gb_per_month / DAYS_PER_MONTH * MBIT_PER_GB / 86400
+        mbps = gb_per_month / DAYS_PER_MONTH * MBIT_PER_GB / SECONDS_PER_DAY
         source = table.traffic if table.users is None else table.users
         mean_users = float(np.einsum("t,tsh->", table.covered_share, source.astype(np.float64)))
         mean_users /= table.samples * table.hours
@@ -129,7 +130,7 @@ class Demand(TileSeries):
     covered_share: np.ndarray
     scale: Scale
     intensities: dict[str, np.ndarray] = field(default_factory=dict)
-    metadata: dict = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def build(cls, table: TrafficTable, scale: Scale | None = None) -> Demand:
@@ -152,6 +153,7 @@ class Demand(TileSeries):
 
     @property
     def series(self) -> np.ndarray:
+        """The Mbit/s."""
         return self.mbps
 
     def sample(self, index: int) -> Demand:

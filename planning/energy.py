@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from planning.errors import InputError
 from planning.network import Network
@@ -24,25 +23,21 @@ CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Enviro
 
 @dataclass(frozen=True)
 class Groups:
-    """Identical cells of a site taken together: (groups,) arrays; cells holds the members' rows in the network.
+    """Identical cells of a site taken together, so that plans count awake cells instead of naming them."""
 
-    coverage: cells that today's rules keep awake. lowest: cells that a plan must keep awake: the same, or none where
-    `site_sleeps`, i.e. whole sites may sleep.
-    """
-
-    site: np.ndarray
-    count: np.ndarray
-    capacity: np.ndarray
-    idle_w: np.ndarray
-    slope: np.ndarray
-    sleep_w: np.ndarray
-    coverage: np.ndarray
-    lowest: np.ndarray
-    cells: tuple[np.ndarray, ...]
+    site: np.ndarray  # (groups,) row of the site
+    count: np.ndarray  # (groups,) cells
+    capacity: np.ndarray  # (groups,) Mbit/s of a cell
+    idle_w: np.ndarray  # (groups,) of an awake cell without load
+    slope: np.ndarray  # (groups,) W per Mbit/s
+    sleep_w: np.ndarray  # (groups,) of an asleep cell
+    coverage: np.ndarray  # (groups,) cells that today's rules keep awake
+    lowest: np.ndarray  # (groups,) cells that a plan must keep awake: the same, or none where `site_sleeps`
+    cells: tuple[np.ndarray, ...]  # of each group: the cells' rows in the network
     bbu_w: np.ndarray  # (sites,)
     ac_slope: np.ndarray  # (sites,)
     ac_bias_w: np.ndarray  # (sites,)
-    site_sleeps: bool = False
+    site_sleeps: bool = False  # whether whole sites may sleep
 
     @classmethod
     def of(cls, network: Network, whole_site: bool = False) -> Groups:
@@ -55,12 +50,7 @@ class Groups:
         figures = ["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w", "is_coverage"]
         table = cells[figures].assign(row_site=site, kind=cells["technology"].astype(str))
         number = table.groupby(["row_site", "kind", *figures], sort=True).ngroup().to_numpy()
-        members = (
-            tuple(np.flatnonzero(number == g) for g in range(number.max() + 1)) if len(cells) < 400 else None
-        )
-        if members is None:
-            order = np.argsort(number, kind="stable")
-            members = tuple(np.split(order, np.flatnonzero(np.diff(number[order])) + 1))
+        members = tuple(rows_of_each(number, int(number.max()) + 1))
         first = np.array([m[0] for m in members])
         count = np.array([len(m) for m in members])
         coverage = np.where(cells["is_coverage"].to_numpy(bool)[first], count, 0)
@@ -88,7 +78,13 @@ class Groups:
 
     @property
     def sites(self) -> int:
+        """How many, with or without cells that may sleep."""
         return len(self.bbu_w)
+
+    @property
+    def free(self) -> np.ndarray:
+        """Numbers of the groups of which some cell may sleep."""
+        return np.flatnonzero(self.count > self.lowest)
 
     @property
     def factor(self) -> np.ndarray:
@@ -142,6 +138,12 @@ class Groups:
         return (1 + self.ac_slope[:, None]) * self.site_sum(rru) + self.site_w[:, None] * on
 
 
+def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:
+    """For each of 0 .. count - 1, the rows that have this number, in their order."""
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
+
+
 @dataclass(frozen=True)
 class Prices:
     """What a kWh stands for. tariff: money a kWh in the user's own currency; None leaves cost out, as no default would
@@ -169,46 +171,3 @@ class Prices:
             f"A year of such {such} saves {year['kwh']:,.0f} kWh{cost}, and {year['co2_kg'] / 1000:,.1f} t of CO2 at "
             f"{self.kg_per_kwh:g} kg a kWh ({source})."
         )
-
-
-@dataclass(frozen=True)
-class PowerFit:
-    """RRU power = idle_w + slope_w_per_mbps * load, fitted to measurements (eq. 13). load_mbps, residual_w: (rows,) of
-    the measurements used; r2: share of the variance explained."""
-
-    slope_w_per_mbps: float
-    idle_w: float
-    r2: float
-    load_mbps: np.ndarray
-    residual_w: np.ndarray
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"{self.idle_w:,.1f} W idle and {self.slope_w_per_mbps:.4g} W per Mbit/s from {len(self.load_mbps)} "
-            f"measurements, R2 {self.r2:.3f}, residuals {self.residual_w.std():.2g} W (standard deviation)."
-        )
-
-
-def fit_power(measured: pd.DataFrame) -> PowerFit:
-    """Linear regression of an RRU's power from columns load_mbps, power_w; rows without numbers are left out.
-
-    Raises InputError where a column is missing or the loads do not differ.
-    """
-    missing = [c for c in ("load_mbps", "power_w") if c not in measured]
-    if missing:
-        raise InputError(
-            f"The measurements lack the column{'s' * (len(missing) > 1)} {', '.join(missing)}; give a table with "
-            "load_mbps and power_w."
-        )
-    load = pd.to_numeric(measured["load_mbps"], errors="coerce").to_numpy(float)
-    power = pd.to_numeric(measured["power_w"], errors="coerce").to_numpy(float)
-    good = np.isfinite(load) & np.isfinite(power)
-    load, power = load[good], power[good]
-    if len(load) < 3 or np.ptp(load) == 0:
-        raise InputError("A regression needs at least 3 measurements at different loads.")
-    slope, intercept = np.polyfit(load, power, 1)
-    residual = power - (slope * load + intercept)
-    spread = ((power - power.mean()) ** 2).sum()
-    r2 = 1 - (residual**2).sum() / spread if spread > 0 else 1.0
-    return PowerFit(float(slope), float(intercept), float(r2), load, residual)

@@ -28,10 +28,8 @@ class Equipment:
     slope_w_per_mbps: float
     sleep_w: float
     bbu_w: float
-    standing_w: (
-        float  # P0: what an idle cell draws without its chains and amplifiers; sleep saves a part of it
-    )
-    sources: dict[str, str] = field(default_factory=dict)
+    standing_w: float  # P0: of an idle cell without its chains and amplifiers; sleep saves a part of it
+    sources: dict[str, str] = field(default_factory=dict)  # figure -> where it comes from
 
 
 LTE = Equipment(
@@ -84,7 +82,7 @@ def at_depth(equipment: Equipment, depth: str) -> Equipment:
 
 
 PRESETS: dict[str, Equipment] = {e.name: e for e in (LTE, NR)}
-COVERAGE, CAPACITY = LTE, NR
+COVERAGE, CAPACITY = LTE, NR  # of the default site: the layer that stays awake, and those that may sleep
 
 
 def preset(name: str) -> Equipment:

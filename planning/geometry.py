@@ -6,17 +6,20 @@ exact to better than 0.1 % over a city of 100 km, and no projection library is n
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 ZOOM = 15
-_AXIS_M = 6_378_137.0
+GeoJson = dict[str, Any]  # a geometry, or a feature that has one
+_AXIS_M = 6_378_137.0  # WGS-84 semi-major axis
 _E2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
 
 
 def tile_corner(x: ArrayLike, y: ArrayLike, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
     """(lon, lat) in degrees of the north-west corner; fractional x, y give points inside."""
-    n = 2.0**zoom
+    n = 2.0**zoom  # tiles a side of the map
     lon = np.asarray(x, float) / n * 360.0 - 180.0
     lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * np.asarray(y, float) / n))))
     return lon, lat
@@ -51,6 +54,18 @@ def tile_area_km2(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     east, bottom = tile_corner(np.asarray(x) + 1, np.asarray(y) + 1)
     per_east, per_north = metres_per_degree((top + bottom) / 2)
     return (east - west) * per_east * (top - bottom) * per_north / 1e6
+
+
+def mean_tile_side_m(x: ArrayLike, y: ArrayLike) -> float:
+    """Side in metres of a square as large as the mean of the tiles."""
+    return 1000 * float(np.sqrt(tile_area_km2(x, y).mean()))
+
+
+def points_in_tiles(x: ArrayLike, y: ArrayLike, a_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(lon, lat), each (tiles, a_side**2) degrees: the middles of a_side x a_side equal squares in every tile."""
+    step = (np.arange(a_side) + 0.5) / a_side
+    east, south = (v.ravel() for v in np.meshgrid(step, step, indexing="ij"))
+    return tile_corner(np.asarray(x)[:, None] + east, np.asarray(y)[:, None] + south)
 
 
 def local_metres(lon: ArrayLike, lat: ArrayLike, origin: tuple[float, float]) -> np.ndarray:

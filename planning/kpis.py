@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ class Kpi:
 
     @property
     def title(self) -> str:
+        """Label and unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
@@ -45,12 +47,12 @@ def figures(
     cells: int,
     busy_mbps: float | None = None,
     served_mbps: float | None = None,
-    sleep: dict | None = None,
+    sleep: dict[str, Any] | None = None,
     hours: int = HOURS_A_DAY,
     unseen_unserved_share: float | None = None,
-    prb: dict | None = None,
+    prb: dict[str, Any] | None = None,
 ) -> dict[str, float]:
-    """KPI name: value, what is not known left out. sleep: `SleepEvaluation.record` over `hours`; prb:
+    """Name of KPIS -> value, what is not known left out. sleep: `SleepEvaluation.record` over `hours`; prb:
     `PrbPlan.figures`; shares of 0..1 become per cent."""
     found = {"sites": sites, "cells": cells, "busy_mbps": busy_mbps, "served_mbps": served_mbps}
     if sleep is not None:

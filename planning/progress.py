@@ -1,4 +1,4 @@
-"""Progress on stderr for the command line: a bar where someone watches, single lines where it goes to a file."""
+"""Telling how far long work is: the callback that planners take, and a bar on stderr for the command line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
-_WIDTH = 24
+_WIDTH = 24  # characters of the bar
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """The progress of work that nobody watches."""
+
+
+def part_of(progress: Progress, number: int, parts: int, fine: int = 100) -> Progress:
+    """The progress of one of several equal parts, told as part of the whole in steps of 1 / (fine * parts)."""
+    return lambda done, total, what: progress(
+        fine * number + fine * done // max(total, 1), fine * parts, what
+    )
 
 
 class ProgressBar:
-    """Call it with (done, total, what); inside `running` the elapsed seconds keep moving while a solver works."""
+    """A bar where someone watches, single lines where stderr goes to a file. Call it with (done, total, what); inside
+    `running` the elapsed seconds keep moving while a solver works."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr

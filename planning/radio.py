@@ -42,29 +42,25 @@ SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}
 class Radio:
     """A carrier and its two ends.
 
-    Powers in dBm (a user's in all, a station's in all), gains in dBi, heights in metres. noise_figure_db None means
-    5 dB at a station (uplink) and 9 dB at a user (downlink), assumed. station_height_m None means 25 m for UMa and
-    10 m for UMi, as the report's scenarios. condition: "NLOS" (cautious default), "LOS", or "drawn" for each
-    link from the LOS probability. shadowing: draw it, seeded, independent from link to link. traffic_share: of an
-    hour's traffic on this link, None means 0.1 uplink and 0.9 downlink, assumed.
+    What is None is worked out by the properties below.
     """
 
     carrier_ghz: float = 2.6
     bandwidth_mhz: float = 100
-    scs_khz: int = 30
-    link: str = "uplink"
-    environment: str = "UMa"
-    condition: str = "NLOS"
-    user_dbm: float = 23.0
-    station_dbm: float = 53.0
+    scs_khz: int = 30  # subcarrier spacing
+    link: str = "uplink"  # or "downlink"
+    environment: str = "UMa"  # or "UMi", of TR 38.901
+    condition: str = "NLOS"  # cautious; or "LOS", or "drawn" for each link from the LOS probability
+    user_dbm: float = 23.0  # in all: power class 3 of TS 38.101-1
+    station_dbm: float = 53.0  # in all: 200 W
     station_gain_dbi: float = 12.0
     user_gain_dbi: float = 0.0
-    noise_figure_db: float | None = None
+    noise_figure_db: float | None = None  # of the receiver
     station_height_m: float | None = None
     user_height_m: float = 1.5
-    shadowing: bool = False
-    traffic_share: float | None = None
-    seed: int = 0
+    shadowing: bool = False  # draw it, independent from link to link
+    traffic_share: float | None = None  # of an hour's traffic on this link
+    seed: int = 0  # of conditions and shadowing
 
     def validate(self) -> None:
         """Raises InputError for a setting outside its range."""
@@ -104,18 +100,21 @@ class Radio:
 
     @property
     def height(self) -> float:
+        """Of the station in metres: as given, else 25 for UMa and 10 for UMi, as the scenarios of TR 38.901."""
         if self.station_height_m is not None:
             return self.station_height_m
         return 25.0 if self.environment == "UMa" else 10.0
 
     @property
     def share(self) -> float:
+        """Of the traffic on this link: as given, else 0.1 uplink and 0.9 downlink, assumed."""
         if self.traffic_share is not None:
             return self.traffic_share
         return 0.1 if self.link == "uplink" else 0.9
 
     @property
     def prbs(self) -> int:
+        """Of the channel."""
         return prb_count(self.bandwidth_mhz, self.scs_khz)
 
     @property
@@ -125,7 +124,8 @@ class Radio:
 
     @property
     def noise_w(self) -> float:
-        """Thermal noise on one PRB at the receiver, W."""
+        """Thermal noise (-174 dBm/Hz) on one PRB at the receiver, W; noise figure as given, else 5 dB at a station
+        (uplink) and 9 dB at a user (downlink), assumed."""
         figure = self.noise_figure_db
         if figure is None:
             figure = 5.0 if self.link == "uplink" else 9.0

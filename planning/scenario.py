@@ -1,4 +1,4 @@
-"""A scenario: tiles, sites, cells, plans and where they come from, in one GeoPackage that opens in QGIS.
+"""A scenario: tiles, sites, cells, plans and where they come from, in one file (`geopackage`) that opens in QGIS.
 
 Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without geometry: whatever plans were made
 ("sleep_schedule", "energy_by_hour", "prb_assignment", ...) and "provenance", one row a key with its value as JSON.
@@ -6,12 +6,8 @@ Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without g
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,30 +15,22 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 
-from intake.database import check_plain
 from intake.source import Source
-from intake.text import Refused, read_json
+from planning.atomic import write_whole
 from planning.demand import Demand, Scale
 from planning.deployment import DeploymentPlan
-from planning.deployment.judging import count_sites_in_tiles
 from planning.errors import InputError
 from planning.geometry import tile_corner
+from planning.geopackage import CRS, as_objects, read_layers, write_layers
 from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
-from planning.network.serving import Sizing
-from planning.solver import SolveResult
 
 if TYPE_CHECKING:
     from planning.prb.plan import PrbPlan
     from planning.sleep import SleepPlan
 
-CRS = "EPSG:4326"
 LAYERS = ("tiles", "sites", "cells")
-FORMAT = 1
-MAX_BYTES, MAX_LAYERS, MAX_ROWS = 2_000_000_000, 64, 5_000_000
-OTHERS = "opendiff_"  # tables that others keep in the file begin so, and are left to them
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -66,55 +54,29 @@ class Scenario:
     tiles: gpd.GeoDataFrame
     network: Network
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    provenance: dict = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_deployment(cls, plan: DeploymentPlan, demand: Demand, quantile: float = 0.9) -> Scenario:
         """The deployed network on its tiles."""
-        record = {"strategy": plan.strategy, "sites": int(plan.counts.sum()), "sentence": plan.sentence}
-        record["demand_mbps"] = plan.demand_mbps
-        if plan.served_mbps is not None:
-            record["served_mbps"] = plan.served_mbps
-        if plan.solve is not None:
-            record["solve"] = plan.solve.record()
-        if plan.settings:
-            record["settings"] = plan.settings
         scenario = cls.from_network(plan.network, demand, quantile)
         return replace(
             scenario,
             tables={**scenario.tables, **plan.tables},
             tiles=scenario.tiles.assign(sites=plan.counts.astype(np.int64)),
-            provenance={**scenario.provenance, "deployment": record},
+            provenance={**scenario.provenance, "deployment": plan.record()},
         )
 
     @classmethod
     def from_network(cls, network: Network, demand: Demand, quantile: float = 0.9) -> Scenario:
         """A network from anywhere (an upload, say) on the tiles of a demand."""
-        counts = count_sites_in_tiles(demand, network.sites["lon"], network.sites["lat"])
+        counts = demand.count_in_tiles(network.sites["lon"], network.sites["lat"])
         tiles = tile_layer(demand, quantile).assign(sites=counts.astype(np.int64))
         return cls(tiles, network, {"traffic_week": week_table(demand)}, provenance_of(demand))
 
-    def deployment_plan(self) -> DeploymentPlan:
-        """The deployment that the scenario holds, as far as its file tells."""
-        record = self.provenance.get("deployment")
-        record = record if isinstance(record, dict) else {}
-        solve = record.get("solve")
-        sentence = str(record.get("sentence", ""))
-        return DeploymentPlan(
-            str(record.get("strategy", "traffic")),
-            self.tiles["sites"].to_numpy(np.int64),
-            Sizing(self.network, (), sentence),
-            float(record.get("demand_mbps", 0.0)),
-            sentence,
-            SolveResult(**solve) if isinstance(solve, dict) else None,
-            record.get("served_mbps"),
-            {n: t for n, t in self.tables.items() if n.startswith("deployment_")},
-            dict(record.get("settings", {})),
-        )
-
     def with_table(self, name: str, table: pd.DataFrame) -> Scenario:
         """This scenario with one more table."""
-        return replace(self, tables={**self.tables, name: _objects(table)})
+        return replace(self, tables={**self.tables, name: as_objects(table)})
 
     def with_sleep(self, plan: SleepPlan, comparison: pd.DataFrame | None = None) -> Scenario:
         """This scenario with a sleep plan (and, if given, the table of strategies side by side)."""
@@ -125,31 +87,21 @@ class Scenario:
             "sleep_cells": plan.best_cells(),
         }
         if comparison is not None:
-            tables["sleep_comparison"] = _objects(comparison)
-        record = {
-            "strategy": plan.strategy,
-            "relaxed": plan.relaxed,
-            "quantile": plan.problem.quantile,
-            "settings": asdict(plan.settings),
-            "result": plan.evaluation.record(),
-            "notes": [*plan.problem.notes, *plan.notes],
-        }
-        if plan.solve is not None:
-            record["solve"] = plan.solve.record()
+            tables["sleep_comparison"] = as_objects(comparison)
         return replace(
             self,
             network=plan.network,
             tables=tables,
-            provenance={**self.provenance, "sleep": record, **_now()},
+            provenance={**self.provenance, "sleep": plan.record(), **_now()},
         )
 
     def with_prb(self, plan: PrbPlan, **more: pd.DataFrame) -> Scenario:
         """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""
         tables = {
             **self.tables,
-            "prb_assignment": _objects(plan.assignment()),
+            "prb_assignment": as_objects(plan.assignment()),
             "prb_stations": plan.stations(),
-            **{f"prb_{name}": _objects(table) for name, table in more.items()},
+            **{f"prb_{name}": as_objects(table) for name, table in more.items()},
         }
         return replace(self, tables=tables, provenance={**self.provenance, "prb": plan.record(), **_now()})
 
@@ -180,106 +132,26 @@ class Scenario:
             raise InputError(
                 f"A scenario is a GeoPackage: give a file name that ends in .gpkg, not {path.name!r}."
             )
-        write_whole(path, self._write)
+        layers = {"tiles": self.tiles, "sites": self.sites_layer(), "cells": self.cells_layer()}
+        write_whole(path, lambda part: write_layers(part, layers, self.tables, self.provenance))
         return path
 
     def to_bytes(self) -> bytes:
         """The GeoPackage as bytes, for a download."""
-        folder = Path(tempfile.mkdtemp(prefix="scenario-"))
-        try:
-            return self.save(folder / "scenario.gpkg").read_bytes()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _write(self, path: Path) -> None:
-        layers = {"tiles": self.tiles, "sites": self.sites_layer(), "cells": self.cells_layer()}
-        for name, layer in layers.items():
-            pyogrio.write_dataframe(layer, path, layer=name, driver="GPKG", append=path.exists())
-        for name, table in self.tables.items():
-            pyogrio.write_dataframe(_plain(table), path, layer=name, driver="GPKG", append=True)
-        provenance = pd.DataFrame(
-            {
-                "key": ["format", *self.provenance],
-                "value": [json.dumps(v, ensure_ascii=False) for v in (FORMAT, *self.provenance.values())],
-            }
-        )
-        pyogrio.write_dataframe(provenance, path, layer="provenance", driver="GPKG", append=True)
+        with tempfile.TemporaryDirectory(prefix="scenario-", ignore_cleanup_errors=True) as folder:
+            return self.save(Path(folder, "scenario.gpkg")).read_bytes()
 
     @classmethod
     def read(cls, source: Source) -> Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
-        if not isinstance(source, (str, Path)):
-            data = bytes(source) if isinstance(source, (bytes, bytearray)) else source.read(MAX_BYTES + 1)
-            if len(data) > MAX_BYTES:
-                raise InputError(f"The scenario is larger than {MAX_BYTES // 10**6} MB; make a smaller one.")
-            folder = Path(tempfile.mkdtemp(prefix="scenario-"))
-            try:
-                path = folder / "upload.gpkg"
-                path.write_bytes(data)
-                return cls.read(path)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-        path, name = Path(source), Path(source).name
-        if not path.is_file():
-            raise InputError(
-                f"There is no file {path}; make a scenario with `python -m planning deploy` first."
-            )
-        with open(path, "rb") as file:
-            if (
-                file.read(16) != b"SQLite format 3\0"
-            ):  # nothing else is handed to GDAL, which would open much more
-                raise InputError(
-                    f"{name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
-                )
-        try:
-            check_plain(path)
-        except Refused as error:
-            raise InputError(f"{name} {error}; give a scenario made by this planner.") from None
-        try:
-            found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
-            missing = [layer for layer in (*LAYERS, "provenance") if layer not in found]
-            if missing:
-                plural = "s" * (len(missing) > 1)
-                raise InputError(f"{name} is no scenario: it lacks the layer{plural} {', '.join(missing)}.")
-            if len(found) > MAX_LAYERS:
-                raise InputError(
-                    f"{name} has {len(found)} layers and the limit is {MAX_LAYERS}; it is no scenario."
-                )
-            for layer in found:
-                rows = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
-                if not 0 <= rows <= MAX_ROWS:
-                    raise InputError(
-                        f"{name}: {layer} has more than {MAX_ROWS:,} rows; make a smaller scenario."
-                    )
-            frames = {
-                layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=layer == "tiles")
-                for layer in found
-            }
-        except (
-            pyogrio.errors.DataSourceError,
-            pyogrio.errors.DataLayerError,
-            RuntimeError,
-            ValueError,
-        ) as error:
-            raise InputError(f"{name} is no readable GeoPackage; make the scenario again.") from error
-        tiles = frames.pop("tiles")
-        try:
-            rows = frames.pop("provenance")
-            provenance = {k: read_json(v) for k, v in zip(rows["key"], rows["value"], strict=True)}
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{name}: its provenance cannot be read; make the scenario again.") from error
-        if provenance.pop("format", None) != FORMAT:
-            raise InputError(
-                f"{name} was written by another version of the planner; make the scenario again."
-            )
-        sites, cells = frames.pop("sites"), frames.pop("cells")
+        layers, provenance, name = read_layers(source, LAYERS)
+        tiles, sites, cells = (layers.pop(layer) for layer in LAYERS)
         lacking = [c for c in SITE_COLUMNS if c not in sites] + [c for c in CELL_COLUMNS if c not in cells]
         if lacking:
             raise InputError(
                 f"{name}: its sites and cells lack {', '.join(lacking)}; make the scenario again."
             )
-        network = Network.from_tables(sites, cells)
-        return cls(tiles, network, {n: _objects(f) for n, f in frames.items()}, provenance)
+        return cls(tiles, Network.from_tables(sites, cells), layers, provenance)
 
 
 def tile_layer(demand: Demand, quantile: float = 0.9) -> gpd.GeoDataFrame:
@@ -316,7 +188,7 @@ def week_table(demand: Demand) -> pd.DataFrame:
     )
 
 
-def provenance_of(demand: Demand) -> dict:
+def provenance_of(demand: Demand) -> dict[str, Any]:
     """What is known about where a demand comes from."""
     known = {key: demand.metadata[key] for key in CARRIED if key in demand.metadata}
     return {**known, "scale": demand.scale.record(), "samples": demand.samples, **_now()}
@@ -341,52 +213,10 @@ def ranges(hours: list[int]) -> str:
     return ", ".join(parts)
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call write(temporary path) beside `path`, then move the result into place: whole or not at all."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.resolve().parent))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
-    try:
-        part = folder / path.name
-        write(part)
-        os.replace(part, path)
-    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).replace(str(folder), "")
-        raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _now() -> dict:
+def _now() -> dict[str, Any]:
     return {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _points(table: pd.DataFrame, at: pd.DataFrame) -> gpd.GeoDataFrame:
     geometry = shapely.points(at["lon"].to_numpy(float), at["lat"].to_numpy(float))
     return gpd.GeoDataFrame(table.reset_index(drop=True), geometry=geometry, crs=CRS)
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns that a GeoPackage holds: lists become JSON text, missing objects None."""
-    out = table.reset_index(drop=True).copy()
-    for column in out:
-        if out[column].dtype == object:
-            out[column] = [
-                json.dumps(v) if isinstance(v, (list, tuple, dict)) else None if _is_missing(v) else v
-                for v in out[column]
-            ]
-            if all(v is None or isinstance(v, (int, float)) for v in out[column]):
-                out[column] = out[column].astype(float)
-    return out
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def _objects(table: pd.DataFrame) -> pd.DataFrame:
-    """Text columns as plain objects, whatever string type pandas read them as."""
-    text = {c: table[c].astype(object) for c in table if not pd.api.types.is_numeric_dtype(table[c].dtype)}
-    kept = {c: v.where(v.notna(), None) for c, v in text.items() if table[c].dtype != bool}
-    return table.assign(**kept)

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from planning.geometry import tile_centre
+from planning.geometry import tile_centre, tile_position
 
 
 class TileSeries(ABC):
@@ -23,6 +24,7 @@ class TileSeries(ABC):
 
     @property
     def tiles(self) -> int:
+        """How many; likewise samples and hours."""
         return len(self.x)
 
     @property
@@ -40,8 +42,19 @@ class TileSeries(ABC):
 
     @property
     def lon(self) -> np.ndarray:
+        """(tiles,) degrees, of the centres; likewise lat."""
         return self.centres[0]
 
     @property
     def lat(self) -> np.ndarray:
         return self.centres[1]
+
+    def count_in_tiles(self, lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
+        """(tiles,) how many places (degrees) lie in each tile; places elsewhere are left out."""
+        tx, ty = (np.floor(v).astype(int).tolist() for v in tile_position(lon, lat))
+        row = {place: i for i, place in enumerate(zip(self.x.tolist(), self.y.tolist(), strict=True))}
+        counts = np.zeros(self.tiles, int)
+        for place in zip(tx, ty, strict=True):
+            if place in row:
+                counts[row[place]] += 1
+        return counts

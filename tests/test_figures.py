@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
-from planning import demand, energy, equipment, radio, reach
+from planning import demand, energy, equipment, link_budget, radio
 from planning.deployment import deploy, judging
 from planning.network import export as network_export
 from planning.network import files as network_files
@@ -123,9 +123,9 @@ def radio_rows():
         for way, sigma in radio.SHADOW_DB[name].items():
             yield (f"shadowing, {name} {way}", f"{sigma:g} dB", "TR 38.901, table 7.4.1-1")
     yield ("height of a user", f"{PLAIN.user_height_m:g} m", "TR 38.901, table 7.2-1")
-    yield ("rate at the edge of a site's reach", f"{reach.EDGE_MBPS:g} Mbit/s", "assumed")
-    yield ("places at the edge that get it", f"{percent(reach.EDGE_PROBABILITY)}", "assumed")
-    yield ("noise that other cells add there", f"{reach.INTERFERENCE_DB:g} dB", "assumed")
+    yield ("rate at the edge of a site's reach", f"{link_budget.EDGE_MBPS:g} Mbit/s", "assumed")
+    yield ("places at the edge that get it", f"{percent(link_budget.EDGE_PROBABILITY)}", "assumed")
+    yield ("noise that other cells add there", f"{link_budget.INTERFERENCE_DB:g} dB", "assumed")
 
 
 def carrier_rows():

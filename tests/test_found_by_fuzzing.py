@@ -27,11 +27,11 @@ from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource
+from planning.csv_table import read_table
 from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network.files import import_network
 from planning.scenario import Scenario
-from planning.tables import read_table
 from planning.traffic import TrafficTable
 
 KML = (
@@ -158,7 +158,7 @@ def test_text_in_a_geopackage_that_is_no_utf_8(tmp_path):
 
 
 def test_a_layer_that_claims_too_many_rows_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("planning.scenario.MAX_ROWS", 3)
+    monkeypatch.setattr("planning.geopackage.MAX_ROWS", 3)
     with pytest.raises(InputError, match="more than 3 rows"):
         Scenario.read(corpus.scenarios()[0])
 

@@ -75,7 +75,7 @@ def _compared(
     with_own: bool = True,
 ) -> Comparison[Deployed]:
     from planning.deployment import UPLOADED, deploy, uploaded
-    from planning.deployment.judging import count_sites_in_tiles, judge
+    from planning.deployment.judging import judge
 
     plans = {}
     for done, strategy in enumerate(strategies):
@@ -91,7 +91,7 @@ def _compared(
     job.report(len(strategies), len(strategies), "comparing")
     real = None
     if own is not None and with_own:
-        counted = count_sites_in_tiles(demand, own.network.sites["lon"], own.network.sites["lat"])
+        counted = demand.count_in_tiles(own.network.sites["lon"], own.network.sites["lat"])
         real = counted if counted.any() else None
     table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
     table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]

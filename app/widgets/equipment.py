@@ -14,7 +14,7 @@ from app.widgets import accessible
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
-    from planning.energy import PowerFit
+    from planning.power_fit import PowerFit
 
 AS_LISTED = "as in the table"
 FIGURES = {
@@ -137,8 +137,8 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fit(file: Upload) -> "PowerFit | None":
-    from planning.energy import fit_power
-    from planning.tables import read_table
+    from planning.csv_table import read_table
+    from planning.power_fit import fit_power
 
     fit = None
     with errors_shown("reading the measurements"):

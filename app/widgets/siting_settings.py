@@ -30,8 +30,8 @@ EXISTING = {"none": "not considered", "keep": "all stay", "move": "may be given 
 def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings":
     """The settings as chosen. Raises PlanningError for files that cannot be read."""
     from planning.deployment.siting import SitingSettings
+    from planning.link_budget import coverage_radius_m
     from planning.radio import ENVIRONMENTS, Radio
-    from planning.reach import coverage_radius_m
 
     one, two, three, four = st.columns(4)
     environment = one.selectbox("Environment", ENVIRONMENTS, **kept("siting environment"))

@@ -24,7 +24,7 @@ from benchmarks import ROOT
 from benchmarks.robustness import faults
 from benchmarks.robustness.victim import KINDS, TYPED, Kind
 from planning.errors import SolverError
-from planning.solver import Model, adapter
+from planning.solver import Model, choice
 from planning.solver import highs as solver_highs
 
 Fault = Callable[[Path], str | None]
@@ -128,7 +128,7 @@ def solver_missing(folder: Path) -> str | None:
     """Neither HiGHS nor CBC is installed."""
     with (
         mock.patch.object(solver_highs, "highspy", None),
-        mock.patch.object(adapter, "cbc_class", lambda: None),
+        mock.patch.object(choice, "cbc_class", lambda: None),
     ):
         wrong = _solver_refuses("auto")
     return wrong or _solves()

@@ -29,10 +29,10 @@ from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import read_traffic
 from opendiff.week import HOURS
 from planning.deployment.places import read_places
-from planning.energy import fit_power
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.files import import_network
+from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 

@@ -15,7 +15,7 @@ from planning.commands.shared import (
 from planning.commands.siting_options import add_siting_options, siting_settings
 from planning.demand import Demand
 from planning.deployment import STRATEGIES, DeploymentPlan, available, deploy
-from planning.deployment.judging import comparison_text, count_sites_in_tiles, judge
+from planning.deployment.judging import comparison_text, judge
 from planning.deployment.places import read_places
 from planning.deployment.siting import SitingSettings
 from planning.errors import InputError
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
             options.sites = options.sites or number
             others = [s for s in available(demand) if s != options.strategy]
             plans = {options.strategy: plan} | {s: deployed(s) for s in others}
-            counted = None if real is None else count_sites_in_tiles(demand, real.lon, real.lat)
+            counted = None if real is None else demand.count_in_tiles(real.lon, real.lat)
             comparison = judge(demand, {s: p.counts for s, p in plans.items()}, counted)
             scenario = scenario.with_table("deployment_comparison", comparison)
         bar(99, 100, "writing the scenario")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from planning.atomic import write_whole
 from planning.commands.shared import Commands, check_folder, read_csv
-from planning.energy import fit_power
 from planning.export.power_plot import power_page
-from planning.scenario import write_whole
+from planning.power_fit import fit_power
 
 
 def add_command(commands: Commands) -> None:

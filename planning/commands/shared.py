@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
 from planning.scenario import Scenario
 from planning.solver import SOLVERS
-from planning.tables import read_table
 from planning.traffic import TrafficTable
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -20,10 +20,12 @@ MOST_CSV_BYTES = 50_000_000
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
+    """--out, for `checked_out`."""
     command.add_argument("--out", required=True, metavar="PATH", help="scenario to write (.gpkg)")
 
 
 def add_solver_options(command: argparse.ArgumentParser, gap: float, time_limit: float = 60.0) -> None:
+    """--solver, --time-limit (seconds) and --gap (relative), with these defaults."""
     group = command.add_argument_group("solver")
     group.add_argument("--solver", choices=SOLVERS, default="auto", help="(default: auto, HiGHS before CBC)")
     group.add_argument(
@@ -35,6 +37,7 @@ def add_solver_options(command: argparse.ArgumentParser, gap: float, time_limit:
 
 
 def add_scale_options(command: argparse.ArgumentParser) -> None:
+    """What `scale_of` looks at."""
     group = command.add_argument_group(
         "scale (what relative traffic means in Mbit/s; default: the scenario's, else assumed subscribers)"
     )
@@ -71,6 +74,7 @@ def scale_of(options: argparse.Namespace, table: TrafficTable, stored: Scale | N
 
 
 def scenario_and_demand(options: argparse.Namespace) -> tuple[Scenario, Demand]:
+    """Of the arguments scenario and traffic, on the scale that the options ask for or the scenario's own."""
     scenario = Scenario.read(options.scenario)
     table = TrafficTable.read(options.traffic)
     return scenario, Demand.build(table, scale_of(options, table, scenario.scale()))
@@ -88,6 +92,7 @@ def checked_out(text: str) -> Path:
 
 
 def read_csv(path: str, columns: str) -> pd.DataFrame:
+    """A small CSV; columns: what it should hold, for the error. Raises InputError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_CSV_BYTES + 1)
@@ -99,5 +104,6 @@ def read_csv(path: str, columns: str) -> pd.DataFrame:
 
 
 def check_folder(path: Path) -> None:
+    """Raises InputError where the folder of a file to write does not exist."""
     if not path.resolve().parent.is_dir():
         raise InputError(f"The folder {path.resolve().parent} does not exist; create it or choose another.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from planning.commands.shared import (
     Commands,
@@ -18,11 +20,12 @@ from planning.commands.shared import (
 from planning.demand import Demand
 from planning.energy import Prices
 from planning.errors import InputError
-from planning.network import FIGURES
+from planning.network import FIGURES, Network
 from planning.progress import ProgressBar
 from planning.sleep import (
     RISK_QUANTILES,
     STRATEGIES,
+    SleepPlan,
     SleepProblem,
     SleepSettings,
     compare_strategies,
@@ -30,6 +33,7 @@ from planning.sleep import (
     replay,
     risk_curve,
 )
+from planning.sleep.evaluation import SleepEvaluation
 from planning.sleep.problem import RINGS
 from planning.traffic import TrafficTable
 
@@ -62,7 +66,13 @@ def add_command(commands: Commands) -> None:
         help=f"of the grid (default: {prices.kg_per_kwh:g}, China's mean of 2023)",
     )  # fmt: skip
     add_scale_options(command)
-    settings = SleepSettings()
+    _add_problem_options(command)
+    _add_strategy_options(command)
+    add_solver_options(command, gap=SleepSettings().gap)
+    command.set_defaults(run=run)
+
+
+def _add_problem_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hours", type=int, default=24, help="24 for a typical day or 168 for the week (default: 24)"
     )
@@ -91,6 +101,10 @@ def add_command(commands: Commands) -> None:
         "--equipment", metavar="CSV",
         help="other figures: columns equipment and any of " + ", ".join(FIGURES),
     )  # fmt: skip
+
+
+def _add_strategy_options(command: argparse.ArgumentParser) -> None:
+    settings = SleepSettings()
     command.add_argument(
         "--night", type=_window, default=settings.night, metavar="H-H", help="night window (default: 0-6)"
     )
@@ -110,8 +124,6 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--allow-unserved", action="store_true", help="plan even if not all traffic can be served"
     )
-    add_solver_options(command, gap=settings.gap)
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -120,6 +132,58 @@ def run(options: argparse.Namespace) -> None:
     prices = Prices(options.tariff, options.co2_kg_per_kwh)
     if options.risk_curve and not options.replay:
         raise InputError("A risk curve needs traffic that was not planned on; name it with --replay.")
+    with bar.running():
+        bar(0, 3, "reading scenario and traffic")
+        scenario, demand = scenario_and_demand(options)
+        held_out = _held_out(options, demand)
+        bar(1, 3, "laying traffic on sites")
+        demand = demand.with_rate_floor(options.rate_floor)
+        made = _planned(options, scenario.network, demand, held_out, bar)
+        bar(2, 3, "writing the scenario")
+        scenario.with_sleep(made.plan, made.comparison).save(out)
+        replayed = None if held_out is None else replay(made.plan, held_out)
+        risk = None
+        if options.risk_curve and held_out is not None:
+            risk = risk_curve(
+                made.plan.network, demand, held_out, RISK_QUANTILES, options.strategy, made.plan.settings, bar,
+                **_around(options),
+            )  # fmt: skip
+    _tell(made, prices, replayed, risk)
+    print(demand.scale.sentence)
+    print(f"Wrote {out}")
+
+
+class _Made(NamedTuple):
+    plan: SleepPlan
+    comparison: pd.DataFrame | None
+
+
+def _held_out(options: argparse.Namespace, demand: Demand) -> Demand | None:
+    """The traffic of --replay, on the scale of the demand unless it states Mbit/s itself."""
+    if not options.replay:
+        return None
+    table = TrafficTable.read(options.replay)
+    scale = demand.scale if table.metadata.get("unit") != "Mbit/s" else None
+    return Demand.build(table, scale).with_rate_floor(options.rate_floor)
+
+
+def _around(options: argparse.Namespace) -> dict[str, Any]:
+    """What a problem is made with beside network, demand and quantile."""
+    return {
+        "hours": options.hours,
+        "ring_m": options.ring_m,
+        "max_neighbours": options.neighbours,
+        "whole_site": options.whole_site,
+        "ring": options.ring,
+    }
+
+
+def _planned(
+    options: argparse.Namespace, network: Network, demand: Demand, held_out: Demand | None, bar: ProgressBar
+) -> _Made:
+    if options.equipment:
+        network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
+    problem = SleepProblem.build(network, demand, quantile=options.quantile, **_around(options))
     settings = SleepSettings(
         night=options.night,
         sleep_below=options.threshold[0],
@@ -131,40 +195,16 @@ def run(options: argparse.Namespace) -> None:
         solver=options.solver,
         allow_unserved=options.allow_unserved,
     )
-    with bar.running():
-        bar(0, 3, "reading scenario and traffic")
-        scenario, demand = scenario_and_demand(options)
-        held_out = None
-        if options.replay:
-            table = TrafficTable.read(options.replay)
-            held_out = Demand.build(table, demand.scale if table.metadata.get("unit") != "Mbit/s" else None)
-        bar(1, 3, "laying traffic on sites")
-        demand = demand.with_rate_floor(options.rate_floor)
-        held_out = None if held_out is None else held_out.with_rate_floor(options.rate_floor)
-        network = scenario.network
-        if options.equipment:
-            network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
-        around: dict[str, Any] = {
-            "hours": options.hours, "ring_m": options.ring_m, "max_neighbours": options.neighbours,
-            "whole_site": options.whole_site, "ring": options.ring,
-        }  # fmt: skip
-        problem = SleepProblem.build(network, demand, quantile=options.quantile, **around)
-        comparison = None
-        if options.compare:
-            plans, comparison = compare_strategies(problem, STRATEGIES, settings, held_out, bar)
-            plan = plans[options.strategy]
-        else:
-            plan = plan_sleep(problem, options.strategy, settings, bar)
-        bar(2, 3, "writing the scenario")
-        scenario.with_sleep(plan, comparison).save(out)
-        replayed = None if held_out is None else replay(plan, held_out)
-        risk = None
-        if options.risk_curve and held_out is not None:
-            risk = risk_curve(
-                network, demand, held_out, RISK_QUANTILES, options.strategy, settings, bar, **around
-            )
-    if comparison is not None:
-        for row in comparison.to_dict("records"):
+    if not options.compare:
+        return _Made(plan_sleep(problem, options.strategy, settings, bar), None)
+    plans, comparison = compare_strategies(problem, STRATEGIES, settings, held_out, bar)
+    return _Made(plans[options.strategy], comparison)
+
+
+def _tell(made: _Made, prices: Prices, replayed: SleepEvaluation | None, risk: pd.DataFrame | None) -> None:
+    plan = made.plan
+    if made.comparison is not None:
+        for row in made.comparison.to_dict("records"):
             print(_line(row["strategy"], row))
     else:
         print(_line(plan.strategy, plan.evaluation.record()))
@@ -183,8 +223,6 @@ def run(options: argparse.Namespace) -> None:
                 f"{row['quantile']:>10.0%}: saves {row['saving']:.1%}, unserved {row['unserved_share']:.3%}, "
                 f"{row['overload_hours']} overload hours"
             )
-    print(demand.scale.sentence)
-    print(f"Wrote {out}")
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m planning import`: a network that other tools made."""
+"""`python -m planning import`: a network that other tools made (`import` is no name for a module)."""
 
 from __future__ import annotations
 

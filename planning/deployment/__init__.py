@@ -1,17 +1,14 @@
 """Where base stations go, and how good that is."""
 
-from planning.deployment.deployment import (
+from planning.deployment.plan import UPLOADED, DeploymentPlan, deploy, uploaded
+from planning.deployment.strategies import (
     PROPORTIONAL,
     STRATEGIES,
-    UPLOADED,
-    DeploymentPlan,
     area_blocks,
     available,
     density,
-    deploy,
     largest_remainder,
     proportional,
-    uploaded,
 )
 
 __all__ = [

@@ -3,57 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from planning.demand import Demand
 from planning.deployment.places import Places, grid, in_areas
 from planning.errors import InputError
-from planning.geometry import metres_per_degree, tile_area_km2
+from planning.geometry import mean_tile_side_m, metres_per_degree
+from planning.link_budget import EDGE_MBPS
 from planning.radio import Radio
-from planning.reach import EDGE_MBPS
 
 ROBUST = ("quantile", "mean", "p10")
 HOURS = ("busy", "all")
+CANDIDATES_A_SITE = 4  # of a grid, at least
+MOST_CANDIDATES_A_SIDE = 8  # of a tile, however small the radius
 
 
 @dataclass(frozen=True)
 class SitingSettings:
-    """radius_m: None for that of `radio` at `edge_mbps` (planning.reach). site_capacity_mbps: None for the largest site
-    that the deployment allows. budget, site_cost: in any one currency; a cost or capacity that a file gives counts.
-    min_distance_m: between any two sites, existing or forced pairs apart. candidates: None for a grid of about
-    `spacing_m` (None: at least four candidates a site, no farther apart than the radius). existing: sites that count as
-    built and cost nothing where they stand; they stay, or with move_existing only where that serves more. forbidden:
-    areas, and `forbidden_m` around points.
+    """What sites are sought for, and within which limits. Costs in any one currency.
 
     robust: "quantile" plans for the demand's quantile; "mean" and "p10" make plans on the mean and on several
-    quantiles and take the one that serves the most over the samples, on average or at the 10th percentile. hours:
-    "busy", or "all" for the mean over the day. The rest: see `covering_plan.solve_covering`.
+    quantiles and take the one that serves the most over the samples, on average or at the 10th percentile.
     """
 
-    radius_m: float | None = None
+    radius_m: float | None = None  # of coverage; None: `coverage_radius_m` of `radio` at `edge_mbps`
     radio: Radio = field(default_factory=Radio)
     edge_mbps: float = EDGE_MBPS
-    site_capacity_mbps: float | None = None
+    site_capacity_mbps: float | None = None  # None: that of the largest site that the deployment allows
     budget: float | None = None
-    site_cost: float = 1.0
-    min_distance_m: float = 0.0
-    candidates: Places | None = None
-    spacing_m: float | None = None
-    existing: Places | None = None
-    move_existing: bool = False
+    site_cost: float = 1.0  # of a site whose file names no cost
+    min_distance_m: float = 0.0  # between any two sites, pairs of existing or forced ones apart
+    candidates: Places | None = None  # None: a grid of about `spacing_m`
+    spacing_m: float | None = None  # None: at least four candidates a site, no farther apart than the radius
+    existing: Places | None = None  # built: they cost nothing where they stand, and stay
+    move_existing: bool = False  # existing sites stay only where that serves more
     forced: Places | None = None
-    forbidden: Places | None = None
+    forbidden: Places | None = None  # areas, and `forbidden_m` around points
     forbidden_m: float = 100.0
-    robust: str = "quantile"
-    hours: str = "busy"
+    robust: str = "quantile"  # one of ROBUST
+    hours: str = "busy"  # or "all": the mean over the day
     solver: str = "auto"
-    time_limit: float = 60.0
-    gap: float = 1e-3
+    time_limit: float = 60.0  # seconds
+    gap: float = 1e-3  # relative, between plan and bound, at which to stop
     threads: int = 1
     seed: int = 0
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """As plain values for provenance; of places their number."""
         known = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
@@ -97,19 +94,9 @@ def candidates_of(
 ) -> Candidates:
     """Existing and forced sites, and those of a file or a grid. radius: m; capacity: Mbit/s where a file gives none.
     Raises InputError where there is none."""
-    if settings.candidates is not None:
-        new = settings.candidates
-    else:
-        side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
-        if settings.spacing_m is not None:
-            a_side = max(1, round(side / settings.spacing_m))
-        else:
-            a_side = max(
-                1,
-                int(np.ceil(side / max(radius, side / 8))),
-                int(np.ceil((4 * (sites or 1) / demand.tiles) ** 0.5)),
-            )
-        new = Places.of(*grid(demand, a_side)[:2])
+    new = settings.candidates
+    if new is None:
+        new = Places.of(*grid(demand, _candidates_a_side(demand, settings, sites, radius))[:2])
     given = (("existing", settings.existing), ("forced", settings.forced), ("new", new))
     parts = [(kind, places) for kind, places in given if places is not None and len(places)]
     if not parts:
@@ -122,11 +109,27 @@ def candidates_of(
     cost = np.where(np.isnan(joined["cost"]), settings.site_cost, joined["cost"])
     own = joined["capacity_mbps"]
     lon, lat = joined["lon"], joined["lat"]
+    stays = (kinds == "existing") & (not settings.move_existing)
     return Candidates(
-        lon, lat, [n for _, p in parts for n in p.names], kinds, np.where(kinds == "existing", 0.0, cost),
-        np.where(np.isnan(own), capacity, own),
-        (kinds == "forced") | ((kinds == "existing") & (not settings.move_existing)), _forbidden(lon, lat, settings),
-    )  # fmt: skip
+        lon,
+        lat,
+        names=[name for _, p in parts for name in p.names],
+        origin=kinds,
+        cost=np.where(kinds == "existing", 0.0, cost),
+        capacity=np.where(np.isnan(own), capacity, own),
+        forced=(kinds == "forced") | stays,
+        forbidden=_forbidden(lon, lat, settings),
+    )
+
+
+def _candidates_a_side(demand: Demand, settings: SitingSettings, sites: int | None, radius: float) -> int:
+    """Candidates of the grid along the side of a tile."""
+    side = mean_tile_side_m(demand.x, demand.y)
+    if settings.spacing_m is not None:
+        return max(1, round(side / settings.spacing_m))
+    by_radius = int(np.ceil(side / max(radius, side / MOST_CANDIDATES_A_SIDE)))
+    by_number = int(np.ceil((CANDIDATES_A_SITE * (sites or 1) / demand.tiles) ** 0.5))
+    return max(1, by_radius, by_number)
 
 
 def _forbidden(lon: np.ndarray, lat: np.ndarray, settings: SitingSettings) -> np.ndarray:

@@ -10,6 +10,7 @@ What a set of open candidates serves is a maximum flow, so the set alone is the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,19 +23,19 @@ from planning.errors import InfeasibleError, InputError
 
 @dataclass(frozen=True)
 class CoveringProblem:
-    """need: (points,) Mbit/s d. point, candidate: (arcs,) who is within reach of whom, sorted by candidate.
-    capacity: (candidates,) Mbit/s C. cost: (candidates,) c. forced: (candidates,) bool. sites N, budget B: None where
-    there is no such limit. conflicts: (pairs, 2) candidates of which at most one may open."""
+    """The program above as arrays."""
 
-    need: np.ndarray
-    point: np.ndarray
-    candidate: np.ndarray
-    capacity: np.ndarray
-    cost: np.ndarray
-    forced: np.ndarray
-    sites: int | None = None
-    budget: float | None = None
-    conflicts: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    need: np.ndarray  # d: (points,) Mbit/s
+    point: np.ndarray  # (arcs,) who is within reach ...
+    candidate: np.ndarray  # (arcs,) ... of whom; sorted by candidate
+    capacity: np.ndarray  # C: (candidates,) Mbit/s
+    cost: np.ndarray  # c: (candidates,), infinite for those that may not open
+    forced: np.ndarray  # (candidates,) bool
+    sites: int | None = None  # N, None where there is no such limit
+    budget: float | None = None  # B, likewise
+    conflicts: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 2), int)
+    )  # (pairs, 2): at most one opens
 
     @classmethod
     def build(
@@ -105,6 +106,7 @@ class CoveringProblem:
 
     @property
     def candidates(self) -> int:
+        """How many."""
         return len(self.capacity)
 
     @property
@@ -155,29 +157,32 @@ class CoveringProblem:
         if not len(arcs) or not self.need.any():
             return float(kept.sum()), kept
         left = self.need if region is None else self.need - np.bincount(self.point, kept, len(self.need))
+        kept[arcs] = self._flow(arcs, left)
+        return float(kept.sum()), kept
+
+    def _flow(self, arcs: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Mbit/s on these arcs (numbers, sorted by candidate) that serve the most of what is left (points,)."""
         points, tail = _numbered(self.point[arcs], len(self.need))
         sites, head = _numbered(self.candidate[arcs], self.candidates)
         unit = self.need.sum() / 1e9  # the flow is in whole numbers
         need, room = np.maximum(left[points], 0), np.minimum(self.capacity[sites], self.need.sum())
-        sink = 1 + len(points) + len(sites)
-        head += 1 + len(points)
-        values = np.rint(
-            np.concatenate([need, np.minimum(need[tail], room[head - 1 - len(points)]), room]) / unit
+        # nodes: 0 the source, then the points, the sites and the sink; rows of the graph in this order
+        first_site, sink = 1 + len(points), 1 + len(points) + len(sites)
+        order = np.argsort(tail, kind="stable")  # the arcs by point, as the rows want them
+        between = np.minimum(need[tail], room[head])[order]
+        values = np.rint(np.concatenate([need, between, room]) / unit)
+        columns = np.concatenate(
+            [1 + np.arange(len(points)), first_site + head[order], np.full(len(sites), sink)]
         )
-        # rows of the graph: the source, the points in turn, the sites in turn; the arcs are sorted by site
-        order = np.argsort(tail, kind="stable")
-        ends = np.concatenate(
-            [[0, len(points)], len(points) + np.cumsum(np.bincount(tail, minlength=len(points)))]
+        in_row = np.concatenate(
+            [[len(points)], np.bincount(tail, minlength=len(points)), np.ones(len(sites), int), [0]]
         )
-        ends = np.concatenate([ends, ends[-1] + np.arange(1, len(sites) + 1), [len(values)]])
-        columns = np.concatenate([1 + np.arange(len(points)), head[order], np.full(len(sites), sink)])
-        values[len(points) : len(points) + len(arcs)] = values[len(points) : len(points) + len(arcs)][order]
+        ends = np.concatenate([[0], np.cumsum(in_row)])
         graph = csr_matrix(
             (values.astype(np.int32), columns.astype(np.int32), ends.astype(np.int32)), (sink + 1,) * 2
         )
-        answer = maximum_flow(graph, 0, sink)
-        kept[arcs] = np.asarray(answer.flow[1 + tail, head]).ravel() * unit
-        return float(kept.sum()), kept
+        flow = maximum_flow(graph, 0, sink).flow
+        return np.asarray(flow[1 + tail, first_site + head]).ravel() * unit
 
     def reduced(self) -> tuple[CoveringProblem, np.ndarray]:
         """A smaller problem of equal optimum, and the candidate that each of its candidates is.
@@ -202,11 +207,7 @@ class CoveringProblem:
         matrix = matrix[kept]
         by_point = matrix.tocsc()
         by_point.sort_indices()
-        keys = [
-            by_point.indices[a:b].tobytes()
-            for a, b in zip(by_point.indptr, by_point.indptr[1:], strict=False)
-        ]
-        group = _codes(keys)
+        group = _codes([by_point.indices[a:b].tobytes() for a, b in pairwise(by_point.indptr)])
         need = np.bincount(group, self.need)
         coo = matrix.tocoo()
         pairs = np.unique(coo.row.astype(np.int64) * len(need) + group[coo.col])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from planning.demand import ACTIVE_SHARE, Demand
 from planning.errors import InputError
-from planning.geometry import centre_of, local_metres, tile_centre, tile_position
+from planning.geometry import centre_of, local_metres, tile_centre
 
 USERS_PER_SITE = 3000.0  # section 5.3
 MOVING_SHARE = 0.01  # of a tile's users a step; assumed, the paper gives no G
@@ -42,33 +42,6 @@ def compare(counts: ArrayLike, reference: ArrayLike) -> Match:
         return float((a[used] * np.log2(a[used] / m[used])).sum())
 
     return Match(float(np.sqrt(max(0.0, (divergence(p) + divergence(q)) / 2))), min(1.0, cosine))
-
-
-def count_sites_in_tiles(demand: Demand, lon: ArrayLike, lat: ArrayLike) -> np.ndarray:
-    """(tiles,) how many places (degrees) lie in each tile of the demand; places elsewhere are left out."""
-    tx, ty = tile_position(lon, lat)
-    position = {(x, y): i for i, (x, y) in enumerate(zip(demand.x.tolist(), demand.y.tolist(), strict=True))}
-    counts = np.zeros(demand.tiles, int)
-    for x, y in zip(np.floor(tx).astype(int).tolist(), np.floor(ty).astype(int).tolist(), strict=True):
-        if (x, y) in position:
-            counts[position[x, y]] += 1
-    return counts
-
-
-def mobility_coverage(
-    x: ArrayLike,
-    y: ArrayLike,
-    users: ArrayLike,
-    counts: ArrayLike,
-    users_per_site: float = USERS_PER_SITE,
-    steps: tuple[int, ...] = STEPS,
-    moving_share: float = MOVING_SHARE,
-) -> pd.DataFrame:
-    """Covered share of users while they move (`moved_users`), by step; counts: (tiles,) sites, each covering
-    `users_per_site` users of its tile. Returns columns step, covered_share."""
-    moved = moved_users(x, y, users, steps, moving_share)
-    shares = [covered_share(moved[step], counts, users_per_site) for step in steps]
-    return pd.DataFrame({"step": list(steps), "covered_share": shares})
 
 
 def covered_share(users: np.ndarray, counts: ArrayLike, users_per_site: float = USERS_PER_SITE) -> float:

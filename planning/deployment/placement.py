@@ -12,9 +12,9 @@ import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
-from planning.geometry import tile_corner
+from planning.geometry import GeoJson, tile_corner
 
-_GRID = 16
+_GRID = 16  # points along the side of a tile
 
 
 def lattice(n: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def lattice(n: int) -> np.ndarray:
 
 
 def place(
-    x: ArrayLike, y: ArrayLike, counts: ArrayLike, area: dict | None = None
+    x: ArrayLike, y: ArrayLike, counts: ArrayLike, area: GeoJson | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(lon, lat, tile row) of every site; counts: (tiles,) sites per tile; area: GeoJSON geometry or None."""
     counts = np.asarray(counts, int)
@@ -50,7 +50,8 @@ def place(
     return lon, lat, tile
 
 
-def outline_of(area: dict | None) -> shapely.Geometry | None:
+def outline_of(area: GeoJson | None) -> shapely.Geometry | None:
+    """The area as a valid geometry in degrees; None where it is not known."""
     if not area:
         return None
     try:
@@ -65,6 +66,7 @@ def _inside(outline: shapely.Geometry, x: ArrayLike, y: ArrayLike, unit: np.ndar
 
 
 def _moved(outline: shapely.Geometry, x: int, y: int, unit: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(n, 2) points in the unit square, those outside the outline moved to free points of the grid inside it."""
     step = (np.arange(_GRID) + 0.5) / _GRID
     grid = np.stack(np.meshgrid(step, step, indexing="ij"), axis=-1).reshape(-1, 2)
     grid = grid[_inside(outline, np.full(len(grid), x), np.full(len(grid), y), grid)]

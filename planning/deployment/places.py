@@ -20,7 +20,7 @@ from intake.text import read_json
 from planning.demand import Demand
 from planning.deployment.placement import outline_of
 from planning.errors import InputError
-from planning.geometry import tile_corner
+from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
 from planning.network.files import import_points
 from planning.network.table_files import read_bytes
@@ -63,7 +63,7 @@ class Places:
         return cls(places.lon, places.lat, places.names, places.cost, network.capacity_mbps)
 
     @classmethod
-    def from_features(cls, features: Sequence[dict]) -> Places:
+    def from_features(cls, features: Sequence[GeoJson]) -> Places:
         """Points and polygons of GeoJSON features, as drawn on a map. Raises InputError for anything else."""
         points, names, areas = [], [], []
         for feature in features:
@@ -126,7 +126,7 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
     )  # fmt: skip
 
 
-def _features(source: Source, name: str | None) -> list[dict]:
+def _features(source: Source, name: str | None) -> list[GeoJson]:
     data, _ = read_bytes(source, name)
     try:
         document = read_json(data.decode("utf-8-sig"))
@@ -141,18 +141,14 @@ def grid(demand: Demand, a_side: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     A tile that the area covers too thinly to hold one keeps its middle.
     """
-    step = (np.arange(a_side) + 0.5) / a_side
-    dx, dy = (v.ravel() for v in np.meshgrid(step, step, indexing="ij"))
     tile = np.repeat(np.arange(demand.tiles), a_side**2)
-    lon, lat = tile_corner(
-        demand.x[tile] + np.tile(dx, demand.tiles), demand.y[tile] + np.tile(dy, demand.tiles)
-    )
+    lon, lat = (v.ravel() for v in points_in_tiles(demand.x, demand.y, a_side))
     outline = outline_of(demand.metadata.get("area"))
     if outline is not None:
         shapely.prepare(outline)
         inside = shapely.contains_xy(outline, lon, lat)
         bare = np.flatnonzero(np.bincount(tile[inside], minlength=demand.tiles) == 0)
-        middle = tile_corner(demand.x[bare] + 0.5, demand.y[bare] + 0.5)
+        middle = tile_centre(demand.x[bare], demand.y[bare])
         lon, lat = np.concatenate([lon[inside], middle[0]]), np.concatenate([lat[inside], middle[1]])
         tile = np.concatenate([tile[inside], bare])
     return lon, lat, tile

@@ -15,18 +15,19 @@ import pandas as pd
 from planning.demand import Demand
 from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
 from planning.deployment.covering import CoveringProblem
-from planning.deployment.covering_plan import CoveringPlan, add_idle, losses, rollout, solve_covering
+from planning.deployment.covering_plan import CoveringPlan, solve_covering
+from planning.deployment.covering_ranking import add_idle, losses, rollout
 from planning.deployment.places import grid
 from planning.errors import InputError
-from planning.geometry import centre_of, local_metres, tile_area_km2
+from planning.geometry import centre_of, local_metres, mean_tile_side_m
+from planning.link_budget import coverage_radius_m
 from planning.progress import Progress
-from planning.reach import coverage_radius_m
 
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
 MOST_SITES = 2000
-MOST_POINTS = 100_000
+MOST_POINTS_A_SIDE, MOST_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def site_optimally(
 
 def _points_a_side(demand: Demand, radius: float) -> int:
     """Places of demand a side of a tile: a step no longer than the radius, as far as memory goes."""
-    side = 1000 * float(np.sqrt(tile_area_km2(demand.x, demand.y).mean()))
-    wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, 8))
+    side = mean_tile_side_m(demand.x, demand.y)
+    wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, MOST_POINTS_A_SIDE))
     return max(1, min(wanted, int((MOST_POINTS / demand.tiles) ** 0.5)))
 
 

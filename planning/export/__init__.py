@@ -1,10 +1,9 @@
 """Scenarios out to other tools, and the report."""
 
-from planning.export.formats import FORMATS, export, export_bytes, tables
+from planning.export.formats import FORMATS, export, tables
 
 __all__ = [
     "FORMATS",
     "export",
-    "export_bytes",
     "tables",
 ]

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from planning.atomic import write_whole
 from planning.errors import InputError
 from planning.export.kml import kml_bytes
 from planning.export.report import page
 from planning.network.export import cloudrf_table, kmz_bytes, network_table, shapefile_zip, xlsx_bytes
-from planning.scenario import Scenario, write_whole
+from planning.scenario import Scenario
 
 FORMATS = {  # format -> (file ending, MIME type)
     "csv": (".csv", "text/csv"),
@@ -74,13 +75,6 @@ def export(
     if path is not None:
         write_whole(path, lambda part: part.write_bytes(data))
     return data
-
-
-def export_bytes(scenario: Scenario, format: str, table: str | None = None) -> tuple[bytes, str, str]:
-    """(bytes, file name, MIME type) for a download."""
-    data = export(scenario, format, table=table)
-    ending, mime = FORMATS[format]
-    return data, (table or "plan") + ending, mime
 
 
 def tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
@@ -164,7 +158,7 @@ def _geojson(scenario: Scenario) -> bytes:
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, default=_json_value).encode()
 
 
-def _json_column(values: pd.Series) -> list:
+def _json_column(values: pd.Series) -> list[Any]:
     """A column as JSON takes it; what is no number, and no finite one, is None."""
     if pd.api.types.is_float_dtype(values.dtype):
         plain = values.to_numpy(float)

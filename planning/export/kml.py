@@ -8,11 +8,11 @@ from xml.sax.saxutils import escape
 import pandas as pd
 
 from planning.scenario import Scenario
+from planning.xml_text import without_controls
 
 CELLS = "cells"  # datum of a site: its cells as JSON, a row of column names and a row a cell
 _POINT = "<Point><coordinates>{}</coordinates></Point>"
 _RING = "<Polygon><outerBoundaryIs><LinearRing><coordinates>{}</coordinates></LinearRing></outerBoundaryIs></Polygon>"
-_FORBIDDEN = dict.fromkeys(set(range(32)) - {9, 10})  # control characters are not allowed in XML at all
 
 
 def kml_bytes(scenario: Scenario, about: list[str]) -> bytes:
@@ -62,7 +62,7 @@ def _cells_of_sites(scenario: Scenario) -> tuple[dict[str, str], dict[str, str]]
 
 
 def _safe(text: object) -> str:
-    return escape(str(text).translate(_FORBIDDEN))
+    return escape(without_controls(text))
 
 
 def _mark(name: str, inner: str) -> str:

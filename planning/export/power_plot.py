@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planning.energy import PowerFit
+from planning.power_fit import PowerFit
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -19,7 +19,7 @@ def power_page(fit: PowerFit) -> str:
 
 def power_figure(fit: PowerFit) -> go.Figure:
     """A Plotly figure: the measurements and their line, and the residuals below, both over load."""
-    from plotly.subplots import make_subplots
+    from plotly.subplots import make_subplots  # half a second that only this page needs
 
     line = np.array([fit.load_mbps.min(), fit.load_mbps.max()])
     expected = fit.idle_w + fit.slope_w_per_mbps * fit.load_mbps

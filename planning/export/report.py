@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from planning import kpis
 from planning.equipment import AC_SOURCE, PRESETS
 from planning.export import report_figures
+from planning.export.html_tables import facts, html_table, turned
 from planning.export.report_map import busy_hour_map, busy_mbps, sites_words
+from planning.progress import Progress
 from planning.scenario import Scenario
 
-MAX_ROWS = 500  # of a table on the page; the CSV and GeoPackage exports hold all
-LONG = 40  # rows from which a table is folded
-Progress = Callable[[int, int, str], None]
 _STYLE = """
 :root{color-scheme:light}
 body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;max-width:62rem;margin:2rem auto;padding:0 1.2rem;
@@ -70,7 +68,7 @@ def page(
         "What this rests on": lambda: _assumptions(scenario.provenance),
         "Tables": lambda: _listings(tables),
         "Equipment figures": _sources,
-        "Provenance": lambda: _facts(scenario.provenance),
+        "Provenance": lambda: facts(scenario.provenance),
     }
     sections = {}
     for done, (title, make) in enumerate(makers.items()):
@@ -108,7 +106,7 @@ def _head(scenario: Scenario) -> str:
     )
 
 
-def _scale(provenance: Mapping) -> str:
+def _scale(provenance: Mapping[str, Any]) -> str:
     scale = provenance.get("scale")
     return (
         str(scale["sentence"]) if isinstance(scale, dict) and "sentence" in scale else "on an unknown scale."
@@ -136,7 +134,8 @@ def figures(scenario: Scenario) -> dict[str, float]:
     )
 
 
-def _part(provenance: Mapping, name: str) -> dict:
+def _part(provenance: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What the provenance tells of one plan; nothing where it has none."""
     part = provenance.get(name)
     return part if isinstance(part, dict) else {}
 
@@ -148,7 +147,7 @@ def _deployment(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
     made = _part(scenario.provenance, "deployment")
     text = f"<p>{escape(str(made['sentence']))}</p>" if made.get("sentence") else ""
     table = tables.get("deployment_comparison")
-    listed = "" if table is None else "<h3>Strategies</h3>" + _turned(table)
+    listed = "" if table is None else "<h3>Strategies</h3>" + turned(table)
     return text + report_figures.deployment(tables) + listed
 
 
@@ -158,9 +157,9 @@ def _sleep(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
         return ""
     parts = [report_figures.energy(tables), report_figures.sleep_schedule(scenario)]
     if "sleep_comparison" in tables:
-        parts.append("<h3>Strategies</h3>" + _turned(tables["sleep_comparison"]))
-    facts = {name: plan.get(name) for name in ("strategy", "quantile", "relaxed", "solve", "settings")}
-    parts.append("<h3>The plan</h3>" + _facts(facts))
+        parts.append("<h3>Strategies</h3>" + turned(tables["sleep_comparison"]))
+    shown = ("strategy", "quantile", "relaxed", "solve", "settings")
+    parts.append("<h3>The plan</h3>" + facts({name: plan.get(name) for name in shown}))
     return "".join(parts)
 
 
@@ -170,9 +169,9 @@ def _spectrum(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
         return ""
     parts = [f"<p>{escape(str(plan.get('sentence', '')))}</p>", report_figures.spectrum(tables)]
     if "prb_comparison" in tables:
-        parts.append("<h3>Plans</h3>" + _turned(tables["prb_comparison"]))
-    facts = ("strategy", "hour", "bound_mbps", "gap_to_bound", "met_bound", "solve", "settings", "radio")
-    parts.append("<h3>The plan</h3>" + _facts({k: plan[k] for k in facts if k in plan}))
+        parts.append("<h3>Plans</h3>" + turned(tables["prb_comparison"]))
+    shown = ("strategy", "hour", "bound_mbps", "gap_to_bound", "met_bound", "solve", "settings", "radio")
+    parts.append("<h3>The plan</h3>" + facts({name: plan[name] for name in shown if name in plan}))
     return "".join(parts)
 
 
@@ -198,7 +197,10 @@ def _side_by_side(compared: Mapping[str, Scenario]) -> str:
     first = escape(next(iter(compared)))
     note = f"<p class='note'>Δ: difference from the baseline, {first}.</p>"
     return (
-        _table(table.round(3)) + note + report_figures.energies(planned) + f"<div class='pair'>{maps}</div>"
+        html_table(table.round(3))
+        + note
+        + report_figures.energies(planned)
+        + f"<div class='pair'>{maps}</div>"
     )
 
 
@@ -206,13 +208,13 @@ def _listings(tables: Mapping[str, pd.DataFrame]) -> str:
     """All tables but those shown beside their figures; the schedule of every cell and hour is in the other exports."""
     shown = {"sleep_schedule", "sleep_comparison", "deployment_comparison", "prb_comparison"}
     return "".join(
-        f"<h3>{escape(name.replace('_', ' ').capitalize())}</h3>{_table(table)}"
+        f"<h3>{escape(name.replace('_', ' ').capitalize())}</h3>{html_table(table)}"
         for name, table in tables.items()
         if name not in shown
     )
 
 
-def _assumptions(provenance: Mapping) -> str:
+def _assumptions(provenance: Mapping[str, Any]) -> str:
     sentences = [_scale(provenance)]
     given = provenance.get("assumptions")
     sentences += [str(s) for s in given] if isinstance(given, list) else []
@@ -227,85 +229,6 @@ def _assumptions(provenance: Mapping) -> str:
     return f"<ul>{items}</ul>"
 
 
-# --- tables ------------------------------------------------------------------------------------------------------
-
-
-def _table(table: pd.DataFrame) -> str:
-    columns = [str(c) for c in table.columns]
-    head = "".join(f"<th scope='col'>{escape(_heading(c))}</th>" for c in columns)
-    rows = [
-        "<tr>" + "".join(f"<td>{_value(v, c)}</td>" for v, c in zip(row, columns, strict=True)) + "</tr>"
-        for row in table.head(MAX_ROWS).itertuples(index=False)
-    ]
-    more = len(table) - MAX_ROWS
-    note = f"<p class='note'>{more:,} more rows in the CSV and GeoPackage exports.</p>" if more > 0 else ""
-    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    wide = " wide" if len(columns) > 9 else ""
-    whole = f"<div class='scroll{wide}'><table>{body}</table></div>{note}"
-    if len(table) <= LONG:
-        return whole
-    return f"<details><summary>{len(table):,} rows (open to read or print)</summary>{whole}</details>"
-
-
-_UNITS = {"mbps": "Mbit/s", "kwh": "kWh", "m": "m", "w": "W", "db": "dB"}
-
-
-_SHARES = ("saving", "share", "utilisation", "busiest_station", "gap", "gap_to_bound")
-
-
-def _is_share(column: str) -> bool:
-    return (column.startswith("covered_") and column != "covered_share") or column.endswith(_SHARES)
-
-
-def _is_long(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) > 3
-
-
-def _heading(column: str) -> str:
-    """ "saved_kwh" as "saved (kWh)": the unit that the end of a column's name tells."""
-    words = column.split("_")
-    if words[-1] == "hours" and len(words) > 1 and words[-2] == "mbps":
-        return f"{' '.join(words[:-2])} (Mbit/s x h)"
-    if words[-1] in _UNITS and len(words) > 1:
-        return f"{' '.join(words[:-1])} ({_UNITS[words[-1]]})"
-    return " ".join(words)
-
-
-def _turned(table: pd.DataFrame) -> str:
-    """Plans as columns and their figures as rows: narrow enough for paper."""
-    head = "".join(f"<th scope='col'>{escape(str(name))}</th>" for name in ["", *table.iloc[:, 0]])
-    rows = "".join(
-        f"<tr><td>{escape(_heading(str(column)))}</td>"
-        + "".join(f"<td>{_value(v, str(column))}</td>" for v in table[column].tolist())
-        + "</tr>"
-        for column in table.columns[1:]
-    )
-    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-
-
-def _value(value: object, column: str = "") -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "–"
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (float, np.floating)):
-        if column in ("lon", "lat"):
-            return f"{value:.6f}"
-        return f"{100 * value:.4g} %" if _is_share(column) else f"{value:,.6g}"
-    if isinstance(value, dict) and not any(isinstance(v, dict) or _is_long(v) for v in value.values()):
-        return "; ".join(f"{escape(_heading(str(k)))}: {_value(v, str(k))}" for k, v in value.items())
-    if isinstance(value, (dict, list, tuple)):
-        return escape(json.dumps(value, ensure_ascii=False))
-    return escape(str(value))
-
-
-def _facts(facts: Mapping) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(_heading(str(k)))}</td><td>{_value(v, str(k))}</td></tr>" for k, v in facts.items()
-    )
-    return f"<div class='scroll facts'><table>{rows}</table></div>"
-
-
 def _sources() -> str:
     rows = [
         {"equipment": e.name, "figure": figure, "value": getattr(e, figure), "source": source}
@@ -315,4 +238,4 @@ def _sources() -> str:
     rows.append(
         {"equipment": "air conditioner", "figure": "ac_slope, ac_bias_w", "value": None, "source": AC_SOURCE}
     )
-    return _table(pd.DataFrame(rows))
+    return html_table(pd.DataFrame(rows))

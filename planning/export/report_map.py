@@ -68,6 +68,7 @@ def busy_mbps(scenario: Scenario) -> np.ndarray:
 
 
 def opacity(values: np.ndarray, top: float) -> np.ndarray:
+    """Of shades that grow with the square root of the values and end at `top`; never quite clear."""
     return 0.06 + 0.86 * np.sqrt(np.clip(values / (top or 1.0), 0, 1))
 
 

@@ -7,7 +7,9 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import geopandas as gpd
 import pandas as pd
 import pyogrio
 
@@ -17,6 +19,12 @@ from planning.network.xlsx import MOST_TEXT, workbook_bytes
 CLOUDRF_POWER_W = {"4G": 20.0, "5G": 200.0}  # radiated, of the equipment presets
 CLOUDRF_MHZ = {"4G": (1800.0, 20.0), "5G": (2600.0, 100.0)}  # assumed carrier and bandwidth
 HEIGHT_M = 25.0  # assumed: the UMa station of TR 38.901
+CLOUDRF_ANTENNA = {  # assumed: a sector antenna; gain in dBi, tilt and beam widths in degrees
+    "antenna.txg": 17.0,
+    "antenna.tlt": 6.0,
+    "antenna.hbw": 65.0,
+    "antenna.vbw": 8.0,
+}
 
 
 def network_table(network: Network) -> pd.DataFrame:
@@ -24,13 +32,13 @@ def network_table(network: Network) -> pd.DataFrame:
     return network.sites.merge(network.cells, on="site", how="left")
 
 
-def xlsx_bytes(tables: dict[str, pd.DataFrame], provenance: dict) -> bytes:
+def xlsx_bytes(tables: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> bytes:
     """A workbook with a sheet a table and one of the provenance."""
     rows = [(k, json.dumps(v, ensure_ascii=False)[:MOST_TEXT]) for k, v in provenance.items()]
     return workbook_bytes({**tables, "provenance": pd.DataFrame(rows, columns=["key", "value"])})
 
 
-def shapefile_zip(layers: dict, provenance: dict) -> bytes:
+def shapefile_zip(layers: dict[str, gpd.GeoDataFrame], provenance: dict[str, Any]) -> bytes:
     """Layers (name -> GeoDataFrame) as Shapefiles in one zip, with provenance.json. Names of columns are cut to ten
     letters, as the format wants; the cells' remain unique."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,10 +80,8 @@ def cloudrf_table(network: Network) -> pd.DataFrame:
             "frq": kind.map({k: v[0] for k, v in CLOUDRF_MHZ.items()}),
             "txw": kind.map(CLOUDRF_POWER_W),
             "bwi": kind.map({k: v[1] for k, v in CLOUDRF_MHZ.items()}),
-            "antenna.txg": 17.0,
+            "antenna.txg": CLOUDRF_ANTENNA["antenna.txg"],
             "antenna.azi": cells["azimuth"],
-            "antenna.tlt": 6.0,
-            "antenna.hbw": 65.0,
-            "antenna.vbw": 8.0,
+            **{name: CLOUDRF_ANTENNA[name] for name in ("antenna.tlt", "antenna.hbw", "antenna.vbw")},
         }
     )

@@ -27,7 +27,7 @@ CELL_COLUMNS = (
     "slope_w_per_mbps",
     "sleep_w",
 )
-FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")
+FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")  # of a cell, set by its equipment
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Network:
                 "ac_bias_w": AC_BIAS_W,
             }
         )
-        rows = []
-        for name, count in zip(names, layers.tolist(), strict=True):
-            for kind, copies in ((coverage, 1), (capacity, count)):
-                for copy in range(copies):
-                    for sector in range(sectors):
-                        label = f"{name}-{kind.technology}-{sector + 1}" + (f"-{copy + 1}" if copy else "")
-                        rows.append(_cell(label, name, 360.0 * sector / sectors, kind, kind is coverage))
+        rows = [
+            _cell(name, sector, sectors, layer, equipment, equipment is coverage)
+            for name, count in zip(names, layers.tolist(), strict=True)
+            for equipment, copies in ((coverage, 1), (capacity, count))
+            for layer in range(copies)
+            for sector in range(sectors)
+        ]
         network = cls(sites, pd.DataFrame(rows, columns=CELL_COLUMNS))
         network.validate()
         return network
@@ -211,18 +211,21 @@ class Network:
         return local_metres(lon, lat, origin or centre_of(lon, lat))
 
 
-def _cell(label: str, site: str, azimuth: float, kind: Equipment, is_coverage: bool) -> tuple:
+def _cell(
+    site: str, sector: int, sectors: int, layer: int, equipment: Equipment, is_coverage: bool
+) -> tuple[str | float | bool, ...]:
+    """A row in the order of CELL_COLUMNS; sector and layer: numbers from 0."""
     return (
-        label,
+        f"{site}-{equipment.technology}-{sector + 1}" + (f"-{layer + 1}" if layer else ""),
         site,
-        azimuth,
-        kind.technology,
-        kind.name,
-        kind.capacity_mbps,
+        360.0 * sector / sectors,
+        equipment.technology,
+        equipment.name,
+        equipment.capacity_mbps,
         is_coverage,
-        kind.idle_w,
-        kind.slope_w_per_mbps,
-        kind.sleep_w,
+        equipment.idle_w,
+        equipment.slope_w_per_mbps,
+        equipment.sleep_w,
     )
 
 
@@ -254,6 +257,7 @@ def _with_presets(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill absent columns: a baseband for each technology of the site's cells, and the default cooling."""
     sites = sites.copy()
     if "bbu_w" not in sites:
         basebands = {"4G": COVERAGE.bbu_w, "5G": CAPACITY.bbu_w}
@@ -268,6 +272,7 @@ def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame
 
 
 def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """These columns alone, as text, bool or float."""
     out = {}
     for column in columns:
         if column in ("site", "cell", "technology", "equipment"):
@@ -292,6 +297,7 @@ def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:
+    """Numbers of a column, each of which must be one; with may_be_missing an empty value is NaN."""
     values = numbers_of(frame[column])
     bad = np.isnan(values) & (frame[column].notna().to_numpy() if may_be_missing else True)
     if bad.any():

@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 from planning.demand import Demand, quantile_profile
 from planning.equipment import CAPACITY, COVERAGE
 from planning.errors import InputError, Shortfall
-from planning.geometry import ZOOM, centre_of, local_metres, nearest, tile_corner
+from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
 from planning.network.network import Network
 
+SECTORS = 3  # of a sized site
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
+_ROUNDING_MBPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,22 @@ class Sizing:
     sentence: str
 
 
+def served_points(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """(tiles * POINTS_A_SIDE**2, 2) points that stand for the tiles' ground, tile by tile, and (sites, 2) sites, both
+    in the same local metres."""
+    lon, lat = points_in_tiles(x, y, POINTS_A_SIDE)
+    origin = centre_of(lon, lat)
+    return local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin)
+
+
 def tile_shares(network: Network, x: ArrayLike, y: ArrayLike) -> Shares:
     """Best server by distance: each tile's traffic is spread evenly over 8 x 8 points, each to its nearest site."""
-    x, y = np.asarray(x), np.asarray(y)
-    step = (np.arange(POINTS_A_SIDE) + 0.5) / POINTS_A_SIDE
-    dx, dy = np.meshgrid(step, step, indexing="ij")
-    lon, lat = tile_corner(x[:, None] + dx.ravel(), y[:, None] + dy.ravel(), ZOOM)
-    origin = centre_of(lon, lat)
-    site = nearest(local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin))
-    tile = np.repeat(np.arange(len(x)), POINTS_A_SIDE**2)
+    points, sites = served_points(network, x, y)
+    site = nearest(points, sites)
+    tile = np.repeat(np.arange(np.size(x)), POINTS_A_SIDE**2)
     count = len(network.sites)
-    key, points = np.unique(tile * count + site, return_counts=True)
-    return Shares(key // count, key % count, points / POINTS_A_SIDE**2, count)
+    pair, points_of_pair = np.unique(tile * count + site, return_counts=True)
+    return Shares(pair // count, pair % count, points_of_pair / POINTS_A_SIDE**2, count)
 
 
 def site_demand(
@@ -84,17 +90,16 @@ def size_network(
         raise InputError("The headroom must be at least 0 (0.2 means 20 %) and the layers at least 1.")
     load = site_demand(network, demand, 24, quantile)
     peak, hour = load.max(axis=1), load.argmax(axis=1)
-    sites = network.sites
-    sectors = 3
+    sites, sectors = network.sites, SECTORS
     base, layer = sectors * COVERAGE.capacity_mbps, sectors * CAPACITY.capacity_mbps
     layers = np.clip(np.ceil((peak * (1 + headroom) - base) / layer), 1, max_layers).astype(int)
     sized = Network.from_sites(sites["lon"], sites["lat"], sites["site"], sectors, layers)
     missing = peak - sized.capacity_mbps
     short = tuple(
         Shortfall(sites["site"].iloc[i], int(hour[i]), float(missing[i]))
-        for i in np.flatnonzero(missing > 1e-6)
+        for i in np.flatnonzero(missing > _ROUNDING_MBPS)
     )
-    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= 1e-6)).sum())
+    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= _ROUNDING_MBPS)).sum())
     layered = f"1 to {layers.max()} {CAPACITY.name} cells" if layers.max() > 1 else f"a {CAPACITY.name} cell"
     sentence = (
         f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and {layered}, sized for "

@@ -11,6 +11,7 @@ import re
 import warnings
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 import pyogrio
@@ -26,16 +27,9 @@ from planning.errors import InputError
 from planning.network.network import CELL_COLUMNS, SITE_COLUMNS
 from planning.network.xlsx import own_tables
 
-MAX_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = (
-    100_000_000,
-    200_000_000,
-    100,
-    500_000,
-    300,
-)
-Rows = tuple[
-    dict[str, pd.DataFrame], dict[str, Any]
-]  # tables by name; provenance of the export that made them
+MAX_BYTES, MAX_UNPACKED_BYTES = 100_000_000, 200_000_000
+MAX_MEMBERS, MAX_ROWS, MAX_COLUMNS = 100, 500_000, 300
+Tables = tuple[dict[str, pd.DataFrame], dict[str, Any]]  # by name; provenance of the export that made them
 FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
 _CSV_OF_OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat", "range", "samples", "changeable",
@@ -58,7 +52,7 @@ def read_bytes(source: Source, name: str | None) -> tuple[bytes, str]:
     return data, name
 
 
-def read_tables(data: bytes, name: str) -> Rows:
+def read_tables(data: bytes, name: str) -> Tables:
     """(table by name, provenance of the export that made the file). Points get lon and lat in WGS-84."""
     readers = {".csv": _csv, ".txt": _csv, ".xlsx": _xlsx, ".geojson": _geojson, ".json": _geojson, ".kml": _kml,
                ".kmz": _kmz, ".gpkg": _gpkg, ".zip": _zip}  # fmt: skip
@@ -74,7 +68,7 @@ def read_tables(data: bytes, name: str) -> Rows:
     return tables, provenance
 
 
-def _csv(data: bytes, name: str) -> Rows:
+def _csv(data: bytes, name: str) -> Tables:
     lines = decoded(data).splitlines()
     comments = [line[2:] for line in lines[:200] if line.startswith("# ")]
     first = next((line for line in lines if line and not line.startswith("#")), "")
@@ -89,7 +83,7 @@ def _csv(data: bytes, name: str) -> Rows:
     return {"table": _unescaped(frame)}, _provenance_of(comments)
 
 
-def _provenance_of(lines: list[str]) -> dict:
+def _provenance_of(lines: list[str]) -> dict[str, Any]:
     found = {}
     for line in lines:
         key, _, value = line.partition(": ")
@@ -100,7 +94,7 @@ def _provenance_of(lines: list[str]) -> dict:
     return found
 
 
-def _xlsx(data: bytes, name: str) -> Rows:
+def _xlsx(data: bytes, name: str) -> Tables:
     parts = _members(data, name, (".xml", ".rels"))
     for part, content in parts.items():
         try:
@@ -127,7 +121,7 @@ def _xlsx(data: bytes, name: str) -> Rows:
 
 def _sheets(data: bytes) -> dict[str, pd.DataFrame]:
     """The worksheets of a workbook; no wider than MAX_COLUMNS, for a cell far to the right costs as much as a row."""
-    import openpyxl
+    import openpyxl  # only workbooks from elsewhere need it
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     found = {}
@@ -152,7 +146,7 @@ def _unescaped(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _geojson(data: bytes, name: str) -> Rows:
+def _geojson(data: bytes, name: str) -> Tables:
     try:
         document = read_json(data.decode("utf-8-sig"))
         features = document["features"]
@@ -172,9 +166,9 @@ def _geojson(data: bytes, name: str) -> Rows:
     return _by_layer(rows), provenance if isinstance(provenance, dict) else {}
 
 
-def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
+def _by_layer(rows: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     """Our exports put sites and cells into one file and say which is which."""
-    layers: dict[str, list[dict]] = {"site": [], "cell": []}
+    layers: dict[str, list[dict[str, Any]]] = {"site": [], "cell": []}
     for row in rows:
         if isinstance(kind := row.get("layer"), str) and kind in layers:
             layers[kind].append(row)
@@ -183,13 +177,11 @@ def _by_layer(rows: list[dict]) -> dict[str, pd.DataFrame]:
     return {f"{kind}s": pd.DataFrame(mine) for kind, mine in layers.items()}
 
 
-def _kml(data: bytes, name: str) -> Rows:
+def _kml(data: bytes, name: str) -> Tables:
     try:
         check_plain(data)
     except Refused as error:
         raise InputError(f"{name} {error}; export it as plain KML in UTF-8.") from None
-    from xml.etree import ElementTree
-
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError) as error:
@@ -218,7 +210,7 @@ def _kml(data: bytes, name: str) -> Rows:
     return {"table": pd.DataFrame(rows)}, provenance
 
 
-def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
+def _with_cells(rows: list[dict[str | None, Any]], name: str) -> dict[str, pd.DataFrame]:
     """Sites of our own KML, whose cells are JSON at the site."""
     parts: dict[str, list] = {}
     try:
@@ -235,14 +227,14 @@ def _with_cells(rows: list[dict], name: str) -> dict[str, pd.DataFrame]:
         ) from None
 
 
-def _kmz(data: bytes, name: str) -> Rows:
+def _kmz(data: bytes, name: str) -> Tables:
     found = _members(data, name, (".kml",))
     if not found:
         raise InputError(f"{name} holds no .kml file; export the sites again.")
     return _kml(next(iter(found.values())), name)
 
 
-def _gpkg(data: bytes, name: str) -> Rows:
+def _gpkg(data: bytes, name: str) -> Tables:
     if not data.startswith(b"SQLite format 3\x00"):
         raise InputError(f"{name} is not a GeoPackage though its name says so; export the sites again.")
     tables = _vector({".gpkg": data}, ".gpkg", name)
@@ -255,7 +247,7 @@ def _gpkg(data: bytes, name: str) -> Rows:
     return {k: v for k, v in tables.items() if "lon" in v}, provenance
 
 
-def _zip(data: bytes, name: str) -> Rows:
+def _zip(data: bytes, name: str) -> Tables:
     inside = _members(data, name, (*SHAPEFILE_PARTS, ".csv", "provenance.json"))
     provenance = {}
     for path, content in inside.items():
@@ -278,9 +270,8 @@ def _zip(data: bytes, name: str) -> Rows:
         if not {".shx", ".dbf", ".prj"} <= set(parts):
             raise InputError(f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together.")
         tables[Path(path).stem] = next(iter(_vector(parts, ".shp", name).values()), pd.DataFrame())
-    whole = {
-        c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)
-    }  # a Shapefile holds ten letters of a column's name
+    # a Shapefile holds ten letters of a column's name
+    whole = {c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)}
     tables = {stem: table.rename(columns=whole) for stem, table in tables.items()}
     if {"sites", "cells"} <= set(tables):
         tables = {k: tables[k] for k in ("sites", "cells")}

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr, unescape
 
 import pandas as pd
+
+from planning.xml_text import without_controls
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_FORBIDDEN = dict.fromkeys(set(range(32)) - {9, 10})  # control characters are not allowed in XML at all
 MOST_TEXT = 32_767  # characters that a cell holds
 _OPEN, _CLOSE = f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData><row>', "</row></sheetData></worksheet>"
 _SHEET = re.compile(r'<sheet name="([^"]*)"')
@@ -62,9 +64,9 @@ def _sheet(table: pd.DataFrame) -> str:
     return _OPEN + body + _CLOSE
 
 
-def _cells(values: list) -> list[str]:
+def _cells(values: list[object]) -> list[str]:
     """Cells of a column; equal texts are made once."""
-    made: dict = {}
+    made: dict[object, str] = {}
 
     def cell(value: object) -> str:
         if isinstance(value, bool):
@@ -81,7 +83,7 @@ def _cells(values: list) -> list[str]:
 
 
 def _text(value: object) -> str:
-    text = escape(str(value).translate(_FORBIDDEN)[:MOST_TEXT])
+    text = escape(without_controls(value)[:MOST_TEXT])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 
@@ -105,14 +107,14 @@ def own_tables(members: dict[str, bytes]) -> dict[str, pd.DataFrame] | None:
     return tables or None
 
 
-def _values(cells: list[tuple[str, str]]) -> list:
+def _values(cells: list[tuple[str, str]]) -> list[Any]:
     """Numbers, texts, True and False, and None; a column of numbers alone with NaN for None."""
     kinds = {kind for kind, _ in cells}
     try:
         if kinds <= {""}:
             whole = not any(set(text) & set(".en") or not text for _, text in cells)
             return [int(text) if whole else float(text or "nan") for _, text in cells]
-        made: dict = {}
+        made: dict[tuple[str, str], object] = {}
         for cell in set(cells):
             kind, text = cell
             made[cell] = (

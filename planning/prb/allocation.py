@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,16 +22,25 @@ from planning.prb.improve import improve, insert, replace_users
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
-from planning.progress import Progress
+from planning.progress import Progress, silent
 from planning.solver import SolveResult, relative_gap
 
-_STARTS = (
-    15  # of the local search before the exact program, each until it has not gained for _PATIENCE groups
-)
-_PATIENCE = 40
+_BOUND_SHARE = 0.2  # of the time limit: the bound without interference
+_SEEK_SHARE = 0.15  # the local search before the exact program
+_ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
+_STARTS = 15  # of the search before the exact program
+_PATIENCE = 40  # groups of users without gain that end such a start
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
 _score = attrgetter("score")
-Way = tuple[Grid, float, SolveResult | None, str]  # plan, its own bound, what a solver said, and how in words
+
+
+class _Outcome(NamedTuple):
+    """bound: of what was solved, infinite where that says nothing about the whole. how: what was done, in words."""
+
+    grid: Grid
+    bound: float
+    solve: SolveResult | None
+    how: str
 
 
 def solve_prb(
@@ -46,26 +56,31 @@ def solve_prb(
     settings = settings or PrbSettings()
     settings.validate()
     started = time.perf_counter()
-    report = progress or (lambda done, total, what: None)
+    report = progress or silent
     steps = settings.rounds + 2
     report(0, steps, "bound without interference")
-    bound, met_bound = quiet_bounds(problem, settings, started + 0.2 * settings.time_limit)
-    enough = bound - max(settings.gap, 1e-6) * max(1.0, abs(bound))
+    bound, met_bound = quiet_bounds(problem, settings, started + _BOUND_SHARE * settings.time_limit)
+    enough = bound - _asked_gap(settings) * max(1.0, abs(bound))
     exact = problem.size <= settings.exact_size
-    way = _exactly if exact else _by_rounds
     first = _start(problem, settings)
     if earlier is not None and (again := _taken_up(problem, settings, earlier)) is not None:
         first = max(first, again, key=_score)
-    grid, own_bound, solve, how = way(problem, settings, started, enough, report, first)
+    solve_it = _exactly if exact else _by_rounds
+    grid, own_bound, solve, how = solve_it(problem, settings, started, enough, report, first)
     bound = min(bound, own_bound)
     gap = relative_gap(grid.score, bound)
-    if gap is not None and gap <= max(settings.gap, 1e-6):
+    if gap is not None and gap <= _asked_gap(settings):
         how += ", proven best" if exact else ", as good as its bound"
     elif gap is not None:
         how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
     report(steps, steps, "allocated")
     name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
     return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
+
+
+def _asked_gap(settings: PrbSettings) -> float:
+    """Solvers keep to about 1e-6, so that a smaller gap cannot be told from none."""
+    return max(settings.gap, 1e-6)
 
 
 def _start(problem: PrbProblem, settings: PrbSettings, order: np.ndarray | None = None) -> Grid:
@@ -94,10 +109,11 @@ def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
 
 def _exactly(
     problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
-) -> Way:
+) -> _Outcome:
+    """Local search from many starts, then the exact program, begun from the best of them."""
     report(1, 2, "exact program")
     deadline, begun = started + settings.time_limit, time.perf_counter()
-    until = min(deadline, begun + 0.15 * settings.time_limit)
+    until = min(deadline, begun + _SEEK_SHARE * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
     grid = max(first, _by_rule(problem, settings), key=_score)
     grid = improve(grid, settings, until, settings.seed, _PATIENCE, enough)
@@ -112,15 +128,16 @@ def _exactly(
         found = solve_exact(problem, settings, grid, deadline)
         grid, bound, nodes = found.grid, found.bound, found.nodes
     gap = relative_gap(grid.score, bound)
-    status = "optimal" if gap is not None and gap <= max(settings.gap, 1e-6) else "feasible"
+    status = "optimal" if gap is not None and gap <= _asked_gap(settings) else "feasible"
     seconds = time.perf_counter() - begun
     solve = SolveResult(status, grid.score, bound, gap, seconds, begun - started, "exact program")
-    return grid, np.inf if grid.score >= enough else bound, solve, f"exact co-channel program, {nodes} nodes"
+    own_bound = np.inf if grid.score >= enough else bound
+    return _Outcome(grid, own_bound, solve, f"exact co-channel program, {nodes} nodes")
 
 
 def _by_rounds(
     problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
-) -> Way:
+) -> _Outcome:
     """Most of the time is for the local search from the best of what the rounds and `first` (or a rule) gave."""
     interference = usual_interference(problem)
     rule, best, last, solve, how = _by_rule(problem, settings), first, None, None, ""
@@ -131,7 +148,7 @@ def _by_rounds(
         if best.score >= enough:
             break
         report(turn, settings.rounds + 2, f"allocating, round {turn}")
-        until = started + settings.time_limit * (0.2 + 0.4 * turn / settings.rounds)
+        until = started + settings.time_limit * (_BOUND_SHARE + _ROUNDS_SHARE * turn / settings.rounds)
         station, count, result = choose(
             problem, settings, interference, max(1.0, until - time.perf_counter())
         )
@@ -150,4 +167,4 @@ def _by_rounds(
     patience = max(1000, 10 * len(problem.gain))
     best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
     best = max(best, rule, key=_score)
-    return best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search"
+    return _Outcome(best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search")

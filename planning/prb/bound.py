@@ -19,6 +19,7 @@ from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings, Values
 from planning.solver import Model
 
 _MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
+_MANY_PAIRS = 1000  # users x stations from which the program is dear, so that more steps go before it
 _CLOSE = 1e-4  # relative distance at which the dual counts as solved
 
 
@@ -82,10 +83,14 @@ class Options:
 
 
 def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds: int = 40) -> Priced:
-    """Prices of PRBs by cutting planes, each cut the best option of a user at the prices before."""
+    """Prices of PRBs by cutting planes, each cut the best option of a user at the prices before.
+
+    min  PRBs sum_s mu_s + sum_u v_u
+    s.t. v_u + n mu_s >= worth_usn - tau n   for the options (u, s, n) found,   v_u >= worth_u(0),   mu >= 0
+    """
     problem = options.problem
     users, stations, prbs = len(problem.gain), problem.stations, problem.prbs
-    price = _subgradient(options, 60 if users * stations > 1000 else 20)
+    price = _subgradient(options, 60 if users * stations > _MANY_PAIRS else 20)
     best_bound, best_price = options.bound(price), price
     zero = options.bound(np.zeros(stations))
     if zero <= best_bound:

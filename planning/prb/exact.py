@@ -19,12 +19,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planning.prb.bound import Options, solve_dual
-from planning.prb.patterns import Members, Prices, best_patterns
+from planning.prb.patterns import Members, PatternPrices, best_patterns
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.program import Program
 from planning.prb.relaxation import Relaxation
@@ -33,7 +33,11 @@ from planning.prb.sinr import Grid
 _MOST_NEAR = 60_000  # patterns that may be in a better plan, held at once
 _MOST_COLUMNS = 5_000  # patterns of the final program
 _FEW = 800  # patterns that need no tighter relaxation
-_TRIED = 1_500  # patterns of the program that looks for a better plan
+_LITTLE_FEWER = 0.7  # of the patterns: tightening again gains too little
+_TRIED = (
+    1_500  # patterns of the program that looks for a better plan, for so many seconds and share of those left
+)
+_SEEK_SECONDS, _SEEK_SHARE = 2.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,9 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
     number = itertools.count()
     options = Options(problem, settings.objective, settings.most(problem))
     quiet = solve_dual(options, settings, deadline)
-    near = (
-        options.slack(quiet.price) <= quiet.bound - grid.score + 1e-9
-    )  # what is out without interference is out with
-    heap = [(-quiet.bound, next(number), near.ravel(), members)]
+    # what is in no better plan without interference is in none with it
+    near = options.slack(quiet.price) <= quiet.bound - grid.score + 1e-9
+    heap = [(-quiet.bound, next(number), near.ravel(), members)]  # best bound first
     while heap:
         known, _, allowed, members = heapq.heappop(heap)
         if -known <= _enough(grid, settings):
@@ -65,34 +68,52 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
             unproven = max(unproven, -known)
             break
         nodes += 1
-        relaxation.members, bound, before = members, -known, np.inf
-        while True:
-            prices, lower = relaxation.solve(allowed, _enough(grid, settings))
-            bound = min(bound, lower)
-            if bound <= _enough(grid, settings):
-                break
-            grid, allowed, patterns, whole = _narrow(
-                relaxation, allowed, prices, bound, grid, deadline, nodes == 1
-            )
-            if whole and (len(patterns) <= _FEW or len(patterns) > 0.7 * before):
-                break
-            if not whole or time.perf_counter() > deadline:
-                break
-            before = len(patterns)
-            relaxation.members = relaxation.members.tightened(patterns)
-        if bound <= _enough(grid, settings):
+        relaxation.members = members
+        node = _narrowed(relaxation, allowed, -known, grid, deadline, nodes == 1)
+        grid = node.grid
+        if node.bound <= _enough(grid, settings):
             continue
-        if whole and len(patterns) <= _MOST_COLUMNS:
-            found, proven = _finish(relaxation, allowed, patterns, bound, grid, deadline)
+        if node.whole and len(node.patterns) <= _MOST_COLUMNS:
+            found, proven = _finish(relaxation, node, deadline)
             grid = max(grid, found, key=lambda g: g.score) if found else grid
             unproven = max(unproven, proven)
-            continue
-        if not _open(relaxation.members, allowed).any():  # nothing to split, and too much to list
-            unproven = max(unproven, bound)
-            continue
-        for part in _split(relaxation, allowed, patterns[:_MOST_COLUMNS], deadline):
-            heapq.heappush(heap, (-bound, next(number), part, relaxation.members))
+        elif not _open(relaxation.members, node.allowed).any():  # nothing to split, and too much to list
+            unproven = max(unproven, node.bound)
+        else:
+            for part in _split(relaxation, node.allowed, node.patterns[:_MOST_COLUMNS], deadline):
+                heapq.heappush(heap, (-node.bound, next(number), part, relaxation.members))
     return Exact(grid, max(unproven, grid.score), nodes)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What is left of a part of the search. grid: the best plan so far. allowed: (members,) bool and patterns: what can
+    still be in a better one; whole: False where there are more patterns than these. bound: of the part's plans."""
+
+    grid: Grid
+    allowed: np.ndarray
+    patterns: np.ndarray
+    whole: bool
+    bound: float
+
+
+def _narrowed(
+    relaxation: Relaxation, allowed: np.ndarray, bound: float, grid: Grid, deadline: float, seek: bool
+) -> _Node:
+    """The relaxation, solved again with members that are tightened to the patterns left, as long as that leaves fewer;
+    `relaxation.members` are then those."""
+    node, before = _Node(grid, allowed, np.zeros((0, 0), int), False, bound), np.inf
+    while True:
+        prices, relaxed = relaxation.solve(node.allowed, _enough(node.grid, relaxation.settings))
+        node = replace(node, bound=min(node.bound, relaxed))
+        if node.bound <= _enough(node.grid, relaxation.settings):
+            return node
+        node = _narrow(relaxation, node, prices, deadline, seek)
+        left = len(node.patterns)
+        if not node.whole or left <= _FEW or left > _LITTLE_FEWER * before or time.perf_counter() > deadline:
+            return node
+        before = left
+        relaxation.members = relaxation.members.tightened(node.patterns)
 
 
 def _open(members: Members, allowed: np.ndarray) -> np.ndarray:
@@ -105,52 +126,37 @@ def _enough(grid: Grid, settings: PrbSettings) -> float:
     return grid.score + settings.gap * abs(grid.score) + 1e-7
 
 
-def _narrow(
-    relaxation: Relaxation,
-    allowed: np.ndarray,
-    prices: Prices,
-    bound: float,
-    grid: Grid,
-    deadline: float,
-    seek: bool,
-) -> tuple[Grid, np.ndarray, np.ndarray, bool]:
-    """(plan, members, patterns, whole): what can still be in a better plan than `grid`, which may itself get better on
-    the way where `seek` asks for it; whole is False where there are more patterns than are held."""
+def _narrow(relaxation: Relaxation, node: _Node, prices: PatternPrices, deadline: float, seek: bool) -> _Node:
+    """The node with the members and patterns that can still be in a better plan, by their reduced costs; its plan may
+    itself get better on the way where `seek` asks for it."""
+    grid = node.grid
     for attempt in (seek, False):
-        left = bound - grid.score
-        near = allowed & (prices.slack <= left)
+        left = node.bound - grid.score
+        near = node.allowed & (prices.slack <= left)
         found = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_NEAR)
-        patterns, whole = found.patterns, found.whole
-        if len(patterns) <= _MOST_COLUMNS or not attempt:
+        if len(found.patterns) <= _MOST_COLUMNS or not attempt:
             break
         # a better plan to compare with leaves fewer
-        seconds = min(2.0, 0.2 * (deadline - time.perf_counter()))
-        program = Program.build(relaxation.members, near, patterns[:_TRIED], True)
+        seconds = min(_SEEK_SECONDS, _SEEK_SHARE * (deadline - time.perf_counter()))
+        program = Program.build(relaxation.members, near, found.patterns[:_TRIED], True)
         result = program.solve(relaxation.settings, seconds)
         if not result.has_solution or (better := program.grid(result)).score <= grid.score:
             break
         grid = better
-    return grid, near, patterns, whole
+    return _Node(grid, near, found.patterns, found.whole, node.bound)
 
 
-def _finish(
-    relaxation: Relaxation,
-    allowed: np.ndarray,
-    patterns: np.ndarray,
-    bound: float,
-    grid: Grid,
-    deadline: float,
-) -> tuple[Grid | None, float]:
-    """A better plan of these patterns, and the bound of what could not be proven (-inf where all was)."""
-    if not len(patterns):
+def _finish(relaxation: Relaxation, node: _Node, deadline: float) -> tuple[Grid | None, float]:
+    """A better plan of the node's patterns, and the bound of what could not be proven (-inf where all was)."""
+    if not len(node.patterns):
         return None, -np.inf
-    relaxation.members = relaxation.members.tightened(patterns)
-    program = Program.build(relaxation.members, allowed, patterns, True, least=grid.score)
+    relaxation.members = relaxation.members.tightened(node.patterns)
+    program = Program.build(relaxation.members, node.allowed, node.patterns, True, least=node.grid.score)
     result = program.solve(relaxation.settings, deadline - time.perf_counter())
     found = program.grid(result) if result.has_solution else None
     if result.status in ("optimal", "infeasible"):
         return found, -np.inf
-    return found, bound if result.bound is None else min(bound, result.bound)
+    return found, node.bound if result.bound is None else min(node.bound, result.bound)
 
 
 def _split(

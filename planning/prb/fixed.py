@@ -1,7 +1,10 @@
 """Stations and numbers of PRBs at a given interference, as a mixed-integer program, and the interference itself.
 
-One binary a user, station and number of PRBs; a user takes at most one of them, a station has so many PRBs. The
-options of the program are those that `solve_dual` found on its way to the best prices, and those near them.
+    max  sum_u worth_u(0) + sum_usn (worth_usn - worth_u(0) - tau n) w_usn
+    s.t. sum_sn w_usn <= 1 for each user u,   sum_un n w_usn <= PRBs for each station s,   w binary
+
+with worth_usn of user u with n PRBs of station s at this interference. The options (u, s, n) of the program are those
+that `solve_dual` found on its way to the best prices, and those near them.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
 from planning.solver import Model, SolveResult
 
-_MOST_OPTIONS = 12_000
+_MOST_OPTIONS, _OPTIONS_A_USER = 12_000, 30
 
 
 def choose(
@@ -56,7 +59,7 @@ def _near(options: Options, priced: Priced) -> np.ndarray:
     best = options.best(priced.price, options.values)[0]
     short = best[:, None, None] - (options.values - cost)
     short[(options.values <= options.nothing[:, None, None])] = np.inf
-    room = min(_MOST_OPTIONS, 30 * users, short.size)
+    room = min(_MOST_OPTIONS, _OPTIONS_A_USER * users, short.size)
     flat = np.argpartition(short.ravel(), room - 1)[:room]
     flat = flat[np.isfinite(short.ravel()[flat])]
     found = np.ravel_multi_index(priced.options.T, options.values.shape) if len(priced.options) else flat[:0]
@@ -68,14 +71,14 @@ def _greedy(
 ) -> np.ndarray:
     """A first solution: options by worth per PRB, one a user, while the station has PRBs left."""
     taken = np.zeros(len(value))
-    done = np.zeros(len(problem.demand_mbps), bool)
+    served = np.zeros(len(problem.demand_mbps), bool)
     left = np.full(problem.stations, problem.prbs)
     for option in np.argsort(-value / size, kind="stable").tolist():
-        u, s, k = user[option], station[option], size[option]
-        if not done[u] and k <= left[s] and value[option] > 0:
+        who, where, prbs = user[option], station[option], size[option]
+        if not served[who] and prbs <= left[where] and value[option] > 0:
             taken[option] = 1.0
-            done[u] = True
-            left[s] -= k
+            served[who] = True
+            left[where] -= prbs
     return taken
 
 

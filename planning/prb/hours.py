@@ -33,6 +33,7 @@ class PrbHours:
 
     @property
     def sentence(self) -> str:
+        """All hours in words."""
         table = self.table()
         worst = table.loc[table["utilisation"].idxmax()]
         return (

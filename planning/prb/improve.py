@@ -15,7 +15,8 @@ from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
 
 _WEIGHTS = np.array([0.3, 1.0, 3.0, 11.0])  # of a user's own Mbit/s against what it takes from others
-_GAIN = 1e-9
+_GAIN = 1e-9  # of the score; less is rounding
+_20_DB_BELOW = 0.01
 _HEARD = 1e-4  # of noise and interference: users disturbed by less are not asked
 
 
@@ -25,7 +26,7 @@ def candidate_stations(grid: Grid, user: int, most: int) -> np.ndarray:
     if grid.problem.uplink:
         gain = gain / (grid.problem.noise_w + grid.interference.mean(axis=1))
     best = np.argsort(-gain, kind="stable")[:most]
-    return best[gain[best] >= 0.01 * gain[best[0]]]
+    return best[gain[best] >= _20_DB_BELOW * gain[best[0]]]
 
 
 def ladder(most: int) -> np.ndarray:
@@ -48,9 +49,8 @@ def best_place(
     sent = np.atleast_1d(problem.sent(sizes))
     for station in stations:
         signal = sent * problem.gain[user, station]
-        own = problem.prb_mbps * np.log2(
-            1 + signal[:, None] / (problem.noise_w + grid.heard(user, station))
-        )  # (sizes, prbs)
+        noise = problem.noise_w + grid.heard(user, station)
+        own = problem.prb_mhz * np.log2(1 + signal[:, None] / noise)  # (sizes, prbs)
         damage = _damage(grid, user, station, sent)
         ranked = np.argsort(damage - _WEIGHTS[:, None, None] * own, axis=2)
         own_sum = np.take_along_axis(np.broadcast_to(own, ranked.shape), ranked, axis=2).cumsum(axis=2)
@@ -92,18 +92,19 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
             quiet[heard],
             added[:, heard],
         )
-        lost = grid.bits[row, prb] - problem.prb_mbps * np.log2(1 + signal / (quiet + added))
+        lost = grid.mbps[row, prb] - problem.prb_mhz * np.log2(1 + signal / (quiet + added))
         taken = _lost_worth(grid, objective, who, lost)
-        for size in range(len(taken)):
-            out[size] = np.bincount(prb, taken[size], problem.prbs)
+        for power in range(len(taken)):
+            out[power] = np.bincount(prb, taken[power], problem.prbs)
     mine = np.flatnonzero(owner[station] >= 0)
     if len(mine):
         who = owner[station, mine]
-        out[:, mine] += _lost_worth(grid, objective, who, grid.bits[station, mine]) - objective.tau_mbps
+        out[:, mine] += _lost_worth(grid, objective, who, grid.mbps[station, mine]) - objective.tau_mbps
     return out[which]
 
 
 def _lost_worth(grid: Grid, objective: Objective, who: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """What it costs users to lose so many Mbit/s each (arrays broadcast)."""
     demand, rate = grid.problem.demand_mbps[who], grid.rate[who]
     return objective.worth(rate, demand) - objective.worth(rate - lost, demand)
 

@@ -16,21 +16,20 @@ _MOST_PAIRS = 6_000_000  # patterns x pairs of stations at once in the search ov
 
 @dataclass(frozen=True)
 class Members:
-    """user, station, count: (members,), count the PRBs that the user has in all. signal: (members,) W at the receiver.
-    disturbs: (members, members) W that the second causes to the first. others: (members,) Mbit/s of its other PRBs
-    without interference."""
+    """What users may be: each member is one user at one station with a number of PRBs in all."""
 
     problem: PrbProblem
     objective: Objective
-    user: np.ndarray
-    station: np.ndarray
-    count: np.ndarray
-    signal: np.ndarray
-    disturbs: np.ndarray
-    others: np.ndarray
+    user: np.ndarray  # (members,)
+    station: np.ndarray  # (members,)
+    count: np.ndarray  # (members,) PRBs in all
+    signal: np.ndarray  # (members,) W at the receiver
+    disturbs: np.ndarray  # (members, members) W that the second causes to the first
+    others: np.ndarray  # (members,) Mbit/s of its other PRBs at their best, at first without interference
 
     @classmethod
     def build(cls, problem: PrbProblem, settings: PrbSettings) -> Members:
+        """Every user at every station with every number of PRBs that the settings allow."""
         most = settings.most(problem)
         user, station, count = (a.ravel() for a in np.indices((*problem.gain.shape, most)))
         count = count + 1
@@ -46,7 +45,7 @@ class Members:
     @property
     def alone(self) -> np.ndarray:
         """(members,) Mbit/s of one PRB without interference."""
-        return self.problem.prb_mbps * np.log2(1 + self.signal / self.problem.noise_w)
+        return self.problem.prb_mhz * np.log2(1 + self.signal / self.problem.noise_w)
 
     def share(self, member: np.ndarray, rate: np.ndarray) -> np.ndarray:
         """Most that one PRB at this rate can contribute to its user's worth."""
@@ -75,29 +74,27 @@ class Members:
                 if s != t:
                     both = on[:, s] & on[:, t]
                     noise[both, s] += self.disturbs[patterns[both, s], patterns[both, t]]
-        return np.where(on, self.problem.prb_mbps * np.log2(1 + self.signal[patterns] / noise), 0.0)
+        return np.where(on, self.problem.prb_mhz * np.log2(1 + self.signal[patterns] / noise), 0.0)
 
 
 @dataclass(frozen=True)
-class Prices:
-    """A solution of the dual: (members,) weight of a Mbit/s; jensen, of its share of the worth; good, of a PRB with an
-    even part of the minimum; charge of each use, tau included; slack, its reduced cost. prb: price of a PRB; base: what
-    users are worth at these prices. No plan is worth more than base + prb x PRBs."""
+class PatternPrices:
+    """A solution of the dual that `relaxation` writes out. No plan is worth more than base + prb * PRBs."""
 
-    weight: np.ndarray
-    jensen: np.ndarray
-    good: np.ndarray
-    charge: np.ndarray
-    prb: float
-    slack: np.ndarray
-    base: float
+    weight: np.ndarray  # (members,) of a Mbit/s
+    jensen: np.ndarray  # (members,) of a PRB's share of the worth
+    good: np.ndarray  # (members,) of a PRB with an even part of the minimum
+    charge: np.ndarray  # (members,) of each use of a PRB, tau included
+    prb: float  # of a PRB
+    slack: np.ndarray  # (members,) reduced cost
+    base: float  # what users are worth at these prices
 
-    def blend(self, other: Prices, share: float) -> Prices:
+    def blend(self, other: PatternPrices, share: float) -> PatternPrices:
         """`share` of these prices and the rest of the others."""
         mixed = {
             f.name: share * getattr(self, f.name) + (1 - share) * getattr(other, f.name) for f in fields(self)
         }
-        return Prices(**mixed)
+        return PatternPrices(**mixed)
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,9 @@ class Found:
     whole: bool
 
 
-def best_patterns(members: Members, allowed: np.ndarray, prices: Prices, least: float, most: int) -> Found:
+def best_patterns(
+    members: Members, allowed: np.ndarray, prices: PatternPrices, least: float, most: int
+) -> Found:
     """At most `most` patterns of allowed members worth at least `least` at these prices.
 
     Worth: sum over members of what they are worth at their rates. Built station by station; a part is given up when
@@ -155,7 +154,7 @@ def best_patterns(members: Members, allowed: np.ndarray, prices: Prices, least: 
     return Found(patterns[best], worth[best], ceiling, whole)
 
 
-def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: Prices) -> np.ndarray:
+def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: PatternPrices) -> np.ndarray:
     """What members are worth on a PRB at these rates."""
     return (
         prices.weight[member] * rate
@@ -165,6 +164,7 @@ def _value(members: Members, member: np.ndarray, rate: np.ndarray, prices: Price
     )
 
 
-def worth_of(members: Members, patterns: np.ndarray, prices: Prices) -> np.ndarray:
+def worth_of(members: Members, patterns: np.ndarray, prices: PatternPrices) -> np.ndarray:
+    """(patterns,) what patterns are worth at these prices, the price of the PRB itself aside."""
     value = _value(members, patterns, members.rates(patterns), prices)
     return np.where(patterns >= 0, value, 0.0).sum(axis=1)

@@ -40,7 +40,7 @@ class PrbPlan:
         """The plan of a grid; `more`: the fields from bound_mbps on."""
         problem = grid.problem
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = 2 ** (grid.rate / problem.prb_mbps / np.maximum(grid.count, 1)) - 1
+            mean = 2 ** (grid.rate / problem.prb_mhz / np.maximum(grid.count, 1)) - 1
             sinr_db = 10 * np.log10(np.where(grid.count > 0, mean, np.nan))
         notes = (f"{problem.radio.share:.0%} of the traffic is taken to be {problem.radio.link}.",)
         return cls(
@@ -58,10 +58,12 @@ class PrbPlan:
 
     @property
     def met(self) -> np.ndarray:
+        """(users,) bool."""
         return self.rate_mbps >= self.problem.demand_mbps * MET
 
     @property
     def used_prbs(self) -> int:
+        """Of all stations together."""
         return sum(len(p) for p in self.prbs)
 
     @property
@@ -71,6 +73,7 @@ class PrbPlan:
 
     @property
     def gap(self) -> float | None:
+        """Relative, between objective and bound."""
         return relative_gap(self.objective_mbps, self.bound_mbps)
 
     @property
@@ -90,6 +93,7 @@ class PrbPlan:
 
     @property
     def sentence(self) -> str:
+        """The plan in words."""
         text = (
             f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, {self.missing_mbps:,.2f} Mbit/s "
             f"missing, {self.used_prbs} PRBs used, objective {self.objective_mbps:,.2f} Mbit/s with true SINR"
@@ -139,7 +143,7 @@ class PrbPlan:
             out[station, prbs] = user
         return out
 
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         """What plans are compared by."""
         return {
             "strategy": self.strategy,
@@ -154,7 +158,7 @@ class PrbPlan:
             "objective_mbps": self.objective_mbps,
         }
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """For provenance."""
         out = {
             **self.figures(),
@@ -191,9 +195,8 @@ def reasons(grid: Grid, settings: PrbSettings) -> tuple[str, ...]:
         at = station if station >= 0 else best
         name, could = problem.site_names[at], f"alone on {limit} of {problem.site_names[best]} it could get"
         if alone[best] < demand * MET:
-            more = problem.rates(
-                user, best, 10 * most, 0.0
-            )  # thinner power on the uplink, more on the downlink
+            # ten times the PRBs: thinner power on the uplink, more of it on the downlink
+            more = problem.rates(user, best, 10 * most, 0.0)
             why = "PRBs are the limit" if more >= demand else "power is the limit"
         elif count and problem.rates(user, at, count, 0.0) >= demand * MET:
             quiet = float(problem.rates(user, at, count, 0.0))

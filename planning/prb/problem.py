@@ -24,11 +24,12 @@ MODES = ("default", "paper")
 FAIRNESS = ("rate", "proportional")
 MET = 1 - 1e-6  # a demand counts as met from here
 _LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate), finite for nobody served
+# shares of the demand at which the broken line meets the logarithm
 _LOG_POINTS = (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
 Values = float | np.ndarray
-Rows = int | np.integer | np.ndarray
+Rows = int | np.integer | np.ndarray  # row numbers of users or stations
 
 
 @dataclass(frozen=True)
@@ -65,43 +66,30 @@ class Objective:
         lack = np.where(rate < floor * MET, floor - rate + self.unmet_share * floor, 0.0)
         return self.counted(rate, demand) - self.missing_price * lack
 
-    def concave(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(lines,) slopes and (lines, users) offsets whose least is the concave hull of `worth`."""
-        floor = self.floor(demand)
-        steep = self.missing_price * (1 + self.unmet_share)
-        offsets = self.offsets[:, None] * demand
-        return np.concatenate([self.slopes, self.slopes + steep]), np.concatenate(
-            [offsets, offsets - steep * floor]
-        )
-
 
 @dataclass(frozen=True)
 class PrbSettings:
-    """How to allocate.
+    """What rates and PRBs are worth, and how long a plan is sought for.
 
-    mode: "default" (several PRBs a user) or "paper" (at most one, whole rate counted). tau_mbps: penalty a PRB in
-    Mbit/s. cap: rate counts up to cap x demand, None for all of it. min_mbps: rate that each user must have, None for
-    its demand; what is missing of it costs missing_price a Mbit/s, and a user that misses it at all is charged for
-    unmet_share of it more. fairness: "rate" counts Mbit/s, "proportional" their
-    logarithm. rounds: re-solves with the interference found. exact_size: up to users x stations x PRBs of this
-    the exact co-channel program runs. time_limit in seconds, for everything together.
+    A user that misses the rate that it must have is charged `missing_price` for each Mbit/s that it lacks, and for
+    `unmet_share` of that rate on top.
     """
 
-    mode: str = "default"
-    tau_mbps: float = 0.05
-    cap: float | None = 1.0
-    min_mbps: float | None = None
-    missing_price: float = 10.0
+    mode: str = "default"  # several PRBs a user, or "paper": at most one, its whole rate counted
+    tau_mbps: float = 0.05  # penalty of each PRB in use
+    cap: float | None = 1.0  # rate counts up to cap x demand, None: all of it
+    min_mbps: float | None = None  # rate that each user must have, None: its demand
+    missing_price: float = 10.0  # Mbit/s of worth for each one missing
     unmet_share: float = 0.1
-    fairness: str = "rate"
-    rounds: int = 4
-    candidates: int = 5
-    exact_size: int = 600
-    time_limit: float = 30.0
-    gap: float = 1e-4
+    fairness: str = "rate"  # counts Mbit/s, "proportional" their logarithm
+    rounds: int = 4  # most solves with the interference found by the one before
+    candidates: int = 5  # stations that the local search considers for a user
+    exact_size: int = 600  # up to so many users x stations x PRBs the exact co-channel program runs
+    time_limit: float = 30.0  # seconds, for everything together
+    gap: float = 1e-4  # relative, between plan and bound, at which to stop
     solver: str = "auto"
-    threads: int | None = None
-    seed: int = 0
+    threads: int | None = None  # None: one, as the programs are small
+    seed: int = 0  # of the local search
 
     def validate(self) -> None:
         """Raises InputError for a setting that makes no sense."""
@@ -130,16 +118,19 @@ class PrbSettings:
 
     @property
     def objective(self) -> Objective:
+        """For fairness by rate counted = min(rate, cap * demand); for proportional fairness the broken line through
+        demand * log(1 + x / _LOG_FROM) / log(1 + 1 / _LOG_FROM) at x = rate / demand of _LOG_POINTS."""
         cap = None if self.mode == "paper" else self.cap
         if self.fairness == "rate":
             slopes, offsets = [1.0], [0.0]
             top = cap
         else:
-            x = np.array([p for p in _LOG_POINTS if cap is None or p < cap] + ([cap] if cap else []), float)
-            y = np.log(1 + x / _LOG_FROM) / np.log(1 + 1 / _LOG_FROM)
-            slope = np.diff(y) / np.diff(x)
-            slopes, offsets = slope.tolist(), (y[:-1] - slope * x[:-1]).tolist()
-            top = y[-1] if cap else None
+            below = [p for p in _LOG_POINTS if cap is None or p < cap]
+            share = np.array([*below, cap] if cap else below, float)
+            utility = np.log(1 + share / _LOG_FROM) / np.log(1 + 1 / _LOG_FROM)
+            slope = np.diff(utility) / np.diff(share)
+            slopes, offsets = slope.tolist(), (utility[:-1] - slope * share[:-1]).tolist()
+            top = utility[-1] if cap else None
         if top is not None:
             slopes.append(0.0)
             offsets.append(float(top))
@@ -155,8 +146,8 @@ class PrbSettings:
 
 @dataclass(frozen=True)
 class PrbProblem:
-    """gain: (users, stations) linear. demand_mbps: (users,) on this link. power_w: of a user in all (uplink) or of a
-    station on one PRB (downlink). prbs: of each station."""
+    """gain: (users, stations) linear. metres: (users, stations) on the ground. demand_mbps: (users,) on this link.
+    power_w: of a user in all (uplink) or of a station on one PRB (downlink). prbs: of each station."""
 
     site_names: tuple[str, ...]
     users: Users
@@ -191,10 +182,12 @@ class PrbProblem:
 
     @property
     def uplink(self) -> bool:
+        """Whether users send; else stations do."""
         return self.radio.link == "uplink"
 
     @property
     def stations(self) -> int:
+        """How many."""
         return self.gain.shape[1]
 
     @property
@@ -204,11 +197,12 @@ class PrbProblem:
 
     @cached_property
     def noise_w(self) -> float:
+        """Thermal noise on a PRB at the receiver."""
         return float(self.radio.noise_w)
 
     @cached_property
-    def prb_mbps(self) -> float:
-        """Mbit/s of a PRB at 1 bit/s/Hz."""
+    def prb_mhz(self) -> float:
+        """Width of a PRB, which is its Mbit/s at 1 bit/s/Hz."""
         return self.radio.prb_hz / 1e6
 
     def sent(self, count: Values) -> np.ndarray:
@@ -223,5 +217,5 @@ class PrbProblem:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""
         received = self.sent(count) * self.gain[user, station]
         return (
-            np.asarray(count, float) * self.prb_mbps * np.log2(1 + received / (self.noise_w + interference_w))
+            np.asarray(count, float) * self.prb_mhz * np.log2(1 + received / (self.noise_w + interference_w))
         )

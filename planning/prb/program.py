@@ -33,76 +33,55 @@ class Program:
         whole: bool,
         least: float = -np.inf,
     ) -> Program:
-        """whole: with whole numbers; least: only plans worth so much."""
-        objective = members.objective
-        problem, demand = members.problem, members.problem.demand_mbps
+        """allowed: (members,) bool; patterns: (patterns, stations) members or -1. whole: with whole numbers, else their
+        linear relaxation. least: only plans worth so much."""
+        objective, problem = members.objective, members.problem
         member = np.flatnonzero(allowed)
-        user, n = members.user[member], members.count[member]
-        nothing = objective.worth(0.0, demand)
+        user, count = members.user[member], members.count[member]
+        nothing = objective.worth(0.0, problem.demand_mbps)
         model = Model("prb patterns", maximise=True)
         z = model.variables("z", len(patterns), upper=float(problem.prbs), integer=whole)
         x = model.variables("x", len(member), upper=1.0, integer=whole)
         v = model.variables("v", len(member), lower=-np.inf)
+        tau = objective.tau_mbps * (patterns >= 0).sum(axis=1)
         model.constant = float(nothing.sum())
         model.cost(v, 1.0)
         model.cost(x, -nothing[user])
-        on = patterns >= 0
-        model.cost(z, -objective.tau_mbps * on.sum(axis=1))
+        model.cost(z, -tau)
         if np.isfinite(least):
             model.rows(
                 np.zeros(len(z) + 2 * len(x), int),
                 np.concatenate([z, v, x]),
-                np.concatenate([-objective.tau_mbps * on.sum(axis=1), np.ones(len(v)), -nothing[user]]),
+                np.concatenate([-tau, np.ones(len(v)), -nothing[user]]),
                 lower=least - nothing.sum(),
             )
-        model.rows(user, x, 1.0, upper=1.0, count=len(demand))
+        model.rows(user, x, 1.0, upper=1.0, count=len(problem.demand_mbps))
         model.rows(np.zeros(len(z), int), z, 1.0, upper=float(problem.prbs))
+        uses = _Uses.of(members, patterns)
         place = np.full(len(allowed), -1)
-        place[member] = np.arange(len(member))
-        pattern, at = np.nonzero(on)
-        who, rate = patterns[pattern, at], members.rates(patterns)[pattern, at]
-        row, ones, count = np.arange(len(member)), np.ones(len(member)), len(member)
-        model.rows(
-            np.append(place[who], row),
-            np.append(z[pattern], x),
-            np.append(np.ones(len(who)), -n),
+        place[member] = row = np.arange(len(member))
+        model.rows(  # a member has all its PRBs
+            np.append(place[uses.member], row),
+            np.append(z[uses.pattern], x),
+            np.append(np.ones(len(uses.member)), -count),
             0.0,
             0.0,
-            count,
+            len(member),
         )
-        model.rows(
-            np.append(place[who], row),
-            np.append(z[pattern], v),
-            np.append(members.share(who, rate), -ones),
+        model.rows(  # and is worth no more than the sum of their shares, which is exact for a single PRB
+            np.append(place[uses.member], row),
+            np.append(z[uses.pattern], v),
+            np.append(members.share(uses.member, uses.rate), -np.ones(len(member))),
             lower=0.0,
-            count=count,
+            count=len(member),
         )
-        several = np.flatnonzero(n > 1)  # of a single PRB the share is exact
-        if len(several):
-            many, row, ones = member[several], np.arange(len(several)), np.ones(len(several))
-            slopes, offsets, floor, fixed = lines(objective, demand[members.user[many]])
-            r = model.variables("r", len(several))
-            met = model.variables("met", len(several), upper=1.0, integer=whole)
-            place[member] = -1
-            place[many] = row
-            mine = np.flatnonzero(place[who] >= 0)
-            at, over = place[who[mine]], z[pattern[mine]]
-            good = members.good(who[mine], rate[mine]).astype(float)
-            size = len(several)
-            model.rows(np.append(at, row), np.append(over, r), np.append(rate[mine], -ones), 0.0, count=size)
-            model.rows(np.append(at, row), np.append(over, met), np.append(good, -ones), 0.0, count=size)
-            model.rows(np.tile(row, 2), np.append(x[several], met), np.append(ones, -ones), lower=0.0)
-            model.rows(np.tile(row, 2), np.append(r, met), np.append(ones, -floor), lower=0.0)
-            for slope, offset in zip(slopes, offsets, strict=True):
-                model.rows(
-                    np.tile(row, 4),
-                    np.concatenate([v[several], r, x[several], met]),
-                    np.concatenate([ones, -slope * ones, -offset, -fixed]),
-                    upper=0.0,
-                )
+        several = count > 1
+        if several.any():
+            _limit_worth(model, members, member[several], uses, z, x[several], v[several], whole)
         return cls(members, member, patterns, model, z, x)
 
     def solve(self, settings: PrbSettings, seconds: float) -> SolveResult:
+        """The solver's answer after at most so many seconds."""
         return self.model.solve(
             settings.solver, max(seconds, 0.1), settings.gap, settings.threads or 1, settings.seed
         )
@@ -117,3 +96,60 @@ class Program:
         station[user] = at
         uses[user, prb] = True
         return Grid.of(problem, self.members.objective, station, uses)
+
+
+@dataclass(frozen=True)
+class _Uses:
+    """(uses,) arrays: which pattern has which member, at how many Mbit/s on its PRB."""
+
+    pattern: np.ndarray
+    member: np.ndarray
+    rate: np.ndarray
+
+    @classmethod
+    def of(cls, members: Members, patterns: np.ndarray) -> _Uses:
+        pattern, station = np.nonzero(patterns >= 0)
+        return cls(pattern, patterns[pattern, station], members.rates(patterns)[pattern, station])
+
+
+def _limit_worth(
+    model: Model,
+    members: Members,
+    several: np.ndarray,
+    uses: _Uses,
+    z: np.ndarray,
+    x: np.ndarray,
+    v: np.ndarray,
+    whole: bool,
+) -> None:
+    """Members with several PRBs are worth no more than the worth of their rate r, by `lines`.
+
+    several: their numbers; x, v: (several,) variables. met_m, 1 where the demand is met:
+
+        r_m = sum_p z_p rate_pm;   met_m <= sum_p z_p good_pm;   met_m <= x_m;   floor_m met_m <= r_m
+        v_m <= slope_k r_m + offset_km x_m + fixed_m met_m       for every line k
+    """
+    size = len(several)
+    row, ones = np.arange(size), np.ones(size)
+    slopes, offsets, floor, fixed = lines(
+        members.objective, members.problem.demand_mbps[members.user[several]]
+    )
+    r = model.variables("r", size)
+    met = model.variables("met", size, upper=1.0, integer=whole)
+    place = np.full(len(members.user), -1)
+    place[several] = row
+    mine = np.flatnonzero(place[uses.member] >= 0)
+    member, rate = uses.member[mine], uses.rate[mine]
+    at, over = place[member], z[uses.pattern[mine]]
+    good = members.good(member, rate).astype(float)
+    model.rows(np.append(at, row), np.append(over, r), np.append(rate, -ones), 0.0, count=size)
+    model.rows(np.append(at, row), np.append(over, met), np.append(good, -ones), 0.0, count=size)
+    model.rows(np.tile(row, 2), np.append(x, met), np.append(ones, -ones), lower=0.0)
+    model.rows(np.tile(row, 2), np.append(r, met), np.append(ones, -floor), lower=0.0)
+    for slope, offset in zip(slopes, offsets, strict=True):
+        model.rows(
+            np.tile(row, 4),
+            np.concatenate([v, r, x, met]),
+            np.concatenate([ones, -slope * ones, -offset, -fixed]),
+            upper=0.0,
+        )

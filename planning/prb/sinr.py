@@ -1,4 +1,7 @@
-"""Scoring with the true SINR: all users of a PRB interfere, wherever they are."""
+"""Scoring with the true SINR: all users of a PRB interfere, wherever they are.
+
+`true_sinr` and `rates_of` score a finished allocation, `Grid` one that changes user by user.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def true_sinr(problem: PrbProblem, station: np.ndarray, uses: np.ndarray) -> tup
 
 def rates_of(problem: PrbProblem, station: np.ndarray, uses: np.ndarray) -> np.ndarray:
     """(users,) Mbit/s with the true SINR."""
-    return problem.prb_mbps * np.log2(1 + true_sinr(problem, station, uses)[0]).sum(axis=1)
+    return problem.prb_mhz * np.log2(1 + true_sinr(problem, station, uses)[0]).sum(axis=1)
 
 
 def score(problem: PrbProblem, objective: Objective, rate: np.ndarray, used_prbs: int) -> float:
@@ -40,8 +43,8 @@ class Grid:
     """An allocation that changes user by user, with its true rates kept up to date.
 
     owner: (stations, prbs) user or -1. sent: (users,) W on each of its PRBs. interference: (stations, prbs) W that
-    reach the owner (uplink: the station) from the other stations' users. bits: (stations, prbs) Mbit/s of each PRB.
-    rate: (users,).
+    reach the owner (uplink: the station) from the other stations' users. mbps: (stations, prbs) rate of each PRB. rate:
+    (users,) Mbit/s. station, count: (users,) station, -1 for none, and number of PRBs.
     """
 
     def __init__(self, problem: PrbProblem, objective: Objective):
@@ -52,11 +55,12 @@ class Grid:
         self.count = np.zeros(users, int)
         self.sent = np.zeros(users)
         self.interference = np.zeros(shape)
-        self.bits = np.zeros(shape)
+        self.mbps = np.zeros(shape)
         self.rate: np.ndarray = np.zeros(users)
 
     @classmethod
     def of(cls, problem: PrbProblem, objective: Objective, station: np.ndarray, uses: np.ndarray) -> Grid:
+        """station: (users,) -1 for none; uses: (users, prbs) bool, no PRB of a station twice."""
         grid = cls(problem, objective)
         user, prb = np.nonzero(uses)
         grid.owner[station[user], prb] = user
@@ -67,9 +71,10 @@ class Grid:
         return grid
 
     def copy(self) -> Grid:
+        """Another grid with the same allocation."""
         other = object.__new__(Grid)
         other.problem, other.objective = self.problem, self.objective
-        for name in ("station", "owner", "count", "sent", "interference", "bits", "rate"):
+        for name in ("station", "owner", "count", "sent", "interference", "mbps", "rate"):
             setattr(other, name, getattr(self, name).copy())
         return other
 
@@ -83,6 +88,7 @@ class Grid:
 
     @property
     def score(self) -> float:
+        """The objective of eq. 15."""
         return score(self.problem, self.objective, self.rate, int(self.count.sum()))
 
     def remove(self, user: int) -> None:
@@ -115,22 +121,19 @@ class Grid:
         problem = self.problem
         owner = self.owner[:, prbs]
         on = owner >= 0
+        # reach: (t, s, k) W of what station t or its owner sends that arrives at s, on each PRB k
         if problem.uplink:
             each = np.where(on, self.sent[owner], 0.0)  # (t, k): W that the owner at station t sends
-            reach = each[:, None, :] * problem.gain[owner].transpose(
-                0, 2, 1
-            )  # (t, s, k): what of it arrives at s
+            reach = each[:, None, :] * problem.gain[owner].transpose(0, 2, 1)
             total = reach.sum(axis=0)
         else:
-            reach = problem.power_w * problem.gain[owner].transpose(
-                2, 0, 1
-            )  # (t, s, k): t's W at the owner at s
+            reach = problem.power_w * problem.gain[owner].transpose(2, 0, 1)
             total = np.einsum("tsk,tk->sk", reach, on)
         own = np.where(on, reach.diagonal(axis1=0, axis2=1).T, 0.0)
         interference = np.maximum(total - own, 0.0)
-        bits = problem.prb_mbps * np.log2(1 + own / (problem.noise_w + interference))
-        self.interference[:, prbs], self.bits[:, prbs] = interference, bits
-        self.rate = np.bincount((self.owner + 1).ravel(), self.bits.ravel(), len(self.rate) + 1)[1:]
+        self.interference[:, prbs] = interference
+        self.mbps[:, prbs] = problem.prb_mhz * np.log2(1 + own / (problem.noise_w + interference))
+        self.rate = np.bincount((self.owner + 1).ravel(), self.mbps.ravel(), len(self.rate) + 1)[1:]
 
     def heard(self, user: int, station: int) -> np.ndarray:
         """(prbs,) W of interference that a user without PRBs would meet at a station, its own users aside."""

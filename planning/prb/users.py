@@ -11,7 +11,9 @@ from planning.demand import Demand
 from planning.deployment import largest_remainder
 from planning.deployment.placement import outline_of
 from planning.errors import InputError
-from planning.geometry import tile_corner
+from planning.geometry import GeoJson, tile_corner
+
+_TRIES = 200
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def draw_users(demand: Demand, hour: int, max_users: int = 60, seed: int = 0, qu
 
 
 def _places(
-    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, area: dict | None
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, area: GeoJson | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Uniform in each tile; where the area's outline is known, inside it (200 tries, then anywhere in the tile)."""
+    """Uniform in each tile; where the area's outline is known, inside it (_TRIES tries, then anywhere in the tile)."""
     outline = outline_of(area)
     lon, lat = tile_corner(x + rng.random(len(x)), y + rng.random(len(x)))
     if outline is None:
         return lon, lat
     shapely.prepare(outline)
-    for _ in range(200):
+    for _ in range(_TRIES):
         outside = np.flatnonzero(~shapely.contains_xy(outline, lon, lat))
         if not len(outside):
             break

@@ -1,14 +1,14 @@
 """Base-station sleep (eq. 14): which cells are awake in which hour, by strategy."""
 
-from planning.sleep.evaluation import evaluate, group_counts
+from planning.sleep.evaluation import evaluate
+from planning.sleep.plan import SleepPlan, replay
 from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.schedule import group_counts
 from planning.sleep.strategies import (
     RISK_QUANTILES,
     STRATEGIES,
-    SleepPlan,
     compare_strategies,
     plan_sleep,
-    replay,
     risk_curve,
 )
 

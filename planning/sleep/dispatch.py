@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from planning.geometry import distances_m
 
-_TINY = 1e-7  # Mbit/s
+_TINY = 1e-7  # Mbit/s; less is rounding
+_AT_HOME, _UNSERVED = -1, -2
+_BLOCK = 512  # sites whose distances to all others are held at once
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Ring:
     def of(cls, points: np.ndarray, ring_m: float, max_neighbours: int) -> Ring:
         """Up to `max_neighbours` nearest sites within `ring_m` metres; points: (sites, 2) local metres."""
         sources, targets, lengths = [], [], []
-        for begin in range(0, len(points), 512):
-            block = distances_m(points[begin : begin + 512], points)
+        for begin in range(0, len(points), _BLOCK):
+            block = distances_m(points[begin : begin + _BLOCK], points)
             block[np.arange(len(block)), begin + np.arange(len(block))] = np.inf
             near = np.argsort(block, axis=1, kind="stable")[:, :max_neighbours]
             row = np.repeat(np.arange(len(block)), near.shape[1])
@@ -67,77 +71,108 @@ def dispatch(demand: np.ndarray, capacity: np.ndarray, ring: Ring) -> Dispatch:
         moved[arc] = step
         left[source] -= step
         room[target] -= step
-    for hour in np.flatnonzero((left > _TINY).any(axis=0) & (room > _TINY).any(axis=0)):
-        _augment(own[:, hour], left[:, hour], room[:, hour], moved[:, hour], ring)
+    stuck = np.flatnonzero((left > _TINY).any(axis=0) & (room > _TINY).any(axis=0))
+    arcs = _Arcs(ring)
+    for hour in stuck:
+        _augment(own[:, hour], left[:, hour], room[:, hour], moved[:, hour], ring, arcs)
     left[left < _TINY] = 0.0
     return Dispatch(capacity - room, moved, left)
 
 
-def _augment(own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring) -> None:
-    """Pass traffic along chains until no unserved traffic can reach room (Edmonds-Karp); arrays change in place."""
-    out_arcs: list[list[int]] = [[] for _ in range(ring.sites)]
-    in_arcs: list[list[int]] = [[] for _ in range(ring.sites)]
-    for arc, (source, target) in enumerate(zip(ring.source.tolist(), ring.target.tolist(), strict=True)):
-        out_arcs[source].append(arc)
-        in_arcs[target].append(arc)
-    while True:
-        # a node is a site with the question "can it take more?"; parent = (previous site, whose traffic, from arc)
-        parent: dict[int, tuple[int, int, int]] = {}
-        queue: deque[int] = deque()
-        end = -1
+class _Arcs:
+    """Numbers of the ring's arcs by site; worked out when first asked for, as few hours need them."""
 
-        def reach(
-            site: int,
-            previous: int,
-            owner: int,
-            origin: int,
-            parent: dict[int, tuple[int, int, int]] = parent,
-            queue: deque[int] = queue,
-        ) -> bool:
-            if site in parent:
-                return False
-            parent[site] = (previous, owner, origin)
-            queue.append(site)
-            return bool(room[site] > _TINY)
+    def __init__(self, ring: Ring):
+        self.ring = ring
 
-        for owner in np.flatnonzero(left > _TINY).tolist():
-            targets = [owner, *(int(ring.target[a]) for a in out_arcs[owner])]
-            end = next((t for t in targets if reach(t, -1, owner, -2)), -1)
-            if end >= 0:
-                break
-        while queue and end < 0:
-            site = queue.popleft()
-            # what the full site carries could move on: its own traffic (-1), and its neighbours' that came by an arc
-            carried = [(site, -1)] if own[site] > _TINY else []
-            carried += [(int(ring.source[a]), a) for a in in_arcs[site] if moved[a] > _TINY]
-            for owner, origin in carried:
-                targets = [owner, *(int(ring.target[a]) for a in out_arcs[owner])]
-                end = next((t for t in targets if reach(t, site, owner, origin)), -1)
-                if end >= 0:
-                    break
-        if end < 0:
-            return
-        path, site = [], end
-        while True:
-            previous, owner, origin = parent[site]
-            path.append((site, owner, origin))
-            if previous < 0:
-                break
-            site = previous
-        amount = room[end]
-        for _, owner, origin in path:
-            amount = min(
-                amount, left[owner] if origin == -2 else own[owner] if origin == -1 else moved[origin]
-            )
-        for site, owner, origin in path:
+    @cached_property
+    def out_of(self) -> list[list[int]]:
+        return self._by(self.ring.source)
+
+    @cached_property
+    def into(self) -> list[list[int]]:
+        return self._by(self.ring.target)
+
+    def _by(self, end: np.ndarray) -> list[list[int]]:
+        arcs: list[list[int]] = [[] for _ in range(self.ring.sites)]
+        for arc, site in enumerate(end.tolist()):
+            arcs[site].append(arc)
+        return arcs
+
+
+class _Link(NamedTuple):
+    """`site` takes traffic of `owner`, which was so far carried as `origin` says: _UNSERVED, _AT_HOME or an arc."""
+
+    site: int
+    owner: int
+    origin: int
+
+
+def _augment(
+    own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring, arcs: _Arcs
+) -> None:
+    """Pass traffic along chains until no unserved traffic can reach room (Edmonds-Karp).
+
+    own, left, room: (sites,), moved: (arcs,) Mbit/s of one hour, changed in place.
+    """
+    while chain := _shortest_chain(own, left, room, moved, ring, arcs):
+        amount = room[chain[0].site]
+        for link in chain:
+            held = left if link.origin == _UNSERVED else own
+            amount = min(amount, held[link.owner] if link.origin < 0 else moved[link.origin])
+        for site, owner, origin in chain:
             if site == owner:
                 own[owner] += amount
             else:
-                moved[next(a for a in out_arcs[owner] if ring.target[a] == site)] += amount
-            if origin == -2:
+                moved[next(a for a in arcs.out_of[owner] if ring.target[a] == site)] += amount
+            if origin == _UNSERVED:
                 left[owner] -= amount
-            elif origin == -1:
+            elif origin == _AT_HOME:
                 own[owner] -= amount
             else:
                 moved[origin] -= amount
-        room[end] -= amount
+        room[chain[0].site] -= amount
+
+
+def _shortest_chain(
+    own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring, arcs: _Arcs
+) -> list[_Link]:
+    """The links of a chain from a site with room back to unserved traffic; none where there is no such chain.
+
+    Breadth first: a node is a site with the question "can it take more?", whose answer may be to pass on what it
+    carries.
+    """
+    found: dict[
+        int, tuple[int, _Link]
+    ] = {}  # site -> (the site that would pass traffic on to it, which traffic)
+    queue: deque[int] = deque()
+
+    def with_room(previous: int, owner: int, origin: int) -> int:
+        """The first new site with room that may carry this traffic, -1 for none; those before it join the queue."""
+        for site in (owner, *(int(ring.target[a]) for a in arcs.out_of[owner])):
+            if site in found:
+                continue
+            found[site] = (previous, _Link(site, owner, origin))
+            queue.append(site)
+            if room[site] > _TINY:
+                return site
+        return -1
+
+    def chain_to(site: int) -> list[_Link]:
+        chain = []
+        while site >= 0:
+            site, link = found[site]
+            chain.append(link)
+        return chain
+
+    for owner in np.flatnonzero(left > _TINY).tolist():
+        if (end := with_room(-1, owner, _UNSERVED)) >= 0:
+            return chain_to(end)
+    while queue:
+        site = queue.popleft()
+        carried = [(site, _AT_HOME)] if own[site] > _TINY else []
+        carried += [(int(ring.source[a]), a) for a in arcs.into[site] if moved[a] > _TINY]
+        for owner, origin in carried:
+            if (end := with_room(site, owner, origin)) >= 0:
+                return chain_to(end)
+    return []

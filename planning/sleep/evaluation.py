@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from planning.energy import Groups
 from planning.errors import Shortfall
 from planning.sleep.dispatch import Dispatch, dispatch
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
+from planning.sleep.schedule import group_counts, woken
 
 
 @dataclass(frozen=True)
 class SleepEvaluation:
-    """What a plan does on a demand. Arrays are by hour; rates in Mbit/s, energy in kWh.
+    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, energy in kWh, sums of rates in Mbit/s-hours.
 
-    unserved: traffic that no awake cell in the ring can carry. offloaded: served by another site than its own.
-    switches: cells woken over the plan's cycle.
+    always_on: energy of the same traffic with every cell awake. unserved: traffic that no awake cell in the ring can
+    carry. offloaded: served by another site than its own. switches: cells woken over the plan's cycle. worst_*: the
+    site and hour with the most missing Mbit/s, None where nothing is missing.
     """
 
     energy: np.ndarray
@@ -56,41 +58,41 @@ class SleepEvaluation:
         return self.energy_kwh / self.hours * 24
 
     @property
-    def demand_mbph(self) -> float:
-        """Mbit/s-hours asked for."""
+    def demand_mbps_hours(self) -> float:
+        """What is asked for."""
         return float(self.demand.sum())
 
     @property
-    def served_mbph(self) -> float:
+    def served_mbps_hours(self) -> float:
         return float(self.served.sum())
 
     @property
-    def offloaded_mbph(self) -> float:
+    def offloaded_mbps_hours(self) -> float:
         return float(self.offloaded.sum())
 
     @property
-    def unserved_mbph(self) -> float:
+    def unserved_mbps_hours(self) -> float:
         return float(self.unserved.sum())
 
     @property
     def unserved_share(self) -> float:
-        return self.unserved_mbph / self.demand_mbph if self.demand_mbph else 0.0
+        return self.unserved_mbps_hours / self.demand_mbps_hours if self.demand_mbps_hours else 0.0
 
     @property
     def overload_hours(self) -> int:
         """Hours in which any site's traffic is not fully served."""
         return int((self.overloaded_sites > 0).sum())
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """The totals as plain numbers."""
         return {
             "energy_kwh": self.energy_kwh,
             "always_on_kwh": self.always_on_kwh,
             "saving": self.saving,
-            "demand_mbps_hours": self.demand_mbph,
-            "served_mbps_hours": self.served_mbph,
-            "offloaded_mbps_hours": self.offloaded_mbph,
-            "unserved_mbps_hours": self.unserved_mbph,
+            "demand_mbps_hours": self.demand_mbps_hours,
+            "served_mbps_hours": self.served_mbps_hours,
+            "offloaded_mbps_hours": self.offloaded_mbps_hours,
+            "unserved_mbps_hours": self.unserved_mbps_hours,
             "unserved_share": self.unserved_share,
             "overload_hours": self.overload_hours,
             "switches": self.switches,
@@ -98,14 +100,6 @@ class SleepEvaluation:
             "worst_hour": self.worst_hour,
             "worst_missing_mbps": self.worst_missing_mbps,
         }
-
-
-def group_counts(groups: Groups, awake: np.ndarray) -> np.ndarray:
-    """(cells, hours) bool -> (groups, hours) number of awake cells."""
-    out = np.zeros((len(groups.site), awake.shape[1]), np.int64)
-    for g, cells in enumerate(groups.cells):
-        out[g] = awake[cells].sum(axis=0)
-    return out
 
 
 def evaluate(problem: SleepProblem, awake: np.ndarray, demand: np.ndarray | None = None) -> SleepEvaluation:
@@ -140,7 +134,7 @@ def _evaluation(
         unserved=missing.sum(axis=0),
         overloaded_sites=(missing > UNSERVED_MBPS).sum(axis=0),
         asleep_cells=(~awake).sum(axis=0),
-        switches=int((awake & ~np.roll(awake, 1, axis=1)).sum()),
+        switches=int(woken(awake).sum()),
         worst_site=None if worst is None else problem.site_names[worst[0]],
         worst_hour=None if worst is None else int(worst[1]),
         worst_missing_mbps=0.0 if worst is None else float(missing[worst]),

@@ -1,4 +1,4 @@
-"""Sleep as mixed-integer programs in PuLP: the whole plan, or one hour of it between two others.
+"""Sleep as mixed-integer programs: the whole plan, or one hour of it between two others.
 
 Ring model, per site s, hour h, group of identical cells g (N_g cells, capacity C_g), cyclic hours:
 
@@ -12,25 +12,46 @@ Ring model, per site s, hour h, group of identical cells g (N_g cells, capacity 
 
     and, where whole sites may sleep (lowest_g = 0), + site_s z_sh in the objective with n_gh <= N_g z_sh, z_sh binary,
 
-with C0_s the capacity that never sleeps. The tight link says that beyond it a site's own traffic needs whole cells:
-one awake cell carries at most what is asked of it, which closes most of the relaxation's gap.
+with factor_g what a watt costs with its cooling, price the settings' offload_w_per_mbps, switch their switch_wh, a the
+arcs of the ring and C0_s the capacity that never sleeps. n and u exist only for free groups, N_g > lowest_g.
+
+The tight link says that beyond C0_s a site's own traffic needs whole cells: one awake cell carries at most what is
+asked of it, which closes most of the relaxation's gap.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planning.energy import Groups
 from planning.sleep.dispatch import Ring, dispatch
-from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.problem import UNSERVED_MBPS, SleepProblem, SleepSettings
 from planning.solver import Model
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A model under construction; n, t, f, u: numbers of its variables, as in the program above."""
+
+    model: Model
+    groups: Groups
+    ring: Ring
+    demand: np.ndarray
+    free: np.ndarray
+    n: np.ndarray  # (free groups, hours)
+    t: np.ndarray  # (groups, hours)
+    f: np.ndarray  # (arcs, hours)
+    u: np.ndarray  # (free groups, hours); (free groups, 0) where nothing switches
+
+    @property
+    def hours(self) -> int:
+        return self.demand.shape[1]
 
 
 def ring_model(
     problem: SleepProblem,
-    groups: Groups,
     settings: SleepSettings,
     start: np.ndarray | None = None,
     low: np.ndarray | None = None,
@@ -40,11 +61,8 @@ def ring_model(
 
     start: (groups, hours) awake counts to begin from. low, high: (free groups, hours) limits tighter than the groups'.
     """
-    demand, ring = problem.demand, problem.ring
-    sites, hours = demand.shape
-    arcs = len(ring.source)
-    hour = np.arange(hours)
-    free = np.flatnonzero(groups.count > groups.lowest)
+    groups, demand, ring = problem.groups, problem.demand, problem.ring
+    hours, free = problem.hours, groups.free
     model = Model("sleep")
     n = model.variables(
         "n",
@@ -54,82 +72,35 @@ def ring_model(
         integer=True,
     )
     t = model.variables("t", (len(groups.site), hours), 0, (groups.capacity * groups.count)[:, None])
-    f = model.variables("f", (arcs, hours), 0, demand[ring.source])
+    f = model.variables("f", (len(ring.source), hours), 0, demand[ring.source])
     switched = hours if hours > 1 else 0  # one hour for ever is never switched
     u = model.variables("u", (len(free), switched), 0, (groups.count - groups.lowest)[free, None])
+    parts = _Parts(model, groups, ring, demand, free, n, t, f, u)
 
     model.cost(n, groups.wake_w[free, None])
     model.cost(t, (groups.factor * groups.slope)[:, None])
     model.cost(f, settings.offload_w_per_mbps)
     model.cost(u, settings.switch_wh)
-    asleep = groups.power_w(np.repeat(groups.count[:, None] * 0, hours, axis=1), np.zeros(t.shape)).sum()
-    fixed = np.setdiff1d(np.arange(len(groups.site)), free)
-    model.constant = float(asleep + (groups.wake_w[fixed] * groups.lowest[fixed]).sum() * hours)
-
-    site_hour = np.arange(sites)[:, None] * hours + hour
-    # traffic is conserved
-    model.rows(
-        np.concatenate(
-            [site_hour[groups.site].ravel(), site_hour[ring.source].ravel(), site_hour[ring.target].ravel()]
-        ),
-        np.concatenate([t.ravel(), f.ravel(), f.ravel()]),
-        np.concatenate([np.ones(t.size), np.ones(f.size), -np.ones(f.size)]),
-        demand.ravel(),
-        demand.ravel(),
-        count=sites * hours,
-    )
-    # capacity of the groups that may sleep; the others are bounded by t's own bounds
-    row = np.arange(n.size)
-    model.rows(
-        np.concatenate([row, row]),
-        np.concatenate([t[free].ravel(), n.ravel()]),
-        np.concatenate([np.ones(n.size), np.repeat(-groups.capacity[free], hours)]),
-        upper=0.0,
-        count=n.size,
-    )
-    sends = np.bincount(ring.source, minlength=sites) > 1
-    rank = np.cumsum(sends) - 1
-    several = np.flatnonzero(sends[ring.source])
-    model.rows(
-        (rank[ring.source[several]][:, None] * hours + hour).ravel(),
-        f[several].ravel(),
-        1.0,
-        upper=demand[sends].ravel(),
-        count=int(sends.sum()) * hours,
-    )
-    _tight_links(model, groups, ring, demand, free, n, f)
-    z = _sleeping_sites(model, groups, free, n) if groups.site_sleeps else None
-    # switching
-    before = np.roll(n, 1, axis=1)
+    model.constant = _decided_wh(parts)
+    _conserve_traffic(parts)
+    _limit_capacity(parts)
+    _limit_sending(parts)
+    _tight_links(parts)
+    z = _sleeping_sites(parts) if groups.site_sleeps else None
     if switched:
-        model.rows(
-            np.tile(row, 3),
-            np.concatenate([u.ravel(), n.ravel(), before.ravel()]),
-            np.concatenate([np.ones(n.size), -np.ones(n.size), np.ones(n.size)]),
-            lower=0.0,
-            count=n.size,
-        )
-    if settings.min_up > 1 and switched:
-        reach = min(settings.min_up, hours)
-        back = [np.roll(u, k, axis=1).ravel() for k in range(reach)]
-        model.rows(
-            np.tile(row, reach + 1),
-            np.concatenate([*back, n.ravel()]),
-            np.concatenate([np.ones(reach * n.size), -np.ones(n.size)]),
-            upper=0.0 - np.zeros(n.size),
-            count=n.size,
-        )
+        _count_switches(parts)
+        _hold_up_times(parts, settings.min_up)
     if start is not None:
-        _start(model, problem, groups, free, start, n, t, f, u)
+        _start(parts, start)
         if z is not None:
             model.start(z, (groups.site_sum(start) > 0).ravel())
     return model, n
 
 
-def ring_model_size(problem: SleepProblem, groups: Groups) -> int:
+def ring_model_size(problem: SleepProblem) -> int:
     """Number of variables of the whole model."""
-    free = int((groups.count > groups.lowest).sum())
-    return (2 * free + len(groups.site) + len(problem.ring.source)) * problem.hours
+    groups = problem.groups
+    return (2 * len(groups.free) + len(groups.site) + len(problem.ring.source)) * problem.hours
 
 
 def hour_model(
@@ -146,10 +117,18 @@ def hour_model(
 
     low, high: (free groups,) counts. around: (free groups, hours) counts; those of this hour are not looked at. Cells
     that would be awake too shortly here pay for the hours that their minimum up time adds. start: (groups,) counts.
-    useful_arcs: leave out arcs from sites that need no help at `low`.
+    useful_arcs: leave out arcs from sites that need no help at `low`. Returns the model and the numbers of its count
+    variables (free groups,).
+
+    To the ring model of the hour are added, for each group whose count is open (low < high), three variables that are
+    at least 0:
+
+        into   >= n - n_before     at the price of a switch
+        out_of >= n_after - n      likewise, for the cells that the next hour then wakes
+        short  >= n - lasting      at (min_up - 1) hours of an idle cell, lasting as in `_lasting`
     """
-    groups: Groups = problem.groups
-    free = np.flatnonzero(groups.count > groups.lowest)
+    groups = problem.groups
+    free = groups.free
     demand, ring = problem.demand[:, [hour]], problem.ring
     if useful_arcs:
         awake = groups.lowest.copy()
@@ -159,7 +138,7 @@ def hour_model(
         ring = Ring(ring.source[kept], ring.target[kept], ring.metres[kept], ring.sites)
     alone = replace(problem, demand=demand, ring=ring)
     start = None if start is None else start[:, None]
-    model, n = ring_model(alone, groups, settings, start, low[:, None], high[:, None])
+    model, n = ring_model(alone, settings, start, low[:, None], high[:, None])
     open_ = np.flatnonzero(low < high)  # what is decided switches at a price that is decided, too
     most = (groups.count - groups.lowest)[free][open_]
     around = around[open_]
@@ -200,22 +179,96 @@ def _lasting(counts: np.ndarray, hour: int, min_up: int) -> np.ndarray:
     return np.max(windows, axis=0)
 
 
-def hourly_cost(problem: SleepProblem, groups: Groups, settings: SleepSettings, counts: np.ndarray) -> float:
+def hourly_cost(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray) -> float:
     """The objective in Wh without the price of switching, for awake counts (groups, hours) that serve all demand."""
+    groups = problem.groups
     served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
     energy = groups.power_w(counts, groups.spread(counts, served.load)).sum()
     return float(energy + settings.offload_w_per_mbps * served.moved.sum())
 
 
-def _tight_links(
-    model: Model,
-    groups: Groups,
-    ring: Ring,
-    demand: np.ndarray,
-    free: np.ndarray,
-    n: np.ndarray,
-    f: np.ndarray,
-) -> None:
+# --- parts of the ring model -------------------------------------------------------------------------------------
+
+
+def _decided_wh(parts: _Parts) -> float:
+    """Energy that no variable changes: everything asleep, and the idle power of groups that never sleep."""
+    groups, hours = parts.groups, parts.hours
+    asleep = groups.power_w(
+        np.repeat(groups.count[:, None] * 0, hours, axis=1), np.zeros(parts.t.shape)
+    ).sum()
+    fixed = np.setdiff1d(np.arange(len(groups.site)), parts.free)
+    return float(asleep + (groups.wake_w[fixed] * groups.lowest[fixed]).sum() * hours)
+
+
+def _conserve_traffic(parts: _Parts) -> None:
+    sites, hours = parts.demand.shape
+    t, f, ring = parts.t, parts.f, parts.ring
+    row = np.arange(sites)[:, None] * hours + np.arange(hours)  # (sites, hours)
+    parts.model.rows(
+        np.concatenate([row[parts.groups.site].ravel(), row[ring.source].ravel(), row[ring.target].ravel()]),
+        np.concatenate([t.ravel(), f.ravel(), f.ravel()]),
+        np.concatenate([np.ones(t.size), np.ones(f.size), -np.ones(f.size)]),
+        parts.demand.ravel(),
+        parts.demand.ravel(),
+        count=sites * hours,
+    )
+
+
+def _limit_capacity(parts: _Parts) -> None:
+    """Of the groups that may sleep; the others are bounded by t's own bounds."""
+    n, free = parts.n, parts.free
+    row = np.arange(n.size)
+    parts.model.rows(
+        np.concatenate([row, row]),
+        np.concatenate([parts.t[free].ravel(), n.ravel()]),
+        np.concatenate([np.ones(n.size), np.repeat(-parts.groups.capacity[free], parts.hours)]),
+        upper=0.0,
+        count=n.size,
+    )
+
+
+def _limit_sending(parts: _Parts) -> None:
+    """A site moves its own traffic: of one arc alone f's own bound says so."""
+    (sites, hours), source = parts.demand.shape, parts.ring.source
+    sends = np.bincount(source, minlength=sites) > 1
+    rank = np.cumsum(sends) - 1
+    several = np.flatnonzero(sends[source])
+    parts.model.rows(
+        (rank[source[several]][:, None] * hours + np.arange(hours)).ravel(),
+        parts.f[several].ravel(),
+        1.0,
+        upper=parts.demand[sends].ravel(),
+        count=int(sends.sum()) * hours,
+    )
+
+
+def _count_switches(parts: _Parts) -> None:
+    n, u = parts.n, parts.u
+    parts.model.rows(
+        np.tile(np.arange(n.size), 3),
+        np.concatenate([u.ravel(), n.ravel(), np.roll(n, 1, axis=1).ravel()]),
+        np.concatenate([np.ones(n.size), -np.ones(n.size), np.ones(n.size)]),
+        lower=0.0,
+        count=n.size,
+    )
+
+
+def _hold_up_times(parts: _Parts, min_up: int) -> None:
+    if min_up <= 1:
+        return
+    n, reach = parts.n, min(min_up, parts.hours)
+    woken = [np.roll(parts.u, k, axis=1).ravel() for k in range(reach)]
+    parts.model.rows(
+        np.tile(np.arange(n.size), reach + 1),
+        np.concatenate([*woken, n.ravel()]),
+        np.concatenate([np.ones(reach * n.size), -np.ones(n.size)]),
+        upper=0.0,
+        count=n.size,
+    )
+
+
+def _tight_links(parts: _Parts) -> None:
+    groups, demand, free = parts.groups, parts.demand, parts.free
     always = np.bincount(groups.site, groups.capacity * groups.lowest, groups.sites)
     beyond = demand - always[:, None]
     sites, hours = np.nonzero(beyond > 1e-9)
@@ -223,24 +276,25 @@ def _tight_links(
         return
     number = np.full(demand.shape, -1)
     number[sites, hours] = np.arange(len(sites))
-    out_rows = number[ring.source]
+    out_rows = number[parts.ring.source]
     group_rows = number[groups.site[free]]
     used_f, used_n = out_rows >= 0, group_rows >= 0
     gain = np.minimum(groups.capacity[free, None], beyond[groups.site[free]])
     # n counts from its lower bound: cells that never sleep are in `always` already
     shift = np.zeros(len(sites))
     np.add.at(shift, group_rows[used_n], (gain * groups.lowest[free, None])[used_n])
-    model.rows(
+    parts.model.rows(
         np.concatenate([out_rows[used_f], group_rows[used_n]]),
-        np.concatenate([f[used_f], n[used_n]]),
+        np.concatenate([parts.f[used_f], parts.n[used_n]]),
         np.concatenate([np.ones(used_f.sum()), gain[used_n]]),
         lower=beyond[sites, hours] + shift,
         count=len(sites),
     )
 
 
-def _sleeping_sites(model: Model, groups: Groups, free: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """(sites, hours) variables: 1 while any cell of the site is awake."""
+def _sleeping_sites(parts: _Parts) -> np.ndarray:
+    """(sites, hours) variables z: 1 while any cell of the site is awake."""
+    model, groups, free, n = parts.model, parts.groups, parts.free, parts.n
     z = model.variables("z", (groups.sites, n.shape[1]), 0, 1, integer=True)
     model.cost(z, groups.site_w[:, None])
     row = np.arange(n.size)
@@ -254,23 +308,15 @@ def _sleeping_sites(model: Model, groups: Groups, free: np.ndarray, n: np.ndarra
     return z
 
 
-def _start(
-    model: Model,
-    problem: SleepProblem,
-    groups: Groups,
-    free: np.ndarray,
-    counts: np.ndarray,
-    n: np.ndarray,
-    t: np.ndarray,
-    f: np.ndarray,
-    u: np.ndarray,
-) -> None:
-    served = dispatch(problem.demand, groups.capacity_of(counts), problem.ring)
-    if (served.unserved > 1e-6).any():
+def _start(parts: _Parts, counts: np.ndarray) -> None:
+    """Begin from awake counts (groups, hours), where they serve all demand."""
+    model, groups = parts.model, parts.groups
+    served = dispatch(parts.demand, groups.capacity_of(counts), parts.ring)
+    if (served.unserved > UNSERVED_MBPS).any():
         return
     load = groups.spread(counts, served.load)
-    model.start(n, counts[free].ravel())
-    model.start(t, load.ravel())
-    model.start(f, served.moved.ravel())
-    if u.size:
-        model.start(u, np.maximum(counts - np.roll(counts, 1, axis=1), 0)[free].ravel())
+    model.start(parts.n, counts[parts.free].ravel())
+    model.start(parts.t, load.ravel())
+    model.start(parts.f, served.moved.ravel())
+    if parts.u.size:
+        model.start(parts.u, np.maximum(counts - np.roll(counts, 1, axis=1), 0)[parts.free].ravel())

@@ -6,12 +6,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from planning.errors import InputError
-from planning.geometry import ZOOM, centre_of, local_metres, tile_corner
 from planning.network import Network
-from planning.network.serving import POINTS_A_SIDE
+from planning.network.serving import served_points
 from planning.sleep.dispatch import Ring
 
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.5  # assumed: of a site's ground, which another must reach to take it over
 
 
 def overlap_ring(
@@ -24,19 +23,15 @@ def overlap_ring(
 ) -> Ring:
     """Up to `max_neighbours` sites for each: those that reach the largest share of its ground, nearest first.
 
-    A site's ground is the points of the tiles (x, y) to which it is the nearest site, as in `tile_shares`; another
-    site takes over if at least `least_share` of them lie within `reach_m` metres of it.
+    A site's ground is the points of the tiles (x, y) to which it is the nearest site, as in
+    `planning.network.serving.tile_shares`; another site takes over if at least `least_share` of them lie within
+    `reach_m` metres of it.
     """
     if not reach_m >= 0 or max_neighbours < 0 or not 0 < least_share <= 1:
         raise InputError(
             "The reach and the number of neighbours must be at least 0, the share above 0 and at most 1."
         )
-    x, y = np.asarray(x), np.asarray(y)
-    step = (np.arange(POINTS_A_SIDE) + 0.5) / POINTS_A_SIDE
-    dx, dy = np.meshgrid(step, step, indexing="ij")
-    lon, lat = tile_corner(x[:, None] + dx.ravel(), y[:, None] + dy.ravel(), ZOOM)
-    origin = centre_of(lon, lat)
-    points, sites = local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin)
+    points, sites = served_points(network, x, y)
     number = len(sites)
     looked = min(number, 2 * max_neighbours + 1)  # of the sites nearest to a point, its own among them
     metres, near = cKDTree(sites).query(points, k=looked)

@@ -7,7 +7,7 @@ import numpy as np
 from planning.energy import Groups
 from planning.errors import InfeasibleError
 from planning.sleep.problem import SleepProblem, SleepSettings
-from planning.sleep.rules import to_cells
+from planning.sleep.schedule import to_cells
 from planning.solver import Model, SolveResult
 
 
@@ -18,13 +18,20 @@ def paper_plan(
 
     Any cell may carry any traffic and any cell may sleep; BBUs and their cooling run on. The published objective
     charges nothing for an asleep RRU; ours charges its sleep power, as for every other strategy (set it to 0 for the
-    formula to the letter). Identical cells of the whole network are one integer, so the model is exact and small.
+    formula to the letter). Identical cells of the whole network are one integer, so the model is exact and small: for
+    kinds k of N_k cells with capacity C_k,
+
+        min  sum_kh wake_k n_kh + factor_k slope_k t_kh
+        s.t. t_kh <= C_k n_kh,   sum_k t_kh >= sum_s d_sh,   0 <= n_kh <= N_k integer,   t >= 0
+
+    Returns (cells, hours) bool, the outcome of the solver, notes. Raises InfeasibleError where
+    no plan was found in time.
     """
     groups = problem.groups
     demand = problem.demand.sum(axis=0)
     hours = problem.hours
     figures = np.stack([groups.capacity, groups.wake_w, groups.factor * groups.slope], axis=1)
-    kinds, kind = np.unique(figures.round(9), axis=0, return_inverse=True)
+    kinds, kind = np.unique(figures.round(9), axis=0, return_inverse=True)  # (kinds, 3), (groups,)
     kind = kind.ravel()
     total = np.bincount(kind, groups.count, len(kinds)).astype(int)
     model = Model("sleep paper")

@@ -14,25 +14,26 @@ neighbours send more than the site sells. The counts of the last steps, averaged
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from planning.energy import Groups
+from planning.energy import Groups, rows_of_each
 from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.site_schedule import MOST_STATES, best_schedule, states_of
 
-MOST_STATES = 128  # awake counts of one site; beyond, the dynamic programme would cost more than it is worth
-CYCLIC_STATES = (
-    16  # up to here the cycle of hours is closed exactly; beyond, closing it costs nothing (still a bound)
-)
 NOWHERE_W = (
     1e4  # W per Mbit/s that a site without neighbours cannot carry: any finite price keeps the bound valid
 )
 FEWEST_STEPS, MOST_STEPS, PATIENCE = 200, 600, 15
 CHECKED_EVERY, WORTH_ON = 25, 0.01  # go on while so many steps gain this share of the asked gap
+LEAST_RISE, HOPED_FOR = (
+    0.002,
+    0.99,
+)  # a step aims so much above its value, or at this share of the plan at hand
+SLOWED, SLOWEST = 0.6, 1e-3  # factor of the steps' length where they stall, and its end
 MEMORY = 0.03  # weight of the newest counts in the average
 
 
@@ -51,8 +52,8 @@ def price_bound(
 ) -> PriceBound | None:
     """The bound after at most `seconds` of steps; best: Wh of a plan at hand. None where a site has more than
     MOST_STATES states of awake cells."""
-    groups: Groups = problem.groups
-    if _states_of(groups).max(initial=1) > MOST_STATES:
+    groups = problem.groups
+    if _number_of_states(groups).max(initial=1) > MOST_STATES:
         return None
     deadline = time.perf_counter() + seconds
     relaxed = _Relaxed(problem, settings)
@@ -66,21 +67,21 @@ def price_bound(
                 break
             earlier = found
         length = float((slack**2).sum())
-        if length == 0 or pace < 1e-3 or value >= best or time.perf_counter() > deadline:
+        if length == 0 or pace < SLOWEST or value >= best or time.perf_counter() > deadline:
             break
         # the step of Polyak towards a value that the bound may well reach
-        target = max(value + 0.002 * abs(value), 0.99 * best)
+        target = max(value + LEAST_RISE * abs(value), HOPED_FOR * best)
         price = np.maximum(0.0, price + pace * (target - value) / length * slack)
         value, slack, counts = relaxed.evaluate(price)
         average += max(MEMORY, 1 / (step + 1)) * (counts - average)
         if value > found + 1e-6 * abs(found):
             found, at, stalled = value, (price, slack), 0
         elif (stalled := stalled + 1) == PATIENCE:
-            (price, slack), value, pace, stalled = at, found, 0.6 * pace, 0
+            (price, slack), value, pace, stalled = at, found, SLOWED * pace, 0
     return PriceBound(found, at[0], average)
 
 
-def _states_of(groups: Groups) -> np.ndarray:
+def _number_of_states(groups: Groups) -> np.ndarray:
     """(sites,) number of different awake counts."""
     states = np.ones(groups.sites)
     np.multiply.at(states, groups.site, groups.count - groups.lowest + 1)
@@ -107,15 +108,17 @@ class _Relaxed:
     def __init__(self, problem: SleepProblem, settings: SleepSettings):
         self.ring, self.demand = problem.ring, problem.demand
         self.offload_w, self.switch_wh = settings.offload_w_per_mbps, settings.switch_wh
-        groups: Groups = problem.groups
+        groups = problem.groups
         self.lowest = groups.lowest
         hours = problem.hours
         lowest = np.repeat(groups.lowest[:, None].astype(float), hours, axis=1)
         self.constant = float(groups.power_w(lowest, np.zeros_like(lowest)).sum())
         ring, sites = problem.ring, groups.sites
-        arcs = (np.ones(len(ring.source)), np.arange(len(ring.source)))
-        self.from_source = sparse.csr_array((arcs[0], (ring.source, arcs[1])), (sites, len(ring.source)))
-        self.to_target = sparse.csr_array((arcs[0], (ring.target, arcs[1])), (sites, len(ring.source)))
+        arcs = len(ring.source)
+        ones, arc = np.ones(arcs), np.arange(arcs)
+        # (sites, arcs): sums over the arcs that leave a site, and over those that reach it
+        self.from_source = sparse.csr_array((ones, (ring.source, arc)), (sites, arcs))
+        self.to_target = sparse.csr_array((ones, (ring.target, arc)), (sites, arcs))
         self.by_source = np.argsort(ring.source, kind="stable")
         self.senders, self.first_arc = np.unique(ring.source[self.by_source], return_index=True)
         self.offered = self.to_target @ self.demand[ring.source]  # most that neighbours could send
@@ -132,8 +135,8 @@ class _Relaxed:
         sent, sold = np.zeros_like(demand), np.zeros_like(demand)
         value = self.constant
         for family in self.families:
-            s = family.rows
-            value += self._family(family, away[s], price[s], counts, sent, sold)
+            rows = family.rows
+            value += self._family(family, away[rows], price[rows], counts, sent, sold)
         cheapest = (by_arc <= away[ring.source]).astype(float)
         each = sent / np.maximum(self.from_source @ cheapest, 1)  # ties share
         return value, self.to_target @ (cheapest * each[ring.source]) - sold, counts
@@ -147,8 +150,9 @@ class _Relaxed:
         sent: np.ndarray,
         sold: np.ndarray,
     ) -> float:
-        s = family.rows
-        demand, offered = self.demand[s], self.offered[s]
+        """Least cost in Wh of the family's sites; adds to counts, sent and sold (by site) what it chooses."""
+        rows = family.rows
+        demand, offered = self.demand[rows], self.offered[rows]
         own_first = away >= price  # whose traffic is worth more room
         dear, cheap = np.maximum(away, price), np.minimum(away, price)
         left_dear = np.repeat(np.where(own_first, demand, offered)[:, :, None], len(family.states), axis=2)
@@ -164,24 +168,18 @@ class _Relaxed:
                 room -= used
         cost = (away * demand)[:, :, None] + family.wake_w[:, None, :] - gain
         value, chosen = best_schedule(cost, family.grid, family.states, self.switch_wh)
-        pick = (np.arange(len(s))[:, None], np.arange(demand.shape[1])[None, :], chosen)
+        pick = (np.arange(len(rows))[:, None], np.arange(demand.shape[1])[None, :], chosen)
         left_own = np.where(own_first, left_dear[pick], left_cheap[pick])
         left_offered = np.where(own_first, left_cheap[pick], left_dear[pick])
-        sent[s], sold[s] = left_own, offered - left_offered
+        sent[rows], sold[rows] = left_own, offered - left_offered
         for g in range(family.free.shape[1]):
             counts[family.free[:, g]] += family.states[chosen, g]
         return float(value.sum())
 
 
-def rows_of(site: np.ndarray, sites: int) -> list[np.ndarray]:
-    """The rows of each site, in their order."""
-    order = np.argsort(site, kind="stable")
-    return np.split(order, np.searchsorted(site[order], np.arange(1, sites)))
-
-
 def _families(groups: Groups) -> list[_Family]:
     members: dict[tuple[int, ...], list[int]] = {}
-    of_site = rows_of(groups.site, groups.sites)
+    of_site = rows_of_each(groups.site, groups.sites)
     free_of = [mine[groups.count[mine] > groups.lowest[mine]] for mine in of_site]
     for site, free in enumerate(free_of):
         key = (len(of_site[site]), *(groups.count[free] - groups.lowest[free]).tolist())
@@ -197,7 +195,7 @@ def _family(
     free_of: list[np.ndarray],
 ) -> _Family:
     grid = tuple(m + 1 for m in most)
-    states = np.array(list(itertools.product(*(range(n) for n in grid))), int).reshape(-1, len(grid))
+    states = states_of(grid)
     free = np.array([free_of[s] for s in rows], int).reshape(len(rows), len(grid))
     wake = groups.wake_w[free] @ states.T if free.size else np.zeros((len(rows), 1))
     if groups.site_sleeps:
@@ -212,49 +210,3 @@ def _family(
         room.append(groups.capacity[group][:, None] * awake)
         slope.append(cost[group])
     return _Family(np.array(rows), free, grid, states, wake, tuple(room), tuple(slope))
-
-
-def best_schedule(
-    cost: np.ndarray, grid: tuple[int, ...], states: np.ndarray, switch_wh: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cheapest states by hour: values (sites,), state numbers (sites, hours); inf where a state is impossible.
-
-    cost: (sites, hours, states) W. Waking costs switch_wh a cell, also from the last hour to the first.
-    """
-    sites, hours, number = cost.shape
-    if switch_wh == 0 or number == 1 or hours == 1:
-        chosen = cost.argmin(axis=2)
-        return np.take_along_axis(cost, chosen[:, :, None], axis=2).sum(axis=(1, 2)), chosen
-    step = switch_wh * np.maximum(states[None, :, :] - states[:, None, :], 0).sum(axis=2)  # (from, to)
-    closed = number <= CYCLIC_STATES
-    if closed:  # one run for each first state, side by side
-        value = np.where(np.eye(number, dtype=bool), cost[:, 0, None, :], np.inf)  # (sites, first, state)
-    else:
-        value = cost[:, 0, None, :]
-    trail = [value]
-    for hour in range(1, hours):
-        value = _after_switch(value, grid, switch_wh) + cost[:, hour, None, :]
-        trail.append(value)
-    if closed:
-        value = value + step.T  # from the last state back to the first
-    flat = value.reshape(sites, -1)
-    best = flat.argmin(axis=1)
-    first, last = np.divmod(best, number)
-    chosen = np.empty((sites, hours), int)
-    chosen[:, -1] = last
-    row = np.arange(sites)
-    for hour in range(hours - 1, 0, -1):
-        before = trail[hour - 1][row, first] + step[:, chosen[:, hour]].T
-        chosen[:, hour - 1] = before.argmin(axis=1)
-    return flat[row, best], chosen
-
-
-def _after_switch(value: np.ndarray, grid: tuple[int, ...], switch_wh: float) -> np.ndarray:
-    """min over the state before of value + price of the cells woken; one pass a group, as the price is a sum."""
-    out = value.reshape(*value.shape[:2], *grid)
-    for axis, size in enumerate(grid, start=2):
-        ramp = switch_wh * np.arange(size).reshape([-1 if a == axis else 1 for a in range(out.ndim)])
-        woken = np.minimum.accumulate(out - ramp, axis=axis) + ramp
-        asleep = np.flip(np.minimum.accumulate(np.flip(out, axis), axis=axis), axis)
-        out = np.minimum(woken, asleep)
-    return out.reshape(value.shape)

@@ -20,25 +20,21 @@ UNSERVED_MBPS = 1e-6  # less is rounding
 
 @dataclass(frozen=True)
 class SleepSettings:
-    """What the strategies obey.
+    """What the strategies obey, and how long a solver may take."""
 
-    night: (first hour asleep, first hour awake again). sleep_below, wake_above: utilisation of the cells that stay or
-    are awake. min_up: hours a woken cell stays awake. switch_wh: price of waking a cell, in Wh (wear and handovers,
-    not energy; left out of reported energy). offload_w_per_mbps: price of serving traffic away from home, likewise.
-    time_limit (seconds) and gap (relative) for the solver. allow_unserved: plan for what can be served, marked.
-    """
-
-    night: tuple[int, int] = (0, 6)
-    sleep_below: float = 0.5
-    wake_above: float = 0.7
-    min_up: int = 2
-    switch_wh: float = 50.0
-    offload_w_per_mbps: float = 0.5
-    time_limit: float = 60.0
-    gap: float = 0.01
+    night: tuple[int, int] = (0, 6)  # first hour asleep, first hour awake again
+    sleep_below: float = 0.5  # utilisation of the cells that would stay awake, below which one goes to sleep
+    wake_above: float = 0.7  # utilisation of the awake cells, above which one is woken
+    min_up: int = 2  # hours that a woken cell stays awake
+    switch_wh: float = (
+        50.0  # price of waking a cell: wear and handovers, not energy, so left out of what is reported
+    )
+    offload_w_per_mbps: float = 0.5  # price of serving traffic away from home, likewise
+    time_limit: float = 60.0  # seconds
+    gap: float = 0.01  # relative, between plan and bound, at which to stop
     solver: str = "auto"
-    threads: int | None = None
-    allow_unserved: bool = False
+    threads: int | None = None  # None: as many as there are cores
+    allow_unserved: bool = False  # plan for what can be served, marked, instead of refusing
 
     def validate(self, hours: int) -> None:
         """Raises InputError for a setting outside its range."""
@@ -142,10 +138,12 @@ class SleepProblem:
 
     @property
     def hours(self) -> int:
+        """Of the plan's cycle."""
         return self.demand.shape[1]
 
     @property
     def site_names(self) -> list[str]:
+        """In the order of the demand's rows."""
         return self.network.sites["site"].tolist()
 
     def all_awake(self, hours: int | None = None) -> np.ndarray:

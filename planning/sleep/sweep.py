@@ -8,19 +8,18 @@ left behind: cells that minimum up times kept awake make room that lets a neighb
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import numpy as np
 
-from planning.energy import Groups
+from planning.energy import rows_of_each
 from planning.sleep.dispatch import dispatch
-from planning.sleep.prices import MOST_STATES, best_schedule, rows_of
 from planning.sleep.problem import SleepProblem, SleepSettings
-from planning.sleep.rules import hold
+from planning.sleep.schedule import hold, woken
+from planning.sleep.site_schedule import MOST_STATES, best_schedule, states_of
 
-WORTHWHILE_WH = 1e-6
-MOST_SWEEPS = 4
+WORTHWHILE_WH = 1e-6  # less is rounding
+MOST_SWEEPS = 4  # over all sites
 
 
 def sweep(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, seconds: float) -> np.ndarray:
@@ -43,7 +42,7 @@ class _Service:
 
     def __init__(self, problem: SleepProblem, settings: SleepSettings, awake: np.ndarray):
         self.settings, self.groups, self.ring = settings, problem.groups, problem.ring
-        groups: Groups = problem.groups
+        groups = problem.groups
         self.demand, self.awake = problem.demand, awake.copy()
         counts = np.stack([awake[cells].sum(axis=0) for cells in groups.cells])
         capacity = groups.capacity_of(counts)
@@ -51,9 +50,9 @@ class _Service:
         self.moved = served.moved.copy()
         self.room = capacity - served.load
         ring = problem.ring
-        self.out = rows_of(ring.source, groups.sites)  # nearest first, as the ring is
-        self.into = rows_of(ring.target, groups.sites)
-        self.members = rows_of(groups.site, groups.sites)
+        self.out = rows_of_each(ring.source, groups.sites)  # nearest first, as the ring is
+        self.into = rows_of_each(ring.target, groups.sites)
+        self.members = rows_of_each(groups.site, groups.sites)
         self.cheapest = np.full(groups.sites, np.inf)
         np.minimum.at(self.cheapest, groups.site, groups.factor * groups.slope)
 
@@ -70,12 +69,11 @@ class _Service:
         grid = tuple((groups.count[free] - groups.lowest[free] + 1).tolist())
         if np.prod(grid) > MOST_STATES:
             return False
-        states = np.array(list(itertools.product(*(range(n) for n in grid))))
+        states = states_of(grid)
         inflow = self.moved[self.into[site]].sum(axis=0)
         targets = self.ring.target[self.out[site]]
-        space = (
-            self.room[targets] + self.moved[self.out[site]]
-        )  # what the neighbours could take of this site's
+        # what the neighbours could take of this site's traffic
+        space = self.room[targets] + self.moved[self.out[site]]
         cost, keep = self._costs(site, members, free, states, inflow, space, targets)
         cells = [groups.cells[g] for g in free]
         now = np.stack([self.awake[c].sum(axis=0) for c in cells], axis=1) - groups.lowest[free]
@@ -86,8 +84,8 @@ class _Service:
         counts = np.stack([rows.sum(axis=0) for rows in proposed], axis=1) - groups.lowest[free]
         chosen = np.ravel_multi_index(tuple(counts.T), grid)
         price = self.settings.switch_wh
-        before = cost[hours, present].sum() + price * sum(_woken(self.awake[c]) for c in cells)
-        after = cost[hours, chosen].sum() + price * sum(_woken(rows) for rows in proposed)
+        before = cost[hours, present].sum() + price * sum(woken(self.awake[c]).sum() for c in cells)
+        after = cost[hours, chosen].sum() + price * sum(woken(rows).sum() for rows in proposed)
         if not after < before - WORTHWHILE_WH:
             return False
         for c, rows in zip(cells, proposed, strict=True):
@@ -105,7 +103,10 @@ class _Service:
         space: np.ndarray,
         targets: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(hours, states) W with inf where a state cannot serve, and (hours, states) own traffic that stays."""
+        """(hours, states) W with inf where a state cannot serve, and (hours, states) own traffic that stays.
+
+        inflow: (hours,) traffic of neighbours that the site carries; space: (targets, hours) what they could take.
+        """
         groups, demand = self.groups, self.demand[site]
         counts = np.repeat(groups.lowest[members][None, :], len(states), axis=0)
         counts[:, np.searchsorted(members, free)] += states
@@ -134,7 +135,7 @@ class _Service:
             np.arange(len(groups.cells[g]))[:, None] < counts[:, column] + groups.lowest[g]
             for column, g in enumerate(free)
         ]
-        return [hold(groups, rows, self.settings.min_up) for rows in nested]
+        return [hold(rows, self.settings.min_up) for rows in nested]
 
     def _serve(
         self, site: int, keep: np.ndarray, inflow: np.ndarray, space: np.ndarray, targets: np.ndarray
@@ -149,7 +150,3 @@ class _Service:
         groups, members = self.groups, self.members[site]
         counts = np.stack([self.awake[groups.cells[g]].sum(axis=0) for g in members])
         self.room[site] = groups.capacity[members] @ counts - inflow - keep
-
-
-def _woken(awake: np.ndarray) -> int:
-    return int((awake & ~np.roll(awake, 1, axis=1)).sum())

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import pulp
-
-PULP_MAJOR = int(pulp.__version__.split(".")[0])
-
 
 class Answer(NamedTuple):
     """status: as in `planning.solver.SolveResult`. objective, bound: of the minimised problem, None where unknown.

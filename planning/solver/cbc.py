@@ -14,6 +14,8 @@ import pulp
 from planning.errors import SolverError
 from planning.solver.answer import Answer
 
+_SOL_STATUS = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}  # of PuLP 3.3
+
 
 def cbc_class() -> type[pulp.LpSolver] | None:
     """A ready constructor for CBC: `cbc` on the path or the cbcbox wheel, else PuLP 3's bundled binary."""
@@ -61,7 +63,7 @@ def run_cbc(
     finally:
         if os.path.exists(log):
             os.unlink(log)
-    status, bound = _cbc_outcome(problem, text)
+    status, bound = _outcome(problem, text)
     objective = None
     if status in ("optimal", "feasible"):
         objective = float(sum(c * (v.varValue or 0.0) for v, c in problem.objective.items()))
@@ -70,7 +72,7 @@ def run_cbc(
     return Answer(status, objective, bound, seconds, begun)
 
 
-def _cbc_outcome(problem: pulp.LpProblem, text: str) -> tuple[str, float | None]:
+def _outcome(problem: pulp.LpProblem, text: str) -> tuple[str, float | None]:
     """(status, bound) from CBC's log, which says more than the solution file PuLP reads."""
     bound = _number(r"Lower bound:\s*(\S+)", text)
     lower = text.lower()
@@ -94,13 +96,12 @@ def _cbc_outcome(problem: pulp.LpProblem, text: str) -> tuple[str, float | None]
         return "optimal", None
     known = getattr(problem, "sol_status", None)
     if known is not None:
-        return {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}.get(
-            known, "no solution"
-        ), bound
+        return _SOL_STATUS.get(known, "no solution"), bound
     return "no solution", bound
 
 
 def _number(pattern: str, text: str) -> float | None:
+    """The last match as a number; CBC writes about 1e50 for infinity."""
     found = re.findall(pattern, text)
     try:
         value = float(found[-1]) if found else None

@@ -15,20 +15,22 @@ import numpy as np
 import pulp
 
 from planning.errors import SolverError
-from planning.solver.answer import PULP_MAJOR, Answer
+from planning.solver.answer import Answer
 from planning.solver.interruption import stop_asked
+from planning.solver.pulp_rows import PULP_MAJOR
 
 try:
     import highspy
 except ImportError:  # CBC alone is enough to run
     highspy = None  # type: ignore[assignment]  # asked for by `highs_available` before any use
 
-_pool = threading.local()
+_pool = threading.local()  # .threads: what the calling thread's pool of HiGHS workers was made with
 _greeting = threading.Lock()
-_greeted = False
+_greeted = False  # whether HiGHS has printed its banner
 
 
 def highs_available() -> bool:
+    """Whether highspy is installed."""
     return highspy is not None
 
 
@@ -41,7 +43,7 @@ def run_highs(
         options["warmStart"] = warm
         solver_class = pulp.HiGHS
     else:
-        solver_class = _batch_highs()
+        solver_class = _BatchHiGHS
     solver = solver_class(msg=False, timeLimit=time_limit, gapRel=gap, threads=threads, **options)
     solver.start_values = warm
     _swallow_banner()
@@ -54,19 +56,19 @@ def run_highs(
     if stop_asked()():
         raise SolverError("The solver was stopped before its end; start it again for a plan.")
     engine = problem.solverModel
-    status, objective, bound = _highs_outcome(engine)
+    status, objective, bound = _outcome(engine)
     if status == "unclear":
         # "unbounded or infeasible" comes from presolve; without it the solver can tell them apart
         engine.setOptionValue("presolve", "off")
         engine.run()
-        status, objective, bound = _highs_outcome(engine)
+        status, objective, bound = _outcome(engine)
     if status in ("unclear", "error"):
         raise SolverError(f"HiGHS stopped with '{engine.modelStatusToString(engine.getModelStatus())}'.")
     seconds = engine.getRunTime()
     return Answer(status, objective, bound, seconds, max(begun, time.perf_counter() - seconds))
 
 
-def _highs_outcome(engine: highspy.Highs) -> tuple[str, float | None, float | None]:
+def _outcome(engine: highspy.Highs) -> tuple[str, float | None, float | None]:
     """(status, objective, bound) as HiGHS itself knows them, whatever PuLP made of it."""
     kinds = highspy.HighsModelStatus
     model_status = engine.getModelStatus()
@@ -105,70 +107,76 @@ def _highs_outcome(engine: highspy.Highs) -> tuple[str, float | None, float | No
     return "error", None, None
 
 
-def _batch_highs() -> type[pulp.HiGHS]:
-    """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does."""
+class _BatchHiGHS(pulp.HiGHS):
+    """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does, and stopped in the
+    middle of a call when it is asked to."""
 
-    class BatchHiGHS(pulp.HiGHS):
-        def callSolver(self, lp: pulp.LpProblem) -> None:
-            engine, asked = lp.solverModel, stop_asked()
+    start_values = False  # whether the variables hold values to begin from
 
-            def answer(event: Any) -> None:
-                event.data_in.user_interrupt = asked()
+    def callSolver(self, lp: pulp.LpProblem) -> None:
+        engine, asked = lp.solverModel, stop_asked()
 
-            for moment in (engine.cbMipInterrupt, engine.cbSimplexInterrupt, engine.cbIpmInterrupt):
-                moment.subscribe(answer)
-            engine.run()
+        def answer(event: Any) -> None:
+            event.data_in.user_interrupt = asked()
 
-        def buildSolverModel(self, lp: pulp.LpProblem) -> None:
-            inf = highspy.kHighsInf
-            variables = lp.variables()
-            count = len(variables)
-            number = {id(v): i for i, v in enumerate(variables)}
-            cost = np.zeros(count)
-            for variable, coefficient in lp.objective.items():
-                cost[number[id(variable)]] = coefficient
-            lower = np.array([-inf if v.lowBound is None else v.lowBound for v in variables], float)
-            upper = np.array([inf if v.upBound is None else v.upBound for v in variables], float)
-            empty = np.zeros(0, np.int32)
-            engine = lp.solverModel
-            engine.changeObjectiveOffset(lp.objective.constant)
-            engine.addCols(count, cost, lower, upper, 0, empty, empty, np.zeros(0))
-            whole = np.array([i for i, v in enumerate(variables) if v.cat == pulp.LpInteger], np.int32)
-            if self.mip and len(whole):
-                engine.changeColsIntegrality(
-                    len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger)
-                )
-            for i, variable in enumerate(variables):
-                variable.index = i
-            starts: list[int] = []
-            index: list[int] = []
-            value: list[float] = []
-            low: list[float] = []
-            high: list[float] = []
-            for i, constraint in enumerate(lp._constraints.values()):
-                constraint.index = i
-                starts.append(len(index))
-                for variable, coefficient in constraint.items():
-                    index.append(variable.index)
-                    value.append(coefficient)
-                bound = -constraint.constant
-                low.append(-inf if constraint.sense == pulp.LpConstraintLE else bound)
-                high.append(inf if constraint.sense == pulp.LpConstraintGE else bound)
-            engine.addRows(
-                len(starts),
-                np.array(low, float),
-                np.array(high, float),
-                len(index),
-                np.array(starts, np.int32),
-                np.array(index, np.int32),
-                np.array(value, float),
-            )
-            if self.start_values:
-                known = [(i, v.varValue) for i, v in enumerate(variables) if v.varValue is not None]
-                columns, values = zip(*known, strict=True)
-                engine.setSolution(len(known), np.array(columns, np.int32), np.array(values, float))
+        for moment in (engine.cbMipInterrupt, engine.cbSimplexInterrupt, engine.cbIpmInterrupt):
+            moment.subscribe(answer)
+        engine.run()
 
-    return BatchHiGHS
+    def buildSolverModel(self, lp: pulp.LpProblem) -> None:
+        variables = lp.variables()
+        _add_columns(lp, variables, self.mip)
+        _add_rows(lp)
+        if self.start_values:
+            known = [(i, v.varValue) for i, v in enumerate(variables) if v.varValue is not None]
+            columns, values = zip(*known, strict=True)
+            lp.solverModel.setSolution(len(known), np.array(columns, np.int32), np.array(values, float))
+
+
+def _add_columns(lp: pulp.LpProblem, variables: list[pulp.LpVariable], mip: bool) -> None:
+    """The variables with their costs; each learns its number."""
+    engine, inf, count = lp.solverModel, highspy.kHighsInf, len(variables)
+    for i, variable in enumerate(variables):
+        variable.index = i
+    cost = np.zeros(count)
+    for variable, coefficient in lp.objective.items():
+        cost[variable.index] = coefficient
+    lower = np.array([-inf if v.lowBound is None else v.lowBound for v in variables], float)
+    upper = np.array([inf if v.upBound is None else v.upBound for v in variables], float)
+    empty = np.zeros(0, np.int32)
+    engine.changeObjectiveOffset(lp.objective.constant)
+    engine.addCols(count, cost, lower, upper, 0, empty, empty, np.zeros(0))
+    whole = np.array([i for i, v in enumerate(variables) if v.cat == pulp.LpInteger], np.int32)
+    if mip and len(whole):
+        engine.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
+
+
+def _add_rows(lp: pulp.LpProblem) -> None:
+    """The constraints, whose variables know their numbers."""
+    inf = highspy.kHighsInf
+    starts: list[int] = []
+    index: list[int] = []
+    value: list[float] = []
+    low: list[float] = []
+    high: list[float] = []
+    for i, constraint in enumerate(lp._constraints.values()):
+        constraint.index = i
+        starts.append(len(index))
+        for variable, coefficient in constraint.items():
+            index.append(variable.index)
+            value.append(coefficient)
+        bound = -constraint.constant
+        low.append(-inf if constraint.sense == pulp.LpConstraintLE else bound)
+        high.append(inf if constraint.sense == pulp.LpConstraintGE else bound)
+    lp.solverModel.addRows(
+        len(starts),
+        np.array(low, float),
+        np.array(high, float),
+        len(index),
+        np.array(starts, np.int32),
+        np.array(index, np.int32),
+        np.array(value, float),
+    )
 
 
 def _fit_pool(threads: int | None) -> None:

@@ -110,11 +110,11 @@ def test_what_a_session_may_ask_for_is_limited(shared, monkeypatch):
 
 
 def test_the_solver_keeps_to_the_limit_of_the_server(monkeypatch):
-    from planning.solver.adapter import _allowed
+    from planning.solver.choice import allowed_seconds
 
-    assert _allowed(60.0) == 60.0 and _allowed(None) is None
+    assert allowed_seconds(60.0) == 60.0 and allowed_seconds(None) is None
     monkeypatch.setenv("OPENDIFF_MAX_SOLVER_SECONDS", "5")
-    assert _allowed(60.0) == 5.0 and _allowed(2.0) == 2.0 and _allowed(None) == 5.0
+    assert allowed_seconds(60.0) == 5.0 and allowed_seconds(2.0) == 2.0 and allowed_seconds(None) == 5.0
 
 
 def test_on_a_shared_server_no_path_of_it_can_be_named(shared, tmp_path, monkeypatch):

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from planning.deployment.covering import CoveringProblem
-from planning.deployment.covering_plan import _model, add_idle, cliques, losses, rollout, solve_covering
-from planning.deployment.covering_search import greedy, improve, lagrangian_bound, rounded
+from planning.deployment.covering_bound import lagrangian_bound
+from planning.deployment.covering_plan import _model, cliques, solve_covering
+from planning.deployment.covering_ranking import add_idle, losses, rollout
+from planning.deployment.covering_search import greedy, improve, rounded
 from planning.errors import InfeasibleError, InputError
 
 

@@ -17,7 +17,6 @@ from planning.deployment import (
     largest_remainder,
     proportional,
 )
-from planning.deployment.judging import count_sites_in_tiles
 from planning.deployment.placement import lattice, place
 from planning.deployment.siting import SitingSettings
 from planning.errors import InputError
@@ -58,7 +57,7 @@ def test_every_strategy_places_exactly_n_sites_in_its_tiles(demand, strategy):
     plan = deploy(demand, 17, strategy, siting=QUICK)
     assert plan.counts.sum() == 17 and len(plan.network.sites) == 17
     sites = plan.network.sites
-    np.testing.assert_array_equal(count_sites_in_tiles(demand, sites["lon"], sites["lat"]), plan.counts)
+    np.testing.assert_array_equal(demand.count_in_tiles(sites["lon"], sites["lat"]), plan.counts)
     if strategy in PROPORTIONAL:
         np.testing.assert_array_equal(plan.counts, largest_remainder(density(demand, strategy), 17))
     again = deploy(demand, 17, strategy, siting=QUICK)

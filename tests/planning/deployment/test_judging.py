@@ -9,10 +9,10 @@ from scipy.spatial.distance import jensenshannon
 from planning.deployment import density, judging, largest_remainder
 from planning.deployment.judging import (
     compare,
+    covered_share,
     gravity_step,
     inverse_square,
     judge,
-    mobility_coverage,
     moved_users,
 )
 from planning.errors import InputError
@@ -58,17 +58,24 @@ def test_gravity_by_hand_and_by_symmetry():
     np.testing.assert_allclose(gravity_step(inverse_square(points[:1]), users[:1], 0.3), 100.0)
 
 
-def test_mobility_coverage_at_rest_is_the_plain_share():
+def test_a_site_covers_3000_users_of_its_own_tile():
+    users = np.array([6000.0, 1500.0, 2500.0])
+    assert covered_share(users, [1, 1, 0]) == pytest.approx((3000 + 1500) / 10000)
+    assert covered_share(users, [9, 9, 9]) == 1
+    with pytest.raises(InputError, match="same tiles"):
+        covered_share(users, [1, 1])
+
+
+def test_users_move_only_if_some_leave():
     x, y = np.array([X0, X0 + 1, X0 + 5]), np.full(3, Y0)
     users = np.array([6000.0, 1500.0, 2500.0])
-    table = mobility_coverage(x, y, users, [1, 1, 0])
-    assert table["step"].tolist() == [0, 30, 50]
-    assert table["covered_share"].iloc[0] == pytest.approx((3000 + 1500) / 10000)
-    assert mobility_coverage(x, y, users, [9, 9, 9])["covered_share"].tolist() == [1, 1, 1]
-    still = mobility_coverage(x, y, users, [1, 1, 0], moving_share=0.0)["covered_share"]
-    assert still.nunique() == 1
+    moved = moved_users(x, y, users)
+    assert list(moved) == [0, 30, 50]
+    np.testing.assert_array_equal(moved[0], users)
+    assert not np.allclose(moved[50], users)
+    np.testing.assert_array_equal(moved_users(x, y, users, moving_share=0.0)[50], users)
     with pytest.raises(InputError, match="same tiles"):
-        mobility_coverage(x, y, users, [1, 1])
+        moved_users(x, y, users[:2])
 
 
 def test_what_flows_between_equal_masses_is_equal():
@@ -110,8 +117,8 @@ def test_strategies_side_by_side(demand):
     )
     assert table.loc["traffic", "jsd_traffic"] < table.loc["uniform", "jsd_traffic"]
     users = demand.users.mean(axis=(1, 2), dtype=float) * 10  # one subscriber in ten is active
-    alone = mobility_coverage(demand.x, demand.y, users, counts["uniform"])
-    np.testing.assert_allclose(
-        table.loc["uniform", ["covered_0", "covered_30", "covered_50"]].astype(float), alone["covered_share"]
-    )
+    moved = moved_users(demand.x, demand.y, users)
+    for step in (0, 30, 50):
+        alone = covered_share(moved[step], counts["uniform"])
+        assert table.loc["uniform", f"covered_{step}"] == pytest.approx(alone)
     assert "jsd_real" not in judge(demand, counts)

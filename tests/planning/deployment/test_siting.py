@@ -13,9 +13,9 @@ from planning.deployment.places import Places, grid, read_places
 from planning.deployment.siting import SitingSettings, site_optimally
 from planning.errors import InfeasibleError, InputError
 from planning.geometry import centre_of, distances_m, local_metres, tile_position
+from planning.link_budget import INTERFERENCE_DB, coverage_radius_m
 from planning.network import Network
 from planning.radio import SHADOW_DB, Radio, dbm_to_w, path_loss_db
-from planning.reach import INTERFERENCE_DB, coverage_radius_m
 from planning.scenario import Scenario
 from tests.planning.conftest import X0, Y0, make_table
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from planning.prb import PrbSettings, solve_prb
 from planning.prb.exact import solve_exact
-from planning.prb.patterns import Members, Prices, best_patterns
+from planning.prb.patterns import Members, PatternPrices, best_patterns
 from planning.prb.sinr import Grid
 from tests.planning.prb.making import slow_rates, slow_worth, toy
 
@@ -92,7 +92,7 @@ def test_the_search_finds_the_best_patterns(monkeypatch):
     members = Members.build(problem, PrbSettings())
     rng = np.random.default_rng(0)
     count = len(members.user)
-    prices = Prices(
+    prices = PatternPrices(
         rng.uniform(0, 3, count),
         rng.uniform(0, 0.2, count),
         rng.uniform(0, 0.5, count),
@@ -113,7 +113,7 @@ def test_the_search_finds_the_best_patterns(monkeypatch):
         value = 0.0
         for m in on:
             noise = problem.noise_w + sum(members.disturbs[m, o] for o in on if o != m)
-            rate = problem.prb_mbps * np.log2(1 + members.signal[m] / noise)
+            rate = problem.prb_mhz * np.log2(1 + members.signal[m] / noise)
             share = (
                 slow_worth(PrbSettings(), members.others[m] + rate, problem.demand_mbps[members.user[m]])
                 / members.count[m]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep
-from planning.sleep.prices import best_schedule, price_bound
+from planning.sleep.prices import price_bound
+from planning.sleep.site_schedule import best_schedule
 from tests.planning.sleep.test_strategies import line_network, random_problem
 
 

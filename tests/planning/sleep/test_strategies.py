@@ -12,13 +12,14 @@ from scipy.optimize import linprog
 from scipy.stats import linregress
 
 from planning.demand import Demand, Scale
-from planning.energy import Groups, Prices, fit_power
+from planning.energy import Groups, Prices
 from planning.equipment import CAPACITY, COVERAGE, SLEEP_DEPTHS, at_depth
 from planning.errors import CapacityError, InputError
 from planning.export.power_plot import power_page
 from planning.geometry import tile_corner
 from planning.network import Network
 from planning.network.serving import size_network
+from planning.power_fit import fit_power
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
@@ -32,7 +33,7 @@ from planning.sleep import (
 )
 from planning.sleep.dispatch import Ring, dispatch
 from planning.sleep.overlap import overlap_ring
-from planning.sleep.rules import runs_up, spread_counts
+from planning.sleep.schedule import runs_up, spread_counts
 from tests.planning.conftest import make_table
 
 
@@ -171,7 +172,7 @@ def test_ring_milp_equals_brute_force(seed, min_up, switch_wh):
     plan = plan_sleep(problem, "milp", config)
     assert plan.solve.status == "optimal"
     assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
-    assert plan.evaluation.unserved_mbph == 0
+    assert plan.evaluation.unserved_mbps_hours == 0
 
 
 @pytest.mark.slow
@@ -183,7 +184,7 @@ def test_whole_sites_asleep_equal_brute_force(seed):
     plan = plan_sleep(problem, "milp", config)
     assert plan.solve.status == "optimal"
     assert plan.solve.objective == pytest.approx(brute_force(problem, config), abs=1e-3)
-    assert plan.evaluation.unserved_mbph == 0
+    assert plan.evaluation.unserved_mbps_hours == 0
     # today's rules keep the coverage cells on all the same
     coverage = problem.network.cells["is_coverage"].to_numpy(bool)
     for rule in ("night", "threshold"):
@@ -230,8 +231,8 @@ def test_twelve_cells_equal_the_exact_optimum(alike):
 def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
     """The way of large plans on a small one: the exact optimum lies between its bound and its plan."""
     exact = plan_sleep(small_city(seed, whole_site), "milp", SleepSettings(gap=0, min_up=1, time_limit=60))
-    monkeypatch.setattr("planning.sleep.solve.SMALL", 0)
-    monkeypatch.setattr("planning.sleep.solve.LARGE", 0)
+    monkeypatch.setattr("planning.sleep.ring_plan.SMALL", 0)
+    monkeypatch.setattr("planning.sleep.ring_plan.LARGE", 0)
     problem = small_city(seed, whole_site)
     plan = plan_sleep(problem, "milp", SleepSettings(gap=0, min_up=1))
     assert plan.solve.solver.endswith("by hour")
@@ -240,8 +241,8 @@ def test_hour_by_hour_the_gap_is_true(seed, whole_site, monkeypatch):
     assert plan.solve.gap == pytest.approx(1 - plan.solve.bound / plan.solve.objective)
     assert plan.solve.gap < (0.1 if whole_site else 0.02)
     e = plan.evaluation
-    priced = 1000 * e.energy_kwh + 50 * e.switches + 0.5 * e.offloaded_mbph
-    assert plan.solve.objective == pytest.approx(priced, rel=1e-9) and e.unserved_mbph == 0
+    priced = 1000 * e.energy_kwh + 50 * e.switches + 0.5 * e.offloaded_mbps_hours
+    assert plan.solve.objective == pytest.approx(priced, rel=1e-9) and e.unserved_mbps_hours == 0
 
 
 @pytest.mark.slow
@@ -254,7 +255,7 @@ def test_a_plan_goes_on_from_an_earlier_one():
     np.testing.assert_array_equal(again.awake, best.awake)
     more = replace(problem, demand=1.15 * problem.demand)
     again = plan_sleep(more, "milp", hurried, earlier=best.awake)
-    assert again.evaluation.unserved_mbph == pytest.approx(0, abs=1e-6)
+    assert again.evaluation.unserved_mbps_hours == pytest.approx(0, abs=1e-6)
     np.testing.assert_array_equal(again.awake, plan_sleep(more, "greedy", hurried).awake)
 
 
@@ -364,12 +365,12 @@ def test_no_plan_breaks_its_own_constraints(seed, min_up, strategy):
     if strategy != "paper":
         assert (counts >= problem.groups.lowest[:, None]).all()  # coverage cells never sleep
     if strategy not in ("night", "paper"):
-        assert e.unserved_mbph == pytest.approx(0, abs=1e-6)
+        assert e.unserved_mbps_hours == pytest.approx(0, abs=1e-6)
     if strategy in ("milp", "greedy", "threshold"):
         assert all(length >= min_up for row in plan.awake for _, length in runs_up(row))
     if strategy == "milp":
         # the evaluation and the model agree on energy, prices aside
-        prices = config.switch_wh * e.switches + config.offload_w_per_mbps * e.offloaded_mbph
+        prices = config.switch_wh * e.switches + config.offload_w_per_mbps * e.offloaded_mbps_hours
         assert plan.solve.bound <= plan.solve.objective * (1 + 1e-9)
         assert plan.solve.bound / 1000 <= e.energy_kwh + prices / 1000 + 1e-6
     loads = plan.loads()
@@ -405,7 +406,9 @@ def test_replay_on_more_traffic_says_where_it_fails():
     assert week.hours == 168 and week.energy_kwh == pytest.approx(7 * again.energy_kwh)
     assert week.switches == 7 * again.switches and week.kwh_per_day == pytest.approx(again.energy_kwh)
     tight = replay(plan, problem.demand * 1.6)
-    assert tight.unserved_mbph > 0 and tight.overload_hours > 0 and tight.worst_site in problem.site_names
+    assert (
+        tight.unserved_mbps_hours > 0 and tight.overload_hours > 0 and tight.worst_site in problem.site_names
+    )
     worst = (
         tight.shortfalls[0]
         if len(tight.shortfalls) == 1
@@ -426,7 +429,7 @@ def test_a_plan_from_an_ensemble_is_replayed_on_its_samples(demand: Demand):
     one = replay(plan, demand.sample(0))
     every = replay(plan, demand)
     assert one.hours == 168 and every.hours == 3 * 168
-    assert one.demand_mbph == pytest.approx(demand.sample(0).mbps.sum(), rel=1e-5)
+    assert one.demand_mbps_hours == pytest.approx(demand.sample(0).mbps.sum(), rel=1e-5)
     assert 0 < one.saving < 1 and one.unserved_share < 0.02
     assert any("assumed" in note for note in problem.notes)
 
@@ -442,7 +445,7 @@ def test_demand_beyond_all_capacity_names_sites_hours_and_mbps():
     assert (short.name, short.hour) == ("S002", 2)
     assert short.missing_mbps == pytest.approx(5000 - 440 - 2 * 390)
     relaxed = plan_sleep(problem, "milp", SleepSettings(allow_unserved=True))
-    assert relaxed.relaxed and relaxed.evaluation.unserved_mbph == pytest.approx(short.missing_mbps)
+    assert relaxed.relaxed and relaxed.evaluation.unserved_mbps_hours == pytest.approx(short.missing_mbps)
 
 
 def test_a_site_without_coverage_cell_keeps_one_awake():
@@ -457,7 +460,7 @@ def test_time_limit_gives_the_start_plan_and_not_optimal():
     plan = plan_sleep(problem, "milp", SleepSettings(time_limit=0.05, gap=0, min_up=3))
     assert plan.solve.status == "feasible" and plan.solve.gap != 0
     greedy = plan_sleep(problem, "greedy", SleepSettings(min_up=3))
-    assert plan.evaluation.unserved_mbph == 0
+    assert plan.evaluation.unserved_mbps_hours == 0
     assert plan.evaluation.energy_kwh <= greedy.evaluation.energy_kwh * 1.02
 
 
@@ -626,7 +629,9 @@ def test_evaluate_counts_every_cell():
     nobody = np.zeros((len(problem.network.cells), 24), bool)
     e = evaluate(problem, nobody)
     assert (
-        e.served_mbph == 0 and e.unserved_share == pytest.approx(1) and e.asleep_cells[0] == nobody.shape[0]
+        e.served_mbps_hours == 0
+        and e.unserved_share == pytest.approx(1)
+        and e.asleep_cells[0] == nobody.shape[0]
     )
 
 
@@ -636,7 +641,7 @@ def test_greedy_wakes_ring_by_ring_and_lets_the_rest_sleep():
     demand[0], demand[1] = 840, 400  # a site carries 440: 40 of its coverage cell, 400 of its 5G cell
     problem = SleepProblem.of_sites(line_network(12), demand, ring_m=600)
     plan = plan_sleep(problem, "greedy", SleepSettings(min_up=1))
-    assert plan.evaluation.unserved_mbph == pytest.approx(0, abs=1e-6)
+    assert plan.evaluation.unserved_mbps_hours == pytest.approx(0, abs=1e-6)
     schedule = plan.schedule()
     awake_5g = schedule[schedule["awake"] & schedule["cell"].str.contains("5G")]["site"]
     assert sorted(awake_5g) == ["S001", "S002", "S003"]

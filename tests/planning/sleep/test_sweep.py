@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from planning.sleep import SleepProblem, SleepSettings, evaluate
 from planning.sleep.milp import hour_model
-from planning.sleep.rules import always_on, greedy, runs_up
+from planning.sleep.rules import always_on, greedy
+from planning.sleep.schedule import runs_up
 from planning.sleep.sweep import sweep
 from tests.planning.sleep.test_strategies import hour_cost, random_problem
 
 
 def priced(problem, config, awake) -> float:
     e = evaluate(problem, awake)
-    assert e.unserved_mbph == pytest.approx(0, abs=1e-6)
-    return 1000 * e.energy_kwh + config.switch_wh * e.switches + config.offload_w_per_mbps * e.offloaded_mbph
+    assert e.unserved_mbps_hours == pytest.approx(0, abs=1e-6)
+    return (
+        1000 * e.energy_kwh
+        + config.switch_wh * e.switches
+        + config.offload_w_per_mbps * e.offloaded_mbps_hours
+    )
 
 
 @settings(max_examples=15, deadline=None)

@@ -13,7 +13,7 @@ EDGE_MBPS = 1.0  # assumed: what a user at the edge gets on this link
 EDGE_PROBABILITY = 0.9  # assumed: share of places at the edge that get it, by shadowing
 INTERFERENCE_DB = 3.0  # assumed: what other cells raise the noise by
 LOWEST_SNR_DB = -6.7  # CQI 1 of TS 38.214: below, a PRB carries nothing
-FARTHEST_M = 50_000.0
+FARTHEST_M = 50_000.0  # beyond, none is looked for
 
 
 def coverage_radius_m(
@@ -41,7 +41,7 @@ def coverage_radius_m(
         + radio.user_gain_dbi
         - 10 * np.log10(_least_gain(radio, edge_mbps, interference_db))
     )
-    metres = np.linspace(10.0, FARTHEST_M, 200_001)
+    metres = np.linspace(10.0, FARTHEST_M, 200_001)  # a quarter of a metre apart
     held = loss >= margin + path_loss_db(
         metres, radio.carrier_ghz, radio.environment, condition, radio.height, radio.user_height_m
     )
@@ -52,10 +52,10 @@ def _least_gain(radio: Radio, edge_mbps: float, interference_db: float) -> float
     """Linear gain that the rate needs, without antennas' gains."""
     noise = radio.noise_w * 10 ** (interference_db / 10)
     lowest = 10 ** (LOWEST_SNR_DB / 10)
-    bits = edge_mbps * 1e6 / radio.prb_hz  # bit/s/Hz of one PRB that carried it all
+    efficiency = edge_mbps * 1e6 / radio.prb_hz  # bit/s/Hz of one PRB that carried it all
     if radio.link == "downlink":
-        snr = max(lowest, 2 ** (bits / radio.prbs) - 1)
+        snr = max(lowest, 2 ** (efficiency / radio.prbs) - 1)
         return float(snr * noise * radio.prbs / dbm_to_w(radio.station_dbm))
     used = np.arange(1, radio.prbs + 1)
-    snr = np.maximum(lowest, 2 ** np.minimum(bits / used, 60.0) - 1)
+    snr = np.maximum(lowest, 2 ** np.minimum(efficiency / used, 60.0) - 1)
     return float((snr * noise * used).min() / dbm_to_w(radio.user_dbm))

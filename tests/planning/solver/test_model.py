@@ -1,4 +1,4 @@
-"""The solver adapter against brute force, and its honesty about what was reached."""
+"""Models and their solvers against brute force, and its honesty about what was reached."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from planning.errors import InputError, SolverError
-from planning.solver import Model, adapter, available_solvers, relative_gap
+from planning.solver import Model, available_solvers, choice, relative_gap
+from planning.solver.answer import Answer
 from planning.solver.interruption import stops_when
 
 BOTH = pytest.mark.parametrize("solver", ["highs", "cbc"])
@@ -127,7 +128,7 @@ def test_model_without_variables_and_bad_settings():
 
 def test_a_missing_solver_says_what_to_install(monkeypatch):
     model, _ = knapsack(np.array([1]), np.array([1]), 1)
-    monkeypatch.setattr(adapter, "available_solvers", lambda: ())
+    monkeypatch.setattr(choice, "available_solvers", lambda: ())
     with pytest.raises(SolverError, match="pip install highspy"):
         model.solve()
     with pytest.raises(SolverError, match=r"pip install 'pulp\[cbc\]'"):
@@ -154,7 +155,7 @@ def test_the_number_of_threads_can_change_between_solves():
 def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, start, status):
     """Items of weight 3, 4, 2 and value 5, 6, 3 in a bag of 6: the first start fits, the second does not."""
     monkeypatch.setattr(
-        "planning.solver.adapter.run_highs", lambda *a: ("no solution", None, -11.5, 0.1, 0.0)
+        "planning.solver.model.run_highs", lambda *a: Answer("no solution", None, -11.5, 0.1, 0.0)
     )
     model = Model("bag", maximise=True)
     take = model.variables("take", 3, 0, 1, integer=True)
@@ -172,7 +173,9 @@ def test_a_start_is_the_answer_where_the_time_was_over_at_once(monkeypatch, star
 
 def test_values_of_a_solve_that_found_nothing_are_a_typed_error(monkeypatch):
     """As under a server's limit (OPENDIFF_MAX_SOLVER_SECONDS), which also ends solves that asked for none."""
-    monkeypatch.setattr("planning.solver.adapter.run_highs", lambda *a: ("no solution", None, None, 0.1, 0.0))
+    monkeypatch.setattr(
+        "planning.solver.model.run_highs", lambda *a: Answer("no solution", None, None, 0.1, 0.0)
+    )
     model = Model("prices")
     price = model.variables("price", 3)
     result = model.solve("highs", None)

@@ -8,96 +8,23 @@ solved, and comes back as a `SolveResult` whose status is what the solver proved
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pulp
 from numpy.typing import ArrayLike
 
-from planning.errors import InputError, SolverError
-from planning.solver.answer import PULP_MAJOR
-from planning.solver.cbc import cbc_class, run_cbc
-from planning.solver.highs import highs_available, run_highs
+from planning.errors import InputError
+from planning.solver.answer import Answer
+from planning.solver.cbc import run_cbc
+from planning.solver.choice import allowed_seconds, chosen_solver
+from planning.solver.highs import run_highs
+from planning.solver.pulp_rows import add_rows, expression
+from planning.solver.result import SolveResult, relative_gap
 
-SOLVERS = ("auto", "highs", "cbc")
 INF = float("inf")
-
-
-@dataclass(frozen=True)
-class SolveResult:
-    """What a solver answered.
-
-    status: "optimal" (within the asked gap), "feasible" (stopped early, solution at hand), "infeasible",
-    "unbounded" or "no solution" (stopped early with nothing). objective, bound: in the model's own sense and unit,
-    None where unknown. gap: |objective - bound| / |objective|. seconds: in the solver; build_seconds: from the
-    creation of the model to the start of the solver. values: one number a variable, None without a solution.
-    """
-
-    status: str
-    objective: float | None
-    bound: float | None
-    gap: float | None
-    seconds: float
-    build_seconds: float
-    solver: str
-    values: np.ndarray | None = None
-
-    @property
-    def has_solution(self) -> bool:
-        return self.values is not None
-
-    @property
-    def reached(self) -> float:
-        """The objective of the solution. Raises SolverError where there is none."""
-        if self.objective is None:
-            raise self._nothing()
-        return self.objective
-
-    def of(self, variables: np.ndarray) -> np.ndarray:
-        """The values of some variables, in their shape. Raises SolverError where there is no solution."""
-        if self.values is None:
-            raise self._nothing()
-        return self.values[variables]
-
-    def _nothing(self) -> SolverError:
-        return SolverError(f"{self.solver} found no solution ({self.status}); give it more time.")
-
-    @property
-    def sentence(self) -> str:
-        if self.gap is None:
-            how_good = "gap unknown"
-        elif self.gap < 1e-9:
-            how_good = "gap 0 %"
-        else:
-            how_good = f"within {100 * self.gap:.2g} % of the bound"
-        found = f", {how_good}" if self.has_solution else ""
-        return f"{self.solver}: {self.status}{found}, {self.seconds:.1f} s"
-
-    def record(self) -> dict:
-        """The outcome without the values, for provenance."""
-        return {
-            "solver": self.solver,
-            "status": self.status,
-            "objective": self.objective,
-            "bound": self.bound,
-            "gap": self.gap,
-            "seconds": round(self.seconds, 3),
-            "build_seconds": round(self.build_seconds, 3),
-        }
-
-
-def available_solvers() -> tuple[str, ...]:
-    """The solvers that can run here, best first."""
-    found = []
-    if highs_available():
-        found.append("highs")
-    if cbc_class() is not None:
-        found.append("cbc")
-    return tuple(found)
 
 
 class Model:
@@ -110,7 +37,7 @@ class Model:
     def __init__(self, name: str, maximise: bool = False):
         self.name = name
         self.maximise = maximise
-        self.constant = 0.0
+        self.constant = 0.0  # of the objective
         self._created = time.perf_counter()
         self._lower: list[np.ndarray] = []
         self._upper: list[np.ndarray] = []
@@ -212,12 +139,12 @@ class Model:
             np.add.at(cost, columns, values)
         terms = np.flatnonzero(cost)
         pairs = list(zip([variables[i] for i in terms], (sign * cost[terms]).tolist(), strict=True))
-        objective = _expression(pairs)
+        objective = expression(pairs)
         if with_constant:  # so that the relative gap is that of the whole objective
             objective.constant = sign * self.constant
         problem += objective
         for block in self._blocks:
-            _add_rows(problem, variables, *block)
+            add_rows(problem, variables, *block)
         return problem, variables
 
     def solve(
@@ -234,12 +161,11 @@ class Model:
         """
         if time_limit is not None and not time_limit > 0:
             raise InputError(f"The time limit must be above 0 seconds, not {time_limit}.")
-        time_limit = _allowed(time_limit)
+        time_limit = allowed_seconds(time_limit)
         if not 0 <= gap < 1:
             raise InputError(f"The relative gap must be between 0 and 1, not {gap}.")
-        name = _pick(solver)
+        name = chosen_solver(solver)
         # CBC's log leaves the constant out of its bound, so CBC is not told of it at all
-        outside = self.constant if name == "CBC" else 0.0
         problem, variables = self.problem(with_constant=name != "CBC")
         if not variables:
             return SolveResult("optimal", self.constant, self.constant, 0.0, 0.0, 0.0, name, np.zeros(0))
@@ -248,34 +174,47 @@ class Model:
             for i, value in zip(*(a.tolist() for a in self._start), strict=True):
                 variables[i].setInitialValue(value, check=False)
         run = run_highs if name == "HiGHS" else run_cbc
-        status, objective, bound, seconds, started = run(problem, time_limit, gap, threads, seed, warm)
+        answer = run(problem, time_limit, gap, threads, seed, warm)
+        return self._judged(answer, variables, gap, name)
+
+    def _judged(self, answer: Answer, variables: list[pulp.LpVariable], gap: float, name: str) -> SolveResult:
+        """The answer to the minimisation as one to this model, its objective and status checked by the values."""
+        status, objective, bound = (
+            answer.status,
+            self._own(answer.objective, name),
+            self._own(answer.bound, name),
+        )
         values = None
-        sign = -1.0 if self.maximise else 1.0
         if objective is not None:
             values = np.array([v.varValue if v.varValue is not None else 0.0 for v in variables])
             is_integer = np.concatenate(self._integer)
             values[is_integer] = np.round(values[is_integer])
-            objective = sign * objective + outside
             worth = self._value(values)
             if abs(worth - objective) > 1e-5 * (1 + abs(objective)):  # HiGHS 1.16 does so after some starts
                 objective = worth
-                off = relative_gap(objective, None if bound is None else sign * bound + outside)
+                off = relative_gap(objective, bound)
                 if status == "optimal" and (off is None or off > gap):
                     status = "feasible"
         elif status == "no solution" and (values := self._feasible_start()) is not None:
             # the time was over before the solver looked at what it was given
             status, objective = "feasible", self._value(values)
-        bound = None if bound is None else sign * bound + outside
         return SolveResult(
             status,
             objective,
             bound,
             relative_gap(objective, bound),
-            seconds,
-            started - self._created,
+            answer.seconds,
+            answer.started - self._created,
             name,
             values,
         )
+
+    def _own(self, value: float | None, name: str) -> float | None:
+        """A value of the minimisation that a solver saw, in this model's sense, constant included."""
+        if value is None:
+            return None
+        sign = -1.0 if self.maximise else 1.0
+        return sign * value + (self.constant if name == "CBC" else 0.0)
 
     def _value(self, values: np.ndarray) -> float:
         """The objective of a solution, constant included."""
@@ -298,73 +237,3 @@ class Model:
             if not ((total >= low - slack) & (total <= high + slack)).all():
                 return None
         return values
-
-
-def _allowed(seconds: float | None) -> float | None:
-    """No more than OPENDIFF_MAX_SOLVER_SECONDS, by which a server keeps one user from taking all of it."""
-    most = os.environ.get("OPENDIFF_MAX_SOLVER_SECONDS", "")
-    if not most.isdigit():
-        return seconds
-    return float(most) if seconds is None else min(seconds, float(most))
-
-
-def relative_gap(objective: float | None, bound: float | None) -> float | None:
-    """|objective - bound| / |objective|; None where either is unknown."""
-    if objective is None or bound is None:
-        return None
-    difference = abs(objective - bound)
-    if difference <= 1e-9 * max(1.0, abs(objective)):
-        return 0.0
-    return difference / abs(objective) if objective else INF
-
-
-def _expression(pairs: list) -> pulp.LpAffineExpression:
-    """A linear expression from (variable, coefficient) pairs, by the fast way of either PuLP."""
-    if PULP_MAJOR >= 4:
-        return pulp.LpAffineExpression.from_list(pairs)
-    return pulp.LpAffineExpression(pairs)
-
-
-def _add_rows(
-    problem: pulp.LpProblem,
-    variables: list[pulp.LpVariable],
-    row: np.ndarray,
-    column: np.ndarray,
-    value: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-) -> None:
-    """Append constraints from triples, summing doubled entries."""
-    count = len(lower)
-    key = row.astype(np.int64) * len(variables) + column
-    unique, inverse = np.unique(key, return_inverse=True)
-    coefficient = np.bincount(inverse, weights=value, minlength=len(unique))
-    columns = (unique % len(variables)).tolist()
-    ends = np.searchsorted(unique, np.arange(1, count + 1) * len(variables)).tolist()
-    coefficients = coefficient.tolist()
-    lower, upper = lower.tolist(), upper.tolist()
-    begin = 0
-    for i in range(count):
-        end = ends[i]
-        pairs = [(variables[c], a) for c, a in zip(columns[begin:end], coefficients[begin:end], strict=True)]
-        begin = end
-        if lower[i] == upper[i]:
-            problem += _expression(pairs) == lower[i]
-            continue
-        if math.isfinite(lower[i]):
-            problem += _expression(pairs) >= lower[i]
-        if math.isfinite(upper[i]):
-            problem += _expression(pairs) <= upper[i]
-
-
-def _pick(solver: str) -> str:
-    if solver not in SOLVERS:
-        raise InputError(f"Unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}.")
-    found = available_solvers()
-    wanted = found[0] if solver == "auto" and found else solver
-    if wanted not in found:
-        install = "pip install highspy" if wanted in ("auto", "highs") else "pip install 'pulp[cbc]'"
-        raise SolverError(
-            f"The solver {'HiGHS' if wanted != 'cbc' else 'CBC'} is not installed; run: {install}."
-        )
-    return {"highs": "HiGHS", "cbc": "CBC"}[wanted]

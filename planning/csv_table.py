@@ -7,7 +7,7 @@ import pandas as pd
 from intake.delimited import read_csv
 from planning.errors import InputError
 
-MOST_ROWS = 1_000_000
+MOST_ROWS = 1_000_000  # figures of equipment and measurements come in far fewer
 
 
 def read_table(data: bytes, name: str, columns: str) -> pd.DataFrame:

@@ -1,0 +1,210 @@
+"""A deployment: sites placed by a strategy, or uploaded, each with cells for its traffic.
+
+The strategies are those of section 5.3 of the paper (`strategies`) and the optimised one (`siting`); `judging` compares
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from planning.demand import Demand
+from planning.deployment.placement import place
+from planning.deployment.siting import SitingSettings, site_optimally
+from planning.deployment.strategies import area_blocks, density, proportional
+from planning.errors import InputError
+from planning.geometry import centre_of, local_metres, nearest, tile_area_km2
+from planning.network import Network
+from planning.network.serving import Sizing, size_network
+from planning.progress import Progress, silent
+from planning.solver import SolveResult
+
+UPLOADED = "uploaded"
+MARGIN_M = 3000.0  # assumed: sites so near to the area's tiles may serve it
+
+
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """counts: (tiles,) sites per tile. network: sized sites. demand_mbps: of the busy hour at the planning quantile.
+    solve, served_mbps: of the optimised strategy. tables: name -> what the plan adds to a scenario. settings: what it
+    was made with, as plain values for provenance."""
+
+    strategy: str
+    counts: np.ndarray
+    sizing: Sizing
+    demand_mbps: float
+    sentence: str
+    solve: SolveResult | None = None
+    served_mbps: float | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The sites with the cells that they need."""
+        return self.sizing.network
+
+    def record(self) -> dict[str, Any]:
+        """For provenance."""
+        known = {
+            "strategy": self.strategy,
+            "sites": int(self.counts.sum()),
+            "sentence": self.sentence,
+            "demand_mbps": self.demand_mbps,
+        }
+        if self.served_mbps is not None:
+            known["served_mbps"] = self.served_mbps
+        if self.solve is not None:
+            known["solve"] = self.solve.record()
+        if self.settings:
+            known["settings"] = self.settings
+        return known
+
+
+def deploy(
+    demand: Demand,
+    sites: int | None,
+    strategy: str = "traffic",
+    quantile: float = 0.9,
+    headroom: float = 0.2,
+    max_layers: int = 4,
+    area_tiles: int = 1,
+    siting: SitingSettings | None = None,
+    progress: Progress | None = None,
+) -> DeploymentPlan:
+    """Place `sites` sites by a strategy and size each for its traffic.
+
+    quantile, headroom, max_layers: see `planning.network.serving.size_network`.
+    area_tiles: tiles a side of the areas over which a
+    proportional strategy shares out the sites first. siting: of the optimised strategy; sites may be None where it
+    has a budget. Raises InputError or InfeasibleError, one sentence.
+    """
+    if sites is None and (strategy != "optimised" or siting is None or siting.budget is None):
+        raise InputError(
+            "Give the number of sites; only the optimised strategy can plan by a budget instead."
+        )
+    if sites is not None and not 1 <= sites <= 1_000_000:
+        raise InputError(f"The number of sites must be 1 to 1,000,000, not {sites}.")
+    tell = progress or silent
+    tell(0, 100, "placing sites")
+    if strategy == "optimised":
+        placed = _serving_most(demand, sites, siting or SitingSettings(), quantile, max_layers, tell)
+    else:
+        assert sites is not None  # checked above
+        placed = _in_proportion(demand, sites, strategy, area_tiles)
+    tell(95, 100, "sizing sites")
+    sites_alone = Network.from_sites(placed.lon, placed.lat, placed.names)
+    sizing = size_network(sites_alone, demand, quantile, headroom, max_layers)
+    tell(100, 100, "deployed")
+    return DeploymentPlan(
+        strategy,
+        placed.counts,
+        sizing,
+        _peak_mbps(demand, quantile),
+        f"{placed.sentence} {sizing.sentence}",
+        placed.solve,
+        placed.served_mbps,
+        placed.tables,
+        placed.settings,
+    )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where a strategy puts sites: lon, lat (sites,) degrees, counts (tiles,), and what it tells of that."""
+
+    lon: np.ndarray
+    lat: np.ndarray
+    counts: np.ndarray
+    sentence: str
+    names: tuple[str, ...] | None = None
+    solve: SolveResult | None = None
+    served_mbps: float | None = None
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def _serving_most(
+    demand: Demand,
+    sites: int | None,
+    settings: SitingSettings,
+    quantile: float,
+    max_layers: int,
+    tell: Progress,
+) -> _Placed:
+    largest = float(Network.from_sites(0.0, 0.0, capacity_layers=max_layers).capacity_mbps[0])
+    siting = site_optimally(
+        demand,
+        sites,
+        settings,
+        quantile,
+        largest,
+        lambda done, total, what: tell(95 * done // total, 100, what),
+    )
+    return _Placed(
+        siting.lon,
+        siting.lat,
+        demand.count_in_tiles(siting.lon, siting.lat),
+        siting.sentence,
+        siting.names,
+        siting.plan.solve,
+        siting.plan.served_mbps,
+        siting.tables(),
+        settings.record(),
+    )
+
+
+def _in_proportion(demand: Demand, sites: int, strategy: str, area_tiles: int) -> _Placed:
+    counts = proportional(density(demand, strategy), area_blocks(demand.x, demand.y, area_tiles), sites)
+    rule = "spread evenly by area" if strategy == "uniform" else f"in proportion to {strategy}"
+    settings = {}
+    if area_tiles > 1:
+        rule += f" over areas of {area_tiles} x {area_tiles} tiles, then over their tiles"
+        settings = {"area_tiles": area_tiles}
+    sentence = f"{sites} sites {rule}, on a regular lattice inside each tile."
+    lon, lat, _ = place(demand.x, demand.y, counts, demand.metadata.get("area"))
+    return _Placed(lon, lat, counts, sentence, settings=settings)
+
+
+def _peak_mbps(demand: Demand, quantile: float) -> float:
+    """Of the typical day, of the whole area."""
+    return float(demand.profile(24, quantile).sum(axis=0).max())
+
+
+def uploaded(
+    demand: Demand, network: Network, report: Sequence[str] = (), quantile: float = 0.9
+) -> DeploymentPlan:
+    """A network from elsewhere as a deployment of the area: its sites in or within MARGIN_M of the demand's tiles, with
+    the cells and figures that they have. Raises InputError where no site is that near."""
+    sites = network.sites
+    lon, lat = demand.lon, demand.lat
+    origin = centre_of(lon, lat)
+    tiles, places = local_metres(lon, lat, origin), network.metres(origin)
+    half = 500.0 * float(np.sqrt(tile_area_km2(demand.x, demand.y).max()))
+    apart = np.abs(places - tiles[nearest(places, tiles)]).max(axis=1) - half
+    near = apart <= MARGIN_M
+    if not near.any():
+        raise InputError(
+            f"None of the {len(sites):,} sites lies in or near the area (nearest: {apart.min() / 1000:,.0f} km away);"
+            " upload the sites of this area."
+        )
+    kept = network.only(near)
+    counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
+    sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
+    if not near.all():
+        sentence += (
+            f" {int((~near).sum()):,} sites farther than {MARGIN_M / 1000:g} km from the area were left out."
+        )
+    return DeploymentPlan(
+        UPLOADED,
+        counts,
+        Sizing(kept, (), sentence),
+        _peak_mbps(demand, quantile),
+        sentence,
+        settings={"report": list(report)},
+    )
