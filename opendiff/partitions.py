@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 TILES_A_PART = 256
 MOST_TILES = 2_000_000  # of a run in parts
-BLOCK = 16  # side, in tiles, of the squares that parts are cut from: a compact part reads a smaller halo
+BLOCK_TILES = 16  # side of the squares that parts are cut from: a compact part reads a smaller halo
 PLACES = (
     "source",
     "weights",
@@ -149,7 +149,7 @@ def _opened(
 def cut(tiles: Tiles, tiles_a_part: int = TILES_A_PART) -> list[Part]:
     """Parts of at most `tiles_a_part` tiles that lie together."""
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
-    order = np.lexsort((y, x, y // BLOCK, x // BLOCK))
+    order = np.lexsort((y, x, y // BLOCK_TILES, x // BLOCK_TILES))
     share = tiles["covered_share"].to_numpy()
     rows = [order[start : start + tiles_a_part] for start in range(0, len(order), tiles_a_part)]
     return [Part(number, x[row], y[row], share[row]) for number, row in enumerate(rows)]

@@ -25,7 +25,7 @@ IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a sec
 IMAGE_BATCH_ON_GPU = 128
 
 
-class Bottleneck(nn.Module):
+class LinearBottleneck(nn.Module):
     """Principal components: centre, then project on the leading directions, which keep their relative scale; the first
     gets unit variance. standardised: give every input the same weight first; root counts have the right one."""
 
@@ -59,8 +59,8 @@ class Bottlenecks(nn.Module):
 
     def __init__(self, inputs: int, around: int, widths: tuple[int, ...], standardised: bool):
         super().__init__()
-        self.own = Bottleneck(inputs, widths[0], standardised)
-        self.around = Bottleneck(around, widths[1], standardised)
+        self.own = LinearBottleneck(inputs, widths[0], standardised)
+        self.around = LinearBottleneck(around, widths[1], standardised)
 
     def forward(self, own: Tensor, around: Tensor) -> Tensor:
         """Token (rows, sum of widths)."""

@@ -16,8 +16,7 @@ from opendiff import metrics
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import embedding_figures
-from opendiff.evaluation.reference_features import known_image_statistics
-from opendiff.evaluation.reference_features import tile_features as reference_features
+from opendiff.evaluation.reference_features import known_image_statistics, reference_features
 from opendiff.evaluation.references import held_out, other_days, references
 from opendiff.evaluation.variants import VARIANTS, fit_folds, held_out_default
 from opendiff.open_data.features import with_halo

@@ -51,7 +51,7 @@ def known_image_statistics(open_data: OpenData) -> np.ndarray:
     return statistics
 
 
-def tile_features(
+def reference_features(
     open_data: OpenData,
     surroundings: OpenData | None = None,
     osm_poi: bool = False,

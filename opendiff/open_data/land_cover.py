@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-BLOCK = 16  # pixels, about 70 m at zoom 15
+BLOCK_PIXELS = 16  # side, about 70 m at zoom 15
 WATER_CONTRAST = 6.0  # grey levels (0-255): calm water is smoother than anything else seen from above
 BUILT_CONTRAST = 21.0  # roofs, shadows and streets alternate within a block
 VIVID_GREEN = 12.0  # green above the mean of red and blue, grey levels
@@ -18,7 +18,9 @@ def land_cover(images: np.ndarray) -> np.ndarray:
     images: (tiles, 256, 256, 3) uint8. Returns (tiles,) of dtype U4.
     """
     tiles, height, width, _ = images.shape
-    blocks = images.reshape(tiles, height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).astype(np.float32)
+    blocks = images.reshape(
+        tiles, height // BLOCK_PIXELS, BLOCK_PIXELS, width // BLOCK_PIXELS, BLOCK_PIXELS, 3
+    ).astype(np.float32)
     contrast = blocks.mean(-1).std(axis=(2, 4))
     red, green, blue = np.moveaxis(blocks.mean(axis=(2, 4)), -1, 0)
     vivid = green - (red + blue) / 2

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from opendiff.area import tile_frame
-from opendiff.evaluation.reference_features import IMAGE_STATISTICS, image_statistics, tile_features
+from opendiff.evaluation.reference_features import IMAGE_STATISTICS, image_statistics, reference_features
 from opendiff.open_data.sources import OpenData
 
 
@@ -78,7 +78,7 @@ def open_data(x, y, has_imagery, has_poi, has_population, seed=0) -> OpenData:
 
 def test_what_is_unknown_is_nan():
     data = open_data([1, 2, 3], [5, 5, 5], [True, False, True], [False, True, True], [True, True, False])
-    found = tile_features(data)
+    found = reference_features(data)
     assert found.shape == (3, 42)
     unknown = np.isnan(found)
     assert unknown[:, :27].all(axis=1).tolist() == [False, True, False] and unknown[1, :27].all()
@@ -90,7 +90,7 @@ def test_what_is_unknown_is_nan():
 def test_means_of_neighbours_are_those_found_by_hand():
     x, y = [10, 10, 11, 12, 30], [5, 6, 6, 5, 5]
     data = open_data(x, y, [False] * 5, [True, True, False, True, True], [True] * 5)
-    around = tile_features(data, data)[:, 42:]
+    around = reference_features(data, data)[:, 42:]
     poi, population = np.log1p(data.poi), np.log(data.population.mean(axis=1) + 1e-4)
     # tile 0 touches 1 and 2, of which 2 has no POI; tile 4 stands alone
     np.testing.assert_allclose(around[0, :14], poi[1], rtol=1e-6)

@@ -4,7 +4,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from opendiff import metrics
-from opendiff.evaluation.reference_features import tile_features
+from opendiff.evaluation.reference_features import reference_features
 from opendiff.evaluation.references import (
     MeanProfile,
     NearestTiles,
@@ -153,7 +153,7 @@ def test_on_nanchang_the_order_of_the_references_is_as_published(nanchang_pack):
     tiles = source.all_tiles()
     traffic, _, known = source.traffic(tiles)
     tiles, traffic = tiles[known].reset_index(drop=True), traffic[known].astype(float)
-    features, folds = tile_features(source.open_data(tiles)), source.folds(tiles)
+    features, folds = reference_features(source.open_data(tiles)), source.folds(tiles)
     kinds = references()
     chosen = ("random tiles", "10 nearest tiles", "extra-trees level x 20 nearest shapes")
     ncrps = [
