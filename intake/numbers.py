@@ -7,9 +7,17 @@ import pandas as pd
 
 
 def numbers_of(column: pd.Series) -> np.ndarray:
-    """The column as (rows,) float64, NaN where it holds no number. Text becomes the nearest float, so that a number
-    which was written and is read back is the same (`pandas.to_numeric` misses the last digit before pandas 3.1)."""
-    values = np.array(pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan))
+    """The column as (rows,) float64, NaN where it holds no number, infinite where that is too large for a float.
+
+    Text becomes the nearest float, so that a number which was written and is read back is the same
+    (`pandas.to_numeric` misses the last digit before pandas 3.1).
+    """
+    try:
+        numeric = pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # JSON may hold a whole number of 400 digits
+        column = column.map(lambda value: str(value) if type(value) is int else value)
+        numeric = pd.to_numeric(column, errors="coerce")
+    values = np.array(numeric.to_numpy(float, na_value=np.nan))
     if not pd.api.types.is_numeric_dtype(column.dtype):
         found = ~np.isnan(values)
         values[found] = column.to_numpy(object)[found].astype(float)

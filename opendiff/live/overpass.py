@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intake.numbers import numbers_of
 from intake.text import read_json
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
@@ -68,15 +69,14 @@ def places_of(elements: list[dict[str, Any]]) -> Places:
     tagged = [one for one in elements if isinstance(one, dict) and isinstance(one.get("tags"), dict)]
     at = [one["center"] if isinstance(one.get("center"), dict) else one for one in tagged]
     lon, lat = (
-        pd.to_numeric(pd.Series([place.get(axis) for place in at], dtype=object), errors="coerce")
-        for axis in ("lon", "lat")
+        numbers_of(pd.Series([place.get(axis) for place in at], dtype=object)) for axis in ("lon", "lat")
     )
-    located = (lon.notna() & lat.notna()).to_numpy()
+    located = np.isfinite(lon) & np.isfinite(lat)
     if tagged and not located.any():
         raise SourceError("The Overpass server sent places without positions; check OPENDIFF_OVERPASS_URL.")
     tags = {key: pd.Series([one["tags"].get(key) for one in tagged], dtype=object) for key in (*KEYS, "name")}
     category = categories_of_tags(tags, len(tagged))
-    return Places.kept(lon.to_numpy(float), lat.to_numpy(float), np.where(located, category, -1))
+    return Places.kept(lon, lat, np.where(located, category, -1))
 
 
 def _check_answer(body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 A pack is a folder, or a zip archive of one, with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11,
 maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), maybe
-`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts; in a folder only), and maybe `pack.json`,
+`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts), and maybe `pack.json`,
 which says whose data it is and in which units (`opendiff.live.store`).
 """
 

@@ -20,7 +20,7 @@ MAX_MEMBERS = 200_000
 MAX_BYTES = 8_000_000_000  # unpacked, all members
 MAX_IMAGE_BYTES = 4_000_000  # unpacked
 CHUNK_BYTES = 1 << 20
-PLAIN = ("tiles.parquet", "traffic.parquet", "pack.json", "ATTRIBUTION.txt")
+PLAIN = ("tiles.parquet", "traffic.parquet", "osm_points.gpkg", "pack.json", "ATTRIBUTION.txt")
 IMAGE = re.compile(r"imagery/15/(\d{1,5})/(\d{1,5})\.png")
 
 

@@ -31,3 +31,8 @@ def test_numbers_with_spaces_and_numbers_among_words():
         numbers_of(pd.Series([" 1.25 ", "north", "", 3, None], dtype=object)),
         [1.25, np.nan, np.nan, 3, np.nan],
     )
+
+
+def test_a_whole_number_beyond_any_float_is_infinite():
+    column = pd.Series([10**400, -(10**400), 1, "2.5", "north", None], dtype=object)
+    np.testing.assert_array_equal(numbers_of(column), [np.inf, -np.inf, 1, 2.5, np.nan, np.nan])

@@ -51,6 +51,12 @@ def test_places_without_positions_are_not_lost_in_silence():
         places_of([{"type": "node", "tags": {"shop": "mall"}}])
 
 
+def test_a_position_beyond_all_numbers_is_no_position():
+    far = {"type": "node", "lat": 10**400, "lon": 115.9, "tags": {"amenity": "cafe"}}
+    near = {"type": "node", "lat": 28.6, "lon": 115.9, "tags": {"amenity": "cafe"}}
+    assert places_of([far, near]).lat.tolist() == [28.6]
+
+
 def test_an_answer_with_a_remark_is_not_taken_for_a_whole_one():
     def answer(remark):
         return json.dumps({"elements": [], "remark": remark}).encode()

@@ -3,9 +3,11 @@
 import stat
 import zipfile
 
+import geopandas as gpd
 import numpy as np
 import pytest
 
+from opendiff.area import tiles_bounds
 from opendiff.errors import SourceError
 from opendiff.live.choices import Choices
 from opendiff.live.fetching import Fetcher
@@ -39,6 +41,19 @@ def test_a_zipped_pack_is_a_pack(pack, tmp_path, inside):
     assert np.array_equal(one.imagery, other.imagery) and np.array_equal(one.poi, other.poi)
     assert opened.name == "city_one" and opened.attribution == plain.attribution
     assert PackSource(archive).root == opened.root  # unpacked once
+
+
+def test_places_of_openstreetmap_are_not_lost_on_the_way_into_the_zip(pack, tmp_path):
+    tiles = own_tiles()
+    west, south, east, north = tiles_bounds(tiles)
+    lon, lat = np.random.default_rng(0).uniform((west, south), (east, north), (300, 2)).T
+    tags = {"amenity": ["cafe"] * 300, "name": ["x"] * 300}
+    places = gpd.GeoDataFrame(tags, geometry=gpd.points_from_xy(lon, lat), crs="EPSG:4326")
+    places.to_file(pack / "osm_points.gpkg", layer="points")
+    plain = PackSource(pack).open_data(tiles)
+    zipped = PackSource(zip_of(pack, tmp_path / "city.zip")).open_data(tiles)
+    assert plain.osm_poi.sum() > 100
+    np.testing.assert_array_equal(zipped.osm_poi, plain.osm_poi)
 
 
 def test_paths_that_climb_are_not_followed(pack, tmp_path):
