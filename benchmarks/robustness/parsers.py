@@ -28,10 +28,10 @@ from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import HOURS, read_traffic
 from planning.deployment.places import read_places
-from planning.power_fit import fit_power
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.files import import_network
+from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 
