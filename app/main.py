@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-if (
-    str(HERE.parent) not in sys.path
-):  # `streamlit run` puts the folder of this file there, not the one above it
+if str(HERE.parent) not in sys.path:
+    # `streamlit run` puts the folder of this file there, not the one above it
     sys.path.insert(0, str(HERE.parent))
 
 import streamlit as st  # noqa: E402
@@ -18,7 +17,7 @@ from app.messages import errors_shown  # noqa: E402
 from app.saved import open_work  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
-from app.widgets import charted, navigation  # noqa: E402
+from app.widgets import accessible, file_button, navigation  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
@@ -30,10 +29,12 @@ STYLE = """<style>
 
 
 def main() -> None:
+    """One run of the script: the page that is open, and what stands above every page."""
     # pictures of our own: Streamlit fetches an icon that is named from the internet
     st.set_page_config(page_title="OpenDiff Planner", page_icon=str(HERE / "icon.png"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
     st.html(STYLE)
+    st.html(file_button.STYLE)
     space = workspace()
     hold_solvers()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
@@ -46,10 +47,10 @@ def main() -> None:
     navigation.arrive(space, page)
     with head:
         job_panel.show_running(space)
-    charted.begin()
+    accessible.begin()
     with errors_shown("showing this page"):
         page.run()
-        charted.data()
+        accessible.offered_tables()
     with errors_shown("keeping your work"):
         open_work.keep(space)
     warm_up()

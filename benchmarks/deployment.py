@@ -216,7 +216,7 @@ def _map_script(network: Network) -> str:
     """What the app sends to the browser to show the sites."""
     import folium
 
-    from app.map.view import Dots, add_dots
+    from app.map.dots import Dots, add_dots
 
     sites = network.sites
     group = folium.FeatureGroup(name="sites")

@@ -40,9 +40,10 @@ def held_out_weeks(
 
     Raises SourceError when the pack lacks traffic, imagery or a second spatial block.
     """
+    from opendiff.encoder.weights import pretrained_trunk
     from opendiff.evaluation import VARIANTS, fit_folds, held_out_default, registered
     from opendiff.evaluation.references import held_out, references
-    from opendiff.training_data import pretrained_trunk, read_training_data
+    from opendiff.training_data import read_training_data
 
     data = read_training_data(pack, pretrained_trunk(), report)
     if quick:

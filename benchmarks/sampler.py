@@ -174,7 +174,7 @@ def images_a_second(count: int) -> tuple[float, float]:
     """Images through the trunk of the encoder, on all cores and on one."""
     import torch
 
-    from opendiff.generator import load_encoder
+    from opendiff.encoder.weights import load_encoder
 
     encoder = load_encoder()
     images = np.random.default_rng(0).integers(0, 256, (count, 256, 256, 3), np.uint8)

@@ -47,11 +47,12 @@ class Quality:
 def cross_validate(root: Path, steps: tuple[int, ...], quick: bool) -> Quality:
     from opendiff import metrics
     from opendiff.default.training import train_model
+    from opendiff.encoder.weights import pretrained_trunk
     from opendiff.generator import TrafficGenerator
     from opendiff.open_data.sources import PackSource
-    from opendiff.training_data import pretrained_trunk, read_training_data
+    from opendiff.training_data import read_training_data
 
-    config = TrafficGenerator.load("default", "cpu").model.config
+    config = TrafficGenerator.from_weights(None, "cpu").model.config
     shipped = (config.width, config.layers, config.steps)
     data = read_training_data(PackSource(root), pretrained_trunk())
     if quick:

@@ -105,15 +105,11 @@ def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     strategies = ["optimised", "traffic", "poi", "population", "uniform"]
     deployment.start(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
     until_done(space)
-    chosen = {
-        "strategies": ["always-on", "night", "threshold", "greedy", "milp"],
-        "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
-        "quantile": 0.99, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
-        "settings": SleepSettings(time_limit=seconds, allow_unserved=True),
-    }  # fmt: skip
-    sleep.start(space, chosen)
+    settings = SleepSettings(time_limit=seconds, allow_unserved=True)
+    sleep_strategies = ["always-on", "night", "threshold", "greedy", "milp"]
+    sleep.start(space, sleep.SleepRequest(sleep_strategies, settings))
     until_done(space)
-    spectrum.start(space, space.hour, 40, {}, {"time_limit": float(seconds)}, 0)
+    spectrum.start(space, space.hour, 40, {}, {"time_limit": float(seconds)})
     until_done(space)
 
 

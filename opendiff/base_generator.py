@@ -1,5 +1,7 @@
-"""What all models share in generating: the conditions of an area, ensembles in the order of their samples, and
-calls that fit the memory of the device."""
+"""What all models share in generating: conditions, ensembles in the order of their samples, calls that fit the memory.
+
+The models themselves are in `opendiff.generator` and `opendiff.paper.generator`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 
 from opendiff.area import Tiles
 from opendiff.conditions import AreaConditions, Conditions
-from opendiff.default.model import rows_a_call
 from opendiff.errors import ModelError, SourceError
 from opendiff.open_data.sources import OpenData
 from opendiff.poi.registration import PoiDatum
@@ -37,7 +39,10 @@ C = TypeVar("C", bound=AreaConditions)
 
 
 class OpenDataSource(Protocol):
-    """Anything that knows open data of tiles; see `opendiff.open_data.sources.PackSource`."""
+    """Anything that knows open data of tiles; see `opendiff.open_data.sources.PackSource`.
+
+    It may have `notes` as well, sentences on what it could not have, which go into the traffic table.
+    """
 
     @property
     def name(self) -> str: ...
@@ -63,26 +68,56 @@ class ConditionSource(Protocol):
     def conditions(self, tiles: Tiles) -> Conditions: ...
 
 
+class SamplerSettings(Protocol):
+    """What a model samples with unless it is told otherwise."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def guidance_scale(self) -> float: ...
+
+
+class Movable(Protocol):
+    """A torch module, as far as it is moved between devices."""
+
+    def to(self, device: str, /) -> Self: ...
+
+
+class Model(Movable, Protocol):
+    """A torch module that holds how it samples."""
+
+    @property
+    def config(self) -> SamplerSettings: ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+
+
 class EnsembleGenerator(ABC, Generic[C]):
     """A model with its encoder on one device.
 
     A model says in its own way how it makes conditions (`encode`), which tiles it can generate (`informed`) and what
-    the weeks are (`weeks`); settings, metadata and the ensemble are the same for all. device_note: what was done
-    because the memory of the device ran out.
+    the weeks are (`weeks`); settings, metadata and the ensemble are the same for all. checksum: of the model's weights
+    file, "" where they are in no file; device_note: what was done because the memory of the device ran out.
     """
 
-    model: Any  # a torch module, with `steps` and `guidance_scale` in its `config`
+    model: Model
     name: str
     checksum: str
     device: str
     device_note = ""
-    _encoder: Any = None
-    _call_rows: int | None = None
+    _encoder: Movable | None = None
+    _call_rows: int | None = None  # None: what the model takes on its device; less where its memory ran out
 
     @property
     @abstractmethod
     def encoder_checksum(self) -> str:
         """Of the encoder's weights file, "" where they are in no file."""
+
+    @property
+    @abstractmethod
+    def rows_a_call(self) -> int:
+        """Rows (tile and sample) of a network call."""
 
     @abstractmethod
     def encode(self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None) -> C:
@@ -124,7 +159,7 @@ class EnsembleGenerator(ABC, Generic[C]):
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None = None
     ) -> C:
         """As `conditions`, and without any tile where the source knows nothing."""
-        conditions = self.fitting(lambda: self.encode(source, tiles, progress))
+        conditions = self.within_memory(lambda: self.encode(source, tiles, progress))
         kept = conditions.take(self.informed(conditions))
         return replace(
             kept, source=source.name, attribution=source.attribution, notes=tuple(getattr(source, "notes", ())),
@@ -145,8 +180,8 @@ class EnsembleGenerator(ABC, Generic[C]):
 
         The noise of a tile's sample depends on (seed, x, y, sample) alone, so neither batch, order nor
         neighbours change it. progress is told (done, total) in tile-weeks; `cancelled` is asked between
-        batches and ends the work with Cancelled. guidance_scale is mu of eq. 8, steps the number of midpoint
-        steps. Raises ModelError on bad settings.
+        batches and ends the work with Cancelled. guidance_scale is mu of the paper's eq. 8, steps the number of the
+        sampler's steps (None: the model's own). Raises ModelError on bad settings.
         """
         return next(
             self.refine(
@@ -177,28 +212,30 @@ class EnsembleGenerator(ABC, Generic[C]):
         count = len(conditions.tiles)
         begin, end = 0, min(max(first, 1), samples)
         while begin < samples:
-            told = _within(progress, count * begin, count * samples) if progress else None
-            part = conditions, range(begin, end), seed, guidance_scale, steps
-            made, intensities = self.fitting(lambda: self.weeks(*part, told, cancelled or _never))  # noqa: B023
+            part_progress = _within(progress, count * begin, count * samples) if progress else None
+            make = partial(
+                self.weeks, conditions, range(begin, end), seed, guidance_scale, steps, part_progress,
+                cancelled or _never,
+            )  # fmt: skip
+            made, intensities = self.within_memory(make)
             weeks.append(made)
-            out = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
-            metadata = {
-                "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
-                "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
-                "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
-                "notes": [*conditions.notes, *filter(None, [self.device_note])],
-            }  # fmt: skip
-            traffic, users = np.ascontiguousarray(out[:, :, 0]), np.ascontiguousarray(out[:, :, 1])
+            series = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
+            traffic, users = np.ascontiguousarray(series[:, :, 0]), np.ascontiguousarray(series[:, :, 1])
+            metadata = self._metadata(conditions, seed, guidance_scale, steps)
             yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
             begin, end = end, min(2 * end, samples)
 
-    @property
-    def rows_a_call(self) -> int:
-        """Rows of a network call."""
-        return self._call_rows or rows_a_call(self.device)
+    def _metadata(self, conditions: C, seed: int, guidance_scale: float, steps: int) -> dict[str, Any]:
+        """What a traffic table says of how it was made."""
+        return {
+            "unit": "relative", "seed": seed, "model": self.name, "model_checksum": self.checksum,
+            "guidance_scale": guidance_scale, "steps": steps, "source": conditions.source,
+            "attribution": conditions.attribution, "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "assumptions": list(ASSUMPTIONS), "missing_tiles": conditions.missing_tiles,
+            "notes": [*conditions.notes, *filter(None, [self.device_note])],
+        }  # fmt: skip
 
-    def fitting(self, run: Callable[[], T]) -> T:
+    def within_memory(self, run: Callable[[], T]) -> T:
         """`run()`; where the memory of a GPU runs out again with smaller calls, and at last on the CPU, from then on.
 
         `device_note` says so. Raises ModelError where the memory of the machine itself runs out.
@@ -254,6 +291,7 @@ def _never() -> bool:
 
 
 def check_settings(samples: int, seed: int, guidance_scale: float, steps: int) -> None:
+    """Raises ModelError for a setting with which nothing can be generated."""
     if not 1 <= samples <= MAX_SAMPLES:
         raise ModelError(f"{samples} samples cannot be generated; ask for 1 to {MAX_SAMPLES}.")
     if not 0 <= seed < 2**63:

@@ -1,5 +1,4 @@
-"""Conditions: what the generator is told about tiles. A few numbers a modality, made by the encoder from open
-data."""
+"""Conditions: what the model is told of tiles, a few numbers a modality, which the encoder makes from open data."""
 
 from __future__ import annotations
 
@@ -69,8 +68,7 @@ class Conditions(AreaConditions):
         return replace(self, tokens=np.where(keep, self.tokens, 0).astype(np.float32), present=present)
 
     def save(self, path: str | Path, **extra: np.ndarray) -> None:
-        """Write as safetensors (tokens in half precision), whole or not at all; `extra` arrays have a row a
-        tile."""
+        """Write as safetensors (tokens in half precision), whole or not at all; extra: arrays with a row a tile."""
         tensors = {
             "x": self.tiles["x"].to_numpy(np.int32),
             "y": self.tiles["y"].to_numpy(np.int32),

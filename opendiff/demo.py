@@ -1,7 +1,6 @@
 """The bundled region: conditions of Nanchang's tiles, so that the product works with no data and no network.
 
-It holds what the encoder made of open data, estimates of the model and a coarse land cover, never the open
-data itself.
+It holds what the encoder made of open data, estimates of the model and a coarse land cover, never open data itself.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ class DemoSource:
         return self._conditions.tiles
 
     def conditions(self, tiles: Tiles) -> Conditions:
-        """Conditions of `tiles`, absent where the region does not reach. Raises OutsideSource where it reaches
-        none."""
+        """Conditions of `tiles`, absent where the region does not reach. Raises OutsideSource where it reaches none."""
         known = self._conditions
         row = tile_index(known.tiles).get_indexer(tile_index(tiles))
         if not (row >= 0).any():
@@ -73,8 +71,7 @@ class DemoSource:
 
 
 def build_demo(generator: TrafficGenerator, pack: PackSource, path: Path = FILE) -> int:
-    """Write the bundled region from a pack, for every tile with imagery, POI or population; returns their
-    number."""
+    """Write the bundled region from a pack; returns its number of tiles, which are those with any open data."""
     tiles = pack.covered_tiles()
     conditions = generator.conditions(pack, tiles)
     estimates = generator.estimate_intensities(conditions)

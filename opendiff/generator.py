@@ -1,4 +1,7 @@
-"""The model `default`: traffic of an area from open data. Conditions in, an ensemble of weeks out."""
+"""Traffic of an area from open data by the model `default`, and the way to any model by its name.
+
+Open data -> conditions (`encode`) -> an ensemble of weeks (`generate` of the base class, which asks `weeks`).
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,29 @@ from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGene
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.model import (
+    FILE,
     ROWS_A_CALL_ON_GPU,
     TrafficModel,
     condition_tensors,
     load_model,
+    rows_a_call,
 )
-from opendiff.default.representation import HOURS, SERIES, WIDTH
+from opendiff.default.representation import WIDTH
 from opendiff.device import chosen_device, rounded, side_by_side
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder
+from opendiff.encoder import weights as encoder_weights
 from opendiff.encoder.embeddings import EmbeddingCache
+from opendiff.encoder.weights import load_encoder
 from opendiff.errors import Cancelled, ModelError, OutsideSource
 from opendiff.noise import tile_noise
 from opendiff.open_data.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.paper.generator import PaperGenerator
 from opendiff.progress import Progress
-from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.storage.shipped import CHECKPOINTS
+from opendiff.week import HOURS, SERIES
 
-MODELS = {"default": "default.safetensors", "paper": "paper.safetensors"}
-SHIPPED = ("default",)
+MODELS = ("default", "paper")
+SHIPPED = ("default",)  # of them, those whose weights come with the product
 
 
 def encode_open_data(
@@ -43,8 +50,10 @@ def encode_open_data(
     progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Conditions:
-    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent. Embeddings of
-    images are taken from `cache` and put there."""
+    """Conditions of tiles from open data; tiles about which nothing is known keep all modalities absent.
+
+    Embeddings of images are taken from `cache` and put there. Raises SourceError.
+    """
     around = source.open_data(with_halo(tiles), imagery=False)
     features = tile_features(tiles, around, source.poi_datum)
     image_tokens = np.zeros((len(tiles), TOKEN_WIDTHS[0]), np.float32)
@@ -63,19 +72,14 @@ def encode_open_data(
     return encoder.tokens(features, image_tokens, has_imagery)
 
 
-def load_encoder(path: str | Path = CHECKPOINTS / "encoder.safetensors") -> Encoder:
-    """The shipped encoder, or another. Raises ModelError."""
-    encoder = Encoder()
-    checkpoint = read_checkpoint(path, kind="encoder")
-    checkpoint.load_into(encoder, "")
-    encoder.checksum = checkpoint.checksum
-    return encoder.eval()
-
-
 class TrafficGenerator(EnsembleGenerator[Conditions]):
-    """The model `default` with its encoder; `load` opens any model. keep_embeddings: whether embeddings of images are
-    kept between runs."""
+    """The model `default` with its encoder; `TrafficGenerator.load` opens any model by its name.
 
+    keep_embeddings: whether embeddings of images are kept between runs, in the user's cache folder.
+    """
+
+    model: TrafficModel
+    _encoder: Encoder | None
     keep_embeddings = True
 
     def __init__(
@@ -106,8 +110,8 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
     def from_weights(cls, weights: str | Path | None, device: str) -> TrafficGenerator:
         """The model in the folder `weights`, with the encoder there if it has one; with None the shipped one."""
         folder = CHECKPOINTS if weights is None else Path(weights)
-        model, checksum = load_model(folder / MODELS["default"])
-        own = folder / "encoder.safetensors"
+        model, checksum = load_model(folder / FILE)
+        own = folder / encoder_weights.FILE
         encoder = load_encoder(own).to(device) if weights is not None and own.is_file() else None
         return cls(model, "default", checksum, device, encoder)
 
@@ -128,6 +132,10 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
     @property
     def encoder_checksum(self) -> str:
         return self.encoder.checksum
+
+    @property
+    def rows_a_call(self) -> int:
+        return self._call_rows or rows_a_call(self.device)
 
     def encode(
         self, source: OpenDataSource | ConditionSource, tiles: Tiles, progress: Progress | None

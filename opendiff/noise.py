@@ -1,9 +1,7 @@
-"""Noise that belongs to a tile and a sample: the same numbers whatever the batch, the order, the device or
-the partition.
+"""Noise that belongs to a tile and a sample: the same whatever the batch, the order, the device or the partition.
 
-Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a
-counter, so nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample,
-position and stream.
+Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) is a keyed function of a counter,
+so nothing has to be drawn in sequence. The key is the seed; the counter holds tile, sample, position and stream.
 """
 
 from __future__ import annotations
@@ -13,11 +11,12 @@ import math
 import torch
 from torch import Tensor
 
-MASK = 0xFFFFFFFF
+WORD = 0xFFFFFFFF  # mask of 32 bits
+# the constants of Philox4x32-10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
-STREAM_SHIFT = 16
+STREAM_SHIFT = 16  # bits of the counter that count blocks of four numbers; those above them hold the stream
 
 
 def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
@@ -28,24 +27,26 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
         # int64 products wrap, but their bits are those of the unsigned product: the mask undoes the arithmetic shift
         product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (
-            ((product1 >> 32) & MASK) ^ c1 ^ k0,
-            product1 & MASK,
-            ((product0 >> 32) & MASK) ^ c3 ^ k1,
-            product0 & MASK,
+            ((product1 >> 32) & WORD) ^ c1 ^ k0,
+            product1 & WORD,
+            ((product0 >> 32) & WORD) ^ c3 ^ k1,
+            product0 & WORD,
         )
-        k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
+        k0, k1 = (k0 + WEYL[0]) & WORD, (k1 + WEYL[1]) & WORD
     return torch.stack([c0, c1, c2, c3], dim=-1)
 
 
 def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int, stream: int = 0) -> Tensor:
-    """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), all int64 of shape
-    (rows,). Each `stream` (a step of a sampler that draws anew, below 65536) gives other numbers; width is at
-    most 262144."""
+    """Standard normal numbers (rows, width) float32 for rows of (tile x, tile y, sample), int64 of shape (rows,) each.
+
+    stream: below 65536, each gives other numbers (a sampler that draws anew in every step numbers its steps); width: at
+    most 262144. Uniform numbers become normal by the method of Box and Muller.
+    """
     blocks = -(-width // 4)
     # position and stream share a word of the counter
     position = torch.arange(blocks, device=x.device) + (stream << STREAM_SHIFT)
     counter = torch.stack(torch.broadcast_tensors(position, x[:, None], y[:, None], sample[:, None]), dim=-1)
-    words = philox(counter, (seed & MASK, (seed >> 32) & MASK)).to(torch.float64)
+    words = philox(counter, (seed & WORD, (seed >> 32) & WORD)).to(torch.float64)
     uniform = (words + 0.5) / 2**32
     radius = torch.sqrt(-2 * torch.log(uniform[..., 0::2]))
     angle = 2 * math.pi * uniform[..., 1::2]

@@ -1,4 +1,7 @@
-"""Which source a name means: `demo` is the bundled region, anything else a pack, in a folder or a zip archive."""
+"""Which source a name means: `demo` is the bundled region, anything else a pack, in a folder or a zip archive.
+
+Imports wait until a source is opened, so that a page or a command which only asks for a name is there at once.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,6 @@ if TYPE_CHECKING:
     from opendiff.area import Tiles
     from opendiff.demo import DemoSource
     from opendiff.open_data.sources import PackSource
-
-TABLES = (
-    "tiles.parquet",
-    "pack.json",
-    "osm_points.gpkg",
-)  # what a pack holds beside images that traffic is made from
 
 
 def open_source(name: str) -> DemoSource | PackSource:
@@ -36,11 +33,13 @@ def open_source(name: str) -> DemoSource | PackSource:
 
 
 def source_checksum(name: str, tiles: Tiles) -> str:
-    """What tells a source from others, and from itself after a change to what it knows of `tiles`: a checksum of the
-    bundled region's file, or of the files of a pack; images, which are many, count by their sizes. Raises
-    SourceError."""
+    """What tells a source from others, and from itself after a change to what it knows of `tiles`.
+
+    It is a checksum of the bundled region's file, or of the files of a pack, whose images, which are many, count by
+    their sizes. Raises SourceError.
+    """
     from opendiff.demo import FILE
-    from opendiff.open_data.sources import PackSource, image_path
+    from opendiff.open_data.sources import OSM_EXTRACT, PackSource, image_path
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.resume import fingerprint
 
@@ -48,7 +47,8 @@ def source_checksum(name: str, tiles: Tiles) -> str:
         return file_checksum(FILE)
     root = PackSource(Path(name)).root
     try:
-        files = [file_checksum(root / file) for file in TABLES if (root / file).is_file()]
+        tables = (root / name for name in ("tiles.parquet", "pack.json", OSM_EXTRACT))
+        files = [file_checksum(table) for table in tables if table.is_file()]
         images = (image_path(root, x, y) for x, y in zip(tiles["x"], tiles["y"], strict=True))
         sizes = [image.stat().st_size if image.is_file() else 0 for image in images]
     except OSError as error:

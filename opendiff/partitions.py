@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,12 @@ from opendiff.opening import open_source, source_checksum
 from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, write_json
 from opendiff.storage.resume import fingerprint
-from opendiff.traffic_table import HOURS, PART_GLOB, RUN_FILE, TrafficEnsemble
+from opendiff.traffic_table import PART_GLOB, RUN_FILE, TrafficEnsemble
+from opendiff.week import HOURS
+
+if TYPE_CHECKING:
+    from opendiff.demo import DemoSource
+    from opendiff.open_data.sources import PackSource
 
 TILES_A_PART = 256
 MOST_TILES = 2_000_000  # of a run in parts
@@ -76,6 +81,7 @@ class Part:
 
     @property
     def file(self) -> str:
+        """Name of its Parquet file in the folder of the run."""
         return PART_GLOB.replace("*", f"{self.number:05}")
 
 
@@ -89,8 +95,8 @@ class MadePart:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A finished run: tiles in it, tiles about which the source knows nothing, parts, and how many of them were there
-    before."""
+    """A finished run. missing_tiles: those about which the source knows nothing, which are in no part; kept_parts: of
+    the parts, those that were there before; notes: sentences on what could not be had."""
 
     tiles: int
     missing_tiles: int
@@ -133,7 +139,9 @@ def make_part(recipe: Recipe, part: Part) -> MadePart:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(source: str, model: str, weights: str | None, device: str) -> tuple[EnsembleGenerator[Any], Any]:
+def _opened(
+    source: str, model: str, weights: str | None, device: str
+) -> tuple[EnsembleGenerator[Any], DemoSource | PackSource]:
     """Generator and source of a process, opened once."""
     return TrafficGenerator.load(model, device, weights), open_source(source)
 
@@ -155,8 +163,7 @@ def generate_dataset(
     make: Maker = make_here,
     progress: Progress | None = None,
 ) -> DatasetSummary:
-    """Generate `tiles` into the folder `out`, or what is not there yet of the same run; progress is told (done, total)
-    in tiles.
+    """Generate `tiles` into the folder `out`, or what is not there yet of the same run; progress counts tiles.
 
     Raises TableError where the folder holds something else or is written by another process, SourceError where the
     source knows nothing of any tile.
@@ -169,7 +176,7 @@ def generate_dataset(
     stated["run"] = fingerprint(
         decisive,
         source_checksum(recipe.source, tiles),
-        *(tiles[n].to_numpy() for n in ("x", "y", "covered_share")),
+        *(tiles[column].to_numpy() for column in ("x", "y", "covered_share")),
     )
     _claim(out, stated)
     with _written(out), locked(out / LOCK_FILE, waiting=functools.partial(_busy, out)):
@@ -243,6 +250,7 @@ def _finished(path: Path) -> bool:
 
 
 def _heading(path: Path) -> dict[str, Any]:
+    """What a part says of itself (`opendiff.traffic_table`). Raises TableError where it is not whole."""
     try:
         return json.loads(pq.read_schema(path).metadata[b"opendiff"])
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:

@@ -24,15 +24,15 @@ import pyarrow.parquet as pq
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.area.tile_grid import TILES_ACROSS
+from opendiff.conditions import INTENSITIES
 from opendiff.errors import TableError
 from opendiff.storage.atomic import replacing
+from opendiff.week import HOURS
 
-FORMAT = 1
-HOURS = 168
+FORMAT = 1  # of the file, for readers of later versions
 MAX_VALUES = 400_000_000  # tiles x samples x hours that are read into memory (about 3 GB)
-ROWS_PER_GROUP = 1_000_000
+ROWS_PER_GROUP = 1_000_000  # of a Parquet row group: what is held at once while a table is written
 PART_GLOB, RUN_FILE = "part-*.parquet", "_run.json"
-INTENSITIES = ("poi", "business_poi", "population")
 SCHEMA = pa.schema(
     [
         ("x", pa.int32()),
@@ -87,6 +87,7 @@ class TrafficEnsemble:
 
     @property
     def has_users(self) -> bool:
+        """Whether users are known; they are for all tiles or for none."""
         return not np.isnan(self.users).any()
 
     def median(self, quantity: Quantity = "traffic") -> np.ndarray:
@@ -143,7 +144,9 @@ class TrafficEnsemble:
                     self.traffic[order[part]].astype(np.float32).reshape(-1),
                     self.users[order[part]].astype(np.float32).reshape(-1),
                 ]
-                writer.write_table(pa.Table.from_arrays([pa.array(c) for c in columns], schema=schema))
+                writer.write_table(
+                    pa.Table.from_arrays([pa.array(column) for column in columns], schema=schema)
+                )
 
 
 def read_traffic(path: str | Path) -> TrafficEnsemble:
@@ -199,7 +202,7 @@ def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob(PART_GLOB))
 
 
-def _joined(described: Sequence[dict[str, Any]]) -> dict[str, list]:
+def _joined(described: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """What parts say of their tiles, as one; only what each of them says."""
     filled = [part for part in described if part.get("x")]
     if not filled:
@@ -209,6 +212,7 @@ def _joined(described: Sequence[dict[str, Any]]) -> dict[str, list]:
 
 
 def _column(table: pa.Table, name: str, path: Path) -> np.ndarray:
+    """A column as float32 (traffic, users) or int64 (the others). Raises TableError."""
     column = table.column(name)
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise TableError(f"The column {name} of {path} is {column.type}; it must be numeric.")
@@ -219,9 +223,8 @@ def _column(table: pa.Table, name: str, path: Path) -> np.ndarray:
     values = column.to_numpy()
     if name in ("traffic", "users"):
         return values.astype(np.float32, copy=False)
-    if pa.types.is_floating(column.type) and not np.all(
-        values == np.floor(values)
-    ):  # NaN is not equal to itself
+    # NaN is no whole number either: it is not equal to itself
+    if pa.types.is_floating(column.type) and not np.all(values == np.floor(values)):
         raise TableError(
             f"The column {name} of {path} holds values that are not whole numbers; correct them."
         )
@@ -229,6 +232,7 @@ def _column(table: pa.Table, name: str, path: Path) -> np.ndarray:
 
 
 def _tile_numbers(columns: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of each row; raises TableError where they, or the hour, are out of range."""
     x, y, hour = columns["x"], columns["y"], columns["hour"]
     if min(x.min(), y.min()) < 0 or max(x.max(), y.max()) >= TILES_ACROSS:
         raise TableError(
@@ -274,6 +278,7 @@ def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _heading(schema: pa.Schema, key: str, path: Path) -> dict[str, Any]:
+    """A JSON object of the schema's metadata, empty where there is none. Raises TableError."""
     text = (schema.metadata or {}).get(key.encode())
     if text is None:
         return {}
@@ -308,4 +313,5 @@ def _described(
 
 
 def _at_least_zero(values: np.ndarray) -> bool:
+    """Whether all values are finite and none is negative; without a mask of the size of the table."""
     return bool(values.size == 0 or (np.isfinite(values.max()) and values.min() >= 0))

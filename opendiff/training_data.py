@@ -1,4 +1,4 @@
-"""What a pack offers for training, and the stages that `python -m opendiff train` runs on it."""
+"""What a pack with traffic offers for training and for judging: features, series, and spatial folds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import numpy as np
 
 from opendiff.area import Tiles
 from opendiff.conditions import Conditions
-from opendiff.encoder import IMAGE_FEATURES, TAPPED_STAGES, Encoder
+from opendiff.encoder import IMAGE_FEATURES, Encoder
 from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.contrastive import train_encoder
-from opendiff.errors import ModelError, SourceError
+from opendiff.errors import SourceError
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
-from opendiff.open_data.sources import PackSource
+from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.progress import Report
-from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.storage.resume import UNSAVED, TrainingState
-from opendiff.storage.shipped import CHECKPOINTS
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
-FOLDS = 5
+FOLDS = 5  # for packs that name none
 
 
 @dataclass(frozen=True)
@@ -65,23 +63,31 @@ def read_training_data(
 
     Raises SourceError when the pack has no traffic or no imagery.
     """
+    data, features, series, has_traffic = read_measured(pack)
+    encoder = Encoder()
+    encoder.trunk = trunk
+    views = np.zeros((VIEWS if turned else 1, len(data.tiles), IMAGE_FEATURES), np.float32)
+    for view in range(len(views)):
+        views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
+        if report:
+            report("image features", view + 1, len(views))
+    return TrainingData(
+        data.tiles, features, views, data.has_imagery, series, has_traffic,
+        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, data.tiles),
+        spatial_blocks(data.tiles),
+    )  # fmt: skip
+
+
+def read_measured(pack: PackSource) -> tuple[OpenData, TileFeatures, np.ndarray, np.ndarray]:
+    """Open data and features of all tiles of a pack, series (tiles, 2, 168) of traffic and users, NaN where unmeasured,
+    and the mask (tiles,) of the measured ones. Raises SourceError when the pack has no traffic or no imagery."""
     tiles = pack.all_tiles()
     features = tile_features(tiles, pack.open_data(with_halo(tiles), imagery=False), pack.poi_datum)
     data = pack.open_data(tiles)
     traffic, users, has_traffic = pack.traffic(tiles)
     if not has_traffic.any() or not data.has_imagery.any():
         raise SourceError(f"The pack {pack.name} lacks traffic.parquet or imagery; training needs both.")
-    encoder = Encoder()
-    encoder.trunk = trunk
-    views = np.zeros((VIEWS if turned else 1, len(tiles), IMAGE_FEATURES), np.float32)
-    for view in range(len(views)):
-        views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
-        if report:
-            report("image features", view + 1, len(views))
-    return TrainingData(
-        tiles, features, views, data.has_imagery, np.stack([traffic, users], axis=1), has_traffic,
-        np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, tiles), spatial_blocks(tiles),
-    )  # fmt: skip
+    return data, features, np.stack([traffic, users], axis=1), has_traffic
 
 
 def turn(images: np.ndarray, view: int) -> np.ndarray:
@@ -105,13 +111,3 @@ def spatial_blocks(tiles: Tiles) -> np.ndarray:
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
     block = np.stack([(x - x.min()) // BLOCK_TILES, (y - y.min()) // BLOCK_TILES], axis=1)
     return np.unique(block, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def pretrained_trunk() -> Trunk:
-    """ImageNet weights of the trunk, which the shipped encoder holds (EfficientNet-lite0, Apache-2.0)."""
-    shipped = CHECKPOINTS / "encoder.safetensors"
-    if not shipped.is_file():
-        raise ModelError(f"There are no trunk weights at {shipped}; install the package again.")
-    trunk = Trunk(TAPPED_STAGES)
-    read_checkpoint(shipped, kind="encoder").load_into(trunk, "trunk.")
-    return trunk.eval()

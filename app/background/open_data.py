@@ -23,7 +23,7 @@ def start(space: Workspace, choices: "Choices") -> None:
     def work(job: jobs.Job) -> Any:
         from opendiff.live.fetching import Fetcher
         from opendiff.live.http import Client
-        from opendiff.storage.cache_room import make_room, used
+        from opendiff.storage.cache_room import make_room, mark_used
 
         job.report(0, 0, "looking at what is there")
         root = home / "packs" / choices.identity
@@ -34,7 +34,7 @@ def start(space: Workspace, choices: "Choices") -> None:
             Client(cancelled=job.cancelled),
             lambda what, done, total: job.report(done, total, shown(what, done, total)),
         )
-        used(root)
+        mark_used(root)
         fetcher.area(tiles)
         return root
 

@@ -18,12 +18,11 @@ MOST_USERS = 500  # drawn for the plan of an hour among others
 SECONDS_AN_HOUR = 2.0  # for such a plan
 
 
-def start(
-    space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any], seed: int
-) -> None:
+def start(space: Workspace, hour: int, users: int, radio: dict[str, Any], settings: dict[str, Any]) -> None:
     """Allocate PRBs to users of one hour on the present network, beside the rules.
 
-    hour: 0..167. radio, settings: arguments of `Radio` and `PrbSettings`.
+    hour: 0..167. users: the most that are drawn. radio, settings: arguments of `Radio` and `PrbSettings`; the seed of
+    the settings is that of the users and the shadowing, too.
     """
     demand, network = space.demand(), present_or_default(space)
     basis = space.basis("traffic", "scale")
@@ -35,9 +34,9 @@ def start(
 
         made = network(job)
         job.report(0, 0, "preparing")
-        drawn = draw_users(demand, hour, max_users=users, seed=seed)
-        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=seed, **radio))
-        wanted = PrbSettings(**{"seed": seed} | settings)
+        wanted = PrbSettings(**settings)
+        drawn = draw_users(demand, hour, max_users=users, seed=wanted.seed)
+        problem = PrbProblem.build(made.value.plan.network, drawn, Radio(seed=wanted.seed, **radio))
         plan = solve_prb(problem, wanted, progress=job.report, earlier=last)
         plans = {"optimised": plan} | {name: baseline(problem, name, wanted) for name in BASELINES}
         table = compared(list(plans.values()))

@@ -8,6 +8,7 @@ DAY = 24
 
 
 def week_axis() -> dict:
+    """The 168 hours of a week, a tick in the middle of each day."""
     return {
         "tickvals": [DAY * day + 12 for day in range(7)],
         "ticktext": [f"day {day + 1}" for day in range(7)],
@@ -17,6 +18,7 @@ def week_axis() -> dict:
 
 
 def day_axis() -> dict:
+    """The 24 hours of a day."""
     return {
         "tickvals": list(range(0, 24, 3)),
         "ticktext": [f"{h:02d}:00" for h in range(0, 24, 3)],
@@ -25,6 +27,7 @@ def day_axis() -> dict:
 
 
 def hours_axis(hours: int) -> dict:
+    """The axis of a plan of so many hours, 24 or 168."""
     return week_axis() if hours > DAY else day_axis()
 
 

@@ -1,12 +1,15 @@
 """Charts of deployments and of the strategies side by side."""
 
+from collections.abc import Callable
+
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish
 from app.colours import ACCENT, MUTED, SERIES
 
 
-def placement_match(table, name) -> go.Figure:
+def placement_match(table: pd.DataFrame, name: Callable[[str], str]) -> go.Figure:
     """How alike sites and traffic, or real sites, are by strategy (figure 3(c) of the paper); table: of `judge`."""
     figure = go.Figure()
     against = "real" if "jsd_real" in table else "traffic"
@@ -22,7 +25,7 @@ def placement_match(table, name) -> go.Figure:
     return figure
 
 
-def users_covered(table, name) -> go.Figure:
+def users_covered(table: pd.DataFrame, name: Callable[[str], str]) -> go.Figure:
     """Share of users covered while they move, a line a strategy (table 5 of the paper); table: of `judge`."""
     columns = [c for c in table.columns if c.startswith("covered_")]
     steps = [int(c.removeprefix("covered_")) for c in columns]
@@ -37,7 +40,7 @@ def users_covered(table, name) -> go.Figure:
     return figure
 
 
-def served_by_sites(curve) -> go.Figure:
+def served_by_sites(curve: pd.DataFrame) -> go.Figure:
     """Traffic served by the first k sites; curve: the table deployment_curve of a plan."""
     figure = go.Figure()
     last = int(curve["in_plan"].sum())

@@ -1,14 +1,29 @@
 """Charts of sleep plans, and the colours of sites by their share of cells asleep."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
 from app.colours import ACCENT, BAND_90, MUTED, SERIES, swatch_legend
 
+if TYPE_CHECKING:
+    from planning.sleep import SleepPlan
+
 ASLEEP = "#8fb0dc"
 
 _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
+
+
+def asleep_by_site(plan: "SleepPlan", hour: int) -> tuple[np.ndarray, np.ndarray]:
+    """(cells of each site that sleep in an hour of the plan, their share of those that may sleep): (sites,) each."""
+    network = plan.network
+    member, sites = network.site_of_cell, len(network.sites)
+    asleep = np.bincount(member, ~plan.awake[:, hour], minlength=sites)
+    may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool), minlength=sites)
+    return asleep, asleep / np.maximum(may_sleep, 1)
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:
@@ -22,7 +37,7 @@ def sleep_legend() -> str:
     return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
 
 
-def energy(by_hour, hour: int) -> go.Figure:
+def energy(by_hour: pd.DataFrame, hour: int) -> go.Figure:
     """Energy by hour of a plan against always on; by_hour: the table of `SleepPlan.energy_by_hour`."""
     figure = go.Figure()
     figure.add_scatter(
@@ -43,7 +58,7 @@ def energy(by_hour, hour: int) -> go.Figure:
     return finish(figure, "energy of the hour (kWh)", hours_axis(len(by_hour)))
 
 
-def energies(tables: dict, hour: int) -> go.Figure:
+def energies(tables: dict[str, pd.DataFrame], hour: int) -> go.Figure:
     """Energy by hour of several plans and what always on takes; tables: label to `SleepPlan.energy_by_hour`."""
     figure = go.Figure()
     for number, (label, by_hour) in enumerate(tables.items()):
@@ -93,7 +108,7 @@ def map_pair(pictures: list[dict]) -> go.Figure:
     return figure
 
 
-def risk(curve) -> go.Figure:
+def risk(curve: pd.DataFrame) -> go.Figure:
     """Saving against unserved traffic, one point a reserve; curve: the table of `planning.sleep.risk_curve`."""
     figure = go.Figure()
     figure.add_scatter(
@@ -115,7 +130,7 @@ def risk(curve) -> go.Figure:
     return figure
 
 
-def schedule(awake: np.ndarray, loads: np.ndarray, cells, hour: int) -> go.Figure:
+def schedule(awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int) -> go.Figure:
     """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
     The cells that are awake longest come first. awake, loads: (cells, hours).

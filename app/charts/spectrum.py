@@ -1,6 +1,7 @@
 """Charts of PRB plans."""
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, mark_hour
@@ -13,7 +14,7 @@ def users_legend() -> str:
     return swatch_legend([("base station", "#22303a"), ("demand met", MET), ("not met", UNMET)])
 
 
-def rate_demand(table) -> go.Figure:
+def rate_demand(table: pd.DataFrame) -> go.Figure:
     """Each user's rate against its demand; table: `PrbPlan.assignment`."""
     figure = go.Figure()
     for met, colour, name in ((True, MET, "met"), (False, UNMET, "not met")):
@@ -76,7 +77,7 @@ def sinr(values: np.ndarray) -> go.Figure:
     return figure
 
 
-def prb_use(by_hour, hour: int) -> go.Figure:
+def prb_use(by_hour: pd.DataFrame, hour: int) -> go.Figure:
     """Share of PRBs in use by hour, of all stations and of the busiest; by_hour: `PrbHours.table`."""
     figure = go.Figure()
     for column, name, colour in (
@@ -91,7 +92,7 @@ def prb_use(by_hour, hour: int) -> go.Figure:
     return figure
 
 
-def prb_served(by_hour, hour: int) -> go.Figure:
+def prb_served(by_hour: pd.DataFrame, hour: int) -> go.Figure:
     """Demand and what is served of it by hour; by_hour: `PrbHours.table`."""
     figure = go.Figure()
     figure.add_scatter(

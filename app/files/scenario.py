@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from app.state.results import Made
+from app.state.results import Deployed, Made
 from app.state.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,7 +60,21 @@ def _is_for(made: Made, network: Made) -> bool:
     )
 
 
+def scenario_extent(deployed: Deployed) -> str:
+    """How much a file of the scenario holds: "2,500 tiles, 60 sites, 180 cells"."""
+    network = deployed.plan.network
+    return f"{deployed.demand.tiles:,} tiles, {len(network.sites):,} sites, {len(network.cells):,} cells"
+
+
+def ending_and_mime(kind: str) -> tuple[str, str]:
+    """(ending of the file name with its dot, media type) of one of FORMATS."""
+    from planning.export import FORMATS as files
+
+    return files[kind]
+
+
 def download(scenario: "Scenario", kind: str) -> bytes:
+    """The scenario as a file of one of FORMATS."""
     from planning.export import export
 
     return export(scenario, kind)

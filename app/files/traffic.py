@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
 
+PARQUET = "application/vnd.apache.parquet"  # media type
+
 
 def parquet_bytes(ensemble: "TrafficEnsemble") -> bytes:
     """The traffic table as `ensemble.save` writes it, metadata included."""
@@ -14,6 +16,12 @@ def parquet_bytes(ensemble: "TrafficEnsemble") -> bytes:
         path = Path(folder) / "traffic.parquet"
         ensemble.save(path)
         return path.read_bytes()
+
+
+def traffic_extent(ensemble: "TrafficEnsemble") -> str:
+    """How much a file of the table holds: "36 tiles, 20 samples, 168 hours"."""
+    tiles, samples, hours = ensemble.traffic.shape
+    return f"{tiles:,} tiles, {samples:,} sample{'s' * (samples > 1)}, {hours} hours"
 
 
 def csv_bytes(ensemble: "TrafficEnsemble") -> bytes:

@@ -47,12 +47,14 @@ def from_drawings(space: Workspace, drawings: list[dict[str, Any]]) -> bool:
 
 
 def from_upload(space: Workspace, data: bytes, filename: str) -> bool:
+    """The outlines in an uploaded file of any format that `opendiff.area` reads."""
     from opendiff.area import read_area_bytes
 
     return _mounted(space, take_area(space, lambda: read_area_bytes(data, filename), "reading the file"))
 
 
 def from_box(space: Workspace, text: str) -> bool:
+    """A box from its four bounds as typed: west, south, east, north in degrees."""
     return _mounted(space, take_area(space, lambda: _box(text), "reading the box"))
 
 
@@ -105,7 +107,7 @@ def _fullest_square(region: Region, side: int) -> tuple[int, int]:
 def _mounted(space: Workspace, taken: bool) -> bool:
     """An area that was not drawn on the map comes onto it by mounting the map anew."""
     if taken:
-        space.map_version += 1
+        space.mount_anew()
     return taken
 
 
@@ -114,9 +116,3 @@ def count_again(space: Workspace) -> None:
     area = space.area
     if area is not None:
         take_area(space, lambda: area, "counting the tiles with data")
-
-
-def missing_folder() -> Exception:
-    from opendiff.errors import SourceError
-
-    return SourceError("No folder is named; type the path of a pack, a folder that holds tiles.parquet.")

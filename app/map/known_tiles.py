@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SOURCES = {"imagery": "Imagery", "population": "Population", "poi": "POI"}
 
 
-def coverage(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
+def known_tiles(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
     """Key of SOURCES: (tiles,) bool. Raises SourceError; a source that knows no tile at all has all False."""
     from opendiff.conditions import MODALITIES
     from opendiff.demo import DemoSource
@@ -40,7 +40,7 @@ def _poi(column: dict[str, np.ndarray]) -> np.ndarray:
     return np.logical_or.reduce([known for name, known in column.items() if "poi" in name])
 
 
-def coverage_picture(tiles: "Tiles", known: np.ndarray) -> Picture:
+def known_picture(tiles: "Tiles", known: np.ndarray) -> Picture:
     """Tiles that are known in blue, others in red, see-through."""
     blocks = np.where(known[:, None], (*rgb(ACCENT), 90), (*rgb(WARN), 120)).astype(np.uint8)
     return tile_picture(tiles["x"].to_numpy(), tiles["y"].to_numpy(), blocks[:, None, None, :])

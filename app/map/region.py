@@ -72,11 +72,11 @@ _regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
 
 def open_region(source: str) -> Region:
     """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
-    from opendiff.storage.cache_room import used
+    from opendiff.storage.cache_room import mark_used
 
     if source == DEMO:
         return _regions.get(DEMO, _demo_region)
-    used(Path(source))
+    mark_used(Path(source))
     return _regions.get(f"{_state_of(Path(source))} {source}", lambda: _pack_region(source))
 
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
 
 
 def parts_of(identity: str) -> dict[str, bytes]:
+    """The parts of a scenario of the library, for `packing.unpack`."""
     return read_parts(path_of(identity))
 
 
@@ -125,6 +127,7 @@ def upload(data: bytes) -> dict[str, bytes]:
 
 
 def rename(identity: str, name: str) -> None:
+    """Another name for a scenario; its plans stay as they are."""
     _change(identity, lambda path: _set_name(path, _checked(name)))
 
 
@@ -142,11 +145,13 @@ def duplicate(identity: str) -> str:
 
 
 def delete(identity: str) -> None:
+    """Remove a scenario for good; one that is gone already is no error."""
     with contextlib.suppress(FileNotFoundError):
         path_of(identity).unlink()
 
 
 def file_bytes(identity: str) -> bytes:
+    """The GeoPackage of a scenario, to download."""
     return path_of(identity).read_bytes()
 
 
@@ -154,6 +159,7 @@ def file_bytes(identity: str) -> bytes:
 
 
 def path_of(identity: str) -> Path:
+    """Where a scenario lies, or will. Raises SavedWorkError for what is no identity."""
     if not _FILE.fullmatch(f"{identity}.gpkg"):
         raise SavedWorkError("There is no such scenario.")
     return shelf() / f"{identity}.gpkg"
@@ -179,7 +185,7 @@ def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> No
     _replace(path, fill)
 
 
-def _replace(path: Path, fill) -> None:
+def _replace(path: Path, fill: Callable[[Path], None]) -> None:
     from opendiff.storage.atomic import replacing
 
     try:
@@ -192,7 +198,7 @@ def _replace(path: Path, fill) -> None:
         ) from error
 
 
-def _change(identity: str, change) -> None:
+def _change(identity: str, change: Callable[[Path], None]) -> None:
     path = path_of(identity)
 
     def fill(temporary: Path) -> None:

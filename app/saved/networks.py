@@ -33,6 +33,7 @@ def networks(space: Workspace) -> dict[str, tuple[Deployed, str]]:
 
 
 def networks_bytes(space: Workspace) -> bytes:
+    """`networks` with their demands, and the comparison that the deployments among them were made in."""
     arrays: Arrays = {}
     told: dict[str, Any] = {"networks": {}, "demands": {}}
     present = space.traffic.identity if space.traffic else ""
@@ -134,6 +135,7 @@ def _demand(arrays: Arrays, about: str, record: dict[str, Any], space: Workspace
 
 
 def put_solve(solve: "SolveResult | None") -> dict[str, Any] | None:
+    """What a solver answered, without the values of the variables, as JSON holds it."""
     return None if solve is None else solve.record() | {"solved": solve.has_solution}
 
 

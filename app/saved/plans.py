@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
+    """The awake cells of each strategy (packed bits) with the problem that they share."""
     plans = comparison.plans
     problem = next(iter(plans.values())).problem
     arrays: Arrays = {
@@ -52,6 +53,7 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
 
 
 def read_sleep(data: bytes, deployed: Deployed) -> "Comparison[SleepPlan]":
+    """What `sleep_bytes` was given, for plans on this network. Raises ValueError where it is of another one."""
     from planning.sleep import SleepPlan, SleepSettings, evaluate
 
     told, arrays = from_bytes(data)
@@ -122,6 +124,7 @@ def spectrum_bytes(comparison: "Comparison[PrbPlan]", hours: "PrbHours | None") 
 
 
 def read_spectrum(data: bytes, deployed: Deployed) -> "tuple[Comparison[PrbPlan], PrbHours | None]":
+    """What `spectrum_bytes` was given, for plans on this network. Raises ValueError where it is of another one."""
     from planning.prb.hours import PrbHours
 
     told, arrays = from_bytes(data)

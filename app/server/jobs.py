@@ -104,9 +104,11 @@ class Job:
         return report
 
     def cancel(self) -> None:
+        """Let it end at its next report, or in the solver as soon as that can be interrupted."""
         self._cancel.set()
 
     def cancelled(self) -> bool:
+        """Whether it is to end: by its user, or beyond its bounds."""
         if not self.finished and not self._cancel.is_set():
             self._keep_to_bounds()
         return self._cancel.is_set()

@@ -82,12 +82,14 @@ class Workspace:
 
     @property
     def area_identity(self) -> str:
+        """Changes with the outline and with the source of its open data; empty without an area."""
         if self.area is None:
             return ""
         return hashlib.sha256(self.area.geometry.wkb + self.source.encode()).hexdigest()[:12]
 
     @property
     def scale_identity(self) -> str:
+        """Changes with the figures that the chosen kind of scale rests on."""
         choice = self.scale
         figures = {
             "subscribers": (choice.per_km2, choice.gb_per_month),

@@ -1,25 +1,28 @@
 """Area: where to plan."""
 
+import numpy as np
 import streamlit as st
 
 from app.colours import number
 from app.map import area_entry
-from app.map.known_tiles import SOURCES, coverage, coverage_picture
+from app.map.drawing import editable
+from app.map.known_tiles import SOURCES, known_picture, known_tiles
 from app.map.region import Region
-from app.map.view import editable, map_view
+from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.layout import land_cover_legend, note, region_of
 from app.widgets.navigation import next_step
 from app.widgets.source import source_section
 
-SHOWN = "coverage shown"
+SHOWN = "coverage shown"  # key of the control that paints a source's tiles
 MOST_COUNTED = 20_000  # tiles whose sources are counted
 
 
 def page() -> None:
+    """Left the map to draw on, right what the area holds and other ways to give it."""
     space = workspace()
     region = region_of(space)
     left, right = st.columns([7, 3], gap="medium")
@@ -37,10 +40,10 @@ def page() -> None:
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
-    charted.tell(
+    accessible.tell(
         "Map to draw the area on with the mouse. Without one: upload a file, or give corners in degrees."
     )
-    events = map_view(key, region, outline=seed, draw=True, pictures=_coverage_picture(space), height=560)
+    events = map_view(key, region, outline=seed, draw=True, pictures=_known_picture(space), height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
         st.session_state["drawn"] = (key, events.drawings)
         kept = None if seed is None or editable(seed) else seed
@@ -51,23 +54,25 @@ def _map(space: Workspace, region: Region) -> None:
         st.warning(plain(text), icon=":material/report:")
 
 
-def _known(space: Workspace) -> dict:
+def _known(space: Workspace) -> dict[str, np.ndarray]:
     """Which tiles each source knows, by source; nothing where it cannot be told."""
     if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MOST_COUNTED:
         return {}
-    found: dict = {}
+    found: dict[str, np.ndarray] = {}
     with errors_shown("counting what is known of the tiles"):
-        found = space.cached("coverage", space.area_identity, lambda: coverage(space.source, space.tiles))
+        found = space.cached(
+            "known tiles", space.area_identity, lambda: known_tiles(space.source, space.tiles)
+        )
     return found
 
 
-def _coverage_picture(space: Workspace) -> list:
+def _known_picture(space: Workspace) -> list:
     chosen = st.session_state.get(SHOWN)
     known = _known(space) if chosen else {}
-    return [coverage_picture(space.tiles, known[chosen])] if chosen in known else []
+    return [known_picture(space.tiles, known[chosen])] if chosen in known else []
 
 
-def _coverage(space: Workspace) -> None:
+def _known_choice(space: Workspace) -> None:
     """How many tiles each source knows; the one chosen is painted on the map."""
     known = _known(space)
     if known:
@@ -108,7 +113,7 @@ def _summary(space: Workspace) -> None:
         st.caption(f"{missing:,} tiles have no open data and are left out of the traffic.")
     if space.tiles_with_data:
         next_step("Traffic", "Next: generate traffic")
-    _coverage(space)
+    _known_choice(space)
 
 
 def _other_ways(space: Workspace) -> None:

@@ -14,9 +14,10 @@ from app.saved import library
 from app.saved.packing import unpack
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.file_button import table_button
 from app.widgets.layout import header
 
 MOST_UPLOAD_MB = 500
@@ -29,6 +30,7 @@ _DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
 
 
 def page() -> None:
+    """Above the library of scenarios, below any of them side by side."""
     space = workspace()
     header(
         "Compare",
@@ -164,7 +166,7 @@ def _compare(space: Workspace) -> None:
     hour = hour_control(space, profile)
     pair = sleep_charts.map_pair([_picture(c, hour) for c in chosen[:2]])
     title = f"Maps of {chosen[0].label} and {chosen[1].label}: demand of each tile, sleep of each site"
-    charted.chart(pair, title, "map pair", told=False)
+    accessible.chart(pair, title, "map pair", told=False)
     st.caption(
         f"Median demand of a tile, {hour_label(hour)} (Mbit/s, same colours on both), and sites by their share of "
         "cells asleep. The maps move together."
@@ -173,7 +175,7 @@ def _compare(space: Workspace) -> None:
     planned = {case.label: case.plan.energy_by_hour() for case in chosen if case.plan is not None}
     if planned:
         st.markdown("**Energy by hour**")
-        charted.chart(sleep_charts.energies(planned, hour), "Energy by hour", "compared energy")
+        accessible.chart(sleep_charts.energies(planned, hour), "Energy by hour", "compared energy")
 
 
 def _first_choice(labels: list[str]) -> list[str]:
@@ -211,9 +213,7 @@ def _kpis(chosen: list[Case]) -> None:
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
-        st.download_button(
-            "Table (CSV)", table.to_csv(index=False), "comparison.csv", "text/csv", on_click="ignore"
-        )
+        table_button("Table (CSV)", table, "comparison.csv")
 
 
 def _picture(case: Case, hour: int) -> dict:
@@ -223,10 +223,7 @@ def _picture(case: Case, hour: int) -> dict:
     x, y = tile_position(network.sites["lon"], network.sites["lat"])
     asleep = np.zeros(len(network.sites))
     if case.plan is not None:
-        member = network.site_of_cell
-        sleeping = ~case.plan.awake[:, hour % case.plan.hours]
-        may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool))
-        asleep = np.bincount(member, sleeping) / np.maximum(may_sleep, 1)
+        _, asleep = sleep_charts.asleep_by_site(case.plan, hour % case.plan.hours)
     values = demand.quantile(0.5)[:, hour % demand.hours]
     return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": values, "site_x": x, "site_y": y,
             "asleep": asleep, "names": network.sites["site"].tolist()}  # fmt: skip

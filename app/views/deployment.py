@@ -1,28 +1,35 @@
 """Deployment: where base stations go."""
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 
 from app.background import deployment
 from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
+from app.map.dots import Dots
 from app.map.region import Region
-from app.map.view import Dots, map_view
 from app.messages import errors_shown, plain
 from app.state.controls import kept
-from app.state.results import Deployed, Made, network_of
+from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
-from app.widgets.layout import choice, demand_picture, header, need_traffic, note, outdated, region_of
+from app.widgets import accessible
+from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
+from app.widgets.plan_page import map_of_places, plan_page, start_button
 from app.widgets.siting_settings import siting_settings
+
+if TYPE_CHECKING:
+    from planning.deployment import DeploymentPlan
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
 
 
 def page() -> None:
+    """Controls, strategies side by side, and the network chosen for other plans."""
     space = workspace()
     made = space.deployments
     header(
@@ -30,20 +37,16 @@ def page() -> None:
         "Where base stations go, by several strategies. Sleep and spectrum plan with the network chosen here.",
         ("Sleep", "Next: plan sleep") if made else None,
     )
-    note(space, deployment.JOB)
-    if not need_traffic(space):
-        return
-    # one strategy alone is the default that another page has deployed: the comparison is still to be made
-    first = made is None or outdated(space, made) or list(made.value.plans) == ["traffic"]
-    if first:
-        _controls(space, primary=True)
-    if made is None:
-        return
-    _comparison(made.value)
-    _plan(space)
-    if not first:
-        with st.expander("Deploy again with other settings", icon=":material/tune:"):
-            _controls(space, primary=False)
+    plan_page(
+        space,
+        made,
+        deployment.JOB,
+        "Deploy again with other settings",
+        lambda primary: _controls(space, primary),
+        lambda: _result(space),
+        # one strategy alone is the default that another page has deployed: the comparison is still to be made
+        fits=made is None or list(made.value.plans) != ["traffic"],
+    )
 
 
 def _controls(space: Workspace, primary: bool) -> None:
@@ -90,13 +93,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             errors_shown("reading the settings"),
         ):
             siting = siting_settings(space, region_of(space))
-        if action.button(
-            "Deploy",
-            type="primary" if primary else "secondary",
-            icon=":material/cell_tower:",
-            disabled=deployment.JOB in space.jobs or not strategies or siting is None,
-            width="stretch",
-        ):
+        disabled = deployment.JOB in space.jobs or not strategies or siting is None
+        if start_button(action, "Deploy", ":material/cell_tower:", primary, disabled):
             options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
             if sites > MOST_SITES and strategies != [OPTIMISED]:
                 strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
@@ -106,7 +104,13 @@ def _controls(space: Workspace, primary: bool) -> None:
             st.rerun()
 
 
-def _comparison(comparison) -> None:
+def _result(space: Workspace) -> None:
+    assert space.deployments is not None
+    _comparison(space.deployments.value)
+    _plan(space)
+
+
+def _comparison(comparison: Comparison[Deployed]) -> None:
     table = comparison.table
     shown = {
         "Strategy": table["strategy"].map(strategy_name),
@@ -136,8 +140,8 @@ def _comparison(comparison) -> None:
     if len(table) > 1:
         left, right = st.columns(2)
         match = deployment_charts.placement_match(table, strategy_name)
-        charted.chart(match, "How alike sites and traffic are", "placement match", left)
-        charted.chart(
+        accessible.chart(match, "How alike sites and traffic are", "placement match", left)
+        accessible.chart(
             deployment_charts.users_covered(table, strategy_name),
             "Users covered",
             "users covered",
@@ -171,7 +175,7 @@ def _plan(space: Workspace) -> None:
         _optimised(plan)
 
 
-def _optimised(plan) -> None:
+def _optimised(plan: "DeploymentPlan") -> None:
     """What the sites of the optimised plan bring, one by one."""
     curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
     one, two, three, four = st.columns(4)
@@ -181,7 +185,7 @@ def _optimised(plan) -> None:
     three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
     four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
     left, right = st.columns(2)
-    charted.chart(
+    accessible.chart(
         deployment_charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left
     )
     shown = ranked.rename(
@@ -207,13 +211,14 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
-    charted.site_map("Base stations", "as deployed", dots)
-    map_view(
+    map_of_places(
+        space,
         f"deployment {made.identity}",
         region,
-        outline=space.outline_of(deployed.demand.metadata),
-        pictures=[picture],
-        dots=[dots],
+        deployed.demand,
+        {"Base stations": dots},
+        "as deployed",
+        [picture],
         height=460,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))

@@ -1,5 +1,6 @@
 """Export: the scenario in the formats of other tools, and the report."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -7,20 +8,20 @@ import pandas as pd
 import streamlit as st
 
 from app.background import cases, reports
-from app.files.scenario import FORMATS, download, file_stem, scenario_of
-from app.files.traffic import parquet_bytes
+from app.files.scenario import FORMATS, download, ending_and_mime, file_stem, scenario_extent, scenario_of
+from app.files.traffic import PARQUET, parquet_bytes, traffic_extent
 from app.messages import errors_shown, plain
 from app.state.results import Made
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets.case_choice import choose_cases
+from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_traffic, note
 from app.widgets.scale import scale_caption
 
-PARQUET = "application/vnd.apache.parquet"
-
 
 def page() -> None:
+    """What there is to export, the files, the report, and where all of it comes from."""
     space = workspace()
     header("Export", "Everything made so far, in one file of the format that your tools read.", None)
     if not need_traffic(space):
@@ -62,33 +63,28 @@ def _contents(space: Workspace) -> None:
 
 def _downloads(space: Workspace) -> None:
     """A button for each format of the plan, and the traffic table."""
-    from planning.export import FORMATS as FILES
-
     assert space.traffic is not None
     stem, ensemble = file_stem(space), space.traffic.value
-    files = [
-        ("Traffic table (Parquet)", f"{stem}-traffic.parquet", PARQUET, lambda: parquet_bytes(ensemble)),
+    files: list[tuple[str, str, str, Callable[[], bytes], str]] = [
+        (
+            "Traffic table (Parquet)",
+            f"{stem}-traffic.parquet",
+            PARQUET,
+            partial(parquet_bytes, ensemble),
+            traffic_extent(ensemble),
+        )
     ]
     if space.network is not None:
-        scenario = scenario_of(space)
+        scenario, extent = scenario_of(space), scenario_extent(space.network.value)
         for kind, label in FORMATS.items():
-            ending, mime = FILES[kind]
-            files.append((label, stem + ending, mime, partial(download, scenario, kind)))
+            ending, mime = ending_and_mime(kind)
+            files.append((label, stem + ending, mime, partial(download, scenario, kind), extent))
     st.markdown("**Files**")
     for start in range(0, len(files), 3):
-        for column, (label, filename, mime, data) in zip(
+        for column, (label, filename, mime, make, extent) in zip(
             st.columns(3), files[start : start + 3], strict=False
         ):
-            column.download_button(
-                label,
-                data,
-                filename,
-                mime,
-                on_click="ignore",
-                type="primary" if filename.endswith(".gpkg") else "secondary",
-                icon=":material/download:",
-                width="stretch",
-            )
+            file_button(column, label, make, filename, mime, extent, filename.endswith(".gpkg"))
 
 
 def _report(space: Workspace) -> None:

@@ -5,30 +5,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from app.background import sleep
 from app.charts import sleep as sleep_charts
 from app.colours import ramp_legend
+from app.map.dots import Dots
 from app.map.region import Region
-from app.map.view import Dots, map_view
-from app.messages import plain
+from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import (
     choice,
     demand_picture,
     header,
-    need_traffic,
-    network_caption,
-    note,
-    outdated,
     region_of,
 )
+from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
 
 
 def page() -> None:
+    """Controls, strategies side by side, and one plan hour by hour."""
     space = workspace()
     made = space.sleep
     header(
@@ -43,54 +40,39 @@ def page() -> None:
         "Which cells sleep in which hour. Strategies are compared with keeping everything on.",
         ("Spectrum", "Next: spectrum") if made else None,
     )
-    note(space, sleep.JOB)
-    if not need_traffic(space):
-        return
-    if made is None or outdated(space, made):
-        _controls(space, primary=True)
-    if made is None:
-        return
-    _comparison(made.value)
-    _plan(space)
-    if space.outdated(made) is None:
-        with st.expander("Plan again with other settings", icon=":material/tune:"):
-            _controls(space, primary=False)
+    plan_page(
+        space,
+        made,
+        sleep.JOB,
+        "Plan again with other settings",
+        lambda primary: _controls(space, primary),
+        lambda: _result(space),
+    )
 
 
 def _controls(space: Workspace, primary: bool) -> None:
-    advanced: DeltaGenerator
     with st.container(border=primary):
-        if primary:
-            action, rest = st.columns([1, 3], vertical_alignment="center")
-            network_caption(space, rest)
-            advanced = st.expander("Advanced", icon=":material/tune:")
-        else:
-            action = advanced = st.container()
+        button, advanced = places_of_controls(space, primary)
         with advanced:
-            settings = sleep_settings(space)
-        if action.button(
-            "Compare sleep strategies",
-            type="primary" if primary else "secondary",
-            icon=":material/bedtime:",
-            disabled=sleep.JOB in space.jobs,
-            width="stretch" if primary else "content",
-        ):
-            _start(space, settings)
+            asked = sleep_settings(space)
+        busy = sleep.JOB in space.jobs
+        if start_button(button, "Compare sleep strategies", ":material/bedtime:", primary, busy, primary):
+            _start(space, asked)
 
 
-def _start(space: Workspace, chosen: dict) -> None:
-    from planning.errors import PlanningError
-    from planning.sleep import SleepSettings
-
-    if not chosen["strategies"]:
+def _start(space: Workspace, asked: sleep.SleepRequest) -> None:
+    if not asked.strategies:
         st.error("No strategy is chosen; choose at least one.", icon=":material/error:")
         return
-    try:
-        sleep.start(space, chosen | {"settings": SleepSettings(**chosen["settings"])})
-    except PlanningError as error:  # the uploaded traffic or a figure makes no sense
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    st.rerun()
+    with errors_shown("starting"):  # the uploaded traffic or a figure may make no sense
+        sleep.start(space, asked)
+        st.rerun()
+
+
+def _result(space: Workspace) -> None:
+    assert space.sleep is not None
+    _comparison(space.sleep.value)
+    _plan(space)
 
 
 def _comparison(comparison: Comparison) -> None:
@@ -126,7 +108,9 @@ def _comparison(comparison: Comparison) -> None:
         st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
-            charted.chart(sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk")
+            accessible.chart(
+                sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk"
+            )
             st.caption(
                 "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
                 f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
@@ -180,10 +164,10 @@ def _plan(space: Workspace) -> None:
             _map(space, region, plan, hour)
     with right:
         st.markdown("**Energy by hour**")
-        charted.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
+        accessible.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
     st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
     figure = sleep_charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
-    charted.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
+    accessible.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     _year(plan)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
@@ -231,28 +215,24 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
     assert made is not None and made.value.network is not None
     demand = made.value.network.demand
     sites = plan.network.sites
-    member = plan.network.site_of_cell
-    total = np.bincount(member, minlength=len(sites))
-    may_sleep = np.bincount(member, ~plan.network.cells["is_coverage"].to_numpy(bool), minlength=len(sites))
-    asleep = np.bincount(member, ~plan.awake[:, hour], minlength=len(sites))
+    cells = np.bincount(plan.network.site_of_cell, minlength=len(sites))
+    asleep, share = sleep_charts.asleep_by_site(plan, hour)
+    says = zip(sites["site"], asleep, cells, strict=True)
     dots = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
-        sleep_charts.sleep_colours(asleep / np.maximum(may_sleep, 1)),
-        [
-            f"{name}: {int(a)} of {n} cells asleep"
-            for name, a, n in zip(sites["site"], asleep, total, strict=True)
-        ],
+        sleep_charts.sleep_colours(share),
+        [f"{name}: {int(some)} of {every} cells asleep" for name, some, every in says],
     )
     picture, top = demand_picture(space, demand, space.hour)
-    charted.site_map("Cells asleep by site", hour_label(space.hour), dots)
-    map_view(
+    map_of_places(
+        space,
         f"sleep {made.identity}",
         region,
-        outline=space.outline_of(demand.metadata),
-        pictures=[picture],
-        dots=[dots],
-        height=400,
+        demand,
+        {"Cells asleep by site": dots},
+        hour_label(space.hour),
+        [picture],
     )
     st.html(
         sleep_charts.sleep_legend()

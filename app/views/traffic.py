@@ -1,26 +1,34 @@
 """Traffic: a generated week of the area, as an ensemble."""
 
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import streamlit as st
 
 from app.background import generation
 from app.charts import traffic as traffic_charts
 from app.colours import number, ramp, ramp_legend
-from app.files.traffic import csv_bytes, parquet_bytes
+from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
 from app.map.region import Region, tile_picture
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.server.limits import limits
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, outdated, region_of
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
 
+if TYPE_CHECKING:
+    from opendiff.traffic_table import TrafficEnsemble
+
 
 def page() -> None:
+    """Controls, the week of the area, one tile of it, and more about it."""
     space = workspace()
     header(
         "Traffic",
@@ -87,65 +95,83 @@ def _generate(space: Workspace, primary: bool) -> None:
 
 
 def _result(space: Workspace, region: Region) -> None:
-    made = space.traffic
-    assert made is not None
-    ensemble = made.value
-    share = ensemble.tiles["covered_share"].to_numpy()
+    assert space.traffic is not None
+    ensemble, identity = space.traffic.value, space.traffic.identity
     unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
     with scale_at:
         scale_setting(space)
     with unit_at:
-        unit = st.segmented_control(
-            "Unit",
-            ["Mbit/s", "relative units"],
-            default="Mbit/s",
-            required=True,
-            label_visibility="collapsed",
-            **kept("traffic unit"),
-        )
+        unit = _unit()
     factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
-    weight = (share * factor).astype(np.float32)
+    weight = (ensemble.tiles["covered_share"].to_numpy() * factor).astype(np.float32)
     totals = space.cached(
-        "totals", (made.identity, unit, space.scale), lambda: np.einsum("ish,i->sh", ensemble.traffic, weight)
+        "totals", (identity, unit, space.scale), lambda: np.einsum("ish,i->sh", ensemble.traffic, weight)
     )
-    median = space.cached("median", made.identity, ensemble.median) * weight[:, None]
+    median = space.cached("median", identity, ensemble.median) * weight[:, None]
     profile = np.median(totals, axis=0)
     hour = hour_control(space, profile)
     _figures(profile, hour, unit, ensemble)
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        values = median[:, hour]
-        top = float(np.quantile(median.max(axis=1), 0.98)) or 1.0
-        x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
-        picture = tile_picture(x, y, ramp(values, top)[:, None, None, :])
-        outline = space.outline_of(ensemble.metadata)
-        charted.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
-        events = map_view(
-            f"traffic {made.identity}", region, outline=outline, pictures=[picture], clicks=True, height=440
-        )
-        st.html(ramp_legend(f"Median traffic of a tile, {hour_label(hour)} ({unit})", top))
+        tile = _map(space, region, median, hour, unit)
     with right:
-        tile = _clicked_tile(events.clicked, x, y)
         if tile is None:
             series, title = totals, "Whole area"
         else:
-            series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x[tile]}, {y[tile]}"
+            x, y = ensemble.tiles["x"].iloc[tile], ensemble.tiles["y"].iloc[tile]
+            series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x}, {y}"
         st.markdown(f"**{title}**")
-        charted.chart(traffic_charts.week_band(series, hour, unit), f"Week of traffic: {title}", "week band")
+        week = traffic_charts.week_band(series, hour, unit)
+        accessible.chart(week, f"Week of traffic: {title}", "week band")
         st.caption(
             "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
         )
         if unit == "Mbit/s":
             scale_caption(space)
-        for text in ensemble.metadata.get("notes", []):
-            st.warning(plain(str(text)), icon=":material/report:")
-        if credit := ensemble.metadata.get("attribution"):
-            st.caption(plain(f"Made from: {credit}"))
+        _origin(ensemble.metadata)
     details(space, median, profile, hour, unit)
     _downloads(space)
 
 
-def _figures(profile: np.ndarray, hour: int, unit: str, ensemble) -> None:
+def _unit() -> str:
+    return st.segmented_control(
+        "Unit",
+        ["Mbit/s", "relative units"],
+        default="Mbit/s",
+        required=True,
+        label_visibility="collapsed",
+        **kept("traffic unit"),
+    )
+
+
+def _map(space: Workspace, region: Region, median: np.ndarray, hour: int, unit: str) -> int | None:
+    """The map of an hour; the row of the tile that was clicked last. median: (tiles, 168) in `unit`."""
+    assert space.traffic is not None
+    ensemble = space.traffic.value
+    values, top = median[:, hour], float(np.quantile(median.max(axis=1), 0.98)) or 1.0
+    x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
+    accessible.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
+    events = map_view(
+        f"traffic {space.traffic.identity}",
+        region,
+        outline=space.outline_of(ensemble.metadata),
+        pictures=[tile_picture(x, y, ramp(values, top)[:, None, None, :])],
+        clicks=True,
+        height=440,
+    )
+    st.html(ramp_legend(f"Median traffic of a tile, {hour_label(hour)} ({unit})", top))
+    return _clicked_tile(events.clicked, x, y)
+
+
+def _origin(metadata: dict[str, Any]) -> None:
+    """What could not be had when the traffic was made, and whom to credit."""
+    for text in metadata.get("notes", []):
+        st.warning(plain(str(text)), icon=":material/report:")
+    if credit := metadata.get("attribution"):
+        st.caption(plain(f"Made from: {credit}"))
+
+
+def _figures(profile: np.ndarray, hour: int, unit: str, ensemble: "TrafficEnsemble") -> None:
     peak = int(profile.argmax())
     columns = st.columns(4)
     columns[0].metric(f"Now, {hour_label(hour)}", f"{number(profile[hour])} {_short(unit)}")
@@ -171,22 +197,8 @@ def _clicked_tile(clicked: tuple[float, float] | None, x: np.ndarray, y: np.ndar
 def _downloads(space: Workspace) -> None:
     assert space.traffic is not None
     ensemble = space.traffic.value
+    extent = traffic_extent(ensemble)
     one, two, _ = st.columns([1, 1, 2])
-    one.download_button(
-        "Traffic table (Parquet)",
-        lambda: parquet_bytes(ensemble),
-        "traffic.parquet",
-        "application/vnd.apache.parquet",
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-    )
-    two.download_button(
-        "Traffic table (CSV)",
-        lambda: csv_bytes(ensemble),
-        "traffic.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-    )
+    make = partial(parquet_bytes, ensemble)
+    file_button(one, "Traffic table (Parquet)", make, "traffic.parquet", PARQUET, extent)
+    file_button(two, "Traffic table (CSV)", partial(csv_bytes, ensemble), "traffic.csv", "text/csv", extent)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from app.messages import plain
+from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
-from app.widgets import charted
+from app.widgets import accessible
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     fit = _fit(file)
     if fit is None:
         return base
-    charted.chart(power_figure(fit), "Measured power and its fit", "power fit")
+    accessible.chart(power_figure(fit), "Measured power and its fit", "power fit")
     mine = base["equipment"] == name
     return base.assign(
         idle_w=base["idle_w"].where(~mine, fit.idle_w),
@@ -138,14 +138,12 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
 
 def _fit(file: Upload) -> "PowerFit | None":
     from planning.csv_table import read_table
-    from planning.errors import PlanningError
     from planning.power_fit import fit_power
 
-    try:
-        return fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
-    except PlanningError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    return None
+    fit = None
+    with errors_shown("reading the measurements"):
+        fit = fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
+    return fit
 
 
 def _sources(names: pd.Series) -> str:

@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import colours
 from app.background import deployment
 from app.map import area_entry
 from app.map.region import Picture, Region, open_region, tile_picture
 from app.messages import errors_shown, plain
+from app.server.limits import limits
+from app.state.controls import kept
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
-from app.widgets import charted, navigation
+from app.widgets import accessible, navigation
 from app.widgets.clock import hour_label
 
 if TYPE_CHECKING:
@@ -36,6 +39,12 @@ def choice(key: str, label: str, options: list[str], chosen: str, name: Callable
     if st.session_state.get(key) not in options:
         st.session_state[key] = chosen if chosen in options else options[0]
     return st.segmented_control(label, options, required=True, format_func=name, key=key) or options[0]
+
+
+def time_limit(where: DeltaGenerator, key: str, preset: int) -> float:
+    """Seconds that one call of the solver may take, `preset` at first; never more than the server allows."""
+    most = limits().solver_seconds
+    return float(where.number_input("Solver time limit (s)", 1, most, min(preset, most), **kept(key)))
 
 
 def note(space: Workspace, place: str) -> None:
@@ -128,12 +137,13 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     when = "mean of the week" if hour is None else hour_label(hour)
-    charted.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
+    accessible.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
     rgba = colours.ramp(values, top, alpha=0.6)
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
 
 
 def land_cover_legend(region: Region) -> None:
+    """What the colours of the background mean."""
     entries = (
         [(name, colour) for name, colour in colours.LAND_COVER.values()] if region.has_land_cover else []
     )

@@ -1,7 +1,5 @@
 """Sites that the user uploads: the network to plan with, existing sites of a new plan, or real sites to judge by."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 import streamlit as st
 
@@ -9,10 +7,8 @@ from app.messages import plain, sentence
 from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.workspace import Workspace
+from app.widgets.layout import note
 from app.widgets.uploads import upload
-
-if TYPE_CHECKING:
-    pass
 
 TYPES = ["csv", "txt", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"]
 MOST_MB = 100
@@ -43,8 +39,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
     identity = (file.identity, *sorted(mapping.items()))
     if space.own_sites is None or space.own_sites.identity != identity:
         _read(space, file, mapping, identity)
-    if text := space.notes.get(PLACE):
-        st.error(plain(text), icon=":material/error:")
+    note(space, PLACE)
     if space.own_sites is not None and space.own_sites.identity == identity:
         st.markdown("\n".join(f"- {plain(line)}" for line in space.own_sites.report))
     return space.own_sites

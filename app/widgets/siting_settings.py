@@ -8,9 +8,9 @@ from app.background import deployment
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown
-from app.server.limits import limits
 from app.state.controls import kept
 from app.state.workspace import Workspace
+from app.widgets.layout import time_limit
 from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
 
@@ -64,13 +64,7 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
         "Spacing of candidates (m)", 0, 5_000, 0, 50, help="0: four candidates a site, within the reach of each other.",
         **kept("siting spacing"),
     )  # fmt: skip
-    time_limit = four.number_input(
-        "Solver time limit (s)",
-        1,
-        limits().solver_seconds,
-        min(30, limits().solver_seconds),
-        **kept("siting time limit"),
-    )
+    seconds = time_limit(four, "siting time limit", 30)
     existing, move = None, False
     if space.own_sites is not None:
         rule = one.selectbox(
@@ -83,7 +77,7 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
         radius_m=float(given) or None, radio=radio, edge_mbps=edge, site_capacity_mbps=float(capacity) or None,
         budget=budget or None, site_cost=cost, min_distance_m=float(apart), candidates=candidates,
         spacing_m=float(spacing) or None, existing=existing, move_existing=move, forced=forced, forbidden=forbidden,
-        robust=robust, hours=hours, time_limit=float(time_limit),
+        robust=robust, hours=hours, time_limit=seconds,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from app.background import open_data
 from app.map import area_entry
 from app.map.region import open_region
-from app.messages import errors_shown, plain, sentence
+from app.messages import errors_shown, show_error
 from app.server import limits
 from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
@@ -160,13 +160,17 @@ def _may_start(space: Workspace, label: str, disabled: bool) -> bool:
 
 def _change_source(space: Workspace, source: str) -> None:
     """Open another source; when it cannot be opened the present one stays."""
+    from opendiff.errors import SourceError
+
     try:
         with st.spinner("Opening the open data"):
             if not source:
-                raise area_entry.missing_folder()
+                raise SourceError(
+                    "No folder is named; type the path of a pack, a folder that holds tiles.parquet."
+                )
             open_region(source)
     except Exception as error:
-        st.error(plain(sentence(error, "opening the pack")), icon=":material/error:")
+        show_error(error, "opening the pack")
         return
     space.source = source
     if space.area is not None:

@@ -10,7 +10,8 @@ from app.charts import traffic as traffic_charts
 from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.workspace import Workspace
-from app.widgets import charted
+from app.widgets import accessible
+from app.widgets.file_button import table_button
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def details(space: Workspace, median: np.ndarray, profile: np.ndarray, hour: int
         **kept("traffic view"),
     )
     if view == "heat map":
-        charted.chart(
+        accessible.chart(
             traffic_charts.week_heat_map(profile, hour, unit), "Traffic by day and hour", "week heat map"
         )
         st.caption("The whole area, median of the samples.")
@@ -72,7 +73,7 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
         f"pattern {i + 1}: {int((found == i).sum())} tiles": days[found == i].mean(axis=0)
         for i in range(number)
     }
-    charted.chart(traffic_charts.day_shapes(shapes), "Mean day of each traffic pattern", "patterns")
+    accessible.chart(traffic_charts.day_shapes(shapes), "Mean day of each traffic pattern", "patterns")
     st.caption(
         "Mean day of each group of tiles that DBSCAN finds (paper, appendix A.1), every tile scaled to run from 0 to "
         f"1; {int((found < 0).sum())} of {len(rows)} tiles belong to none."
@@ -120,7 +121,7 @@ def _beside(space: Workspace, table: "TrafficTable", unit: str, hour: int) -> No
     real = table.traffic[theirs, 0].astype(float)
     figures = score(real, made, *(np.asarray(side)[rows] for side in _tiles(ensemble)))
     figure = traffic_charts.week_band(made.sum(axis=0), hour, unit, real.sum(axis=0))
-    charted.chart(figure, "Generated week beside the measured one", "measured week")
+    accessible.chart(figure, "Generated week beside the measured one", "measured week")
     shown = [(words, figures[name]) for name, words in EXPLAINED.items() if name in figures]
     left, right = st.columns(2)
     left.dataframe(
@@ -129,8 +130,7 @@ def _beside(space: Workspace, table: "TrafficTable", unit: str, hour: int) -> No
     with right.expander("All figures"):
         everything = pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
         st.dataframe(everything.round(4), hide_index=True, width="stretch")
-        st.download_button("All figures (CSV)", everything.to_csv(index=False), "metrics.csv", "text/csv",
-                           on_click="ignore")  # fmt: skip
+        table_button("All figures (CSV)", everything, "metrics.csv")
     st.caption(
         f"On the {len(rows)} tiles of the area that were measured, whole tiles; first sample of the file."
     )

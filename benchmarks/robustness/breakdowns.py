@@ -26,6 +26,7 @@ from benchmarks.robustness.victim import KINDS, TYPED, Kind
 from planning.errors import SolverError
 from planning.solver import Model, choice
 from planning.solver import highs as solver_highs
+from planning.solver.pulp_rows import PULP_MAJOR
 
 Fault = Callable[[Path], str | None]
 KILLS = 2  # of each kind of file, at different moments
@@ -137,16 +138,12 @@ def solver_missing(folder: Path) -> str | None:
 def solver_raises(folder: Path) -> str | None:
     """HiGHS throws an exception of its own."""
 
-    def broken() -> type:
-        class Broken(pulp.HiGHS):
-            def callSolver(self, lp: pulp.LpProblem) -> None:
-                raise RuntimeError("std::bad_alloc")
+    class Broken(pulp.HiGHS):
+        def callSolver(self, lp: pulp.LpProblem) -> None:
+            raise RuntimeError("std::bad_alloc")
 
-        return Broken
-
-    where = "_batch_highs" if solver_highs.PULP_MAJOR < 4 else "pulp.HiGHS"
-    patched = broken if solver_highs.PULP_MAJOR < 4 else broken()
-    with mock.patch(f"planning.solver.highs.{where}", patched):
+    where = "_BatchHiGHS" if PULP_MAJOR < 4 else "pulp.HiGHS"
+    with mock.patch(f"planning.solver.highs.{where}", Broken):
         wrong = _solver_refuses("highs")
     return wrong or _solves()
 

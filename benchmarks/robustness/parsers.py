@@ -26,7 +26,8 @@ from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.storage.checkpoint import read_checkpoint
-from opendiff.traffic_table import HOURS, read_traffic
+from opendiff.traffic_table import read_traffic
+from opendiff.week import HOURS
 from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network import Network

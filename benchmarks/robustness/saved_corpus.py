@@ -20,12 +20,9 @@ from benchmarks.robustness.corpus import made_ensemble, outlines
 from opendiff.area import Area, tiles_covering
 from planning.sleep import SleepSettings
 
-CHOSEN = {
-    "strategies": ["always-on", "greedy"],
-    "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
-    "quantile": 0.9, "rate_floor": 0.0, "held_out": False, "measured": None, "equipment": None,
-    "settings": SleepSettings(time_limit=2, threads=1),
-}  # fmt: skip
+ASKED = sleep.SleepRequest(
+    ["always-on", "greedy"], SleepSettings(time_limit=2, threads=1), quantile=0.9, held_out=False
+)
 
 
 @lru_cache(maxsize=1)
@@ -54,9 +51,9 @@ def _made() -> Workspace:
     ]
     deployment.start(space, 4, ["traffic", "uniform"], {})
     _finish(space)
-    sleep.start(space, CHOSEN)
+    sleep.start(space, ASKED)
     _finish(space)
-    spectrum.start(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0}, 0)
+    spectrum.start(space, 20, 4, {"bandwidth_mhz": 5}, {"time_limit": 1.0})
     _finish(space)
     return space
 

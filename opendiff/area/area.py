@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from opendiff.area.files import Drawn, drawn_geojson, read_drawn, read_limited
-from opendiff.area.tile_grid import MAX_LATITUDE
+from opendiff.area.tile_grid import MAX_LATITUDE, Bounds
 from opendiff.errors import AreaError
 
 MAX_VERTICES = 50_000
@@ -102,7 +102,8 @@ def read_area_bytes(data: bytes, filename: str) -> Area:
     return _unite(read_drawn(data, filename), Path(filename).stem or "area")
 
 
-def _box_numbers(text: str) -> tuple[float, float, float, float] | None:
+def _box_numbers(text: str) -> Bounds | None:
+    """The four numbers of a box; None where the text is no list of numbers. Raises AreaError for another count."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
@@ -117,7 +118,9 @@ def _unite(groups: list[Drawn], name: str) -> Area:
     """One Area of all polygons; each is checked as it was drawn, before reprojection or union could hide a fault."""
     polygons, kinds = [], set()
     for group in groups:
-        parts = shapely.get_parts(np.array([g for g in group.geometries if g is not None], dtype=object))
+        parts = shapely.get_parts(
+            np.array([one for one in group.geometries if one is not None], dtype=object)
+        )
         while np.any(shapely.get_type_id(parts) > POLYGON):  # collections and multi-geometries may nest
             parts = shapely.get_parts(parts)
         parts = parts[~shapely.is_empty(parts)]
@@ -143,6 +146,7 @@ def _unite(groups: list[Drawn], name: str) -> Area:
 
 
 def _check_degrees(coordinates: np.ndarray) -> None:
+    """Raise AreaError, which says what seems to be wrong, unless coordinates (points, 2) are lon, lat on the map."""
     if not np.isfinite(coordinates).all():
         raise AreaError("The area has a coordinate that is not a finite number; export or draw it again.")
     lon, lat = np.abs(coordinates).max(axis=0)
@@ -169,6 +173,7 @@ def _check_degrees(coordinates: np.ndarray) -> None:
 
 
 def _check_valid(polygon: shapely.Geometry) -> None:
+    """Raise AreaError, which names the place, unless the outline is valid."""
     if shapely.is_valid(polygon):
         return
     reason = shapely.is_valid_reason(polygon)
@@ -176,7 +181,7 @@ def _check_valid(polygon: shapely.Geometry) -> None:
     fault, place = (
         (found[1], f" near ({float(found[2]):.10g}, {float(found[3]):.10g})") if found else (reason, "")
     )
-    if "elf-intersection" in fault:
+    if "elf-intersection" in fault:  # "Self-intersection" or "Ring Self-intersection" of GEOS
         raise AreaError(
             f"The drawn outline crosses itself{place}; move the crossing corner or draw the outline again."
         )

@@ -22,10 +22,11 @@ from intake.text import Refused, read_json
 from intake.vector import SHAPEFILE_PARTS, handed_to_gdal, shapefiles
 from opendiff.errors import AreaError
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 20_000_000  # of an uploaded file
 MAX_UNPACKED_BYTES = 100_000_000
 MAX_MEMBERS = 100
 MAX_FEATURES = 10_000
+MAX_DEPTH = 8  # of GeoJSON collections inside each other
 FORMATS = "GeoJSON (.geojson, .json), KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
 
 
@@ -116,7 +117,7 @@ def _read_kmz(data: bytes, name: str) -> list[Drawn]:
     found = _unzip(data, name, (".kml",))
     if not found:
         raise AreaError(f"{name} holds no .kml file; export the area again as KMZ or KML.")
-    main = next((m for m in found if m.lower() == "doc.kml"), sorted(found)[0])
+    main = next((member for member in found if member.lower() == "doc.kml"), sorted(found)[0])
     return _read_kml(found[main], f"{main} in {name}")
 
 
@@ -186,14 +187,10 @@ def _unzip(data: bytes, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes
 def _shape(geometry: dict[str, Any]) -> shapely.Geometry:
     try:
         return shapely.geometry.shape(geometry)
+    # whatever a malformed geometry makes shapely stumble over
     except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        shapely.errors.ShapelyError,
-    ) as error:
+        ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError
+    ) as error:  # fmt: skip
         kind = geometry.get("type")
         raise AreaError(
             f"The GeoJSON geometry of type {kind!r} cannot be read ({error}); a polygon needs closed rings of at "
@@ -202,8 +199,9 @@ def _shape(geometry: dict[str, Any]) -> shapely.Geometry:
 
 
 def _geojson_geometries(document: dict[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+    """The geometry objects in a GeoJSON object, collections taken apart. Raises AreaError."""
     kind = document.get("type")
-    if depth > 8:
+    if depth > MAX_DEPTH:
         raise AreaError("The GeoJSON nests its geometries too deeply; export it again as plain polygons.")
     lists = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
     if kind == "Feature":
@@ -228,6 +226,7 @@ def _geojson_geometries(document: dict[str, Any], depth: int = 0) -> list[dict[s
 
 
 def _geojson_crs(document: dict[str, Any]) -> str | None:
+    """The reference system of a `crs` member (the 2008 draft; RFC 7946 knows WGS-84 alone). Raises AreaError."""
     crs = document.get("crs")
     if crs is None:
         return None

@@ -14,7 +14,7 @@ ZOOM = 15
 TILES_ACROSS = 2**ZOOM
 MAX_LATITUDE = float(np.degrees(np.arctan(np.sinh(np.pi))))  # where the square Mercator map ends, 85.0511...
 
-WGS84_SEMI_MAJOR_KM = 6378.137
+WGS84_SEMI_MAJOR_KM = 6378.137  # EPSG:7030, as is the flattening
 WGS84_FLATTENING = 1 / 298.257223563
 
 
@@ -40,7 +40,7 @@ def tile_at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Raises AreaError for a position off the map.
     """
     x, y = fractional_tile(lon, lat)
-    return tuple(np.clip(np.floor(v), 0, TILES_ACROSS - 1).astype(np.int64) for v in (x, y))
+    return tuple(np.clip(np.floor(at), 0, TILES_ACROSS - 1).astype(np.int64) for at in (x, y))
 
 
 def tile_bounds(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -73,6 +73,7 @@ def _latitude(y: np.ndarray) -> np.ndarray:
 
 
 def _authalic_height(lat: np.ndarray) -> np.ndarray:
-    e = np.sqrt(WGS84_FLATTENING * (2 - WGS84_FLATTENING))
-    s = np.sin(np.radians(lat))
-    return s / (1 - (e * s) ** 2) + np.arctanh(e * s) / e
+    """q / (1 - e²) of Snyder's eq. 3-12, to which the area between the equator and a parallel is proportional."""
+    e = np.sqrt(WGS84_FLATTENING * (2 - WGS84_FLATTENING))  # eccentricity
+    sine = np.sin(np.radians(lat))
+    return sine / (1 - (e * sine) ** 2) + np.arctanh(e * sine) / e

@@ -9,7 +9,7 @@ outline crosses and those it encloses, whatever the number of its corners.
 import numpy as np
 import shapely
 
-MAX_PIECES = 5_000_000
+MAX_PIECES = 5_000_000  # of the sides of an outline
 
 
 def crossings(outline: shapely.Geometry) -> int:

@@ -14,6 +14,7 @@ import shapely
 from numpy.typing import ArrayLike
 
 from intake.delimited import read_csv
+from intake.numbers import numbers_of
 from opendiff.area.area import Area, read_area
 from opendiff.area.files import read_limited
 from opendiff.area.tile_grid import (
@@ -112,7 +113,7 @@ def tiles_in_csv(data: bytes, filename: str, max_tiles: int = MAX_TILES) -> Tile
         raise AreaError(f"{filename} lists no tile; give at least one line x,y below the heading.")
     if len(table) > max_tiles:
         raise AreaError(f"{filename} lists {len(table):,} tiles and the limit is {max_tiles:,}; split it.")
-    numbers = table[["x", "y"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    numbers = np.column_stack([numbers_of(table[axis]) for axis in ("x", "y")])
     bad = ~((numbers >= 0) & (numbers < TILES_ACROSS) & (numbers == np.floor(numbers))).all(axis=1)
     if bad.any():
         raise AreaError(
@@ -125,13 +126,14 @@ def tiles_in_csv(data: bytes, filename: str, max_tiles: int = MAX_TILES) -> Tile
         raise AreaError(f"{filename} lists tile {x},{y} more than once; keep each tile once.")
     share = np.ones(len(table))
     if "covered_share" in table.columns:
-        share = pd.to_numeric(table["covered_share"], errors="coerce").to_numpy(float)
+        share = numbers_of(table["covered_share"])
         if not ((share > 0) & (share <= 1)).all():
             raise AreaError(f"{filename} has a covered_share that is not above 0 and at most 1; correct it.")
     return tile_frame(numbers[:, 0], numbers[:, 1], share)
 
 
 def _too_many(count: float, max_tiles: int, area: Area) -> AreaError:
+    """The error for about so many tiles, with the side of a square that would be small enough."""
     scale = 10 ** max(0, len(str(int(count))) - 2)
     centre = area.geometry.envelope.centroid
     side = float(np.sqrt(max_tiles * tile_area_km2(*tile_at(centre.x, centre.y))))

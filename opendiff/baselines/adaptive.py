@@ -35,6 +35,7 @@ class Adaptive:
         self.source = source
 
     def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        """conditions, series: of the target city, of which no week is learned from (see above)."""
         told, weeks = self.source
         self.kegan = Kegan().fit(told, weeks, seed, budget)
         self.scale = RootScale.of(series[:, 0])
@@ -51,6 +52,7 @@ class Adaptive:
         return self
 
     def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        """Traffic (rows, samples, 168) of the target city, on its own scale."""
         with torch.no_grad():
             told = self.align(torch.from_numpy(smoothed(self.standard(conditions.graph).numpy()))).numpy()
         told = told * self.kegan.standard.deviation + self.kegan.standard.mean

@@ -32,6 +32,7 @@ class Adversary:
         self.optimiser = torch.optim.Adam(critic.parameters(), 2 * LEARNING_RATE, BETAS)
 
     def learn(self, real: Tensor, made: Tensor, condition: Tensor) -> None:
+        """One step of the critic on true and made weeks under conditions (rows, width)."""
         loss = self.critic(made, condition).mean() - self.critic(real, condition).mean()
         loss = loss + PENALTY * gradient_penalty(self.critic, real, made, condition)
         self.optimiser.zero_grad()

@@ -29,6 +29,8 @@ ORACLE = "true level x random shape (oracle)"
 
 @dataclass(frozen=True)
 class Settings:
+    """What every model of a table is run with."""
+
     seeds: tuple[int, ...] = (0, 1, 2)
     samples: int = 10
     budget: Budget = field(default_factory=Budget)
@@ -108,6 +110,7 @@ def possible(entry: Entry, name: str, city: City, cities: list[City]) -> bool:
 
 
 def versions() -> dict[str, str]:
+    """What the figures were made with: they go into the report."""
     return {
         "opendiff": opendiff.__version__, "python": platform.python_version(), "torch": torch.__version__,
         "numpy": np.__version__, "threads": str(torch.get_num_threads()),
@@ -196,6 +199,7 @@ def judged(table: int, city: City, found: dict[int, dict[str, Made]], settings: 
 
 
 def deviation(values: list[float]) -> float | None:
+    """Standard deviation over seeds; None of a single one."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from opendiff.baselines.graph_embedding import embed_tiles
 from opendiff.baselines.harness import HOURS, TileConditions
 from opendiff.encoder.contrastive import train_encoder
+from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import SourceError
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
@@ -19,7 +20,6 @@ from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
 from opendiff.training_data import (
     TrainingData,
-    pretrained_trunk,
     read_training_data,
     spatial_blocks,
     spatial_folds,
@@ -45,6 +45,7 @@ class City:
 
     @property
     def truth(self) -> np.ndarray:
+        """Traffic (rows, 168)."""
         return self.series[:, 0]
 
     def part(self, folds: int, rows_a_fold: int) -> City:

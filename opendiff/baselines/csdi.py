@@ -29,6 +29,8 @@ DROPS = (0.75, 0.9)  # shares of the updates after which the rate falls to a ten
 
 
 class ResidualLayer(nn.Module):
+    """Step, transformer over time, side information, gate; then residual and skip."""
+
     def __init__(self, condition_width: int):
         super().__init__()
         self.step = nn.Linear(STEP_WIDTH, WIDTH)
@@ -48,6 +50,8 @@ class ResidualLayer(nn.Module):
 
 
 class CsdiNetwork(nn.Module):
+    """time, steps: embeddings of the tokens and of the diffusion steps."""
+
     time: Tensor
     steps: Tensor
 
@@ -79,6 +83,8 @@ class CsdiNetwork(nn.Module):
 
 
 class Csdi(NeuralBaseline):
+    """The published training, on velocities; a week is sampled in STEPS ancestral steps."""
+
     network: CsdiNetwork
 
     def build(self, width: int, weeks: Tensor) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from opendiff.metrics import neighbour_pairs
 
-WIDTH = 32
+WIDTH = 32  # as in ADAPTIVE
 POPULATION_CLASSES = 8
 
 

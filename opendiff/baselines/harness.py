@@ -17,9 +17,8 @@ from opendiff import metrics
 HOURS = 168
 ROWS_A_CALL = 256  # rows a call when sampling
 
-Draw = Callable[
-    [], tuple[Tensor, Tensor]
-]  # a batch of conditions (rows, width) and scaled weeks (rows, hours)
+# gives a batch of conditions (rows, width) and scaled weeks (rows, hours)
+Draw = Callable[[], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,16 @@ class RootScale:
 
     @classmethod
     def of(cls, traffic: np.ndarray) -> RootScale:
+        """The scale of training traffic, of any shape."""
         root = np.sqrt(traffic)
         return cls(float(root.mean()), float(root.std()) or 1.0)
 
     def scaled(self, traffic: np.ndarray) -> np.ndarray:
+        """Traffic, of any shape, on the scale that networks learn."""
         return ((np.sqrt(traffic) - self.mean) / self.deviation).astype(np.float32)
 
     def traffic(self, scaled: np.ndarray) -> np.ndarray:
+        """The way back from `scaled`; at least 0."""
         return np.square(np.maximum(scaled * self.deviation + self.mean, 0)).astype(np.float32)
 
 
@@ -97,6 +99,7 @@ class Standard:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Standard:
+        """The standard of training values (rows, columns)."""
         deviation = values.std(axis=0)
         return cls(values.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0))
 
@@ -122,12 +125,14 @@ class EarlyStopping:
         self.best, self.weights, self.waited = np.inf, copy.deepcopy(network.state_dict()), 0
 
     def over(self, score: float) -> bool:
+        """Take note of a validation CRPS; True when training is to stop."""
         self.waited += 1
         if score < self.best:
             self.best, self.weights, self.waited = score, copy.deepcopy(self.network.state_dict()), 0
         return self.waited >= self.patience
 
     def restore(self) -> None:
+        """Give the network back its best weights."""
         self.network.load_state_dict(self.weights)
 
 
@@ -150,6 +155,7 @@ class NeuralBaseline(ABC):
         """Scaled weeks (rows, 168) for standardised conditions (rows, width), one each."""
 
     def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        """As `Baseline.fit`: updates until the budget or the patience is spent, then the best weights."""
         torch.manual_seed(seed)
         values, traffic = getattr(conditions, self.told), series[:, 0]
         self.standard, self.scale = Standard.of(values), RootScale.of(traffic)
@@ -188,6 +194,7 @@ class NeuralBaseline(ABC):
             self.update(draw)
 
     def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        """As `Baseline.sample`; the same seed gives the same weeks, and draws outside are not disturbed."""
         told = self.standard(getattr(conditions, self.told)).repeat_interleave(samples, 0)
         drawing_on = [self.budget.device] if self.budget.device == "cuda" else []
         with torch.random.fork_rng(devices=drawing_on):

@@ -44,6 +44,7 @@ class KnowledgeGenerator(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, condition: Tensor, stages: int = STAGES) -> Tensor:
+        """Scaled weeks (rows, 168) for conditions (rows, width), with noise of its own."""
         rows = len(condition)
         told = torch.cat([torch.randn(rows, NOISE), condition], -1)
         day = torch.softmax(self.share(told), -1) @ self.patterns + self.height(told)
@@ -57,6 +58,7 @@ class KnowledgeGenerator(nn.Module):
         return made
 
     def parameters_of(self, stage: int) -> list[nn.Parameter]:
+        """What is trained in a stage, 0 to 2: the day, the week, single hours."""
         modules = ((self.share, self.height), (self.week,), (self.told, self.hours))[stage]
         own = [parameter for module in modules for parameter in module.parameters()]
         return [self.patterns, *own] if stage == 0 else own
@@ -70,6 +72,8 @@ def view(week: Tensor, stage: int) -> Tensor:
 
 
 class Kegan(NeuralBaseline):
+    """A generator and a critic a stage; each stage is trained for a third of the updates."""
+
     network: Averaged[KnowledgeGenerator]
     told = "graph"
 

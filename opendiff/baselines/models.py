@@ -43,6 +43,7 @@ class Reference:
         self.reference = references()[name]
 
     def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
+        """As `Baseline.fit`; a reference knows no budget and its fit no seed."""
         self.reference = self.reference.fit(conditions.vectors.astype(float), series[:, 0])
         return self
 
@@ -58,6 +59,7 @@ def transfer(other: City | None) -> Adaptive:
 
 
 def plain(name: str, make: Callable[[City | None], Baseline], element: str = ALL) -> Entry:
+    """An entry whose one row is what its model generates."""
     return Entry(make, {name: lambda model: model}, element)
 
 

@@ -24,8 +24,9 @@ from opendiff.default.training import train_model
 from opendiff.errors import ModelError
 from opendiff.generator import TrafficGenerator
 from opendiff.paper.ddpm import guided, sample_ddpm
-from opendiff.paper.denoiser import SERIES, DenoiserConfig
+from opendiff.paper.denoiser import DenoiserConfig
 from opendiff.paper.model import PaperConfig, PaperModel
+from opendiff.week import SERIES
 
 FREE = TOKENS_WIDTH - 2  # numbers that tokens of imagery and POI hold
 STAND_IN_SPREAD = 0.01  # of the level of a stand-in for users, so that it has a distribution of its own

@@ -39,6 +39,8 @@ def significant_bins(weeks: Tensor) -> Tensor:
 
 
 class SpectrumGenerator(nn.Module):
+    """significant: (2 * 85,) bool, the bins of the spectrum that are generated."""
+
     significant: Tensor
 
     def __init__(self, condition_width: int, weeks: Tensor):
@@ -52,6 +54,7 @@ class SpectrumGenerator(nn.Module):
         self.residual = nn.Linear(RECURRENT, STEP)
 
     def forward(self, condition: Tensor) -> Tensor:
+        """Scaled weeks (rows, 168) for conditions (rows, width), with noise of its own."""
         rows, steps = len(condition), HOURS // STEP
         bins = self.spectrum(torch.cat([torch.randn(rows, NOISE), condition], -1)) * self.significant
         regular = torch.fft.irfft(torch.view_as_complex(bins.unflatten(1, (-1, 2))), n=HOURS, norm="ortho")
@@ -70,10 +73,13 @@ class Critic(nn.Sequential):
         )  # fmt: skip
 
     def forward(self, values: Tensor, condition: Tensor) -> Tensor:  # type: ignore[override]  # told more than one
+        """Scores (rows, 1) of values (rows, inputs) under conditions (rows, width); high is true."""
         return super().forward(torch.cat([values, condition], -1))
 
 
 class SpectraGan(AdversarialBaseline[SpectrumGenerator]):
+    """Critics of spectrum and series, and the L1 distance of the significant spectrum."""
+
     def make_generator(self, width: int, weeks: Tensor) -> SpectrumGenerator:
         return SpectrumGenerator(width, weeks)
 

@@ -12,7 +12,12 @@ TITLES = {
     1: "Fidelity", 2: "JSD by traffic pattern", 3: "Without proximity, population or POI",
     4: "Without attention (NA) or guidance (NC)", 6: "Fidelity, further data",
 }  # fmt: skip
-BAR, GAP, LEFT, WIDTH = 18, 6, 260, 720
+BAR, GAP, LEFT, WIDTH = (
+    18,
+    6,
+    260,
+    720,
+)  # height of a bar, space below it, room for names, width: units of the SVG
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -37,6 +42,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def figure_table(city: dict[str, Any]) -> str:
+    """The four figures of each row, with the share of eq. 12 where the table has it, nCRPS and seconds."""
     rows = []
     shares = city.get("degradation", {})
     heading = [cell for name in FOUR for cell in ((NAMES[name], "Ψ") if shares else (NAMES[name],))]
@@ -53,6 +59,7 @@ def figure_table(city: dict[str, Any]) -> str:
 
 
 def pattern_table(city: dict[str, Any]) -> str:
+    """JSD of each row by traffic pattern: within it, and against the others."""
     patterns = city["patterns"]
     heading = [f"pattern {name} ({count} rows)" for name, count in patterns.items()]
     rows = []
@@ -79,10 +86,12 @@ def sentences(city: dict[str, Any]) -> list[str]:
 
 
 def cell(mean: float, deviation: float | None) -> str:
+    """A mean and its deviation over seeds, if there are several."""
     return f"{mean:.4f}" if deviation is None else f"{mean:.4f} ± {deviation:.4f}"
 
 
 def grid(heading: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

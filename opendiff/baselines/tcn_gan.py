@@ -42,6 +42,8 @@ class CircularConvolutions(nn.Module):
 
 
 class TcnGenerator(nn.Module):
+    """Noise, condition and a learned embedding of each hour, through the convolutions."""
+
     def __init__(self, condition_width: int):
         super().__init__()
         self.condition = nn.Linear(condition_width, WIDTH)
@@ -49,6 +51,7 @@ class TcnGenerator(nn.Module):
         self.body = CircularConvolutions(NOISE + 2 * WIDTH, 1)
 
     def forward(self, condition: Tensor) -> Tensor:
+        """Scaled weeks (rows, 168) for conditions (rows, width), with noise of its own."""
         rows = len(condition)
         told = self.condition(condition)[..., None].expand(-1, -1, HOURS)
         noise = torch.randn(rows, NOISE, 1) + torch.randn(rows, NOISE, HOURS)
@@ -56,6 +59,8 @@ class TcnGenerator(nn.Module):
 
 
 class TcnCritic(nn.Module):
+    """The convolutions averaged over the week, beside mean and minimum of the series."""
+
     def __init__(self, condition_width: int):
         super().__init__()
         self.hour = nn.Parameter(0.1 * torch.randn(4, HOURS))
@@ -65,12 +70,15 @@ class TcnCritic(nn.Module):
         )
 
     def forward(self, week: Tensor, condition: Tensor) -> Tensor:
+        """Scores (rows, 1) of scaled weeks (rows, 168) under conditions (rows, width); high is true."""
         seen = self.body(torch.cat([week[:, None], self.hour.expand(len(week), -1, -1)], 1)).mean(-1)
         summary = torch.stack([week.mean(-1), week.amin(-1)], -1)
         return self.judge(torch.cat([seen, summary, condition], -1))
 
 
 class TcnGan(AdversarialBaseline[nn.Module]):
+    """One critic of the whole week."""
+
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TcnGenerator(width)
 

@@ -26,12 +26,15 @@ HEAD_WIDTH = 8
 
 
 def transformer(width: int, dropout: float = 0.0) -> nn.TransformerEncoderLayer:
+    """One pre-norm layer with heads of HEAD_WIDTH channels."""
     return nn.TransformerEncoderLayer(
         width, width // HEAD_WIDTH, 2 * width, dropout, "gelu", batch_first=True, norm_first=True
     )
 
 
 class TransGenerator(nn.Module):
+    """Few wide tokens become many narrow ones, stage by stage, down to an hour each."""
+
     def __init__(self, condition_width: int):
         super().__init__()
         tokens, channels = STAGES[0]
@@ -45,6 +48,7 @@ class TransGenerator(nn.Module):
         self.week = nn.Linear(STAGES[-1][1], 1)
 
     def forward(self, condition: Tensor) -> Tensor:
+        """Scaled weeks (rows, 168) for conditions (rows, width), with noise of its own."""
         noise = torch.randn(len(condition), LATENT)
         h = self.start(torch.cat([noise, condition], -1)).unflatten(1, STAGES[0])
         for number, (tokens, channels) in enumerate(STAGES):
@@ -60,6 +64,8 @@ class TransGenerator(nn.Module):
 
 
 class TransCritic(nn.Module):
+    """A transformer layer over patches of each size of CRITIC_PATCHES, averaged and judged together."""
+
     def __init__(self, condition_width: int):
         super().__init__()
         self.patches = nn.ModuleList(nn.Linear(patch, CRITIC_WIDTH) for patch in CRITIC_PATCHES)
@@ -71,6 +77,7 @@ class TransCritic(nn.Module):
         self.judge = nn.Sequential(nn.Linear(width, 64), nn.LeakyReLU(0.2), nn.Dropout(0.5), nn.Linear(64, 1))
 
     def forward(self, week: Tensor, condition: Tensor) -> Tensor:
+        """Scores (rows, 1) of scaled weeks (rows, 168) under conditions (rows, width); high is true."""
         parts = []
         with sdpa_kernel(SDPBackend.MATH):  # the only kernel whose slope has a slope, for the penalty
             for patch, into, positions, stage in zip(
@@ -81,6 +88,8 @@ class TransCritic(nn.Module):
 
 
 class TransGan(AdversarialBaseline[nn.Module]):
+    """One critic of the whole week."""
+
     def make_generator(self, width: int, weeks: Tensor) -> nn.Module:
         return TransGenerator(width)
 

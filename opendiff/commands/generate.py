@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,26 +124,25 @@ def run_parts(
     tiles: Tiles,
     area: str,
 ) -> None:
-    from contextlib import AbstractContextManager, nullcontext
-
+    """Generate tiles into a folder of parts; place: where other processes find the source."""
     from opendiff.cluster import local_workers, scheduler_at
     from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings
     config = generator.model.config
     recipe = Recipe(
-        place,
-        source.name,
-        options.model,
-        None if options.weights is None else str(options.weights.resolve()),
-        generator.checksum,
-        options.device,
-        options.samples,
-        options.seed,
-        config.guidance_scale if options.guidance is None else options.guidance,
-        config.steps if options.steps is None else options.steps,
-        area,
-        "" if place == "demo" else generator.encoder_checksum,
+        source=place,
+        source_name=source.name,
+        model=options.model,
+        weights=None if options.weights is None else str(options.weights.resolve()),
+        checksum=generator.checksum,
+        device=options.device,
+        samples=options.samples,
+        seed=options.seed,
+        guidance_scale=config.guidance_scale if options.guidance is None else options.guidance,
+        steps=config.steps if options.steps is None else options.steps,
+        area=area,
+        encoder_checksum="" if place == "demo" else generator.encoder_checksum,
     )
     makers: AbstractContextManager[Maker] = nullcontext(make_here)
     if options.workers is not None:
@@ -166,6 +166,7 @@ def run_parts(
 
 
 def print_made(options: argparse.Namespace, source: str, tiles: int, missing: int) -> None:
+    """Say what was written; missing: tiles that the source knows nothing of."""
     if missing:
         print(
             f"{missing} of {tiles + missing} tiles have no open data in {source} and are left out",

@@ -36,5 +36,5 @@ def run(options: argparse.Namespace) -> None:
         )
     tiles = DemoSource().covered_tiles()
     print(
-        f"bundled region: {len(tiles)} tiles, {','.join(f'{v:.3f}' for v in tiles_bounds(tiles))} (W,S,E,N)"
+        f"bundled region: {len(tiles)} tiles, {','.join(f'{edge:.3f}' for edge in tiles_bounds(tiles))} (W,S,E,N)"
     )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
+
+if TYPE_CHECKING:
+    from opendiff.open_data.sources import PackSource
 
 
 def add_command(commands: Commands) -> None:
@@ -27,71 +31,54 @@ def add_command(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from opendiff.default.training import train_model
-    from opendiff.generator import load_encoder
     from opendiff.open_data.sources import PackSource
-    from opendiff.storage.checkpoint import write_checkpoint
     from opendiff.storage.checksums import write_checksums
-    from opendiff.storage.resume import TrainingState, fingerprint
-    from opendiff.training_data import pretrained_trunk, read_training_data
 
-    if options.model == "paper":
-        return train_paper(options)
-    if options.epochs is not None or options.pixels is not None:
-        raise OpenDiffError(
-            "--epochs and --pixels belong to --model paper; leave them out or name that model."
-        )
+    check_options(options)
     pack = PackSource(options.data)
     options.out.mkdir(parents=True, exist_ok=True)
-    bar = StageBars()
     started = time.perf_counter()
-    trunk = pretrained_trunk()
-    data = read_training_data(pack, trunk, bar, turned=options.part == "encoder")
-    command = f"python -m opendiff train {options.part} --data {pack.name} --seed {options.seed}"
-    if options.part == "encoder":
-        path = options.out / "encoder.safetensors"
-        rows = data.has_imagery | data.features.has_poi
-        state = TrainingState(path.with_suffix(".state"), fingerprint(options.seed, data.views[:, rows]))
-        encoder = data.encoder(trunk, rows, options.seed, bar, state)
-        write_checkpoint(path, encoder.state_dict(), {"model": "encoder", "command": command})
-    else:
-        own = options.out / "encoder.safetensors"
-        encoder = load_encoder(own) if own.is_file() else load_encoder()
-        conditions = data.conditions(encoder)
-        rows = data.has_traffic
-        path = options.out / "default.safetensors"
-        key = fingerprint(options.seed, conditions.tokens[rows], data.series[rows])
-        state = TrainingState(path.with_suffix(".state"), key)
-        model = train_model(
-            conditions.take(rows), data.series[rows], data.log_intensities[rows], data.blocks[rows], options.seed,
-            device="cpu" if options.device == "auto" else options.device, report=bar, state=state,
-        )  # fmt: skip
-        model.save(path, {"command": command})
-    state.finish()
+    path = (train_paper if options.model == "paper" else train_default)(pack, options)
     write_checksums(options.out)
     print(f"{path}, {time.perf_counter() - started:.0f} s")
 
 
-def train_paper(options: argparse.Namespace) -> None:
-    from opendiff.open_data.sources import PackSource
-    from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
-    from opendiff.storage.checksums import write_checksums
-
+def check_options(options: argparse.Namespace) -> None:
+    """Raises OpenDiffError for options that do not belong to the model or its part."""
+    if options.model != "paper":
+        if options.epochs is not None or options.pixels is not None:
+            raise OpenDiffError(
+                "--epochs and --pixels belong to --model paper; leave them out or name that model."
+            )
+        return
     if options.epochs is not None and options.epochs < 1:
         raise OpenDiffError(f"{options.epochs} epochs are not usable; choose at least 1.")
     if options.part == "sampler" and options.pixels is not None:
         raise OpenDiffError("--pixels is a matter of the encoder; the sampler takes the encoder as it is.")
-    pack = PackSource(options.data)
-    options.out.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
-    device = "cpu" if options.device == "auto" else options.device
+
+
+def train_default(pack: PackSource, options: argparse.Namespace) -> Path:
+    from opendiff.default.pack_training import train_encoder_on, train_sampler_on
+
+    command = f"python -m opendiff train {options.part} --data {pack.name} --seed {options.seed}"
+    if options.part == "encoder":  # which learns on the CPU, whatever the device
+        return train_encoder_on(pack, options.out, options.seed, command, StageBars())
+    return train_sampler_on(pack, options.out, options.seed, command, _training_device(options), StageBars())
+
+
+def train_paper(pack: PackSource, options: argparse.Namespace) -> Path:
+    from opendiff.paper.pack_training import train_encoder_on, train_sampler_on
+
     command = (
         f"python -m opendiff train {options.part} --model paper --data {pack.name} --seed {options.seed}"
     )
-    settings = {"epochs": options.epochs, "device": device, "report": StageBars()}
+    place = pack, options.out, options.seed, command
+    settings = {"epochs": options.epochs, "device": _training_device(options), "report": StageBars()}
     if options.part == "encoder":
-        path = train_encoder_on(pack, options.out, options.seed, command, options.pixels, **settings)
-    else:
-        path = train_sampler_on(pack, options.out, options.seed, command, **settings)
-    write_checksums(options.out)
-    print(f"{path}, {time.perf_counter() - started:.0f} s")
+        return train_encoder_on(*place, options.pixels, **settings)
+    return train_sampler_on(*place, **settings)
+
+
+def _training_device(options: argparse.Namespace) -> str:
+    """The CPU unless a GPU is asked for by name: only there weights can be made again bit for bit."""
+    return "cpu" if options.device == "auto" else options.device

@@ -1,10 +1,10 @@
 """The denoiser: expected clean vector given a noised one and the condition.
 
-If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's
-mean and spread. That closed form is the skip connection; a small transformer over the seven days and the
-level, with cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its
-output layer starts at zero, so training begins at the closed form (conditionally whitened generation; the
-preconditioning is that of Karras et al. 2022).
+If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's mean and
+spread. That closed form is the skip connection; a small transformer over the level and the seven days, with
+cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its output layer starts at
+zero, so training begins at the closed form (conditionally whitened generation, arXiv 2509.20928; the preconditioning is
+that of Karras et al., NeurIPS 2022).
 """
 
 from __future__ import annotations
@@ -18,38 +18,46 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
-from opendiff.default.representation import DAYS, HOURS_A_DAY, LEVEL_WIDTH, SERIES
+from opendiff.default.representation import LEVEL_WIDTH
+from opendiff.week import DAYS, HOURS_A_DAY, SERIES
 
 DAY_WIDTH = SERIES * HOURS_A_DAY
+TIME_FREQUENCIES = 8
+EMBEDDING_STD = 0.02  # of learned embeddings before training, as is usual with transformers
 
 
 @dataclass(frozen=True)
 class ConditionMemory:
-    """All that the denoiser needs of the condition, computed once a tile: prior mean and deviation (rows,
-    338), and keys and values of each layer's cross-attention (rows, heads, tokens, width)."""
+    """All that the denoiser needs of the condition, computed once a tile.
+
+    mean, deviation: (rows, 338) of the prior; keys_values: of each layer's cross-attention, (rows, heads, tokens, width
+    of a head) each.
+    """
 
     mean: Tensor
     deviation: Tensor
     keys_values: tuple[tuple[Tensor, Tensor], ...]
 
     def take(self, rows: Tensor) -> ConditionMemory:
+        """The memory of some rows (an index)."""
         pairs = tuple((keys[rows], values[rows]) for keys, values in self.keys_values)
         return ConditionMemory(self.mean[rows], self.deviation[rows], pairs)
 
     @staticmethod
     def join(memories: list[ConditionMemory]) -> ConditionMemory:
+        """The rows of several memories, one after the other."""
         layers = zip(*(memory.keys_values for memory in memories), strict=True)
         pairs = tuple(
             (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
             for layer in layers
         )
-        means, deviations = [m.mean for m in memories], [m.deviation for m in memories]
+        means = [memory.mean for memory in memories]
+        deviations = [memory.deviation for memory in memories]
         return ConditionMemory(torch.cat(means), torch.cat(deviations), pairs)
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block: attention among level and days, cross-attention to the condition, feed-
-    forward."""
+    """Pre-norm transformer block: attention among level and days, attention to the condition, feed-forward."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -61,6 +69,7 @@ class Block(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """Hidden state (rows, 8, width); keys_values: of this block in the memory."""
         query, key, value = (self.heads_first(part) for part in self.self_in(self.norm_self(x)).chunk(3, -1))
         x = x + self.drop(self.self_out(self.attend(query, key, value)))
         query = self.heads_first(self.query(self.norm_cross(x)))
@@ -68,6 +77,7 @@ class Block(nn.Module):
         return x + self.drop(self.feed(self.norm_feed(x)))
 
     def heads_first(self, x: Tensor) -> Tensor:
+        """(rows, places, width) -> (rows, heads, places, width of a head)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -78,7 +88,10 @@ class Block(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """summary_width: numbers the prior hands over beside the condition tokens (`Belief.summary`)."""
+    """A transformer over 1 + 7 places (the level, then the days), added to the closed form (`gaussian_denoiser`).
+
+    summary_width: numbers that the prior hands over beside the condition tokens (`Belief.summary`).
+    """
 
     def __init__(self, summary_width: int, width: int, heads: int, layers: int, dropout: float):
         super().__init__()
@@ -86,9 +99,10 @@ class Denoiser(nn.Module):
         self.time_in = nn.Sequential(
             nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width)
         )
-        self.place = nn.Parameter(torch.randn(1 + DAYS, width) * 0.02)
+        self.place = nn.Parameter(torch.randn(1 + DAYS, width) * EMBEDDING_STD)  # position embedding
         self.token_in = nn.ModuleList(nn.Linear(token_width, width) for token_width in TOKEN_WIDTHS)
-        self.absent = nn.Parameter(torch.randn(len(MODALITIES), width) * 0.02)
+        # the token of each modality where it is not known
+        self.absent = nn.Parameter(torch.randn(len(MODALITIES), width) * EMBEDDING_STD)
         self.summary_in = nn.Linear(summary_width, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -100,8 +114,8 @@ class Denoiser(nn.Module):
     def remember(
         self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
     ) -> ConditionMemory:
-        """Keys and values for tokens (rows, TOKENS_WIDTH), present (rows, 4) and the prior's summary, mean and
-        deviation."""
+        """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, 4) bool, summary (rows, summary_width),
+        mean and deviation (rows, 338)."""
         embedded = [
             layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
         ]
@@ -122,6 +136,8 @@ class Denoiser(nn.Module):
         return gaussian + scale * correction.to(x.dtype)
 
     def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
+        """What the network adds to the closed form, (rows, 338), in units of the deviation of its error; white: the
+        whitened x_t (rows, 338)."""
         days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
         h = torch.cat([self.level_in(white[:, :LEVEL_WIDTH])[:, None], self.day_in(days)], dim=1)
         h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
@@ -132,20 +148,20 @@ class Denoiser(nn.Module):
         return torch.cat([self.level_out(h[:, 0]), days], dim=-1)
 
 
-TIME_FREQUENCIES = 8
-
-
 def time_features(t: Tensor, like: Tensor) -> Tensor:
-    """Sines and cosines of the log signal-to-noise ratio at times t in 0..1."""
+    """Sines and cosines (..., 2 * TIME_FREQUENCIES) of the log noise-to-signal ratio at times t (...) in 0..1."""
     t = t.to(like.dtype).clamp(1e-4, 1 - 1e-4)
-    ratio = torch.log(t / (1 - t)) / 4
+    ratio = torch.log(t / (1 - t)) / 4  # within -2.3..2.3
     angle = ratio[..., None] * torch.linspace(0.5, 4, TIME_FREQUENCIES, dtype=like.dtype, device=like.device)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
 def gaussian_denoiser(x: Tensor, t: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The closed form for x_0 normal with this mean and deviation: expected x_0, the whitened input, the
-    scale of its error."""
+    """The closed form for x_0 normal with mean and deviation (rows, 338), at x_t (rows, 338) and t, () or (rows,).
+
+    Returns the expected x_0, x_t whitened, and the deviation of x_0 that is left, (rows, 338) each: with x_t =
+    (1 - t) x_0 + t e they follow from the normal distribution of x_0 given x_t.
+    """
     t = t.to(x.dtype)
     if t.ndim:
         t = t[:, None]

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from opendiff.conditions import Conditions
 from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.prior import SPREADS, Belief, Prior
-from opendiff.default.representation import LEVEL_WIDTH, SERIES, SHAPE_WIDTH, Representation
+from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.week import SERIES
 
+FILE = "default.safetensors"
 # Rows of a network call, padded where needed so that all calls have one size (`opendiff.device` says why).
 ROWS_A_CALL = 256
 ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
@@ -22,6 +24,9 @@ ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little besid
 
 @dataclass(frozen=True)
 class ModelConfig:
+    """components: daily profiles that open data can move a shape along; width, heads, layers, dropout: of the denoiser;
+    steps: midpoint steps of the sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
+
     components: int = 8
     width: int = 64
     heads: int = 4
@@ -32,6 +37,8 @@ class ModelConfig:
 
 
 class TrafficModel(nn.Module):
+    """Prior, denoiser and representation of the week. Fitted by `opendiff.default.training`."""
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
@@ -54,11 +61,10 @@ class TrafficModel(nn.Module):
         guidance_scale: float,
         steps: int,
     ) -> Tensor:
-        """Series (rows, 2, 168) from noise (rows, 338); `memory` has a row for each, `empty` as many of the
-        empty condition.
+        """Series (rows, 2, 168) from noise (rows, 338); memory: of each row; empty: as many of the empty condition.
 
-        Guidance (eq. 8 of the paper, on the expected clean vector): (1 + mu) D(x, c) - mu D(x, nothing), both in one
-        batch.
+        Guidance is eq. 8 of the paper on the expected clean vector, (1 + mu) D(x, c) - mu D(x, nothing), both in one
+        batch; without `empty`, or with mu 0, there is none.
         """
 
         def plain(x: Tensor, t: Tensor) -> Tensor:
@@ -101,6 +107,7 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
 
 
 def blank_representation(components: int) -> Representation:
+    """A representation of the right shapes, in which nothing is fitted."""
     eye = torch.eye(SHAPE_WIDTH)
     return Representation(
         torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
@@ -114,4 +121,5 @@ def rows_a_call(device: torch.device | str) -> int:
 
 
 def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Tokens (tiles, TOKENS_WIDTH) and present (tiles, modalities) of conditions."""
     return torch.from_numpy(conditions.tokens).to(device), torch.from_numpy(conditions.present).to(device)

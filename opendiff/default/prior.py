@@ -4,10 +4,9 @@ For each pattern of known modalities a Bayesian linear regression maps the condi
 daily profile, its POI and population intensity and how noisy its shape is. One pattern, one regression: a tile that
 lacks a modality is judged by weights that were fitted without it. Tokens have a Gaussian prior whose width is one
 number a token part, found by maximum marginal likelihood (MacKay 1992), so a part that tells nothing is shrunk away.
-A
-belief mixes its pattern's regression with those that know one modality less, and where they disagree it is less sure.
-Tiles leave in whole spatial blocks and in closed form, so each training tile has a belief that never saw its block:
-those errors are honest, and the diffusion model learns from them.
+A belief mixes its pattern's regression with those that know one modality less, and where they disagree it is less
+sure. Tiles leave in whole spatial blocks and in closed form, so each training tile has a belief that never saw its
+block: those errors are honest, and the diffusion model learns from them.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ class Prior(nn.Module):
     """Regressions of all patterns, evaluated together.
 
     Outputs are level means (2), profile coefficients (components), log intensities (3), log spread of the shape (1).
+    `prior_fit` fills the buffers: weight and bias, the spreads of what is left open, and those that follow.
     """
 
     weight: Tensor
@@ -70,14 +70,15 @@ class Prior(nn.Module):
         """The belief that outputs (rows, outputs), level_spread (rows, 2) and shape_spread (rows,) stand for."""
         widths = [LEVEL_WIDTH, self.components, len(INTENSITIES), 1]
         level, profile, log_intensity, log_spread = mean.split(widths, dim=-1)
+        # between a third and three times the usual: the regression of a spread is too rough for more
         shape_spread = shape_spread[:, None] * log_spread.clamp(-1.0, 1.0).exp()
         return Belief(level, profile, log_intensity, torch.cat([level_spread, shape_spread], dim=-1))
 
 
 @dataclass(frozen=True)
 class Belief:
-    """What the prior holds of tiles: level (rows, 2), profile (rows, components), log1p intensity (rows, 3),
-    spread (rows, 3)."""
+    """What the prior holds of tiles: expected level (rows, 2), profile (rows, components) and log1p intensity (rows,
+    3); spread (rows, 3), the standard deviations of the two level coordinates and of the shape."""
 
     level: Tensor
     profile: Tensor
@@ -100,8 +101,8 @@ class Belief:
 
 
 def mixed(share: Tensor, means: Tensor, level_spread: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (rows, outputs) and level spread (rows, 2) of a mixture of regressions with shares (rows, members), means
-    (rows, members, outputs) and level spreads (rows, members, 2)."""
+    """Mean (rows, outputs) and level spread (rows, 2) of a mixture of regressions: share (rows, members), means (rows,
+    members, outputs), level_spread (rows, members, 2). Variances add up within and between the members."""
     mean = (share[..., None] * means).sum(1)
     apart = means[..., :LEVEL_WIDTH] - mean[:, None, :LEVEL_WIDTH]
     return mean, (share[..., None] * (level_spread**2 + apart**2)).sum(1).sqrt()

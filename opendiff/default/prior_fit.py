@@ -18,7 +18,8 @@ from opendiff.progress import Report
 LEAST_TILES = 20  # a pattern known in fewer tiles is left to the nearest pattern that is known in more
 INTERCEPT_VARIANCE = 100.0  # of outputs of unit variance: nothing is assumed of their mean
 START = (-2.5, -0.5)  # log standard deviation of a token part's weights, and of the noise, before fitting
-LOG_WIDTHS = (-6.0, 3.0)
+LOG_WIDTHS = (-6.0, 3.0)  # bounds of both
+MOST_ITERATIONS = 50
 HYPERPRIOR = 2.0  # precision of the log widths about START: parts that tell nothing stay small
 
 
@@ -47,11 +48,10 @@ def fit_prior(
     for number, pattern in enumerate(sorted(set(stand_in))):
         rows = np.flatnonzero((known & pattern) == pattern)
         columns, parts = token_parts(pattern)
-        fit = PatternFit.of(
+        fitted[pattern] = PatternFit.of(
             rows, columns, tokens[np.ix_(rows, columns)], parts, blocks[rows], level[rows], weekly[rows],
             intensities[rows], shape[rows], profiles,
         )  # fmt: skip
-        fitted[pattern] = fit
         if report:
             report("prior", number + 1, len(set(stand_in)))
     for pattern in range(PATTERNS):
@@ -59,37 +59,45 @@ def fit_prior(
     noise = {pattern: fit.level_spread[0] for pattern, fit in fitted.items()}
     prior.committee.copy_(torch.from_numpy(committee(stand_in, noise)))
 
-    def left_out(pattern: int) -> Belief:
-        """Of all tiles; each keeps those modalities of the pattern that it has."""
-        count = len(truth)
-        mean, level_spread = torch.zeros(count, prior.outputs), torch.ones(count, LEVEL_WIDTH)
-        shape_spread = torch.ones(count)
-        for kept in np.unique(known & pattern):
-            inside = np.flatnonzero((known & pattern) == kept)
-            share = prior.committee[kept]
-            members = [fitted[int(member)] for member in torch.nonzero(share)[:, 0]]
-            places = [np.searchsorted(fit.rows, inside) for fit in members]
-            means = [fit.left_out[place] for fit, place in zip(members, places, strict=True)]
-            spreads = [fit.left_out_level_spread[place] for fit, place in zip(members, places, strict=True)]
-            mean[inside], level_spread[inside] = mixed(
-                share[share > 0].expand(len(inside), -1),
-                torch.from_numpy(np.stack(means, axis=1)).float(),
-                torch.from_numpy(np.stack(spreads, axis=1)).float(),
-            )
-            shape_spread[inside] = prior.shape_spread[kept]
-        return prior.believe(mean, level_spread, shape_spread)
-
     def shape_error(belief: Belief) -> np.ndarray:
+        """What the belief leaves open of the shapes, in units of its own spread, (tiles, 336)."""
         error = shape - belief.profile.double().numpy() @ profiles
         return error / belief.spread[:, LEVEL_WIDTH:].double().numpy()
 
-    everything = left_out(PATTERNS - 1)
+    everything = left_out_belief(prior, fitted, known, PATTERNS - 1)
     model.representation = with_whitening(representation, shape_error(everything))
     whiten = model.representation.whiten.double().numpy()
-    white = {pattern: shape_error(left_out(pattern))[fit.rows] @ whiten for pattern, fit in fitted.items()}
+    white = {
+        pattern: shape_error(left_out_belief(prior, fitted, known, pattern))[fit.rows] @ whiten
+        for pattern, fit in fitted.items()
+    }
     for pattern in range(PATTERNS):
         prior.shape_spread[pattern] = float(np.sqrt(np.square(white[stand_in[pattern]]).mean()))
-    return [left_out(pattern) for pattern in range(PATTERNS)]
+    return [left_out_belief(prior, fitted, known, pattern) for pattern in range(PATTERNS)]
+
+
+def left_out_belief(prior: Prior, fitted: dict[int, PatternFit], known: np.ndarray, pattern: int) -> Belief:
+    """The belief of all tiles, none having seen its block, when each keeps those modalities of `pattern` that it has.
+
+    known: (tiles,) patterns of the tiles. As `Prior.forward`, with what was left out in the place of the regressions.
+    """
+    count = len(known)
+    mean, level_spread = torch.zeros(count, prior.outputs), torch.ones(count, LEVEL_WIDTH)
+    shape_spread = torch.ones(count)
+    for kept in np.unique(known & pattern):
+        inside = np.flatnonzero((known & pattern) == kept)
+        share = prior.committee[kept]
+        members = [fitted[int(member)] for member in torch.nonzero(share)[:, 0]]
+        places = [np.searchsorted(fit.rows, inside) for fit in members]
+        means = [fit.left_out[place] for fit, place in zip(members, places, strict=True)]
+        spreads = [fit.left_out_level_spread[place] for fit, place in zip(members, places, strict=True)]
+        mean[inside], level_spread[inside] = mixed(
+            share[share > 0].expand(len(inside), -1),
+            torch.from_numpy(np.stack(means, axis=1)).float(),
+            torch.from_numpy(np.stack(spreads, axis=1)).float(),
+        )
+        shape_spread[inside] = prior.shape_spread[kept]
+    return prior.believe(mean, level_spread, shape_spread)
 
 
 def stand_ins(known: np.ndarray) -> np.ndarray:
@@ -148,7 +156,12 @@ class PatternFit:
         shape: np.ndarray,
         profiles: np.ndarray,
     ) -> PatternFit:
-        """All arrays have a row for each of `rows`, but for profiles (components, 336)."""
+        """The regressions of a pattern that the tiles `rows` know.
+
+        columns, parts: of its tokens (`token_parts`); profiles: (components, 336). The others have a row for each of
+        `rows`: tokens (rows, columns), blocks (rows,), level (rows, 2), weekly (rows, components) coefficients of the
+        profiles, intensities (rows, 3) with NaN where unknown, shape (rows, 336).
+        """
         levels = [regress(tokens, parts, level[:, [i]], blocks) for i in range(LEVEL_WIDTH)]
         profile = regress(tokens, parts, weekly, blocks)
         error = shape - profile.left_out @ profiles
@@ -157,10 +170,10 @@ class PatternFit:
         counted = [regress_known(tokens, parts, intensities[:, i], blocks) for i in range(len(INTENSITIES))]
         every = [*levels, profile, *counted, log_spread]
         return PatternFit(
-            rows, columns, np.concatenate([r.weight for r in every], axis=1),
-            np.stack([r.doubt for r in levels]), np.concatenate([r.noise for r in levels]),
-            np.concatenate([r.left_out for r in every], axis=1),
-            np.column_stack([r.noise * np.sqrt(1 + r.left_out_doubt) for r in levels]),
+            rows, columns, np.concatenate([one.weight for one in every], axis=1),
+            np.stack([one.doubt for one in levels]), np.concatenate([one.noise for one in levels]),
+            np.concatenate([one.left_out for one in every], axis=1),
+            np.column_stack([one.noise * np.sqrt(1 + one.left_out_doubt) for one in levels]),
         )  # fmt: skip
 
     def put(self, prior: Prior, pattern: int) -> None:
@@ -211,8 +224,8 @@ def regress(tokens: np.ndarray, parts: np.ndarray, outputs: np.ndarray, blocks: 
 
 
 def likeliest_widths(tokens: np.ndarray, parts: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Log standard deviations of the weights of each part, and of the noise last, that make standardised outputs (rows,
-    outputs) likeliest."""
+    """Log standard deviations of the weights of each part, and of the noise last, that make outputs (rows, outputs) of
+    unit variance likeliest under the hyperprior (MacKay 1992)."""
     grams = [tokens[:, parts == part] @ tokens[:, parts == part].T for part in np.unique(parts)]
     rows, count = outputs.shape
     start = np.append(np.full(len(grams), START[0]), START[1])
@@ -231,7 +244,9 @@ def likeliest_widths(tokens: np.ndarray, parts: np.ndarray, outputs: np.ndarray)
         return value + 0.5 * HYPERPRIOR * (apart**2).sum(), slopes + HYPERPRIOR * apart
 
     bounds = [LOG_WIDTHS] * len(start)
-    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 50}).x
+    return minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_ITERATIONS}
+    ).x
 
 
 def posterior(

@@ -1,11 +1,10 @@
-"""One week of traffic and users as a vector on which noise and covariance are simple: level and shape,
-whitened.
+"""A week of traffic and users as a vector on which noise and covariance are simple: level and whitened shape.
 
-The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are taken to the
-power 0.4 and shapes to 1/2, which makes their spread nearly the same for quiet and busy tiles (and keeps
-zeros, which a logarithm does not). The covariance of what open data cannot explain is whitened symmetrically
-(ZCA), so that a number of the vector still belongs to its hour; it is taken as the same on every day, because
-nobody knows which weekday the series begin on.
+The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are taken to the power 0.4 and
+shapes to 1/2, which makes their spread nearly the same for quiet and busy tiles (and keeps zeros, which a logarithm
+does not). The covariance of what open data cannot explain is whitened symmetrically (ZCA), so that a number of the
+vector still belongs to its hour; it is taken as the same on every day, because nobody knows which weekday the series
+begin on.
 """
 
 from __future__ import annotations
@@ -16,23 +15,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-HOURS, DAYS, HOURS_A_DAY = 168, 7, 24
-SERIES = 2  # traffic, users
+from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+
 LEVEL_WIDTH = SERIES
 SHAPE_WIDTH = SERIES * HOURS
 WIDTH = LEVEL_WIDTH + SHAPE_WIDTH
 LEVEL_POWER = 0.4  # chosen on inner folds among 0.25, 1/3, 0.4 and 0.5
 LEAST_LEVEL = 2.7e-5  # generated, relative units
+LEAST_SHAPE_MEAN = 1e-6  # of generated shapes, so that one of zeros is not divided by zero
+LEVEL_RIDGE = 0.2  # penalty of the shape's dependence on the level, a share of the number of tiles
+LEAST_VARIANCE = 1e-6  # of the whitened directions, a share of the largest
 
 
 @dataclass(frozen=True)
 class Representation:
     """Affine maps between series and vectors; all float32 tensors.
 
-    root_mean, root_std: (2,) of the powers of the levels of traffic and users; difference_std: () spread of what
-    is left of users when traffic is known; shape_mean: (336,); shape_by_level: (2, 336); whiten, colour:
-    (336, 336), inverse to each other; profiles: (components, 336) daily profiles, the directions in which
-    open data can move a shape.
+    root_mean, root_std: (2,) of the powers of the levels of traffic and users; difference_std: () of the difference of
+    the two standardised levels; shape_mean: (336,); shape_by_level: (2, 336); whiten, colour: (336, 336), inverse to
+    each other; profiles: (components, 336) daily profiles, the directions in which open data can move a shape.
     """
 
     root_mean: Tensor
@@ -45,7 +46,8 @@ class Representation:
     profiles: Tensor
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Representation:
-        return Representation(*(getattr(self, f.name).to(device, dtype) for f in fields(self)))
+        """The same maps on another device."""
+        return Representation(*(getattr(self, field.name).to(device, dtype) for field in fields(self)))
 
     def level(self, series: Tensor) -> Tensor:
         """Level coordinates (rows, 2) of series (rows, 2, 168): common and difference, each of unit variance."""
@@ -72,13 +74,15 @@ class Representation:
         root = (standard * self.root_std + self.root_mean).clamp_min(LEAST_LEVEL**LEVEL_POWER)
         shape = vectors[:, LEVEL_WIDTH:] @ self.colour + self.shape_mean + level @ self.shape_by_level
         shape = shape.clamp_min(0).square().unflatten(-1, (SERIES, HOURS))
-        shape = shape / shape.mean(-1, keepdim=True).clamp_min(1e-6)
+        shape = shape / shape.mean(-1, keepdim=True).clamp_min(LEAST_SHAPE_MEAN)
         return root[:, :, None] ** (1 / LEVEL_POWER) * shape
 
 
 def fit_representation(series: Tensor, components: int) -> Representation:
-    """Everything but the whitening, which needs residuals of a fitted prior (`with_whitening`). series:
-    (tiles, 2, 168)."""
+    """Everything but the whitening, which needs residuals of a fitted prior (`with_whitening`).
+
+    series: (tiles, 2, 168); components: how many daily profiles.
+    """
     series = series.double()
     root = series.mean(-1).clamp_min(LEAST_LEVEL) ** LEVEL_POWER
     root_mean, root_std = root.mean(0), root.std(0)
@@ -88,7 +92,7 @@ def fit_representation(series: Tensor, components: int) -> Representation:
     level = torch.stack([standard.sum(-1) / 2, (standard[:, 0] - standard[:, 1]) / difference_std], dim=-1)
     shape_mean = shape.mean(0)
     centred = shape - shape_mean
-    ridge = 0.2 * len(series)
+    ridge = LEVEL_RIDGE * len(series)
     by_level = torch.linalg.solve(
         level.T @ level + ridge * torch.eye(2, dtype=torch.float64), level.T @ centred
     )
@@ -102,7 +106,7 @@ def fit_representation(series: Tensor, components: int) -> Representation:
 
 def with_whitening(representation: Representation, residuals: np.ndarray) -> Representation:
     """The representation whose whitening makes residuals (rows, 336) white; shrunk by Ledoit and Wolf (2004)."""
-    from sklearn.covariance import ledoit_wolf_shrinkage
+    from sklearn.covariance import ledoit_wolf_shrinkage  # needed in training alone, and slow to import
 
     # every day of every tile is an observation of all the others, so the covariance is made the same under day shifts
     covariance = np.zeros((SHAPE_WIDTH, SHAPE_WIDTH))
@@ -115,10 +119,10 @@ def with_whitening(representation: Representation, residuals: np.ndarray) -> Rep
         shrinkage * np.trace(covariance) / (1 - shrinkage) / SHAPE_WIDTH
     )
     values, vectors = np.linalg.eigh(covariance)
-    values = np.maximum(values, values.max() * 1e-6)
+    values = np.maximum(values, values.max() * LEAST_VARIANCE)
     whiten = (vectors / np.sqrt(values)) @ vectors.T
     colour = (vectors * np.sqrt(values)) @ vectors.T
-    parts = {f.name: getattr(representation, f.name) for f in fields(representation)}
+    parts = {field.name: getattr(representation, field.name) for field in fields(representation)}
     parts |= {"whiten": torch.from_numpy(whiten).float(), "colour": torch.from_numpy(colour).float()}
     return Representation(**parts)
 

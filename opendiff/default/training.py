@@ -1,4 +1,7 @@
-"""Training of the `default` model: small enough for two cores, seeded, one function a part."""
+"""Training of the `default` model on tiles with traffic: representation, prior, then the denoiser.
+
+Small enough for two cores, and seeded. The stages on a whole pack: `opendiff.default.pack_training`.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,33 @@ from opendiff.default.representation import (
 )
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
+from opendiff.week import DAYS
+
+TIME_SPREAD = (
+    1.2  # of the logit of the times that are trained: most lie where there is much of both data and noise
+)
+LARGEST_GRADIENT = 1.0  # norm beyond which a gradient is scaled down
+WARM_UP = (
+    20  # the learning rate grows over the first of so many parts of training, and falls evenly all along
+)
+LEAST_RATE = 0.02  # at the end, of the highest rate
+KEEP_ALL = (
+    0.6  # share of rows that are trained with all modalities that they have, before `condition_dropout`
+)
 
 
 @dataclass(frozen=True)
 class DenoiserTraining:
+    """AdamW on batches of tiles, each drawn with a time and a pattern of modalities; an average of the weights is
+    kept."""
+
     steps: int = 150  # chosen on inner folds; more steps sharpen what new tiles do not confirm
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     level_weight: float = 2.0  # of each level coordinate against an hour of the shape; more overfits
     condition_dropout: float = 0.1  # rho of eq. 7
-    averaging: float = 0.995  # of the weights that are kept
+    averaging: float = 0.995  # of the weights that are kept, a step; less in the first steps
 
 
 def train_model(
@@ -75,7 +94,8 @@ def fit_denoiser(
 ) -> None:
     """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
 
-    unseen: the belief for all tiles under each pattern of modalities (`fit_prior`).
+    unseen: the belief for all tiles under each pattern of modalities (`fit_prior`). The network sees the closed form
+    whitened and learns what is missing in units of its error, so every time and tile weighs alike.
     """
     device, representation = truth.device, model.representation
     tokens, present = condition_tensors(conditions, device)
@@ -86,9 +106,9 @@ def fit_denoiser(
     optimiser = torch.optim.AdamW(
         denoiser.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
-    warm = max(1, training.steps // 20)
+    warm = max(1, training.steps // WARM_UP)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / warm) * max(0.02, 1 - step / max(1, training.steps))
+        optimiser, lambda step: min(1, (step + 1) / warm) * max(LEAST_RATE, 1 - step / max(1, training.steps))
     )
     weight = torch.ones(LEVEL_WIDTH + SHAPE_WIDTH, device=device)
     weight[:LEVEL_WIDTH] = training.level_weight
@@ -98,20 +118,18 @@ def fit_denoiser(
         row = torch.randint(len(truth), (training.batch,), device=device)
         pattern = draw_patterns(training.batch, training.condition_dropout, device)
         seen = present[row] & pattern_mask(pattern)
-        rolled = shape[row]
-        days = int(torch.randint(7, ()))
-        rolled = roll_days(rolled, days)
+        rolled = roll_days(shape[row], int(torch.randint(DAYS, ())))  # nobody knows the first weekday
         clean = torch.cat([level[row], rolled @ representation.whiten], dim=-1)
         mean, deviation, summary = table.pick(pattern, row)
         memory = denoiser.remember(tokens[row], seen, summary, mean, deviation)
-        t = torch.sigmoid(torch.randn(training.batch, device=device) * 1.2)
+        t = torch.sigmoid(torch.randn(training.batch, device=device) * TIME_SPREAD)
         x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
         gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)
         target = (clean - gaussian) / scale
         loss = ((denoiser.correction(white, t, memory) - target).square() * weight).mean()
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(denoiser.parameters(), LARGEST_GRADIENT)
         optimiser.step()
         schedule.step()
         for name, value in denoiser.state_dict().items():
@@ -125,7 +143,7 @@ def fit_denoiser(
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Means, deviations and summaries of the prior for tiles, for each pattern of known modalities in turn."""
+    """Means, deviations and summaries of the prior, (PATTERNS, tiles, numbers) each."""
 
     mean: Tensor
     deviation: Tensor
@@ -133,6 +151,7 @@ class Beliefs:
 
     @staticmethod
     def of(beliefs: list[Belief], representation: Representation, device: torch.device) -> Beliefs:
+        """beliefs: of all tiles, for each pattern in turn."""
         on_host = representation.to("cpu")
         return Beliefs(
             torch.stack([belief.mean(on_host) for belief in beliefs]).to(device),
@@ -141,12 +160,13 @@ class Beliefs:
         )
 
     def pick(self, pattern: Tensor, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, deviation and summary of tiles `row` (rows,) under patterns (rows,)."""
         return self.mean[pattern, row], self.deviation[pattern, row], self.summary[pattern, row]
 
 
 def draw_patterns(count: int, empty: float, device: torch.device) -> Tensor:
-    """Patterns of modalities that training rows may keep, (count,): half keep all, the share `empty` none (eq. 7), the
-    rest any."""
+    """Patterns of modalities that training rows may keep, (count,): the share `empty` none (eq. 7), of the others the
+    share KEEP_ALL all, the rest any."""
     pattern = torch.randint(PATTERNS, (count,), device=device)
-    pattern = torch.where(torch.rand(count, device=device) < 0.6, PATTERNS - 1, pattern)
+    pattern = torch.where(torch.rand(count, device=device) < KEEP_ALL, PATTERNS - 1, pattern)
     return torch.where(torch.rand(count, device=device) < empty, 0, pattern)

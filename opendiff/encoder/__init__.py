@@ -1,4 +1,4 @@
-"""Open data of tiles in, condition tokens out."""
+"""Open data of tiles in, condition tokens out: `encoder`, trained by `contrastive`, with the files of `weights`."""
 
 from opendiff.encoder.encoder import (
     IMAGE_BATCH_ON_GPU,

@@ -1,9 +1,9 @@
 """EfficientNet-lite0 trunk: the image features under the encoder.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no squeeze-
-and-excitation, ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is
-only ever run frozen, and the trunk ends in the middle: features of ground texture sit there, not in the last
-layers that know dogs from cats.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for CNNs" (ICML 2019), in its lite variant: no
+squeeze-and-excitation, ReLU6 everywhere. Batch normalisation is folded into the convolutions, because the trunk is only
+ever run frozen, and the trunk ends in the middle: features of ground texture sit there, not in the last layers that
+know dogs from cats.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class SameConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
+    """Widen, convolve each channel by itself, narrow; with a shortcut where shapes agree (MobileNetV2, CVPR 2018)."""
+
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int):
         super().__init__()
         hidden = channels_in * expansion
@@ -61,6 +63,7 @@ class Trunk(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature maps (batch, channels, height, width), each smaller or deeper than the one before."""
         x = functional.relu6(self.stem(images))
         maps = []
         for index, stage in enumerate(self.stages):

@@ -18,15 +18,14 @@ from opendiff.storage.resume import UNSAVED, TrainingState
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """Multi-positive contrastive learning of the image projector (eq. 6) with heads that estimate POI and
-    population."""
+    """Multi-positive contrastive learning of the image projector, beside a head that estimates POI and population."""
 
     epochs: int = 150  # more make tokens of training tiles tell more of their POI than those of new ones
-    learning_rate: float = 4e-3
+    learning_rate: float = 4e-3  # the highest of the one-cycle schedule
     weight_decay: float = 0.5
-    temperature: float = 0.1
-    input_noise: float = 1.0
-    head_weight: float = 4.0
+    temperature: float = 0.1  # tau of eq. 6
+    input_noise: float = 1.0  # standard deviations of the trunk statistics
+    head_weight: float = 4.0  # of the head's loss, against eq. 6
 
 
 def positive_pairs(features: TileFeatures, rows: np.ndarray, proximity: bool = True) -> np.ndarray:
@@ -39,11 +38,11 @@ def positive_pairs(features: TileFeatures, rows: np.ndarray, proximity: bool = T
     positive = np.zeros((count, count), bool)
     x, y = features.tiles["x"].to_numpy()[rows], features.tiles["y"].to_numpy()[rows]
     nearness = -((x[:, None] - x) ** 2.0 + (y[:, None] - y) ** 2.0)
-    poi = features.poi[rows, :-1] ** 2
-    strips = np.exp(features.population[rows, :-2])
+    counts = features.poi[rows, :-1] ** 2  # the features are roots, the last of their sum
+    strips = np.exp(features.population[rows, :-2])  # and logarithms, the last two of sum and spread
     ways = (
         (nearness, np.full(count, proximity)),
-        (cosine(poi), features.has_poi[rows]),
+        (cosine(counts), features.has_poi[rows]),
         (cosine(strips), features.has_population[rows]),
     )
     for similarity, known in ways:
@@ -62,14 +61,25 @@ def cosine(vectors: np.ndarray) -> np.ndarray:
 
 
 def multi_positive_loss(embedded: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """Eq. 6: mean over anchors that have positives of the mean over those of -log softmax of similarity. embedded:
-    (rows, width)."""
+    """Eq. 6: mean over anchors of the mean over their positives of -log softmax of the similarity to all others.
+
+    embedded: (rows, width); positive: (rows, rows) bool; anchors without positives are left out.
+    """
     unit = functional.normalize(embedded, dim=-1)
     similarity = unit @ unit.T / temperature
     similarity = similarity.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e9)
     log_share = functional.log_softmax(similarity, dim=-1)
     count = positive.sum(-1)
     return -((log_share * positive).sum(-1)[count > 0] / count[count > 0]).mean()
+
+
+def head_targets(features: TileFeatures, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """What the head estimates of `rows`: POI features and the population's sum and spread, (rows, 17) of zero mean and
+    unit variance; and the mask (rows,) of the tiles that have both. A modality that no tile has is not asked for."""
+    known = [has | ~has.any() for has in (features.has_poi, features.has_population)]
+    both = torch.from_numpy((known[0] & known[1])[rows])
+    target = torch.from_numpy(np.column_stack([features.poi, features.population[:, -2:]])[rows]).float()
+    return (target - target[both].mean(0)) / (target[both].std(0) + 1e-6), both
 
 
 def train_encoder(
@@ -85,8 +95,8 @@ def train_encoder(
 ) -> Encoder:
     """An encoder fitted on the tiles of `features`, without any traffic; `proximity` as of `positive_pairs`.
 
-    views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it
-    is. An interrupted training goes on from `state`.
+    views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it is. An
+    interrupted training goes on from `state`.
     """
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -99,11 +109,7 @@ def train_encoder(
     projector.input_std.copy_(plain.std(0) + 1e-6)
     turned = torch.from_numpy(views[:, rows])
     positive = torch.from_numpy(positive_pairs(features, rows, proximity))
-    # a modality that no tile has is no target
-    known = [has | ~has.any() for has in (features.has_poi, features.has_population)]
-    both = torch.from_numpy((known[0] & known[1])[rows])
-    target = torch.from_numpy(np.column_stack([features.poi, features.population[:, -2:]])[rows]).float()
-    target = (target - target[both].mean(0)) / (target[both].std(0) + 1e-6)
+    target, counted = head_targets(features, rows)
     head = nn.Linear(projector.output_mean.shape[0], target.shape[1])
     parameters = [*projector.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, weight_decay=training.weight_decay)
@@ -119,7 +125,9 @@ def train_encoder(
         seen = projector.standardise(turned[view, every])
         embedded = projector.layers(seen + training.input_noise * torch.randn_like(seen))
         loss = multi_positive_loss(embedded, positive, training.temperature)
-        loss = loss + training.head_weight * functional.smooth_l1_loss(head(embedded)[both], target[both])
+        loss = loss + training.head_weight * functional.smooth_l1_loss(
+            head(embedded)[counted], target[counted]
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -16,16 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from opendiff.errors import SourceError
+from opendiff.storage.folders import cache_folder
 
 MOST_ROWS = 5_000_000  # of a file, some 600 MB; the oldest make room
-BUSY_SECONDS = 10
-ASKED_AT_ONCE = 500
+BUSY_SECONDS = 10  # that another process may hold the file
+ASKED_AT_ONCE = 500  # keys; every build of SQLite takes 999 parameters
 
 
 @dataclass(frozen=True)
 class EmbeddingCache:
-    """A file of embeddings, each `width` float32. A file that cannot be used is as good as an empty one: what is not
-    found is computed."""
+    """A file of embeddings, each `width` float32.
+
+    One that cannot be used is as good as an empty one: what is not found is computed.
+    """
 
     path: Path
     width: int
@@ -33,8 +36,6 @@ class EmbeddingCache:
     @classmethod
     def of_weights(cls, checksum: str, width: int) -> EmbeddingCache | None:
         """The cache of weights with this checksum in the user's cache folder; None where there is no such folder."""
-        from opendiff.storage.folders import cache_folder
-
         try:
             return cls(cache_folder() / f"embeddings-{checksum.removeprefix('sha256:')[:16]}.sqlite", width)
         except SourceError:
@@ -54,9 +55,14 @@ class EmbeddingCache:
                     found |= {image: np.frombuffer(vector, np.float32) for image, vector in rows}
         except (sqlite3.Error, OSError):
             return {}
-        return {image: v for image, v in found.items() if v.shape == (self.width,) and np.isfinite(v).all()}
+        return {
+            image: vector
+            for image, vector in found.items()
+            if vector.shape == (self.width,) and np.isfinite(vector).all()
+        }
 
     def write(self, embeddings: dict[bytes, np.ndarray]) -> None:
+        """Keep embeddings (width,) by key; the oldest go beyond MOST_ROWS."""
         rows = [(image, vector.astype(np.float32).tobytes()) for image, vector in embeddings.items()]
         try:
             with closing(self._open()) as file, file:

@@ -1,7 +1,7 @@
 """The encoder: open data of tiles -> condition tokens.
 
-Imagery goes through a frozen trunk and a projector that is trained by multi-positive contrastive learning
-(eq. 4-6 of the paper). POI and population of the tile and of the tiles around it go through linear
+Imagery goes through a frozen trunk (`backbone`) and a projector that is trained by multi-positive contrastive learning
+(eq. 4-6 of the paper, `contrastive`). POI and population of the tile and of the tiles around it go through linear
 bottlenecks. Each modality gives a token of its own, so any of them may be missing.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
+from opendiff.conditions import INTENSITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditions
 from opendiff.device import side_by_side
 from opendiff.encoder.backbone import STAGES, Trunk
 from opendiff.encoder.embeddings import EmbeddingCache, image_key
@@ -20,14 +20,14 @@ from opendiff.progress import Progress
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
-TOKEN_ROWS = 256  # tiles a call of the small networks
+TOKEN_ROWS = 256  # tiles a call of projector and bottlenecks
 IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
 IMAGE_BATCH_ON_GPU = 128
 
 
 class Bottleneck(nn.Module):
-    """Centre, then project on the leading principal directions, which keep their relative scale; the first gets unit
-    variance. `standardised` gives every input the same weight before; root counts need none, their scale is right."""
+    """Principal components: centre, then project on the leading directions, which keep their relative scale; the first
+    gets unit variance. standardised: give every input the same weight first; root counts have the right one."""
 
     mean: Tensor
     directions: Tensor
@@ -63,16 +63,17 @@ class Bottlenecks(nn.Module):
         self.around = Bottleneck(around, widths[1], standardised)
 
     def forward(self, own: Tensor, around: Tensor) -> Tensor:
+        """Token (rows, sum of widths)."""
         return torch.cat([self.own(own), self.around(around)], dim=-1)
 
     def fit(self, own: np.ndarray, around: np.ndarray) -> None:
+        """own: (rows, inputs); around: (rows, around)."""
         self.own.fit(own)
         self.around.fit(around)
 
 
 class ImageProjector(nn.Module):
-    """Trunk statistics (rows, 512) -> image token (rows, 16) of zero mean and unit variance over the training
-    tiles."""
+    """Trunk statistics (rows, 512) -> image tokens (rows, 16), zero mean and unit variance over the training tiles."""
 
     input_mean: Tensor
     input_std: Tensor
@@ -94,6 +95,7 @@ class ImageProjector(nn.Module):
         self.register_buffer("output_std", torch.ones(TOKEN_WIDTHS[0]))
 
     def standardise(self, features: Tensor) -> Tensor:
+        """Each statistic to zero mean and unit variance over the training tiles."""
         return (features - self.input_mean) / self.input_std
 
     def forward(self, features: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ class ImageProjector(nn.Module):
 
 
 class Encoder(nn.Module):
-    """checksum: of the weights file, "" where the weights are in no file."""
+    """Trunk, projector and bottlenecks. checksum: of the weights file, "" where the weights are in no file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,10 +144,11 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def _trunk_statistics(self, images: np.ndarray) -> np.ndarray:
+        """Mean and standard deviation of every channel of the tapped stages, (images, 512)."""
         batch = torch.from_numpy(images).to(self.image.input_mean.device)
-        batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1
+        batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1  # 0..255 to -1..1
         maps = self.trunk(batch.contiguous(memory_format=torch.channels_last))
-        statistics = [part for m in maps for part in (m.mean((2, 3)), m.std((2, 3)))]
+        statistics = [part for plane in maps for part in (plane.mean((2, 3)), plane.std((2, 3)))]
         return torch.cat(statistics, dim=1).cpu().numpy()
 
     def image_tokens(self, images: np.ndarray, cache: EmbeddingCache | None = None) -> np.ndarray:
@@ -180,9 +183,9 @@ class Encoder(nn.Module):
             self._run(self.osm_poi, features.osm_poi, features.osm_poi_around),
             self._run(self.population, features.population, features.population_around),
         ]
-        tokens = [np.where(present[:, [m]], tokens[m], 0) for m in range(len(MODALITIES))]
+        tokens = [np.where(present[:, [number]], token, 0) for number, token in enumerate(tokens)]
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
-        # Half precision is what a demo region ships in, so every source gets it: one tile, one condition.
+        # Half precision is what the bundled region ships in, so every source gets it: one tile, one condition.
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
         return Conditions(features.tiles, half, present, intensities=intensities)
 

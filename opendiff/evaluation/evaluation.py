@@ -1,51 +1,37 @@
-"""Spatial-block cross-validation: our models and the references on tiles that none of them has seen.
+"""Spatial-block cross-validation: our models and the references on tiles that none of them has seen, and the figures.
 
-For each fold the encoder is fitted on the open data, and the model on the traffic, of the other folds only.
+Who generates the tiles: `variants` (the model `default`), `opendiff.paper.evaluation`, `references`.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from opendiff import metrics
-from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, Conditions
-from opendiff.default.model import TrafficModel
-from opendiff.default.training import train_model
+from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
-from opendiff.evaluation.probe import level_r2
-from opendiff.evaluation.reference_features import image_statistics, known_image_statistics
+from opendiff.evaluation.probe import embedding_figures
+from opendiff.evaluation.reference_features import known_image_statistics
 from opendiff.evaluation.reference_features import tile_features as reference_features
 from opendiff.evaluation.references import held_out, other_days, references
-from opendiff.generator import TrafficGenerator
+from opendiff.evaluation.variants import VARIANTS, fit_folds, held_out_default
 from opendiff.open_data.features import with_halo
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
 from opendiff.progress import Report
-from opendiff.training_data import TrainingData, pretrained_trunk, read_training_data
+from opendiff.training_data import TrainingData, read_training_data
 
 ORACLE = "the tile's other days (oracle)"
-# What open data a reference is given: the pack's POI as counted; moved to the right tile, as our model moves them; and
-# with those of OpenStreetMap beside them, which is all that our model is given.
+# Endings of a reference's name, by the open data that it is given: the pack's POI as counted; moved to the right tile,
+# as our model moves them; and with those of OpenStreetMap beside them, which is all that our model is given.
 COUNTED, REGISTERED, SAME_AS_OURS = "", " (registered POI)", " (registered POI and OSM POI)"
 KINDS = (COUNTED, REGISTERED, SAME_AS_OURS)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to ask the `default` model: with which modalities, whose condition and how much guidance."""
-
-    modalities: tuple[str, ...] = MODALITIES
-    shuffled: bool = False
-    corrected: bool = True  # False: the closed form of the prior alone, without what the denoiser learned
-    guidance_scale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,25 +44,6 @@ class Evaluation:
     ensembles: dict[str, np.ndarray]
     x: np.ndarray
     y: np.ndarray
-
-
-VARIANTS: dict[str, Variant] = {
-    "default": Variant(),
-    "default, prior alone": Variant(corrected=False),
-    "default, guidance 0.5": Variant(guidance_scale=0.5),
-    "default, another tile's condition": Variant(shuffled=True),
-    "default, no condition": Variant(modalities=()),
-    "default, imagery only": Variant(modalities=("imagery",)),
-    "default, POI only": Variant(modalities=("poi",)),
-    "default, OSM POI only": Variant(modalities=("osm_poi",)),
-    "default, population only": Variant(modalities=("population",)),
-    "default, imagery and POI": Variant(modalities=("imagery", "poi")),
-    "default, imagery and OSM POI": Variant(modalities=("imagery", "osm_poi")),
-    "default, imagery and population": Variant(modalities=("imagery", "population")),
-    "default, POI and population": Variant(modalities=("poi", "population")),
-    "default, imagery, POI and population": Variant(modalities=("imagery", "poi", "population")),
-    "default, imagery, OSM POI and population": Variant(modalities=("imagery", "osm_poi", "population")),
-}
 
 
 def model_names() -> list[str]:
@@ -93,6 +60,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def needs_features(name: str) -> bool:
+    """Whether a reference looks at what is known of a tile."""
     return name not in ("random tiles", "mean profile")
 
 
@@ -152,110 +120,10 @@ def evaluate(
     return Evaluation(scored, truth, {name: ensembles[name] for name in names}, x, y)
 
 
-@dataclass(frozen=True)
-class FoldFit:
-    """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
-
-    fold: int
-    model: TrafficModel
-    conditions: Conditions
-
-
-def fit_folds(data: TrainingData, seed: int, report: Report | None = None) -> list[FoldFit]:
-    """One fit a fold that holds traffic."""
-    every = np.unique(data.folds[data.has_traffic])
-    fits = []
-    for number, fold in enumerate(every):
-        others = data.folds != fold
-        conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
-        train = data.has_traffic & others
-        model = train_model(
-            conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
-        )
-        fits.append(FoldFit(int(fold), model, conditions))
-        if report:
-            report("fits", number + 1, len(every))
-    return fits
-
-
-def held_out_default(
-    data: TrainingData,
-    fits: list[FoldFit],
-    variants: dict[str, Variant],
-    samples: int,
-    seed: int,
-    report: Report | None = None,
-) -> dict[str, np.ndarray]:
-    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by the fit that has not seen its fold."""
-    rows = data.has_traffic
-    place = np.cumsum(rows) - 1
-    ensembles = {
-        name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants
-    }
-    for number, fit in enumerate(fits):
-        test = rows & (data.folds == fit.fold)
-        generators = {
-            True: TrafficGenerator(fit.model),
-            False: TrafficGenerator(without_correction(fit.model)),
-        }
-        for name, variant in variants.items():
-            asked = vary(fit.conditions.take(test), variant, seed)
-            generator = generators[variant.corrected]
-            generated = generator.generate(asked, samples, seed, variant.guidance_scale)
-            ensembles[name][place[test]] = generated.traffic
-        if report:
-            report("folds", number + 1, len(fits))
-    return ensembles
-
-
-def embedding_figures(pack: PackSource, data: TrainingData, fits: list[FoldFit]) -> dict[str, float]:
-    """R² of the log level from the imagery embedding, frozen, and from statistics of colour and texture, on the tiles
-    that have imagery and traffic."""
-    rows = np.flatnonzero(data.has_traffic & data.has_imagery)
-    folds = data.folds[rows]
-    if len(np.unique(folds)) < 2:
-        return {}
-    level = data.series[rows, 0].mean(axis=1)
-    log_level = metrics.log_level(data.series[rows, 0], metrics.LEVEL_FLOOR * level.mean())
-    held = [fit for fit in fits if (folds == fit.fold).any()]
-    width = TOKEN_WIDTHS[MODALITIES.index("imagery")]
-    embedding = {fit.fold: fit.conditions.tokens[rows, :width] for fit in held}
-    images = pack.open_data(data.tiles.iloc[rows].reset_index(drop=True)).imagery
-    statistics = image_statistics(images)
-    return {
-        "tiles": len(rows),
-        "embedding_level_r2": level_r2(embedding, log_level, folds),
-        "colour_and_texture_level_r2": level_r2(dict.fromkeys(embedding, statistics), log_level, folds),
-    }
-
-
-def without_correction(model: TrafficModel) -> TrafficModel:
-    """The same model with a denoiser that adds nothing to the closed form."""
-    plain = copy.deepcopy(model)
-    for layer in (plain.denoiser.level_out, plain.denoiser.day_out):
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
-    return plain
-
-
-def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
-    """The conditions as the variant asks for them; a shuffled one gives every tile another tile's."""
-    hidden = [name for name in MODALITIES if name not in variant.modalities]
-    changed = conditions.without(*hidden)
-    if not variant.shuffled:
-        return changed
-    order = np.random.default_rng(seed).permutation(len(changed.tiles))
-    giver = np.empty_like(order)
-    giver[order] = np.roll(order, 1)  # one cycle through all tiles, so that none keeps its own
-    swapped = changed.take(giver)
-    return Conditions(changed.tiles, swapped.tokens, swapped.present, intensities=swapped.intensities)
-
-
 def held_out_references(
     pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, report: Report | None
 ) -> dict[str, np.ndarray]:
-    """Traffic of the references fitted in the same folds: on the pack's POI as counted, and on registered
-    ones."""
+    """Traffic (tiles with traffic, samples, 168) of those references that are in `names`, fitted in the same folds."""
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     wanted = [name for name in names if split_name(name)[0] in references()]

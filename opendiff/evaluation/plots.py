@@ -25,7 +25,7 @@ EXAMPLE_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the true level, whose ti
 MAIN_MODEL = "default"
 LINES_SHOWN = 6  # of more models, the others wait in the legend
 UNIT = "relative units"
-TRUE, MADE = "#22303a", "#0b6e99"
+TRUE, MADE = "#22303a", "#0b6e99"  # colours of true and generated series
 BANDS = ((0.9, "rgba(11, 110, 153, 0.15)"), (0.5, "rgba(11, 110, 153, 0.35)"))
 COLOURS = ("#0b6e99", "#e08a1e", "#2a8a57", "#a8447f", "#6a5fb5", "#7a6a53")
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -123,9 +123,8 @@ def calibration_figure(evaluation: Evaluation) -> go.Figure:
     )
     for name, style in _line_styles(evaluation).items():
         samples = evaluation.ensembles[name].shape[1]
-        shares = SHARES[
-            SHARES <= (samples - 1) / (samples + 1)
-        ]  # no wider interval has its ends between samples
+        # no wider interval has its ends between samples
+        shares = SHARES[SHARES <= (samples - 1) / (samples + 1)]
         observed = observed_coverage(evaluation.truth, evaluation.ensembles[name], shares)
         figure.add_scatter(x=100 * shares, y=100 * observed, mode="lines+markers", name=name, **style)
     axis = {"range": [0, 100], "constrain": "domain"}
@@ -246,5 +245,6 @@ def _line_styles(evaluation: Evaluation) -> dict[str, dict]:
 
 
 def _finish(figure: go.Figure, height: int) -> go.Figure:
+    """The figure with the look of the page; height: pixels."""
     figure.update_layout(height=height, template="plotly_white", margin={"l": 70, "r": 20, "t": 40, "b": 60})
     return figure

@@ -5,9 +5,11 @@ import numpy as np
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.open_data.sources import OpenData
 
-IMAGES_AT_ONCE = 16
+IMAGES_AT_ONCE = 16  # so that memory does not grow with the number of tiles
 POPULATION_FLOOR = 1e-4  # a hundredth of a median strip of the pack; below it the logarithm says nothing
 STEEP = 0.1  # change of brightness a pixel, as a share of the full range, that counts as an edge
+BRIGHT, DARK = 0.7, 0.25  # of the full range: brightest channel above, mean brightness below
+COARSE = 4  # side, in pixels, of the blocks that are averaged for the coarse gradient
 CHANNELS = ("red", "green", "blue")
 IMAGE_STATISTICS: tuple[str, ...] = (
     *(f"{channel}_mean" for channel in CHANNELS),
@@ -32,7 +34,8 @@ def image_statistics(imagery: np.ndarray) -> np.ndarray:
     """27 statistics of colour and texture, (tiles, 27) float64 in the order of IMAGE_STATISTICS.
 
     imagery: (tiles, height, width, 3) uint8, sides divisible by 4. Colours are on 0..1; gradients are taken of the
-    mean brightness, at full size and after averaging 4 x 4 pixels; excess green is (2 g - r - b) / (r + g + b).
+    mean brightness, at full size and after averaging 4 x 4 pixels; excess green is
+    (2 g - r - b) / (r + g + b) (Woebbecke et al. 1995).
     """
     parts = [
         _statistics(imagery[start : start + IMAGES_AT_ONCE])
@@ -75,7 +78,7 @@ def _statistics(imagery: np.ndarray) -> np.ndarray:
     count, height, width, _ = colour.shape
     flat = colour.reshape(count, height * width, 3)
     brightness = colour.mean(axis=-1)
-    coarse = brightness.reshape(count, height // 4, 4, width // 4, 4).mean(axis=(2, 4))
+    coarse = brightness.reshape(count, height // COARSE, COARSE, width // COARSE, COARSE).mean(axis=(2, 4))
     steep, coarse_steep = _gradient(brightness), _gradient(coarse)
     highest, lowest, total = flat.max(axis=-1), flat.min(axis=-1), flat.sum(axis=-1)
     saturation = np.divide(highest - lowest, highest, out=np.zeros_like(highest), where=highest > 0)
@@ -86,8 +89,8 @@ def _statistics(imagery: np.ndarray) -> np.ndarray:
         *np.quantile(flat, [0.1, 0.5, 0.9], axis=1),
         *(_mean_and_std(steep), _mean_and_std(coarse_steep), (steep > STEEP).mean(axis=(1, 2))[:, None]),
         *(_mean_and_std(saturation), _mean_and_std(excess_green)),
-        (highest > 0.7).mean(axis=1)[:, None],
-        (brightness < 0.25).mean(axis=(1, 2))[:, None],
+        (highest > BRIGHT).mean(axis=1)[:, None],
+        (brightness < DARK).mean(axis=(1, 2))[:, None],
         (flat[..., 2] > flat[..., 0]).mean(axis=1)[:, None],
     ]
     return np.hstack(columns).astype(float)

@@ -13,8 +13,9 @@ from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
 
-HOURS_A_DAY = 24
-RIDGE_PENALTIES = np.logspace(1, 5, 9)
+from opendiff.week import HOURS_A_DAY
+
+RIDGE_PENALTIES = np.logspace(1, 5, 9)  # the one with the least error of left-out tiles is taken
 # Added to a shape (mean 1) before its logarithm: the nightly gap in the measurement leaves hours of nearly zero, whose
 # logarithms would otherwise be most of the variance.
 SHAPE_OFFSET = 0.05
@@ -22,7 +23,7 @@ Seed = int | np.random.SeedSequence
 
 
 class Reference(Protocol):
-    """A generator that is fitted on some tiles and samples weeks of others."""
+    """A generator that is fitted on some tiles and samples weeks of others; shapes as at the head of this module."""
 
     def fit(self, features: np.ndarray, traffic: np.ndarray) -> Self: ...
 
@@ -82,7 +83,8 @@ class NearestTiles:
 
 @dataclass
 class TreesNearestShapes:
-    """A level from extra-trees (`TreeLevel`) times the shape of one of the nearest training tiles."""
+    """A level from extra-trees (`TreeLevel`) times the shape of one of the nearest training tiles; spread: of the
+    level, 1 is calibrated."""
 
     neighbours: int = 20
     spread: float = 1.0
@@ -174,6 +176,7 @@ class Scaling:
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Scaling":
+        """The scaling of training features (tiles, any)."""
         unknown = np.isnan(features)
         count = np.maximum((~unknown).sum(axis=0), 1)
         mean = np.where(unknown, 0, features).sum(axis=0) / count
@@ -186,6 +189,7 @@ class Scaling:
         )
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Features (tiles, any) scaled, and the flags, (tiles, any + groups)."""
         scaled = np.nan_to_num((features - self.mean) / self.deviation, nan=0.0)
         flags = (np.isnan(features[:, self.flagged]) - self.flag_mean) / self.flag_deviation
         return np.hstack([scaled, flags])

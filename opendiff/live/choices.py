@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opendiff.errors import SourceError
@@ -61,6 +61,7 @@ class Choices:
         return self.imagery == "esri" or is_template(self.imagery)
 
     def imagery_provider(self) -> Provider:
+        """Whose imagery is asked for; `population_provider` and `poi_provider` likewise."""
         if self.imagery_is_live:
             return imagery_provider(self.imagery)
         return _own(self.imagery, "Imagery")
@@ -73,7 +74,7 @@ class Choices:
             return osm_provider()
         own = _own(self.poi, "POI")
         if self.poi.lower().endswith(EXTRACTS):
-            return Provider(own.name, own.url, OSM.licence, OSM.attribution, OSM.terms)
+            return replace(OSM, name=own.name, url=own.url)
         return own
 
     def key(self, modality: str) -> str:

@@ -26,8 +26,8 @@ from opendiff.open_data.features import with_halo
 from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import layer_bounds, read_osm_places
 from opendiff.poi.places import Places, count_places
-from opendiff.progress import Report
-from opendiff.storage.cache_room import make_room, used
+from opendiff.progress import Progress, Report
+from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
@@ -80,7 +80,10 @@ class Fetcher:
     def _modality(
         self, name: str, tiles: Tiles, area: Tiles, fill: Callable[[Tiles, bool], None]
     ) -> tuple[str, ...]:
-        """Fill one modality; a fault becomes a sentence that is kept in the pack."""
+        """Fill one modality; a fault becomes a sentence that is kept in the pack.
+
+        fill: asked with the missing tiles, and with whether nothing is known of the area yet.
+        """
         if getattr(self.choices, name) == NONE:
             return ()
         missing = self.store.missing(name, tiles)
@@ -104,7 +107,7 @@ class Fetcher:
         """Which of `tiles` the pack has nothing of, whether it might be had or not: (tiles,) bool."""
         return ~self.store.imaged(tiles) if name == "imagery" else self.store.missing(name, tiles)
 
-    def _imagery(self, tiles: Tiles, first: bool) -> None:
+    def _imagery(self, tiles: Tiles, nothing_yet: bool) -> None:
         x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
         if not self.choices.imagery_is_live:
             absent = cut_geotiff(
@@ -112,7 +115,7 @@ class Fetcher:
                 x,
                 y,
                 self.store.root,
-                self._told("imagery"),
+                self._progress("imagery"),
                 self.client.cancelled,
             )
             self._remember_absent(tiles, absent)
@@ -126,24 +129,25 @@ class Fetcher:
                 x[part],
                 y[part],
                 self.store.root,
-                self._told("imagery", start, len(tiles)),
+                self._progress("imagery", start, len(tiles)),
             )
             self._remember_absent(tiles.iloc[part], done.absent)
             if done.reason is not None:
                 raise done.reason
 
     def _remember_absent(self, tiles: Tiles, rows: np.ndarray) -> None:
+        """That the provider has no image of these rows of `tiles`."""
         if len(rows):
             self.store.add(tiles.iloc[rows], {NO_IMAGERY: np.ones(len(rows), bool)})
 
-    def _poi(self, tiles: Tiles, first: bool) -> None:
+    def _poi(self, tiles: Tiles, nothing_yet: bool) -> None:
         if self.choices.poi != "osm":
-            return self._poi_from_file(tiles, first)
+            return self._poi_from_file(tiles, nothing_yet)
         provider = self.choices.poi_provider()
         self.store.claim("poi", provider, self.choices.key("poi"), poi_provider="osm")
         x, y = tiles["x"].to_numpy(np.int64), tiles["y"].to_numpy(np.int64)
         blocks = [(block, BLOCK_TILES) for block in cut_blocks(x, y, BLOCK_TILES)]
-        told, done = self._told("POI"), 0
+        progress, done = self._progress("POI"), 0
         while blocks:
             block, side = blocks.pop(0)
             part = tiles.iloc[block].reset_index(drop=True)
@@ -157,10 +161,10 @@ class Fetcher:
                 continue
             self.store.add(part, {"poi": count_places(places, part)})
             done += len(part)
-            if told:
-                told(done, len(tiles))
+            if progress:
+                progress(done, len(tiles))
 
-    def _poi_from_file(self, tiles: Tiles, first: bool) -> None:
+    def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
         if path.suffix.lower() == ".csv":
             table = read_poi_csv(path, self.choices.poi_datum)
@@ -172,14 +176,14 @@ class Fetcher:
         self.client.check_cancelled()
         covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
         counts = count_places(places, covered)
-        if first and not counts.any():
+        if nothing_yet and not counts.any():
             raise SourceError(
                 f"{path.name} has no place in the area; check its positions (lon, lat in degrees)."
             )
         self.store.claim("poi", self.choices.poi_provider(), self.choices.key("poi"), poi_provider=provider)
         self.store.add(covered, {"poi": counts})
 
-    def _population(self, tiles: Tiles, first: bool) -> None:
+    def _population(self, tiles: Tiles, nothing_yet: bool) -> None:
         if self.choices.population != "worldpop":
             rasters = [Path(self.choices.population)]
         else:
@@ -187,24 +191,23 @@ class Fetcher:
             folder = cache_folder() / "population"
             make_room()
             rasters = [
-                fetch_country(self.client, provider, code, folder, self._told(f"population {code}"))
+                fetch_country(self.client, provider, code, folder, self._progress(f"population {code}"))
                 for code in self.choices.country
             ]
             for raster in rasters:
-                used(raster)
+                mark_used(raster)
         people, known = strip_population(rasters[0], tiles, self.client.cancelled)
         for raster in rasters[1:]:
             more, covers = strip_population(raster, tiles, self.client.cancelled)
             people, known = people + more, known | covers
-        if first and not people.any():
+        if nothing_yet and not people.any():
             names = " and ".join(raster.name for raster in rasters)
             raise SourceError(f"{names} has no people in the area; check the country or the file.")
         covered = np.flatnonzero(known)
         self.store.add(tiles.iloc[covered], {"population": people[covered]})
 
-    def _told(
-        self, what: str, before: int = 0, total: int | None = None
-    ) -> Callable[[int, int], None] | None:
+    def _progress(self, what: str, before: int = 0, total: int | None = None) -> Progress | None:
+        """Progress of a stage, or of a part of it that begins after `before` of `total`."""
         if self.report is None:
             return None
         report = self.report

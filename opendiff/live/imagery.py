@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
-from opendiff.errors import Cancelled, SourceError
-from opendiff.live.http import Client, NotThere, Progress, Unreachable
+from opendiff.errors import SourceError
+from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
+from opendiff.progress import Progress
 from opendiff.storage.atomic import replacing
 
 MAX_TILE_BYTES = 4_000_000
@@ -32,9 +33,11 @@ IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")
 THREADS = 4  # requests under way at once: what a browser window asks of a tile server
 FAILURES_IN_A_ROW = 8  # tiles; then the server is taken to be out of order
 VALID = 0.99  # of a tile's pixels that a GeoTIFF must cover
-MERCATOR_HALF_M = 20037508.342789244
+MERCATOR_HALF_M = 20037508.342789244  # half the side of the Web-Mercator map (EPSG:3857)
 PIXEL_M = 2 * MERCATOR_HALF_M / TILES_ACROSS / IMAGE_SIZE  # 4.78 m on the map
-BLOCK_TILES = 16
+BLOCK_TILES = 16  # side of the block of tiles that is warped at once
+WARP_MEGABYTES = 64
+FINER = 0.75  # of a tile's pixel; pixels of a raster below it are averaged
 
 
 @dataclass(frozen=True)
@@ -59,57 +62,78 @@ def fetch_tiles(
     A tile that fails again and again is left for the next run; when several in a row do, or the server cannot be
     reached, the rest is left as well. Raises Cancelled.
     """
+    tally = _Tally()
+    with closing(_attempts(client, provider, x, y, root, lambda: tally.hopeless)) as attempts:
+        for row, attempt in attempts:
+            tally.note(row, attempt)
+            if progress:
+                progress(tally.done, len(x))
+            client.check_cancelled()
+    failed = tally.failed + len(x) - tally.done
+    return TilesFetched(np.array(sorted(tally.absent), np.int64), failed, tally.reason)
 
-    stop = threading.Event()
+
+@dataclass
+class _Tally:
+    """What has come of the tiles so far. hopeless: whether no other is worth a try now."""
+
+    absent: list[int] = field(default_factory=list)
+    done: int = 0
+    failed: int = 0
+    reason: SourceError | None = None
+    hopeless: bool = False
+    _in_a_row: int = 0
+
+    def note(self, row: int, attempt: Future[bool]) -> None:
+        """Count an attempt that has ended. Raises what is no fault of the server."""
+        self.done += 1
+        try:
+            if not attempt.result():
+                self.absent.append(row)
+            self._in_a_row = 0
+        except SourceError as error:
+            self.failed, self._in_a_row, self.reason = self.failed + 1, self._in_a_row + 1, error
+            if isinstance(error, Unreachable) or self._in_a_row >= FAILURES_IN_A_ROW:
+                self.hopeless = True
+
+
+def _attempts(
+    client: Client, provider: Provider, x: np.ndarray, y: np.ndarray, root: Path, ended: Callable[[], bool]
+) -> Generator[tuple[int, Future[bool]], None, None]:
+    """Rows of tiles and what came of them, as they end; no other is begun once `ended` says so."""
+    stop = threading.Event()  # for threads that are in the middle of a pause when the caller leaves
     working = replace(
         client, cancelled=lambda: stop.is_set() or bool(client.cancelled and client.cancelled())
     )
-
-    def fetch(row: int) -> bool:
-        """True when the server has the tile."""
-        url = provider.url.format(z=ZOOM, x=int(x[row]), y=int(y[row]))
-        try:
-            body = working.get(url, IMAGE_KINDS, MAX_TILE_BYTES, check=check_tile_image)
-        except NotThere:
-            return False
-        path = image_path(root, x[row], y[row])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(body)
-        return True
-
-    absent: list[int] = []
-    failed, in_a_row, done = 0, 0, 0
-    reason: SourceError | None = None
     rows = iter(range(len(x)))
     under_way: dict[Future[bool], int] = {}
     with ThreadPoolExecutor(THREADS, "imagery") as pool:
         try:
             while True:
-                while len(under_way) < 2 * THREADS and (row := next(rows, None)) is not None:
-                    under_way[pool.submit(fetch, row)] = row
+                while len(under_way) < 2 * THREADS and not ended() and (row := next(rows, None)) is not None:
+                    under_way[pool.submit(_fetch_tile, working, provider, x[row], y[row], root)] = row
                 if not under_way:
-                    break
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    row = under_way.pop(future)
-                    done += 1
-                    try:
-                        if not future.result():
-                            absent.append(row)
-                        in_a_row = 0
-                    except SourceError as error:
-                        failed, in_a_row, reason = failed + 1, in_a_row + 1, error
-                        if isinstance(error, Unreachable) or in_a_row >= FAILURES_IN_A_ROW:
-                            rows = iter(())
-                    if progress:
-                        progress(done, len(x))
-                client.check_cancelled()
+                    return
+                for attempt in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    yield under_way.pop(attempt), attempt
         finally:
             stop.set()
-            for future in under_way:
-                future.cancel()
-    failed += len(x) - done
-    return TilesFetched(np.array(sorted(absent), np.int64), failed, reason)
+            for attempt in under_way:
+                attempt.cancel()
+
+
+def _fetch_tile(client: Client, provider: Provider, x: int, y: int, root: Path) -> bool:
+    """Fetch one tile into the pack; False when the server has none. Raises SourceError and Cancelled."""
+    url = provider.url.format(z=ZOOM, x=int(x), y=int(y))
+    try:
+        body = client.get(url, IMAGE_KINDS, MAX_TILE_BYTES, check=check_tile_image)
+    except NotThere:
+        return False
+    path = image_path(root, x, y)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(body)
+    return True
 
 
 def check_tile_image(body: bytes) -> None:
@@ -147,30 +171,32 @@ def cut_geotiff(
             left, top = int(x[block].min()), int(y[block].min())
             with _on_tile_grid(raster, left, top, int(x[block].max()) + 1, int(y[block].max()) + 1) as warped:
                 for row in block:
-                    if cancelled and cancelled():
-                        raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
+                    check_cancelled(cancelled)
                     pixels = _tile_pixels(warped, bands, int(x[row]) - left, int(y[row]) - top)
                     if pixels is None:
                         absent.append(int(row))
                     else:
-                        file = image_path(root, x[row], y[row])
-                        file.parent.mkdir(parents=True, exist_ok=True)
-                        with replacing(file) as temporary:
-                            Image.fromarray(pixels).save(temporary, compress_level=1)
+                        _save_image(image_path(root, x[row], y[row]), pixels)
                     done += 1
                     if progress:
                         progress(done, len(x))
     return np.array(sorted(absent), np.int64)
 
 
+def _save_image(path: Path, pixels: np.ndarray) -> None:
+    """Write (256, 256, 3) uint8 as PNG, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, compress_level=1)  # quick rather than small
+
+
 def _colour_bands(raster: rasterio.DatasetReader, path: Path) -> list[int]:
     """The numbers of the red, green and blue band, one band three times for a grey image. Raises SourceError."""
     if raster.colorinterp[0] == ColorInterp.palette:
         raise SourceError(f"{path.name} has a palette; expand it first (gdal_translate -expand rgb).")
-    colours = [
-        n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True) if kind != ColorInterp.alpha
-    ]
-    named = {kind: n for n, kind in zip(raster.indexes, raster.colorinterp, strict=True)}
+    numbers = list(zip(raster.indexes, raster.colorinterp, strict=True))
+    colours = [number for number, kind in numbers if kind != ColorInterp.alpha]
+    named = {kind: number for number, kind in numbers}
     wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(kind in named for kind in wanted):
         bands = [named[kind] for kind in wanted]
@@ -202,7 +228,7 @@ def _on_tile_grid(
         height=(bottom - top) * IMAGE_SIZE,
         resampling=Resampling.average if _finer(raster) else Resampling.bilinear,
         add_alpha=not has_mask,
-        warp_mem_limit=64,
+        warp_mem_limit=WARP_MEGABYTES,
     ) as warped:
         yield warped
 
@@ -210,7 +236,7 @@ def _on_tile_grid(
 def _finer(raster: rasterio.DatasetReader) -> bool:
     """Whether several pixels of the raster fall into one of a tile, so that they must be averaged."""
     west, south, east, north = transform_bounds(raster.crs, "EPSG:3857", *raster.bounds)
-    return min((east - west) / raster.width, (north - south) / raster.height) < 0.75 * PIXEL_M
+    return min((east - west) / raster.width, (north - south) / raster.height) < FINER * PIXEL_M
 
 
 def _tile_pixels(warped: WarpedVRT, bands: list[int], column: int, row: int) -> np.ndarray | None:

@@ -22,9 +22,9 @@ from opendiff.poi.places import Places
 
 BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
 MAX_ANSWER_BYTES = 48_000_000  # takes ten times its size when it is read; a larger one is asked for in parts
-MEMORY_BYTES = 536_870_912
+MEMORY_BYTES = 536_870_912  # that the server may take for a query: its own default
 ANSWER_S = 10.0  # of the time that the client waits, for the answer to be sent
-DIGITS = 6
+DIGITS = 6  # of degrees, some 0.1 m
 FIRST_PAUSE_S = 10.0  # Overpass gives a user two slots, which are free again after tens of seconds
 
 
@@ -40,7 +40,7 @@ def overpass_query(bounds: Bounds, seconds: float = 180.0) -> str:
         test = "" if isinstance(values, bool) else f'~"^({"|".join(values)})$"'
         named = "[name]" if key in NAMED_ONLY else ""
         lines.append(f'nwr["{key}"{test}]{named};')
-    box = ",".join(f"{v:.{DIGITS}f}" for v in (south, west, north, east))
+    box = ",".join(f"{edge:.{DIGITS}f}" for edge in (south, west, north, east))
     return (
         f"[out:json][timeout:{max(1, int(seconds))}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
         f"({''.join(lines)});out center qt;"
@@ -51,10 +51,8 @@ def fetch_osm_places(client: Client, provider: Provider, bounds: Bounds) -> Plac
     """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
     pause = max(FIRST_PAUSE_S, client.patience.first_pause)
     patience = replace(client.patience, first_pause=pause, read=client.patience.query)
-    url, query = (
-        f"{provider.url.rstrip('/')}/interpreter",
-        overpass_query(bounds, client.patience.query - ANSWER_S),
-    )
+    url = f"{provider.url.rstrip('/')}/interpreter"
+    query = overpass_query(bounds, client.patience.query - ANSWER_S)
     try:
         body = replace(client, patience=patience).get(
             url, ("application/json",), MAX_ANSWER_BYTES, form={"data": query}, check=_check_answer
@@ -67,17 +65,17 @@ def fetch_osm_places(client: Client, provider: Provider, bounds: Bounds) -> Plac
 def places_of(elements: list[dict[str, Any]]) -> Places:
     """Places of Overpass elements with tags; ways and relations stand at their centre. Raises SourceError when none of
     them has a position, because then they would all be lost in silence."""
-    tagged = [e for e in elements if isinstance(e, dict) and isinstance(e.get("tags"), dict)]
-    at = [e["center"] if isinstance(e.get("center"), dict) else e for e in tagged]
+    tagged = [one for one in elements if isinstance(one, dict) and isinstance(one.get("tags"), dict)]
+    at = [one["center"] if isinstance(one.get("center"), dict) else one for one in tagged]
     lon, lat = (
-        pd.to_numeric(pd.Series([p.get(k) for p in at], dtype=object), errors="coerce")
-        for k in ("lon", "lat")
+        pd.to_numeric(pd.Series([place.get(axis) for place in at], dtype=object), errors="coerce")
+        for axis in ("lon", "lat")
     )
     located = (lon.notna() & lat.notna()).to_numpy()
     if tagged and not located.any():
         raise SourceError("The Overpass server sent places without positions; check OPENDIFF_OVERPASS_URL.")
-    tags = pd.DataFrame({k: [e["tags"].get(k) for e in tagged] for k in (*KEYS, "name")}, dtype=object)
-    category = categories_of_tags({k: tags[k] for k in tags}, len(tagged))
+    tags = {key: pd.Series([one["tags"].get(key) for one in tagged], dtype=object) for key in (*KEYS, "name")}
+    category = categories_of_tags(tags, len(tagged))
     return Places.kept(lon.to_numpy(float), lat.to_numpy(float), np.where(located, category, -1))
 
 

@@ -2,7 +2,7 @@
 
 Raster cells and tiles are both bounded by meridians and parallels, so the share of a cell that lies in a strip is the
 product of a share in height and a share in width, and the sums over all strips of a block of tiles are two matrix
-products: Wy @ people @ Wx.T. People are taken as evenly spread inside a cell.
+products: height @ cells @ width.T. People are taken as evenly spread inside a cell.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from rasterio.windows import Window
 
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
-from opendiff.errors import Cancelled, SourceError
-from opendiff.live.http import Client, NotThere, Progress
+from opendiff.errors import SourceError
+from opendiff.live.download import download
+from opendiff.live.http import Client, NotThere, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
+from opendiff.progress import Progress
 
 MAX_COUNTRY_BYTES = 20_000_000_000
-MAX_BLOCK_CELLS = 40_000_000
-BLOCK_TILES = 32
+MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB
+BLOCK_TILES = 32  # side of the block of tiles that is summed at once
+NO_DATA = -99999.0  # of a warped raster that names no such value; negative, so uninhabited
 COVERED = 0.999  # of a tile inside the raster's extent; below it the tile's population counts as unknown
 WARPED_DEGREES = 1 / 1200  # cell of a raster that is brought from another reference system: 3 arc seconds
 TIFF_KINDS = ("image/tiff", "image/geotiff", "application/octet-stream", "application/x-geotiff", "binary/")
@@ -58,7 +61,7 @@ def fetch_country(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            client.download(url, path, TIFF_KINDS, MAX_COUNTRY_BYTES, progress, _check_raster)
+            download(client, url, path, TIFF_KINDS, MAX_COUNTRY_BYTES, progress, _check_raster)
         except NotThere:
             raise SourceError(
                 f"{provider.name} has no raster for the country {country}; check the code (ISO 3166 alpha-3), or give "
@@ -80,35 +83,37 @@ def strip_population(
     x, y = (tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
     with opened_raster(path) as opened, ExitStack() as stack:
         raster = opened if _axis_aligned(opened) else stack.enter_context(_warped(opened))
-        across, down = raster.transform.a, -raster.transform.e
-        left, top = raster.transform.c, raster.transform.f
         for block in cut_blocks(x, y, BLOCK_TILES):
-            if cancelled and cancelled():
-                raise Cancelled("Fetching was cancelled; what is already fetched is kept.")
-            xs, column = np.unique(x[block], return_inverse=True)
-            ys, row = np.unique(y[block], return_inverse=True)
-            strips = (ys[:, None] + np.arange(POPULATION_STRIPS) / POPULATION_STRIPS).ravel()
-            west, _, east, _ = tile_bounds(xs, 0)
-            north, south = tile_bounds(0, strips)[3], tile_bounds(0, strips + 1 / POPULATION_STRIPS - 1)[1]
-            from_column, to_column = (west - left) / across, (east - left) / across
-            from_row, to_row = (top - north) / down, (top - south) / down
-            window = _window(from_column.min(), to_column.max(), from_row.min(), to_row.max(), raster)
-            inside = (
-                _covered(from_column, to_column, raster.width)[column]
-                * np.minimum.reduceat(
-                    _covered(from_row, to_row, raster.height), np.arange(len(ys)) * POPULATION_STRIPS
-                )[row]
-            )
-            known[block] = inside >= COVERED
-            if window is None:
-                continue
-            cells = _people(raster, window, path)
-            width = _shares(from_column - window.col_off, to_column - window.col_off, cells.shape[1])
-            height = _shares(from_row - window.row_off, to_row - window.row_off, cells.shape[0])
-            sums = (height @ cells @ width.T).reshape(len(ys), POPULATION_STRIPS, len(xs))
-            people[block] = sums[row, :, column]
+            check_cancelled(cancelled)
+            people[block], known[block] = _block_population(raster, path, x[block], y[block])
     people[~known] = 0
     return people, known
+
+
+def _block_population(
+    raster: DatasetReader, path: Path, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `strip_population`, for tiles x, y (tiles,) that lie together."""
+    across, down = raster.transform.a, -raster.transform.e  # size of a cell, degrees
+    left, top = raster.transform.c, raster.transform.f
+    xs, column = np.unique(x, return_inverse=True)
+    ys, row = np.unique(y, return_inverse=True)
+    strips = (ys[:, None] + np.arange(POPULATION_STRIPS) / POPULATION_STRIPS).ravel()
+    west, _, east, _ = tile_bounds(xs, 0)
+    north, south = tile_bounds(0, strips)[3], tile_bounds(0, strips + 1 / POPULATION_STRIPS - 1)[1]
+    from_column, to_column = (west - left) / across, (east - left) / across
+    from_row, to_row = (top - north) / down, (top - south) / down
+    inside_rows = _covered(from_row, to_row, raster.height)
+    inside_rows = np.minimum.reduceat(inside_rows, np.arange(len(ys)) * POPULATION_STRIPS)
+    known = _covered(from_column, to_column, raster.width)[column] * inside_rows[row] >= COVERED
+    window = _window(from_column.min(), to_column.max(), from_row.min(), to_row.max(), raster)
+    if window is None:
+        return np.zeros((len(x), POPULATION_STRIPS)), known
+    cells = _people(raster, window, path)
+    width = _shares(from_column - window.col_off, to_column - window.col_off, cells.shape[1])
+    height = _shares(from_row - window.row_off, to_row - window.row_off, cells.shape[0])
+    sums = (height @ cells @ width.T).reshape(len(ys), POPULATION_STRIPS, len(xs))
+    return sums[row, :, column], known
 
 
 def _shares(start: np.ndarray, end: np.ndarray, cells: int) -> np.ndarray:
@@ -123,6 +128,7 @@ def _covered(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
 
 
 def _window(left: float, right: float, top: float, bottom: float, raster: DatasetReader) -> Window | None:
+    """The cells between four edges, in units of cells, that lie on the raster; None where none does."""
     first_column, last_column = max(0, int(np.floor(left))), min(raster.width, int(np.ceil(right)))
     first_row, last_row = max(0, int(np.floor(top))), min(raster.height, int(np.ceil(bottom)))
     if first_column >= last_column or first_row >= last_row:
@@ -131,6 +137,7 @@ def _window(left: float, right: float, top: float, bottom: float, raster: Datase
 
 
 def _people(raster: DatasetReader, window: Window, path: Path) -> np.ndarray:
+    """People in each cell of a window, float64, 0 where there is no value."""
     if window.width * window.height > MAX_BLOCK_CELLS:
         raise SourceError(
             f"{path.name} is finer than population can be known ({window.width:,.0f} cells across {BLOCK_TILES} "
@@ -151,7 +158,7 @@ def _warped(raster: DatasetReader) -> WarpedVRT:
     west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
     width, height = (max(1, int(np.ceil(size / WARPED_DEGREES))) for size in (east - west, north - south))
     transform = from_origin(west, north, WARPED_DEGREES, WARPED_DEGREES)
-    nodata = raster.nodata if raster.nodata is not None else -99999.0
+    nodata = raster.nodata if raster.nodata is not None else NO_DATA
     return WarpedVRT(
         raster, crs="EPSG:4326", transform=transform, width=width, height=height, resampling=Resampling.sum,
         dtype="float64", nodata=nodata,

@@ -14,7 +14,7 @@ import os
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from opendiff.errors import SourceError
@@ -84,10 +84,12 @@ def imagery_provider(choice: str, environment: Mapping[str, str] = os.environ) -
 
 
 def worldpop_provider(environment: Mapping[str, str] = os.environ) -> Provider:
+    """WorldPop, or what the environment puts in its place. Raises SourceError on an address that is not usable."""
     return _at(WORLDPOP, environment.get("OPENDIFF_WORLDPOP_URL"))
 
 
 def osm_provider(environment: Mapping[str, str] = os.environ) -> Provider:
+    """The Overpass API, public or the one of the environment. Raises SourceError likewise."""
     return _at(OSM, environment.get("OPENDIFF_OVERPASS_URL"))
 
 
@@ -108,12 +110,14 @@ def check_template(template: str) -> None:
 
 
 def is_template(choice: str) -> bool:
+    """Whether a choice of imagery is an address, good or not."""
     return bool(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", choice))
 
 
 def _at(provider: Provider, url: str | None) -> Provider:
+    """The provider at another address, if one is given. Raises SourceError."""
     if not url:
         return provider
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise SourceError(f"{url!r} is no address of {provider.name}; it begins with http:// or https://.")
-    return Provider(provider.name, url, provider.licence, provider.attribution, provider.terms)
+    return replace(provider, url=url)

@@ -1,4 +1,4 @@
-"""GeoTIFF files, opened with the limits that a file from a stranger needs."""
+"""GeoTIFF files, opened with the limits that a file from a stranger needs, and read in blocks of tiles."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def opened_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
                 )
             yield raster
     except Exception as error:
-        of_gdal = (
-            type(error).__module__ == "rasterio._err"
-        )  # which rasterio passes through from its reprojection
+        # errors of GDAL itself, which rasterio passes through from its reprojection
+        of_gdal = type(error).__module__ == "rasterio._err"
         if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, UnicodeDecodeError))):
             raise
         reason = str(error).replace(str(path), path.name)

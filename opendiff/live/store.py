@@ -70,8 +70,10 @@ class PackStore:
         return np.array([_is_whole(path) for path in paths], bool)
 
     def claim(self, modality: str, provider: Provider, key: str, fetched: bool = True, **facts: str) -> None:
-        """Say where a modality comes from, and that it is fetched now. Raises SourceError when the pack holds it from
-        elsewhere."""
+        """Say where a modality comes from, and that it is fetched now. facts: other keys of `pack.json`.
+
+        Raises SourceError when the pack holds it from elsewhere.
+        """
         with self._locked():
             stated = self._facts()
             before = stated["modalities"].get(modality, {})
@@ -126,6 +128,7 @@ class PackStore:
                 out.astype({"z": np.int32, "x": np.int32, "y": np.int32}).to_parquet(temporary, index=False)
 
     def pack(self) -> PackSource:
+        """What is in the pack now."""
         return PackSource(self.root)
 
     def _holds(self, modality: str) -> bool:
@@ -155,8 +158,7 @@ class PackStore:
         return table.astype({NO_IMAGERY: object})
 
     def _without_damaged(self, path: Path) -> pd.DataFrame:
-        """The table anew, when it cannot be read: what it held can be fetched again, and it is kept for who wants to
-        look."""
+        """The table anew, when it cannot be read: what it held can be fetched again, and the file is kept beside it."""
         try:
             path.replace(path.with_suffix(".damaged"))
         except OSError as error:

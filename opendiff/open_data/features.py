@@ -10,7 +10,7 @@ import pandas as pd
 
 from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS
-from opendiff.open_data.sources import OpenData
+from opendiff.open_data.sources import POPULATION_STRIPS, OpenData
 from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
 from opendiff.poi.registration import REACH, PoiDatum, register_poi
 
@@ -18,12 +18,11 @@ WINDOW_REACH = 2  # tiles around a tile whose POI and population inform it
 WINDOW_SCALES = (0.8, 1.6)  # standard deviations, in tiles, of the weights of the tiles around
 HALO = WINDOW_REACH + REACH  # tiles around an area that are read
 POPULATION_FLOOR = 1e-3  # relative units; below it strips differ by noise only
-INTENSITY_UNITS = np.array(
-    [1.0, 1.0, POPULATION_FLOOR]
-)  # of all POI, business POI, population, before the logarithm
+# what each of INTENSITIES (all POI, business POI, population) is divided by before its logarithm is taken
+INTENSITY_UNITS = np.array([1.0, 1.0, POPULATION_FLOOR])
 BUSINESS = [POI_CATEGORIES.index(name) for name in BUSINESS_POI]
-POI_WIDTH = len(POI_CATEGORIES) + 1
-POPULATION_WIDTH = 14
+POI_WIDTH = len(POI_CATEGORIES) + 1  # the categories and their sum
+POPULATION_WIDTH = POPULATION_STRIPS + 2  # the strips, their sum and their spread
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ class TileFeatures:
 
 
 class PoiFeatures(NamedTuple):
-    """Registered counts (tiles, 14), their roots (tiles, 15) and those around (tiles, 30), and the mask (tiles,) of
-    tiles that have them."""
+    """Registered counts (tiles, 14), features (tiles, 15) and (tiles, 30) as in TileFeatures, the mask (tiles,)."""
 
     counts: np.ndarray
     roots: np.ndarray
@@ -123,12 +121,13 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
 
 
 def _where(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values (tiles, any), 0 in the rows that are not known."""
     return np.where(known[:, None], values, 0)
 
 
 def _windows(tiles: Tiles, near: Tiles) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in `near` (tiles, window) of the tiles at most WINDOW_REACH away, -1 where absent, and squared
-    distances."""
+    """Rows in `near` (tiles, window) of the tiles at most WINDOW_REACH away, -1 where absent; squared distances
+    (window,)."""
     steps = np.arange(-WINDOW_REACH, WINDOW_REACH + 1)
     dx, dy = (step.reshape(-1) for step in np.meshgrid(steps, steps, indexing="ij"))
     x = (tiles["x"].to_numpy()[:, None] + dx) % TILES_ACROSS

@@ -8,7 +8,8 @@ BLOCK = 16  # pixels, about 70 m at zoom 15
 WATER_CONTRAST = 6.0  # grey levels (0-255): calm water is smoother than anything else seen from above
 BUILT_CONTRAST = 21.0  # roofs, shadows and streets alternate within a block
 VIVID_GREEN = 12.0  # green above the mean of red and blue, grey levels
-WATER_SHARE, BUILT_SHARE = 0.5, 0.4
+BRIGHT_RED = 170  # grey levels of red, above which a smooth block is not taken for water
+WATER_SHARE, BUILT_SHARE = 0.5, 0.4  # of its blocks that make a quarter water or built
 
 
 def land_cover(images: np.ndarray) -> np.ndarray:
@@ -21,7 +22,7 @@ def land_cover(images: np.ndarray) -> np.ndarray:
     contrast = blocks.mean(-1).std(axis=(2, 4))
     red, green, blue = np.moveaxis(blocks.mean(axis=(2, 4)), -1, 0)
     vivid = green - (red + blue) / 2
-    water = (contrast < WATER_CONTRAST) & (red < 170)
+    water = (contrast < WATER_CONTRAST) & (red < BRIGHT_RED)
     built = (contrast > BUILT_CONTRAST) & (vivid < VIVID_GREEN)
     water_share, built_share = _quarters(water), _quarters(built)
     letters = np.where(water_share >= WATER_SHARE, "w", np.where(built_share >= BUILT_SHARE, "b", "g"))

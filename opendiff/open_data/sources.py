@@ -1,8 +1,9 @@
 """What is openly known about tiles: satellite imagery, POI counts and population, each with a mask of what is missing.
 
 A pack is a folder, or a zip archive of one, with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11,
-maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), and
-maybe `pack.json`, which says whose data it is and in which units (`opendiff.live.store`).
+maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), maybe
+`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts; in a folder only), and maybe `pack.json`,
+which says whose data it is and in which units (`opendiff.live.store`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,13 @@ from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.osm_files import read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.registration import PoiDatum
+from opendiff.week import HOURS
 
-HOURS = 168
 IMAGE_SIZE = 256
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
+T = TypeVar("T")
 PopulationUnit = Literal["people", "relative"]
 # People in a strip of relative population 1, which is the largest strip of the training pack. The pack does not say
 # it, so it is assumed: its 344 tiles (395 km2 of central Nanchang without the old town) sum to 75.0 units; some 3.7
@@ -189,7 +191,7 @@ class PackSource:
         """Sentences on what could not be had when the pack was made."""
         modalities = self.facts.get("modalities")
         stated = modalities.values() if isinstance(modalities, dict) else ()
-        return tuple(str(m["problem"]) for m in stated if isinstance(m, dict) and m.get("problem"))
+        return tuple(str(one["problem"]) for one in stated if isinstance(one, dict) and one.get("problem"))
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -205,17 +207,19 @@ class PackSource:
             raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
         return facts
 
-    def _stated(self, name: str, allowed: tuple[str, ...], otherwise: str) -> Any:
+    def _stated(self, name: str, allowed: tuple[T, ...], otherwise: T) -> T:
+        """What `pack.json` says under a name, which must be one of `allowed`. Raises SourceError."""
         value = self.facts.get(name, otherwise)
         if value not in allowed:
-            what = name.rpartition("_")[2]
+            what, known = name.rpartition("_")[2], ", ".join(map(str, allowed))
             raise SourceError(
-                f"{self.root / 'pack.json'} names the {what} {value!r}; it must be one of {', '.join(allowed)}."
+                f"{self.root / 'pack.json'} names the {what} {value!r}; it must be one of {known}."
             )
         return value
 
     @cached_property
     def _table(self) -> pd.DataFrame:
+        """The content of `tiles.parquet` by (x, y), checked. Raises SourceError."""
         path = self.root / "tiles.parquet"
         table = _read_parquet(path, ["z", "x", "y", *POI_COLUMNS, *POPULATION_COLUMNS], optional=("fold",))
         if table.empty:
@@ -231,6 +235,7 @@ class PackSource:
         return table.set_index(["x", "y"]).sort_index()
 
     def _rows(self, tiles: Tiles) -> pd.DataFrame:
+        """The rows of the table for tiles, in their order, empty where it does not list one."""
         return self._table.reindex(tile_index(tiles))
 
     def _osm_poi(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
@@ -255,6 +260,7 @@ class PackSource:
         return places, (places.lon.min(), places.lat.min(), places.lon.max(), places.lat.max())
 
     def _listed_rows(self, tiles: Tiles) -> pd.DataFrame:
+        """As `_rows`. Raises OutsideSource where it lists none."""
         rows = self._rows(tiles)
         if len(tiles) and rows["z"].notna().any():
             return rows
@@ -287,6 +293,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Columns of a Parquet file, all numeric, and those of `optional` that it has. Raises SourceError."""
     try:
         names = pq.read_schema(path).names
         if missing := [column for column in columns if column not in names]:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from opendiff.errors import SourceError, StorageError
 from opendiff.storage.atomic import locked
-from opendiff.storage.cache_room import make_room, used
+from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 
 MAX_MEMBERS = 200_000
-MAX_BYTES = 8_000_000_000
-MAX_IMAGE_BYTES = 4_000_000
+MAX_BYTES = 8_000_000_000  # unpacked, all members
+MAX_IMAGE_BYTES = 4_000_000  # unpacked
 CHUNK_BYTES = 1 << 20
 PLAIN = ("tiles.parquet", "traffic.parquet", "pack.json", "ATTRIBUTION.txt")
 IMAGE = re.compile(r"imagery/15/(\d{1,5})/(\d{1,5})\.png")
@@ -37,15 +37,8 @@ def unpacked(archive: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         with locked(home / ".lock"):
             if not folder.is_dir():
-                begun = home / "begun"
-                shutil.rmtree(begun, ignore_errors=True)  # left by a process that ended in the middle
-                try:
-                    with zipfile.ZipFile(archive) as opened:
-                        _unpack(opened, begun, archive.name)
-                    begun.rename(folder)
-                finally:
-                    shutil.rmtree(begun, ignore_errors=True)
-        used(home)
+                _unpack_into(folder, archive)
+        mark_used(home)
     except (
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
@@ -68,7 +61,20 @@ def unpacked(archive: Path) -> Path:
     return folder
 
 
+def _unpack_into(folder: Path, archive: Path) -> None:
+    """Unpack a pack into a folder, which appears only when it is whole."""
+    begun = folder.with_name("begun")
+    shutil.rmtree(begun, ignore_errors=True)  # left by a process that ended in the middle
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _unpack(opened, begun, archive.name)
+        begun.rename(folder)
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
+
+
 def _unpack(archive: zipfile.ZipFile, folder: Path, name: str) -> None:
+    """Write the members of a pack into a folder. Raises SourceError."""
     members = _members(archive, name)
     left = MAX_BYTES
     size = sum(member.file_size for member in members.values())

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from opendiff.area import Tiles
-from opendiff.errors import SourceError
-from opendiff.open_data.features import TileFeatures, tile_features, with_halo
+from opendiff.open_data.features import TileFeatures
 from opendiff.open_data.sources import PackSource
 from opendiff.paper.encoder import IMAGES_A_CALL, shrink
-from opendiff.training_data import spatial_folds
+from opendiff.training_data import read_measured, spatial_folds
 
 
 @dataclass(frozen=True)
@@ -34,20 +33,15 @@ class PaperData:
 
 
 def read_paper_data(pack: PackSource, pixels: int) -> PaperData:
-    """Raises SourceError when the pack has no traffic or no imagery."""
-    tiles = pack.all_tiles()
-    features = tile_features(tiles, pack.open_data(with_halo(tiles), imagery=False), pack.poi_datum)
-    traffic, users, has_traffic = pack.traffic(tiles)
-    data = pack.open_data(tiles)
-    if not has_traffic.any() or not data.has_imagery.any():
-        raise SourceError(f"The pack {pack.name} lacks traffic.parquet or imagery; training needs both.")
+    """What the published method is trained on; pixels: side of its images. Raises SourceError when the pack has no
+    traffic or no imagery."""
+    data, features, series, has_traffic = read_measured(pack)
     images = torch.cat(
         [
             shrink(data.imagery[start : start + IMAGES_A_CALL], pixels)
-            for start in range(0, len(tiles), IMAGES_A_CALL)
+            for start in range(0, len(data.tiles), IMAGES_A_CALL)
         ]
     )
     return PaperData(
-        tiles, features, images, data.has_imagery, np.stack([traffic, users], axis=1), has_traffic,
-        spatial_folds(pack, tiles),
+        data.tiles, features, images, data.has_imagery, series, has_traffic, spatial_folds(pack, data.tiles),
     )  # fmt: skip

@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from opendiff.paper.attention import self_attention
+from opendiff.week import HOURS, SERIES
 
-SERIES, HOURS = 2, 168  # traffic and users
+LONGEST_WAVE = 1e4  # of position embeddings, as in Vaswani et al., NeurIPS 2017
 
 
 @dataclass(frozen=True)
 class DenoiserConfig:
+    """The published configuration, to which tokens (see above) and patch are added."""
+
     layers: int = 4
     channels: int = 64
     heads: int = 8
@@ -39,7 +42,7 @@ class DenoiserConfig:
     patch: int = 1  # hours a token; 1 as published
 
 
-LayerMemory = tuple[Tensor, Tensor, Tensor]
+LayerMemory = tuple[Tensor, Tensor, Tensor]  # keys, bias and values as of ConditionMemory
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ class ConditionMemory:
         return len(self.layers[0][0])
 
     def take(self, rows: Tensor) -> ConditionMemory:
+        """The memory of some rows (an index)."""
         return ConditionMemory(
             tuple((keys[rows], bias[rows], values[rows]) for keys, bias, values in self.layers)
         )
 
     def followed_by(self, other: ConditionMemory) -> ConditionMemory:
+        """The rows of this memory, then those of the other."""
         pairs = zip(self.layers, other.layers, strict=True)
         return ConditionMemory(
             tuple(
@@ -69,6 +74,8 @@ class ConditionMemory:
 
 
 class ResidualLayer(nn.Module):
+    """One layer: `among_hours`, `to_condition`, `gated`, in this order; `remember` once a tile."""
+
     def __init__(self, config: DenoiserConfig):
         super().__init__()
         width = config.channels
@@ -87,7 +94,7 @@ class ResidualLayer(nn.Module):
         self.middle, self.hour = nn.Linear(width, 2 * width), nn.Linear(config.hour_width, 2 * width)
         self.out = nn.Linear(width, 2 * width)
 
-    def remember(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def remember(self, condition: Tensor) -> LayerMemory:
         """K and V of eq. 9 for condition (rows, 128), with the query's and the output's weights folded in."""
         keys, values = (
             part.unflatten(-1, (self.tokens, self.heads, -1)).transpose(1, 2)  # (rows, heads, tokens, width)
@@ -135,6 +142,8 @@ class ResidualLayer(nn.Module):
 
 
 class Denoiser(nn.Module):
+    """Estimates the noise in two series of a week, given the step and the memory of the condition."""
+
     hours: Tensor
     steps: Tensor
 
@@ -151,8 +160,10 @@ class Denoiser(nn.Module):
         self.skip_out, self.series_out = nn.Linear(width, width), nn.Linear(width, SERIES * config.patch)
         nn.init.zeros_(self.series_out.weight)
         nn.init.zeros_(self.series_out.bias)
-        self.register_buffer("hours", waves(HOURS // config.patch, config.hour_width, 1e4), persistent=False)
-        self.register_buffer("steps", waves(config.steps, config.step_width, 1e4), persistent=False)
+        self.register_buffer(
+            "hours", waves(HOURS // config.patch, config.hour_width, LONGEST_WAVE), persistent=False
+        )
+        self.register_buffer("steps", waves(config.steps, config.step_width, LONGEST_WAVE), persistent=False)
 
     def remember(self, condition: Tensor) -> ConditionMemory:
         """Keys and values of condition (rows, 128), zero where nothing is known."""

@@ -28,14 +28,16 @@ from opendiff.storage.resume import TrainingState
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, so that its weights would fit
 IMAGE_STD = (0.229, 0.224, 0.225)
 IMAGES_A_CALL = 32
+SYMMETRIES = 8  # of a square: four rotations, each also mirrored
 FILE = "paper_encoder.safetensors"
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    pixels: int = (
-        32  # side of the image that the network sees, 32 as published; more tells more and takes longer
-    )
+    """pixels: side of the image that the network sees, 32 as published; more tells more and takes longer. hidden,
+    width: of the MLP after ResNet-50."""
+
+    pixels: int = 32
     hidden: int = 2048
     width: int = 128
 
@@ -103,7 +105,7 @@ class ImageEncoder(nn.Module):
 
 
 def load_image_encoder(path: str | Path) -> ImageEncoder:
-    """The encoder in a file. Raises ModelError."""
+    """The encoder in a file, ready to embed. Raises ModelError."""
     path = Path(path)
     if not path.is_file():
         raise ModelError(
@@ -132,7 +134,7 @@ def standardise(planes: Tensor) -> Tensor:
 
 def turned(planes: Tensor) -> Tensor:
     """Each of images (images, 3, pixels, pixels) in one of its eight symmetries, drawn at random."""
-    view = torch.randint(8, (len(planes),), device="cpu").tolist()
+    view = torch.randint(SYMMETRIES, (len(planes),), device="cpu").tolist()
     return torch.stack([_turn(plane, number) for plane, number in zip(planes, view, strict=True)])
 
 
@@ -199,5 +201,6 @@ def train_image_encoder(
 
 
 def _turn(plane: Tensor, number: int) -> Tensor:
+    """A plane (3, pixels, pixels) rotated by `number` % 4 quarter turns, mirrored from 4 on."""
     plane = torch.rot90(plane, number % 4, (1, 2))
     return plane.flip(2) if number >= 4 else plane

@@ -23,6 +23,7 @@ from opendiff.paper.training import SamplerTraining, train_paper_model
 from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
+from opendiff.week import HOURS
 
 PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
 PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)
@@ -31,6 +32,8 @@ TILES_A_PART = 8  # generated between two writes to the work folder
 
 @dataclass(frozen=True)
 class PaperSettings:
+    """All that a fit of the published method depends on, beside data and seed."""
+
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     encoder_training: EncoderTraining = field(default_factory=EncoderTraining)
     model: PaperConfig = field(default_factory=PaperConfig)
@@ -50,8 +53,7 @@ def held_out_paper(
     that has not seen its fold; and how training went: for each fold the loss of the encoder beside what it is by
     chance, and that of the sampler.
 
-    Tiles are in the order of the pack's `all_tiles`. With a folder `work`, what was finished there before is not done
-    again.
+    Tiles are in the order of the pack's `all_tiles`. work: a folder; what was finished there before is not done again.
     """
     if unknown := [name for name in names if name not in PAPER_MODELS]:
         raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(PAPER_MODELS)}.")
@@ -99,43 +101,57 @@ def fit_without(
 ) -> tuple[PaperModel, ImageConditions, dict[str, Any]]:
     """The model fitted without a fold, conditions of all tiles by an encoder fitted without it, and both losses."""
     others = data.folds != fold
+    embedding, encoder_losses, encoder_key = _embeddings(data, others, seed, settings, folder, report)
+    known = data.has_imagery | data.features.has_poi | data.features.has_population
+    conditions = ImageConditions(data.tiles, embedding, data.has_imagery, known)
+
+    train = data.has_traffic & others
+    key = fingerprint(
+        encoder_key, settings.model, settings.sampler_training, seed, embedding, data.series[train], train
+    )
+    found = folder.read("sampler", key)
+    if found is None:
+        state = folder.training("sampler", key)
+        model, losses = train_paper_model(
+            embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
+            settings.sampler_training, state=state, report=report,
+        )  # fmt: skip
+        found = {name: value.numpy() for name, value in model.state_dict().items()}, losses
+        folder.write("sampler", key, *found)
+        state.finish()
+    weights, sampler_losses = found
+    model = PaperModel(settings.model)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model.eval(), conditions, {"encoder": encoder_losses, "sampler": sampler_losses}
+
+
+def _embeddings(
+    data: PaperData,
+    others: np.ndarray,
+    seed: int,
+    settings: PaperSettings,
+    folder: WorkFolder,
+    report: Report | None,
+) -> tuple[np.ndarray, Any, str]:
+    """Embeddings (tiles, 128) of all tiles by an encoder fitted on `others` (tiles,) bool, 0 without imagery; how its
+    training went; and the key of all that they were made from."""
     rows = np.flatnonzero(data.has_imagery & others)
     images, features = data.images[torch.from_numpy(rows)], data.features.take(rows)
-    encoder_key = fingerprint(
+    key = fingerprint(
         settings.encoder, settings.encoder_training, seed, rows, images, features.poi, features.population
     )
-    found = folder.read("encoder", encoder_key)
+    found = folder.read("encoder", key)
     if found is None:
-        state = folder.training("encoder", encoder_key)
+        state = folder.training("encoder", key)
         encoder, history = train_image_encoder(
             images, features, seed, settings.encoder, settings.encoder_training, state=state, report=report
         )
         embedding = np.zeros((len(data.tiles), settings.encoder.width), np.float32)
         embedding[data.has_imagery] = encoder.embed(data.images[torch.from_numpy(data.has_imagery)])
         found = {"embedding": embedding}, history
-        folder.write("encoder", encoder_key, *found)
+        folder.write("encoder", key, *found)
         state.finish()
-    embedding, encoder_history = found[0]["embedding"], found[1]
-    known = data.has_imagery | data.features.has_poi | data.features.has_population
-    conditions = ImageConditions(data.tiles, embedding, data.has_imagery, known)
-
-    train = data.has_traffic & others
-    sampler_key = fingerprint(
-        encoder_key, settings.model, settings.sampler_training, seed, embedding, data.series[train], train
-    )
-    found = folder.read("sampler", sampler_key)
-    if found is None:
-        state = folder.training("sampler", sampler_key)
-        model, losses = train_paper_model(
-            embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
-            settings.sampler_training, state=state, report=report,
-        )  # fmt: skip
-        found = {name: value.numpy() for name, value in model.state_dict().items()}, losses
-        folder.write("sampler", sampler_key, *found)
-        state.finish()
-    model = PaperModel(settings.model)
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in found[0].items()})
-    return model.eval(), conditions, {"encoder": encoder_history, "sampler": found[1]}
+    return found[0]["embedding"], found[1], key
 
 
 def shuffled(conditions: ImageConditions, seed: int) -> ImageConditions:
@@ -158,7 +174,7 @@ def _generated(
 ) -> np.ndarray:
     """Traffic (tiles, samples, 168), in parts of which each is kept when it is done."""
     count = len(conditions.tiles)
-    traffic = np.zeros((count, samples, 168), np.float32)
+    traffic = np.zeros((count, samples, HOURS), np.float32)
     key = fingerprint(
         asdict(generator.model.config),
         *(value for _, value in sorted(generator.model.state_dict().items())),

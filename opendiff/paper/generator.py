@@ -17,10 +17,10 @@ from opendiff.errors import Cancelled, ModelError, SourceError
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
-from opendiff.paper.denoiser import HOURS, SERIES
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
 from opendiff.paper.model import ROWS_A_CALL, PaperModel, Rows, load_paper_model
 from opendiff.progress import Progress
+from opendiff.week import HOURS, SERIES
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class ImageConditions(AreaConditions):
 class PaperGenerator(EnsembleGenerator[ImageConditions]):
     """The model `paper` with its image encoder on one device; `encoder` may be missing where conditions are at hand."""
 
+    model: PaperModel
+    _encoder: ImageEncoder | None
+
     def __init__(
         self, model: PaperModel, checksum: str = "", device: str = "cpu", encoder: ImageEncoder | None = None
     ):
         self.model, self.name, self.checksum, self.device = model.to(device), "paper", checksum, device
-        self._encoder: ImageEncoder | None = encoder
+        self._encoder = encoder
 
     @property
     def rows_a_call(self) -> int:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from opendiff.errors import ModelError
 from opendiff.noise import tile_noise
 from opendiff.paper.ddpm import guided, quadratic_schedule, sample_ddpm
-from opendiff.paper.denoiser import HOURS, SERIES, ConditionMemory, Denoiser, DenoiserConfig
+from opendiff.paper.denoiser import ConditionMemory, Denoiser, DenoiserConfig
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
+from opendiff.week import HOURS, SERIES
 
 FILE = "paper.safetensors"
 # Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
@@ -54,6 +55,8 @@ class Rows:
 
 
 class PaperModel(nn.Module):
+    """Denoiser, noise schedule and the one scale of the data (mean, deviation, each (2, 1))."""
+
     mean: Tensor
     deviation: Tensor
 
@@ -71,6 +74,7 @@ class PaperModel(nn.Module):
         self.deviation.copy_(series.std((0, 2))[:, None] + 1e-12)
 
     def scaled(self, series: Tensor) -> Tensor:
+        """Series (rows, 2, 168) of zero mean and unit variance over the training tiles."""
         return (series - self.mean) / self.deviation
 
     @torch.no_grad()

@@ -1,4 +1,7 @@
-"""The stages that `python -m opendiff train --model paper` runs on a pack; an interrupted one goes on where it was."""
+"""The stages that `python -m opendiff train --model paper` runs on a pack; an interrupted one goes on where it was.
+
+Those of `default`: `opendiff.default.pack_training`.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from opendiff.paper.data import read_paper_data
 from opendiff.paper.encoder import (
     EncoderConfig,
     EncoderTraining,
-    Report,
     load_image_encoder,
     train_image_encoder,
 )
 from opendiff.paper.training import SamplerTraining, train_paper_model
+from opendiff.progress import Report
 from opendiff.storage.resume import TrainingState, fingerprint
 
 

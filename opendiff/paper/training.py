@@ -13,6 +13,8 @@ from opendiff.paper.model import PaperConfig, PaperModel
 from opendiff.progress import Report
 from opendiff.storage.resume import TrainingState
 
+DROP = 0.1  # what the learning rate is multiplied by, twice
+
 
 @dataclass(frozen=True)
 class SamplerTraining:
@@ -56,7 +58,7 @@ def train_paper_model(
     )
     drops = [round(share * training.epochs) for share in training.drops]
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda epoch: 0.1 ** sum(epoch >= drop for drop in drops)
+        optimiser, lambda epoch: DROP ** sum(epoch >= drop for drop in drops)
     )
     parts = {"model": model}
     done, notes = state.restore(parts, optimiser, schedule)

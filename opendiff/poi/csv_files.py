@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from intake.delimited import SAMPLE_BYTES, dialect_of
+from intake.numbers import numbers_of
 from opendiff.area.tile_grid import MAX_LATITUDE
 from opendiff.errors import SourceError
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
@@ -23,7 +24,7 @@ from opendiff.poi.places import Places
 from opendiff.poi.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
 
 MAX_BYTES = 500_000_000
-ROWS_A_CHUNK = 100_000
+ROWS_A_CHUNK = 100_000  # read at once, so that memory does not grow with the file
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude")
 LATITUDE_NAMES = ("lat", "latitude")
 
@@ -42,6 +43,7 @@ class PlaceTable:
 def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
     """Places of a CSV file. datum: of its positions; GCJ-02 is brought to WGS-84. Raises SourceError."""
     name = path.name
+    parts: list[PlaceTable] = []
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SourceError(
@@ -49,47 +51,44 @@ def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
             )
         with path.open("rb") as file:
             dialect = dialect_of(file.read(SAMPLE_BYTES + 1))
-        parts: list[Places] = []
-        rows, unknown = 0, 0
-        provider: PoiProvider = "map-service"
-        reading = {
-            "dtype": "string",
-            "encoding": dialect.encoding,
-            "skipinitialspace": True,
-            "index_col": False,
-        }
         with (
             warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
             pd.read_csv(
-                path, sep=dialect.separator, chunksize=ROWS_A_CHUNK, on_bad_lines="error", **reading
+                path, sep=dialect.separator, encoding=dialect.encoding, dtype="string", skipinitialspace=True,
+                index_col=False, on_bad_lines="error", chunksize=ROWS_A_CHUNK,
             ) as chunks,
-        ):
-            for table in chunks:
-                table = table.rename(columns=lambda column: str(column).strip().lower())
-                lon, lat = _positions(table, rows, name, dialect.decimal)
-                category = categories_in(table)
-                if category is None:
-                    raise SourceError(
-                        f"{name} does not tell what the places are; give a column category "
-                        f"({', '.join(POI_CATEGORIES)}), or key and value of an OSM tag."
-                    )
-                provider = "map-service" if "category" in table else "osm"
-                rows += len(table)
-                unknown += int((category < 0).sum())
-                if datum == "GCJ-02":
-                    lon, lat = _to_wgs84(lon, lat)
-                parts.append(Places.kept(lon, lat, category))
+        ):  # fmt: skip
+            for chunk in chunks:
+                before = sum(part.rows for part in parts)
+                parts.append(_places_in(chunk, before, name, dialect.decimal, datum))
     except FileNotFoundError:
         raise SourceError(f"There is no file {path}; name a CSV of places.") from None
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise SourceError(f"{name} cannot be read as a table ({error}); give a CSV with a heading.") from None
+    rows, unknown = sum(part.rows for part in parts), sum(part.unknown for part in parts)
     if rows == 0:
         raise SourceError(f"{name} lists no place; give at least one line below the heading.")
     if unknown == rows:
         raise SourceError(
             f"{name} names no known category; use {', '.join(POI_CATEGORIES)}, or OSM tags such as amenity=cafe."
         )
-    return PlaceTable(Places.join(parts), rows, unknown, provider)
+    return PlaceTable(Places.join([part.places for part in parts]), rows, unknown, parts[0].provider)
+
+
+def _places_in(chunk: pd.DataFrame, before: int, name: str, decimal: str, datum: PoiDatum) -> PlaceTable:
+    """The places in some rows of the file `name`, which follow `before` others. Raises SourceError."""
+    table = chunk.rename(columns=lambda column: str(column).strip().lower())
+    lon, lat = _positions(table, before, name, decimal)
+    category = categories_in(table)
+    if category is None:
+        raise SourceError(
+            f"{name} does not tell what the places are; give a column category "
+            f"({', '.join(POI_CATEGORIES)}), or key and value of an OSM tag."
+        )
+    if datum == "GCJ-02":
+        lon, lat = _to_wgs84(lon, lat)
+    provider: PoiProvider = "map-service" if "category" in table else "osm"
+    return PlaceTable(Places.kept(lon, lat, category), len(table), int((category < 0).sum()), provider)
 
 
 def _positions(table: pd.DataFrame, before: int, name: str, decimal: str) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +99,7 @@ def _positions(table: pd.DataFrame, before: int, name: str, decimal: str) -> tup
         if column is None:
             raise SourceError(f"{name} has no columns lon and lat; give positions in degrees (WGS-84).")
         text = table[column] if decimal == "." else table[column].str.replace(decimal, ".", regex=False)
-        found.append(pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan))
+        found.append(numbers_of(text))
     lon, lat = found
     bad = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
     if bad.any():

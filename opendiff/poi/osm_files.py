@@ -26,9 +26,10 @@ from opendiff.poi.places import Places, count_places
 
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
-POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids
-PBF_LAYERS = ("points", "multipolygons")
-MARGIN_DEGREES = 1e-6
+POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids, of single and multiple geometries
+PBF_LAYERS = ("points", "multipolygons")  # of GDAL's OSM driver; the others hold lines
+MARGIN_DEGREES = 1e-6  # around the box, above the rounding of its reprojection
+EDGE_POINTS = 21  # of each side of a box that is reprojected: straight sides become curves
 
 
 def osm_poi_counts(path: str | Path, tiles: Tiles) -> np.ndarray:
@@ -43,11 +44,13 @@ def osm_poi_counts(path: str | Path, tiles: Tiles) -> np.ndarray:
 def read_osm_places(
     path: str | Path, bounds: Bounds, cancelled: Callable[[], bool] | None = None, shown: str | None = None
 ) -> Places:
-    """Places of a file inside a box. Raises SourceError; `shown` is the file's name in messages."""
+    """Places of a file inside a box; shown: the file's name in messages. Raises SourceError.
+
+    When `cancelled` says so, reading ends and the places are those read by then; the caller is to stop as well.
+    """
     path = Path(path)
     shown = shown or path.name
     kind = file_kind(path, shown)
-    parts: list[Places] = []
     try:
         with warnings.catch_warnings():
             if kind == "gpkg":
@@ -55,7 +58,7 @@ def read_osm_places(
             warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
             layers = [name for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS] if shape is not None]
             layers = [name for name in layers if kind != "pbf" or name in PBF_LAYERS]
-            usable = [_read_layer(path, name, bounds, parts, cancelled) for name in layers]
+            found = [_read_layer(path, name, bounds, cancelled) for name in layers]
     except Refused as error:
         raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
@@ -68,12 +71,13 @@ def read_osm_places(
         pyproj.exceptions.CRSError,
     ) as error:
         raise _unreadable(shown, str(error).replace(str(path), shown)) from None
-    if not any(usable):
+    usable = [places for places in found if places is not None]
+    if not usable:
         raise SourceError(
             f"{shown} has no layer of places with a column category, fclass or an OSM key such as amenity or shop; "
             "give an OSM extract (.osm.pbf, or .gpkg from Geofabrik)."
         )
-    return Places.join(parts)
+    return Places.join(usable)
 
 
 def file_kind(path: Path, shown: str) -> str:
@@ -93,20 +97,21 @@ def file_kind(path: Path, shown: str) -> str:
 
 
 def _read_layer(
-    path: Path, layer: str, bounds: Bounds, parts: list[Places], cancelled: Callable[[], bool] | None
-) -> bool:
-    """Append the places of a layer to `parts`; True when its columns tell a category."""
+    path: Path, layer: str, bounds: Bounds, cancelled: Callable[[], bool] | None
+) -> Places | None:
+    """The places of a layer inside the box; None when its columns do not tell a category."""
     info = pyogrio.read_info(path, layer=layer)
     wanted = {"category", "key", "value", "fclass", "name", OTHER_TAGS, *KEYS}
     columns = [name for name in info["fields"] if name.lower() in wanted]
     if not set(map(str.lower, columns)) - {"name"}:
-        return False
+        return None
     if info["crs"] is None:
         raise ValueError(f"the layer {layer} does not state its reference system")
     to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
     west, south, east, north = bounds
     box = (west - MARGIN_DEGREES, south - MARGIN_DEGREES, east + MARGIN_DEGREES, north + MARGIN_DEGREES)
-    box = to_degrees.transform_bounds(*box, densify_pts=21, direction="INVERSE")
+    box = to_degrees.transform_bounds(*box, densify_pts=EDGE_POINTS, direction="INVERSE")
+    parts: list[Places] = []
     with pyogrio.open_arrow(
         path, layer=layer, columns=columns, bbox=box, batch_size=BATCH_FEATURES, use_pyarrow=True
     ) as (meta, reader):
@@ -116,7 +121,7 @@ def _read_layer(
                 break
             category = categories_in(batch.select(columns).to_pandas())
             if category is None:
-                return False
+                return None
             chosen = np.flatnonzero(category >= 0)
             shapes = shapely.from_wkb(
                 batch.column(geometry).take(pa.array(chosen)).to_numpy(zero_copy_only=False)
@@ -126,7 +131,7 @@ def _read_layer(
             middle = shapely.centroid(shapes[whole])
             lon, lat = to_degrees.transform(shapely.get_x(middle), shapely.get_y(middle))
             parts.append(Places.kept(np.asarray(lon), np.asarray(lat), category[chosen][whole]))
-    return True
+    return Places.join(parts)
 
 
 def _unreadable(shown: str, reason: str) -> SourceError:
@@ -144,7 +149,7 @@ def layer_bounds(path: Path) -> Bounds | None:
             continue
         to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
         west, south, east, north = info["total_bounds"]
-        boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=21))
+        boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=EDGE_POINTS))
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)

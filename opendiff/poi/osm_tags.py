@@ -226,7 +226,7 @@ def _texts(values: pd.Series) -> pd.Series:
 
 
 def categories_in(table: pd.DataFrame) -> np.ndarray | None:
-    """Category number of each row of a table of places, -1 where it has none; None when no column tells.
+    """Category number (rows,) int64 of a table of places, NO_CATEGORY where a row has none; None when no column tells.
 
     Asked in this order: `category` (one of POI_CATEGORIES), `key` and `value` (an OSM tag), `fclass` (Geofabrik), a
     column for each OSM key, with the tags of GDAL's column `other_tags` beside them.
@@ -237,7 +237,7 @@ def categories_in(table: pd.DataFrame) -> np.ndarray | None:
             table["category"].astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
         )
         number = {name: index for index, name in enumerate(POI_CATEGORIES)}
-        return pd.to_numeric(names.map(number)).fillna(-1).to_numpy(np.int64)
+        return pd.to_numeric(names.map(number)).fillna(NO_CATEGORY).to_numpy(np.int64)
     if {"key", "value"} <= set(table.columns):
         keys = table["key"].astype("string").str.strip().str.lower()
         tags = {key: table["value"].where((keys == key).fillna(False).astype(bool)) for key in KEYS}

@@ -31,9 +31,12 @@ class Places:
 
     @classmethod
     def join(cls, parts: list[Places]) -> Places:
+        """All places of several, in their order."""
         if not parts:
             return cls(np.empty(0), np.empty(0), np.empty(0, np.int64))
-        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("lon", "lat", "category")))
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("lon", "lat", "category"))
+        )
 
 
 def count_places(places: Places, tiles: Tiles) -> np.ndarray:

@@ -26,8 +26,7 @@ REACH = 2  # tiles around a tile whose counts change its registered ones: one fo
 
 
 def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What GCJ-02 adds to WGS-84 longitude and latitude, degrees; the formula in public use, exact to about 1
-    m."""
+    """What GCJ-02 adds to WGS-84 longitude and latitude, degrees; the formula in public use, good to about 1 m."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     x, y = lon - 105.0, lat - 35.0
     ripple = (20 * np.sin(6 * np.pi * x) + 20 * np.sin(2 * np.pi * x)) * 2 / 3
@@ -46,8 +45,7 @@ def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def tile_shift(x: np.ndarray, y: np.ndarray, datum: PoiDatum) -> tuple[np.ndarray, np.ndarray]:
-    """How far, in tiles (east, south), the ground of each tile lies from its place on the grid POI were
-    counted on."""
+    """How far, in tiles (east, south), the ground of each tile lies from its place on the grid POI were counted on."""
     lon, lat = tile_centre(x, y)
     west, south, east, north = MAINLAND_CHINA
     shifted = (datum == "GCJ-02") & (lon > west) & (lon < east) & (lat > south) & (lat < north)
@@ -114,8 +112,7 @@ def smooth_density(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarr
 
 
 def _moving_average() -> np.ndarray:
-    """How much of the window around each part of a tile lies in the tile before, in it and in the one after,
-    (SUBTILES, 3)."""
+    """Share of the window around each part of a tile in the tile before, in it and in the one after, (SUBTILES, 3)."""
     reach = SUBTILES // 2
     share = np.zeros((SUBTILES, 3))
     for part in range(SUBTILES):

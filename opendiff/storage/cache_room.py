@@ -22,13 +22,11 @@ from opendiff.storage.folders import cache_folder
 
 DEFAULT_GB = 20.0
 RECENT_S = 3600.0
-KINDS = (
-    "packs",
-    "unpacked",
-    "population",
-)  # folders of what can be had again, in the cache and for each session
+# folders of what can be had again, in the cache and for each session
+KINDS = ("packs", "unpacked", "population")
 SESSIONS = "sessions"
-GONE, NOTES = ".gone-", "used"
+GONE = ".gone-"  # begins the name of an entry that is being removed
+NOTES = "used"  # folder of the notes of when an entry was used
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Entry:
     used: float
 
 
-def used(path: Path) -> None:
+def mark_used(path: Path) -> None:
     """Note that an entry, or the entry that a file lies in, is used now; of other places nothing is noted.
 
     The note is a file of its own: the system's time of access may be off, or be changed by looking at the size.
@@ -125,11 +123,13 @@ def entries(home: Path) -> list[Entry]:
 
 
 def _note(entry: Path) -> Path:
+    """The file whose time says when an entry was used last."""
     home = cache_folder().resolve()
     return home / NOTES / entry.parent.resolve().relative_to(home) / f"{entry.name}.used"
 
 
 def _changed(path: Path) -> float:
+    """Seconds since the epoch, 0 where there is nothing."""
     try:
         return path.lstat().st_mtime
     except OSError:

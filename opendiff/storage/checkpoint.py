@@ -1,5 +1,4 @@
-"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network and a checksum
-beside it."""
+"""Weights on disk: safetensors in half precision, with what is needed to rebuild the network, and a checksum."""
 
 from __future__ import annotations
 
@@ -28,6 +27,7 @@ class Checkpoint:
     checksum: str
 
     def tensor(self, name: str) -> Tensor:
+        """Raises ModelError where the file has none of this name."""
         if name not in self.tensors:
             raise ModelError(
                 f"{self.path} has no tensor {name}; it was made by another version, train it again."
@@ -35,7 +35,8 @@ class Checkpoint:
         return self.tensors[name]
 
     def load_into(self, module: nn.Module, prefix: str) -> None:
-        """Fill every parameter and buffer of `module`; names the first that is missing or has another shape."""
+        """Fill every parameter and buffer of `module`; a ModelError names the first that is missing or has
+        another shape."""
         for name, value in module.state_dict().items():
             stored = self.tensor(prefix + name)
             if stored.shape != value.shape:

@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from opendiff.errors import ModelError
 from opendiff.storage.atomic import replacing
 
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 60.0  # between two writes of a state
 
 
 def fingerprint(*parts: Any) -> str:
@@ -152,6 +152,7 @@ UNSAVED = TrainingState(None, "")
 def _named_tensors(
     modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor] | None
 ) -> dict[str, Tensor]:
+    """All tensors of a training but the optimiser's, by the names they have in its file."""
     named = {
         f"module.{module}.{name}": value
         for module, part in modules.items()
@@ -164,12 +165,19 @@ def _optimiser_state(
     optimiser: Optimizer, heading: dict[str, Any], stored: dict[str, Tensor]
 ) -> dict[str, Any]:
     """A state dict as the optimiser gives it: JSON knows neither tuples (Adam's betas) nor numbers as keys."""
-    state: dict[int, dict[str, Any]] = {int(index): dict(v) for index, v in heading["plain"].items()}
+    state: dict[int, dict[str, Any]] = {
+        int(index): dict(values) for index, values in heading["plain"].items()
+    }
     for name, value in stored.items():
         if name.startswith("optimiser."):
             _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = value
     groups = []
     for group, present in zip(heading["groups"], optimiser.param_groups, strict=True):
-        groups.append({k: tuple(v) if isinstance(present.get(k), tuple) else v for k, v in group.items()})
+        groups.append(
+            {
+                name: tuple(value) if isinstance(present.get(name), tuple) else value
+                for name, value in group.items()
+            }
+        )
     return {"state": state, "param_groups": groups}

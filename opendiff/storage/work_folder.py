@@ -14,13 +14,13 @@ from safetensors.numpy import save_file
 from opendiff.storage.atomic import replacing
 from opendiff.storage.resume import TrainingState
 
-KEY_LETTERS = 16
+KEY_LETTERS = 16  # of a fingerprint that stand in a file's name
 
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """Parts by name and key; the key is a fingerprint of all that a part was made from (`resume`), so a part
-    of other data or settings is never found. With the folder None nothing is kept."""
+    """Parts by name and key; the key is a fingerprint of all that a part was made from (`resume.fingerprint`), so a
+    part of other data or settings is never found. With the folder None nothing is kept."""
 
     root: Path | None
 
@@ -42,6 +42,7 @@ class WorkFolder:
             return None  # damaged: make it again
 
     def write(self, name: str, key: str, arrays: dict[str, np.ndarray], notes: Any = None) -> None:
+        """Keep arrays and notes (whatever JSON can hold) of a part."""
         path = self._path(name, key)
         if path is not None:
             whole = {stored: np.ascontiguousarray(values) for stored, values in arrays.items()}

@@ -1,4 +1,6 @@
-"""Areas and traffic for the tests of the app."""
+"""Areas and traffic for the tests of the app, and waiting for its jobs."""
+
+import threading
 
 import numpy as np
 
@@ -7,6 +9,7 @@ from opendiff.area.tile_grid import tile_bounds
 from opendiff.traffic_table import TrafficEnsemble
 
 X0, Y0, SIDE = 26930, 13660, 8  # the tiles of the test pack
+WAIT = 60  # seconds, on a machine with other work; a job that ends sooner is not waited for longer
 
 
 def box_of_tiles(x0, y0, x1, y1, name="Test area"):
@@ -40,3 +43,12 @@ def ensemble(tiles, area, samples=5, seed=0):
         intensities,
         metadata,
     )
+
+
+def until_finished(job):
+    """The job, once its thread has come to its end."""
+    for thread in threading.enumerate():
+        if thread.name == f"job: {job.label}":
+            thread.join(WAIT)
+    assert job.finished
+    return job

@@ -11,7 +11,7 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app.background import generation
-from app.map.known_tiles import coverage, coverage_picture
+from app.map.known_tiles import known_picture, known_tiles
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
 from app.state.workspace import Workspace
@@ -84,9 +84,9 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
     choose.set_value("poi").run()
     assert not test.exception and not test.error
-    known = coverage(space.source, space.tiles)
+    known = known_tiles(space.source, space.tiles)
     np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
-    picture = coverage_picture(space.tiles, known["poi"])
+    picture = known_picture(space.tiles, known["poi"])
     assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
@@ -185,7 +185,7 @@ def test_an_unexpected_error_is_one_plain_sentence(drawn, space, monkeypatch, ca
 def test_a_finished_job_lands_in_the_workspace(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     other = ensemble(space.tiles, space.area, samples=2)
     basis = space.basis("area")
@@ -200,7 +200,7 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
 def run_jobs(space, test):
     """Wait for the jobs of the workspace and show the page with their results."""
     from app.background import job_panel
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     for job in space.jobs.values():
         until_finished(job)
@@ -377,7 +377,7 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     made = space.traffic
     job = jobs.start(

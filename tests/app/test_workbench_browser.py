@@ -1,8 +1,10 @@
 """The workbench in a real browser: work found again whole, every export and the report, all by keyboard too."""
 
 import json
+import re
 import sqlite3
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +19,8 @@ from benchmarks.session import app as running_app
 from planning.deployment.siting import SitingSettings
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
+from tests.app.saved.test_library import ASKED
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
-from tests.app.test_library import CHOSEN
 
 pytestmark = pytest.mark.browser
 PAGES = ("Area", "Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export")
@@ -47,9 +49,9 @@ def work(place):
         deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
         until_done(space)
         settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
-        sleep.start(space, CHOSEN | {"strategies": ["always-on", "greedy"], "settings": settings})
+        sleep.start(space, replace(ASKED, strategies=["always-on", "greedy"], settings=settings))
         until_done(space)
-        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0}, 0)
+        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0})
         until_done(space)
         spectrum.start_hours(space)
         until_done(space)
@@ -139,6 +141,21 @@ def test_every_export_and_the_report(page, tmp_path):  # noqa: F811
     report = tmp_path / download.value.suggested_filename
     download.value.save_as(report)
     read_offline(page.context.browser, report)
+
+
+def test_while_a_file_is_written_its_button_says_so(page):  # noqa: F811
+    page.get_by_text("With data").wait_for()
+    to(page, "Export")
+    button = page.get_by_role("button", name="GeoPackage (QGIS)", exact=True)
+    told = page.get_by_text("Writing GeoPackage (QGIS): ")
+    told.wait_for(state="attached")
+    assert not told.is_visible()
+    button.evaluate("button => button.disabled = true")  # as Streamlit does as long as the file is being made
+    told.wait_for()
+    assert re.search(r": \d+ tiles, 20 sites, \d+ cells\.$", told.inner_text())
+    assert page.get_by_text("Writing ").filter(visible=True).count() == 1
+    button.evaluate("button => button.disabled = false")
+    told.wait_for(state="hidden")
 
 
 def read_offline(browser, report):

@@ -89,7 +89,7 @@ def test_guidance_and_threads_keep_tables_alike(generator, conditions):
         torch.set_num_threads(threads)
 
 
-def test_ensemble_is_plausible(generator, conditions):
+def test_generated_traffic_is_finite_and_sleeps_at_night(generator, conditions):
     ensemble = generator.generate(conditions, 20, 0)
     assert np.isfinite(ensemble.traffic).all() and (ensemble.traffic >= 0).all()
     day = ensemble.traffic.mean(axis=(0, 1)).reshape(7, 24).mean(axis=0)
@@ -131,7 +131,7 @@ def test_bad_settings_are_named(generator, conditions, settings):
         generator.generate(conditions, **settings)
 
 
-def test_unknown_model_and_area_outside_the_region():
+def test_an_unknown_model_and_an_area_outside_the_region_are_named():
     with pytest.raises(ModelError, match="default"):
         TrafficGenerator.load("nonsense", "cpu")
     elsewhere = tiles_covering(Area.from_box(2.30, 48.85, 2.34, 48.87))
@@ -172,7 +172,7 @@ def test_checkpoints_are_small_and_listed():
     assert listed == {path.name for path in files if path.suffix == ".safetensors"}
 
 
-def test_land_cover_of_plain_pictures():
+def test_plain_pictures_are_water_green_or_built():
     rng = np.random.default_rng(0)
     images = np.zeros((1, 256, 256, 3), np.uint8)
     images[:, :128, :128] = (70, 90, 95)  # NW: calm water

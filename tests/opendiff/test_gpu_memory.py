@@ -49,7 +49,7 @@ def test_images_are_embedded_in_smaller_batches_too(monkeypatch):
 
     monkeypatch.setattr(generator.encoder, "_trunk_statistics", statistics)
     generator.encoder.image_batch = 128
-    found = generator.fitting(lambda: generator.encoder.image_tokens(images))
+    found = generator.within_memory(lambda: generator.encoder.image_tokens(images))
     assert tried[0] == 128 and tried[-1] <= 2
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -66,6 +66,6 @@ def test_on_the_cpu_it_is_one_sentence(monkeypatch):
             raise error
 
         with pytest.raises(ModelError, match="memory of this machine ran out"):
-            generator.fitting(fail)
+            generator.within_memory(fail)
     with pytest.raises(RuntimeError, match="something else"):
-        generator.fitting(lambda: (_ for _ in ()).throw(RuntimeError("something else")))
+        generator.within_memory(lambda: (_ for _ in ()).throw(RuntimeError("something else")))

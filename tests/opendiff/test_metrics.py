@@ -40,7 +40,7 @@ def test_jsd_agrees_with_scipy(p, q):
         assert found[0] == pytest.approx(jensenshannon(p[0], q[0], base=2), abs=1e-7)
 
 
-def test_jsd_at_its_ends():
+def test_jsd_is_0_for_equal_and_1_for_disjoint_series():
     silent, left, right = np.array([0.0, 0]), np.array([3.0, 0]), np.array([0, 0.1])
     assert metrics.jsd(left, right) == 1 and metrics.jsd(left, 5 * left) == 0
     assert (
@@ -48,7 +48,7 @@ def test_jsd_at_its_ends():
     )
 
 
-def test_jsd_broadcasts():
+def test_jsd_of_all_pairs_is_zero_with_itself():
     p = gamma(5, 24)
     assert metrics.jsd(p[:, None], p[None]).shape == (5, 5)
     assert np.diag(metrics.jsd(p[:, None], p[None])) == pytest.approx(0, abs=1e-7)
@@ -57,7 +57,7 @@ def test_jsd_broadcasts():
 # Errors and scores
 
 
-def test_errors_by_hand():
+def test_mae_and_rmse_are_those_found_by_hand():
     truth, made = np.array([[0.0, 2, 4, 6]]), np.array([[1.0, 2, 2, 6]])
     assert metrics.mae(truth, made).tolist() == [0.75]
     assert metrics.rmse(truth, made) == pytest.approx([np.sqrt(5 / 4)])
@@ -126,7 +126,7 @@ def test_a_calibrated_ensemble_covers_what_it_should(samples, share):
     assert metrics.coverage(truth, ensemble, share).mean() == pytest.approx(share, abs=0.01)
 
 
-def test_too_narrow_and_too_wide():
+def test_a_narrow_ensemble_covers_too_little_and_a_wide_one_too_much():
     rng = np.random.default_rng(0)
     truth, ensemble = rng.normal(size=(500, 24)), rng.normal(size=(500, 40, 24))
     assert metrics.coverage(truth, 0.3 * ensemble, 0.9).mean() < 0.5
@@ -134,7 +134,7 @@ def test_too_narrow_and_too_wide():
     assert metrics.coverage(np.zeros((2, 3)), np.zeros((2, 4, 3)), 0.5).all()
 
 
-def test_ranks_by_hand():
+def test_ranks_count_the_samples_below_the_truth():
     truth = np.array([[0.0, 5, 10]])
     ensemble = np.array([[[1.0, 4, 9], [2, 6, 9], [3, 7, 9]]])
     assert metrics.ranks(truth, ensemble).tolist() == [[0, 1, 3]]
@@ -166,7 +166,7 @@ def test_autocorrelation_agrees_with_its_definition():
         assert row == pytest.approx([(z[:-k] * z[k:]).sum() / (z**2).sum() for k in range(1, 31)])
 
 
-def test_autocorrelation_of_constant_and_periodic_series():
+def test_autocorrelation_is_0_for_a_constant_and_high_at_a_period():
     assert (metrics.autocorrelation(np.full((2, 168), 0.1)) == 0).all()
     day = np.tile(np.sin(np.arange(24) / 24 * 2 * np.pi), 7)
     assert metrics.autocorrelation(day, 24)[-1] == pytest.approx(6 / 7)
@@ -221,7 +221,7 @@ def test_morans_i_of_known_patterns():
 # Patterns
 
 
-def test_patterns_and_controllability():
+def test_patterns_are_found_again_and_what_follows_them_is_nearer_to_its_own():
     hour = np.arange(168)
     rng = np.random.default_rng(0)
     kinds = [np.exp(-(((hour % 24) - peak) ** 2) / 8) + 0.05 for peak in (9, 20)]
@@ -280,7 +280,7 @@ def test_the_shape_figures_ignore_the_level_of_each_series():
         assert louder[name] == pytest.approx(plain[name])
 
 
-def test_a_perfect_ensemble():
+def test_an_ensemble_of_the_truth_has_no_error():
     truth = gamma(5, 168)
     found = metrics.score(truth, np.repeat(truth[:, None], 4, axis=1))
     for name in (
@@ -304,6 +304,6 @@ def test_a_silent_truth_has_no_normalised_figures():
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 24), (2, 4, 23), (2, 24), (2, 0, 24)])
-def test_shapes_that_do_not_fit(shape):
+def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match=r"must be|nothing to score"):
         metrics.crps(np.ones((2, 24)), np.ones(shape))

@@ -20,7 +20,7 @@ KNOWN_ANSWERS = [
 
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN_ANSWERS)
-def test_known_answers(counter, key, answer):
+def test_philox_gives_the_answers_published_with_it(counter, key, answer):
     assert philox(torch.tensor([counter]), key)[0].tolist() == list(answer)
 
 

@@ -28,7 +28,7 @@ def pack(tmp_path):
     return tmp_path
 
 
-def test_names_of_sources(pack):
+def test_a_name_means_the_bundled_region_or_a_pack(pack):
     assert isinstance(open_source("demo"), DemoSource)
     assert open_source(str(pack)) == PackSource(pack)
     with pytest.raises(SourceError, match="fetch"):

@@ -51,7 +51,7 @@ def test_a_table_comes_back_as_it_was_saved(tmp_path_factory, tiles, samples, se
     assert read.metadata == stated | made.metadata
 
 
-def test_the_file_is_as_agreed(tmp_path, monkeypatch):
+def test_the_file_has_the_columns_types_and_order_that_are_agreed(tmp_path, monkeypatch):
     monkeypatch.setattr(traffic_table, "ROWS_PER_GROUP", 400)  # several row groups
     made = ensemble(metadata={"unit": "relative", "model": "default"})
     made.save(tmp_path / "a.parquet")
@@ -85,7 +85,7 @@ def test_tiles_in_any_order_are_saved_sorted(tmp_path):
     assert read.intensities["poi"].tolist() == [1, 2, 3]
 
 
-def test_statistics_over_samples():
+def test_median_quantile_and_mean_are_taken_over_the_samples():
     made = ensemble(samples=5)
     np.testing.assert_array_equal(made.median(), np.sort(made.traffic, axis=1)[:, 2])
     np.testing.assert_array_equal(made.quantile(1, "users"), made.users.max(axis=1))
@@ -206,7 +206,7 @@ def test_bad_metadata_gets_one_clear_sentence(tmp_path, heading, tiles, message)
         read_traffic(tmp_path / "a.parquet")
 
 
-def test_no_table(tmp_path):
+def test_a_missing_or_foreign_file_is_no_traffic_table(tmp_path):
     with pytest.raises(TableError, match="no traffic table"):
         read_traffic(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"")

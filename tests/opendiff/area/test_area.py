@@ -112,7 +112,7 @@ def test_a_tiny_area_has_one_tile():
     assert len(tiles) == 1 and 0 < tiles.covered_share[0] < 1e-6
 
 
-def test_the_edge_of_the_map():
+def test_the_edge_of_the_map_belongs_to_the_last_tile():
     tiles = tiles_covering(Area.from_box(179.99, 0.001, 180, 0.002))
     assert tiles.x.max() == 2**15 - 1
 
@@ -247,7 +247,7 @@ def test_an_area_must_be_a_polygon():
             Area(geometry)
 
 
-def test_too_many_corners(monkeypatch):
+def test_an_outline_with_too_many_corners_is_refused(monkeypatch):
     monkeypatch.setattr("opendiff.area.area.MAX_VERTICES", 20)
     with pytest.raises(AreaError, match="corners and the limit is 20"):
         Area.from_geojson(json.loads(shapely.to_geojson(SQUARE.buffer(0.01))))
@@ -475,7 +475,7 @@ def test_a_polygon_far_too_rich_is_refused(monkeypatch, tmp_path):
 # Tables of tiles
 
 
-def test_a_table_of_tiles(tmp_path):
+def test_a_table_of_tiles_is_an_area_with_their_shares(tmp_path):
     path = tmp_path / "tiles.csv"
     path.write_text("x,y,name\n26930,13657,b\n26929,13656,a\n")
     tiles = read_tiles(path)

@@ -178,7 +178,7 @@ def test_the_lead_is_a_paired_difference_over_folds():
     assert "within one standard error" in sentences(one)[0]
 
 
-def test_controllability_of_a_model_that_repeats_the_truth():
+def test_a_model_that_repeats_the_truth_is_at_distance_0_within_a_pattern():
     """Within a pattern of equal shapes the distance is 0, to the other pattern it is that of the two shapes."""
     hour = np.arange(168)
     shapes = np.stack([1 + np.cos(2 * np.pi * hour / 24), 1 - np.cos(2 * np.pi * hour / 24)])

@@ -91,7 +91,7 @@ def test_rounding_hides_last_bits_only():
     torch.testing.assert_close(rounded(values), values, rtol=1e-5, atol=0)
 
 
-def test_checkpoint_round_trip(tmp_path):
+def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path):
     torch.manual_seed(0)
     model = TrafficModel(SMALL)
     path = tmp_path / "default.safetensors"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from opendiff.default.representation import HOURS, daily, fit_representation, roll_days, with_whitening
+from opendiff.default.representation import daily, fit_representation, roll_days, with_whitening
+from opendiff.week import HOURS
 
 
 @pytest.fixture(scope="module")

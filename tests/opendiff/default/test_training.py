@@ -14,14 +14,15 @@ from opendiff.default.model import ModelConfig
 from opendiff.default.prior import PATTERNS
 from opendiff.default.training import DenoiserTraining, train_model
 from opendiff.encoder.contrastive import EncoderTraining, positive_pairs, train_encoder
+from opendiff.encoder.weights import load_encoder, pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation import evaluation
 from opendiff.evaluation.references import references
-from opendiff.generator import TrafficGenerator, load_encoder
+from opendiff.generator import TrafficGenerator
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 from opendiff.storage.resume import TrainingState
-from opendiff.training_data import pretrained_trunk, read_training_data, spatial_folds, turn
+from opendiff.training_data import read_training_data, spatial_folds, turn
 
 SMALL = ModelConfig(components=3, width=16, heads=2, layers=1)
 BRIEF = {"denoiser_training": DenoiserTraining(steps=20, batch=64)}
@@ -211,12 +212,12 @@ def brief_training(monkeypatch):
     def brief(*arguments, **settings):
         return train_model(*arguments, **{**settings, "config": SMALL, **BRIEF})
 
-    monkeypatch.setattr("opendiff.default.training.train_model", brief)
-    monkeypatch.setattr("opendiff.evaluation.evaluation.train_model", brief)
+    monkeypatch.setattr("opendiff.default.pack_training.train_model", brief)
+    monkeypatch.setattr("opendiff.evaluation.variants.train_model", brief)
 
 
 @pytest.mark.slow
-def test_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_path, capsys):
+def test_the_commands_train_generate_and_evaluate_on_a_pack(small_pack, brief_training, tmp_path, capsys):
     out = tmp_path / "weights"
     for part in ("encoder", "sampler"):
         assert main(["train", part, "--data", str(small_pack), "--out", str(out)]) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from opendiff.encoder.embeddings import EmbeddingCache, image_key
-from opendiff.generator import load_encoder
+from opendiff.encoder.weights import load_encoder
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ def flat(*colour: int) -> np.ndarray:
     return np.full((1, 32, 32, 3), colour, np.uint8)
 
 
-def test_a_flat_image_by_hand():
+def test_statistics_of_a_flat_image_are_those_found_by_hand():
     found = image_statistics(flat(51, 102, 0))
     assert found.shape == (1, 27)
     for name, value in {
@@ -87,7 +87,7 @@ def test_what_is_unknown_is_nan():
     np.testing.assert_allclose(found[1, 27:41], np.log1p(data.poi[1]), rtol=1e-6)
 
 
-def test_means_of_neighbours_by_hand():
+def test_means_of_neighbours_are_those_found_by_hand():
     x, y = [10, 10, 11, 12, 30], [5, 6, 6, 5, 5]
     data = open_data(x, y, [False] * 5, [True, True, False, True, True], [True] * 5)
     around = tile_features(data, data)[:, 42:]

@@ -49,7 +49,7 @@ def test_every_reference_keeps_the_contract(name):
 
 
 @pytest.mark.slow
-def test_those_that_look_beat_those_that_do_not():
+def test_references_that_look_at_features_beat_those_that_do_not():
     score = {
         name: metrics.score(NEW_TRAFFIC, kind.fit(FEATURES, TRAFFIC).sample(NEW_FEATURES, 40))
         for name, kind in references().items()
@@ -69,7 +69,7 @@ def test_random_tiles_are_training_weeks():
     assert all(week.tobytes() in known for week in made.reshape(-1, 168))
 
 
-def test_mean_profile():
+def test_the_mean_profile_is_that_of_the_training_tiles():
     made = MeanProfile().fit(FEATURES, TRAFFIC).sample(NEW_FEATURES, 2)
     np.testing.assert_allclose(made[11, 1], TRAFFIC.mean(axis=0), rtol=1e-6)
 
@@ -84,7 +84,7 @@ def test_nearest_tiles_agree_with_brute_force():
         assert {week.tobytes() for week in made[tile]} == expected
 
 
-def test_fewer_tiles_than_neighbours():
+def test_fewer_tiles_than_neighbours_are_enough():
     made = NearestTiles(10).fit(FEATURES[:4], TRAFFIC[:4]).sample(NEW_FEATURES, 3)
     assert made.shape == (60, 3, 168)
 

@@ -105,7 +105,7 @@ def test_a_finer_image_is_averaged_and_a_projected_one_is_moved(tmp_path):
         ({"bands": 1, "photometric": "palette"}, ""),
     ],
 )
-def test_images_that_are_refused(tmp_path, options, said):
+def test_images_without_colours_or_place_are_refused(tmp_path, options, said):
     path = write_image(tmp_path / "odd.tif", **options)
     if not said:
         import rasterio
@@ -118,7 +118,7 @@ def test_images_that_are_refused(tmp_path, options, said):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_places_of_a_csv(tmp_path, separator):
+def test_places_of_a_csv_are_read_whatever_its_separator(tmp_path, separator):
     table = read_poi_csv(write_places(tmp_path / "poi.csv", 600, separator=separator))
     assert table.rows == 600 and 80 < table.unknown < 160 and table.provider == "map-service"
     assert set(table.places.category) == {
@@ -159,7 +159,7 @@ def test_positions_of_a_chinese_map_service_are_moved_back(tmp_path):
         ("lon,lat,category\n1,2,catering,9,9\n", "table"),
     ],
 )
-def test_tables_that_are_refused(tmp_path, text, said):
+def test_tables_without_positions_or_categories_are_refused(tmp_path, text, said):
     path = tmp_path / "poi.csv"
     path.write_text(text)
     with pytest.raises(SourceError, match=said) as error:

@@ -65,7 +65,7 @@ def asked(x=(99, 100, 100, 101, 101), y=(200, 200, 201, 200, 201)):
     return tile_frame(x, y)
 
 
-def test_open_data_with_masks(root):
+def test_open_data_are_zero_where_their_masks_say_unknown(root):
     tiles = asked()
     data = PackSource(root).open_data(tiles)
     assert data.tiles is tiles
@@ -94,7 +94,7 @@ def test_only_the_imagery_asked_for_is_read(root):
         source.open_data(asked())
 
 
-def test_all_and_covered_tiles(root):
+def test_a_pack_tells_its_tiles_and_those_with_open_data(root):
     source = PackSource(root)
     assert source.all_tiles()[["x", "y"]].to_numpy().tolist() == np.column_stack([X, Y]).tolist()
     assert source.covered_tiles()[["x", "y"]].to_numpy().tolist() == [[100, 200], [101, 200], [101, 201]]
@@ -103,7 +103,7 @@ def test_all_and_covered_tiles(root):
     assert source.attribution == "(c) somebody"
 
 
-def test_folds_and_traffic(root):
+def test_folds_and_traffic_are_known_where_the_pack_has_them(root):
     source, tiles = PackSource(root), asked()
     assert source.folds(tiles).tolist() == [-1, 0, 1, 2, 3]
     volume, users, known = source.traffic(tiles)
@@ -121,7 +121,7 @@ def test_an_area_outside_names_the_bounds(root):
         PackSource(root).open_data(tile_frame([5], [5]))
 
 
-def test_a_missing_folder():
+def test_a_missing_folder_is_no_pack():
     with pytest.raises(SourceError, match="no pack at nowhere"):
         PackSource("nowhere")
 
@@ -144,13 +144,13 @@ def change(frame, column, value):
         (lambda t: t.iloc[:0], "lists no tile"),
     ],
 )
-def test_bad_tile_tables(root, spoil, message):
+def test_bad_tile_tables_are_named_by_their_fault(root, spoil, message):
     spoil(table()).to_parquet(root / "tiles.parquet")
     with pytest.raises(SourceError, match=message):
         PackSource(root).open_data(asked())
 
 
-def test_missing_or_damaged_tables(root):
+def test_missing_or_damaged_tables_are_named(root):
     table().drop(columns="fold").to_parquet(root / "tiles.parquet")
     with pytest.raises(SourceError, match="no column fold"):
         PackSource(root).folds(asked())
@@ -173,13 +173,13 @@ def test_missing_or_damaged_tables(root):
         (lambda t: t.drop(columns="users"), "lacks the column users"),
     ],
 )
-def test_bad_traffic(root, spoil, message):
+def test_bad_traffic_is_named_by_its_fault(root, spoil, message):
     spoil(traffic()).to_parquet(root / "traffic.parquet")
     with pytest.raises(SourceError, match=message):
         PackSource(root).traffic(asked())
 
 
-def test_images_of_other_kinds(tmp_path):
+def test_grey_transparent_and_jpeg_images_are_read_as_rgb(tmp_path):
     grey = np.full((256, 256), 77, np.uint8)
     assert (read_image(write_image(tmp_path, 1, 1, grey)) == 77).all()
     alpha = np.dstack([PIXELS, np.full((256, 256), 255, np.uint8)])
@@ -203,7 +203,7 @@ def test_a_truncated_image_is_damaged(tmp_path):
         read_image(path)
 
 
-def test_constants():
+def test_a_pack_has_14_categories_of_poi_and_12_strips_of_population():
     assert len(POI_CATEGORIES) == len(set(POI_CATEGORIES)) == 14 and POPULATION_STRIPS == 12
     assert set(BUSINESS_POI) < set(POI_CATEGORIES)
 
@@ -224,7 +224,7 @@ def test_the_nanchang_pack_holds_what_its_description_says(nanchang_pack):
     assert set(source.folds(tiles)) == {0, 1, 2, 3, 4}
 
 
-def test_an_area_of_nanchang(nanchang_pack):
+def test_an_area_of_nanchang_has_imagery_and_poi_for_some_of_its_tiles(nanchang_pack):
     tiles = tiles_covering(Area.from_box(115.90, 28.66, 115.96, 28.71))
     data = PackSource(nanchang_pack).open_data(tiles)
     assert len(data.tiles) == 42 and data.has_poi.any() and not data.has_poi.all()

@@ -98,7 +98,7 @@ def test_every_hour_and_the_step_matter(denoiser, inputs):
     assert not torch.allclose(plain, rolled, atol=1e-3)  # it knows which hour is which
 
 
-def test_published_size():
+def test_the_denoiser_has_fewer_parameters_than_the_published_one():
     count = sum(parameter.numel() for parameter in Denoiser().parameters())
     assert 4e5 < count < 2.3e6
 

@@ -80,7 +80,7 @@ def test_noise_of_a_step_is_its_own():
     assert torch.equal(part.noise(7)[0], rows.noise(7)[2])
 
 
-def test_progress_cancelling_and_steps(model, conditions):
+def test_progress_is_told_cancel_is_heard_and_steps_are_checked(model, conditions):
     generator, seen = PaperGenerator(model), []
     generator.generate(conditions, 3, 0, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (33, 33) and len(seen) > 1

@@ -116,7 +116,9 @@ def test_a_fold_is_not_seen_by_its_own_model(paper_pack, small_settings):
     np.testing.assert_array_equal(conditions.embedding[~own], changed.embedding[~own])
 
 
-def test_train_and_generate_by_commands(paper_pack, small_trunk, small_config, tmp_path, monkeypatch, capsys):
+def test_the_commands_train_and_generate(
+    paper_pack, small_trunk, small_config, tmp_path, monkeypatch, capsys
+):
     small = lambda pixels=None: EncoderConfig(pixels=pixels or 32, hidden=16, width=8)  # noqa: E731
     monkeypatch.setattr(pack_training, "EncoderConfig", small)
     monkeypatch.setattr(

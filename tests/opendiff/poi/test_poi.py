@@ -96,7 +96,7 @@ def test_counts_are_per_tile_and_leave_out_the_rest():
     assert counts[0, 13] == 2 and counts[1, 0] == 1 and counts.sum() == 3
 
 
-def test_a_geopackage_in_another_reference_system(tmp_path):
+def test_a_geopackage_in_another_reference_system_is_moved_to_wgs84(tmp_path):
     lon, lat = tile_centre(26929, 13656)
     square = shapely.box(lon - 1e-4, lat - 1e-4, lon + 1e-4, lat + 1e-4)
     line = shapely.LineString([(lon, lat), (lon, lat + 1e-3)])

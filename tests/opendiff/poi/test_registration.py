@@ -22,7 +22,7 @@ def test_offset_matches_published_conversions(lon, lat, gcj_lon, gcj_lat):
     assert lat + north == pytest.approx(gcj_lat, abs=2e-5)
 
 
-def test_no_shift_outside_mainland_china_or_in_wgs84():
+def test_nothing_is_shifted_outside_mainland_china_or_in_wgs84():
     x, y = np.array([16000, 26930]), np.array([11000, 13656])
     assert np.allclose(tile_shift(x, y, "WGS-84"), 0, atol=1e-9)
     east, south = tile_shift(x, y, "GCJ-02")

@@ -52,7 +52,7 @@ def test_uploads_and_what_is_in_use_stay_and_the_new_is_refused(cache):
     upload = made(cache / "uploads" / "a" / "city.tif", 8, 90)
     recent = made(cache / "packs" / "b", 1, 0)
     used_now = made(cache / "unpacked" / "c", 1, 30)
-    cache_room.used(used_now / "city" / "tiles.parquet")
+    cache_room.mark_used(used_now / "city" / "tiles.parquet")
     with pytest.raises(StorageError, match=r"would hold 0\.013 GB and may hold 0\.010 GB"):
         cache_room.make_room(3 * MB)
     assert upload.exists() and recent.exists() and used_now.exists()
@@ -61,7 +61,7 @@ def test_uploads_and_what_is_in_use_stay_and_the_new_is_refused(cache):
 def test_use_keeps_the_time_of_change(cache):
     entry = made(cache / "packs" / "a", 0.1, 40)
     before = entry.stat().st_mtime_ns
-    cache_room.used(entry)
+    cache_room.mark_used(entry)
     assert entry.stat().st_mtime_ns == before
     (found,) = cache_room.entries(cache)
     assert found.used > before / 1e9 + 39 * 86_400
@@ -73,7 +73,7 @@ def test_use_keeps_the_time_of_change(cache):
 def test_other_places_are_no_entries(cache, path):
     cache.mkdir()
     assert cache_room.entry_of(cache / path) is None
-    cache_room.used(cache / path)
+    cache_room.mark_used(cache / path)
 
 
 def test_a_link_in_the_cache_is_removed_and_what_it_points_to_stays(cache, tmp_path):

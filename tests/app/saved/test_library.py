@@ -23,18 +23,15 @@ from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
 from tests.app.making import ensemble
 
-CHOSEN = {
-    "strategies": ["always-on", "greedy", "milp"],
-    "around": {"hours": 24, "ring_m": 2000.0, "ring": "distance", "whole_site": False},
-    "quantile": 0.9, "rate_floor": 0.0, "held_out": True, "measured": None, "equipment": None,
-    "settings": SleepSettings(time_limit=10, threads=1),
-}  # fmt: skip
+ASKED = sleep.SleepRequest(
+    ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, threads=1), quantile=0.9
+)
 
 
 @pytest.fixture
 def planned(space):
     """A workspace with a network and a sleep plan."""
-    sleep.start(space, CHOSEN)
+    sleep.start(space, ASKED)
     (job,) = space.jobs.values()
     while not job.finished:
         pass
@@ -138,7 +135,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
 
     monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: {})
     monkeypatch.setattr(generation, "warm_up", lambda: None)
-    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test = AppTest.from_file("../../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work
     test.run()
     space = test.session_state["workspace"]
@@ -146,7 +143,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     assert space.work == planned.work and space.hour == 7
     assert space.sleep.identity == planned.sleep.identity
 
-    stranger = AppTest.from_file("../../app/main.py", default_timeout=60)
+    stranger = AppTest.from_file("../../../app/main.py", default_timeout=60)
     stranger.query_params["work"] = "0" * 32
     stranger.run()
     assert stranger.session_state["workspace"].area is None
@@ -227,7 +224,7 @@ def test_traffic_alone_can_be_kept(space):
 def finished(space):
     """Hand over the results of the jobs of a workspace."""
     from app.background import job_panel
-    from tests.app.test_jobs import until_finished
+    from tests.app.making import until_finished
 
     for job in space.jobs.values():
         until_finished(job)
@@ -248,7 +245,7 @@ def everything(planned, monkeypatch):
     planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
     deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
-    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0}, 3)
+    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})
     finished(planned)
     planned.spectrum_choice = "best-sinr"
     spectrum.start_hours(planned)
@@ -350,7 +347,7 @@ def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     open_work.keep(planned).join()
     broken = open_work._work_folder(planned.work) / packing.NETWORKS
     broken.write_bytes(b"half")
-    test = AppTest.from_file("../../app/main.py", default_timeout=60)
+    test = AppTest.from_file("../../../app/main.py", default_timeout=60)
     test.query_params["work"] = planned.work
     test.run()
     assert len(test.error) == 1 and "cannot be read" in test.error[0].value

@@ -7,7 +7,7 @@ import folium
 import numpy as np
 import pytest
 
-from app.map.view import MOST_SVG_DOTS, Dots, add_dots
+from app.map.dots import MOST_SVG_DOTS, Dots, add_dots
 
 
 def script_of(dots: Dots) -> str:

@@ -17,7 +17,7 @@ from benchmarks.robustness.faults import environment, made_tiles, made_world
 from opendiff.area import Area
 from opendiff.errors import SourceError
 from opendiff.poi.osm_files import tiles_bounds
-from tests.app.test_jobs import until_finished
+from tests.app.making import until_finished
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 TIMEOUT = 60

@@ -29,12 +29,13 @@ def test_the_script_of_a_map_names_no_host(space):
     """All that streamlit-folium sends for a drawing map: its script, and the links of every element in it."""
     import streamlit_folium
 
+    from app.map.drawing import add_drawing
     from app.map.region import open_region
-    from app.map.view import _add_drawing, _base_map
+    from app.map.view import _base_map
 
     region = open_region(space.source)
     base = _base_map(region, region.bounds)
-    _add_drawing(base, space.area.geometry)
+    add_drawing(base, space.area.geometry)
     base.render()
     script = streamlit_folium._get_map_string(base)
     assert "http" not in script.replace("http://www.w3.org", "")

@@ -5,21 +5,27 @@ import threading
 import pytest
 
 from app.server import jobs
-
-WAIT = 60  # on a machine with other work; a job that ends sooner is not waited for longer
-
-
-def until_finished(job):
-    for thread in threading.enumerate():
-        if thread.name == f"job: {job.label}":
-            thread.join(WAIT)
-    assert job.finished
-    return job
+from tests.app.making import WAIT, until_finished
 
 
 def test_a_result_is_kept_until_it_is_asked_for():
     job = until_finished(jobs.start("add", lambda job: 1 + 1, deliver=lambda space, result: None))
     assert (job.state, job.result, job.error) == ("done", 2, None)
+
+
+def test_steps_of_a_job_share_its_progress():
+    told = []
+
+    def work(job):
+        for report in (job.part(0.0, 0.25, "first: "), job.part(0.25, 1.0, say=str.upper)):
+            for done in range(3):
+                report(done, 2, "step")
+                told.append((job.fraction, job.what))
+        job.part(0.5, 0.5)(0, 0)  # a step of nothing
+
+    assert until_finished(jobs.start("steps", work, lambda space, result: None)).error is None
+    assert [fraction for fraction, _ in told] == pytest.approx([0, 0.125, 0.25, 0.25, 0.625, 1], abs=1e-3)
+    assert [what for _, what in told] == 3 * ["first: step"] + 3 * ["STEP"]
 
 
 def test_cancel_stops_the_work_at_its_next_report():

@@ -1,0 +1,49 @@
+"""Buttons for files: those that are written when they are asked for, and small tables."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+# Streamlit disables the button while its file is being made, and a run of the page then might lose the file: so the
+# browser alone shows what stands behind such a button
+STYLE = """<style>
+[data-testid="stElementContainer"]:has(> .stHtml > .writing) { display: none; }
+[data-testid="stElementContainer"]:has(.stDownloadButton button:disabled)
+  + [data-testid="stElementContainer"]:has(> .stHtml > .writing) { display: block; }
+.writing { font-size: 0.8rem; opacity: 0.8; margin: 0; }
+</style>"""
+
+
+def file_button(
+    where: Any,
+    label: str,
+    make: Callable[[], bytes],
+    filename: str,
+    mime: str,
+    what: str,
+    primary: bool = False,
+) -> None:
+    """A button that writes and downloads a file; while it is being written, it says so.
+
+    where: a column or the page. make: the bytes. what: how much goes into the file, as "2,500 tiles, 60 sites".
+    """
+    with where.container(gap="xsmall"):
+        st.download_button(
+            label,
+            make,
+            filename,
+            mime,
+            on_click="ignore",
+            type="primary" if primary else "secondary",
+            icon=":material/download:",
+            width="stretch",
+        )
+        st.html(f'<p class="writing" role="status">Writing {escape(label)}: {escape(what)}.</p>')
+
+
+def table_button(label: str, table: pd.DataFrame, filename: str) -> None:
+    """A button that downloads a table that is shown, as CSV (UTF-8)."""
+    st.download_button(label, table.to_csv(index=False), filename, "text/csv", on_click="ignore")

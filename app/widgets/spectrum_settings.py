@@ -1,0 +1,64 @@
+"""What a spectrum plan is made for and obeys, as controls."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.state.controls import kept
+from app.widgets.layout import time_limit
+
+FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
+MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
+
+
+def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """(users drawn, arguments of Radio, arguments of PrbSettings) as chosen."""
+    st.markdown("**Users and objective**")
+    users, settings = _objective()
+    st.markdown("**Radio** · TR 38.901")
+    return users, _radio(), settings
+
+
+def _objective() -> tuple[int, dict[str, Any]]:
+    one, two, three, four = st.columns(4)
+    users = one.number_input(
+        "Users drawn", 1, 500, 60, help="Active users drawn from the demand of the hour.", **kept("prb users")
+    )
+    settings: dict[str, Any] = {
+        "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.__getitem__, **kept("prb mode")),
+        "tau_mbps": three.number_input(
+            "Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau")
+        ),
+        "fairness": four.selectbox(
+            "What counts", list(FAIRNESS), format_func=FAIRNESS.__getitem__, **kept("prb fairness")
+        ),
+    }
+    cap = one.number_input(
+        "Rate counts up to (× demand)", 0.0, 100.0, 1.0, 0.5, help="0: all of it.", **kept("prb cap")
+    )
+    least = two.number_input(
+        "Minimum rate (Mbit/s)", 0.0, 1000.0, 0.0, 0.1, help="0: the whole demand.", **kept("prb minimum")
+    )
+    seconds = time_limit(three, "prb time limit", 15)
+    seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))
+    settings |= {"cap": cap or None, "min_mbps": least or None}
+    return int(users), settings | {"time_limit": seconds, "seed": int(seed)}
+
+
+def _radio() -> dict[str, Any]:
+    one, two, three, four = st.columns(4)
+    return {
+        "link": one.selectbox("Link", ["uplink", "downlink"], **kept("prb link")),
+        "carrier_ghz": two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier")),
+        "bandwidth_mhz": three.selectbox(
+            "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")
+        ),
+        "environment": four.selectbox("Environment", ["UMa", "UMi"], **kept("prb environment")),
+        "condition": one.selectbox("Propagation", ["NLOS", "LOS", "drawn"], **kept("prb condition")),
+        "user_dbm": two.number_input("User power (dBm)", -40.0, 40.0, 23.0, 1.0, **kept("prb user power")),
+        "station_dbm": three.number_input(
+            "Station power (dBm)", 0.0, 80.0, 53.0, 1.0, **kept("prb station power")
+        ),
+        "station_gain_dbi": four.number_input("Antenna gain (dBi)", 0.0, 40.0, 12.0, 1.0, **kept("prb gain")),
+        "shadowing": one.toggle("Shadowing", False, help="Lognormal, seeded.", **kept("prb shadowing")),
+    }

@@ -1,0 +1,127 @@
+"""The `default` model on tiles that it has not seen: fitted without each fold, and asked in several ways.
+
+For each fold the encoder is fitted on the open data, and the model on the traffic, of the other folds only.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from opendiff.conditions import MODALITIES, Conditions
+from opendiff.default.model import TrafficModel
+from opendiff.default.training import train_model
+from opendiff.encoder.weights import pretrained_trunk
+from opendiff.generator import TrafficGenerator
+from opendiff.progress import Report
+from opendiff.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to ask the `default` model: with which modalities, whose condition and how much guidance."""
+
+    modalities: tuple[str, ...] = MODALITIES
+    shuffled: bool = False
+    corrected: bool = True  # False: the closed form of the prior alone, without what the denoiser learned
+    guidance_scale: float = 0.0
+
+
+VARIANTS: dict[str, Variant] = {
+    "default": Variant(),
+    "default, prior alone": Variant(corrected=False),
+    "default, guidance 0.5": Variant(guidance_scale=0.5),
+    "default, another tile's condition": Variant(shuffled=True),
+    "default, no condition": Variant(modalities=()),
+    "default, imagery only": Variant(modalities=("imagery",)),
+    "default, POI only": Variant(modalities=("poi",)),
+    "default, OSM POI only": Variant(modalities=("osm_poi",)),
+    "default, population only": Variant(modalities=("population",)),
+    "default, imagery and POI": Variant(modalities=("imagery", "poi")),
+    "default, imagery and OSM POI": Variant(modalities=("imagery", "osm_poi")),
+    "default, imagery and population": Variant(modalities=("imagery", "population")),
+    "default, POI and population": Variant(modalities=("poi", "population")),
+    "default, imagery, POI and population": Variant(modalities=("imagery", "poi", "population")),
+    "default, imagery, OSM POI and population": Variant(modalities=("imagery", "osm_poi", "population")),
+}
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """The model fitted without a fold, and conditions of all tiles by an encoder fitted without it."""
+
+    fold: int
+    model: TrafficModel
+    conditions: Conditions
+
+
+def fit_folds(data: TrainingData, seed: int, report: Report | None = None) -> list[FoldFit]:
+    """One fit a fold that holds traffic."""
+    every = np.unique(data.folds[data.has_traffic])
+    fits = []
+    for number, fold in enumerate(every):
+        others = data.folds != fold
+        conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
+        train = data.has_traffic & others
+        model = train_model(
+            conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
+        )
+        fits.append(FoldFit(int(fold), model, conditions))
+        if report:
+            report("fits", number + 1, len(every))
+    return fits
+
+
+def held_out_default(
+    data: TrainingData,
+    fits: list[FoldFit],
+    variants: dict[str, Variant],
+    samples: int,
+    seed: int,
+    report: Report | None = None,
+) -> dict[str, np.ndarray]:
+    """Traffic (tiles with traffic, samples, 168) of each variant, every tile by the fit that has not seen its fold."""
+    rows = data.has_traffic
+    place = np.cumsum(rows) - 1
+    ensembles = {
+        name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in variants
+    }
+    for number, fit in enumerate(fits):
+        test = rows & (data.folds == fit.fold)
+        generators = {
+            True: TrafficGenerator(fit.model),
+            False: TrafficGenerator(without_correction(fit.model)),
+        }
+        for name, variant in variants.items():
+            asked = vary(fit.conditions.take(test), variant, seed)
+            generator = generators[variant.corrected]
+            generated = generator.generate(asked, samples, seed, variant.guidance_scale)
+            ensembles[name][place[test]] = generated.traffic
+        if report:
+            report("folds", number + 1, len(fits))
+    return ensembles
+
+
+def without_correction(model: TrafficModel) -> TrafficModel:
+    """The same model with a denoiser that adds nothing to the closed form."""
+    plain = copy.deepcopy(model)
+    for layer in (plain.denoiser.level_out, plain.denoiser.day_out):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return plain
+
+
+def vary(conditions: Conditions, variant: Variant, seed: int) -> Conditions:
+    """The conditions as the variant asks for them; a shuffled one gives every tile another tile's."""
+    hidden = [name for name in MODALITIES if name not in variant.modalities]
+    changed = conditions.without(*hidden)
+    if not variant.shuffled:
+        return changed
+    order = np.random.default_rng(seed).permutation(len(changed.tiles))
+    giver = np.empty_like(order)
+    giver[order] = np.roll(order, 1)  # one cycle through all tiles, so that none keeps its own
+    swapped = changed.take(giver)
+    return Conditions(changed.tiles, swapped.tokens, swapped.present, intensities=swapped.intensities)
