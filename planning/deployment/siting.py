@@ -32,19 +32,17 @@ MOST_POINTS_A_SIDE, MOST_POINTS = 8, 100_000  # places of demand: along the side
 
 @dataclass(frozen=True)
 class Siting:
-    """lon, lat, names, origin: (sites,), origin "existing", "forced" or "new". plan: of the covering, over all
-    candidates. ranked: a row a site by marginal gain. curve: served traffic by number of sites. ensemble: served
-    traffic by sample. sentence: what was done, in words."""
+    """The sites of an optimised deployment, and what each of them is worth."""
 
-    lon: np.ndarray
+    lon: np.ndarray  # (sites,) degrees
     lat: np.ndarray
     names: tuple[str, ...]
-    origin: np.ndarray
-    plan: CoveringPlan
-    ranked: pd.DataFrame
-    curve: pd.DataFrame
-    ensemble: pd.DataFrame
-    sentence: str
+    origin: np.ndarray  # (sites,) "existing", "forced" or "new"
+    plan: CoveringPlan  # over all candidates
+    ranked: pd.DataFrame  # a row a site, by marginal gain
+    curve: pd.DataFrame  # served traffic by number of sites
+    ensemble: pd.DataFrame  # served traffic by sample
+    sentence: str  # what was done, in words
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Under the names that a scenario has them by."""
