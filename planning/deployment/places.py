@@ -126,7 +126,8 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
         frame["lon"].to_numpy(float),
         frame["lat"].to_numpy(float),
         names,
-        **numbers,
+        numbers["cost"],
+        numbers["capacity_mbps"],
         report=tuple(report),
     )
 
