@@ -25,8 +25,8 @@ from benchmarks.robustness import faults
 from benchmarks.robustness.victim import KINDS, TYPED, Kind
 from planning.errors import SolverError
 from planning.solver import Model, choice
+from planning.solver import cbc as solver_cbc
 from planning.solver import highs as solver_highs
-from planning.solver.pulp_rows import PULP_MAJOR
 
 Fault = Callable[[Path], str | None]
 KILLS = 2  # of each kind of file, at different moments
@@ -142,8 +142,7 @@ def solver_raises(folder: Path) -> str | None:
         def callSolver(self, lp: pulp.LpProblem) -> None:
             raise RuntimeError("std::bad_alloc")
 
-    where = "_BatchHiGHS" if PULP_MAJOR < 4 else "pulp.HiGHS"
-    with mock.patch(f"planning.solver.highs.{where}", Broken):
+    with mock.patch.object(solver_highs, "_HiGHS", Broken):
         wrong = _solver_refuses("highs")
     return wrong or _solves()
 
@@ -153,7 +152,7 @@ def solver_dies(how: str, folder: Path) -> str | None:
     program = folder / "cbc"
     program.write_text("#!/bin/sh\n" + {"killed": "kill -9 $$", "silent": "exit 0"}[how] + "\n")
     program.chmod(0o755)
-    with mock.patch.dict(os.environ, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}"):
+    with mock.patch.object(solver_cbc, "cbc_class", lambda: partial(pulp.COIN_CMD, path=str(program))):
         wrong = _solver_refuses("cbc")
     return wrong or _solves()
 

@@ -41,10 +41,7 @@ def run_highs(
     options: dict[str, Any] = {"random_seed": int(seed), "output_flag": False, "log_to_console": False}
     if PULP_MAJOR >= 4:
         options["warmStart"] = warm
-        solver_class = pulp.HiGHS
-    else:
-        solver_class = _BatchHiGHS
-    solver = solver_class(msg=False, timeLimit=time_limit, gapRel=gap, threads=threads, **options)
+    solver = _HiGHS(msg=False, timeLimit=time_limit, gapRel=gap, threads=threads, **options)
     solver.start_values = warm
     _swallow_banner()
     begun = time.perf_counter()
@@ -107,11 +104,8 @@ def _outcome(engine: highspy.Highs) -> tuple[str, float | None, float | None]:
     return "error", None, None
 
 
-class _BatchHiGHS(pulp.HiGHS):
-    """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does, and stopped in the
-    middle of a call when it is asked to."""
-
-    start_values = False  # whether the variables hold values to begin from
+class _InterruptibleHiGHS(pulp.HiGHS):
+    """PuLP's HiGHS, which can be stopped in the middle of a call."""
 
     def callSolver(self, lp: pulp.LpProblem) -> None:
         engine, asked = lp.solverModel, stop_asked()
@@ -122,6 +116,12 @@ class _BatchHiGHS(pulp.HiGHS):
         for moment in (engine.cbMipInterrupt, engine.cbSimplexInterrupt, engine.cbIpmInterrupt):
             moment.subscribe(answer)
         engine.run()
+
+
+class _BatchHiGHS(_InterruptibleHiGHS):
+    """PuLP 3.3's HiGHS with the model handed over in one call and a start solution, as PuLP 4 does."""
+
+    start_values = False  # whether the variables hold values to begin from
 
     def buildSolverModel(self, lp: pulp.LpProblem) -> None:
         variables = lp.variables()
@@ -177,6 +177,9 @@ def _add_rows(lp: pulp.LpProblem) -> None:
         np.array(index, np.int32),
         np.array(value, float),
     )
+
+
+_HiGHS = _InterruptibleHiGHS if PULP_MAJOR >= 4 else _BatchHiGHS
 
 
 def _fit_pool(threads: int | None) -> None:
