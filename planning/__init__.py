@@ -1,4 +1,12 @@
-"""From a traffic table to network plans: deployment, sleep schedules, PRB allocation, scenarios and exports.
+"""From a traffic table to network plans. Knows nothing of how the traffic was made.
 
-Knows nothing of how the traffic was made: any table of the format in `planning.traffic` will do.
+traffic, demand     a table of anybody's, and Mbit/s by a stated scale
+equipment, radio    figures of cells and links, each with its source; energy and link_budget compute with them
+network             sites and cells, and who serves what
+deployment          where sites go
+sleep               which cells sleep when
+prb                 which users get which PRBs
+solver              mixed-integer programs, behind one adapter
+scenario, export    everything in one file, and out to other tools
+commands, cli       `opendiff-planning`
 """

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "opendiff-planni
 
 
 def parser(program: str = "opendiff-planning") -> argparse.ArgumentParser:
+    """All commands with their options; program: the name that --help shows."""
     top = argparse.ArgumentParser(
         prog=program,
         description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",

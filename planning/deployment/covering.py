@@ -85,9 +85,16 @@ class CoveringProblem:
             conflicts = cKDTree(candidates).query_pairs(min_distance_m * (1 - 1e-9), output_type="ndarray")
             conflicts = conflicts[~(forced[conflicts].all(axis=1) | closed[conflicts].any(axis=1))]
         problem = cls(
-            need, point, np.repeat(np.arange(count), sizes), capacity, np.where(closed, np.inf, cost), forced,
-            sites, budget, conflicts.astype(int),
-        )  # fmt: skip
+            need,
+            point,
+            candidate=np.repeat(np.arange(count), sizes),
+            capacity=capacity,
+            cost=np.where(closed, np.inf, cost),
+            forced=forced,
+            sites=sites,
+            budget=budget,
+            conflicts=conflicts.astype(int),
+        )
         problem._check_forced()
         return problem
 

@@ -11,10 +11,8 @@ from planning.deployment.covering import CoveringProblem
 
 # of the subgradient: first step, smoothing of the direction, steps without progress, smoothing of what opened
 _LENGTH, _MEMORY, _PATIENCE, _LATELY = 0.3, 0.95, 15, 0.99
-_SHORTER, _SHORTEST = (
-    0.7,
-    1e-4,
-)  # factor of the step where it stalls, and the share of the first one that ends it
+# factor of the step where it stalls, and the share of the first one that ends it
+_SHORTER, _SHORTEST = 0.7, 1e-4
 
 
 @dataclass(frozen=True)

@@ -184,25 +184,25 @@ def _model(problem: CoveringProblem, relaxed: Bound, served: float) -> tuple[Mod
     wide = np.unique(problem.point[by_ample])
     s = model.variables("s", len(wide), upper=problem.need[wide])
     model.cost(s, 1.0)
-    model.rows(
+    model.rows(  # no point is served more than it needs
         np.concatenate([problem.point[arcs], wide]), np.concatenate([x, s]), 1.0, upper=problem.need, count=points
     )  # fmt: skip
     position = np.zeros(points, int)
     position[wide] = np.arange(len(wide))
     at, by = problem.point[by_ample], problem.candidate[by_ample]
-    model.rows(
+    model.rows(  # s_i only where an ample candidate is open
         np.concatenate([np.arange(len(wide)), position[at]]), np.concatenate([s, y[by]]),
         np.concatenate([np.ones(len(wide)), -problem.need[at]]), upper=0.0, count=len(wide),
     )  # fmt: skip
     each = np.arange(len(arcs))
-    model.rows(
+    model.rows(  # x_a <= min(d_i, C_j) y_j
         np.concatenate([each, each]), np.concatenate([x, y[problem.candidate[arcs]]]),
         np.concatenate([np.ones(len(arcs)), -most]), upper=0.0, count=len(arcs),
     )  # fmt: skip
     tight = np.flatnonzero(~ample)
     row = np.zeros(count, int)
     row[tight] = np.arange(len(tight))
-    model.rows(
+    model.rows(  # capacity
         np.concatenate([row[problem.candidate[arcs]], np.arange(len(tight))]), np.concatenate([x, y[tight]]),
         np.concatenate([np.ones(len(arcs)), -problem.capacity[tight]]), upper=0.0, count=len(tight),
     )  # fmt: skip

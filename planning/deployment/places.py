@@ -99,9 +99,11 @@ def joined(*parts: Places | None) -> Places | None:
         for name in ("lon", "lat", "cost", "capacity_mbps")
     }
     return Places(
-        names=tuple(n for p in given for n in p.names), areas=tuple(a for p in given for a in p.areas),
-        report=tuple(line for p in given for line in p.report), **whole,
-    )  # fmt: skip
+        names=tuple(name for p in given for name in p.names),
+        areas=tuple(area for p in given for area in p.areas),
+        report=tuple(line for p in given for line in p.report),
+        **whole,
+    )
 
 
 def read_places(source: Source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
@@ -121,9 +123,13 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
     numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in ("cost", "capacity_mbps")}
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
     return Places(
-        frame["lon"].to_numpy(float), frame["lat"].to_numpy(float), names, numbers["cost"],
-        numbers["capacity_mbps"], (), tuple(report),
-    )  # fmt: skip
+        frame["lon"].to_numpy(float),
+        frame["lat"].to_numpy(float),
+        names,
+        numbers["cost"],
+        numbers["capacity_mbps"],
+        report=tuple(report),
+    )
 
 
 def _features(source: Source, name: str | None) -> list[GeoJson]:

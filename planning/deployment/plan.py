@@ -30,19 +30,19 @@ MARGIN_M = 3000.0  # assumed: sites so near to the area's tiles may serve it
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """counts: (tiles,) sites per tile. network: sized sites. demand_mbps: of the busy hour at the planning quantile.
-    solve, served_mbps: of the optimised strategy. tables: name -> what the plan adds to a scenario. settings: what it
-    was made with, as plain values for provenance."""
+    """Sites with their cells, and how they were found."""
 
     strategy: str
-    counts: np.ndarray
+    counts: np.ndarray  # (tiles,) sites
     sizing: Sizing
-    demand_mbps: float
+    demand_mbps: float  # of the busy hour at the planning quantile
     sentence: str
-    solve: SolveResult | None = None
-    served_mbps: float | None = None
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    solve: SolveResult | None = None  # of the optimised strategy
+    served_mbps: float | None = None  # likewise
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # name -> what the plan adds to a scenario
+    settings: dict[str, Any] = field(
+        default_factory=dict
+    )  # what it was made with, as plain values for provenance
 
     @property
     def network(self) -> Network:

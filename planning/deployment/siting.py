@@ -21,30 +21,29 @@ from planning.deployment.places import grid
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, mean_tile_side_m
 from planning.link_budget import coverage_radius_m
-from planning.progress import Progress
+from planning.progress import Progress, silent
 
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
 MOST_SITES = 2000
+LEAST_BEYOND = 5  # further sites that the curve of served traffic goes on with; else a quarter of the plan's
 MOST_POINTS_A_SIDE, MOST_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
 
 
 @dataclass(frozen=True)
 class Siting:
-    """lon, lat, names, origin: (sites,), origin "existing", "forced" or "new". plan: of the covering, over all
-    candidates. ranked: a row a site by marginal gain. curve: served traffic by number of sites. ensemble: served
-    traffic by sample. sentence: what was done, in words."""
+    """The sites of an optimised deployment, and what each of them is worth."""
 
-    lon: np.ndarray
+    lon: np.ndarray  # (sites,) degrees
     lat: np.ndarray
     names: tuple[str, ...]
-    origin: np.ndarray
-    plan: CoveringPlan
-    ranked: pd.DataFrame
-    curve: pd.DataFrame
-    ensemble: pd.DataFrame
-    sentence: str
+    origin: np.ndarray  # (sites,) "existing", "forced" or "new"
+    plan: CoveringPlan  # over all candidates
+    ranked: pd.DataFrame  # a row a site, by marginal gain
+    curve: pd.DataFrame  # served traffic by number of sites
+    ensemble: pd.DataFrame  # served traffic by sample
+    sentence: str  # what was done, in words
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Under the names that a scenario has them by."""
@@ -57,15 +56,14 @@ class Siting:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A plan made on one basis, called `label`; chosen: its candidates, idle ones for headroom included; ensemble: what
-    they serve of every sample, and score what that is worth."""
+    """A plan made on one basis."""
 
-    score: float
-    label: str
+    score: float  # what the ensemble is worth by `SitingSettings.robust`
+    label: str  # of the basis
     problem: CoveringProblem
     plan: CoveringPlan
-    chosen: np.ndarray
-    ensemble: pd.DataFrame
+    chosen: np.ndarray  # (candidates,) bool, idle ones for headroom included
+    ensemble: pd.DataFrame  # what they serve of every sample
 
 
 def site_optimally(
@@ -83,7 +81,7 @@ def site_optimally(
     """
     settings = settings or SitingSettings()
     settings.validate()
-    tell = progress or (lambda done, total, what: None)
+    tell = progress or silent
     if sites is not None and not 1 <= sites <= MOST_SITES:
         raise InputError(
             f"The optimised strategy places 1 to {MOST_SITES:,} sites, not {sites:,}; choose a proportional one."
@@ -95,27 +93,42 @@ def site_optimally(
     lon, lat, tile = grid(demand, _points_a_side(demand, radius))
     found = candidates_of(demand, settings, sites, radius, capacity)
     origin = centre_of(lon, lat)
+    # of each place in its tile's demand
     share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
     problem = CoveringProblem.build(
-        local_metres(lon, lat, origin), np.zeros(len(lon)), local_metres(found.lon, found.lat, origin), radius,
-        found.capacity, sites, found.cost, settings.budget, found.forced, found.forbidden, settings.min_distance_m,
-    )  # fmt: skip
+        points=local_metres(lon, lat, origin),
+        need=np.zeros(len(lon)),  # that of each basis below
+        candidates=local_metres(found.lon, found.lat, origin),
+        radius_m=radius,
+        capacity=found.capacity,
+        sites=sites,
+        cost=found.cost,
+        budget=settings.budget,
+        forced=found.forced,
+        forbidden=found.forbidden,
+        min_distance_m=settings.min_distance_m,
+    )
     bases = _bases(demand, settings, quantile)
     samples = _samples(demand, settings.hours)
     tried: list[_Tried] = []
     for done, (label, level) in enumerate(bases):
-        mine = replace(problem, need=level[tile] * share)
+        of_basis = replace(problem, need=level[tile] * share)
         tell(done, len(bases) + 1, f"sites for the {label}")
         plan = solve_covering(
-            mine, settings.solver, settings.time_limit / len(bases), settings.gap, settings.threads, settings.seed,
-            partial(tell, done, len(bases) + 1),
-        )  # fmt: skip
-        chosen = add_idle(mine, plan.chosen)
+            of_basis,
+            settings.solver,
+            settings.time_limit / len(bases),
+            settings.gap,
+            settings.threads,
+            settings.seed,
+            progress=partial(tell, done, len(bases) + 1),
+        )
+        chosen = add_idle(of_basis, plan.chosen)
         tell(done, len(bases) + 1, "serving every sample")
-        ensemble = _over(mine, chosen, samples, tile, share)
+        ensemble = _over(of_basis, chosen, samples, tile, share)
         served = ensemble["served_mbps"]
         score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
-        tried.append(_Tried(score, label, mine, plan, chosen, ensemble))
+        tried.append(_Tried(score, label, of_basis, plan, chosen, ensemble))
     tell(len(bases), len(bases) + 1, "ranking sites")
     best = max(tried, key=lambda made: made.score)
     return _report(best, found, radius, sites, settings, len(bases))
@@ -155,7 +168,10 @@ def _over(
     tile: np.ndarray,
     share: np.ndarray,
 ) -> pd.DataFrame:
-    """Demand and served Mbit/s of each sample, the mean over its hours."""
+    """Demand and served Mbit/s of each sample, the mean over its hours.
+
+    tile, share: (points,) tile of each place of demand, and its share of the tile's.
+    """
     open_ = chosen[problem.candidate]
     small = replace(problem, point=problem.point[open_], candidate=problem.candidate[open_])
     rows = []
@@ -171,7 +187,7 @@ def _report(
 ) -> Siting:
     problem, chosen = best.problem, best.chosen
     served, flow = problem.serve(chosen)
-    beyond = max(5, int(chosen.sum()) // 4)
+    beyond = max(LEAST_BEYOND, int(chosen.sum()) // 4)
     order, gained = rollout(problem, chosen, beyond)
     inside = chosen[order]
     steps = np.diff(np.concatenate([[0.0], gained]))

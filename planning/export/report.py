@@ -93,7 +93,7 @@ def _head(scenario: Scenario) -> str:
     title = escape(f"Network plan: {name}" if name else "Network plan")
     cards = "".join(
         f"<div><b>{value:,.{kpis.KPIS[name].digits}f}</b><span>{escape(kpis.KPIS[name].title)}</span></div>"
-        for name, value in figures(scenario).items()
+        for name, value in kpis_of(scenario).items()
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
@@ -113,7 +113,7 @@ def _scale(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def figures(scenario: Scenario) -> dict[str, float]:
+def kpis_of(scenario: Scenario) -> dict[str, float]:
     """The KPIs of a scenario, see `planning.kpis`."""
     provenance, tables = scenario.provenance, scenario.tables
     sleep, prb, deployed = (_part(provenance, name) for name in ("sleep", "prb", "deployment"))
@@ -178,7 +178,7 @@ def _spectrum(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
 def _side_by_side(compared: Mapping[str, Scenario]) -> str:
     if len(compared) < 2:
         return ""
-    table = kpis.table({label: figures(scenario) for label, scenario in compared.items()})
+    table = kpis.table({label: kpis_of(scenario) for label, scenario in compared.items()})
     planned = {
         label: scenario.tables["energy_by_hour"]
         for label, scenario in compared.items()

@@ -34,10 +34,8 @@ _MOST_NEAR = 60_000  # patterns that may be in a better plan, held at once
 _MOST_COLUMNS = 5_000  # patterns of the final program
 _FEW = 800  # patterns that need no tighter relaxation
 _LITTLE_FEWER = 0.7  # of the patterns: tightening again gains too little
-_TRIED = (
-    1_500  # patterns of the program that looks for a better plan, for so many seconds and share of those left
-)
-_SEEK_SECONDS, _SEEK_SHARE = 2.0, 0.2
+_TRIED = 1_500  # patterns of the program that looks for a better plan to compare with
+_SEEK_SECONDS, _SEEK_SHARE = 2.0, 0.2  # that it may take at most, and of the time that is left
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,21 @@ from planning.solver import SolveResult, relative_gap
 
 @dataclass(frozen=True)
 class PrbPlan:
-    """station: (users,) row of the site, -1 for none. prbs: each user's PRB numbers. rate_mbps: (users,) with the true
-    SINR. sinr_db: (users,) the one SINR that would give that rate on each of its PRBs, NaN for none. bound_mbps: of
-    the objective, which no plan exceeds; met_bound: of the demands met, from the relaxation without interference.
-    how: what made it and how good that is, in words."""
+    """Who has which PRBs, what that gives, and how good it is."""
 
     strategy: str
     problem: PrbProblem
     settings: PrbSettings
-    station: np.ndarray
-    prbs: tuple[np.ndarray, ...]
-    rate_mbps: np.ndarray
-    sinr_db: np.ndarray
+    station: np.ndarray  # (users,) row of the site, -1 for none
+    prbs: tuple[np.ndarray, ...]  # of each user: its PRBs' numbers
+    rate_mbps: np.ndarray  # (users,) with the true SINR
+    sinr_db: np.ndarray  # (users,) the one SINR that would give that rate on each of its PRBs, NaN for none
     objective_mbps: float
-    unmet: tuple[str, ...]
-    bound_mbps: float | None = None
-    met_bound: int | None = None
+    unmet: tuple[str, ...]  # a sentence for each user whose demand is not met, in their order
+    bound_mbps: float | None = None  # no plan's objective exceeds it
+    met_bound: int | None = None  # no plan meets more demands, from the relaxation without interference
     solve: SolveResult | None = None
-    how: str = ""
+    how: str = ""  # what made it and how good that is, in words
     notes: tuple[str, ...] = ()
 
     @classmethod

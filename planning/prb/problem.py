@@ -36,17 +36,15 @@ Rows = int | np.integer | np.ndarray  # row numbers of users or stations
 class Objective:
     """What rates and PRBs are worth, in Mbit/s.
 
-    counted rate = min over k of slopes[k] * rate + offsets[k] * demand: concave and piecewise linear. min_mbps: the
-    rate that a user must have, at most its demand (None: all of its demand). missing_price: charged for each Mbit/s
-    missing of it, and where any is, for `unmet_share` of it on top.
+    counted rate = min over k of slopes[k] * rate + offsets[k] * demand: concave and piecewise linear.
     """
 
-    tau_mbps: float
-    slopes: np.ndarray
-    offsets: np.ndarray
-    min_mbps: float | None
-    missing_price: float
-    unmet_share: float
+    tau_mbps: float  # penalty of each PRB in use
+    slopes: np.ndarray  # (lines,)
+    offsets: np.ndarray  # (lines,)
+    min_mbps: float | None  # that a user must have, at most its demand; None: all of its demand
+    missing_price: float  # for each Mbit/s missing of it ...
+    unmet_share: float  # ... and, where any is, for this share of it on top
 
     def floor(self, demand: Values) -> np.ndarray:
         """The rate that a user must have."""

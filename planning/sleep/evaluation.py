@@ -15,23 +15,18 @@ from planning.sleep.schedule import group_counts, woken
 
 @dataclass(frozen=True)
 class SleepEvaluation:
-    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, energy in kWh, sums of rates in Mbit/s-hours.
-
-    always_on: energy of the same traffic with every cell awake. unserved: traffic that no awake cell in the ring can
-    carry. offloaded: served by another site than its own. switches: cells woken over the plan's cycle. worst_*: the
-    site and hour with the most missing Mbit/s, None where nothing is missing.
-    """
+    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, their sums in Mbit/s-hours, energy in kWh."""
 
     energy: np.ndarray
-    always_on: np.ndarray
+    always_on: np.ndarray  # energy of the same traffic with every cell awake
     demand: np.ndarray
     served: np.ndarray
-    offloaded: np.ndarray
-    unserved: np.ndarray
-    overloaded_sites: np.ndarray
-    asleep_cells: np.ndarray
-    switches: int
-    worst_site: str | None
+    offloaded: np.ndarray  # served by another site than its own
+    unserved: np.ndarray  # no awake cell in the ring can carry it
+    overloaded_sites: np.ndarray  # number of sites with unserved traffic
+    asleep_cells: np.ndarray  # number
+    switches: int  # cells woken over the plan's cycle
+    worst_site: str | None  # with the most missing Mbit/s in an hour, None where nothing is missing
     worst_hour: int | None
     worst_missing_mbps: float
     shortfalls: tuple[Shortfall, ...] = field(repr=False, default=())

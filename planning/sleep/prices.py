@@ -24,27 +24,26 @@ from planning.energy import Groups, rows_of_each
 from planning.sleep.problem import SleepProblem, SleepSettings
 from planning.sleep.site_schedule import MOST_STATES, best_schedule, states_of
 
-NOWHERE_W = (
-    1e4  # W per Mbit/s that a site without neighbours cannot carry: any finite price keeps the bound valid
-)
-FEWEST_STEPS, MOST_STEPS, PATIENCE = 200, 600, 15
+# W per Mbit/s that a site without neighbours cannot carry: any finite price keeps the bound valid
+NOWHERE_W = 1e4
+FEWEST_STEPS, MOST_STEPS = 200, 600
+PATIENCE = 15  # steps without gain after which they become shorter
 CHECKED_EVERY, WORTH_ON = 25, 0.01  # go on while so many steps gain this share of the asked gap
-LEAST_RISE, HOPED_FOR = (
-    0.002,
-    0.99,
-)  # a step aims so much above its value, or at this share of the plan at hand
+# a step aims so much above its value, or at this share of the plan at hand
+LEAST_RISE, HOPED_FOR = 0.002, 0.99
 SLOWED, SLOWEST = 0.6, 1e-3  # factor of the steps' length where they stall, and its end
 MEMORY = 0.03  # weight of the newest counts in the average
 
 
 @dataclass(frozen=True)
 class PriceBound:
-    """bound: Wh over the plan's hours, in the objective of `milp.ring_model`. price: (sites, hours) W per Mbit/s
-    of room. counts: (groups, hours) awake cells, averaged over the last steps: whole where prices leave no doubt."""
+    """What the best prices say."""
 
-    bound: float
-    price: np.ndarray
-    counts: np.ndarray
+    bound: float  # Wh over the plan's hours, in the objective of `milp.ring_model`
+    price: np.ndarray  # (sites, hours) W per Mbit/s of room
+    counts: (
+        np.ndarray
+    )  # (groups, hours) awake cells, averaged over the last steps: whole where there is no doubt
 
 
 def price_bound(
@@ -90,16 +89,17 @@ def _number_of_states(groups: Groups) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Family:
-    """Sites whose free groups have the same counts. rows: (s,) site numbers. free: (s, G) groups. states: (K, G) counts
-    beyond the lowest. wake_w: (s, K). room: per rank of merit (s, K) Mbit/s with slope (s,) W per Mbit/s."""
+    """Sites whose free groups have the same counts, so that their states are the same: looked at at once."""
 
-    rows: np.ndarray
-    free: np.ndarray
-    grid: tuple[int, ...]
-    states: np.ndarray
-    wake_w: np.ndarray
-    room: tuple[np.ndarray, ...]
-    slope: tuple[np.ndarray, ...]
+    rows: np.ndarray  # (sites of the family,) row of each
+    free: np.ndarray  # (sites, free groups)
+    grid: tuple[int, ...]  # of each free group: how many counts it may have
+    states: np.ndarray  # (states, free groups) counts beyond the lowest
+    wake_w: np.ndarray  # (sites, states)
+    room: tuple[
+        np.ndarray, ...
+    ]  # of each group by merit, fewest W per Mbit/s first: (sites, states) Mbit/s ...
+    slope: tuple[np.ndarray, ...]  # ... and (sites,) W per Mbit/s
 
 
 class _Relaxed:

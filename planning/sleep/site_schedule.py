@@ -10,9 +10,7 @@ import itertools
 import numpy as np
 
 MOST_STATES = 128  # of one site; beyond, the dynamic programme would cost more than it is worth
-CYCLIC_STATES = (
-    16  # up to here the cycle of hours is closed exactly; beyond, closing it costs nothing: still a bound
-)
+CYCLIC_STATES = 16  # up to here the cycle of hours is closed exactly; beyond, for nothing: still a bound
 
 
 def states_of(grid: tuple[int, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ def test_subscribers_scale_gives_their_volume(table):
     assert "subscribers per km2 and GB per month assumed" in Scale.subscribers(table).sentence
 
 
-def test_daily_total_and_busy_hour(table):
+def test_a_daily_total_and_a_busy_hour_are_met(table):
     assert gb_per_day(Demand.build(table, Scale.daily_total(table, 777.0))) == pytest.approx(777, rel=1e-5)
     demand = Demand.build(table, Scale.busy_hour(table, 950.0))
     assert demand.mbps.astype(float).mean(axis=1).sum(axis=0).max() == pytest.approx(950, rel=1e-5)
@@ -68,7 +68,7 @@ def test_a_table_in_mbps_needs_no_scale(table):
         Scale.measured(table)
 
 
-def test_refusals(table, demand):
+def test_scales_and_quantiles_without_sense_are_refused(table, demand):
     for bad in (0, -1, float("nan"), float("inf")):
         with pytest.raises(InputError, match="above 0"):
             Scale.daily_total(table, bad)
@@ -81,3 +81,14 @@ def test_refusals(table, demand):
         demand.profile(48)
     with pytest.raises(InputError, match="no sample"):
         demand.sample(9)
+
+
+def test_a_rate_floor_asks_for_it_for_every_active_user(demand: Demand):
+    floor = 2 * float((demand.mbps / demand.users).mean())
+    asked = demand.with_rate_floor(floor)
+    assert (asked.mbps >= demand.mbps).all() and (asked.mbps >= demand.users * floor * (1 - 1e-6)).all()
+    lifted = asked.mbps > demand.mbps
+    np.testing.assert_allclose(asked.mbps[lifted], demand.users[lifted] * floor, rtol=1e-6)
+    assert lifted.any() and demand.with_rate_floor(0) is demand
+    with pytest.raises(InputError, match="rate floor"):
+        demand.with_rate_floor(-1)

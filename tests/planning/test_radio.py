@@ -37,7 +37,7 @@ def test_path_loss_equals_the_test_vectors_of_ns_3():
     np.testing.assert_allclose(path_loss_db(ground, 5.0, "UMa", "NLOS"), nlos, atol=1e-3)
 
 
-def test_line_of_sight_probabilities():
+def test_line_of_sight_probabilities_are_those_of_tr_38_901():
     assert los_probability(40, "UMa") == pytest.approx(0.74, abs=5e-3)
     np.testing.assert_allclose(los_probability([40, 60, 80], "UMi"), [0.631, 0.432, 0.309], atol=1e-3)
     assert (los_probability([0, 10, 18], "UMa") == 1).all()
@@ -58,7 +58,7 @@ def test_path_loss_is_continuous_at_the_breakpoint_and_grows(environment):
     assert chance[0] == 1 and (np.diff(chance) <= 0).all() and chance[-1] > 0
 
 
-def test_prb_counts_noise_and_power():
+def test_prb_counts_noise_and_power_are_those_of_the_tables():
     assert [prb_count(b, 30) for b in (5, 20, 50, 100)] == [11, 51, 133, 273]
     assert [prb_count(b, 60) for b in (10, 50, 100)] == [11, 65, 135]
     for preset in PRESETS.values():

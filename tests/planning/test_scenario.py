@@ -57,7 +57,7 @@ def full(demand) -> Scenario:
 
 
 @pytest.mark.slow
-def test_reads_back_equal(full, tmp_path):
+def test_a_scenario_reads_back_equal(full, tmp_path):
     path = full.save(tmp_path / "s.gpkg")
     for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):
         back = Scenario.read(source)
@@ -77,7 +77,7 @@ def test_reads_back_equal(full, tmp_path):
     assert back.scale() == full.scale()
 
 
-def test_opens_as_a_geopackage_with_its_layers(full, tmp_path):
+def test_a_scenario_opens_as_a_geopackage_with_its_layers(full, tmp_path):
     path = full.save(tmp_path / "s.gpkg")
     layers = dict(pyogrio.list_layers(path))
     assert layers["tiles"] == "Polygon" and layers["sites"] == "Point" and layers["cells"] == "Point"
@@ -92,7 +92,7 @@ def test_opens_as_a_geopackage_with_its_layers(full, tmp_path):
     assert first["asleep_hours"] == ranges(hours)
 
 
-def test_ranges():
+def test_hours_are_written_as_ranges():
     assert ranges([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8" and ranges([]) == "" and ranges([23]) == "23"
 
 
@@ -113,7 +113,7 @@ def test_a_failed_write_leaves_the_old_file(full, tmp_path, monkeypatch):
         full.save(tmp_path / "s.txt")
 
 
-def test_what_is_no_scenario(full, tmp_path):
+def test_what_is_no_scenario_is_refused(full, tmp_path):
     with pytest.raises(InputError, match="no file"):
         Scenario.read(tmp_path / "none.gpkg")
     with pytest.raises(InputError, match="no readable GeoPackage"):
@@ -186,7 +186,7 @@ def nasty(full: Scenario) -> Scenario:
     return Scenario(full.tiles, Network(sites, cells), full.tables, full.provenance)
 
 
-def test_text_is_escaped_everywhere(full, tmp_path):
+def test_text_from_data_is_escaped_in_every_export(full, tmp_path):
     scenario = nasty(full)
     root = ElementTree.fromstring(export(scenario, "kml"))
     names = [e.text for e in root.iter(f"{KML}name")]

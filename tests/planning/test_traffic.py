@@ -52,7 +52,7 @@ def frame(table):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "shuffled"])
-def test_reads_back_what_was_written(table, frame, kind, tmp_path):
+def test_a_table_reads_back_as_it_was_written(table, frame, kind, tmp_path):
     path = tmp_path / "t.parquet"
     if kind == "csv":
         path = tmp_path / "t.csv"
@@ -111,7 +111,7 @@ def test_bad_tables_get_one_sentence(frame, message):
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
 
 
-def test_files_that_are_no_table(tmp_path):
+def test_files_that_are_no_table_are_refused(tmp_path):
     with pytest.raises(InputError, match="empty file"):
         TrafficTable.read(b"")
     with pytest.raises(InputError, match="no file"):
@@ -146,7 +146,7 @@ def test_from_arrays_checks_shapes_and_sorts():
         TrafficTable.from_arrays([1], [1], np.ones((1, 24)), intensities={"poi": [-1]})
 
 
-def test_geometry_against_pyproj():
+def test_tiles_and_distances_are_those_of_pyproj():
     from pyproj import Geod, Transformer
 
     rng = np.random.default_rng(0)
@@ -176,6 +176,6 @@ def test_geometry_against_pyproj():
     assert west < centre[0] < east and south < centre[1] < north
 
 
-def test_the_real_table_reads(real_traffic):
+def test_the_measured_table_of_nanchang_is_read(real_traffic):
     table = TrafficTable.read(real_traffic)
     assert (table.tiles, table.samples, table.hours) == (298, 1, 168)

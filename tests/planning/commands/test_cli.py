@@ -123,7 +123,7 @@ def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
 
 
 @pytest.mark.parametrize("format", ["csv", "geojson", "kml", "gpkg", "html"])
-def test_export(folder, deployed, format, capsys):
+def test_export_writes_every_format(folder, deployed, format, capsys):
     out = folder / f"plan.{format}"
     assert main(["export", str(deployed), "--format", format, "--out", str(out)]) == 0
     assert out.stat().st_size > 1000
@@ -212,7 +212,7 @@ def test_bad_input_gets_status_2_and_one_line(folder, deployed, message, capsys)
     assert printed.out == "" and not (folder / "o.gpkg").exists()
 
 
-def test_bad_usage_and_help(capsys):
+def test_bad_usage_ends_with_status_2_and_help_with_0(capsys):
     for arguments in (["deploy"], ["sleep", "s", "--night", "six"], [], ["fly"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)

@@ -19,7 +19,7 @@ from planning.errors import InputError
 from tests.planning.conftest import X0, Y0
 
 
-def test_judging_against_scipy():
+def test_distances_between_deployments_are_those_of_scipy():
     rng = np.random.default_rng(1)
     p, q = rng.integers(0, 9, 40), rng.integers(1, 9, 40)
     match = compare(p, q)
@@ -89,7 +89,7 @@ def test_what_flows_between_equal_masses_is_equal():
     np.testing.assert_allclose(pair, 500.0, rtol=1e-12)
 
 
-def test_blocks_are_the_whole_matrix(monkeypatch):
+def test_pulls_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
     rng = np.random.default_rng(3)
     points, users = rng.random((40, 2)) * 9000, rng.random(40)
     whole = inverse_square(points)(users)
@@ -105,7 +105,7 @@ def test_ten_tiles_at_one_place_keep_their_users():
     np.testing.assert_array_equal(moved[50], users)
 
 
-def test_strategies_side_by_side(demand):
+def test_strategies_are_judged_side_by_side(demand):
     counts = {s: largest_remainder(density(demand, s), 40) for s in ("traffic", "uniform")}
     real = largest_remainder(density(demand, "poi"), 60)
     table = judge(demand, counts, real).set_index("strategy")

@@ -102,7 +102,7 @@ def test_a_budget_pays_what_it_says(demand):
         deploy(demand, None, "optimised", siting=SitingSettings(**BASE))
 
 
-def test_existing_sites_with_their_own_capacity(demand):
+def test_existing_sites_keep_their_own_capacity(demand):
     lon, lat, _ = grid(demand, 1)
     network = Network.from_sites(lon[:3], lat[:3], ["a", "b", "c"], capacity_layers=[1, 2, 3])
     made = siting(demand, 5, existing=Places.of_network(network))
@@ -156,7 +156,7 @@ def test_too_many_sites_for_the_distance_are_fewer_and_said(demand):
 # --- files of places ------------------------------------------------------------------------------------------------
 
 
-def test_places_from_files(tmp_path):
+def test_places_are_read_from_files(tmp_path):
     path = tmp_path / "candidates.csv"
     path.write_text(
         "name,Longitude,Latitude,Cost,capacity\nroof,115.8,28.6,120,900\nmast,115.9,28.7,80,\nbad,x,y,1,1\n"
@@ -178,7 +178,7 @@ def test_places_from_files(tmp_path):
         read_places(b"{", "x.geojson")
 
 
-def test_masts_of_an_openstreetmap_extract(tmp_path):
+def test_of_an_openstreetmap_extract_only_masts_are_sites(tmp_path):
     def feature(lon, **tags):
         return {
             "type": "Feature",

@@ -13,7 +13,7 @@ from planning.demand import Demand, Scale
 from planning.deployment import deploy
 from planning.deployment.judging import judge
 from planning.export import tables
-from planning.export.report import figures, page
+from planning.export.report import kpis_of, page
 from planning.export.report_figures import asleep
 from planning.export.svg import Axis, round_ticks
 from planning.prb import PrbProblem, PrbSettings, baseline, compared, draw_users
@@ -151,7 +151,7 @@ def test_the_map_has_a_box_a_tile_and_a_dot_a_site(report, scenarios):
 
 
 def test_differences_are_from_the_first_scenario(scenarios):
-    values = {label: figures(scenario) for label, scenario in scenarios.items()}
+    values = {label: kpis_of(scenario) for label, scenario in scenarios.items()}
     table = kpis.table(values).set_index("KPI")
     energy = table.loc["Energy (kWh a day)"]
     hourly = scenarios["greedy"].tables["energy_by_hour"]

@@ -91,7 +91,7 @@ def test_clusters_are_no_wider_than_the_limit():
         (b"site,lon,lat\nA,9000000,5\n", "a.csv", "WGS-84"),
     ],
 )
-def test_refusals(data, name, words):
+def test_files_without_sites_are_refused_by_name(data, name, words):
     with pytest.raises(InputError, match=words):
         import_network(data, name)
 

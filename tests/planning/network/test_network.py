@@ -10,6 +10,7 @@ from planning.geometry import distances_m, local_metres, tile_centre
 from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
 from planning.network.serving import site_demand, size_network, tile_shares
 from tests.planning.conftest import X0, Y0
+from tests.planning.sleep.making import line_network
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_every_preset_figure_has_a_source_or_the_word_assumed():
         preset("6G")
 
 
-def test_default_sites(network):
+def test_a_default_site_has_a_coverage_and_a_capacity_cell_in_each_sector(network):
     assert list(network.sites.columns) == list(SITE_COLUMNS) and list(network.cells.columns) == list(
         CELL_COLUMNS
     )
@@ -106,7 +107,7 @@ def edit(network, sites=None, cells=None):
     return Network(network.sites.assign(**(sites or {})), network.cells.assign(**(cells or {})))
 
 
-def test_refusals(network):
+def test_a_network_that_contradicts_itself_is_refused(network):
     with pytest.raises(InputError, match="capacity_mbps that is no number of at least 0"):
         edit(network, cells={"capacity_mbps": -1.0}).validate()
     with pytest.raises(InputError, match="used twice"):
@@ -132,3 +133,21 @@ def test_refusals(network):
 def test_network_lies_on_its_tiles():
     lon, lat = tile_centre(X0, Y0)
     assert 115.8 < lon < 115.9 and 28.6 < lat < 28.8
+
+
+def test_equipment_figures_are_replaced_where_they_are_named():
+    network = line_network(2, 1)
+    table = pd.DataFrame({"equipment": ["5G 100 MHz 64T 200 W"], "idle_w": [300.0], "sleep_w": [np.nan]})
+    changed = network.with_equipment(table).equipment().set_index("equipment")
+    before = network.equipment().set_index("equipment")
+    assert changed.loc["5G 100 MHz 64T 200 W", "idle_w"] == 300 and changed["cells"].tolist() == [2, 2]
+    assert (changed["sleep_w"] == before["sleep_w"]).all()
+    assert changed.loc["4G 20 MHz 8T 20 W", "idle_w"] == before.loc["4G 20 MHz 8T 20 W", "idle_w"]
+    for wrong, message in [
+        (table.assign(equipment="6G"), "no equipment '6G'"),
+        (table.assign(idle_w="many"), "not a number"),
+        (table.assign(idle_w=10.0), "more asleep than awake"),
+        (table[["idle_w"]], "column equipment"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            network.with_equipment(wrong)

@@ -297,7 +297,7 @@ def test_two_that_disturb_each_other_blame_interference():
         assert f"could get {alone:,.2f}" in sentence and "interference is the limit" in sentence
 
 
-def test_settings_are_checked():
+def test_settings_out_of_range_are_refused():
     problem = toy()
     for change, message in [
         ({"mode": "magic"}, "PRB mode"),

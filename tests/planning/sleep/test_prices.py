@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep
 from planning.sleep.prices import price_bound
 from planning.sleep.site_schedule import best_schedule
-from tests.planning.sleep.test_strategies import line_network, random_problem
+from tests.planning.sleep.making import line_network, random_problem
 
 
 @pytest.mark.parametrize("seed", range(5))

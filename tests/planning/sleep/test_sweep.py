@@ -12,7 +12,7 @@ from planning.sleep.milp import hour_model
 from planning.sleep.rules import always_on, greedy
 from planning.sleep.schedule import runs_up
 from planning.sleep.sweep import sweep
-from tests.planning.sleep.test_strategies import hour_cost, random_problem
+from tests.planning.sleep.making import hour_cost, random_problem
 
 
 def priced(problem, config, awake) -> float:

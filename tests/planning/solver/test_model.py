@@ -115,7 +115,7 @@ def test_a_start_solution_is_taken_or_improved(solver):
     assert second.has_solution and second.objective <= first.objective + 1e-6
 
 
-def test_model_without_variables_and_bad_settings():
+def test_a_model_without_variables_is_solved_and_bad_settings_are_refused():
     assert Model("nothing").solve().status == "optimal"
     model, _ = knapsack(np.array([1]), np.array([1]), 1)
     with pytest.raises(InputError, match="time limit"):
@@ -135,7 +135,7 @@ def test_a_missing_solver_says_what_to_install(monkeypatch):
         model.solve("cbc")
 
 
-def test_solvers_here_and_relative_gap():
+def test_both_solvers_are_here_and_a_gap_is_relative_to_the_objective():
     assert "highs" in available_solvers()
     assert relative_gap(100, 99) == pytest.approx(0.01)
     assert relative_gap(0.0, 0.0) == 0

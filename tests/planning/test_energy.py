@@ -1,0 +1,38 @@
+"""Power of a site and what a kWh stands for, by hand."""
+
+import numpy as np
+import pytest
+
+from planning.energy import Groups, Prices
+from planning.errors import InputError
+from planning.network import Network
+from tests.planning.sleep.making import line_network
+
+
+def test_power_of_a_site_is_eq_13_by_hand():
+    """One site, one 4G and one 5G cell carrying 10 and 100 Mbit/s: every term written out."""
+    network = line_network(1)
+    network = Network(network.sites.assign(bbu_w=300.0, ac_slope=0.2, ac_bias_w=40.0), network.cells)
+    groups = Groups.of(network)
+    load = np.where(groups.capacity[:, None] == 40, 10.0, 100.0)
+    awake = np.ones((2, 1))
+    rrus = (192.4 + 1.25 * 10) + (444.9 + 1.0 * 100)
+    assert groups.power_w(awake, load)[0, 0] == pytest.approx(1.2 * (300 + rrus) + 40)
+    asleep = np.where(groups.capacity[:, None] == 40, 1.0, 0.0)
+    assert groups.power_w(asleep, load * asleep)[0, 0] == pytest.approx(
+        1.2 * (300 + 192.4 + 12.5 + 64.5) + 40
+    )
+    # the paper's form: RRU + BBU + air conditioner written apart
+    k_m, c_m, b_m = 0.2, 300, 40
+    assert rrus + c_m + (k_m * (c_m + rrus) + b_m) == pytest.approx(groups.power_w(awake, load)[0, 0])
+
+
+def test_cost_and_co2_of_a_year():
+    assert Prices(0.7).of(10) == {"kwh": 10, "co2_kg": pytest.approx(5.306), "cost": pytest.approx(7)}
+    assert "cost" not in Prices().of(10)
+    said = Prices(0.5, 0.4).sentence(24.0, 24)  # one kWh an hour
+    assert "8,760 kWh" in said and "4,380 in money" in said and "3.5 t" in said and "given" in said
+    assert "A year of such weeks" in Prices(0.5, 0.4).sentence(168.0, 168) and "such days" in said
+    assert "assumed" in Prices().sentence(1.0, 24) and "money" not in Prices().sentence(1.0, 24)
+    with pytest.raises(InputError, match="at least 0"):
+        Prices(-1.0)
