@@ -87,11 +87,12 @@ class Reached:
         self.lines: set[tuple[str, int]] = set()
 
     def __enter__(self) -> Reached:
+        self._before = sys.gettrace()  # of a debugger, or of who measures the coverage of tests
         sys.settrace(self._enter)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
         return self._line if frame.f_code.co_filename.startswith(WATCHED) else None
