@@ -41,7 +41,7 @@ def page(server):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)  # a machine may have other work
         page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
         told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
         page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)

@@ -28,7 +28,7 @@ def test_the_app_works_under_the_headers_of_the_documentation(server):  # noqa: 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, LOCAL])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(40_000)
+        page.set_default_timeout(90_000)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.route("**/*", lambda route: _answered(route, headers))
