@@ -172,7 +172,7 @@ def read_traffic(path: str | Path) -> TrafficEnsemble:
         raise TableError(
             f"There is no traffic table {path}; generate one or name an existing file."
         ) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as a traffic table ({error}); it must be Parquet.") from None
     columns = {name: _column(table, name, path) for name in present}
     x, y = _tile_numbers(columns, path)

@@ -95,7 +95,7 @@ def _parse(data: bytes, name: str, most_rows: int = MAX_ROWS) -> tuple[pa.Table,
                 )
             schema = pq.read_schema(io.BytesIO(data))
             table = pq.read_table(io.BytesIO(data), columns=[c for c in _KNOWN if c in schema.names])
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{name} is a damaged Parquet file ({str(error).splitlines()[0]}).") from error
         stored = table.schema.metadata or {}
         return table, _json(stored, b"opendiff", name), _json(stored, b"opendiff_tiles", name)

@@ -22,11 +22,12 @@ from intake.database import check_plain
 from intake.delimited import read_csv
 from intake.text import Refused
 from opendiff.area import read_area_bytes, tile_frame, tiles_in_csv
-from opendiff.errors import AreaError, SourceError
+from opendiff.errors import AreaError, SourceError, TableError
 from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource
+from opendiff.traffic_table import read_traffic
 from planning.csv_table import read_table
 from planning.deployment.places import read_places
 from planning.errors import InputError
@@ -351,3 +352,15 @@ def test_saved_work_that_does_not_say_what_its_plans_were_made_from():
         kept["basis"] = {}
     with pytest.raises(SavedWorkError):
         unpack(parts | {"state.json": json.dumps(state).encode()}, Workspace(), controls=False)
+
+
+def test_a_parquet_file_with_a_column_whose_name_is_no_text(tmp_path):
+    columns = {name: [0] for name in ("z", "x", "y", "hour", "traffic", "strange")}
+    data = corpus.parquet(pa.table(columns)).replace(b"strange", b"str\xb0nge")
+    (tmp_path / "tiles.parquet").write_bytes(data)
+    with pytest.raises(SourceError, match="cannot be read"):
+        PackSource(tmp_path).covered_tiles()
+    with pytest.raises(TableError, match="cannot be read"):
+        read_traffic(tmp_path / "tiles.parquet")
+    with pytest.raises(InputError, match="damaged"):
+        TrafficTable.read(data)

@@ -303,7 +303,7 @@ def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()
         raise SourceError(
             f"The pack has no {path}; name a folder that holds tiles.parquet and imagery."
         ) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read ({error}); fetch the pack again.") from None
     frame = table.replace_schema_metadata(None).to_pandas()  # the metadata is pandas's, and may be damaged
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
