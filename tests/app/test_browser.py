@@ -57,6 +57,21 @@ def _own(url):
     return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 
+def draw_point(page, right=0):
+    """Draw a place with the mouse on the last map of the page; right: pixels from the middle of the map."""
+    page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
+    map_ = page.locator(MAP).last
+    box = None
+    while box != map_.bounding_box():  # soon after it came, a page goes to its top once more
+        map_.evaluate("map => map.scrollIntoView({block: 'center', behavior: 'instant'})")
+        box = map_.bounding_box()
+        page.wait_for_timeout(4 * HAND_MS)
+    at = box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2
+    page.mouse.move(*at, steps=4)
+    page.wait_for_timeout(HAND_MS)
+    page.mouse.click(*at)
+
+
 def draw_polygon(page, corners):
     """Draw with the mouse on the map of the Area page; corners in pixels from the middle of the map."""
     frame = page.frame_locator(MAP)
@@ -190,13 +205,7 @@ def test_a_place_drawn_gets_a_site(page):
     page.get_by_role("link", name="Deployment").click()
     page.get_by_text("Optimised strategy").click()
     page.get_by_text("Draw places on the map").click()
-    page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
-    map_ = page.locator(MAP).last
-    map_.scroll_into_view_if_needed()
-    box = map_.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
-    page.wait_for_timeout(HAND_MS)
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    draw_point(page)
     page.get_by_text("Drawn: sites that must stand 1").wait_for()
     page.get_by_role("button", name="Deploy", exact=True).click()
     page.get_by_text("Network to plan with").wait_for(timeout=WORK_MS)

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.app import MAP, until_quiet
-from tests.app.test_browser import WORK_MS, draw_polygon, page, server  # noqa: F401 (fixtures)
+from tests.app.test_browser import WORK_MS, draw_point, draw_polygon, page, server  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.browser
 OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
@@ -72,14 +72,7 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
         page.get_by_text("Draw places on the map").click()
         if count == 2:
             page.frame_locator(MAP).last.locator("path.leaflet-interactive").wait_for()
-        page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
-        map_ = page.locator(MAP).last
-        map_.scroll_into_view_if_needed()
-        box = map_.bounding_box()
-        at = box["x"] + box["width"] / 2 + 40 * count, box["y"] + box["height"] / 2
-        page.mouse.move(*at, steps=4)
-        page.wait_for_timeout(150)
-        page.mouse.click(*at)
+        draw_point(page, right=40 * count)
         page.get_by_text(f"Drawn: sites that must stand {count}").wait_for()
         page.get_by_role("link", name="Export").click()
         page.get_by_role("heading", name="Export", exact=True).wait_for()
