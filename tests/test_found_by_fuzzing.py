@@ -255,10 +255,7 @@ def test_a_place_without_a_geometry(geometry):
 
 def test_a_database_that_complains_in_no_utf_8(tmp_path):
     path = tmp_path / "a.gpkg"
-    data = bytearray(corpus.scenarios()[0])
-    at = data.find(b"CREATE TABLE")
-    data[at : at + 12] = b"CREATE \xff\xfe\xff \xff"
-    path.write_bytes(data)
+    path.write_bytes(corpus.scenarios()[0].replace(b"CREATE TABLE", b"CREATE \xff\xfe\xff \xff"))
     with pytest.raises(Refused):
         check_plain(path)
 
