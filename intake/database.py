@@ -12,9 +12,10 @@ import contextlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from intake.text import Refused
 
@@ -68,7 +69,7 @@ class Database:
         left, count = MAX_GROWTH * self.size + 1_000_000, 0
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             count += len(batch)
-            left -= sum(len(v) if isinstance(v, str | bytes) else 8 for row in batch for v in row)
+            left -= sum(len(v) if isinstance(v, str | bytes) else v is not None for row in batch for v in row)
             if count > MAX_ROWS:
                 raise Refused(f"holds more than {MAX_ROWS:,} rows in {table!r}")
             if left < 0:
@@ -236,7 +237,9 @@ def _copy_register(database: Database, copy: sqlite3.Connection, chosen: dict[st
         _copy_rows(database, copy, GEOMETRIES, lambda row: str(row["table_name"]).lower() in chosen)
 
 
-def _copy_rows(database: Database, copy: sqlite3.Connection, table: str, wanted) -> None:  # type: ignore[no-untyped-def]
+def _copy_rows(
+    database: Database, copy: sqlite3.Connection, table: str, wanted: Callable[[dict[str, Any]], bool]
+) -> None:
     columns = [row[1] for row in copy.execute(f"PRAGMA table_info({table})")]
     there = tuple(c for c in columns if c in {found.name for found in database.tables[table]})
     for values in database.rows(table, there):
