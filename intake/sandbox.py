@@ -29,7 +29,12 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on e
 RULE_PATH_BENEATH = 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
-RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # by the version that brought them
+RIGHTS = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    5: (1 << 16) - 1,
+}  # by the version that brought them
 NETWORK = 0b11  # TCP bind and connect, version 4
 SCOPES = 0b11  # abstract sockets and signals of others, version 6
 CLONE_THREAD = 0x10000
@@ -85,7 +90,9 @@ class Protection:
             parts.append(f"Landlock {self.landlock} (only the file itself can be read{network})")
         if self.seccomp:
             parts.append("a seccomp filter (no sockets, programs, or signals to others)")
-        lacking = [name for name, there in (("Landlock", self.landlock), ("seccomp", self.seccomp)) if not there]
+        lacking = [
+            name for name, there in (("Landlock", self.landlock), ("seccomp", self.seccomp)) if not there
+        ]
         return "; ".join(parts) + (f". This kernel lacks {' and '.join(lacking)}." if lacking else ".")
 
 
@@ -183,12 +190,15 @@ def _landlock_version() -> int:
     return max(0, int(found))
 
 
-def _restrict_files(libc: ctypes.CDLL, version: int, readable: Iterable[Path], writable: Iterable[Path]) -> None:
+def _restrict_files(
+    libc: ctypes.CDLL, version: int, readable: Iterable[Path], writable: Iterable[Path]
+) -> None:
     every = max(rights for since, rights in RIGHTS.items() if since <= version)
     fields = [every, NETWORK if version >= 4 else 0, SCOPES if version >= 6 else 0]
     attribute = struct.pack("=QQQ", *fields)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = _checked(
-        libc.syscall(CREATE_RULESET, attribute, ctypes.c_size_t(len(attribute)), ctypes.c_uint32(0)), "Landlock"
+        libc.syscall(CREATE_RULESET, attribute, ctypes.c_size_t(len(attribute)), ctypes.c_uint32(0)),
+        "Landlock",
     )
     try:
         for path in readable:
@@ -206,7 +216,9 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
         if not path.is_dir():
             rights &= OF_FILES
         rule = struct.pack("=Qi", rights, place)
-        _checked(libc.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, ctypes.c_uint32(0)), f"Landlock {path}")
+        _checked(
+            libc.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, ctypes.c_uint32(0)), f"Landlock {path}"
+        )
     finally:
         os.close(place)
 
@@ -231,7 +243,10 @@ def _filter_calls(libc: ctypes.CDLL) -> None:
     ]
     if platform.machine() == "x86_64":
         code += [(GREATER_OR_EQUAL, 0, 1, X32), (RETURN, 0, 0, KILL_PROCESS)]
-    code += [(EQUAL, 0, 1, clone3), (RETURN, 0, 0, ERRNO | ENOSYS)]  # then libraries use clone, which can be looked into
+    code += [
+        (EQUAL, 0, 1, clone3),
+        (RETURN, 0, 0, ERRNO | ENOSYS),
+    ]  # then libraries use clone, which can be looked into
     for number in refused:
         code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | EPERM)]
     # signals to itself, as `abort` sends, and threads of its own
