@@ -254,7 +254,9 @@ class Readers:
 
     def _too_much(self, entry: Guarded) -> Exception:
         most = self.settings.memory_bytes / 1e9
-        sentence = f"The file needs more than the {most:.1f} GB of memory that reading one may take; give a smaller one."
+        sentence = (
+            f"The file needs more than the {most:.1f} GB of memory that one may take; give a smaller one."
+        )
         return entry.error("", sentence)
 
     # --- the processes ---

@@ -2,7 +2,8 @@
 
 JSON of a tree, and the raw buffers of the arrays and bytes in it. Nothing in it can name a class or a function: there
 are None, booleans, numbers, texts, bytes, paths, lists, tuples, dictionaries with texts as keys, arrays of numbers,
-booleans or dates, and tables of such columns. `decode` holds for any bytes: it returns such a value or raises ValueError.
+booleans or dates, and tables of such columns. For any bytes, `decode` returns such a value or raises
+ValueError.
 """
 
 from __future__ import annotations
