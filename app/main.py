@@ -16,6 +16,7 @@ from app.background.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
 from app.saved import open_work  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
+from app.server.reading import read_apart  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
 from app.widgets import accessible, file_button, navigation  # noqa: E402
 
@@ -37,6 +38,7 @@ def main() -> None:
     st.html(file_button.STYLE)
     space = workspace()
     hold_solvers()
+    read_apart()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
     with head:
         open_work.come_back(space)

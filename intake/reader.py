@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from intake import guard, sandbox, wire
+from intake import guard, plain, sandbox, wire
 from intake.text import Refused
 
 MAX_REQUEST_BYTES = 10_000_000_000
@@ -90,17 +90,17 @@ def _answer(entry: guard.Guarded, args: tuple, kwargs: dict[str, Any], cancelled
     """(kind, plain value) of what the function returned or raised."""
     if cancelled:
         kwargs = kwargs | {"cancelled": None}  # it is killed instead
+    typed: tuple[type[Exception], ...] = (Refused, *entry.family)
     try:
-        try:
-            result = entry.pack(entry.function(*args, **kwargs))
-            wire.encode(result)
-            return guard.RESULT, result
-        except RecursionError:
-            return guard.REFUSED, ["", "The file is nested too deeply to be read; export it again."]
-        except (Refused, *entry.family) as error:
-            return guard.REFUSED, [type(error).__name__, str(error)]
+        result = entry.pack(entry.function(*args, **kwargs))
+        plain.encode(result)
+        return guard.RESULT, result
     except MemoryError:
         return guard.NO_MEMORY, None
+    except RecursionError:
+        return guard.REFUSED, ["", "The file is nested too deeply to be read; export it again."]
+    except typed as error:
+        return guard.REFUSED, [type(error).__name__, str(error)]
     except Exception:
         return guard.UNEXPECTED, traceback.format_exc()
 

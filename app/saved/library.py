@@ -5,13 +5,11 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 """
 
 import contextlib
-import json
 import os
 import re
 import secrets
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +18,18 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.files.scenario import scenario_of
-from app.saved import packing, room
+from app.saved import files, packing, room
+from app.saved.files import TABLE
 from app.server import limits
 from app.state.workspace import Workspace
-from intake.database import check_plain
 from opendiff.storage.folders import user_folder
 
-PARTS = "opendiff_parts"
 MOST_BYTES = 2_000_000_000
 MOST_NAME = 80
+MOST_DESCRIBED = 10_000  # scenarios that the server holds the names of
+State = tuple[int, int]
+Description = tuple[str, list[str] | None] | None
+_descriptions: dict[tuple[Path, State], Description] = {}
 _FILE = re.compile(r"[0-9a-f]{16}\.gpkg")
 
 
@@ -66,12 +67,12 @@ def shelf() -> Path:
 
 def entries() -> list[Entry]:
     """All scenarios, the newest first; a file that is none is passed over."""
-    found = []
-    for path in shelf().iterdir():
-        if _FILE.fullmatch(path.name):
-            with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
-                status = path.stat()
-                found.append(Entry(path.stem, _name_of(path), status.st_mtime, status.st_size))
+    paths = [path for path in shelf().iterdir() if _FILE.fullmatch(path.name)]
+    found = [
+        Entry(path.stem, described[0], state[0] / 1e9, state[1])
+        for path, (state, described) in _described(paths).items()
+        if described is not None
+    ]
     return sorted(found, key=lambda entry: -entry.saved)
 
 
@@ -94,36 +95,20 @@ def read_parts(path: Path) -> dict[str, bytes]:
     """The parts in a scenario file. Raises SavedWorkError where it is none."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise SavedWorkError("The scenario is gone or too large; choose another one.")
-    try:
-        check_plain(path)
-        with contextlib.closing(_connect(path, "ro")) as database:
-            rows = database.execute(
-                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
-            ).fetchall()
-    except (sqlite3.Error, ValueError) as error:
-        raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
-    return {str(part): bytes(data) for part, data in rows}
+    return files.read_parts(path)
 
 
 def strategies_of(identity: str) -> list[str] | None:
     """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
-    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
-        path = path_of(identity)
-        check_plain(path)
-        with contextlib.closing(_connect(path, "ro")) as database:
-            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (packing.STATE,)).fetchone()
-        state = json.loads(row[0])
-        if state["format"] == packing.FORMAT and "network" in state["made"]:
-            return [str(strategy) for strategy in state["strategies"]]
+    with contextlib.suppress(SavedWorkError):
+        for _, described in _described([path_of(identity)]).values():
+            return None if described is None else described[1]
     return None
 
 
 def upload(data: bytes) -> dict[str, bytes]:
     """The parts in an uploaded scenario file."""
-    with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
-        path = Path(place) / "upload.gpkg"
-        path.write_bytes(data)
-        return read_parts(path)
+    return files.read_parts_bytes(data)
 
 
 def rename(identity: str, name: str) -> None:
@@ -178,9 +163,9 @@ def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> No
     def fill(temporary: Path) -> None:
         temporary.write_bytes(layers)
         with contextlib.closing(sqlite3.connect(temporary)) as database, database:
-            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
+            database.execute(f"CREATE TABLE {TABLE} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
             rows = [("name", name.encode()), *packed.items()]
-            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
+            database.executemany(f"INSERT INTO {TABLE} VALUES (?, ?)", rows)
 
     _replace(path, fill)
 
@@ -210,16 +195,29 @@ def _change(identity: str, change: Callable[[Path], None]) -> None:
 
 def _set_name(path: Path, name: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute(f"UPDATE {PARTS} SET data = ? WHERE part = 'name'", (name.encode(),))
+        database.execute(f"UPDATE {TABLE} SET data = ? WHERE part = 'name'", (name.encode(),))
 
 
 def _name_of(path: Path) -> str:
-    with contextlib.closing(_connect(path, "ro")) as database:
-        row = database.execute(f"SELECT data FROM {PARTS} WHERE part = 'name'").fetchone()
-    if row is None:
-        raise SavedWorkError("There is no such scenario.")
-    return bytes(row[0]).decode("utf-8", "replace")
+    for _, described in _described([path]).values():
+        if described is not None:
+            return described[0]
+    raise SavedWorkError("There is no such scenario.")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
+def _described(paths: list[Path]) -> dict[Path, tuple[State, Description]]:
+    """Of each file that is there its state (time of change in ns, bytes) and what is told of it. A file is read once,
+    until it changes; those that are new, all together."""
+    states: dict[Path, State] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            states[path] = status.st_mtime_ns, status.st_size
+    new = [path for path, state in states.items() if (path, state) not in _descriptions]
+    for path, described in zip(new, files.describe(new) if new else [], strict=True):
+        _descriptions[path, states[path]] = described
+    found = {path: (state, _descriptions[path, state]) for path, state in states.items()}
+    while len(_descriptions) > MOST_DESCRIBED:
+        with contextlib.suppress(StopIteration, KeyError):  # of another session that does the same
+            del _descriptions[next(iter(_descriptions))]
+    return found

@@ -17,7 +17,7 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.messages import errors_shown
-from app.saved import packing, room
+from app.saved import files, packing, room
 from app.saved.library import folder
 from app.state.workspace import Workspace
 
@@ -38,7 +38,7 @@ def new_work() -> str:
 
 
 def is_work(identity: str) -> bool:
-    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / packing.STATE).is_file()
+    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / files.STATE).is_file()
 
 
 def _work_folder(identity: str) -> Path:
@@ -51,7 +51,7 @@ def reopen(identity: str, space: Workspace) -> None:
     """Bring back what was open under this identity before the page was loaded anew."""
     place = _work_folder(identity)
     with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
-        found = {n: (place / n).read_bytes() for n in packing.PARTS if (place / n).is_file()}
+        found = {n: (place / n).read_bytes() for n in files.PARTS if (place / n).is_file()}
     packing.unpack(found, space)
     space.saved_versions = packing.versions(space)
 

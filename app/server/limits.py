@@ -95,6 +95,12 @@ def owner(work: str) -> str:
     return hashlib.sha256((f"user {user}" if user else f"work {work}").encode()).hexdigest()[:32]
 
 
+def reader() -> str:
+    """Whose file is being read, for the share of each in the reading processes: the person, else the session."""
+    work = st.session_state["workspace"].work if "workspace" in st.session_state else ""
+    return owner(str(work)) or str(work)
+
+
 def packs() -> dict[str, Path]:
     """Packs of OPENDIFF_PACKS by their name."""
     folder = os.environ.get("OPENDIFF_PACKS", "")
