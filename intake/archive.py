@@ -42,8 +42,8 @@ def members(
 
     most_growth: how many times the archive all may be, beyond the FREE_BYTES that are always taken.
 
-    Raises `Refused` for more members or bytes than asked for, paths that lead out of the archive, links, passwords, and archives that cannot
-    be read.
+    Raises `Refused` for more members or bytes than asked for, paths that lead out of the archive, links, passwords, and
+    archives that cannot be read.
     """
     most_bytes = min(most_bytes, FREE_BYTES + most_growth * len(data))
     found, left = {}, most_bytes

@@ -21,6 +21,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip", "Via")
 
@@ -97,7 +98,10 @@ def owner(work: str) -> str:
 
 def reader() -> str:
     """Whose file is being read, for the share of each in the reading processes: the person, else the session."""
-    work = st.session_state["workspace"].work if "workspace" in st.session_state else ""
+    inside = (
+        get_script_run_ctx(suppress_warning=True) is not None
+    )  # else of a piece of long work, of which one runs
+    work = st.session_state["workspace"].work if inside and "workspace" in st.session_state else ""
     return owner(str(work)) or str(work)
 
 

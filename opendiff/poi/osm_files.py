@@ -54,7 +54,8 @@ def read_osm_places(
     """
     path = Path(path)
     try:
-        return _read_places(path, tuple(map(float, bounds)), shown or path.name, cancelled=cancelled)
+        west, south, east, north = map(float, bounds)
+        return _read_places(path, (west, south, east, north), shown or path.name, cancelled=cancelled)
     except Stopped:
         return Places.join([])
 
