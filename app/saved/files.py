@@ -165,7 +165,10 @@ def _traffic(data: bytes, max_values: int) -> TrafficEnsemble:
     with tempfile.TemporaryDirectory(prefix="opendiff-") as folder:
         path = Path(folder, TRAFFIC)
         path.write_bytes(data)
-        return read_traffic(path, max_values)
+        try:
+            return read_traffic(path, max_values)
+        except OpenDiffError as error:
+            raise Refused(str(error).replace(f"{folder}/", "").rstrip(".")) from None
 
 
 def _uploads(data: bytes) -> tuple[tuple[str, str, bytes], ...]:

@@ -27,6 +27,8 @@ READERS = (
     "planning.csv_table",
     "app.saved.files",
     "openpyxl",
+    "pyarrow.dataset",
+    "pyarrow.pandas_compat",
 )
 AT_ONCE, AT_ONCE_PER_OWNER = 4, 2
 SHARED_GB = 3.0
