@@ -68,9 +68,8 @@ def _serve(channel: socket.socket, program: list[Path]) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     os.nice(NICE)
     writable = [folder, *(path for name, path in kwargs.items() if name == "into")]
-    limits = sandbox.Limits(**request["limits"])
+    sandbox.limit_resources(sandbox.Limits(**request["limits"]))
     sandbox.close_in([*program, *readable], writable)
-    sandbox.limit_resources(limits)
     wire.send(channel, *_answer(guard.functions[request["function"]], args, kwargs, request["cancelled"]))
 
 

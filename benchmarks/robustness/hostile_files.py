@@ -125,7 +125,7 @@ def _entities(secret: Path, megabytes: int) -> bytes:
 def _many_cells(secret: Path, megabytes: int) -> bytes:
     """A workbook of some kB that holds millions of cells."""
     row = b"<row>" + b"<c><v>1</v></c>" * 300 + b"</row>"
-    return _workbook(_SHEET + row * (20 * megabytes) + b"</sheetData></worksheet>")
+    return _workbook(_SHEET + row * (4 * megabytes) + b"</sheetData></worksheet>")
 
 
 def _scenario_part(part: str, make: Callable[[int], bytes]) -> Make:
