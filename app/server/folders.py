@@ -1,19 +1,68 @@
-"""Folders of this machine for the files that sessions upload and the open data that they fetch."""
+"""Folders of this machine: the scenario library, the files that sessions upload and the open data that they fetch."""
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from app.errors import SavedWorkError
 from app.server import limits
 
 UPLOADS, SESSIONS = "uploads", "sessions"  # folders in the cache
+PEOPLE = "people"  # folder in the library
 KEPT_DAYS = 60
+log = logging.getLogger(__name__)
+
+
+def library_folder() -> Path:
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    from opendiff.storage.folders import user_folder
+
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
+        ) from error
+    return path
+
+
+def shelf(work: str) -> Path:
+    """Where the scenarios and the open work of who is in this session lie: the library, or on a shared server a part of
+    it that nobody else is led to, which need not exist."""
+    owner = limits.owner(work)
+    return library_folder() / PEOPLE / owner if owner else library_folder()
+
+
+def make_private() -> None:
+    """Take from other users of this machine what earlier versions let them read in the library and of uploads."""
+    from opendiff.errors import OpenDiffError
+    from opendiff.storage.folders import cache_folder
+
+    try:
+        library, cache = library_folder(), cache_folder()
+        for place in (library, cache / UPLOADS, cache / SESSIONS):
+            _make_private(place)
+        for folder, below, files in os.walk(library):
+            for name in (*below, *files):
+                _make_private(Path(folder, name))
+    except (OSError, SavedWorkError, OpenDiffError):
+        log.warning("Folders of earlier versions could not be made private.", exc_info=True)
+
+
+def _make_private(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def own_folder(work: str) -> Path:
