@@ -33,7 +33,9 @@ STYLE = """<style>
 def main() -> None:
     """One run of the script: the page that is open, and what stands above every page."""
     if exists() and type(get_instance()) is Runtime and not ACCESS.guarded:
-        st.error("This app is started by `python -m app`, which guards it; `streamlit run` on this file does not.")
+        st.error(
+            "This app is started by `python -m app`, which guards it; `streamlit run` on this file does not."
+        )
         st.stop()
     # pictures of our own: Streamlit fetches an icon that is named from the internet
     st.set_page_config(page_title="OpenDiff Planner", page_icon=str(HERE / "icon.png"), layout="wide")

@@ -56,7 +56,9 @@ def _announce() -> None:
     """Print the address, with its token where one is asked for, and open it where there is a screen."""
     personal = not access.shared_server() and ACCESS.token is not None
     address = server_util.get_url(st.get_option("browser.serverAddress")) + "/"
-    print(f"\n  OpenDiff Planner: {address}{f'?{PARAMETER}={ACCESS.token}' if personal else ''}\n", flush=True)
+    print(
+        f"\n  OpenDiff Planner: {address}{f'?{PARAMETER}={ACCESS.token}' if personal else ''}\n", flush=True
+    )
     if not st.get_option("server.headless"):
         code = f"?{PARAMETER}={ACCESS.one_time_code()}" if personal else ""
         cli_util.open_browser(address + code)

@@ -80,7 +80,9 @@ def keep(space: Workspace) -> threading.Thread | None:
     refused, space.not_kept = space.not_kept, ""
     makers = packing.pack(space, changed)
     space.saved_versions = now
-    thread = threading.Thread(target=_keep, args=(space, shelf, place, makers, gone), name="keep work", daemon=True)
+    thread = threading.Thread(
+        target=_keep, args=(space, shelf, place, makers, gone), name="keep work", daemon=True
+    )
     thread.start()
     if refused:
         raise SavedWorkError(refused)  # of the last time, which had no page to say so

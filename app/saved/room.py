@@ -56,8 +56,8 @@ def check_whole(shelf: Path, more: int = 0, over: int = 0) -> None:
     ):
         if held + more > quota + over:
             raise SavedWorkError(
-                f"{what} would take {(held + more) / 1e9:,.3f} GB and may take {quota / 1e9:,.3f} GB; download and delete "
-                "scenarios that are no longer needed, then save again."
+                f"{what} would take {(held + more) / 1e9:,.3f} GB and may take {quota / 1e9:,.3f} GB; download and "
+                "delete scenarios that are no longer needed, then save again."
             )
 
 

@@ -79,8 +79,8 @@ def stated_token(environment: Mapping[str, str] = os.environ) -> str:
     stated = environment.get("OPENDIFF_TOKEN", "")
     if stated and (len(stated) < MIN_TOKEN_LETTERS or not re.fullmatch(r"[A-Za-z0-9_.~-]+", stated)):
         raise AccessError(
-            f"OPENDIFF_TOKEN needs at least {MIN_TOKEN_LETTERS} letters, digits or any of _ . ~ -; set another, or leave "
-            "it out."
+            f"OPENDIFF_TOKEN needs at least {MIN_TOKEN_LETTERS} letters, digits or any of _ . ~ -; set another, or "
+            "leave it out."
         )
     return stated or secrets.token_urlsafe(32)
 
@@ -115,14 +115,17 @@ def allowed_hosts(environment: Mapping[str, str] = os.environ) -> list[str]:
 
     Raises AccessError for what is no name.
     """
-    stated = [*environment.get("OPENDIFF_HOSTS", "").split(","), *(st.get_option("server.allowedHosts") or [])]
+    stated = [
+        *environment.get("OPENDIFF_HOSTS", "").split(","),
+        *(st.get_option("server.allowedHosts") or []),
+    ]
     names = [name.strip().lower().strip("[]").removesuffix(".") for name in stated if name.strip()]
     for name in names:
         bare = name.removeprefix("*.")
         if host_name(f"[{bare}]" if ":" in bare else bare) is None or "*" in bare:
             raise AccessError(
-                f"OPENDIFF_HOSTS holds {name!r}, which is no host name; give names without port, as plans.example.com or "
-                "*.example.com."
+                f"OPENDIFF_HOSTS holds {name!r}, which is no host name; give names without port, as "
+                "plans.example.com or *.example.com."
             )
     return list(dict.fromkeys((*LOCAL_NAMES, *names)))
 
@@ -151,8 +154,8 @@ def shared_server() -> bool:
 def is_personal(name: str | None, headers: Mapping[str, str], peer: str) -> bool:
     """Whether a request with the token is of the person at this machine.
 
-    Where OPENDIFF_SHARED does not say so, it must come from this machine, by one of its own names, and through no proxy.
-    name: of the Host. headers: by their lower-case names. peer: address of whoever connects.
+    Where OPENDIFF_SHARED does not say so, it must come from this machine, by one of its own names, and through no
+    proxy. name: of the Host. headers: by their lower-case names. peer: address of whoever connects.
     """
     if shared_server():
         return False

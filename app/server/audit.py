@@ -6,6 +6,7 @@ At MAX_BYTES the file becomes audit.1.jsonl, that one audit.2.jsonl and so on; t
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -71,6 +72,6 @@ def _rotate(folder: Path, more: int) -> None:
     if not current.is_file() or current.stat().st_size + more <= MAX_BYTES:
         return
     names = [current, *(folder / f"audit.{number}.jsonl" for number in range(1, KEPT))]
-    for old, new in reversed(list(zip(names, names[1:], strict=False))):
+    for old, new in reversed(list(itertools.pairwise(names))):
         if old.is_file():
             os.replace(old, new)

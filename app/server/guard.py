@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import streamlit as st
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
@@ -28,23 +31,41 @@ log = logging.getLogger(__name__)
 
 PARAMETER = "token"
 COOKIE_DAYS = 30
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",  # Streamlit's and folium's are in the page
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "frame-src 'self' blob:",
-        "frame-ancestors 'self'",  # components are frames of this server
-        "base-uri 'self'",
-        "form-action 'self'",
-        "object-src 'none'",
+_POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "worker-src": "'self' blob:",
+    "frame-src": "'self'",
+    "frame-ancestors": "'self'",  # components are frames of this server
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "object-src": "'none'",
+}
+
+
+def _inline_scripts() -> str:
+    """Sources that allow the scripts inside Streamlit's own page, and no others, by their hashes."""
+    page = (Path(st.__file__).parent / "static" / "index.html").read_text("utf-8")
+    found = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    return " ".join(
+        f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in found
     )
+
+
+def _written(policy: dict[str, str]) -> str:
+    return "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+
+
+PAGE_POLICY = _written(_POLICY | {"script-src": f"{_POLICY['script-src']} {_inline_scripts()}".strip()})
+# the map is JavaScript that folium writes and its component evaluates
+COMPONENT_POLICY = _written(_POLICY | {"script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob: data:"})
+MEDIA_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # files made for a user: nothing in them runs
 )
-MEDIA_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # files made for a user: nothing in them runs
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -107,7 +128,8 @@ class Guard:
         name = access.host_name(stated[0]) if len(stated) == 1 else None
         if name is None or not access.is_allowed(name, self.hosts()):
             raise Refusal(
-                403, "This server does not answer to this host name; its keeper sets further names by OPENDIFF_HOSTS."
+                403,
+                "This server does not answer to this host name; its keeper sets further names by OPENDIFF_HOSTS.",
             )
         return name
 
@@ -118,7 +140,9 @@ class Guard:
             return ""
         named = headers.getlist(header)
         if len(named) != 1 or not named[0].strip():
-            raise Refusal(403, "This request comes past the proxy that says who is logged in; open the proxy's address.")
+            raise Refusal(
+                403, "This request comes past the proxy that says who is logged in; open the proxy's address."
+            )
         return named[0]
 
     def _token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -126,11 +150,15 @@ class Guard:
         if ACCESS.token is None:
             return None
         stated = headers["host"]
-        cookie = f"opendiff_{stated.rpartition(':')[2]}" if stated.rpartition(":")[2].isdigit() else "opendiff"
+        cookie = (
+            f"opendiff_{stated.rpartition(':')[2]}" if stated.rpartition(":")[2].isdigit() else "opendiff"
+        )
         known = ACCESS.is_cookie(cookie_parser(headers.get("cookie", "")).get(cookie, ""))
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             try:
-                query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+                query = parse_qsl(
+                    scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100
+                )
             except ValueError:
                 raise Refusal(400, "The address of this request is malformed.") from None
             given = [value for key, value in query if key == PARAMETER]
@@ -200,8 +228,13 @@ class Guard:
             self.accounts.end(arriving)
 
     def _with_headers(self, send: Send, path: str) -> Send:
-        is_media = path.startswith(f"{self.base()}/media/")
-        stated = HEADERS | {"Content-Security-Policy": MEDIA_POLICY if is_media else CONTENT_SECURITY_POLICY}
+        below = path.removeprefix(self.base())
+        policy = PAGE_POLICY
+        if below.startswith(("/component/", "/_stcore/bidi-components/")):
+            policy = COMPONENT_POLICY
+        elif below.startswith("/media/"):
+            policy = MEDIA_POLICY
+        stated = HEADERS | {"Content-Security-Policy": policy}
         added = [(key.lower().encode(), value.encode()) for key, value in stated.items()]
         names = {key for key, _ in added}
 
@@ -222,7 +255,11 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
     if not origins:
         return
     parts = urlsplit(origins[0]) if len(origins) == 1 else None
-    if parts is None or parts.scheme not in ("http", "https") or not _same_place(parts.netloc, headers["host"]):
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not _same_place(parts.netloc, headers["host"])
+    ):
         raise Refusal(403, "This request comes from a page of another server.")
 
 
@@ -240,7 +277,9 @@ def _peer(scope: Scope) -> str:
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()  # the wish to connect
-        await send({"type": "websocket.close", "code": 1008, "reason": refusal.text})  # HTTP 403 before the handshake
+        await send(
+            {"type": "websocket.close", "code": 1008, "reason": refusal.text}
+        )  # HTTP 403 before the handshake
         return
     if refusal.page and "text/html" in Headers(scope=scope).get("accept", ""):
         style = "body{font-family:sans-serif;max-width:40em;margin:4em auto;padding:0 1em;line-height:1.5}"

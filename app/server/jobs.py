@@ -20,7 +20,9 @@ from planning.errors import PlanningError
 from planning.solver.interruption import stops_when
 
 _turn = threading.Condition()
-_queue: list["Job"] = []  # the first of them runs; the others wait by round, in each round in the order of their clicks
+_queue: list[
+    "Job"
+] = []  # the first of them runs; the others wait by round, in each round in the order of their clicks
 _rounds: dict[str, int] = {}  # owner: the last round that a job of theirs was put into
 _POLL_SECONDS = 0.1
 clock = time.monotonic

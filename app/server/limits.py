@@ -51,7 +51,12 @@ OWN = Limits(
     waiting_jobs=100,
 )
 SHARED = Limits(
-    tiles=5_000, samples=50, tile_weeks=100_000, solver_seconds=120, job_seconds=1800, gone_seconds=600,
+    tiles=5_000,
+    samples=50,
+    tile_weeks=100_000,
+    solver_seconds=120,
+    job_seconds=1800,
+    gone_seconds=600,
     waiting_jobs=10,
 )
 

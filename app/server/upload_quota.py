@@ -126,8 +126,8 @@ class UploadAccounts:
                 if count > files or held > size:
                     verb = "hold" if scope == "You" else "holds"
                     raise QuotaError(
-                        f"{scope} {verb} as many uploads as allowed ({files:,} files, {size / MB:,.0f} MB); remove files, "
-                        "or close the pages that hold them."
+                        f"{scope} {verb} as many uploads as allowed ({files:,} files, {size / MB:,.0f} MB); remove "
+                        "files, or close the pages that hold them."
                     )
 
     def end(self, arriving: Receiving) -> None:
@@ -167,7 +167,9 @@ class UploadAccounts:
             for session in gone:
                 self._closed.pop(session, None)
                 self._persons.pop(session, None)
-            for person in [p for p, times in self._times.items() if not times or now - times[-1] > RATE_SECONDS]:
+            for person in [
+                p for p, times in self._times.items() if not times or now - times[-1] > RATE_SECONDS
+            ]:
                 del self._times[person]
         for session in gone:
             close(session)
@@ -181,6 +183,7 @@ class UploadAccounts:
             times.popleft()
         if len(times) >= self.limits.per_minute:
             raise QuotaError(
-                f"More than {self.limits.per_minute} uploads within a minute; wait a little, then try again.", 429
+                f"More than {self.limits.per_minute} uploads within a minute; wait a little, then try again.",
+                429,
             )
         times.append(now)

