@@ -9,10 +9,12 @@ import http.cookiejar
 import itertools
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -58,6 +60,7 @@ class Session:
     seconds: list[float] = field(default_factory=list)
     page: str = ""
     page_hash: str = ""
+    session: str = ""  # its number on the server
     panel: str = ""  # the fragment that shows running jobs, while there are any
     pace: float = 0.5  # seconds after which it is to be run again
     _kept: dict[str, WidgetState] = field(default_factory=dict)
@@ -136,6 +139,33 @@ class Session:
             widget.double_value = value
         self.run(widget)
 
+    def choose(self, label: str, option: str) -> None:
+        """Choose an option of a radio."""
+        widget = WidgetState(id=self._find("radio", label))
+        widget.string_value = option
+        self.run(widget)
+
+    def upload(self, name: str, data: bytes, file: str = "") -> int:
+        """Send a file to this session as a browser does before its widget tells of it; returns the HTTP status.
+
+        file: the number that the server gives it, one by chance where it is empty.
+        """
+        limit = secrets.token_hex(16)
+        head = f'--{limit}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        request = urllib.request.Request(
+            f"{self.address}_stcore/upload_file/{self.session}/{file or secrets.token_hex(16)}",
+            data=head.encode() + data + f"\r\n--{limit}--\r\n".encode(),
+            method="PUT",
+            headers=self.headers
+            | {"Content-Type": f"multipart/form-data; boundary={limit}"}
+            | {"Cookie": self.cookies, "X-Xsrftoken": self.xsrf},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.patience) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
     def figure(self, label: str) -> str:
         """The value of a metric. Raises AppError where the page has none."""
         if label not in self.texts[1:]:
@@ -176,6 +206,8 @@ class Session:
                 raise AppError(f"no answer within {self.patience:.0f} s") from None
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
+            if kind == "new_session":
+                self.session = message.new_session.initialize.session_id
             if kind == "new_session" and whole:
                 self.widgets, self.texts, self.panel = {}, [], ""
             elif kind == "auto_rerun":

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PARAMETER = "token"
 COOKIE_DAYS = 30
+DISCARDED_BYTES = 210_000_000  # of a refused upload, beyond which the connection ends
 _POLICY = {
     "default-src": "'self'",
     "script-src": "'self' blob:",
@@ -208,6 +209,7 @@ class Guard:
                 session, file, person, int(announced) if announced.isascii() and announced.isdecimal() else 0
             )
         except QuotaError as error:
+            await _discard(receive)
             await _refuse(Refusal(error.status, str(error)), scope, receive, send)
             return
         total = 0
@@ -272,6 +274,16 @@ def _same_place(one: str, other: str) -> bool:
 
 def _peer(scope: Scope) -> str:
     return (scope.get("client") or ("",))[0]
+
+
+async def _discard(receive: Receive) -> None:
+    """Read a refused upload without keeping it: a browser that is still sending would not look at the answer."""
+    left = DISCARDED_BYTES
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
