@@ -22,6 +22,31 @@ ENDPOINTS = ("/", "/traffic", "/_stcore/health", "/_stcore/host-config", "/_stco
 pytestmark = pytest.mark.slow
 
 
+SPY = """
+import os, socket
+
+def spied(real):
+    def called(*arguments):
+        place = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], tuple) else arguments
+        if str(place[0]) not in ("127.0.0.1", "localhost", "::1"):
+            with open(os.environ["SPIED"], "a") as file:
+                file.write(f"{real.__name__} {place}\\n")
+        return real(*arguments)
+    return called
+
+class Socket(socket.socket):
+    connect, connect_ex = spied(socket.socket.connect), spied(socket.socket.connect_ex)
+
+socket.socket, socket.getaddrinfo = Socket, spied(socket.getaddrinfo)
+"""
+
+
+def spied(folder):
+    """Environment of a server that writes down whom it connects to beside this machine, or looks up."""
+    (folder / "sitecustomize.py").write_text(SPY)
+    return {"PYTHONPATH": str(folder), "SPIED": str(folder / "elsewhere.txt")}
+
+
 @pytest.fixture(scope="module")
 def personal(tmp_path_factory):
     """The app as one person starts it, with a token, and a library that an earlier version has left open to others."""
@@ -32,7 +57,10 @@ def personal(tmp_path_factory):
     for place in (library, library / "people"):
         place.chmod(0o755)
     (library / "people" / "a" / "old.gpkg").chmod(0o644)
-    with app(folder, environment={"OPENDIFF_LIBRARY": str(library)}, token=TOKEN) as (address, _):
+    with app(folder, environment=spied(folder) | {"OPENDIFF_LIBRARY": str(library)}, token=TOKEN) as (
+        address,
+        _,
+    ):
         yield address, folder
 
 
@@ -42,7 +70,10 @@ def shared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shared")
     settings = {"OPENDIFF_SHARED": "1", "OPENDIFF_USER_HEADER": HEADER, "OPENDIFF_LIBRARY": str(folder / "library"),
                 "OPENDIFF_MAX_SESSION_UPLOAD_MB": "5", "OPENDIFF_MAX_PERSON_UPLOAD_MB": "8"}  # fmt: skip
-    with app(folder, "--server.disconnectedSessionTTL", "1", environment=settings) as (address, _):
+    with app(folder, "--server.disconnectedSessionTTL", "1", environment=spied(folder) | settings) as (
+        address,
+        _,
+    ):
         yield address, folder
 
 
@@ -196,6 +227,17 @@ def test_a_flood_of_uploads_is_slowed_down(shared):
         session.run()
         answers = [session.upload("a.csv", b"x", file="same") for _ in range(70)]
     assert answers[:60] == [204] * 60 and set(answers[60:]) == {429}
+
+
+def test_no_server_has_asked_another_machine(personal, shared):
+    """Nor about a foreign Origin, of which Streamlit alone would ask whether it is this machine's own address."""
+    for address, folder in (personal, shared):
+        own = urlsplit(address).netloc
+        stream = ("GET /_stcore/stream HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  f"Host: {own}\r\n{HEADER}: ada\r\nOrigin: http://93.184.216.34\r\n\r\n")  # fmt: skip
+        assert refused(raw(address, stream))
+        assert not (folder / "elsewhere.txt").exists()
 
 
 def _until(done, seconds=60):
