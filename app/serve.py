@@ -17,6 +17,7 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from streamlit import cli_util  # noqa: E402
 from streamlit.runtime import get_instance  # noqa: E402
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager  # noqa: E402
 from streamlit.web.server import server_util  # noqa: E402
 
 from app.server import access, folders  # noqa: E402
@@ -28,7 +29,15 @@ SWEEP_SECONDS = 2.0
 
 os.umask(0o077)  # what is written is for this user of the machine alone
 access.set_up()
-accounts = UploadAccounts(lambda: get_instance().uploaded_file_mgr, upload_limits())
+
+
+def _storage() -> MemoryUploadedFileManager:
+    storage = get_instance().uploaded_file_mgr
+    assert isinstance(storage, MemoryUploadedFileManager)  # the one of `st.App`
+    return storage
+
+
+accounts = UploadAccounts(_storage, upload_limits())
 
 
 @contextlib.asynccontextmanager

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.errors import SavedWorkError
-from app.server.folders import library_folder
+from app.server.folders import PERSON_GB, library_folder
 
-DEFAULT_GB, SHARED_PERSON_GB = 50.0, 5.0
+DEFAULT_GB = 50.0
 OPEN_WORK = "open work"  # folder in the library
 SAME = 1_000_000  # bytes more that a scenario or open work may get when it is changed
 MAX_OVER = 10 * SAME  # bytes above the quota by such changes
@@ -49,7 +49,7 @@ def check_whole(shelf: Path, more: int = 0, over: int = 0) -> None:
     """
     library = library_folder()
     most = _gigabytes("OPENDIFF_LIBRARY_GB", DEFAULT_GB)
-    own = _gigabytes("OPENDIFF_MAX_PERSON_GB", most / 1e9 if shelf == library else SHARED_PERSON_GB)
+    own = _gigabytes("OPENDIFF_MAX_PERSON_GB", most / 1e9 if shelf == library else PERSON_GB)
     for quota, held, what in (
         (own, size_of_shelf(shelf), "Your scenarios and open work"),
         (most, _size_of(library), "The scenarios and open work on this server"),

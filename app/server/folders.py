@@ -18,6 +18,7 @@ from app.server import limits
 UPLOADS, SESSIONS = "uploads", "sessions"  # folders in the cache
 PEOPLE = "people"  # folder in the library
 KEPT_DAYS = 60
+PERSON_GB = 5.0  # of one person on a shared server
 log = logging.getLogger(__name__)
 
 
@@ -97,7 +98,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     """
     from opendiff.errors import SourceError
     from opendiff.storage.atomic import replacing, storage_error
-    from opendiff.storage.cache_room import make_room
+    from opendiff.storage.cache_room import gigabytes, make_room, size_of
     from opendiff.storage.folders import cache_folder
 
     folder = cache_folder() if folder is None else folder
@@ -113,7 +114,15 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     except OSError as error:
         raise storage_error(path.parent, error.strerror, "make room, or set OPENDIFF_CACHE") from error
     if not path.is_file():
-        make_room(file.seek(0, os.SEEK_END))
+        size = file.seek(0, os.SEEK_END)
+        if folder.is_relative_to(cache_folder() / SESSIONS):
+            most = gigabytes("OPENDIFF_MAX_PERSON_GB", PERSON_GB)
+            if size_of(folder / UPLOADS) + size > most:
+                raise SourceError(
+                    f"Your uploads would take more than {most / 1e9:,.3f} GB, as much as this server keeps for a "
+                    f"person; they go after {KEPT_DAYS} days, or ask its keeper."
+                )
+        make_room(size)
         file.seek(0)
         with replacing(path) as temporary, temporary.open("wb") as out:
             shutil.copyfileobj(file, out)

@@ -243,7 +243,7 @@ class Guard:
         async def sealed(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 rest = [(key, value) for key, value in message.get("headers", ()) if key.lower() not in names]
-                message = message | {"headers": [*rest, *added]}
+                message = {**message, "headers": [*rest, *added]}
             await send(message)
 
         return sealed
