@@ -5,7 +5,6 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 """
 
 import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -20,9 +19,9 @@ from app.errors import SavedWorkError
 from app.files.scenario import scenario_of
 from app.saved import files, packing, room
 from app.saved.files import TABLE
-from app.server import limits
+from app.server import audit, folders
+from app.server.folders import library_folder
 from app.state.workspace import Workspace
-from opendiff.storage.folders import user_folder
 
 MOST_BYTES = 2_000_000_000
 MOST_NAME = 80
@@ -43,30 +42,15 @@ class Entry:
     size: int  # bytes
 
 
-def folder() -> Path:
-    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
-    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SavedWorkError(
-            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
-        ) from error
-    return path
-
-
 def shelf() -> Path:
-    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
-    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
-    if not owner:
-        return folder()
-    path = folder() / "people" / owner
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """Where the scenarios of who is in this session lie."""
+    return folders.shelf(_work())
 
 
 def entries() -> list[Entry]:
     """All scenarios, the newest first; a file that is none is passed over."""
+    if not shelf().is_dir():
+        return []
     paths = [path for path in shelf().iterdir() if _FILE.fullmatch(path.name)]
     found = [
         Entry(path.stem, described[0], state[0] / 1e9, state[1])
@@ -83,6 +67,7 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
     _write(path_of(identity), name, packed, layers)
+    audit.log("saved", space.work, scenario=identity, name=name)
     return identity
 
 
@@ -114,6 +99,7 @@ def upload(data: bytes) -> dict[str, bytes]:
 def rename(identity: str, name: str) -> None:
     """Another name for a scenario; its plans stay as they are."""
     _change(identity, lambda path: _set_name(path, _checked(name)))
+    audit.log("renamed", _work(), scenario=identity, name=_checked(name))
 
 
 def duplicate(identity: str) -> str:
@@ -126,6 +112,7 @@ def duplicate(identity: str) -> str:
         _set_name(temporary, name)
 
     _replace(path_of(copy), fill)
+    audit.log("duplicated", _work(), scenario=identity, name=name, copy=copy)
     return copy
 
 
@@ -133,11 +120,11 @@ def delete(identity: str) -> None:
     """Remove a scenario for good; one that is gone already is no error."""
     with contextlib.suppress(FileNotFoundError):
         path_of(identity).unlink()
+        audit.log("deleted", _work(), scenario=identity)
 
 
-def file_bytes(identity: str) -> bytes:
-    """The GeoPackage of a scenario, to download."""
-    return path_of(identity).read_bytes()
+def _work() -> str:
+    return str(st.session_state["workspace"].work) if "workspace" in st.session_state else ""
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
@@ -174,9 +161,10 @@ def _replace(path: Path, fill: Callable[[Path], None]) -> None:
     from opendiff.storage.atomic import replacing
 
     try:
-        with room.adding(folder()), replacing(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with room.adding(library_folder()), replacing(path) as temporary:
             fill(temporary)
-            room.check(folder(), temporary, path)
+            room.check(temporary, path)
     except OSError as error:
         raise SavedWorkError(
             f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."

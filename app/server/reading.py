@@ -2,14 +2,15 @@
 
 OPENDIFF_MAX_READ_SECONDS   that one file may take (default 60; packs, rasters and extracts have limits of their own)
 OPENDIFF_MAX_READ_GB        memory that reading one file may take (default: half of the machine's, on a shared server
-                            an eighth, at most 3)
+                            an eighth, at most 3), GB
 """
 
 from __future__ import annotations
 
 import os
 
-from app.server import limits
+from app.server import access, limits
+from app.server.settings import whole_number
 from intake import guard
 from intake.sandbox import Protection
 
@@ -31,7 +32,7 @@ READERS = (
     "pyarrow.pandas_compat",
 )
 AT_ONCE, AT_ONCE_PER_OWNER = 4, 2
-SHARED_GB = 3.0
+SHARED_GB = 3
 
 
 def read_apart() -> Protection:
@@ -39,27 +40,15 @@ def read_apart() -> Protection:
     whole_gb = (
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9 if hasattr(os, "sysconf") else 8.0
     )
-    default_gb = min(SHARED_GB, whole_gb / 8) if limits.shared() else whole_gb / 2
+    default_gb = min(SHARED_GB, whole_gb / 8) if access.shared_server() else whole_gb / 2
+    most_gb = whole_number("OPENDIFF_MAX_READ_GB", max(1, round(default_gb)))
     return guard.start(
         guard.Settings(
             READERS,
-            memory_bytes=int(1e9 * _number("OPENDIFF_MAX_READ_GB", default_gb)),
-            seconds=_number("OPENDIFF_MAX_READ_SECONDS", 60.0),
+            memory_bytes=1_000_000_000 * most_gb,
+            seconds=float(whole_number("OPENDIFF_MAX_READ_SECONDS", 60)),
             at_once=AT_ONCE,
             at_once_per_owner=AT_ONCE_PER_OWNER,
             owner=limits.reader,
         )
     )
-
-
-def _number(name: str, default: float) -> float:
-    text = os.environ.get(name, "")
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        from planning.errors import InputError
-
-        raise InputError(f"{name} is {text!r}; set it to a number above 0, or leave it out.")
-    return value
