@@ -142,8 +142,8 @@ def check_frequencies(frequency_mhz: np.ndarray, environments: np.ndarray, names
         if wrong.any():
             i = int(wrong.argmax())
             raise InputError(
-                f"{int(wrong.sum())} cells have a carrier outside {low:g}-{high:g} GHz, for which the {environment} model "
-                f"of TR 38.901 is made (first: {names[i]} with {frequency_mhz[i]:g} MHz); correct the frequency"
+                f"{int(wrong.sum())} cells have a carrier outside {low:g}-{high:g} GHz, for which the {environment} "
+                f"model of TR 38.901 is made (first: {names[i]} with {frequency_mhz[i]:g} MHz); correct the frequency"
                 + (" or choose UMa." if environment == "RMa" else ".")
             )
 
