@@ -41,6 +41,9 @@ MAPPINGS = (*TABLES, "shannon")
 GAP_DB = 2.4
 
 
+TABLE_STEP_DB, TABLE_LOW_DB, TABLE_LENGTH = 0.02, -20.0, 4001  # to 60 dB
+
+
 def efficiencies(table: tuple[tuple[int, float], ...]) -> np.ndarray:
     """(indices,) bit/s/Hz of a layer: modulation order x code rate."""
     return np.array([order * rate / 1024 for order, rate in table])
@@ -102,29 +105,18 @@ class RateMapping:
             best = np.maximum(best, used * self.layer_efficiency(sinr_db - 10 * np.log10(used)))
         return best
 
-    def lookup(self, layers: int) -> EfficiencyLookup:
-        """`efficiency` tabulated, for arrays of millions."""
-        return EfficiencyLookup.of(self, layers)
+
+def efficiency_table(mapping: RateMapping, layers: int) -> np.ndarray:
+    """(TABLE_LENGTH,) float32 `mapping.efficiency` in steps of TABLE_STEP_DB from TABLE_LOW_DB on, for `efficiency_at`."""
+    sinr_db = TABLE_LOW_DB + TABLE_STEP_DB * np.arange(TABLE_LENGTH)
+    return mapping.efficiency(sinr_db, layers).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class EfficiencyLookup:
-    """Efficiency by SINR in steps of STEP_DB, rounded down, which no table of TS 38.214 notices by more."""
-
-    values: np.ndarray
-
-    STEP_DB = 0.02
-    LOW_DB = -20.0
-    HIGH_DB = 60.0
-
-    @classmethod
-    def of(cls, mapping: RateMapping, layers: int) -> EfficiencyLookup:
-        count = round((cls.HIGH_DB - cls.LOW_DB) / cls.STEP_DB) + 1
-        sinr_db = cls.LOW_DB + cls.STEP_DB * np.arange(count)
-        return cls(mapping.efficiency(sinr_db, layers).astype(np.float32))
-
-    def __call__(self, sinr_db: np.ndarray) -> np.ndarray:
-        """(...) float32 bit/s/Hz."""
-        place = (sinr_db - self.LOW_DB) * (1 / self.STEP_DB)
-        place = np.clip(np.nan_to_num(place, nan=0.0), 0, len(self.values) - 1).astype(np.int32)
-        return self.values[place]
+def efficiency_at(tables: np.ndarray, sinr: np.ndarray, offset: np.ndarray | int = 0) -> np.ndarray:
+    """(...) float32 bit/s/Hz at a linear SINR (float32), rounded down to a step of the table that begins at `offset`."""
+    with np.errstate(divide="ignore"):
+        place = np.log(sinr)
+    place *= np.float32(10 / np.log(10) / TABLE_STEP_DB)
+    place -= np.float32(TABLE_LOW_DB / TABLE_STEP_DB)
+    np.clip(place, 0, TABLE_LENGTH - 1, out=place)
+    return tables[place.astype(np.int32) + offset]

@@ -10,6 +10,8 @@ from planning.coverage.rates import (
     MCS_256QAM,
     RateMapping,
     efficiencies,
+    efficiency_at,
+    efficiency_table,
 )
 from planning.errors import InputError
 
@@ -79,12 +81,14 @@ def test_layers_share_the_power_and_only_good_places_use_many():
 
 
 @pytest.mark.parametrize("layers", [1, 4])
-def test_the_lookup_is_the_function_to_a_step(layers):
+def test_the_table_is_the_function_to_a_step(layers):
     mapping = RateMapping()
     sinr_db = np.random.default_rng(0).uniform(-25, 65, 5000)
-    found = mapping.lookup(layers)(sinr_db.astype(np.float32))
+    found = efficiency_at(efficiency_table(mapping, layers), (10 ** (sinr_db / 10)).astype(np.float32))
+    assert found.dtype == np.float32
     assert (found <= mapping.efficiency(sinr_db + 1e-3, layers) + 1e-5).all()
     assert (found >= mapping.efficiency(sinr_db - 0.03, layers) - 1e-5).all()
+    assert efficiency_at(efficiency_table(mapping, layers), np.zeros(1, np.float32)) == 0
 
 
 def test_wrong_settings_are_refused():
