@@ -1,7 +1,7 @@
 """Coverage of the present network in the background: levels on pixels, which every hour and plan then reads."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.background import session_jobs
 from app.background.deployment import present_or_default
@@ -48,12 +48,12 @@ def start(space: Workspace, asked: CoverageRequest) -> None:
 
 def computed(job: jobs.Job, deployed: Deployed, asked: CoverageRequest) -> Covered:
     """The coverage of a deployed network on the tiles of its demand. Raises PlanningError."""
-    from planning.coverage import Coverage
+    from planning.coverage import Coverage, Terrain
 
     demand, network = deployed.demand, deployed.plan.network
-    options: dict[str, Any] = {}
+    terrain = None if asked.elevation is None else Terrain(elevation=asked.elevation.data)
     coverage = Coverage.of(
-        network, demand.x, demand.y, asked.settings, progress=job.report, **options
+        network, demand.x, demand.y, asked.settings, terrain=terrain, progress=job.report
     )
     coverage.serving()  # the map's first picture needs it
     return Covered(coverage, deployed)

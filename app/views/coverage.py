@@ -40,6 +40,13 @@ AXES = {
     RATE: "rate of a user alone (Mbit/s)",
 }
 NO_PLAN = "none"
+ATTRIBUTES = {
+    "frequency_mhz": "frequency", "bandwidth_mhz": "bandwidth", "prbs": "PRBs", "beamwidth_deg": "horizontal beamwidth",
+    "vertical_beamwidth_deg": "vertical beamwidth", "height_m": "antenna height", "tilt_deg": "downtilt",
+    "power_dbm": "transmit power", "gain_dbi": "antenna gain", "radio_unit": "radio unit",
+    "capacity_mbps": "nominal capacity", "idle_w": "idle power", "sleep_w": "sleep power",
+    "slope_w_per_mbps": "power per Mbit/s",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,24 +97,30 @@ def _result(space: Workspace) -> None:
     hour = hour_control(space, area_profile(space))
     before = State(np.ones(len(cover.cells), bool), BEFORE)
     after = _after(space, cover, hour)
+    layer, view = _choices(after is not None)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        one, two = st.columns([3, 2])
-        layer = one.segmented_control("Show", LAYERS, default=RSRP, required=True, **kept("coverage layer"))
-        views = [BEFORE, AFTER, DIFFERENCE] if after is not None else [BEFORE]
-        if st.session_state.get("coverage view") not in views:
-            st.session_state["coverage view"] = views[-1] if after is None else AFTER
-        view = two.segmented_control("Of", views, required=True, key="coverage view")
         region = region_of(space)
         if region is not None:
-            _map(space, region, cover, before, after, layer or RSRP, view or BEFORE, hour)
+            _map(space, region, cover, before, after, layer, view, hour)
     with right:
         _shares(space, cover, before, after)
         _loads(space, cover, before, after, hour)
-    _spread(space, cover, before, after, layer or RSRP, hour)
+    _spread(space, cover, before, after, layer, hour)
     _files(space, cover, before, after, hour)
     notes = (*covered.notes, *cover.notes, *_assumptions(cover))
     st.caption("  \n".join(map(plain, notes)))
+
+
+def _choices(compared: bool) -> tuple[str, str]:
+    """(layer, state) that the map shows."""
+    one, two = st.columns(2)
+    layer = one.segmented_control("Map", LAYERS, default=RSRP, required=True, **kept("coverage layer"))
+    views = [BEFORE, AFTER, DIFFERENCE] if compared else [BEFORE]
+    if st.session_state.get("coverage view") not in views:
+        st.session_state["coverage view"] = AFTER if compared else BEFORE
+    view = two.segmented_control("Network", views, required=True, key="coverage view")
+    return layer or RSRP, view or BEFORE
 
 
 # --- the network before and after -------------------------------------------------------------------------------
@@ -342,15 +355,15 @@ def _loads(space: Workspace, cover: "Coverage", before: State, after: State | No
             {
                 "": state.name,
                 "Cells on": int(on.sum()),
-                "Mean load (%)": 100 * float(load[on].mean()) if on.any() else 0.0,
-                "Above 80 %": int((load[on] > 0.8).sum()),
+                "PRBs in use (%)": 100 * float(np.minimum(load[on], 1).mean()) if on.any() else 0.0,
+                "Cells full": int((load[on] >= 1).sum()),
                 "Served (Mbit/s)": float(found.served_mbps.sum()),
                 "Unserved (%)": 100 * float(found.unserved_mbps.sum()) / offered if offered else 0.0,
             }
         )
     st.markdown(f"**Loads of cells, {hour_label(hour)}** · median demand")
     columns = {
-        "Mean load (%)": st.column_config.NumberColumn(format="%.1f"),
+        "PRBs in use (%)": st.column_config.NumberColumn(format="%.1f"),
         "Served (Mbit/s)": st.column_config.NumberColumn(format="localized"),
         "Unserved (%)": st.column_config.NumberColumn(format="%.2f"),
     }
@@ -380,7 +393,8 @@ def _assumptions(cover: "Coverage") -> tuple[str, ...]:
         f"A place counts as covered above the threshold of the band plus {settings.margin_db:g} dB for shadowing.",
     )
     if names:
-        sentences += (f"Assumed of cells, as no file states it: {', '.join(n.replace('_', ' ') for n in names)}.",)
+        words = ", ".join(ATTRIBUTES.get(name, name.replace("_", " ")) for name in names)
+        sentences += (f"Assumed for some or all cells, because no file states it: {words}.",)
     return sentences
 
 
