@@ -136,7 +136,7 @@ def test_any_reference_system_gives_the_same(tmp_path):
         raster.write(values, 1)
     first, second = (coverage_with(Terrain(p)).rsrp_dbm() for p in (path, other))
     both = np.isfinite(first) & np.isfinite(second)
-    assert np.median(np.abs(first - second)[both]) < 0.2
+    assert np.median(np.abs(first - second)[both]) < 0.5
     np.testing.assert_array_equal(first, coverage_with(Terrain(path.read_bytes())).rsrp_dbm())
 
 
