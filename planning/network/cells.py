@@ -116,8 +116,12 @@ def sector_names(cells: pd.DataFrame) -> list[str]:
     rows = np.flatnonzero(~omni)
     rows = rows[np.lexsort((azimuth[rows], site[rows]))]
     bounds = np.flatnonzero(np.diff(site[rows])) + 1
+    known: dict[bytes, np.ndarray] = {}  # most sites have the same azimuths
     for mine in np.split(rows, bounds):
-        number[mine] = _sectors_of_site(azimuth[mine])
+        key = azimuth[mine].tobytes()
+        if key not in known:
+            known[key] = _sectors_of_site(azimuth[mine])
+        number[mine] = known[key]
     return [f"{s}/{n}" for s, n in zip(cells["site"].astype(str), number.tolist(), strict=True)]
 
 
@@ -227,7 +231,8 @@ def _technologies(cells: pd.DataFrame) -> list[str]:
         ]
     if "equipment" in cells:
         names = cells["equipment"].astype(str)
-        out = [preset(n).technology if _is_preset(n) else o for n, o in zip(names, out, strict=True)]
+        own = {n: preset(n).technology for n in set(names) if _is_preset(n)}
+        out = [own.get(n, o) for n, o in zip(names, out, strict=True)]
     return out
 
 
