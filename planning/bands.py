@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,6 +55,12 @@ _BY_FREQUENCY = {
     "2G": (8, 3, 5, 2),
 }  # fmt: skip
 DEFAULT_BAND = {"2G": "B8", "3G": "B1", "4G": "B3", "5G": "n41"}  # assumed where nothing is stated
+# carriers of the capacity layers of a generated site, in this order: no two overlap (assumed)
+CAPACITY_CARRIERS = {
+    "5G": (("n41", 2600.0), ("n78", 3500.0), ("n79", 4900.0), ("n78", 3600.0), ("n78", 3400.0), ("n79", 4800.0),
+           ("n79", 4700.0), ("n79", 4600.0), ("n78", 3700.0), ("n77", 3850.0)),
+    "4G": (("B1", 2140.0), ("B7", 2655.0), ("B40", 2350.0), ("B38", 2595.0)),
+}  # fmt: skip
 DEFAULT_LAYERS = {"2G": 1.0, "3G": 1.0, "4G": 2.0, "5G": 4.0}  # assumed: 2 x 2 and 4 x 4 MIMO at the user
 
 
@@ -69,6 +76,7 @@ class Band:
     tdd: bool
 
 
+@lru_cache(maxsize=4096)
 def band_named(name: str, technology: str = "") -> Band | None:
     """The band of a name as "B3", "n41" or "41"; None where there is none such.
 

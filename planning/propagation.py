@@ -172,8 +172,8 @@ def _gaussian(i: np.ndarray, j: np.ndarray, key: np.ndarray, seed: int) -> np.nd
     node = (i.astype(np.uint64) << np.uint64(32)) ^ (j.astype(np.uint64) & np.uint64(0xFFFFFFFF))
     bits = _mixed(_mixed(node ^ key) + np.uint64(seed & 0xFFFFFFFFFFFF))
     # the sum of four independent 16-bit uniforms is near enough to normal for a threshold field
-    parts = sum((bits >> np.uint64(s) & np.uint64(0xFFFF)).astype(np.float32) for s in (0, 16, 32, 48))
-    return (parts / 65535 - 2) * np.float32(np.sqrt(3))
+    parts = [(bits >> np.uint64(s) & np.uint64(0xFFFF)).astype(np.float32) for s in (0, 16, 32, 48)]
+    return (np.sum(parts, axis=0) / np.float32(65535) - 2) * np.float32(np.sqrt(3))
 
 
 def _mixed(value: np.ndarray) -> np.ndarray:

@@ -36,10 +36,11 @@ def attenuation_db(
     there with beam widths of 65 degrees.
     """
     bearing, depression = np.asarray(bearing_deg), np.asarray(depression_deg)
-    off = np.abs(bearing - azimuth_deg)
-    off = np.minimum(off, 360 - off) / beamwidth_deg
+    wide, high = np.asarray(beamwidth_deg), np.asarray(vertical_beamwidth_deg)
+    off = np.abs(bearing - np.asarray(azimuth_deg))
+    off = np.minimum(off, 360 - off) / wide
     horizontal = np.minimum(12 * off * off, MAX_ATTENUATION_DB)
-    horizontal = np.where(np.asarray(beamwidth_deg) >= OMNI_DEG, bearing.dtype.type(0), horizontal)
-    down = (depression - tilt_deg) / vertical_beamwidth_deg
+    horizontal = np.where(wide >= OMNI_DEG, bearing.dtype.type(0), horizontal)
+    down = (depression - np.asarray(tilt_deg)) / high
     vertical = np.minimum(12 * down * down, MAX_ATTENUATION_DB)
     return np.minimum(horizontal + vertical, MAX_ATTENUATION_DB)

@@ -25,7 +25,7 @@ from planning.propagation import (
 )
 
 BLOCK_PIXELS = 1024
-SAMPLE_SIDE = 4  # a block is sampled at one of 4 x 4 pixels to see which cells matter there
+SAMPLE_M = 200.0  # a block is sampled at one pixel in squares of this side to see which cells matter there
 SAMPLE_MARGIN_DB = (
     6.0  # by which a cell may miss the strongest at every sample and still be computed on every pixel
 )
@@ -137,8 +137,9 @@ class LevelWork:
         near = self._sites_near(grid.east_m[pixels], grid.north_m[pixels])
         cells = np.flatnonzero(near[self.cells.site])
         rest = np.zeros((len(pixels), self.cells.carriers), np.float32)
-        if len(cells) > 2 * self.settings.strongest * self.cells.carriers:
-            squares = _squares(grid.row[pixels], grid.column[pixels], SAMPLE_SIDE)
+        side = int(SAMPLE_M / grid.pixel_m)
+        if side > 1 and len(cells) > 2 * self.settings.strongest * self.cells.carriers:
+            squares = _squares(grid.row[pixels], grid.column[pixels], side)
             sample = np.array([square[len(square) // 2] for square in squares])
             level = self.rsrp_dbm(pixels[sample], cells)
             strong = self._may_be_strong(level, carrier[cells])

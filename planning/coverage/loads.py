@@ -120,8 +120,10 @@ class _Problem:
         serving = coverage.serving(awake)
         users = (self.place * coverage.pixel_values(demand)).astype(np.float32)  # (2, pixels) Mbit/s
         load = np.where(awake, start, 0.0)
+        iteration = 0
         many = self.balanced and coverage.cells.carriers > 1
-        for iteration in range(1, MAX_ITERATIONS + 1):
+        while iteration < MAX_ITERATIONS:
+            iteration += 1
             rate = serving.rate_mbps(load)
             time = serving.time_of(rate, self._preference(load) if many else None) * users[:, None]
             after = self._by_cell(serving, time)

@@ -107,13 +107,13 @@ class RateMapping:
 
 
 def efficiency_table(mapping: RateMapping, layers: int) -> np.ndarray:
-    """(TABLE_LENGTH,) float32 `mapping.efficiency` in steps of TABLE_STEP_DB from TABLE_LOW_DB on, for `efficiency_at`."""
+    """(TABLE_LENGTH,) float32 `mapping.efficiency` in steps of TABLE_STEP_DB from TABLE_LOW_DB on."""
     sinr_db = TABLE_LOW_DB + TABLE_STEP_DB * np.arange(TABLE_LENGTH)
     return mapping.efficiency(sinr_db, layers).astype(np.float32)
 
 
 def efficiency_at(tables: np.ndarray, sinr: np.ndarray, offset: np.ndarray | int = 0) -> np.ndarray:
-    """(...) float32 bit/s/Hz at a linear SINR (float32), rounded down to a step of the table that begins at `offset`."""
+    """(...) float32 bit/s/Hz at a linear SINR (float32), rounded down to a step of the table from `offset` on."""
     with np.errstate(divide="ignore"):
         place = np.log(sinr)
     place *= np.float32(10 / np.log(10) / TABLE_STEP_DB)

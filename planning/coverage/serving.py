@@ -44,7 +44,7 @@ class Serving:
     ----------
     server : (carriers, pixels) int32 strongest awake cell of the carrier, -1 where none is in reach.
     signal_mw : (carriers, pixels) its power per resource element, 0 without a server.
-    covered : (2, carriers, pixels) bool: outdoors and indoors, whether it reaches the threshold of its band plus margin.
+    covered : (2, carriers, pixels) bool: outdoors and indoors, whether it reaches its band's threshold plus margin.
     """
 
     cells: RadioCells
@@ -94,8 +94,8 @@ class Serving:
         """
         cells = self.cells
         active = (np.clip(load, 0, 1) * self.awake).astype(np.float32)
-        mean = np.bincount(cells.carrier, active, cells.carriers)
-        mean /= np.maximum(np.bincount(cells.carrier, minlength=cells.carriers), 1)
+        number = np.bincount(cells.carrier, minlength=cells.carriers)
+        mean = np.bincount(cells.carrier, active, cells.carriers) / np.maximum(number, 1)
         total = np.stack([c.power_mw @ active for c in self.carriers])
         total += self.rest_mw.T * mean[:, None].astype(np.float32)
         if not np.array_equal(cells.overlap, np.eye(cells.carriers)):

@@ -42,8 +42,8 @@ class RadioSettings:
         LOS or NLOS by place and site from `seed`, correlated over 50 m. "LOS" or "NLOS": always.
     indoor_share : users indoors, 0 to 1; 0.8 is that of TR 38.901 table 7.2-1.
     building : "low" or "high" loss (table 7.4.3-2): old buildings, or coated glass.
-    thresholds_dbm : lowest RSRP at the user with service by band class (BAND_CLASSES_MHZ), margin not included; -120 dBm
-        is about the noise on a resource element of 30 kHz at 9 dB noise figure.
+    thresholds_dbm : lowest RSRP at the user with service by band class (BAND_CLASSES_MHZ), margin not included; -120
+        dBm is about the noise on a resource element of 30 kHz at 9 dB noise figure.
     margin_db : for shadowing; 5 dB covers 80 % of places at the 6 dB deviation of UMa NLOS.
     user_height_m, user_gain_dbi, noise_figure_db : of the user's equipment; 9 dB as in TR 38.901 evaluations.
     rates : SINR to efficiency.

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from intake.numbers import numbers_of
+from planning.bands import CAPACITY_CARRIERS, DEFAULT_BAND, band_named
 from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres
@@ -17,6 +18,7 @@ from planning.network.cells import (
     BEAMWIDTH_DEG,
     FIGURES,
     NARROW_BEAMWIDTH_DEG,
+    RADIO_COLUMNS,
     check_cells,
     completed,
 )
@@ -242,10 +244,22 @@ def _cell(
         "power_dbm": 30 + 10 * np.log10(equipment.radiated_w),
         "assumed": _ASSUMED,
     }
+    band, frequency = _carrier(layer, equipment.technology, is_coverage)
+    cell |= {"band": band, "frequency_mhz": frequency, "bandwidth_mhz": equipment.bandwidth_mhz}
     return cell | {figure: getattr(equipment, figure) for figure in FIGURES}
 
 
-_ASSUMED = ",".join((*FIGURES, "beamwidth_deg", "power_dbm"))
+_ASSUMED = ",".join((*FIGURES, *RADIO_COLUMNS))
+
+
+def _carrier(layer: int, technology: str, is_coverage: bool) -> tuple[str, float]:
+    """(band, MHz) of a generated cell, assumed; layer: of the capacity cells of a sector, from 0."""
+    if not is_coverage:
+        carriers = CAPACITY_CARRIERS[technology]
+        return carriers[layer % len(carriers)]
+    band = band_named(DEFAULT_BAND[technology], technology)
+    assert band is not None  # a constant of the table
+    return band.name, band.frequency_mhz
 
 
 def _beamwidth_deg(sectors: int) -> float:
