@@ -49,11 +49,18 @@ def start(space: Workspace, asked: CoverageRequest) -> None:
 def computed(job: jobs.Job, deployed: Deployed, asked: CoverageRequest) -> Covered:
     """The coverage of a deployed network on the tiles of its demand. Raises PlanningError."""
     from planning.coverage import Coverage, Terrain
+    from planning.coverage.tuning import COLUMNS, tuned
+    from planning.csv_table import read_table
 
     demand, network = deployed.demand, deployed.plan.network
+    settings = asked.settings
+    notes: tuple[str, ...] = ()
     terrain = None if asked.elevation is None else Terrain(elevation=asked.elevation.data)
-    coverage = Coverage.of(
-        network, demand.x, demand.y, asked.settings, terrain=terrain, progress=job.report
-    )
+    if asked.levels is not None:
+        job.report(0, 0, "tuning to the measured levels")
+        table = read_table(asked.levels.data, asked.levels.name, COLUMNS)
+        tuning = tuned(network, table, settings, terrain)
+        settings, notes = tuning.settings(settings), tuple(tuning.sentences)
+    coverage = Coverage.of(network, demand.x, demand.y, settings, terrain=terrain, progress=job.report)
     coverage.serving()  # the map's first picture needs it
-    return Covered(coverage, deployed)
+    return Covered(coverage, deployed, notes)

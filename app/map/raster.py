@@ -1,5 +1,6 @@
 """Maps of pixels: values on the radio model's pixels as a picture over the map, and the colours of their classes."""
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class Classes:
     def legend(self, title: str, more: list[tuple[str, str]] | None = None) -> str:
         """HTML: each class with its range and the unit."""
         text = [f"{edge:g}" for edge in self.edges]
-        names = [f"below {text[0]}", *(f"{a} to {b}" for a, b in zip(text, text[1:], strict=False))]
+        names = [f"below {text[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(text))]
         entries = list(zip([*names, f"{text[-1]} and above"], self.colours, strict=True))
         ordered = entries[::-1] if self.reverse else entries
         return swatch_legend(ordered + (more or []), f"{title} ({self.unit})" if self.unit else title)

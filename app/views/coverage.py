@@ -1,6 +1,7 @@
 """Coverage: levels, servers, SINR and rates on the ground, with everything on, under a plan, and the difference."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import streamlit as st
 from app.background import coverage
 from app.charts import coverage as coverage_charts
 from app.colours import swatch_legend
+from app.files import coverage as files
+from app.files.scenario import file_stem
 from app.map import raster
 from app.map.dots import Dots
 from app.map.raster import Classes, PixelPicture
@@ -22,6 +25,7 @@ from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.coverage_settings import coverage_settings
+from app.widgets.file_button import file_button
 from app.widgets.layout import area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 BEFORE, AFTER, DIFFERENCE = "Everything on", "With the plan", "Difference"
 RSRP, SERVER, SINR, RATE, SERVED = "Signal level", "Best server", "SINR", "Rate", "Covered"
 LAYERS = (RSRP, SERVER, SINR, RATE, SERVED)
+MAP_NAMES = {RSRP: "rsrp", SERVER: "server", SINR: "sinr", RATE: "rate", SERVED: "covered"}
 CLASSES = {RSRP: raster.RSRP, SINR: raster.SINR, RATE: raster.RATE}
 CHANGES = {RSRP: raster.CHANGE_DB, SINR: raster.CHANGE_DB, RATE: raster.CHANGE_MBPS}
 AXES = {
@@ -51,7 +56,7 @@ ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class State:
-    """The network in one hour. awake: (cells,) bool; loads: of that hour, where they have been asked for."""
+    """The network in one hour, and what it is called. awake: (cells,) bool."""
 
     awake: np.ndarray
     name: str
@@ -107,7 +112,7 @@ def _result(space: Workspace) -> None:
         _shares(space, cover, before, after)
         _loads(space, cover, before, after, hour)
     _spread(space, cover, before, after, layer, hour)
-    _files(space, cover, before, after, hour)
+    _files(space, cover, after if after is not None and view != BEFORE else before, layer, hour)
     notes = (*covered.notes, *cover.notes, *_assumptions(cover))
     st.caption("  \n".join(map(plain, notes)))
 
@@ -226,7 +231,9 @@ def _map(
     )
     demand = made.value.network.demand
     accessible.site_map("Sites and their cells that are on", hour_label(hour), dots)
-    accessible.tell(f"Map. {layer}, {view.lower()}, {hour_label(hour)}; shares of the ground stand beside it.")
+    accessible.tell(
+        f"Map. {layer}, {view.lower()}, {hour_label(hour)}; shares of the ground stand beside it."
+    )
     accessible.offer_table(f"{layer}, {view.lower()}", lambda: _table(space, cover, shown, layer, hour))
     events = map_view(
         f"coverage {made.identity}",
@@ -257,7 +264,9 @@ def _colours(values: np.ndarray, cover: "Coverage", layer: str) -> tuple[np.ndar
     if layer == SERVED:
         pair = Classes((0.5,), (raster.HOLE, raster.COVERED), "")
         entries = [("covered", raster.COVERED), ("not covered", raster.HOLE)]
-        return pair.rgba(values.astype(float)), swatch_legend(entries, "Outdoors, above the threshold of the band")
+        return pair.rgba(values.astype(float)), swatch_legend(
+            entries, "Outdoors, above the threshold of the band"
+        )
     classes = CLASSES[layer]
     title = {RSRP: "RSRP outdoors", SINR: "SINR outdoors at the hour's loads", RATE: "Rate of a user alone"}
     return classes.rgba(np.where(np.isfinite(values), values, np.nan)), classes.legend(title[layer])
@@ -271,7 +280,11 @@ def _difference(
     if layer == SERVED:
         kind = np.where(was & ~now, 0, np.where(~was, 1, 2)).astype(float)
         trio = Classes((0.5, 1.5), (raster.NEW_HOLE, raster.HOLE, "#d9dee2"), "")
-        entries = [("no longer covered", raster.NEW_HOLE), ("never covered", raster.HOLE), ("covered", "#d9dee2")]
+        entries = [
+            ("no longer covered", raster.NEW_HOLE),
+            ("never covered", raster.HOLE),
+            ("covered", "#d9dee2"),
+        ]
         return trio.rgba(kind), swatch_legend(entries, "What the plan uncovers")
     if layer == SERVER:
         pair = Classes((0.5,), ("#d9dee2", raster.NEW_HOLE), "")
@@ -387,7 +400,7 @@ def _assumptions(cover: "Coverage") -> tuple[str, ...]:
     settings = cover.settings
     assumed = cover.network.cells["assumed"].astype(str)
     names = sorted({name for text in assumed for name in text.split(",") if name})
-    sentences = (
+    sentences: tuple[str, ...] = (
         f"Levels are outdoors at {settings.user_height_m:g} m by TR 38.901 ({settings.environment}, line of sight "
         f"{settings.los}), on pixels of {settings.pixel_m:g} m; {settings.indoor_share:.0%} of users are indoors.",
         f"A place counts as covered above the threshold of the band plus {settings.margin_db:g} dB for shadowing.",
@@ -401,5 +414,18 @@ def _assumptions(cover: "Coverage") -> tuple[str, ...]:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-def _files(space: Workspace, cover: "Coverage", before: State, after: State | None, hour: int) -> None:
-    """GeoTIFF, KMZ and contours of the state that is shown last."""
+def _files(space: Workspace, cover: "Coverage", state: State, layer: str, hour: int) -> None:
+    """The maps of the network that is shown, as files."""
+    load = np.clip(_loads_of(space, cover, state, hour).load[:, 0], 0, 1)
+    about = {"network_state": state.name, "hour": hour_label(hour)}
+    stem, name = f"{file_stem(space)}-coverage", MAP_NAMES[layer]
+    extent = f"{len(cover.grid):,} pixels of {cover.grid.pixel_m:g} m"
+    st.markdown(f"**Files** · {state.name.lower()}, {hour_label(hour)}")
+    one, two, three = st.columns(3)
+    make_tif = partial(files.geotiff, cover, load, state.awake, about)
+    file_button(one, "All maps (GeoTIFF)", make_tif, f"{stem}.tif", files.GEOTIFF, extent)
+    make_kmz = partial(files.overlay, cover, name, load, state.awake, about)
+    file_button(two, f"{layer} (KMZ)", make_kmz, f"{stem}-{name}.kmz", files.KMZ, extent)
+    make_contours = partial(files.level_contours, cover, load, state.awake)
+    label = "Contours of the signal level (GeoPackage)"
+    file_button(three, label, make_contours, f"{stem}-contours.gpkg", files.GEOPACKAGE, extent)
