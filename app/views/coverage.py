@@ -45,6 +45,7 @@ AXES = {
     RATE: "rate of a user alone (Mbit/s)",
 }
 NO_PLAN = "none"
+HIGH_LOAD = 0.8  # of the PRBs: the share that sleep plans keep to by default
 ATTRIBUTES = {
     "frequency_mhz": "frequency", "bandwidth_mhz": "bandwidth", "prbs": "PRBs", "beamwidth_deg": "horizontal beamwidth",
     "vertical_beamwidth_deg": "vertical beamwidth", "height_m": "antenna height", "tilt_deg": "downtilt",
@@ -357,31 +358,22 @@ def _shares(space: Workspace, cover: "Coverage", before: State, after: State | N
 
 def _loads(space: Workspace, cover: "Coverage", before: State, after: State | None, hour: int) -> None:
     """Coupled loads of the hour, beside the baseline."""
-    rows = []
+    figures: dict[str, list[str]] = {}
     for state in (before, *([after] if after is not None else [])):
         with st.spinner("Computing loads of cells"):
             found = _loads_of(space, cover, state, hour)
-        load = found.load[:, 0]
-        on = state.awake
-        offered = float(found.served_mbps.sum() + found.unserved_mbps.sum())
-        rows.append(
-            {
-                "": state.name,
-                "Cells on": int(on.sum()),
-                "PRBs in use (%)": 100 * float(np.minimum(load[on], 1).mean()) if on.any() else 0.0,
-                "Cells full": int((load[on] >= 1).sum()),
-                "Served (Mbit/s)": float(found.served_mbps.sum()),
-                "Unserved (%)": 100 * float(found.unserved_mbps.sum()) / offered if offered else 0.0,
-            }
-        )
+        load, on = found.load[:, 0], state.awake
+        served, unserved = float(found.served_mbps.sum()), float(found.unserved_mbps.sum())
+        figures[state.name] = [
+            f"{int(on.sum()):,}",
+            f"{float(np.minimum(load[on], 1).mean()):.1%}" if on.any() else "–",
+            f"{int((load[on] > HIGH_LOAD).sum()):,}",
+            f"{served:,.0f} Mbit/s",
+            f"{unserved / (served + unserved):.2%}" if served + unserved else "–",
+        ]
+    rows = ("Cells on", "PRBs in use", f"Cells above {HIGH_LOAD:.0%} of PRBs", "Served", "Unserved")
     st.markdown(f"**Loads of cells, {hour_label(hour)}** · median demand")
-    columns = {
-        "PRBs in use (%)": st.column_config.NumberColumn(format="%.1f"),
-        "Served (Mbit/s)": st.column_config.NumberColumn(format="localized"),
-        "Unserved (%)": st.column_config.NumberColumn(format="%.2f"),
-    }
-    frame = pd.DataFrame(rows).round({"Served (Mbit/s)": 0})
-    st.dataframe(frame, hide_index=True, width="stretch", column_config=columns)
+    st.dataframe(pd.DataFrame({"": rows} | figures), hide_index=True, width="stretch")
 
 
 def _spread(
