@@ -1,4 +1,4 @@
-"""Pictures of pixels: every pixel of the picture shows the ground below it, and classes have the colours of the legend."""
+"""Pictures of pixels: each shows the ground below it, and classes have the colours of the legend."""
 
 import numpy as np
 import pytest
