@@ -13,7 +13,7 @@ import streamlit as st
 
 from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
-from app.state.results import Comparison, Deployed, Made
+from app.state.results import Comparison, Covered, Deployed, Made
 
 if TYPE_CHECKING:
     from opendiff.area import Area, Tiles
@@ -60,6 +60,7 @@ class Workspace:
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
+    coverage: Made[Covered] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
     spectrum_hours: "Made[PrbHours] | None" = None
