@@ -7,9 +7,9 @@ from pathlib import Path
 from app.background.deployment import SITES_A_KM2
 from planning import bands, demand, energy, equipment, link_budget, radio
 from planning.deployment import deploy, judging
+from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
-from planning.network.serving import size_network
 from planning.sleep import SleepProblem, SleepSettings
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()

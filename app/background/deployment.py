@@ -28,13 +28,12 @@ def default_sites(space: Workspace) -> int:
 
 
 def _default_sites(space: Workspace) -> int:
-    from planning.network import Network
+    from planning.deployment.sizing import usual_site_mbps
 
     demand = space.demand()
     by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * float(space.traffic_table().area_km2)))
     busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
-    largest_site_mbps = float(Network.from_sites(0.0, 0.0, capacity_layers=4).capacity_mbps[0])
-    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * largest_site_mbps)))
+    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * usual_site_mbps(4))))
 
 
 def start(

@@ -86,12 +86,14 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
 
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
+    from planning.deployment.sizing import Sizing
     from planning.errors import Shortfall
     from planning.network import Network
-    from planning.network.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
-    network = Network.from_tables(tables.pop("sites"), tables.pop("cells"))  # fills what earlier versions lacked
+    network = Network.from_tables(
+        tables.pop("sites"), tables.pop("cells")
+    )  # fills what earlier versions lacked
     plan = DeploymentPlan(
         record["strategy"],
         arrays[f"{name} counts"],

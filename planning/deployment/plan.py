@@ -16,11 +16,11 @@ import pandas as pd
 from planning.demand import Demand
 from planning.deployment.placement import place
 from planning.deployment.siting import SitingSettings, site_optimally
+from planning.deployment.sizing import Sizing, size_network, usual_site_mbps
 from planning.deployment.strategies import area_blocks, density, proportional
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, nearest, tile_area_km2
 from planning.network import Network
-from planning.network.serving import Sizing, size_network
 from planning.progress import Progress, silent
 from planning.solver import SolveResult
 
@@ -79,7 +79,7 @@ def deploy(
 ) -> DeploymentPlan:
     """Place `sites` sites by a strategy and size each for its traffic.
 
-    quantile, headroom, max_layers: see `planning.network.serving.size_network`.
+    quantile, headroom, max_layers: see `planning.deployment.sizing.size_network`.
     area_tiles: tiles a side of the areas over which a
     proportional strategy shares out the sites first. siting: of the optimised strategy; sites may be None where it
     has a budget. Raises InputError or InfeasibleError, one sentence.
@@ -137,7 +137,7 @@ def _serving_most(
     max_layers: int,
     tell: Progress,
 ) -> _Placed:
-    largest = float(Network.from_sites(0.0, 0.0, capacity_layers=max_layers).capacity_mbps[0])
+    largest = usual_site_mbps(max_layers)
     siting = site_optimally(
         demand,
         sites,
