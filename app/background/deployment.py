@@ -77,6 +77,7 @@ def _compared(
     from planning.deployment.judging import judge
 
     plans = {}
+    basis, unseen = demand.held_out() if len(strategies) > 1 else (demand, None)
     for done, strategy in enumerate(strategies):
         label = strategy_name(strategy).lower()
         if strategy == UPLOADED:
@@ -85,14 +86,17 @@ def _compared(
             plan = uploaded(demand, own.network, (own.name, *own.report))
         else:
             progress = job.part(done / len(strategies), (done + 1) / len(strategies), f"{label}: ")
-            plan = deploy(demand, sites=sites, strategy=strategy, **options, progress=progress)
+            plan = deploy(basis, sites=sites, strategy=strategy, **options, progress=progress)
         plans[strategy] = Deployed(plan, demand, name)
     job.report(len(strategies), len(strategies), "comparing")
     real = None
     if own is not None and with_own:
         counted = demand.count_in_tiles(own.network.sites["lon"], own.network.sites["lat"])
         real = counted if counted.any() else None
-    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    counts = {name: made.plan.counts for name, made in plans.items()}
+    networks = {name: made.plan.network for name, made in plans.items()}
+    table = judge(unseen or demand, counts, real, networks=networks)
+    table["held_out"] = 0 if unseen is None else unseen.samples
     table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
     return Comparison(plans, table)
 

@@ -80,12 +80,14 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
         "solve": put_solve(plan.solve),
         "served_mbps": plan.served_mbps,
         "settings": plan.settings,
+        "radio": None if plan.radio is None else plan.radio.record(),
         "tables": {table: put_table(arrays, f"{name} {table}", frame) for table, frame in tables.items()},
     }
 
 
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
+    from planning.deployment.serving import Served
     from planning.deployment.sizing import Sizing
     from planning.errors import Shortfall
     from planning.network import Network
@@ -104,6 +106,7 @@ def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand"
         record["served_mbps"],
         tables,
         record["settings"],
+        Served(**record["radio"]) if record.get("radio") else None,
     )
     return Deployed(plan, demand, record["area_name"])
 

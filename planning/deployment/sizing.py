@@ -27,6 +27,7 @@ class Sizing:
     network: Network
     shortfalls: tuple[Shortfall, ...]
     sentence: str
+    coverage: Coverage | None = None  # of the network, as far as it is at hand
 
 
 def usual_site_mbps(layers: int, sectors: int = 3) -> float:
@@ -119,7 +120,7 @@ def size_network(
     sentence = _sentence(sized, layers, quantile, headroom, tight, short)
     if total > 0 and served < 0.995 * total:
         sentence += f" {100 * (1 - served / total):.1f} % of the traffic lies where no cell covers."
-    return Sizing(sized, short, sentence)
+    return Sizing(sized, short, sentence, coverage)
 
 
 def _by_sector(network: Network) -> np.ndarray:
