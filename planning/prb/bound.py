@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings, Values
+from planning.prb.problem import Objective, PrbProblem, PrbSettings
 from planning.solver import Model
 
 _MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
@@ -157,19 +157,3 @@ def _subgradient(options: Options, steps: int) -> np.ndarray:
         )
         price = np.maximum(price + step * (asked / prbs - 1) * (0.1 + price), 0.0)
     return best_price
-
-
-class _Met(Objective):
-    """Worth 1 where the demand is met."""
-
-    def worth(self, rate: Values, demand: Values) -> np.ndarray:
-        return (np.asarray(rate) >= np.asarray(demand) * MET).astype(float)
-
-
-def quiet_bounds(problem: PrbProblem, settings: PrbSettings, deadline: float) -> tuple[float, int]:
-    """(objective, demands met) that no plan exceeds, from the relaxation without interference."""
-    most = settings.most(problem)
-    worth = solve_dual(Options(problem, settings.objective, most), settings, deadline).bound
-    count = _Met(0.0, np.ones(1), np.zeros(1), None, 0.0, 0.0)
-    met = solve_dual(Options(problem, count, most), settings, deadline).bound
-    return worth, int(np.floor(met + 1e-6))

@@ -51,6 +51,10 @@ class Objective:
         asked = np.asarray(demand, float)
         return asked if self.min_mbps is None else np.minimum(asked, self.min_mbps)
 
+    def jump(self, demand: Values) -> np.ndarray:
+        """What a user's worth rises by where its rate gets to the one that it must have."""
+        return self.missing_price * self.unmet_share * self.floor(demand)
+
     def counted(self, rate: Values, demand: Values) -> np.ndarray:
         """Mbit/s that count (arrays broadcast)."""
         out: np.ndarray = self.slopes[0] * rate + self.offsets[0] * demand
@@ -211,9 +215,11 @@ class PrbProblem:
             return np.full(np.shape(count), self.power_w)
         return self.power_w / np.maximum(np.asarray(count, float) / max(self.users.weight, 1.0), 1.0)
 
+    def prb_mbps(self, sinr: Values) -> np.ndarray:
+        """Mbit/s of one PRB at a linear SINR (any shape)."""
+        return self.prb_mhz * np.log2(1 + np.asarray(sinr))
+
     def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""
         received = self.sent(count) * self.gain[user, station]
-        return (
-            np.asarray(count, float) * self.prb_mhz * np.log2(1 + received / (self.noise_w + interference_w))
-        )
+        return np.asarray(count, float) * self.prb_mbps(received / (self.noise_w + interference_w))
