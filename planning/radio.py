@@ -7,35 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planning.bands import prb_count
 from planning.errors import InputError
+from planning.propagation import SHADOW_DB, los_probability, path_losses_db
 
 ENVIRONMENTS = ("UMa", "UMi")
 CONDITIONS = ("NLOS", "LOS", "drawn")
 HIGHEST_USER_M = 13.0  # above, TR 38.901 draws the height of the surroundings
-_LIGHT = 3e8  # m/s, as TR 38.901 takes it
-
-# TS 38.101-1 / 38.104 table 5.3.2-1: subcarrier spacing kHz -> bandwidth MHz -> PRBs
-PRBS = {
-    15: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 40: 216, 50: 270},
-    30: {
-        5: 11,
-        10: 24,
-        15: 38,
-        20: 51,
-        25: 65,
-        30: 78,
-        40: 106,
-        50: 133,
-        60: 162,
-        70: 189,
-        80: 217,
-        90: 245,
-        100: 273,
-    },
-    60: {10: 11, 15: 18, 20: 24, 25: 31, 30: 38, 40: 51, 50: 65, 60: 79, 70: 93, 80: 107, 90: 121, 100: 135},
-}
-# TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
-SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
 
 
 @dataclass(frozen=True)
@@ -159,18 +137,6 @@ PRESETS = {
 }
 
 
-def prb_count(bandwidth_mhz: float, scs_khz: int) -> int:
-    """PRBs of a channel, TS 38.101-1 table 5.3.2-1. Raises InputError for a channel that the table lacks."""
-    if scs_khz not in PRBS:
-        raise InputError(f"The subcarrier spacing must be {' or '.join(map(str, PRBS))} kHz, not {scs_khz}.")
-    if bandwidth_mhz not in PRBS[scs_khz]:
-        known = ", ".join(map(str, PRBS[scs_khz]))
-        raise InputError(
-            f"With {scs_khz} kHz spacing the bandwidth must be one of {known} MHz, not {bandwidth_mhz:g}."
-        )
-    return PRBS[scs_khz][int(bandwidth_mhz)]
-
-
 def dbm_to_w(dbm: ArrayLike) -> np.ndarray:
     """dBm to W."""
     return 10 ** ((np.asarray(dbm, float) - 30) / 10)
@@ -187,28 +153,9 @@ def path_loss_db(
     """Median path loss in dB, TR 38.901 table 7.4.1-1, without shadowing.
 
     metres: ground distance (d2D), taken as at least 10 m, where the model begins; it is made for up to 5 km. condition:
-    "LOS" or "NLOS". The breakpoint is taken at the effective heights, 1 m below the antennas, with c = 3e8 m/s.
+    "LOS" or "NLOS".
     """
-    ground = np.maximum(np.asarray(metres, float), 10.0)
-    height = station_m - user_m
-    far = np.hypot(ground, height)  # d3D
-    f = 20 * np.log10(carrier_ghz)
-    breakpoint_m = 4 * (station_m - 1) * (user_m - 1) * carrier_ghz * 1e9 / _LIGHT
-    square = breakpoint_m**2 + height**2
-    if environment == "UMa":
-        near_los = 28 + 22 * np.log10(far) + f
-        far_los = 28 + 40 * np.log10(far) + f - 9 * np.log10(square)
-        blocked = 13.54 + 39.08 * np.log10(far) + f - 0.6 * (user_m - 1.5)
-    else:
-        near_los = 32.4 + 21 * np.log10(far) + f
-        far_los = 32.4 + 40 * np.log10(far) + f - 9.5 * np.log10(square)
-        blocked = 22.4 + 35.3 * np.log10(far) + 21.3 * np.log10(carrier_ghz) - 0.3 * (user_m - 1.5)
-    los = np.where(ground <= breakpoint_m, near_los, far_los)
-    return los if condition == "LOS" else np.maximum(los, blocked)
-
-
-def los_probability(metres: ArrayLike, environment: str) -> np.ndarray:
-    """Probability of line of sight outdoors at a ground distance, TR 38.901 table 7.4.2-1, of users up to 13 m high."""
-    d = np.maximum(np.asarray(metres, float), 18.0)
-    reach = 63.0 if environment == "UMa" else 36.0
-    return 18 / d + np.exp(-d / reach) * (1 - 18 / d)
+    los, blocked = path_losses_db(
+        metres, environment=environment, frequency_ghz=carrier_ghz, station_m=station_m, user_m=user_m
+    )
+    return los if condition == "LOS" else blocked
