@@ -22,6 +22,7 @@ from planning.prb.bounds import Bounds, fewest_prbs
 from planning.prb.exact import solve_exact
 from planning.prb.fixed import choose, found_interference, usual_interference
 from planning.prb.improve import improve, insert, replace_users
+from planning.prb.literal import solve_literal
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
@@ -63,6 +64,8 @@ def solve_prb(
     """
     settings = settings or PrbSettings()
     settings.validate()
+    if settings.mode == "literal":
+        return solve_literal(problem, settings)
     started = time.perf_counter()
     deadline = started + (1 - _PRBS_SHARE) * settings.time_limit
     report = progress or silent

@@ -53,11 +53,18 @@ class Options:
         at = np.broadcast_to(np.asarray(interference, float), problem.gain.shape)[..., None]
         demand = problem.demand_mbps[:, None, None]
 
-        def worth(count: np.ndarray) -> np.ndarray:
-            return self.objective.worth(problem.rates(user, station, count, at), demand)
+        def rates(count: np.ndarray) -> np.ndarray:
+            return problem.rates(user, station, count, at)
 
-        self.values = worth(sizes)
-        self.optimistic = worth(np.append(sizes[1:] - 1, most)) if self.bundled else self.values
+        self.values = self.objective.worth(rates(sizes), demand)
+        self.optimistic = self.values
+        if self.bundled:  # by rates of tables, more PRBs at less power each can carry less
+            best = np.full((*problem.gain.shape, len(sizes)), -np.inf)
+            ends = np.append(sizes[1:], most + 1)
+            for step, (first, end) in enumerate(zip(sizes.tolist(), ends.tolist(), strict=True)):
+                for count in range(first if problem.mapping else end - 1, end):
+                    np.maximum(best[..., step], rates(np.array([count]))[..., 0], out=best[..., step])
+            self.optimistic = self.objective.worth(best, demand)
         self.nothing = self.objective.worth(0.0, problem.demand_mbps)
 
     def best(self, price: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
