@@ -84,7 +84,7 @@ class PrbSettings:
     cap: float | None = 1.0  # rate counts up to cap x demand, None: all of it
     min_mbps: float | None = None  # rate that each user must have, None: its demand
     missing_price: float = 10.0  # Mbit/s of worth for each one missing
-    unmet_share: float = 0.1
+    unmet_share: float = 0.35  # demands met count beside Mbit/s
     fairness: str = "rate"  # counts Mbit/s, "proportional" their logarithm
     rounds: int = 4  # most solves with the interference found by the one before
     candidates: int = 5  # stations that the local search considers for a user
