@@ -7,6 +7,7 @@ Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without g
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +25,18 @@ from planning.deployment import DeploymentPlan
 from planning.errors import InputError
 from planning.geometry import tile_corner
 from planning.geopackage import CRS, as_objects, read_layers, write_layers
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.network import CELL_COLUMNS, FIRST_COLUMNS, SITE_COLUMNS, Network
 
 if TYPE_CHECKING:
     from planning.prb.plan import PrbPlan
     from planning.sleep import SleepPlan
 
 LAYERS = ("tiles", "sites", "cells")
+# of a scenario that an earlier version saved: its cells had no radio attributes, its sites were omnidirectional
+FILLED = (
+    "This scenario is of an earlier version, which took each site for one omnidirectional station. Its cells are now "
+    "those of its sectors; assumed of each: {}."
+)
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -95,6 +101,11 @@ class Scenario:
             provenance={**self.provenance, "sleep": plan.record(), **_now()},
         )
 
+    def with_utilisation(self, record: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> Scenario:
+        """This scenario with the PRB utilisation of its network; each table is stored as utilisation_NAME."""
+        stored = self.tables | {f"utilisation_{name}": as_objects(table) for name, table in tables.items()}
+        return replace(self, tables=stored, provenance={**self.provenance, "utilisation": record, **_now()})
+
     def with_prb(self, plan: PrbPlan, **more: pd.DataFrame) -> Scenario:
         """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""
         tables = {
@@ -146,11 +157,13 @@ class Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
         layers, provenance, name = read_layers(source, LAYERS)
         tiles, sites, cells = (layers.pop(layer) for layer in LAYERS)
-        lacking = [c for c in SITE_COLUMNS if c not in sites] + [c for c in CELL_COLUMNS if c not in cells]
+        lacking = [c for c in SITE_COLUMNS if c not in sites] + [c for c in FIRST_COLUMNS if c not in cells]
         if lacking:
             raise InputError(
                 f"{name}: its sites and cells lack {', '.join(lacking)}; make the scenario again."
             )
+        if missing := [c for c in CELL_COLUMNS if c not in cells]:
+            provenance["cells"] = FILLED.format(", ".join(missing))
         return cls(tiles, Network.from_tables(sites, cells), layers, provenance)
 
 
