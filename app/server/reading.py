@@ -26,6 +26,7 @@ READERS = (
     "planning.deployment.places",
     "planning.traffic_file",
     "planning.csv_table",
+    "planning.coverage.rasters",
     "app.saved.files",
     "openpyxl",
     "pyarrow.dataset",
