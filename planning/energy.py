@@ -315,5 +315,7 @@ def _hubs(
 
 def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:
     """For each of 0 .. count - 1, the rows that have this number, in their order."""
+    if not count:
+        return []
     order = np.argsort(number, kind="stable")
     return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
