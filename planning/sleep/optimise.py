@@ -17,6 +17,7 @@ from planning.sleep.keeper import Keeper
 from planning.sleep.lagrangian_bound import PriceSearch
 from planning.sleep.milp import ring_model, ring_model_size
 from planning.sleep.problem import SleepProblem
+from planning.sleep.repair import repaired
 from planning.sleep.rules import always_on, greedy
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
@@ -25,8 +26,8 @@ from planning.sleep.sweep import Sweeper
 from planning.solver import SolveResult, relative_gap
 
 SMALL, LARGE = 4_000, 150_000  # variables: solved whole at once; not built whole at all
-STEPS = (120, 120, 200)  # of the prices, before each round of hours
-PRICING_SHARE = 0.25  # of the time that is left, before each round
+STEPS = (160, 80, 160)  # of the prices, before each round of hours
+PRICING_SHARE, SWEEPING_SHARE = 0.4, 0.2  # of the time that is left, before each round
 
 
 def optimise(
@@ -61,6 +62,7 @@ def optimise(
         for steps in STEPS:
             search.run(steps, best.objective, clock.until(PRICING_SHARE))
             best.bound = max(best.bound, search.best.bound)
+            _round_prices(problem, settings, search, best, clock, sweeper)
             if best.gap <= settings.gap or clock.left <= 0:
                 break
             plan_by_hour(problem, settings, search.best, best, clock, keeper, sweeper, progress)
@@ -68,6 +70,27 @@ def optimise(
     if best.gap > settings.gap and clock.left > 0 and (size <= LARGE or best.bound == -np.inf):
         notes = _whole(problem, settings, best, clock, keeper, progress)
     return best.awake, _result(best, clock, settings), notes
+
+
+def _round_prices(
+    problem: SleepProblem,
+    settings: SleepSettings,
+    search: PriceSearch,
+    best: Incumbent,
+    clock: Clock,
+    sweeper: Sweeper,
+) -> None:
+    """Better the incumbent by what the prices choose: the averaged counts and those at the best prices, completed and
+    swept."""
+    for counts in (np.round(search.best.counts).astype(int), search.chosen()):
+        if best.gap <= settings.gap or clock.left <= 0:
+            return
+        awake = sweeper.keeper.keep(to_parts(problem.groups, repaired(problem, settings, counts)))
+        if not serves_all(problem, settings, awake):
+            continue
+        sweeper.load(awake)
+        sweeper.sweep(clock.until(SWEEPING_SHARE), sweeps=2)
+        best.take(sweeper.awake, objective_of(problem, settings, sweeper.awake))
 
 
 def _result(best: Incumbent, clock: Clock, settings: SleepSettings) -> SolveResult:

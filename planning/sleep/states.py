@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 MAX_STATES = 128  # of a sector; beyond, the dynamic programme would cost more than it is worth
+_DENSE = 200_000  # sums of states before and after that are looked at one by one
 MAX_CYCLIC_STATES = 16  # up to here the cycle of hours is closed exactly; beyond, for nothing: still a bound
 
 
@@ -57,8 +58,12 @@ def best_schedule(
         if ends:
             value = value + step[row, before][:, None, :]
     trail = [value]
+    few = value.size * number <= _DENSE
     for hour in range(1, hours):
-        value = _after_switch(value, grid, wake_wh) + cost[:, hour, None, :]
+        if few:
+            value = (value[:, :, :, None] + step[:, None]).min(axis=2) + cost[:, hour, None, :]
+        else:
+            value = _after_switch(value, grid, wake_wh) + cost[:, hour, None, :]
         trail.append(value)
     if closed:
         value = value + step.transpose(0, 2, 1)  # from the last state back to the first
