@@ -81,6 +81,9 @@ def import_points(
     if "sites" in tables and "cells" in tables:
         tables = {"sites": tables["sites"]}
     frame, used = _located(tables, name, mapping, report)
+    for ours, theirs_ in used.items():  # in our units
+        if ours in headings.UNITS and ours not in ("lon", "lat", "azimuth"):
+            frame[theirs_] = headings.quantities(frame[theirs_], ours, theirs_)
     theirs = {v: k for k, v in used.items()}
     frame = frame.rename(columns=theirs).loc[:, lambda f: ~f.columns.duplicated()]
     if "cell" in frame and "site" in frame:
