@@ -33,9 +33,7 @@ class Bounds:
     prices: Prices | None = None
 
     @classmethod
-    def of(
-        cls, problem: PrbProblem, settings: PrbSettings, deadline: float, owner: np.ndarray | None = None
-    ) -> Bounds:
+    def of(cls, problem: PrbProblem, settings: PrbSettings, deadline: float, owner: np.ndarray | None = None) -> Bounds:
         """As good as can be had until `deadline` (of time.perf_counter).
 
         owner: (stations, prbs) user or -1 of a plan to begin from.

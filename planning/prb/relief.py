@@ -23,11 +23,7 @@ SURROUNDINGS_M = 3000.0  # around the site that is looked at (assumed: beyond, a
 SPLIT_DEG = 30.0  # half the angle between the two parts of a sector
 SPLIT_GAIN_DB = 3.0  # of an antenna half as wide
 TILTS_DEG = (2.0, 4.0)  # more downtilt, so that users at the edge go to neighbours
-MEASURES = {
-    "neighbour": "neighbours take over (more downtilt)",
-    "carrier": "another carrier",
-    "split": "split of the sector",
-}
+MEASURES = {"neighbour": "neighbours take over (more downtilt)", "carrier": "another carrier", "split": "split of the sector"}
 
 
 @dataclass(frozen=True)
@@ -80,17 +76,7 @@ def _tried(found: NetworkUtilisation, sector: int) -> list[Relief]:
         if results:
             (after, load), detail = min(results, key=lambda r: (round(r[0][0], 3), r[0][1]))
             out.append(
-                Relief(
-                    hot["sector"],
-                    hot["site"],
-                    found.hours[hour],
-                    measure,
-                    detail,
-                    before[0],
-                    after,
-                    before[1],
-                    load,
-                )
+                Relief(hot["sector"], hot["site"], found.hours[hour], measure, detail, before[0], after, before[1], load)
             )
     return out
 

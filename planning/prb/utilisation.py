@@ -193,9 +193,7 @@ def network_utilisation(
     if wrong:
         raise InputError(f"There is no hour {wrong[0]}; the traffic has the hours 0..{demand.hours - 1}.")
     if not 0 < downlink_share <= 1:
-        raise InputError(
-            f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}."
-        )
+        raise InputError(f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}.")
     coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report)
     mbps = demand.profile(None, quantile)[:, chosen] * downlink_share
     users = demand.profile(None, quantile, "users")[:, chosen]
