@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +45,7 @@ DOWNLINK_MHZ = {
 }  # fmt: skip
 TDD_BANDS = frozenset({34, 38, 39, 40, 41, 42, 43, 48, 50, 77, 78, 79, 257, 258, 260, 261})
 USUAL_MHZ = {"n41": 2600.0, "n78": 3500.0, "n79": 4900.0}  # where operators' carriers stand; else mid-band
+_NOMINAL_MHZ = {700: 28, 800: 20, 850: 5, 900: 8, 1800: 3, 1900: 39, 2000: 1, 2100: 1, 2300: 40, 2600: 7}
 _NR_ONLY = frozenset({71, 74, 75, 77, 78, 79, 257, 258, 260, 261})
 # of a frequency that lies in several bands, the one that networks use most (assumed)
 _BY_FREQUENCY = {
@@ -54,6 +56,12 @@ _BY_FREQUENCY = {
     "2G": (8, 3, 5, 2),
 }  # fmt: skip
 DEFAULT_BAND = {"2G": "B8", "3G": "B1", "4G": "B3", "5G": "n41"}  # assumed where nothing is stated
+# carriers of the capacity layers of a generated site, in this order: no two overlap (assumed)
+CAPACITY_CARRIERS = {
+    "5G": (("n41", 2600.0), ("n78", 3500.0), ("n79", 4900.0), ("n78", 3600.0), ("n78", 3400.0), ("n79", 4800.0),
+           ("n79", 4700.0), ("n79", 4600.0), ("n78", 3700.0), ("n77", 3850.0)),
+    "4G": (("B1", 2140.0), ("B7", 2655.0), ("B40", 2350.0), ("B38", 2595.0)),
+}  # fmt: skip
 DEFAULT_LAYERS = {"2G": 1.0, "3G": 1.0, "4G": 2.0, "5G": 4.0}  # assumed: 2 x 2 and 4 x 4 MIMO at the user
 
 
@@ -69,6 +77,7 @@ class Band:
     tdd: bool
 
 
+@lru_cache(maxsize=4096)
 def band_named(name: str, technology: str = "") -> Band | None:
     """The band of a name as "B3", "n41" or "41"; None where there is none such.
 
@@ -94,10 +103,10 @@ def band_at(frequency_mhz: float, technology: str) -> Band | None:
 
     A nominal frequency ("1800", "2600", "3500") counts as the band that is called so.
     """
-    nominal = {700: 28, 800: 20, 850: 5, 900: 8, 1800: 3, 1900: 39, 2000: 1, 2100: 1, 2300: 40}.get(
-        round(frequency_mhz)
-    )
     candidates = _BY_FREQUENCY.get(technology, _BY_FREQUENCY["4G"])
+    nominal = _NOMINAL_MHZ.get(round(frequency_mhz))
+    if technology == "5G" and nominal == 7:
+        nominal = 41
     prefix = "n" if technology == "5G" else "B"
     if nominal in candidates:
         return band_named(f"{prefix}{nominal}", technology)

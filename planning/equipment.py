@@ -6,6 +6,7 @@ Power law of eq. 13: an awake RRU carrying t Mbit/s draws idle_w + slope_w_per_m
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from planning.errors import InputError
 
@@ -96,6 +97,7 @@ _FORMER_NAMES = {"4G 20 MHz 8T 20 W": LTE.name}  # in networks that earlier vers
 COVERAGE, CAPACITY = LTE, NR  # of the default site: the layer that stays awake, and those that may sleep
 
 
+@lru_cache(maxsize=1024)
 def preset(name: str) -> Equipment:
     """The preset of a name or a technology ("4G", "5G"; 2G and 3G cells take the figures of 4G, assumed)."""
     name = _FORMER_NAMES.get(name, "4G" if name in ("2G", "3G") else name)

@@ -42,9 +42,7 @@ class Levels:
     def subset(self, keep: np.ndarray) -> Levels:
         """Some entries, (entries,) bool."""
         before = np.concatenate([[0], np.cumsum(keep)])
-        return replace(
-            self, indptr=before[self.indptr], cell=self.cell[keep], rsrp_dbm=self.rsrp_dbm[keep]
-        )
+        return replace(self, indptr=before[self.indptr], cell=self.cell[keep], rsrp_dbm=self.rsrp_dbm[keep])
 
     def above(self, minimum_dbm: float | np.ndarray) -> Levels:
         """The entries of at least a level: one for all, or (cells,) one for each cell (such as the threshold of its

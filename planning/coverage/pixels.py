@@ -167,9 +167,7 @@ class PixelGrid:
 def _lattice(lon: np.ndarray, lat: np.ndarray, pixel_m: float) -> PixelGrid:
     """Every pixel of the rectangle around places in degrees."""
     if not MIN_PIXEL_M <= pixel_m <= MAX_PIXEL_M:
-        raise InputError(
-            f"A pixel has a side of {MIN_PIXEL_M:g} to {MAX_PIXEL_M:g} m, not {pixel_m:g} m."
-        )
+        raise InputError(f"A pixel has a side of {MIN_PIXEL_M:g} to {MAX_PIXEL_M:g} m, not {pixel_m:g} m.")
     origin = centre_of(lon, lat)
     crs = f"+proj=tmerc +lat_0={origin[1]!r} +lon_0={origin[0]!r} +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
     to_metres = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)

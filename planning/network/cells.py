@@ -10,7 +10,7 @@ import pandas as pd
 
 from intake.numbers import numbers_of
 from planning.bands import DEFAULT_BAND, DEFAULT_LAYERS, band_at, band_named, channel_prbs
-from planning.equipment import COVERAGE, Equipment, preset
+from planning.equipment import CAPACITY, COVERAGE, Equipment, preset
 from planning.errors import InputError
 
 FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")  # of a cell, set by its equipment
@@ -27,7 +27,7 @@ RADIO_COLUMNS = (
     "gain_dbi",  # of the antenna, peak
     "layers",  # spatial layers of the cell at best
 )
-CELL_COLUMNS = (
+FIRST_COLUMNS = (  # all that earlier versions knew
     "cell",
     "site",
     "azimuth",
@@ -38,12 +38,19 @@ CELL_COLUMNS = (
     "idle_w",
     "slope_w_per_mbps",
     "sleep_w",
+)
+CELL_COLUMNS = (
+    *FIRST_COLUMNS,
     *RADIO_COLUMNS,
     "radio_unit",  # cells of one radio unit sleep together
     "sector",  # cells of a site that point the same way
     "assumed",  # names of the attributes that no file stated, with commas between
 )
 TEXT_COLUMNS = ("cell", "site", "technology", "equipment", "band", "radio_unit", "sector", "assumed")
+# columns of tables of cells that are the site's, or that exports add
+NOT_OF_CELLS = frozenset(
+    {"lon", "lat", "bbu_w", "ac_slope", "ac_bias_w", "layer", "geometry", "asleep_hours", "eirp_dbm"}
+)
 SECTOR_DEG = 15.0  # cells of a site within this are one sector
 
 # assumed where nothing is stated; an antenna as CloudRF and most planning tools preset it
@@ -75,8 +82,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     """A row a cell with all of CELL_COLUMNS, typed, from a table with at least `cell` and `site`.
 
     Absent columns and empty values are filled from the preset of the cell's equipment or technology, its band and the
-    assumptions above, and named in `assumed`; names that `assumed` holds already stay. Raises InputError for a value
-    that is no number.
+    assumptions above, and named in `assumed`; names that `assumed` holds already stay. Further columns stay at the end,
+    as numbers or text. Raises InputError for a value that is no number.
     """
     table = _Filling(cells)
     technology = table.text("technology", _technologies(cells))
@@ -92,6 +99,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     radiated = np.array([k.radiated_w for k in kind])
     share = table["bandwidth_mhz"] / np.array([k.bandwidth_mhz for k in kind])
     table.number("power_dbm", 30 + 10 * np.log10(radiated * share))
+    if "eirp_dbm" in cells:
+        table.put("power_dbm", cells["eirp_dbm"].to_numpy(float) - table["gain_dbi"])
     table.number("layers", [DEFAULT_LAYERS[t] for t in technology])
     capacity = np.array([k.capacity_mbps for k in kind]) * share
     table.number("capacity_mbps", capacity)
@@ -102,6 +111,14 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     table.text("radio_unit", cells["cell"].astype(str).tolist())
     table.text("sector", sector_names(table.done))
     return table.result()
+
+
+def of_earlier_version(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells saved before they had radio attributes, for `completed`: where all cells of a site point north, no azimuth
+    was known."""
+    azimuth = numbers_of(cells["azimuth"])
+    turned = pd.Series(azimuth != 0.0).groupby(cells["site"].to_numpy()).transform("any").to_numpy()
+    return cells.assign(azimuth=np.where(turned, azimuth, np.nan))
 
 
 def sector_names(cells: pd.DataFrame) -> list[str]:
@@ -116,8 +133,12 @@ def sector_names(cells: pd.DataFrame) -> list[str]:
     rows = np.flatnonzero(~omni)
     rows = rows[np.lexsort((azimuth[rows], site[rows]))]
     bounds = np.flatnonzero(np.diff(site[rows])) + 1
+    known: dict[bytes, np.ndarray] = {}  # most sites have the same azimuths
     for mine in np.split(rows, bounds):
-        number[mine] = _sectors_of_site(azimuth[mine])
+        key = azimuth[mine].tobytes()
+        if key not in known:
+            known[key] = _sectors_of_site(azimuth[mine])
+        number[mine] = known[key]
     return [f"{s}/{n}" for s, n in zip(cells["site"].astype(str), number.tolist(), strict=True)]
 
 
@@ -194,6 +215,12 @@ class _Filling:
             values[~gap] = self.given[column].to_numpy()[~gap].astype(bool)
         self.done[column] = values
 
+    def put(self, column: str, values: np.ndarray) -> None:
+        """Fill the gaps of a column that was completed with what follows from stated attributes, where it is one."""
+        use = self.filled[column] & np.isfinite(values)
+        self.done.loc[use, column] = values[use]
+        self.filled[column] = self.filled[column] & ~use
+
     def _gap(self, column: str) -> np.ndarray:
         self.filled[column] = self.missing(column)
         return self.filled[column]
@@ -213,12 +240,20 @@ class _Filling:
             filled = {n for n, gap in zip(names, key[1:], strict=True) if gap}
             made[key] = ",".join(c for c in CELL_COLUMNS if c in filled or c in before)
         self.done["assumed"] = np.array([made[k] for k in keys], object)
-        return self.done[list(CELL_COLUMNS)]
+        extras = {
+            c: _extra(self.given[c]) for c in self.given if c not in CELL_COLUMNS and c not in NOT_OF_CELLS
+        }
+        return pd.concat([self.done[list(CELL_COLUMNS)], pd.DataFrame(extras)], axis=1)
 
 
 def _technologies(cells: pd.DataFrame) -> list[str]:
-    """Of cells that state none: of their equipment's preset, else of their band, else 4G."""
+    """Of cells that state none: of their equipment's preset, else of their band, else 5G above 3 GHz and for channels
+    wider than 20 MHz, else 4G."""
     out = [COVERAGE.technology] * len(cells)
+    for column, limit in (("frequency_mhz", 3000.0), ("bandwidth_mhz", 20.0)):
+        if column in cells:
+            is_nr = numbers_of(cells[column]) > limit
+            out = [CAPACITY.technology if nr else o for nr, o in zip(is_nr, out, strict=True)]
     if "band" in cells:
         names = cells["band"].astype(str)
         out = [
@@ -227,8 +262,16 @@ def _technologies(cells: pd.DataFrame) -> list[str]:
         ]
     if "equipment" in cells:
         names = cells["equipment"].astype(str)
-        out = [preset(n).technology if _is_preset(n) else o for n, o in zip(names, out, strict=True)]
+        own = {n: preset(n).technology for n in set(names) if _is_preset(n)}
+        out = [own.get(n, o) for n, o in zip(names, out, strict=True)]
     return out
+
+
+def _extra(values: pd.Series) -> np.ndarray:
+    """A column that the planner does not use, as numbers or text."""
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return values.to_numpy(float, na_value=np.nan)
+    return values.astype(object).where(values.notna(), "").astype(str).to_numpy(object)
 
 
 def _is_preset(name: str) -> bool:
@@ -283,15 +326,23 @@ def _carrier(technology: str, name: str, frequency: float | None) -> tuple[str, 
 
 
 def _fill_antenna(table: _Filling) -> None:
-    """A stated azimuth makes a sector antenna, none an omnidirectional one."""
-    table.number("azimuth", 0.0)
-    omni = table.filled["azimuth"]
-    table.number("beamwidth_deg", np.where(omni, 360.0, BEAMWIDTH_DEG))
-    round_ = table["beamwidth_deg"] >= 360.0
+    """A stated azimuth makes a sector antenna. Cells of one site and carrier that state none are spread evenly; a
+    single one is omnidirectional."""
+    gap = table.missing("azimuth")
+    carrier = table.done[["site", "technology", "band", "frequency_mhz"]][gap]
+    groups = carrier.groupby(list(carrier.columns), sort=False)["site"]
+    alike, place = np.ones(len(gap)), np.zeros(len(gap))
+    if gap.any():
+        alike[gap] = groups.transform("size")
+        place[gap] = groups.cumcount()
+    table.number("azimuth", 360.0 * place / alike)
+    width = np.where(alike > 4, NARROW_BEAMWIDTH_DEG, BEAMWIDTH_DEG)
+    table.number("beamwidth_deg", np.where(gap & (alike == 1), 360.0, width))
+    omni = table["beamwidth_deg"] >= 360.0
     table.number("vertical_beamwidth_deg", VERTICAL_BEAMWIDTH_DEG)
     table.number("height_m", HEIGHT_M)
-    table.number("tilt_deg", np.where(round_, 0.0, TILT_DEG))
-    table.number("gain_dbi", np.where(round_, OMNI_GAIN_DBI, GAIN_DBI))
+    table.number("tilt_deg", np.where(omni, 0.0, TILT_DEG))
+    table.number("gain_dbi", np.where(omni, OMNI_GAIN_DBI, GAIN_DBI))
 
 
 def _sectors_of_site(azimuth: np.ndarray) -> np.ndarray:
