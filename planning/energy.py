@@ -162,13 +162,36 @@ class CellGroups:
         more = {
             "sector": self.sector[chosen], "site": self.site[chosen], "count": self.count[chosen],
             "capacity": self.capacity[chosen] - capacity[chosen], "idle_w": self.idle_w[chosen] - idle[chosen],
-            "slope": self.slope[chosen], "off_w": np.zeros(len(chosen)), "coverage": self.count[chosen],
+            "slope": self.slope[chosen], "off_w": np.zeros(len(chosen)), "coverage": self.coverage[chosen],
             "lowest": locked[chosen], "boost_of": chosen,
         }  # fmt: skip
         base = {name: getattr(self, name) for name in more} | {"idle_w": idle, "capacity": capacity}
         return replace(
             self, **{name: np.concatenate([base[name], more[name]]) for name in more}, parts=self.parts + boosts
         )
+
+    def with_few_states(self, most: int) -> tuple[CellGroups, int]:
+        """The same with at most so many combinations of awake parts a sector, and how many groups stay awake for it:
+        those whose sleep saves least."""
+        lowest = self.lowest.copy()
+        states = np.ones(self.sectors)
+        np.multiply.at(states, self.sector, self.count - lowest + 1)
+        locked = 0
+        for s in np.flatnonzero(states > most):
+            mine = np.flatnonzero((self.sector == s) & (self.count > lowest))
+            for g in mine[np.argsort(self.full_saving_w[mine], kind="stable")]:
+                if states[s] <= most:
+                    break
+                if self.boost_of[g] < 0 and (self.boost_of == g).any() and lowest[self.boost_of == g].min() == 0:
+                    continue  # its boost saves less and comes first
+                states[s] /= self.count[g] - lowest[g] + 1
+                lowest[g] = self.count[g]
+                locked += 1
+                base = self.boost_of[g]
+                if base >= 0:  # a boost that is always on keeps its cell on
+                    states[s] /= self.count[base] - lowest[base] + 1
+                    lowest[base] = self.count[base]
+        return replace(self, lowest=lowest, coverage=np.maximum(self.coverage, lowest)), locked
 
     @property
     def sectors(self) -> int:

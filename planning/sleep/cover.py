@@ -101,7 +101,7 @@ class Cover:
 
 def cover_of(
     reach: Levels,
-    minimum_dbm: np.ndarray,
+    spare_db: np.ndarray,
     grid: PixelGrid,
     groups: CellGroups,
     tile_mbps: np.ndarray,
@@ -111,11 +111,11 @@ def cover_of(
 
     Parameters
     ----------
-    reach : entries of cells above `minimum_dbm`.
-    minimum_dbm : (cells,) threshold of each cell's band.
+    reach : entries of cells that reach a pixel.
+    spare_db : (entries,) level beyond what is needed there.
     tile_mbps : (tiles,) mean traffic.
     """
-    group = _group_of_entry(reach, minimum_dbm, groups)
+    group = _group_of_entry(reach, spare_db, groups)
     pixel = reach.pixel.astype(np.int64)
     pixels, number = len(grid), len(groups.site)
     pair = np.unique(pixel * number + group)
@@ -160,7 +160,7 @@ def presolved(cover: Cover, groups: CellGroups) -> tuple[Cover, CellGroups]:
     return replace(cover, binding=binding), replace(groups, lowest=lowest, coverage=np.maximum(groups.coverage, lowest))
 
 
-def _group_of_entry(reach: Levels, minimum_dbm: np.ndarray, groups: CellGroups) -> np.ndarray:
+def _group_of_entry(reach: Levels, spare_db: np.ndarray, groups: CellGroups) -> np.ndarray:
     """(entries,) group of the part that reaches: the cell's first part where it does so muted, else its boost."""
     group = groups.group_of_part[reach.cell]
     boosts = np.flatnonzero(groups.boost_of >= 0)
@@ -168,9 +168,8 @@ def _group_of_entry(reach: Levels, minimum_dbm: np.ndarray, groups: CellGroups) 
         return group
     boost_of_group = np.full(len(groups.site), -1)
     boost_of_group[groups.boost_of[boosts]] = boosts
-    weak = reach.rsrp_dbm < (minimum_dbm + MUTED_LOSS_DB).astype(np.float32)[reach.cell]
     boost = boost_of_group[group]
-    return np.where(weak & (boost >= 0), boost, group)
+    return np.where((spare_db < MUTED_LOSS_DB) & (boost >= 0), boost, group)
 
 
 def _unique_sets(

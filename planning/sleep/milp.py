@@ -391,7 +391,7 @@ def _hubs(columns: _Columns, start: np.ndarray | None) -> None:
         np.concatenate(rows), np.concatenate(variables), np.concatenate(values), upper=0.0, count=last
     )
     if start is not None:
-        columns.model.start(z, (sets @ start) > 0)
+        columns.model.start(z, ((sets @ start) > 0).ravel())
 
 
 def _counts(columns: _Columns) -> None:

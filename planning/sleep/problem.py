@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
 from planning.energy import CellGroups
 from planning.errors import InputError, Shortfall
@@ -17,17 +17,11 @@ from planning.sleep.dispatch import Dispatch, served_above
 from planning.sleep.offload import ClassShares, OffloadGraph
 from planning.sleep.settings import SleepSettings
 
+if TYPE_CHECKING:
+    from planning.demand import Demand
+
 UNSERVED_MBPS = 1e-6  # less is rounding
 BOUNDARIES = ("cyclic", "awake")
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Which cells reach which pixels. minimum_dbm: (cells,) level above which a cell of its band covers a pixel."""
-
-    grid: PixelGrid
-    levels: Levels
-    minimum_dbm: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,6 +117,9 @@ class SleepProblem:
     before, after : (parts,) bool or None
         State before the first hour and after the last; None: the plan is cyclic.
     shares : how tiles fall on classes, to lay other traffic on them; None for a problem made from classes.
+    grid : pixels of `cover.pixel_row`; None without a radio model.
+    x, y : (tiles,) that `shares` is for.
+    week : (168,) hour of the plan for each hour of a week, where the plan is of a weekday and a weekend day.
     """
 
     network: Network
@@ -137,8 +134,18 @@ class SleepProblem:
     shares: ClassShares | None = None
     quantile: float | None = None
     notes: tuple[str, ...] = ()
-    reach: Reach | None = None
+    grid: PixelGrid | None = None
     operation: Operation = Operation()
+    x: np.ndarray | None = None
+    y: np.ndarray | None = None
+    week: np.ndarray | None = None
+
+    @classmethod
+    def build(cls, network: Network, demand: Demand, **more: Any) -> SleepProblem:
+        """The problem of a network and a demand on tiles: see `planning.sleep.building.build_problem`."""
+        from planning.sleep.building import build_problem
+
+        return build_problem(network, demand, **more)
 
     @classmethod
     def of_classes(
@@ -224,6 +231,31 @@ class SleepProblem:
             Shortfall(names[s], int(h), float(by_sector[s, h])) for s, h in np.argwhere(by_sector > UNSERVED_MBPS)
         ]
 
-    def with_groups(self, groups: CellGroups) -> SleepProblem:
-        """The same with other figures of the same groups."""
-        return replace(self, groups=groups)
+    def of_week(self) -> SleepProblem:
+        """The whole week of a plan of day types."""
+        if self.week is None:
+            return self
+        return replace(
+            self, demand=self.demand[:, self.week], week=None,
+            may_sleep=None if self.may_sleep is None else self.may_sleep[:, self.week],
+        )  # fmt: skip
+
+    def laid(self, demand: Demand, sample: int) -> np.ndarray:
+        """(classes, hours) Mbit/s of a sample of a demand on the same tiles. Raises InputError for other tiles."""
+        if self.shares is None or self.x is None or self.y is None:
+            raise InputError("This plan was made for traffic of sectors; replay it on such traffic, not on tiles.")
+        rows = tile_rows(self.x, self.y, demand.x, demand.y)
+        laid = np.zeros((len(self.x), demand.hours))
+        known = rows >= 0
+        if not known.any():
+            raise InputError("The traffic has no tile in common with that which the plan was made for.")
+        laid[rows[known]] = demand.mbps[known, sample]
+        return self.shares.apply(laid)
+
+
+def tile_rows(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> np.ndarray:
+    """(others,) row of each other tile among tiles, -1 where it is none of them."""
+    key, other = (np.asarray(a, np.int64) << 32 | np.asarray(b, np.int64) for a, b in ((x, y), (other_x, other_y)))
+    order = np.argsort(key, kind="stable")
+    place = np.minimum(np.searchsorted(key[order], other), len(order) - 1)
+    return np.where(key[order][place] == other, order[place], -1)
