@@ -18,6 +18,7 @@ from planning.sleep.keeper import Keeper
 from planning.sleep.lagrangian_bound import Bound
 from planning.sleep.milp import hour_model
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
+from planning.sleep.repair import served
 from planning.sleep.restriction import involved_sectors, restricted
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
@@ -98,13 +99,14 @@ class _Hours:
 
     def _improve(self) -> None:
         problem, settings, best = self.problem, self.settings, self.best
-        awake = self.keeper.keep(to_parts(problem.groups, self.counts))
+        awake = served(problem, settings, self.keeper, self.keeper.keep(to_parts(problem.groups, self.counts)))
         best.take(awake, objective_of(problem, settings, awake))
         if best.gap <= settings.gap or self.clock.left <= 0:
             return
         self.sweeper.load(awake)
         self.sweeper.sweep(self.clock.until(SWEEPING_SHARE))
-        best.take(self.sweeper.awake, objective_of(problem, settings, self.sweeper.awake))
+        awake = served(problem, settings, self.keeper, self.sweeper.awake)
+        best.take(awake, objective_of(problem, settings, awake))
 
     def _solve(self, hour: int, doubt: float, gap: float, seconds: float) -> np.ndarray | None:
         """(groups,) counts near what the prices say that serve and cover all, or None."""
@@ -142,8 +144,8 @@ class _Hours:
 
     def _fits(self, counts: np.ndarray, hour: int) -> bool:
         problem = self.problem
-        served = problem.serve(self.settings, counts[:, None], problem.demand[:, [hour]])
-        return bool((served.unserved <= UNSERVED_MBPS).all() and problem.cover.kept(counts[:, None]).all())
+        left = problem.serve(self.settings, counts[:, None], problem.demand[:, [hour]]).unserved
+        return bool((left <= UNSERVED_MBPS).all() and problem.cover.kept(counts[:, None]).all())
 
     def _limits(self, hour: int, doubt: float | None) -> tuple[np.ndarray, np.ndarray]:
         """(groups,) least and most parts: the likely counts, both ways where they are further than `doubt` from a whole

@@ -58,10 +58,13 @@ class Incumbent:
 
 
 def objective_of(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray) -> float:
-    """Wh of awake parts as they run by the common rule, in the objective of `milp.ring_model`."""
+    """Wh of awake parts as they run by the common rule, in the objective of `milp.ring_model`; inf where they do not
+    serve all demand."""
     groups = problem.groups
     counts = group_counts(groups, awake)
     served = problem.serve(settings, counts)
+    if (served.unserved > UNSERVED_MBPS).any():
+        return float("inf")
     energy = groups.power_w(counts, groups.spread(counts, served.load, settings.max_load)).sum()
     wakes = problem.wake_wh(settings)[groups.group_of_part] @ woken(awake, problem.before, problem.after).sum(axis=1)
     return float(energy + settings.offload_w_per_mbps * served.moved.sum() + wakes)

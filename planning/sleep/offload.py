@@ -32,7 +32,8 @@ class OffloadGraph:
     class_sector : (classes,) int
         Home sector of each class, ascending; within a sector the classes with the fewest other sectors come first.
     arc_class, arc_target : (arcs,) int
-        Other sectors that may carry a class, in the order in which they are asked.
+        Other sectors that may carry a class, in the order in which they are asked: classes with the fewest first, of a
+        class the sector first that reaches most of its home's traffic.
     sectors : int
     """
 
@@ -73,10 +74,9 @@ class OffloadGraph:
 
         Classes must come by sector, those with the fewest other sectors first.
         """
-        pairs = [(rank, k, t) for k, mine in enumerate(others) for rank, t in enumerate(mine)]
-        pairs.sort()
-        arcs = np.array(pairs, int).reshape(-1, 3)
-        return cls(np.asarray(class_sector, int), arcs[:, 1], arcs[:, 2], sectors)
+        pairs = [(len(mine), rank, k, t) for k, mine in enumerate(others) for rank, t in enumerate(mine)]
+        arcs = np.array(sorted(pairs), int).reshape(-1, 4)
+        return cls(np.asarray(class_sector, int), arcs[:, 2], arcs[:, 3], sectors)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from planning.sleep.keeper import Keeper
 from planning.sleep.lagrangian_bound import PriceSearch
 from planning.sleep.milp import ring_model, ring_model_size
 from planning.sleep.problem import SleepProblem
-from planning.sleep.repair import repaired
+from planning.sleep.repair import repaired, served
 from planning.sleep.rules import always_on, greedy
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
@@ -86,11 +86,11 @@ def _round_prices(
         if best.gap <= settings.gap or clock.left <= 0:
             return
         awake = sweeper.keeper.keep(to_parts(problem.groups, repaired(problem, settings, counts)))
-        if not serves_all(problem, settings, awake):
-            continue
+        awake = served(problem, settings, sweeper.keeper, awake)
         sweeper.load(awake)
         sweeper.sweep(clock.until(SWEEPING_SHARE), sweeps=2)
-        best.take(sweeper.awake, objective_of(problem, settings, sweeper.awake))
+        better = served(problem, settings, sweeper.keeper, sweeper.awake)
+        best.take(better, objective_of(problem, settings, better))
 
 
 def _result(best: Incumbent, clock: Clock, settings: SleepSettings) -> SolveResult:
@@ -117,7 +117,7 @@ def _whole(
     if counts is None:
         return ()
     nested = to_parts(problem.groups, counts)
-    awake = keeper.keep(nested)
+    awake = served(problem, settings, keeper, keeper.keep(nested))
     best.take(awake, objective_of(problem, settings, awake))
     if (awake == nested).all():
         return ()

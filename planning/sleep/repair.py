@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from planning.energy import rows_of_each
-from planning.sleep.problem import SleepProblem
 from planning.sleep.dispatch import TINY_MBPS
+from planning.sleep.keeper import Keeper
+from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
+from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
 
 _LEAST_MBPS = 1e-9
@@ -39,8 +41,8 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
 
     hours = np.arange(problem.hours)
     for turn in range(MAX_ROUNDS):
-        served = problem.serve(settings, out[:, hours], problem.demand[:, hours])
-        missing = problem.by_sector(served.unserved)
+        left = problem.serve(settings, out[:, hours], problem.demand[:, hours]).unserved
+        missing = problem.by_sector(left)
         needy = np.argwhere(missing > TINY_MBPS)
         if not len(needy):
             break
@@ -58,6 +60,22 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
     else:
         out[:, hours] = groups.count[:, None]
     return problem.cover.repaired(groups, out)
+
+
+def served(problem: SleepProblem, settings: SleepSettings, keeper: Keeper, awake: np.ndarray) -> np.ndarray:
+    """Awake parts (parts, hours) with more awake where the rule of `dispatch` does not serve all, limits kept."""
+    counts = group_counts(problem.groups, awake)
+    if (problem.serve(settings, counts).unserved <= UNSERVED_MBPS).all():
+        return awake
+    more = to_parts(problem.groups, repaired(problem, settings, counts))
+    awake = keeper.keep(awake | more)
+    counts = group_counts(problem.groups, awake)
+    if (problem.serve(settings, counts).unserved <= UNSERVED_MBPS).all():
+        return awake
+    # a cell that is awake longer may take room from traffic that was on its way elsewhere: once more, then all of them
+    awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts)))
+    short = (problem.serve(settings, group_counts(problem.groups, awake)).unserved > UNSERVED_MBPS).any(axis=0)
+    return keeper.keep(awake | short[None, :])
 
 
 def _ordered(pairs: np.ndarray) -> list[tuple[int, int]]:

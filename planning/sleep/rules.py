@@ -10,6 +10,7 @@ import numpy as np
 
 from planning.sleep.keeper import Keeper
 from planning.sleep.problem import SleepProblem
+from planning.sleep.repair import served
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
 from planning.sleep.sweep import Sweeper
@@ -108,7 +109,7 @@ def greedy(problem: SleepProblem, settings: SleepSettings, sweeper: Sweeper | No
         sweeper.improve(sector, greedy=True)
     sweeper.load(sweeper.keeper.keep(sweeper.awake))
     sweeper.sweep(time.perf_counter() + settings.time_limit, sweeps=1)
-    return sweeper.awake
+    return served(problem, settings, sweeper.keeper, sweeper.awake)
 
 
 def allowed(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
 
 from planning.network import Network
 from planning.sleep import Operation, SleepProblem, SleepSettings
@@ -118,26 +117,13 @@ def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) 
 
 
 def elsewhere(graph: OffloadGraph, left: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """(sectors,) what others carry; left and room are changed. In the order of the arcs, and by SciPy's maximum flow
-    where that leaves some."""
+    """(sectors,) what others carry, asked in the order of the arcs; left and room are changed."""
     carried = np.zeros(graph.sectors)
-    rest, space = left.copy(), room.copy()
-    flow = np.zeros(len(graph.arc_class))
-    for a, (k, t) in enumerate(zip(graph.arc_class, graph.arc_target, strict=True)):
-        flow[a] = min(rest[k], space[t])
-        rest[k] -= flow[a]
-        space[t] -= flow[a]
-    if rest.sum() > 1e-9 and len(flow):
-        limit = np.zeros((graph.classes + graph.sectors, len(flow)))
-        limit[graph.arc_class, np.arange(len(flow))] = 1
-        limit[graph.classes + graph.arc_target, np.arange(len(flow))] = 1
-        most = linprog(-np.ones(len(flow)), limit, np.concatenate([left, np.maximum(room, 0)]))
-        if -most.fun > flow.sum() + 1e-9:
-            flow = most.x
-    np.subtract.at(left, graph.arc_class, flow)
-    np.subtract.at(room, graph.arc_target, flow)
-    np.add.at(carried, graph.arc_target, flow)
-    np.maximum(left, 0, out=left)
+    for k, t in zip(graph.arc_class, graph.arc_target, strict=True):
+        step = min(left[k], room[t])
+        left[k] -= step
+        room[t] -= step
+        carried[t] += step
     return carried
 
 
