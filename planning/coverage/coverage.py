@@ -269,7 +269,7 @@ class Coverage:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(cells,) traffic and time of each cell."""
         serving = self.serving(awake)
-        rate = serving.rate_mbps(self._load(load))
+        rate = serving.rate_mbps(self._load(load), held=True)
         values = np.ones(len(self.grid)) if tile_values is None else self.pixel_values(tile_values)
         time = serving.time_of(rate) * self.users_by_place()[:, None, None] * values
         on = serving.server >= 0
