@@ -18,12 +18,11 @@ _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
 
 def asleep_by_site(plan: "SleepPlan", hour: int) -> tuple[np.ndarray, np.ndarray]:
-    """(cells of each site that sleep in an hour of the plan, their share of those that may sleep): (sites,) each."""
+    """(cells of each site that sleep in an hour of the plan, their share of all its cells): (sites,) each."""
     network = plan.network
     member, sites = network.site_of_cell, len(network.sites)
     asleep = np.bincount(member, ~plan.awake[:, hour], minlength=sites)
-    may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool), minlength=sites)
-    return asleep, asleep / np.maximum(may_sleep, 1)
+    return asleep, asleep / np.maximum(np.bincount(member, minlength=sites), 1)
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:
@@ -34,7 +33,7 @@ def sleep_colours(share_asleep: np.ndarray) -> list[str]:
 
 def sleep_legend() -> str:
     names = ("all awake", "", "half asleep", "", "all asleep")
-    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
+    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site")
 
 
 def energy(by_hour: pd.DataFrame, hour: int) -> go.Figure:
@@ -130,20 +129,20 @@ def risk(curve: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def schedule(awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int) -> go.Figure:
-    """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
+def schedule(
+    awake: np.ndarray, loads: np.ndarray, names: np.ndarray, capacity: np.ndarray, hour: int
+) -> go.Figure:
+    """Cells by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
-    The cells that are awake longest come first. awake, loads: (cells, hours).
+    The cells that are awake longest come first. awake, loads: (cells, hours); names, capacity (Mbit/s): (cells,).
     """
-    sleeper = np.flatnonzero(~cells["is_coverage"].to_numpy(bool))
-    sleeper = sleeper[np.argsort(-awake[sleeper].sum(axis=1), kind="stable")]
-    capacity = np.maximum(cells["capacity_mbps"].to_numpy(float), 1e-9)[:, None]
-    used = np.where(awake, loads / capacity, np.nan)[sleeper]
+    order = np.argsort(-awake.sum(axis=1), kind="stable")
+    used = np.where(awake, loads / np.maximum(capacity, 1e-9)[:, None], np.nan)[order]
     figure = go.Figure(
         go.Heatmap(
             z=used,
             x=np.arange(awake.shape[1]),
-            y=cells["cell"].to_numpy()[sleeper],
+            y=names[order],
             zmin=0,
             zmax=1,
             colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],

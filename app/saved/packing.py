@@ -29,7 +29,8 @@ from app.saved.files import (
     read_work,
 )
 from app.saved.networks import networks, networks_bytes, read_networks
-from app.saved.plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
+from app.saved.plans import read_spectrum, spectrum_bytes
+from app.saved.sleep import EARLIER, read_sleep, sleep_bytes
 from app.server import limits
 from app.server.folders import own_folder
 from app.state.controls import set_from_file, values
@@ -194,7 +195,11 @@ def _set_plans(space: Workspace, saved: Work, state: dict[str, Any]) -> None:
             space.deployments.value.plans[strategy] = deployed
     if saved.sleep is not None:
         deployed = found[made["sleep"]["basis"]["network"]]
-        space.sleep = _made(read_sleep(*saved.sleep, deployed), state, "sleep")
+        plans = read_sleep(*saved.sleep, deployed)
+        if plans is None:
+            space.notes["sleep"] = EARLIER
+        else:
+            space.sleep = _made(plans, state, "sleep")
     if saved.spectrum is not None:
         deployed = found[made["spectrum"]["basis"]["network"]]
         comparison, hours = read_spectrum(*saved.spectrum, deployed)

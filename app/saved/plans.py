@@ -1,4 +1,4 @@
-"""Sleep and spectrum plans of saved work. What follows from a plan and its network is computed anew, never stored."""
+"""Spectrum plans of saved work. What follows from a plan and its network is computed anew, never stored."""
 
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -13,97 +13,6 @@ if TYPE_CHECKING:
     from planning.network import Network
     from planning.prb import PrbPlan, PrbProblem
     from planning.prb.hours import PrbHours
-    from planning.sleep import SleepPlan, SleepProblem
-
-
-# --- sleep -------------------------------------------------------------------------------------------------------
-
-
-def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
-    """The awake cells of each strategy (packed bits) with the problem that they share."""
-    plans = comparison.plans
-    problem = next(iter(plans.values())).problem
-    arrays: Arrays = {
-        "demand": problem.demand,
-        "source": problem.ring.source,
-        "target": problem.ring.target,
-        "metres": problem.ring.metres,
-        "cells": problem.network.cells[_figures()].to_numpy(float),
-    }
-    arrays |= {f"awake {name}": np.packbits(plan.awake, axis=1) for name, plan in plans.items()}
-    told = {
-        "quantile": problem.quantile,
-        "notes": problem.notes,
-        "whole_site": problem.groups.site_sleeps,
-        "judged_on": comparison.judged_on,
-        "plans": {
-            name: {
-                "settings": asdict(plan.settings),
-                "solve": put_solve(plan.solve),
-                "relaxed": plan.relaxed,
-                "notes": plan.notes,
-                "hours": plan.hours,
-            }
-            for name, plan in plans.items()
-        },
-        "table": put_table(arrays, "comparison", comparison.table),
-        "risk": None if comparison.risk is None else put_table(arrays, "risk", comparison.risk),
-    }
-    return to_bytes(told, arrays)
-
-
-def read_sleep(told: Any, arrays: Arrays, deployed: Deployed) -> "Comparison[SleepPlan]":
-    """What `sleep_bytes` was given, for plans on this network. Raises ValueError where it is of another one."""
-    from planning.sleep import SleepPlan, SleepSettings, evaluate
-
-    problem = _sleep_problem(arrays, told, deployed)
-    plans = {}
-    for name, kept in told["plans"].items():
-        awake = np.unpackbits(arrays[f"awake {name}"], axis=1, count=kept["hours"]).astype(bool)
-        if awake.shape != (len(problem.network.cells), problem.hours):
-            raise ValueError("its sleep plan does not fit its network")
-        settings = SleepSettings(**kept["settings"] | {"night": tuple(kept["settings"]["night"])})
-        plans[name] = SleepPlan(
-            name,
-            awake,
-            problem,
-            settings,
-            take_solve(kept["solve"]),
-            kept["relaxed"],
-            evaluate(problem, awake),
-            tuple(kept["notes"]),
-        )
-    risk = None if told["risk"] is None else take_table(arrays, "risk", told["risk"])
-    table = take_table(arrays, "comparison", told["table"])
-    return Comparison(plans, table, deployed, told["judged_on"], risk)
-
-
-def _figures() -> list[str]:
-    from planning.network import FIGURES
-
-    return list(FIGURES)
-
-
-def _sleep_problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> "SleepProblem":
-    from planning.energy import Groups
-    from planning.network import Network
-    from planning.network.serving import tile_shares
-    from planning.sleep import SleepProblem
-    from planning.sleep.dispatch import Ring
-
-    base = deployed.plan.network
-    figures = {name: arrays["cells"][:, i] for i, name in enumerate(_figures())}
-    network = Network(base.sites, base.cells.assign(**figures))
-    network.validate()
-    ring = Ring(arrays["source"], arrays["target"], arrays["metres"], len(network.sites))
-    shares = tile_shares(network, deployed.demand.x, deployed.demand.y)
-    groups = Groups.of(network, told["whole_site"])
-    return SleepProblem(
-        network, groups, ring, arrays["demand"], told["quantile"], shares, tuple(told["notes"])
-    )
-
-
-# --- spectrum ----------------------------------------------------------------------------------------------------
 
 
 def spectrum_bytes(comparison: "Comparison[PrbPlan]", hours: "PrbHours | None") -> bytes:

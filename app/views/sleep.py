@@ -1,6 +1,6 @@
 """Sleep: which cells sleep when, by several strategies side by side."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.file_button import table_button
 from app.widgets.layout import (
     choice,
     demand_picture,
@@ -28,7 +29,19 @@ from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, 
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
+    from planning.energy_cost import Prices
     from planning.sleep import SleepPlan
+
+
+EVERY_SITE = "All sites"
+WINDOWS = {
+    "site": "Site", "cell": "Cell", "band": "Band", "state": "State", "from_hour": "From (hour of the plan)",
+    "to_hour": "To (hour of the plan)", "hours": "Hours",
+}  # fmt: skip
+BEST = {
+    "cell": "Cell", "site": "Site", "hours_asleep": "Hours asleep", "hours_muted": "Hours muted",
+    "saved_kwh": "Saved (kWh in the plan's hours)",
+}  # fmt: skip
 
 
 def page() -> None:
@@ -53,10 +66,12 @@ def page() -> None:
 def _controls(space: Workspace, primary: bool) -> None:
     with st.container(border=primary):
         button, advanced = places_of_controls(space, primary)
-        with advanced:
+        asked = None
+        with advanced, errors_shown("reading the settings"):
             asked = sleep_settings(space)
-        busy = sleep.JOB in space.jobs
+        busy = sleep.JOB in space.jobs or asked is None
         if start_button(button, "Compare sleep strategies", ":material/bedtime:", primary, busy, primary):
+            assert asked is not None
             _start(space, asked)
 
 
@@ -71,63 +86,70 @@ def _start(space: Workspace, asked: sleep.SleepRequest) -> None:
 
 def _result(space: Workspace) -> None:
     assert space.sleep is not None
+    _verdict(space.sleep.value)
     _comparison(space.sleep.value)
     _plan(space)
+
+
+def _verdict(comparison: Comparison) -> None:
+    """The recommended strategy in one line."""
+    from planning.sleep.verdict import verdict
+
+    found = verdict(comparison.table, comparison.judged_on)
+    st.success(f"**{strategy_name(found.strategy)}** {plain(found.sentence)}", icon=":material/recommend:")
 
 
 def _comparison(comparison: Comparison) -> None:
     table = comparison.table
     days = next(iter(comparison.plans.values())).hours / 24
-    shown = {
+    percent, share = (st.column_config.NumberColumn(format=f) for f in ("%.1f %%", "%.3f %%"))
+    shown: dict[str, Any] = {
         "Strategy": table["strategy"].map(strategy_name),
-        "Energy (kWh a day)": table["energy_kwh"] / days,
+        "Energy (kWh a day)": (table["energy_kwh"] / days).round(1),
         "Saving": 100 * table["saving"],
-        "Unserved": 100 * table["unserved_share"],
-        "Overload hours": table["overload_hours"],
-        "Switches": table["switches"],
-        "Worst": [_worst(row) for row in table.to_dict("records")],
     }
-    percent = st.column_config.NumberColumn(format="%.1f %%")
-    columns = {
-        "Energy (kWh a day)": st.column_config.NumberColumn(format="localized"),
-        "Saving": percent,
-        "Unserved": percent,
-    }
+    columns = {"Energy (kWh a day)": st.column_config.NumberColumn(format="localized"), "Saving": percent}
+    if "mean_saving" in table:
+        shown["Saving, P10–P90 of the ensemble"] = [
+            f"{100 * low:.1f} – {100 * high:.1f} %"
+            for low, high in zip(table["p10_saving"], table["p90_saving"], strict=True)
+        ]
     if "replay_saving" in table:
         shown |= {
-            "Saving, unseen": 100 * table["replay_saving"],
-            "Unserved, unseen": 100 * table["replay_unserved_share"],
-            "Overload hours, unseen": table["replay_overload_hours"],
+            "Saving, held-out": 100 * table["replay_saving"],
+            "Unserved, held-out": 100 * table["replay_unserved_share"],
+            "Overload hours, held-out": table["replay_overload_hours"],
         }
-        columns |= {"Saving, unseen": percent, "Unserved, unseen": percent}
-    shown["Solver"] = [_solver_words(comparison.plans[name]) for name in table["strategy"]]
-    frame = pd.DataFrame(shown)
-    frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
-    st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
+        columns |= {"Saving, held-out": percent, "Unserved, held-out": share}
+    shown |= {
+        "Unserved": 100 * table["unserved_share"],
+        "Highest load": 100 * table["max_load"],
+        "Ground uncovered": 100 * table["worst_hole_share"],
+        "Wake-ups": table["switches"],
+        "kWh a GB": table["kwh_per_gb"].round(3),
+        "Worst": [_worst(row) for row in table.to_dict("records")],
+        "How it was found": [comparison.plans[name].how for name in table["strategy"]],
+    }
+    columns |= {"Unserved": share, "Highest load": percent, "Ground uncovered": share}
+    st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=columns, width="stretch")
     if "replay_saving" in table:
-        st.caption(f"Unseen: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
+        st.caption(f"Held-out: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
     if comparison.risk is not None:
         with st.expander("Saving against risk", icon=":material/ssid_chart:"):
             accessible.chart(
-                sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk"
+                sleep_charts.risk(comparison.risk), "Saving against risk by planned percentile", "sleep risk"
             )
             st.caption(
-                "A plan by the greedy rule for each reserve, from the median to the maximum of the ensemble, on "
-                f"{plain(comparison.judged_on)}. A higher reserve leaves less traffic unserved and saves less."
+                "A plan by the greedy rule for each percentile of demand, from the median to the maximum, on "
+                f"{plain(comparison.judged_on)}. A higher percentile leaves less traffic unserved and saves less."
             )
 
 
-def _worst(row: dict) -> str:
+def _worst(row: dict[str, Any]) -> str:
     """Where and when the plan leaves most traffic unserved."""
     if not row["worst_missing_mbps"] > 0:
         return "–"
-    return (
-        f"{row['worst_site']}, hour {int(row['worst_hour'])}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
-    )
-
-
-def _solver_words(plan: "SleepPlan") -> str:
-    return "rule" if plan.solve is None else plan.solve.sentence
+    return f"{row['worst_sector']}, {hour_label(int(row['worst_hour']))}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
 
 
 def _plan(space: Workspace) -> None:
@@ -144,7 +166,8 @@ def _plan(space: Workspace) -> None:
     if plan.relaxed:
         st.warning(
             f"The network cannot carry all traffic: {result.unserved_share:.1%} stays unserved, worst at "
-            f"{result.worst_site}, hour {result.worst_hour}. Deploy more sites or lower the reserve."
+            f"sector {result.worst_sector}, {hour_label(result.worst_hour or 0)}. Deploy more sites or plan for a "
+            "lower percentile of demand."
         )
     hour = hour_control(space, result.demand, plan.hours)
     by_hour = plan.energy_by_hour().iloc[hour]
@@ -157,7 +180,7 @@ def _plan(space: Workspace) -> None:
         f"{by_hour.energy_kwh - by_hour.always_on_kwh:,.1f} kW",
         delta_color="inverse",
     )
-    four.metric("Moved to neighbours", f"{by_hour.offloaded_mbps / max(by_hour.demand_mbps, 1e-9):.1%}")
+    four.metric("Carried by other sectors", f"{by_hour.offloaded_mbps / max(by_hour.demand_mbps, 1e-9):.1%}")
     left, right = st.columns(2, gap="medium")
     with left:
         if region is not None:
@@ -165,34 +188,67 @@ def _plan(space: Workspace) -> None:
     with right:
         st.markdown("**Energy by hour**")
         accessible.chart(sleep_charts.energy(plan.energy_by_hour(), hour), "Energy by hour", "sleep energy")
-    st.markdown("**Schedule** · load of each cell that may sleep; blue is asleep")
-    figure = sleep_charts.schedule(plan.awake, plan.loads(), plan.network.cells, hour)
-    accessible.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
-    _year(plan)
+    _schedule(plan, hour)
+    _year(plan, comparison)
     with st.expander("Cells by what their sleep saves", icon=":material/leaderboard:"):
         best = plan.best_cells()
-        st.dataframe(best[best["hours_asleep"] > 0].round(2), hide_index=True, width="stretch")
+        best = best[best["saved_kwh"] > 0].rename(columns=BEST)
+        st.dataframe(best.round(2), hide_index=True, width="stretch")
     st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
 
 
-def _year(plan: "SleepPlan") -> None:
-    """What a year of such days comes to; the prices need no new plan, so they stand beside the result."""
-    from planning.energy import CO2_KG_PER_KWH, HOURS_A_YEAR, Prices
+def _schedule(plan: "SleepPlan", hour: int) -> None:
+    """Every cell that sleeps by hours, of all sites or of one, and its windows as a file."""
+    from planning.sleep.windows import windows
+
+    sleeps = ~(plan.awake & ~plan.muted).all(axis=1)
+    cells = plan.network.cells
+    st.markdown("**Schedule** · load of each cell that sleeps; blue is asleep")
+    sites = sorted(set(cells["site"].to_numpy()[sleeps].astype(str)))
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    chosen = left.selectbox(
+        "Site", [EVERY_SITE, *sites], key="sleep site", help="All cells of a site with their 24 hours."
+    )
+    kept_rows = sleeps if chosen == EVERY_SITE else (cells["site"].astype(str) == chosen).to_numpy()
+    if not kept_rows.any():
+        st.caption("No cell sleeps in this plan.")
+        return
+    capacity = plan.capacities().max(axis=1)
+    figure = sleep_charts.schedule(
+        plan.awake[kept_rows],
+        plan.loads()[kept_rows],
+        cells["cell"].to_numpy()[kept_rows],
+        capacity[kept_rows],
+        hour,
+    )
+    accessible.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
+    found = windows(plan)
+    with right:
+        table_button("On/off windows (CSV)", found, "sleep-windows.csv")
+    with st.expander("On/off windows of cells", icon=":material/schedule:"):
+        shown = found if chosen == EVERY_SITE else found[found["site"].astype(str) == chosen]
+        st.dataframe(shown.rename(columns=WINDOWS), hide_index=True, width="stretch")
+
+
+def _year(plan: "SleepPlan", comparison: Comparison) -> None:
+    """What a year comes to, by the mean over the ensemble; prices need no new plan, so they stand beside the result."""
+    from planning.energy_cost import CO2_KG_PER_KWH, Prices
 
     with st.expander("Energy, cost and CO₂ of a year", icon=":material/payments:"):
-        one, two, *shown = st.columns(5, vertical_alignment="bottom")
-        tariff = one.number_input(
-            "Tariff (money a kWh)",
+        one, two, three, *shown = st.columns(6, vertical_alignment="bottom")
+        currency = one.text_input("Currency", "EUR", max_chars=5, **kept("currency"))
+        tariff = two.number_input(
+            "Electricity price (per kWh)",
             0.0,
             1000.0,
             None,
             0.05,
             placeholder="not given",
-            help="In your currency. Without it no cost is shown, as no default would be right.",
+            help="Without it no cost is shown, as no default would be right.",
             **kept("tariff"),
         )
-        kg_per_kwh = two.number_input(
-            "CO₂ (kg a kWh)",
+        kg_per_kwh = three.number_input(
+            "CO₂ (kg per kWh)",
             0.0,
             5.0,
             CO2_KG_PER_KWH,
@@ -201,13 +257,54 @@ def _year(plan: "SleepPlan") -> None:
             help="Of your grid. The default is China's grid mean of 2023.",
             **kept("co2"),
         )
-        prices = Prices(tariff, kg_per_kwh)
-        saved = plan.evaluation.always_on_kwh - plan.evaluation.energy_kwh
-        year = prices.of(saved / plan.hours * HOURS_A_YEAR)
-        shown[0].metric("Energy saved (MWh a year)", f"{year['kwh'] / 1000:,.0f}")
-        shown[1].metric("CO₂ saved (t a year)", f"{year['co2_kg'] / 1000:,.0f}")
-        shown[2].metric("Money saved (a year)", f"{year['cost']:,.0f}" if "cost" in year else "–")
-        st.caption(prices.sentence(saved, plan.hours))
+        listed = st.text_input(
+            "Electricity prices by hour of the day (24 numbers, optional)", "", help="In place of the one price.",
+            **kept("tariff by hour"),
+        )  # fmt: skip
+        with errors_shown("reading the prices"):
+            prices = Prices(_numbers(listed) or tariff, currency.strip(), kg_per_kwh)
+            _of_a_year(plan, comparison, prices, shown)
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers between spaces or semicolons. Raises InputError."""
+    from planning.errors import InputError
+
+    try:
+        return [float(part.replace(",", ".")) for part in text.replace(";", " ").split()]
+    except ValueError:
+        raise InputError("The prices by hour must be 24 numbers with spaces between them.") from None
+
+
+def _of_a_year(plan: "SleepPlan", comparison: Comparison, prices: "Prices", shown: list[Any]) -> None:
+    from planning.energy_cost import DAYS_PER_YEAR
+
+    row = comparison.table.set_index("strategy").loc[plan.strategy]
+    basis = "On the demand that was planned for, which is higher than the mean"
+    saved = plan.evaluation.always_on - plan.evaluation.energy
+    by_hour = saved.reshape(-1, 24).mean(axis=0)
+    spread: tuple[float, float] | None = None
+    if "mean_saved_kwh_day" in row:
+        by_hour = np.array([float(row[f"mean_saved_kwh_{hour:02d}"]) for hour in range(24)])
+        mean = float(row["mean_saved_kwh_day"]) or 1.0
+        spread = float(row["p10_saved_kwh_day"]) / mean, float(row["p90_saved_kwh_day"]) / mean
+        basis = "Mean and P10 to P90 over the ensemble"
+    year = {name: DAYS_PER_YEAR * value for name, value in prices.of(by_hour).items()}
+    money = f"Cost saved ({prices.currency} a year)" if prices.currency else "Cost saved (a year)"
+    rows = (
+        ("Energy saved (MWh a year)", "kwh", 1000),
+        ("CO₂ saved (t a year)", "co2_kg", 1000),
+        (money, "cost", 1),
+    )
+    for where, (label, name, unit) in zip(shown, rows, strict=True):
+        if name not in year:
+            where.metric(plain(label), "–")
+            continue
+        where.metric(plain(label), f"{year[name] / unit:,.0f}")
+        if spread is not None:
+            low, high = sorted(year[name] * factor / unit for factor in spread)
+            where.caption(f"{low:,.0f} to {high:,.0f}")
+    st.caption(plain(f"{basis}. {prices.sentence}"))
 
 
 def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:
