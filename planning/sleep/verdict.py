@@ -20,7 +20,8 @@ BY_HOUR = "saved_kwh_0", "saved_kwh_1", "saved_kwh_2"  # beginnings of the colum
 def over_ensemble(plan: SleepPlan, demand: Demand) -> pd.DataFrame:
     """What the plan does in each sample of an ensemble, a row a sample.
 
-    Columns: sample, saved_kwh_00 .. saved_kwh_23 (kWh saved in each hour of a mean day), energy_kwh_day, always_on_kwh_day, saved_kwh_day, saving (0..1), unserved_share (0..1),
+    Columns: sample, saved_kwh_00 .. saved_kwh_23 (kWh saved in each hour of a mean day), energy_kwh_day,
+    always_on_kwh_day, saved_kwh_day, saving (0..1), unserved_share (0..1),
     kwh_per_gb. Raises InputError as `replay` does.
     """
     rows = []
@@ -101,5 +102,5 @@ def verdict(table: pd.DataFrame, judged_on: str = "") -> Verdict:
     holes = float(best.get("worst_hole_share", 0.0))
     sentence += f" and uncovers {holes:.2%} of the ground." if holes > 0 else " and uncovers no ground."
     if safe.empty:
-        sentence += f" No strategy leaves less than {MAX_UNSERVED_SHARE:.1%} unserved: the network is short of capacity."
+        sentence += f" Every strategy leaves more than {MAX_UNSERVED_SHARE:.1%} unserved: capacity is short."
     return Verdict(str(best["strategy"]), sentence)

@@ -34,10 +34,8 @@ def windows(plan: SleepPlan) -> pd.DataFrame:
             if row[start] == ON:
                 continue
             to = int(end) if end <= hours else int(end) - hours
-            rows.append(
-                (cells["site"].iloc[cell], cells["cell"].iloc[cell], cells["band"].iloc[cell], row[start], int(start), to,
-                 int(end - start))
-            )  # fmt: skip
+            name = tuple(cells[column].iloc[cell] for column in ("site", "cell", "band"))
+            rows.append((*name, row[start], int(start), to, int(end - start)))
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(
         ["site", "cell", "from_hour"], ignore_index=True, kind="stable"
     )
