@@ -217,7 +217,9 @@ class SleepProblem:
         the capacity above it."""
         demand = self.demand if demand is None else demand
         most = self.groups.capacity_of(counts)
-        return served_above(demand, settings.max_load * most, most if beyond else settings.max_load * most, self.graph)
+        usual = settings.max_load * most
+        tiers = [settings.max_load * tier for tier in self.groups.tiers(counts)[:-1]]
+        return served_above(demand, usual, most if beyond else usual, self.graph, tiers)
 
     def by_sector(self, values: np.ndarray) -> np.ndarray:
         """(classes, hours) -> (sectors, hours)."""
