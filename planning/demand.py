@@ -16,6 +16,7 @@ DAYS_PER_MONTH = 30.0
 SECONDS_PER_DAY = 86400
 SUBSCRIBERS_PER_KM2 = 5000.0  # assumed: dense Chinese city, one operator
 GB_PER_MONTH = 20.0  # assumed: a subscriber's mobile data
+RATE_FLOOR_MBPS = 0.25  # assumed: a user's lowest rate, enough for a voice or messaging session
 ACTIVE_SHARE = 0.1  # assumed: subscribers with a running session in a mean hour
 
 

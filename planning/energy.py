@@ -264,6 +264,28 @@ class CellGroups:
         """(sectors, hours) Mbit/s at full load of awake counts (groups, hours)."""
         return self._by_sector @ (self.capacity[:, None] * counts)
 
+    def tiers(self, counts: np.ndarray) -> list[np.ndarray]:
+        """(sectors, hours) Mbit/s at full load of the awake parts with the fewest watts per Mbit/s, of these and the
+        next ones, and so on up to all; parts with the same are one tier."""
+        out, total = [], np.zeros((self.sectors, counts.shape[1]))
+        for rank in self._price_ranks:
+            np.add.at(total, self.sector[rank], self.capacity[rank, None] * counts[rank])
+            out.append(total.copy())
+        return out
+
+    @cached_property
+    def _price_ranks(self) -> list[np.ndarray]:
+        """Groups by the place of their watts per Mbit/s among those of their sector."""
+        price = self.slope * self.factor
+        order = np.lexsort((price, self.sector))
+        new = np.ones(len(order), bool)
+        new[1:] = (self.sector[order][1:] != self.sector[order][:-1]) | (np.diff(price[order]) > 0)
+        place = np.cumsum(new) - 1
+        first = np.searchsorted(self.sector[order], self.sector[order])
+        rank = np.empty(len(order), int)
+        rank[order] = place - place[first]
+        return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
+
     def spread(self, counts: np.ndarray, load: np.ndarray, limit: float = 1.0) -> np.ndarray:
         """(groups, hours) Mbit/s of a sector's load (sectors, hours) on its awake parts.
 

@@ -149,7 +149,7 @@ def _compared(
     """The strategies side by side; the optimised one begins from the last plan where that was for the same cells."""
     from planning.coverage import Coverage
     from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
-    from planning.sleep.verdict import ranges
+    from planning.sleep.ranges import ensemble_figures
 
     network = deployed.plan.network
     if asked.equipment is not None:
@@ -168,8 +168,7 @@ def _compared(
         progress=job.part(BEFORE_PLANS, BEFORE_RANGES, say=strategy_name),
         earlier=last.parts if last is not None and same else None,
     )
-    found = ranges(plans, planned, job.part(BEFORE_RANGES, BEFORE_RISK, say=strategy_name))
-    table = table.merge(found, on="strategy", how="left")
+    ranges = ensemble_figures(plans, planned, None, held_out, job.part(BEFORE_RANGES, BEFORE_RISK))
     risk = None
     if held_out is not None:
         risk = risk_curve(
@@ -183,7 +182,7 @@ def _compared(
             coverage=coverage,
             **around,
         )
-    return Comparison(plans, table, deployed, judged_on, risk)
+    return Comparison(plans, table, deployed, judged_on, risk, ranges)
 
 
 def _measured(upload: Upload, demand: "Demand") -> "Demand":

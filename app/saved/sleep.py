@@ -42,6 +42,7 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
         },
         "table": put_table(arrays, "comparison", comparison.table),
         "risk": None if comparison.risk is None else put_table(arrays, "risk", comparison.risk),
+        "ranges": None if comparison.ranges is None else put_table(arrays, "ranges", comparison.ranges),
     }
     arrays |= {f"parts {name}": np.packbits(plan.parts, axis=1) for name, plan in plans.items()}
     return to_bytes(told, arrays)
@@ -72,8 +73,9 @@ def read_sleep(told: Any, arrays: Arrays, deployed: Deployed) -> "Comparison[Sle
             tuple(kept["notes"]),
         )
     risk = None if told["risk"] is None else take_table(arrays, "risk", told["risk"])
+    ranges = None if told["ranges"] is None else take_table(arrays, "ranges", told["ranges"])
     table = take_table(arrays, "comparison", told["table"])
-    return Comparison(plans, table, deployed, told["judged_on"], risk)
+    return Comparison(plans, table, deployed, told["judged_on"], risk, ranges)
 
 
 def _figures() -> list[str]:

@@ -29,14 +29,14 @@ from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, 
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
-    from planning.energy_cost import Prices
+    from planning.prices import Prices
     from planning.sleep import SleepPlan
 
 
 EVERY_SITE = "All sites"
 WINDOWS = {
-    "site": "Site", "cell": "Cell", "band": "Band", "state": "State", "from_hour": "From (hour of the plan)",
-    "to_hour": "To (hour of the plan)", "hours": "Hours",
+    "cell": "Cell", "site": "Site", "sector": "Sector", "technology": "Technology", "band": "Band", "state": "State",
+    "day": "Day", "from": "From", "to": "To", "hours": "Hours", "wake_at": "Wake at",
 }  # fmt: skip
 BEST = {
     "cell": "Cell", "site": "Site", "hours_asleep": "Hours asleep", "hours_muted": "Hours muted",
@@ -93,10 +93,23 @@ def _result(space: Workspace) -> None:
 
 def _verdict(comparison: Comparison) -> None:
     """The recommended strategy in one line."""
-    from planning.sleep.verdict import verdict
+    from planning.sleep.ranges import verdict
 
-    found = verdict(comparison.table, comparison.judged_on)
-    st.success(f"**{strategy_name(found.strategy)}** {plain(found.sentence)}", icon=":material/recommend:")
+    if comparison.ranges is not None:
+        found = verdict(comparison.ranges, {name: strategy_name(name) for name in comparison.plans})
+        st.success(plain(found.sentence), icon=":material/recommend:")
+
+
+def _range_of(comparison: Comparison, strategy: str, figure: str) -> tuple[float, float, float] | None:
+    """(mean, P10, P90) of a figure over the ensemble, where it is known."""
+    ranges = comparison.ranges
+    if ranges is None:
+        return None
+    row = ranges[(ranges["strategy"] == strategy) & (ranges["figure"] == figure)]
+    if row.empty:
+        return None
+    mean, low, high = row[["mean", "p10", "p90"]].iloc[0]
+    return float(mean), float(low), float(high)
 
 
 def _comparison(comparison: Comparison) -> None:
@@ -109,10 +122,10 @@ def _comparison(comparison: Comparison) -> None:
         "Saving": 100 * table["saving"],
     }
     columns = {"Energy (kWh a day)": st.column_config.NumberColumn(format="localized"), "Saving": percent}
-    if "mean_saving" in table:
-        shown["Saving, P10–P90 of the ensemble"] = [
-            f"{100 * low:.1f} – {100 * high:.1f} %"
-            for low, high in zip(table["p10_saving"], table["p90_saving"], strict=True)
+    found = [_range_of(comparison, name, "saving") for name in table["strategy"]]
+    if any(found):
+        shown["Saving, mean (P10–P90)"] = [
+            "–" if r is None else f"{r[0]:.1%} ({r[1]:.1%} – {r[2]:.1%})" for r in found
         ]
     if "replay_saving" in table:
         shown |= {
@@ -199,7 +212,7 @@ def _plan(space: Workspace) -> None:
 
 def _schedule(plan: "SleepPlan", hour: int) -> None:
     """Every cell that sleeps by hours, of all sites or of one, and its windows as a file."""
-    from planning.sleep.windows import windows
+    from planning.sleep.windows import schedule_json, windows
 
     sleeps = ~(plan.awake & ~plan.muted).all(axis=1)
     cells = plan.network.cells
@@ -223,8 +236,12 @@ def _schedule(plan: "SleepPlan", hour: int) -> None:
     )
     accessible.chart(figure, "Load of each cell by hour, none where it sleeps", "sleep schedule")
     found = windows(plan)
-    with right:
+    with right.container(horizontal=True):
         table_button("On/off windows (CSV)", found, "sleep-windows.csv")
+        st.download_button(
+            "Schedule (JSON, TS 28.310)", lambda: schedule_json(plan), "sleep-schedule.json", "application/json",
+            on_click="ignore",
+        )  # fmt: skip
     with st.expander("On/off windows of cells", icon=":material/schedule:"):
         shown = found if chosen == EVERY_SITE else found[found["site"].astype(str) == chosen]
         st.dataframe(shown.rename(columns=WINDOWS), hide_index=True, width="stretch")
@@ -232,7 +249,7 @@ def _schedule(plan: "SleepPlan", hour: int) -> None:
 
 def _year(plan: "SleepPlan", comparison: Comparison) -> None:
     """What a year comes to, by the mean over the ensemble; prices need no new plan, so they stand beside the result."""
-    from planning.energy_cost import CO2_KG_PER_KWH, Prices
+    from planning.prices import CO2_KG_PER_KWH, Prices
 
     with st.expander("Energy, cost and CO₂ of a year", icon=":material/payments:"):
         one, two, three, *shown = st.columns(6, vertical_alignment="bottom")
@@ -262,49 +279,50 @@ def _year(plan: "SleepPlan", comparison: Comparison) -> None:
             **kept("tariff by hour"),
         )  # fmt: skip
         with errors_shown("reading the prices"):
-            prices = Prices(_numbers(listed) or tariff, currency.strip(), kg_per_kwh)
+            prices = Prices(_numbers(listed) or tariff, kg_per_kwh, currency.strip())
             _of_a_year(plan, comparison, prices, shown)
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(text: str) -> tuple[float, ...]:
     """Numbers between spaces or semicolons. Raises InputError."""
     from planning.errors import InputError
 
     try:
-        return [float(part.replace(",", ".")) for part in text.replace(";", " ").split()]
+        return tuple(float(part.replace(",", ".")) for part in text.replace(";", " ").split())
     except ValueError:
         raise InputError("The prices by hour must be 24 numbers with spaces between them.") from None
 
 
 def _of_a_year(plan: "SleepPlan", comparison: Comparison, prices: "Prices", shown: list[Any]) -> None:
-    from planning.energy_cost import DAYS_PER_YEAR
+    from planning.prices import CO2_KG_PER_KWH, HOURS_A_YEAR
 
-    row = comparison.table.set_index("strategy").loc[plan.strategy]
-    basis = "On the demand that was planned for, which is higher than the mean"
     saved = plan.evaluation.always_on - plan.evaluation.energy
-    by_hour = saved.reshape(-1, 24).mean(axis=0)
-    spread: tuple[float, float] | None = None
-    if "mean_saved_kwh_day" in row:
-        by_hour = np.array([float(row[f"mean_saved_kwh_{hour:02d}"]) for hour in range(24)])
-        mean = float(row["mean_saved_kwh_day"]) or 1.0
-        spread = float(row["p10_saved_kwh_day"]) / mean, float(row["p90_saved_kwh_day"]) / mean
-        basis = "Mean and P10 to P90 over the ensemble"
-    year = {name: DAYS_PER_YEAR * value for name, value in prices.of(by_hour).items()}
+    found = _range_of(comparison, plan.strategy, "saved_kwh_per_year")
+    basis = "Mean and P10 to P90 over the ensemble"
+    if found is None:
+        year = float(saved.sum()) / plan.hours * HOURS_A_YEAR
+        found = year, year, year
+        basis = "On the demand that was planned for, which is higher than the mean"
+    cost, total = prices.cost(saved), float(saved.sum())
+    price = (
+        None if cost is None or not total else cost / total
+    )  # of a saved kWh, by the hours in which it is saved
     money = f"Cost saved ({prices.currency} a year)" if prices.currency else "Cost saved (a year)"
     rows = (
-        ("Energy saved (MWh a year)", "kwh", 1000),
-        ("CO₂ saved (t a year)", "co2_kg", 1000),
-        (money, "cost", 1),
+        ("Energy saved (MWh a year)", 1 / 1000),
+        ("CO₂ saved (t a year)", prices.kg_per_kwh / 1000),
+        (money, price),
     )
-    for where, (label, name, unit) in zip(shown, rows, strict=True):
-        if name not in year:
+    for where, (label, factor) in zip(shown, rows, strict=True):
+        if factor is None:
             where.metric(plain(label), "–")
             continue
-        where.metric(plain(label), f"{year[name] / unit:,.0f}")
-        if spread is not None:
-            low, high = sorted(year[name] * factor / unit for factor in spread)
+        mean, low, high = (value * factor for value in found)
+        where.metric(plain(label), f"{mean:,.0f}")
+        if low != high:
             where.caption(f"{low:,.0f} to {high:,.0f}")
-    st.caption(plain(f"{basis}. {prices.sentence}"))
+    source = "assumed: China's grid mean of 2023" if prices.kg_per_kwh == CO2_KG_PER_KWH else "given"
+    st.caption(plain(f"{basis}. CO₂ at {prices.kg_per_kwh:g} kg per kWh ({source})."))
 
 
 def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:

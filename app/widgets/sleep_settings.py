@@ -3,6 +3,7 @@
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.background.sleep import SleepRequest
 from app.state.controls import kept
@@ -105,11 +106,17 @@ def _operation(space: Workspace) -> tuple[dict[str, Any], dict[str, Any]]:
             "Highest load of an awake cell (% of PRBs)", 30, 100, round(100 * default.max_load), 5,
             help=_told("max_load")["help"], **kept("sleep max load"),
         ) / 100,
-        "min_up": int(two.number_input(min_value=1, max_value=24, value=default.min_up, **_told("min_up"), **kept("sleep min up"))),
-        "min_off": int(three.number_input(min_value=1, max_value=24, value=default.min_off, **_told("min_off"), **kept("sleep min off"))),
-        "max_wakes": int(four.number_input(min_value=0, max_value=24, value=default.max_wakes or 24, **_told("max_wakes"), **kept("sleep wakes"))),
-        "switch_wh": one.number_input(min_value=0.0, max_value=10_000.0, value=default.switch_wh, step=10.0, **_told("switch_wh"), **kept("sleep switch")),
-        "wake_delay_min": two.number_input(min_value=0.0, max_value=60.0, value=default.wake_delay_min, step=1.0, **_told("wake_delay_min"), **kept("sleep delay")),
+        "min_up": _whole(two, "min_up", "sleep min up", 1, default.min_up),
+        "min_off": _whole(three, "min_off", "sleep min off", 1, default.min_off),
+        "max_wakes": _whole(four, "max_wakes", "sleep wakes", 0, default.max_wakes or 24),
+        "switch_wh": one.number_input(
+            min_value=0.0, max_value=10_000.0, value=default.switch_wh, step=10.0, **_told("switch_wh"),
+            **kept("sleep switch"),
+        ),
+        "wake_delay_min": two.number_input(
+            min_value=0.0, max_value=60.0, value=default.wake_delay_min, step=1.0, **_told("wake_delay_min"),
+            **kept("sleep delay"),
+        ),
     }  # fmt: skip
     holes = three.number_input(
         "Ground that may lose coverage (%)", 0.0, 100.0, 0.0, 0.5, help=_told("max_hole_share")["help"],
@@ -152,6 +159,11 @@ def _operation(space: Workspace) -> tuple[dict[str, Any], dict[str, Any]]:
         "never": tuple(name.strip() for name in never.splitlines() if name.strip()), "never_file": listed,
     }  # fmt: skip
     return operation, settings
+
+
+def _whole(where: DeltaGenerator, name: str, key: str, least: int, preset: int) -> int:
+    """A whole number of a setting, at most 24."""
+    return int(where.number_input(min_value=least, max_value=24, value=preset, **_told(name), **kept(key)))
 
 
 def _bands(space: Workspace) -> list[str]:

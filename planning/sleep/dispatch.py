@@ -1,19 +1,26 @@
 """Who carries which traffic in an hour, for every strategy alike.
 
 Rule: a sector carries its own traffic first, that which the fewest other sectors can carry before the rest, as much as
-fits; what does not fit goes to the other sectors that reach it and have room, in the order of `OffloadGraph`. No traffic
-that fits at home is sent elsewhere to make room, and none that was sent is sent on: networks hand over once.
+fits; what does not fit goes to the other sectors that reach it and have room, in the order of `OffloadGraph`, first to
+room on the carriers that need the fewest watts per Mbit/s, then to that on the next ones; if some is left although there is room, traffic that was sent already goes elsewhere (augmenting paths), so that as much as possible
+of what does not fit at home is carried by others. No traffic that fits at home is sent away to make room.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from planning.energy import rows_of_each
 from planning.sleep.offload import OffloadGraph
 
 TINY_MBPS = 1e-7  # less is rounding
+_UNSERVED = -1
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,14 @@ class Dispatch:
     unserved: np.ndarray
 
 
-def dispatch(demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph) -> Dispatch:
-    """Serve demand (classes, hours) with awake capacity (sectors, hours), both Mbit/s, by the rule above."""
+def dispatch(
+    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Sequence[np.ndarray] = ()
+) -> Dispatch:
+    """Serve demand (classes, hours) with awake capacity (sectors, hours), both Mbit/s, by the rule above.
+
+    tiers: capacity (sectors, hours) of the most efficient carriers, of these and the next ones, and so on; the last of
+    them, all carriers, may be left out.
+    """
     room = np.array(capacity, float)
     left = np.array(demand, float)
     home = np.zeros(left.shape)
@@ -49,20 +62,40 @@ def dispatch(demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph) -> D
         room[at] -= home[rank]
     left -= home
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
-    needy = left > TINY_MBPS
-    for arc in np.flatnonzero(needy.any(axis=1)[graph.arc_class]):
-        source, target = graph.arc_class[arc], graph.arc_target[arc]
-        step = np.minimum(left[source], room[target])
-        moved[arc] = step
-        left[source] -= step
-        room[target] -= step
+    carried = np.zeros(room.shape)
+    for tier in (*tiers, capacity):
+        needy = np.flatnonzero((left > TINY_MBPS).any(axis=1)[graph.arc_class])
+        if not len(needy):
+            break
+        own = capacity - room - carried
+        space = room if tier is capacity else np.maximum(tier - own, 0.0) - carried
+        space = np.maximum(np.minimum(space, room), 0.0)
+        for arc in needy:
+            source, target = graph.arc_class[arc], graph.arc_target[arc]
+            step = np.minimum(left[source], space[target])
+            moved[arc] += step
+            left[source] -= step
+            space[target] -= step
+            room[target] -= step
+            carried[target] += step
+    stuck = np.flatnonzero((left > TINY_MBPS).any(axis=0) & (room > TINY_MBPS).any(axis=0))
+    if len(stuck):
+        arcs = _Arcs(graph)
+        for hour in stuck:
+            _augment(left, room, moved, hour, arcs)
     left[left < TINY_MBPS] = 0.0
     return Dispatch(capacity - room, home, moved, left)
 
 
-def served_above(demand: np.ndarray, usual: np.ndarray, most: np.ndarray, graph: OffloadGraph) -> Dispatch:
+def served_above(
+    demand: np.ndarray,
+    usual: np.ndarray,
+    most: np.ndarray,
+    graph: OffloadGraph,
+    tiers: Sequence[np.ndarray] = (),
+) -> Dispatch:
     """As `dispatch` with capacity `usual`; what then is left, with the capacity up to `most`."""
-    first = dispatch(demand, usual, graph)
+    first = dispatch(demand, usual, graph, tiers)
     hours = np.flatnonzero(first.unserved.any(axis=0))
     if not len(hours) or not (most > usual + TINY_MBPS).any():
         return first
@@ -78,3 +111,83 @@ def _ranks(graph: OffloadGraph) -> list[np.ndarray]:
     """Classes by their place in their sector: at most one a sector in each array."""
     rank = np.arange(graph.classes) - np.searchsorted(graph.class_sector, graph.class_sector)
     return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
+
+
+class _Arcs:
+    """Arcs by their ends; worked out when first asked for, as few hours need them."""
+
+    def __init__(self, graph: OffloadGraph):
+        self.graph = graph
+        self.source: list[int] = graph.arc_class.tolist()
+        self.target: list[int] = graph.arc_target.tolist()
+
+    @cached_property
+    def out_of(self) -> list[list[int]]:
+        """Of each class."""
+        return [a.tolist() for a in rows_of_each(self.graph.arc_class, self.graph.classes)]
+
+    @cached_property
+    def into(self) -> list[list[int]]:
+        """Of each sector."""
+        return [a.tolist() for a in rows_of_each(self.graph.arc_target, self.graph.sectors)]
+
+
+class _Link(NamedTuple):
+    """Traffic goes by `way`, an arc, that went by `origin` so far: an arc of the same class, or _UNSERVED."""
+
+    way: int
+    origin: int
+
+
+def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, arcs: _Arcs) -> None:
+    """Send traffic of an hour elsewhere until no unserved traffic can reach room (Edmonds-Karp); in place."""
+    rest, free, sent = left[:, hour], room[:, hour], moved[:, hour]
+    while chain := _shortest_chain(rest, free, sent, arcs):
+        end = arcs.target[chain[0].way]
+        owner = arcs.source[chain[-1].way]
+        amount = min(free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED))
+        for way, origin in chain:
+            sent[way] += amount
+            if origin != _UNSERVED:
+                sent[origin] -= amount
+        rest[owner] -= amount
+        free[end] -= amount
+
+
+def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: _Arcs) -> list[_Link]:
+    """The links of a chain from a sector with room back to unserved traffic; none where there is no such chain.
+
+    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it carries
+    for a class elsewhere.
+    """
+    found: dict[int, tuple[int, _Link]] = {}  # sector -> (the sector that it relieves, how)
+    queue: deque[int] = deque()
+
+    def with_room(previous: int, owner: int, origin: int) -> int:
+        """The first new sector with room that may carry the class, -1 for none; the others join the queue."""
+        for way in arcs.out_of[owner]:
+            sector = arcs.target[way]
+            if sector in found or way == origin:
+                continue
+            found[sector] = (previous, _Link(way, origin))
+            queue.append(sector)
+            if free[sector] > TINY_MBPS:
+                return sector
+        return -1
+
+    def chain_to(sector: int) -> list[_Link]:
+        chain = []
+        while sector >= 0:
+            sector, link = found[sector]
+            chain.append(link)
+        return chain
+
+    for owner in np.flatnonzero(rest > TINY_MBPS).tolist():
+        if (end := with_room(-1, owner, _UNSERVED)) >= 0:
+            return chain_to(end)
+    while queue:
+        sector = queue.popleft()
+        for arc in arcs.into[sector]:
+            if sent[arc] > TINY_MBPS and (end := with_room(sector, arcs.source[arc], arc)) >= 0:
+                return chain_to(end)
+    return []

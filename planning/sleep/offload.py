@@ -1,7 +1,9 @@
 """Whose traffic may be carried where: pixels taken together by the sectors that reach them.
 
 A pixel belongs to the sector of its strongest cell. Other sectors can carry its traffic where every one of their cells
-reaches it above the threshold of its band, so that any of them may do it. Pixels of a sector with the same other
+reaches it above the threshold of its band, so that any of them may do it, and the strongest of them is hardly weaker
+than the pixel's own: users are moved by cell offsets of a few dB, and where those are larger the own cell drowns the
+other one. Pixels of a sector with the same other
 sectors are one class. Rare classes are merged into a class whose sectors all of their pixels have too: what is planned
 on the classes holds on the pixels.
 """
@@ -20,6 +22,7 @@ from planning.errors import InputError
 
 MAX_CLASSES = 6  # of a sector, beside the one that no other sector reaches
 MAX_NEIGHBOURS = 6  # sectors that may carry traffic of one
+OFFLOAD_DB = 6.0  # assumed: largest cell individual offset in use (TS 38.331 allows up to 24 dB)
 _SECOND_CHOICE = 0.25  # worth of each further sector that reaches a class, beside 1 for the first
 
 
@@ -99,6 +102,7 @@ def offload_graph(
     *,
     max_neighbours: int = MAX_NEIGHBOURS,
     max_classes: int = MAX_CLASSES,
+    offload_db: float = OFFLOAD_DB,
 ) -> tuple[OffloadGraph, ClassShares, np.ndarray]:
     """The classes of a network's pixels.
 
@@ -108,17 +112,20 @@ def offload_graph(
     best : (pixels,) strongest cell of each pixel, above its threshold or not; -1 where there is none.
     sector_of_cell : (cells,) int
     tile_mbps : (tiles,) mean traffic, by which pixels are weighted.
+    offload_db : how much weaker than the strongest cell of a pixel that of another sector may be.
 
     Returns
     -------
     The graph, how tiles fall on its classes, and (pixels,) class of each pixel, -1 where no cell is.
     """
-    if max_neighbours < 0 or max_classes < 1:
-        raise InputError("The number of neighbours must be at least 0, that of classes at least 1.")
+    if max_neighbours < 0 or max_classes < 1 or not offload_db >= 0:
+        raise InputError(
+            "The number of other sectors and the dB that they may be weaker must be at least 0, that of classes 1."
+        )
     sectors = int(sector_of_cell.max()) + 1
     own = np.where(best >= 0, sector_of_cell[np.maximum(best, 0)], -1)
     weight = grid.weight * np.where(grid.tile >= 0, tile_mbps[np.maximum(grid.tile, 0)], 0.0)
-    mask, neighbours = _masks(reach, own, weight, sector_of_cell, sectors, min(max_neighbours, 16))
+    mask, neighbours = _masks(reach, own, weight, sector_of_cell, sectors, min(max_neighbours, 16), offload_db)
     served = np.flatnonzero(own >= 0)
     key = own[served].astype(np.int64) << 16 | mask[served]
     kinds, kind = np.unique(key, return_inverse=True)
@@ -151,15 +158,23 @@ def offload_graph(
 
 
 def _masks(
-    reach: Levels, own: np.ndarray, weight: np.ndarray, sector_of_cell: np.ndarray, sectors: int, most: int
+    reach: Levels,
+    own: np.ndarray,
+    weight: np.ndarray,
+    sector_of_cell: np.ndarray,
+    sectors: int,
+    most: int,
+    offload_db: float,
 ) -> tuple[np.ndarray, list[list[int]]]:
     """(pixels,) bits of the other sectors that reach a pixel with every cell, by rank in the list of its own sector;
     and that list for each sector: at most `most`, those that reach most traffic first."""
     pair = reach.pixel.astype(np.int64) * sectors + sector_of_cell[reach.cell]
-    pair, cells = np.unique(pair, return_counts=True)
+    pair, entry, cells = np.unique(pair, return_inverse=True, return_counts=True)
+    level = np.full(len(pair), -np.inf)
+    np.maximum.at(level, entry, reach.rsrp_dbm)
     pixel, sector = pair // sectors, pair % sectors
     whole = (cells == np.bincount(sector_of_cell, minlength=sectors)[sector]) & (own[pixel] >= 0)
-    whole &= sector != own[pixel]
+    whole &= (sector != own[pixel]) & (level >= reach.best_rsrp_dbm()[pixel] - offload_db)
     pixel, sector = pixel[whole], sector[whole]
     arc = own[pixel].astype(np.int64) * sectors + sector
     arcs, number = np.unique(arc, return_inverse=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 
 from planning.coverage.pixels import PixelGrid
 from planning.energy import CellGroups
@@ -217,7 +219,9 @@ class SleepProblem:
         the capacity above it."""
         demand = self.demand if demand is None else demand
         most = self.groups.capacity_of(counts)
-        return served_above(demand, settings.max_load * most, most if beyond else settings.max_load * most, self.graph)
+        usual = settings.max_load * most
+        tiers = [settings.max_load * tier for tier in self.groups.tiers(counts)[:-1]]
+        return served_above(demand, usual, most if beyond else usual, self.graph, tiers)
 
     def by_sector(self, values: np.ndarray) -> np.ndarray:
         """(classes, hours) -> (sectors, hours)."""
@@ -251,6 +255,26 @@ class SleepProblem:
             raise InputError("The traffic has no tile in common with that which the plan was made for.")
         laid[rows[known]] = demand.mbps[known, sample]
         return self.shares.apply(laid)
+
+
+def never_sleeping(network: Network, names: Sequence[str]) -> np.ndarray:
+    """(cells,) bool: the cells of these names and of these sites. Raises InputError for a name that is neither."""
+    cells = network.cells["cell"].astype(str)
+    sites = network.cells["site"].astype(str)
+    known = set(cells) | set(sites)
+    for name in names:
+        if name not in known:
+            raise InputError(f"The list of those that never sleep names {name!r}, which is no cell and no site.")
+    return (cells.isin(names) | sites.isin(names)).to_numpy(bool)
+
+
+def never_in(network: Network, areas: Sequence[Any]) -> np.ndarray:
+    """(cells,) bool: the cells of sites in these areas (shapely geometries in degrees)."""
+    points = shapely.points(network.sites["lon"].to_numpy(float), network.sites["lat"].to_numpy(float))
+    inside = np.zeros(len(points), bool)
+    for area in areas:
+        inside |= shapely.covers(area, points)
+    return inside[network.site_of_cell]
 
 
 def tile_rows(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> np.ndarray:

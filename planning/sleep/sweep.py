@@ -180,20 +180,21 @@ class Sweeper:
         bad |= family.banned[i]
         bad |= self._uncovers(sector, family, i)
         left = own.left[i].copy()
-        away = []
+        away = [np.zeros(cost.shape) for _ in self.arcs_of[sector]]
         if left.any():
-            free = {t: np.repeat(s[:, None], cost.shape[1], axis=1) for t, s in space.items()}
-            for _, j, t in self.arcs_of[sector]:
-                step = np.maximum(np.minimum(left[j], free[t]), 0.0)
-                left[j] -= step
-                free[t] = free[t] - step
-                cost += self.settings.offload_w_per_mbps * step
-                away.append(step)
+            used = {t: np.zeros(cost.shape) for t in space}
+            tiers = {t: self._tiers(t, s) for t, s in space.items()}
+            for rank in range(max(map(len, tiers.values()), default=0)):
+                for place, (_, j, t) in enumerate(self.arcs_of[sector]):
+                    free = tiers[t][min(rank, len(tiers[t]) - 1)][:, None] - used[t]
+                    step = np.maximum(np.minimum(left[j], free), 0.0)
+                    left[j] -= step
+                    used[t] += step
+                    away[place] += step
             for t, s in space.items():
-                cost += self._elsewhere_w(t, s, free[t])
+                cost += self._elsewhere_w(t, s, s[:, None] - used[t])
+                cost += self.settings.offload_w_per_mbps * used[t]
             bad |= left.sum(axis=0) > _ROUNDING * (1 + self.total[sector])[:, None]
-        else:
-            away = [np.zeros(cost.shape) for _ in self.arcs_of[sector]]
         cost[bad] = np.inf
         return cost, away
 
@@ -228,6 +229,16 @@ class Sweeper:
         cost[hours, states] = watts[better]
         for (a, _, _), flow in zip(self.arcs_of[sector], away, strict=True):
             flow[hours, states] = self.moved[a][hours]
+
+    def _tiers(self, sector: int, space: np.ndarray) -> list[np.ndarray]:
+        """(hours,) room of another sector on its most efficient carriers, on these and the next ones, and so on."""
+        mine, price = self.merit[sector], self.price[sector]
+        capacity = self.settings.max_load * np.cumsum(
+            self.groups.capacity[mine, None] * self.counts[mine], axis=0
+        )  # (groups, hours)
+        load = capacity[-1] - space
+        last = [m for m in range(len(mine)) if m == len(mine) - 1 or price[m + 1] > price[m]]
+        return [np.minimum(np.maximum(capacity[m] - load, 0.0), space) for m in last]
 
     def _elsewhere_w(self, sector: int, space: np.ndarray, free: np.ndarray) -> np.ndarray:
         """(hours, states) W that carrying more costs another sector, whose room shrinks from space (hours,) to free."""

@@ -3,12 +3,15 @@
 import itertools
 
 import numpy as np
+import pytest
 from scipy import sparse
+from scipy.optimize import linprog
 
 from planning.network import Network
 from planning.sleep import Operation, SleepProblem, SleepSettings
 from planning.sleep.cover import Cover, presolved
 from planning.sleep.offload import OffloadGraph
+from planning.sleep.schedule import group_counts
 
 
 def line_network(sites=2, layers=1, sectors=1, seed=None, units=False) -> Network:
@@ -74,11 +77,15 @@ def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) 
     hours = problem.hours
     energy, unserved = np.zeros(hours), np.zeros(hours)
     unit = (cells["site"] + cells["radio_unit"]).tolist()
+    counts = group_counts(problem.groups, parts)
+    usual = problem.serve(settings, counts)
+    both = problem.serve(settings, counts, beyond=True)
+    flows = (usual.moved, both.moved - usual.moved)
     for h in range(hours):
         awake = parts[: len(cells), h]
         load = np.zeros(len(cells))
         left = problem.demand[:, h].copy()
-        for share in (settings.max_load, 1.0):
+        for share, moved in zip((settings.max_load, 1.0), flows, strict=True):
             room = share * np.bincount(sector_of, cells["capacity_mbps"] * awake, graph.sectors)
             room = room - np.bincount(sector_of, load, graph.sectors)
             carried = np.zeros(graph.sectors)
@@ -88,7 +95,7 @@ def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) 
                 left[k] -= step
                 room[s] -= step
                 carried[s] += step
-            carried += elsewhere(graph, left, room)
+            carried += elsewhere(graph, left, room, moved[:, h])
             for s in range(graph.sectors):
                 mine = [c for c in np.flatnonzero(sector_of == s) if awake[c]]
                 for c in sorted(mine, key=lambda c: (cells["slope_w_per_mbps"].iloc[c], c)):
@@ -116,15 +123,32 @@ def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) 
     return {"energy_wh": energy, "unserved": unserved, "hole_km2": holes_of(problem, parts)}
 
 
-def elsewhere(graph: OffloadGraph, left: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """(sectors,) what others carry, asked in the order of the arcs; left and room are changed."""
-    carried = np.zeros(graph.sectors)
-    for k, t in zip(graph.arc_class, graph.arc_target, strict=True):
-        step = min(left[k], room[t])
-        left[k] -= step
-        room[t] -= step
-        carried[t] += step
-    return carried
+def elsewhere(graph: OffloadGraph, left: np.ndarray, room: np.ndarray, moved: np.ndarray | None) -> np.ndarray:
+    """(sectors,) what others carry, asked in the order of the arcs; left and room are changed.
+
+    Where that leaves some although SciPy's maximum flow finds room, the flows `moved` of the product are taken, once it
+    is clear that they are possible and that no others carry more.
+    """
+    flow = np.zeros(len(graph.arc_class))
+    rest, space = left.copy(), np.maximum(room, 0)
+    for a, (k, t) in enumerate(zip(graph.arc_class, graph.arc_target, strict=True)):
+        flow[a] = min(rest[k], space[t])
+        rest[k] -= flow[a]
+        space[t] -= flow[a]
+    if rest.sum() > 1e-7 and space.sum() > 1e-7 and len(flow):
+        limit = np.zeros((graph.classes + graph.sectors, len(flow)))
+        limit[graph.arc_class, np.arange(len(flow))] = 1
+        limit[graph.classes + graph.arc_target, np.arange(len(flow))] = 1
+        have = np.concatenate([left, np.maximum(room, 0)])
+        most = linprog(-np.ones(len(flow)), limit, have)
+        if -most.fun > flow.sum() + 1e-6:
+            assert moved is not None and (moved >= -1e-9).all() and (limit @ moved <= have + 1e-6).all()
+            assert moved.sum() == pytest.approx(-most.fun, abs=1e-5)
+            flow = moved
+    np.subtract.at(left, graph.arc_class, flow)
+    np.subtract.at(room, graph.arc_target, flow)
+    np.maximum(left, 0, out=left)
+    return np.bincount(graph.arc_target, flow, graph.sectors)
 
 
 def holes_of(problem: SleepProblem, parts: np.ndarray) -> np.ndarray:

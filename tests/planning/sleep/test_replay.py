@@ -103,12 +103,12 @@ def test_muting_changes_power_and_capacity_as_stated():
     assert half == pytest.approx(0.5 * cells["capacity_mbps"].sum())
 
 
-def test_own_traffic_stays_at_home_and_the_rest_is_carried_in_order():
+def test_own_traffic_stays_at_home_and_chains_carry_the_rest():
     from planning.sleep.offload import OffloadGraph
 
-    graph = OffloadGraph.of_classes(np.array([0, 1, 2, 3]), [[2, 3], [2], [], []], 4)
-    demand = np.array([[10.0], [10.0], [1.0], [0.0]])
-    served = dispatch(demand, np.array([[2.0], [4.0], [8.0], [6.0]]), graph)
-    assert served.home[:, 0].tolist() == [2, 4, 1, 0]
-    # the class that only sector 2 can carry is asked for first
-    assert served.load[:, 0].tolist() == [2, 4, 7, 6] and served.unserved[:, 0].tolist() == [1, 0, 0, 0]
+    graph = OffloadGraph.of_classes(np.array([0, 1, 2, 3, 4]), [[2, 3], [3, 4], [], [], []], 5)
+    demand = np.array([[10.0], [10.0], [1.0], [0.0], [0.0]])
+    served = dispatch(demand, np.array([[2.0], [4.0], [5.0], [8.0], [2.0]]), graph)
+    assert served.home[:, 0].tolist() == [2, 4, 1, 0, 0]
+    # 0 sends 4 to its first choice and 4 to the second; what 1 cannot send stays unserved only where no chain helps
+    assert served.unserved.sum() == 0 and served.load[:, 0].tolist() == [2, 4, 5, 8, 2]
