@@ -306,6 +306,7 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
 @pytest.mark.slow
 def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     test = open_page("sleep", space)
+    next(s for s in test.selectbox if s.label == "Depth of sleep").set_value("symbol shutdown").run()
     next(t for t in test.toggle if t.label == "Whole sites may sleep").set_value(True).run()
     table = space.traffic_table()
     measured = pd.DataFrame(
@@ -322,6 +323,8 @@ def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     assert not test.exception and not test.error and not space.notes
     comparison = space.sleep.value
     plan = comparison.plans["milp"]
+    figures = plan.network.equipment().set_index("equipment")
+    assert figures.loc["4G 20 MHz 8T 80 W", "sleep_w"] == 59.4  # 66 % of 90 W
     assert plan.problem.groups.site_sleeps
     replayed = comparison.table.set_index("strategy").loc["milp", "replay_demand_mbps_hours"]
     assert replayed == pytest.approx(space.demand().sample(0).mbps.sum(dtype=float), rel=1e-4)
