@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
 from planning import bands, demand, energy, equipment, radio
-from planning.deployment import deploy, judging
+from planning.deployment import costs, deploy, expansion, judging, sizing
 from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
@@ -106,6 +106,25 @@ def cell_rows():
         yield (f"carrier of a {technology} cell", f"{name}, {width}, {prbs} PRBs, {layers}", "assumed")
 
 
+def cost_rows():
+    prices, plan = costs.Costs(), expansion.ExpansionSettings()
+    yield ("site", f"{prices.site:,.0f}", "pysim5g: tower, civil works, transport, power, backhaul, router")
+    yield ("baseband of a site and technology", f"{prices.baseband:,.0f}", "pysim5g")
+    yield ("antenna of a sector and band", f"{prices.antenna:,.0f}", "pysim5g")
+    yield ("radio unit of a cell", f"{prices.radio_unit:,.0f}", "pysim5g")
+    yield ("visit for a measure", f"{prices.visit:,.0f}", "pysim5g: installation")
+    yield ("rent of a site a year", f"{prices.rent_per_year:,.0f}", "pysim5g")
+    yield ("maintenance a year", f"{percent(prices.maintenance)} of equipment", "assumed")
+    yield ("discount rate a year", percent(prices.discount), "pysim5g")
+    yield ("growth of the traffic a year", percent(plan.growth), "assumed")
+    yield ("traffic to be covered", percent(plan.coverage), "assumed")
+    yield ("distance of a new site to any other", f"{plan.min_distance_m:g} m", "assumed")
+    for technology, mbps in sizing.LOADED_MBPS.items():
+        why = "radio model, 100 sites on 112 km2; for first guesses"
+        yield (f"loaded cell of {technology}", f"{mbps:g} Mbit/s", why)
+    yield ("pixels that sites are sized on", f"{sizing.PIXEL_M:g} m", "assumed")
+
+
 def sleep_rows():
     settings = SleepSettings()
     yield ("ring of neighbours", f"{default_of(SleepProblem.build, 'ring_m'):,.0f} m", "assumed")
@@ -164,6 +183,7 @@ def test_the_tables_of_the_document_are_the_figures_of_the_code():
         traffic_rows,
         network_rows,
         cell_rows,
+        cost_rows,
         sleep_rows,
         radio_rows,
         carrier_rows,
