@@ -23,7 +23,7 @@ MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spre
 
 
 def default_sites(space: Workspace) -> int:
-    """Sites for the present traffic where nobody has said how many: by area, and more where the busy hour needs them."""
+    """Sites for the present traffic where nobody has said how many: by area, more where the traffic asks for it."""
     assert space.traffic is not None
     return space.cached("default sites", (space.traffic.identity, space.scale), lambda: _default_sites(space))
 
