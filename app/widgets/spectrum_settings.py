@@ -8,15 +8,28 @@ from app.state.controls import kept
 from app.widgets.layout import time_limit
 
 FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
-MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
+MODES = {
+    "default": "several PRBs a user",
+    "paper": "one PRB a user (paper)",
+    "literal": "eq. 15 to the letter (paper, uplink)",
+}
+RATES = {
+    "cqi-256qam": "CQI table, 256QAM (TS 38.214)",
+    "cqi-64qam": "CQI table, 64QAM (TS 38.214)",
+    "shannon": "log2(1 + SINR), as in eq. 15",
+}
 
 
-def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any]]:
-    """(users drawn, arguments of Radio, arguments of PrbSettings) as chosen."""
+def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any], str]:
+    """(users drawn, arguments of Radio, arguments of PrbSettings, one of RATES) as chosen."""
     st.markdown("**Users and objective**")
     users, settings = _objective()
     st.markdown("**Radio** · TR 38.901")
-    return users, _radio(), settings
+    radio = _radio()
+    rates = st.selectbox("Rates", list(RATES), format_func=RATES.__getitem__, **kept("prb rates"))
+    if settings["mode"] == "literal":
+        radio["link"], rates = "uplink", "shannon"
+    return users, radio, settings, rates
 
 
 def _objective() -> tuple[int, dict[str, Any]]:
@@ -48,7 +61,7 @@ def _objective() -> tuple[int, dict[str, Any]]:
 def _radio() -> dict[str, Any]:
     one, two, three, four = st.columns(4)
     return {
-        "link": one.selectbox("Link", ["uplink", "downlink"], **kept("prb link")),
+        "link": one.selectbox("Link", ["downlink", "uplink"], **kept("prb link")),
         "carrier_ghz": two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier")),
         "bandwidth_mhz": three.selectbox(
             "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")
