@@ -13,6 +13,10 @@ MODES = {
     "paper": "one PRB a user (paper)",
     "literal": "eq. 15 to the letter (paper, uplink)",
 }
+STATIONS = {
+    "cells": "cells of one carrier, by the radio model",
+    "sites": "sites, each one omnidirectional station",
+}
 RATES = {
     "cqi-256qam": "CQI table, 256QAM (TS 38.214)",
     "cqi-64qam": "CQI table, 64QAM (TS 38.214)",
@@ -25,6 +29,12 @@ def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any], str]:
     st.markdown("**Users and objective**")
     users, settings = _objective()
     st.markdown("**Radio** · TR 38.901")
+    stations = st.selectbox(
+        "Stations", list(STATIONS), format_func=STATIONS.__getitem__, disabled=settings["mode"] != "default",
+        help="Cells have the antennas, powers, carrier, layers and rates of the radio model.", **kept("prb stations"),
+    )  # fmt: skip
+    if stations == "cells" and settings["mode"] == "default":
+        return users, _cells(), settings, "shannon"  # the cells bring their own rates
     radio = _radio()
     rates = st.selectbox("Rates", list(RATES), format_func=RATES.__getitem__, **kept("prb rates"))
     if settings["mode"] == "literal":
@@ -56,6 +66,22 @@ def _objective() -> tuple[int, dict[str, Any]]:
     seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))
     settings |= {"cap": cap or None, "min_mbps": least or None}
     return int(users), settings | {"time_limit": seconds, "seed": int(seed)}
+
+
+def _cells() -> dict[str, Any]:
+    one, two, three, four = st.columns(4)
+    return {
+        "stations": "cells",
+        "link": one.selectbox("Link", ["downlink", "uplink"], **kept("prb link")),
+        "cell_carrier": two.text_input(
+            "Carrier",
+            "",
+            help="A band of the network, such as n41; empty: the widest.",
+            **kept("prb cell carrier"),
+        ).strip(),
+        "environment": three.selectbox("Environment", ["UMa", "UMi"], **kept("prb environment")),
+        "user_dbm": four.number_input("User power (dBm)", -40.0, 40.0, 23.0, 1.0, **kept("prb user power")),
+    }
 
 
 def _radio() -> dict[str, Any]:
