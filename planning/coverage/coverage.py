@@ -191,6 +191,11 @@ class Coverage:
         up = np.ones(len(cell), bool) if awake is None else np.asarray(awake, bool)[cell]
         return cell[up], level[up]
 
+    def covered_users(self, awake: np.ndarray | None = None) -> np.ndarray:
+        """(pixels,) share of a pixel's users that is covered, by the settings' share of users indoors."""
+        outdoors, indoors = self.users_by_place()
+        return outdoors * self.covered(awake) + indoors * self.covered(awake, indoors=True)
+
     # --- shares ------------------------------------------------------------------------------------------------------
 
     def pixel_values(self, tile_values: ArrayLike) -> np.ndarray:

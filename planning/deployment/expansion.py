@@ -46,7 +46,8 @@ _SHORT_MBPS = 0.5
 class ExpansionSettings:
     """years, growth: traffic of year y is (1 + growth)^y x today's. measures: of MEASURES. bands: of further carriers
     in their order; () takes the usual ones. min_distance_m: of a new site to any other. budget_per_year: capex, None:
-    no limit. coverage: share of the traffic that is to be covered, indoors and outdoors as the radio settings have it."""
+    no limit. coverage: share of the traffic that is to be covered, indoors and outdoors as the radio settings have
+    it."""
 
     years: int = 5
     growth: float = 0.25
