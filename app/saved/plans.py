@@ -99,6 +99,7 @@ def _prb(arrays: Arrays, name: str, record: dict[str, Any], problem: "PrbProblem
     station = arrays[f"{name} station"]
     if len(uses) != len(problem.gain) or not ((station >= -1) & (station < problem.stations)).all():
         raise ValueError("its spectrum plan does not fit its network")
+    told: dict[str, Any] = {part: record.get(part) for part in _TOLD}
     return PrbPlan(
         problem=problem,
         settings=replace(PrbSettings(), **record["settings"]),
@@ -109,5 +110,5 @@ def _prb(arrays: Arrays, name: str, record: dict[str, Any], problem: "PrbProblem
         solve=take_solve(record["solve"]),
         unmet=tuple(record["unmet"]),
         notes=tuple(record["notes"]),
-        **{part: record.get(part) for part in _TOLD},
+        **told,
     )

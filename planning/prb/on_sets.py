@@ -184,41 +184,31 @@ class OnSets:
         value = points.value if fixed is None else points.allowed(fixed)
         if not np.isfinite(value.max(axis=1)).all():
             return Prices(np.zeros(len(value)), np.zeros(len(value)), -np.inf)  # a demand beyond reach
-        best: Prices | None = None
-        steepest = points.steepest
+        tau, none, steepest = objective.tau_mbps, np.zeros(len(value)), points.steepest
+        best = Prices(none, none, np.inf)
         if fixed is None:
             for share in _FIRST_PRICES:
-                at = (share * steepest, np.zeros(len(value)))
-                bound, _ = self._price(objective.tau_mbps, points.rate, value, *at)
-                if best is None or bound < best.bound:
-                    best = Prices(*at, bound)
+                tried, _ = self._priced(tau, points.rate, value, share * steepest, none)
+                best = min(best, tried, key=_bound)
         else:  # more where a demand must be met that can hardly be
             steepest = _STEEP * steepest
         for _ in range(_MAX_ITERATIONS):
-            master, lowest = self._master(objective.tau_mbps, steepest, points.rate, value)
-            new = 0
-            for share in (_SMOOTH, 0.0):
-                at = master
-                if best is not None and share:
-                    at = tuple(
-                        share * b + (1 - share) * m
-                        for b, m in zip((best.mbps, best.prb), master, strict=True)
-                    )
-                bound, added = self._price(objective.tau_mbps, points.rate, value, *at)
-                if best is None or bound < best.bound:
-                    best = Prices(*at, bound)
-                new += added
-                if added:
+            mbps, prb, lowest = self._master(tau, steepest, points.rate, value)
+            for share in (_SMOOTH, 0.0) if np.isfinite(best.bound) else (0.0,):
+                at = (share * best.mbps + (1 - share) * mbps, share * best.prb + (1 - share) * prb)
+                tried, new = self._priced(tau, points.rate, value, *at)
+                best = min(best, tried, key=_bound)
+                if new:
                     break
             close = best.bound - lowest <= _CLOSE * max(1.0, abs(best.bound))
             if close or not new or best.bound <= target or time.perf_counter() > deadline:
                 break
         return best
 
-    def _price(
+    def _priced(
         self, tau: float, rate: np.ndarray, value: np.ndarray, price: np.ndarray, charge: np.ndarray
-    ) -> tuple[float, int]:
-        """(the dual function, new columns) at these prices."""
+    ) -> tuple[Prices, int]:
+        """These prices with the dual function there, and how many columns are new."""
         bound = float((value - price[:, None] * rate).max(axis=1).sum() + self.most * charge.sum())
         new = 0
         for cluster in self.clusters:
@@ -227,12 +217,12 @@ class OnSets:
             count = min(_CUTS, len(worth))
             top = np.argpartition(-worth, count - 1)[:count]
             new += cluster.add(top, user)
-        return bound, new
+        return Prices(price, charge, bound), new
 
     def _master(
         self, tau: float, steepest: np.ndarray, rate: np.ndarray, value: np.ndarray
-    ) -> tuple[tuple[np.ndarray, np.ndarray], float]:
-        """Prices that are best for the cutting planes alone, and that optimum, which the dual does not go below."""
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Prices w and c that are best for the cutting planes alone, and that optimum; the dual is never lower."""
         users = len(rate)
         model = Model("on-sets dual")
         w = model.variables("w", users, upper=steepest)
@@ -249,7 +239,7 @@ class OnSets:
         for cluster in self.clusters:
             self._add_cuts(model, cluster, tau, w, c)
         result = model.solve(self.settings.solver, None, 0.0, self.settings.threads or 1)
-        return (np.maximum(result.of(w), 0.0), np.maximum(result.of(c), 0.0)), result.reached
+        return np.maximum(result.of(w), 0.0), np.maximum(result.of(c), 0.0), result.reached
 
     def _add_cuts(self, model: Model, cluster: Cluster, tau: float, w: np.ndarray, c: np.ndarray) -> None:
         """A PRB costs no less than the sets found are worth, these no less than with the users found."""
@@ -338,6 +328,10 @@ class OnSets:
             np.add.at(rate, (user, place), result.of(y) * cluster.rate[sets, place, user])
             out.append((prbs, rate))
         return out
+
+
+def _bound(prices: Prices) -> float:
+    return prices.bound
 
 
 def _undecided(points: Worth, prices: Prices, fixed: np.ndarray) -> int:

@@ -23,8 +23,8 @@ from planning.prb.relaxation import lines
 from planning.prb.sinr import Grid
 from planning.solver import Model
 
-_SECONDS = 2.0  # of one program, at most
-_START_SECONDS = 1.5
+_PROGRAM_SHARE = 0.035  # of the time limit: one program, at most
+_START_SHARE = 0.025  # of the time limit: one program of the start
 _GAP = 1e-3  # relative, of a program
 _WEAK = 0.02  # of a user's best rate on a PRB: worse ones are left out
 _PATIENCE = 300  # groups of users without gain that end the local search between programs
@@ -52,7 +52,9 @@ def start_of(
     grid = Grid(problem, settings.objective)
     owner = grid.owner.copy()
     for s in range(problem.stations):
-        seconds = min(_START_SECONDS, (deadline - time.perf_counter()) / (problem.stations - s))
+        seconds = min(
+            _START_SHARE * settings.time_limit, (deadline - time.perf_counter()) / (problem.stations - s)
+        )
         program = _Program.build(grid, settings, on, np.array([s]), np.flatnonzero(station == s))
         owner[s] = program.solved(settings, max(seconds, 0.05), owner)[s]
     return _grid(problem, settings, owner)
@@ -87,7 +89,7 @@ def refine(
         singles = [np.array([s]) for s in rng.permutation(problem.stations)]
         pairs = [np.array([s, _neighbour(near, s, rng)]) for s in rng.permutation(problem.stations)]
         for stations in singles + (pairs if problem.stations > 1 else []):
-            seconds = min(_SECONDS, deadline - time.perf_counter())
+            seconds = min(_PROGRAM_SHARE * settings.time_limit, deadline - time.perf_counter())
             if seconds <= 0.05 or grid.score >= enough:
                 break
             again = reassigned(grid, settings, stations, seconds)

@@ -73,6 +73,7 @@ def test_hot_spots_are_those_that_miss_most(found):
     assert not len(quiet.hot_spots()) and not len(relief_of(quiet, quiet.hot_spots().index.to_numpy()))
 
 
+@pytest.mark.slow
 def test_a_carrier_relieves_what_wants_spectrum(found):
     hot = found.hot_spots(1)
     relief = relief_of(found, hot.index.to_numpy())
