@@ -93,6 +93,12 @@ def test_sampling_far_cells_changes_next_to_nothing():
     exact = Coverage.of(network, x, y, RadioSettings(pixel_m=100, strongest=64))
     np.testing.assert_array_equal(sampled.best_server(), exact.best_server())
     np.testing.assert_allclose(sampled.rsrp_dbm(), exact.rsrp_dbm(), atol=1e-3)
+    total = [
+        np.column_stack([np.asarray(m.power_mw.sum(axis=1)).ravel() for m in c.carriers]) + c.rest_mw
+        for c in (sampled, exact)
+    ]
+    np.testing.assert_allclose(*total, rtol=0.05)
+    assert total[0].mean() == pytest.approx(total[1].mean(), rel=1e-3)
     off = np.abs(sampled.sinr_db() - exact.sinr_db())
     assert off.max() < 0.3 and off.mean() < 0.03
 
