@@ -55,7 +55,10 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     parts = [
         "Sites at random with three sectors on two carriers (B3, 20 MHz; n41, 100 MHz), pixels of 50 m; the time "
         f"includes levels, best servers and interference of cells within 5 km, seed {options.seed}.\n\n"
-        + markdown(pd.DataFrame(rows), {"km2": ".0f", "s": ".1f", "processor s": ".1f", "covered outdoors %": ".1f", "indoors %": ".1f"})
+        + markdown(
+            pd.DataFrame(rows),
+            {"km2": ".0f", "s": ".1f", "processor s": ".1f", "covered outdoors %": ".1f", "indoors %": ".1f"},
+        )
     ]  # fmt: skip
     if "coupling" in wanted:
         assert coverage is not None
