@@ -131,7 +131,7 @@ def start(settings: Settings) -> Protection:
     with _starting:
         if _readers is None and has.apart:
             _readers = Readers(settings)
-            log.info("%s", has)
+            log.log(logging.INFO if has.landlock and has.seccomp else logging.WARNING, "%s", has)
     return has
 
 
