@@ -254,10 +254,10 @@ def _copy_register(database: Database, copy: sqlite3.Connection, chosen: dict[st
     if CONTENTS in database.tables:
         _copy_rows(
             database, copy, CONTENTS,
-            lambda row: str(row["table_name"]).lower() in chosen and row["data_type"] in ("features", "attributes"),
+            lambda row: str(row.get("table_name")).lower() in chosen and row.get("data_type") in ("features", "attributes"),
         )  # fmt: skip
     if GEOMETRIES in database.tables:
-        _copy_rows(database, copy, GEOMETRIES, lambda row: str(row["table_name"]).lower() in chosen)
+        _copy_rows(database, copy, GEOMETRIES, lambda row: str(row.get("table_name")).lower() in chosen)
 
 
 def _copy_rows(

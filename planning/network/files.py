@@ -267,8 +267,11 @@ def _network(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[
         cells = table.drop(columns=["lon", "lat"])
         cells["cell"] = cells["cell"].astype(str)
         if cells["cell"].duplicated().any():
-            number = cells.groupby(["site", "cell"]).cumcount().astype(str)
-            cells["cell"] = cells["site"] + "-" + cells["cell"] + np.where(number == "0", "", "-" + number)
+            number = cells.groupby(["site", "cell"], dropna=False).cumcount()
+            cells["cell"] = [
+                f"{site}-{cell}-{n}" if n else f"{site}-{cell}"
+                for site, cell, n in zip(cells["site"], cells["cell"], number, strict=True)
+            ]
             report.append("Names of cells are not unique; the site's name was put before them.")
         if "technology" in cells:
             known = (
