@@ -249,15 +249,16 @@ def _copy_table(database: Database, copy: sqlite3.Connection, name: str) -> None
 
 def _copy_register(database: Database, copy: sqlite3.Connection, chosen: dict[str, str]) -> None:
     """What the format says of the tables that were copied; chosen: their names by those in lower case."""
-    if SYSTEMS in database.tables:
-        _copy_rows(database, copy, SYSTEMS, lambda row: True)
-    if CONTENTS in database.tables:
-        _copy_rows(
-            database, copy, CONTENTS,
-            lambda row: str(row["table_name"]).lower() in chosen and row["data_type"] in ("features", "attributes"),
-        )  # fmt: skip
-    if GEOMETRIES in database.tables:
-        _copy_rows(database, copy, GEOMETRIES, lambda row: str(row["table_name"]).lower() in chosen)
+
+    def is_copied(row: dict[str, Any]) -> bool:
+        return str(row.get("table_name")).lower() in chosen
+
+    def is_layer(row: dict[str, Any]) -> bool:
+        return is_copied(row) and row.get("data_type") in ("features", "attributes")
+
+    for table, wanted in ((SYSTEMS, lambda row: True), (CONTENTS, is_layer), (GEOMETRIES, is_copied)):
+        if table in database.tables:
+            _copy_rows(database, copy, table, wanted)
 
 
 def _copy_rows(

@@ -202,10 +202,18 @@ def _described(paths: list[Path]) -> dict[Path, tuple[State, Description]]:
             status = path.stat()
             states[path] = status.st_mtime_ns, status.st_size
     new = [path for path, state in states.items() if (path, state) not in _descriptions]
-    for path, described in zip(new, files.describe(new) if new else [], strict=True):
+    for path, described in zip(new, _read_descriptions(new), strict=True):
         _descriptions[path, states[path]] = described
     found = {path: (state, _descriptions[path, state]) for path, state in states.items()}
     while len(_descriptions) > MOST_DESCRIBED:
         with contextlib.suppress(StopIteration, KeyError):  # of another session that does the same
             del _descriptions[next(iter(_descriptions))]
     return found
+
+
+def _read_descriptions(paths: list[Path]) -> list[Description]:
+    """What is told of each file; where they cannot be read together, one by one."""
+    try:
+        return files.describe(paths) if paths else []
+    except SavedWorkError:
+        return [None] if len(paths) == 1 else [_read_descriptions([path])[0] for path in paths]

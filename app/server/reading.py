@@ -1,6 +1,7 @@
 """Files of strangers are read in processes apart from the server's, see `intake.guard`. Set by environment variables:
 
-OPENDIFF_MAX_READ_SECONDS   that one file may take (default 60; packs, rasters and extracts have limits of their own)
+OPENDIFF_MAX_READ_SECONDS   of the processor that one file may take (default 60; for packs, rasters and extracts
+                            their readers say how long)
 OPENDIFF_MAX_READ_GB        memory that reading one file may take (default: half of the machine's, on a shared server
                             an eighth, at most 3), GB
 """

@@ -6,6 +6,8 @@ import pytest
 
 from app.state.results import Made
 from app.state.workspace import Workspace
+from intake import guard
+from intake.sandbox import protection
 from opendiff.area import tiles_covering
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
@@ -16,6 +18,12 @@ def library_folder(tmp_path, monkeypatch):
     """No test reads or writes the library of whoever runs it."""
     monkeypatch.setenv("OPENDIFF_LIBRARY", str(tmp_path / "library"))
     return tmp_path / "library"
+
+
+@pytest.fixture(autouse=True)
+def read_here(monkeypatch):
+    """Files are read in the process of the tests, where a test does not start the server or say otherwise."""
+    monkeypatch.setattr(guard, "start", lambda settings: protection())
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def page():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(180_000)
         yield page
         browser.close()
 
