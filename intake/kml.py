@@ -60,7 +60,7 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
 def _parsed(data: bytes) -> Element:
     """The elements by their local names: many writers use prefixes that they never declare."""
     builder, depth = TreeBuilder(), 0
-    parser = expat.ParserCreate("utf-8")
+    parser = expat.ParserCreate()
 
     def local(name: str) -> str:
         return name.rpartition(":")[2]
@@ -86,7 +86,7 @@ def _parsed(data: bytes) -> Element:
     except (expat.ExpatError, AssertionError, ValueError) as error:
         if isinstance(error, Refused):
             raise
-        raise Refused(f"is no readable KML ({error})") from None
+        raise Refused(f"is not readable KML ({error})") from None
 
 
 def _placemarks(root: Element) -> list[tuple[str, Element]]:

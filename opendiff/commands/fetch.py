@@ -83,11 +83,14 @@ def choices_of(options: argparse.Namespace) -> Choices:
 
 
 def run(options: argparse.Namespace) -> None:
+    from intake.report import Report
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
 
     choices = choices_of(options)
-    tiles = read_tiles(options.area)
+    report = Report()
+    tiles = read_tiles(options.area, report=report)
+    print_notes(tuple(report))
     fetcher = Fetcher(options.out, choices, report=StageBars())
     print_notes(fetcher.area(tiles))
     store = fetcher.store
