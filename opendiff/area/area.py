@@ -6,7 +6,7 @@ itself, or has more corners than are of use, is put right and the report says so
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,15 @@ POLYGON = 3  # shapely's number of the type; types above it hold several geometr
 
 @dataclass(frozen=True)
 class Area:
-    """A valid, not empty Polygon or MultiPolygon in WGS-84 (longitude, latitude in degrees) and its name.
+    """A valid, not empty Polygon or MultiPolygon in WGS-84 (longitude, latitude in degrees), its name, and what was put
+    right in or left out of its file.
 
     Raises AreaError when the geometry is no polygon, crosses itself, has no area or leaves the Web-Mercator map.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
     name: str = "area"
+    report: Report = field(default_factory=Report, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_polygon(self.geometry)
@@ -83,10 +85,10 @@ def check_polygon(geometry: shapely.Geometry) -> None:
         raise AreaError("The drawn outline encloses no area; move its corners apart or draw it again.")
 
 
-def read_area(text_or_path: str | Path, report: Report | None = None) -> Area:
+def read_area(text_or_path: str | Path) -> Area:
     """An area from a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile) or from the text of a box "W,S,E,N" in degrees.
 
-    Coordinates in another reference system are brought to WGS-84. report: is told what was put right. Raises AreaError.
+    Coordinates in another reference system are brought to WGS-84. Raises AreaError.
     """
     path = Path(text_or_path)
     if isinstance(text_or_path, str) and (box := _box_numbers(text_or_path)) is not None:
@@ -95,15 +97,16 @@ def read_area(text_or_path: str | Path, report: Report | None = None) -> Area:
         raise AreaError(
             f"{path.name} is a table of tiles, not an outline; give a polygon file or a box W,S,E,N."
         )
-    return read_area_bytes(read_limited(path), path.name, report)
+    return read_area_bytes(read_limited(path), path.name)
 
 
-def read_area_bytes(data: bytes, filename: str, report: Report | None = None) -> Area:
+def read_area_bytes(data: bytes, filename: str) -> Area:
     """As `read_area`, from the bytes of an uploaded file whose format its name tells.
 
     Sizes are limited before anything is parsed, archives are unpacked only under names of our own, and no document
     type or entity of an XML file is followed. Raises AreaError.
     """
+    report = Report()
     return _unite(read_drawn(data, filename, report), Path(filename).stem or "area", report)
 
 
@@ -145,7 +148,7 @@ def _unite(groups: list[Drawn], name: str, report: Report | None = None) -> Area
     whole = _sound(np.array(polygons, object), None, report)
     report.taken("polygons of the outline", len(whole))
     geometry = whole[0] if len(whole) == 1 else shapely.union_all(whole)
-    return Area(_simple(geometry, report), name)
+    return Area(_simple(geometry, report), name, report)
 
 
 def _closed_lines(groups: list[Drawn], report: Report) -> list[shapely.Geometry]:
@@ -154,8 +157,8 @@ def _closed_lines(groups: list[Drawn], report: Report) -> list[shapely.Geometry]
     for group in groups:
         parts = shapely.get_parts(np.array([one for one in group.geometries if one is not None], dtype=object))
         shut = [p for p in parts if p.geom_type in ("LineString", "LinearRing") and p.is_closed and len(p.coords) > 3]
-        made = shapely.polygons([shapely.force_2d(shapely.LinearRing(p.coords)) for p in shut])
-        if len(made):
+        if shut:
+            made = shapely.polygons([shapely.force_2d(shapely.LinearRing(p.coords)) for p in shut])
             found += list(made if group.crs is None else _to_wgs84(made, group.crs))
     if found:
         report.assumed("closed lines are outlines, as the file holds no polygon", len(found))

@@ -103,7 +103,10 @@ def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES, report: Rep
     """`tiles_covering` of `read_area`, or the tiles listed in a CSV (`tiles_in_csv`). report: is told what was read."""
     path = Path(text_or_path)
     if path.suffix.lower() != ".csv":
-        return tiles_covering(read_area(text_or_path, report), max_tiles)
+        area = read_area(text_or_path)
+        if report is not None:
+            report.extend(area.report)
+        return tiles_covering(area, max_tiles)
     return tiles_in_csv(read_limited(path), path.name, max_tiles, report)
 
 
