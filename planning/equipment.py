@@ -6,6 +6,7 @@ Power law of eq. 13: an awake RRU carrying t Mbit/s draws idle_w + slope_w_per_m
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from planning.errors import InputError
 
@@ -29,22 +30,29 @@ class Equipment:
     sleep_w: float
     bbu_w: float
     standing_w: float  # P0: of an idle cell without its chains and amplifiers; sleep saves a part of it
+    radiated_w: (
+        float  # at full load, over all antennas: what `slope_w_per_mbps` pays for and the radio model sends
+    )
+    bandwidth_mhz: float  # of the carrier that capacity and power are of
     sources: dict[str, str] = field(default_factory=dict)  # figure -> where it comes from
 
 
 LTE = Equipment(
-    name="4G 20 MHz 8T 20 W",
+    name="4G 20 MHz 8T 80 W",
     technology="4G",
     capacity_mbps=40.0,
     idle_w=192.4,
-    slope_w_per_mbps=1.25,
+    slope_w_per_mbps=5.0,
     sleep_w=33.9,
     bbu_w=160.0,
     standing_w=90.0,
+    radiated_w=80.0,
+    bandwidth_mhz=20.0,
     sources={
         "capacity_mbps": "assumed: loaded mean of a 20 MHz LTE cell, 30-40 Mbit/s",
         "idle_w": f"{_GIULIA}: P0 90 W + 8 x (2.8 W a chain + 10 W an amplifier)",
-        "slope_w_per_mbps": f"{_GIULIA}: 20 W radiated at 40 % efficiency = 50 W at full load, over 40 Mbit/s",
+        "slope_w_per_mbps": f"{_GIULIA}: 80 W radiated at 40 % efficiency = 200 W at full load, over 40 Mbit/s",
+        "radiated_w": "TR 38.901 table 7.8-1: 49 dBm of a UMa carrier of 20 MHz",
         "sleep_w": f"{_GIULIA}: dormancy, P0 90 W less 62.3 %, chains and amplifiers off",
         "bbu_w": f"{_GIULIA}: 4G baseband 160 W a site",
     },
@@ -58,10 +66,13 @@ NR = Equipment(
     sleep_w=64.5,
     bbu_w=220.0,
     standing_w=171.0,
+    radiated_w=200.0,
+    bandwidth_mhz=100.0,
     sources={
         "capacity_mbps": "assumed: loaded mean of a 100 MHz NR cell, 300-600 Mbit/s",
         "idle_w": f"{_GIULIA}: P0 171 W + 64 x (1.28 W a chain + 3 W an amplifier)",
         "slope_w_per_mbps": f"{_GIULIA}: 200 W radiated (assumed) at 50 % efficiency = 400 W, over 400 Mbit/s",
+        "radiated_w": "assumed: 53 dBm, usual of 64T64R units of 100 MHz",
         "sleep_w": f"{_GIULIA}: dormancy, P0 171 W less 62.3 %, chains and amplifiers off",
         "bbu_w": f"{_GIULIA}: 5G baseband 220 W a site",
     },
@@ -82,11 +93,14 @@ def at_depth(equipment: Equipment, depth: str) -> Equipment:
 
 
 PRESETS: dict[str, Equipment] = {e.name: e for e in (LTE, NR)}
+_FORMER_NAMES = {"4G 20 MHz 8T 20 W": LTE.name}  # in networks that earlier versions saved
 COVERAGE, CAPACITY = LTE, NR  # of the default site: the layer that stays awake, and those that may sleep
 
 
+@lru_cache(maxsize=1024)
 def preset(name: str) -> Equipment:
-    """The preset of a name or a technology ("4G", "5G")."""
+    """The preset of a name or a technology ("4G", "5G"; 2G and 3G cells take the figures of 4G, assumed)."""
+    name = _FORMER_NAMES.get(name, "4G" if name in ("2G", "3G") else name)
     for equipment in PRESETS.values():
         if name in (equipment.name, equipment.technology):
             return equipment

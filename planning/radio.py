@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planning.bands import prb_count
 from planning.errors import InputError
 
 ENVIRONMENTS = ("UMa", "UMi")
@@ -14,26 +15,6 @@ CONDITIONS = ("NLOS", "LOS", "drawn")
 HIGHEST_USER_M = 13.0  # above, TR 38.901 draws the height of the surroundings
 _LIGHT = 3e8  # m/s, as TR 38.901 takes it
 
-# TS 38.101-1 / 38.104 table 5.3.2-1: subcarrier spacing kHz -> bandwidth MHz -> PRBs
-PRBS = {
-    15: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 40: 216, 50: 270},
-    30: {
-        5: 11,
-        10: 24,
-        15: 38,
-        20: 51,
-        25: 65,
-        30: 78,
-        40: 106,
-        50: 133,
-        60: 162,
-        70: 189,
-        80: 217,
-        90: 245,
-        100: 273,
-    },
-    60: {10: 11, 15: 18, 20: 24, 25: 31, 30: 38, 40: 51, 50: 65, 60: 79, 70: 93, 80: 107, 90: 121, 100: 135},
-}
 # TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
 SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
 
@@ -157,18 +138,6 @@ PRESETS = {
     "n1": Radio(carrier_ghz=2.1, bandwidth_mhz=20, scs_khz=15, station_dbm=49.0),
     "n28": Radio(carrier_ghz=0.7, bandwidth_mhz=20, scs_khz=15, station_dbm=49.0),
 }
-
-
-def prb_count(bandwidth_mhz: float, scs_khz: int) -> int:
-    """PRBs of a channel, TS 38.101-1 table 5.3.2-1. Raises InputError for a channel that the table lacks."""
-    if scs_khz not in PRBS:
-        raise InputError(f"The subcarrier spacing must be {' or '.join(map(str, PRBS))} kHz, not {scs_khz}.")
-    if bandwidth_mhz not in PRBS[scs_khz]:
-        known = ", ".join(map(str, PRBS[scs_khz]))
-        raise InputError(
-            f"With {scs_khz} kHz spacing the bandwidth must be one of {known} MHz, not {bandwidth_mhz:g}."
-        )
-    return PRBS[scs_khz][int(bandwidth_mhz)]
 
 
 def dbm_to_w(dbm: ArrayLike) -> np.ndarray:

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
-from planning import demand, energy, equipment, link_budget, radio
+from planning import bands, demand, energy, equipment, link_budget, radio
 from planning.deployment import deploy, judging
-from planning.network import export as network_export
+from planning.network import cells as network_cells
 from planning.network import files as network_files
 from planning.network.serving import size_network
 from planning.sleep import SleepProblem, SleepSettings
@@ -19,6 +19,7 @@ UNITS = {
     "slope_w_per_mbps": "W per Mbit/s",
     "sleep_w": "W",
     "bbu_w": "W a site",
+    "radiated_w": "W",
 }
 PLAIN = radio.Radio()
 
@@ -84,11 +85,25 @@ def network_rows():
         f"{network_files.CLUSTER_M:g} m",
         "assumed, for files of cells without sites",
     )
-    yield (
-        "antenna height in CloudRF's CSV",
-        f"{network_export.HEIGHT_M:g} m",
-        "the UMa station of TR 38.901",
-    )
+
+
+def cell_rows():
+    c = network_cells
+    yield ("height of an antenna", f"{c.HEIGHT_M:g} m", "TR 38.901, table 7.2-1")
+    yield ("downtilt", f"{c.TILT_DEG:g} degrees (omnidirectional: 0)", "assumed")
+    yield ("beam width, up to four sectors", f"{c.BEAMWIDTH_DEG:g} degrees", "TR 38.901, table 7.3-1")
+    yield ("beam width, five sectors and more", f"{c.NARROW_BEAMWIDTH_DEG:g} degrees", "assumed")
+    yield ("vertical beam width", f"{c.VERTICAL_BEAMWIDTH_DEG:g} degrees", "assumed")
+    yield ("gain of a sector antenna", f"{c.GAIN_DBI:g} dBi", "assumed")
+    yield ("gain of an omnidirectional antenna", f"{c.OMNI_GAIN_DBI:g} dBi", "assumed")
+    yield ("cells of one sector point within", f"{c.SECTOR_DEG:g} degrees", "assumed")
+    yield ("coverage cell of any technology", f"below {c.COVERAGE_BELOW_MHZ:g} MHz", "assumed")
+    for technology, name in bands.DEFAULT_BAND.items():
+        band = bands.band_named(name, technology)
+        width = f"{band.bandwidth_mhz:g} MHz at {band.frequency_mhz:g} MHz"
+        prbs = bands.channel_prbs(technology, band.bandwidth_mhz, band.frequency_mhz)
+        layers = f"{bands.DEFAULT_LAYERS[technology]:g} layer(s)"
+        yield (f"carrier of a {technology} cell", f"{name}, {width}, {prbs} PRBs, {layers}", "assumed")
 
 
 def sleep_rows():
@@ -112,7 +127,11 @@ def radio_rows():
     yield ("noise figure of a user", f"{figure['downlink']:.0f} dB", "assumed")
     yield ("power of a user", f"{PLAIN.user_dbm:g} dBm", "power class 3 of TS 38.101-1")
     yield ("power of a station, 100 MHz", f"{PLAIN.station_dbm:g} dBm", "assumed: 200 W")
-    yield ("power of a station, 20 MHz", f"{radio.PRESETS['n1'].station_dbm:g} dBm", "assumed: 80 W")
+    yield (
+        "power of a station, 20 MHz",
+        f"{radio.PRESETS['n1'].station_dbm:g} dBm",
+        "TR 38.901 table 7.8-1: 80 W",
+    )
     yield ("gain of a station", f"{PLAIN.station_gain_dbi:g} dBi", "assumed")
     yield ("gain of a user", f"{PLAIN.user_gain_dbi:g} dBi", "assumed")
     yield ("share of the traffic, uplink", f"{percent(up.share)}", "assumed")
@@ -137,7 +156,7 @@ def carrier_rows():
 
 
 def prb_rows():
-    for spacing, by_width in radio.PRBS.items():
+    for spacing, by_width in bands.PRBS.items():
         yield (f"{spacing} kHz", ", ".join(f"{width}: {count}" for width, count in by_width.items()))
 
 
@@ -147,6 +166,7 @@ def test_the_tables_of_the_document_are_the_figures_of_the_code():
         energy_rows,
         traffic_rows,
         network_rows,
+        cell_rows,
         sleep_rows,
         radio_rows,
         carrier_rows,

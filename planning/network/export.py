@@ -13,7 +13,7 @@ import geopandas as gpd
 import pandas as pd
 import pyogrio
 
-from planning.network.network import Network
+from planning.network import Network
 from planning.network.xlsx import MOST_TEXT, workbook_bytes
 
 CLOUDRF_POWER_W = {"4G": 20.0, "5G": 200.0}  # radiated, of the equipment presets

@@ -21,7 +21,7 @@ from intake.numbers import numbers_of
 from intake.source import Source
 from planning.errors import InputError
 from planning.geometry import local_metres
-from planning.network.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
 from planning.network.table_files import read_bytes, read_tables
 
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)

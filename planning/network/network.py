@@ -10,32 +10,29 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from intake.numbers import numbers_of
-from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment, preset
+from planning.bands import CAPACITY_CARRIERS, DEFAULT_BAND, band_named
+from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres
+from planning.network.cells import (
+    BEAMWIDTH_DEG,
+    FIGURES,
+    NARROW_BEAMWIDTH_DEG,
+    RADIO_COLUMNS,
+    check_cells,
+    completed,
+)
 
 SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
-CELL_COLUMNS = (
-    "cell",
-    "site",
-    "azimuth",
-    "technology",
-    "equipment",
-    "capacity_mbps",
-    "is_coverage",
-    "idle_w",
-    "slope_w_per_mbps",
-    "sleep_w",
-)
-FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")  # of a cell, set by its equipment
 
 
 @dataclass(frozen=True)
 class Network:
     """sites: one row a site (SITE_COLUMNS). cells: one row a cell (CELL_COLUMNS), grouped by site in site order.
 
-    Degrees WGS-84, azimuth in degrees clockwise from north, W, Mbit/s. Cells of one site share the site's traffic;
-    a coverage cell never sleeps.
+    Degrees WGS-84, azimuth in degrees clockwise from north, W, Mbit/s, MHz, dBm, dBi, m (`planning.network.cells`). A
+    cell is a site x an azimuth x a carrier; its `assumed` names the attributes that no file stated. A coverage cell
+    never sleeps. `capacity_mbps` is nominal: where the radio model has been run, its capacities count.
     """
 
     sites: pd.DataFrame
@@ -81,7 +78,7 @@ class Network:
             for layer in range(copies)
             for sector in range(sectors)
         ]
-        network = cls(sites, pd.DataFrame(rows, columns=CELL_COLUMNS))
+        network = cls(sites, completed(pd.DataFrame(rows)))
         network.validate()
         return network
 
@@ -106,12 +103,12 @@ class Network:
                 raise InputError(
                     f"The table of cells lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
                 )
-            cells = _with_presets(cells.reset_index(drop=True))
+            cells = completed(cells.reset_index(drop=True))
             position = {s: i for i, s in enumerate(sites["site"].astype(str))}
             order = cells["site"].astype(str).map(position).fillna(len(position)).argsort(kind="stable")
             cells = cells.iloc[order].reset_index(drop=True)
-            network = cls(_with_site_figures(sites, cells), cells[list(CELL_COLUMNS)])
-        network = cls(_typed(network.sites, SITE_COLUMNS), _typed(network.cells, CELL_COLUMNS))
+            network = cls(_with_site_figures(sites, cells), cells)
+        network = cls(_typed_sites(network.sites), network.cells)
         network.validate()
         return network
 
@@ -145,6 +142,7 @@ class Network:
             _not_negative(sites, column, "site")
         for column in FIGURES:
             _not_negative(cells, column, "cell")
+        check_cells(cells)
         greedy = cells["sleep_w"].to_numpy(float) > cells["idle_w"].to_numpy(float)
         if greedy.any():
             raise InputError(
@@ -199,6 +197,26 @@ class Network:
         position = pd.Series(np.arange(len(self.sites)), index=self.sites["site"].to_numpy())
         return position.loc[self.cells["site"].to_numpy()].to_numpy()
 
+    @property
+    def sector_of_cell(self) -> np.ndarray:
+        """(cells,) number of each cell's sector, a row of `sectors`."""
+        return pd.factorize(self.cells["sector"])[0]
+
+    @property
+    def sectors(self) -> pd.DataFrame:
+        """A row a sector, in the order of the cells: sector, site (row in `sites`), azimuth (of its first cell), cells
+        (number)."""
+        number = self.sector_of_cell
+        _, first, count = np.unique(number, return_index=True, return_counts=True)
+        return pd.DataFrame(
+            {
+                "sector": self.cells["sector"].to_numpy(object)[first],
+                "site": self.site_of_cell[first],
+                "azimuth": self.cells["azimuth"].to_numpy(float)[first],
+                "cells": count,
+            }
+        )
+
     def only(self, sites: np.ndarray) -> Network:
         """The network of some of its sites, (sites,) bool."""
         kept = self.sites[sites].reset_index(drop=True)
@@ -213,47 +231,40 @@ class Network:
 
 def _cell(
     site: str, sector: int, sectors: int, layer: int, equipment: Equipment, is_coverage: bool
-) -> tuple[str | float | bool, ...]:
-    """A row in the order of CELL_COLUMNS; sector and layer: numbers from 0."""
-    return (
-        f"{site}-{equipment.technology}-{sector + 1}" + (f"-{layer + 1}" if layer else ""),
-        site,
-        360.0 * sector / sectors,
-        equipment.technology,
-        equipment.name,
-        equipment.capacity_mbps,
-        is_coverage,
-        equipment.idle_w,
-        equipment.slope_w_per_mbps,
-        equipment.sleep_w,
-    )
+) -> dict[str, str | float | bool]:
+    """A cell of the default site; sector and layer: numbers from 0."""
+    cell: dict[str, str | float | bool] = {
+        "cell": f"{site}-{equipment.technology}-{sector + 1}" + (f"-{layer + 1}" if layer else ""),
+        "site": site,
+        "azimuth": 360.0 * sector / sectors,
+        "technology": equipment.technology,
+        "equipment": equipment.name,
+        "is_coverage": is_coverage,
+        "beamwidth_deg": _beamwidth_deg(sectors),
+        "power_dbm": 30 + 10 * np.log10(equipment.radiated_w),
+        "assumed": _ASSUMED,
+    }
+    band, frequency = _carrier(layer, equipment.technology, is_coverage)
+    cell |= {"band": band, "frequency_mhz": frequency, "bandwidth_mhz": equipment.bandwidth_mhz}
+    return cell | {figure: getattr(equipment, figure) for figure in FIGURES}
 
 
-def _with_presets(cells: pd.DataFrame) -> pd.DataFrame:
-    """Fill absent columns and empty figures from the preset of the cell's equipment or technology."""
-    cells = cells.copy()
-    if "technology" not in cells:
-        cells["technology"] = (
-            "4G" if "equipment" not in cells else [preset(e).technology for e in cells["equipment"]]
-        )
-    if "equipment" not in cells:
-        cells["equipment"] = [preset(t).name for t in cells["technology"]]
-    if "azimuth" not in cells:
-        cells["azimuth"] = 0.0
-    if "is_coverage" not in cells:
-        cells["is_coverage"] = cells["technology"].astype(str) == COVERAGE.technology
-    for column in FIGURES:
-        known = (
-            _floats(cells, column, "cells", may_be_missing=True)
-            if column in cells
-            else np.full(len(cells), np.nan)
-        )
-        gap = np.isnan(known)
-        if gap.any():
-            known = known.copy()
-            known[gap] = [getattr(preset(e), column) for e in cells.loc[gap, "equipment"]]
-        cells[column] = known
-    return cells
+_ASSUMED = ",".join((*FIGURES, *RADIO_COLUMNS))
+
+
+def _carrier(layer: int, technology: str, is_coverage: bool) -> tuple[str, float]:
+    """(band, MHz) of a generated cell, assumed; layer: of the capacity cells of a sector, from 0."""
+    if not is_coverage:
+        carriers = CAPACITY_CARRIERS[technology]
+        return carriers[layer % len(carriers)]
+    band = band_named(DEFAULT_BAND[technology], technology)
+    assert band is not None  # a constant of the table
+    return band.name, band.frequency_mhz
+
+
+def _beamwidth_deg(sectors: int) -> float:
+    """Of the antennas of a site with so many sectors, assumed: 65 degrees up to four, narrower beyond."""
+    return 360.0 if sectors == 1 else BEAMWIDTH_DEG if sectors <= 4 else NARROW_BEAMWIDTH_DEG
 
 
 def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -271,17 +282,14 @@ def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame
     return sites
 
 
-def _typed(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """These columns alone, as text, bool or float."""
-    out = {}
-    for column in columns:
-        if column in ("site", "cell", "technology", "equipment"):
-            out[column] = frame[column].astype(str).to_numpy(object)
-        elif column == "is_coverage":
-            out[column] = frame[column].astype(bool).to_numpy()
-        else:
-            out[column] = _floats(frame, column, "sites" if "bbu_w" in frame else "cells")
-    return pd.DataFrame(out)
+def _typed_sites(sites: pd.DataFrame) -> pd.DataFrame:
+    """SITE_COLUMNS alone, as text or float."""
+    return pd.DataFrame(
+        {
+            c: sites[c].astype(str).to_numpy(object) if c == "site" else _floats(sites, c, "sites")
+            for c in SITE_COLUMNS
+        }
+    )
 
 
 def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
@@ -296,10 +304,10 @@ def _floats_or_none(table: pd.DataFrame, column: str) -> np.ndarray:
     return value
 
 
-def _floats(frame: pd.DataFrame, column: str, what: str, may_be_missing: bool = False) -> np.ndarray:
-    """Numbers of a column, each of which must be one; with may_be_missing an empty value is NaN."""
+def _floats(frame: pd.DataFrame, column: str, what: str) -> np.ndarray:
+    """Numbers of a column, each of which must be one."""
     values = numbers_of(frame[column])
-    bad = np.isnan(values) & (frame[column].notna().to_numpy() if may_be_missing else True)
+    bad = np.isnan(values)
     if bad.any():
         raise InputError(f"{int(bad.sum())} {what} have no number in the column {column}.")
     return values

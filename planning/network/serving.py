@@ -12,7 +12,7 @@ from planning.demand import Demand, quantile_profile
 from planning.equipment import CAPACITY, COVERAGE
 from planning.errors import InputError, Shortfall
 from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
-from planning.network.network import Network
+from planning.network import Network
 
 SECTORS = 3  # of a sized site
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site

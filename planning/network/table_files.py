@@ -24,7 +24,7 @@ from intake.source import Source, content_of, name_of
 from intake.text import Refused, decoded, read_json
 from intake.vector import SHAPEFILE_PARTS, handed_to_gdal, shapefiles
 from planning.errors import InputError
-from planning.network.network import CELL_COLUMNS, SITE_COLUMNS
+from planning.network import CELL_COLUMNS, SITE_COLUMNS
 from planning.network.xlsx import own_tables
 
 MAX_BYTES, MAX_UNPACKED_BYTES = 100_000_000, 200_000_000

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from planning.bands import prb_count
 from planning.errors import InputError
-from planning.radio import PRESETS, Radio, dbm_to_w, los_probability, path_loss_db, prb_count
+from planning.radio import PRESETS, Radio, dbm_to_w, los_probability, path_loss_db
 
 
 def test_path_loss_at_hand_worked_points():

@@ -142,7 +142,7 @@ def test_equipment_figures_are_replaced_where_they_are_named():
     before = network.equipment().set_index("equipment")
     assert changed.loc["5G 100 MHz 64T 200 W", "idle_w"] == 300 and changed["cells"].tolist() == [2, 2]
     assert (changed["sleep_w"] == before["sleep_w"]).all()
-    assert changed.loc["4G 20 MHz 8T 20 W", "idle_w"] == before.loc["4G 20 MHz 8T 20 W", "idle_w"]
+    assert changed.loc["4G 20 MHz 8T 80 W", "idle_w"] == before.loc["4G 20 MHz 8T 80 W", "idle_w"]
     for wrong, message in [
         (table.assign(equipment="6G"), "no equipment '6G'"),
         (table.assign(idle_w="many"), "not a number"),
