@@ -82,8 +82,14 @@ class Report:
 
     @classmethod
     def from_record(cls, record: list[dict[str, Any]]) -> Report:
-        """A report that `record` wrote down."""
-        return cls([Entry(e["kind"], e["text"], e["count"], tuple(e["examples"])) for e in record])
+        """A report that `record` wrote down. Raises ValueError for a kind that is none."""
+        report = cls()
+        for entry in record:
+            if entry["kind"] not in KINDS:
+                raise ValueError("a report holds something that is none of its kinds")
+            count = None if entry["count"] is None else int(entry["count"])
+            report._add(entry["kind"], str(entry["text"]), count, entry["examples"])
+        return report
 
     def _add(self, kind: Kind, text: str, count: int | None, examples: Iterable[object]) -> None:
         shown = []

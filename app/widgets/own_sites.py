@@ -60,16 +60,13 @@ def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tup
 def _columns(data: bytes, name: str) -> tuple[list[str], pd.DataFrame | None]:
     """Column names of a plain table and its first rows; nothing for files of our own or that cannot be read."""
     from planning.errors import PlanningError
-    from planning.network.table_files import read_tables
+    from planning.network.files import preview
 
     try:
-        tables, _ = read_tables(data, name)
+        columns, sample = preview(data, name)
     except PlanningError:
         return [], None  # told where the sites are read
-    if {"sites", "cells"} <= set(tables):
-        return [], None
-    table = max(tables.values(), key=len)
-    return [str(c) for c in table.columns], table.head(3)
+    return columns, sample if columns else None
 
 
 def _mapping(columns: list[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from intake.guard import guarded
 from intake.numbers import numbers_of
 from intake.source import Source
 from planning.errors import InputError
@@ -24,6 +26,7 @@ from planning.geometry import local_metres
 from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
 from planning.network.table_files import read_bytes, read_tables
 
+PREVIEW_ROWS = 3
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
 SYNONYMS = {  # column of ours -> names others give it, lower case, letters and digits only
     "site": ("site", "sitename", "siteid", "name", "enodebid", "gnodebid", "enodeb", "gnodeb", "bs", "station", "id"),
@@ -68,7 +71,41 @@ def import_network(
 
     Rows without a usable place are left out and counted in the report. Raises InputError where nothing is left.
     """
-    data, name = read_bytes(source, name)
+    return _import_bytes(*read_bytes(source, name), mapping)
+
+
+def preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
+    """(names of the columns, first rows) of the largest table of a file; of our own layers, which need no mapping,
+    nothing. Raises InputError."""
+    columns, sample = _preview(data, name)
+    return [str(c) for c in columns], sample
+
+
+@guarded(InputError)
+def _preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
+    tables, _ = read_tables(data, name)
+    if {"sites", "cells"} <= set(tables):
+        return [], pd.DataFrame()
+    table = max(tables.values(), key=len)
+    return [str(c) for c in table.columns], table.head(PREVIEW_ROWS)
+
+
+def _to_plain(found: Imported) -> dict[str, Any]:
+    return {
+        "sites": found.network.sites, "cells": found.network.cells, "mapping": found.mapping,
+        "report": found.report, "provenance": found.provenance,
+    }  # fmt: skip
+
+
+def _from_plain(plain: dict[str, Any]) -> Imported:
+    """Raises InputError where the tables are no network."""
+    network = Network.from_tables(plain["sites"], plain["cells"])
+    report = tuple(str(line) for line in plain["report"])
+    return Imported(network, dict(plain["mapping"]), report, dict(plain["provenance"]))
+
+
+@guarded(InputError, pack=_to_plain, unpack=_from_plain)
+def _import_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Imported:
     tables, provenance = read_tables(data, name)
     report: list[str] = []
     if "sites" in tables and "cells" in tables:  # our own layers
