@@ -31,12 +31,12 @@ def numbers_of(column: pd.Series) -> np.ndarray:
     return values
 
 
-def written_numbers(column: pd.Series) -> np.ndarray:
+def written_numbers(column: pd.Series, grouped: bool | None = None) -> np.ndarray:
     """As `numbers_of`, and what people and spreadsheets write: a decimal comma, thousands with a comma, point, space
     or apostrophe between, a sign after the number, and a unit, degree or percent sign behind it.
 
-    "1,234" alone is a decimal comma unless every such value of the column has groups of three digits behind it and
-    some other value shows a decimal point.
+    grouped: whether a comma with three digits behind it stands between thousands ("1,234"); None: it does where every
+    comma of the column has such groups behind it and some value shows a decimal point.
     """
     values = numbers_of(column)
     text = column.astype("string").str.strip().to_numpy(dtype=object, na_value="")
@@ -46,10 +46,11 @@ def written_numbers(column: pd.Series) -> np.ndarray:
     words = [_NUMBER.fullmatch(str(text[i]).translate(_SIGNS)) for i in missing]
     found = [w[1] for w in words if w]
     comma_groups = all(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", n) for n in found if "," in n)
-    points = any("." in n for n in found) or any("." in str(t) for t in text)
+    if grouped is None:
+        grouped = any("." in str(t) for t in text)
     for i, word in zip(missing, words, strict=True):
         if word:
-            values[i] = _number(word[1], comma_groups and points)
+            values[i] = _number(word[1], comma_groups and grouped)
     return values
 
 

@@ -105,7 +105,7 @@ def _degrees(
 def _eastings(
     table: pd.DataFrame, used: dict[str, str], system: str, stated: bool, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, y = (written_numbers(table[used[c]]) for c in ("easting", "northing"))
+    x, y = (written_numbers(table[used[c]], grouped=True) for c in ("easting", "northing"))
     there = np.isfinite(x) & np.isfinite(y)
     if there.any() and (np.abs(x[there]) <= 180).all() and (np.abs(y[there]) <= 90).all():
         return _moved(x, y, WGS84 if is_projected(system) else system, report)
@@ -194,7 +194,7 @@ _READERS = {
 
 def _coordinates(column: pd.Series) -> np.ndarray:
     """(rows,) numbers of one axis; degrees, minutes and seconds as decimal degrees, south and west negative."""
-    values = written_numbers(column)
+    values = written_numbers(column, grouped=False)
     text = column.astype("string").fillna("").to_numpy(object)
     for i in np.flatnonzero(np.isnan(values) & (text != "")):
         values[i] = _one(_plain(text[i]))[0]

@@ -23,7 +23,7 @@ from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource, read_image
 from opendiff.open_data.zipped_pack import unpacked
-from opendiff.poi.csv_files import read_poi_csv
+from opendiff.poi.tables import read_poi_table
 from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import read_traffic
@@ -166,7 +166,7 @@ def _equipment(path: Path) -> None:
 
 
 def _places(path: Path) -> None:
-    table = read_poi_csv(path)
+    table = read_poi_table(path)
     assert table.rows >= table.unknown and np.isfinite(table.places.lon).all()
 
 

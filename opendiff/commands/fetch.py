@@ -50,11 +50,11 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "--poi",
         default="osm",
         metavar="osm|FILE|none",
-        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .gpkg), or a CSV of places with lon, lat and "
-        "category, or key and value of an OSM tag",
+        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a table of "
+        "places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
     )
     parser.add_argument(
-        "--poi-datum", choices=("WGS-84", "GCJ-02"), default="WGS-84", help="of the positions in a CSV"
+        "--poi-datum", choices=("WGS-84", "GCJ-02", "BD-09"), default="WGS-84", help="of the positions in a table"
     )
     parser.add_argument(
         "--country", default="", metavar="ISO3", help="country of the area, such as CHN; several with commas"

@@ -23,7 +23,7 @@ from opendiff.live.population import fetch_country, strip_population
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
-from opendiff.poi.csv_files import read_poi_csv
+from opendiff.poi.tables import read_poi_table
 from opendiff.poi.osm_files import layer_bounds, read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.progress import Progress, Report
@@ -167,7 +167,7 @@ class Fetcher:
     def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
         if path.suffix.lower() == ".csv":
-            table = read_poi_csv(path, self.choices.poi_datum)
+            table = read_poi_table(path, self.choices.poi_datum)
             places, provider = table.places, table.provider
             bounds = _bounds(places)
         else:

@@ -21,7 +21,7 @@ from intake.text import Refused
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
-from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
+from opendiff.poi.catalogues import categories_in, category_columns
 from opendiff.poi.places import Places, count_places
 
 BATCH_FEATURES = 65_536

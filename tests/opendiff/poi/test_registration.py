@@ -6,7 +6,8 @@ import pytest
 from opendiff.default.representation import LEVEL_POWER
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.open_data.sources import PackSource
-from opendiff.poi.registration import REACH, SUBTILES, gcj02_offset, register_poi, smooth_density, tile_shift
+from intake.systems import gcj02_offset
+from opendiff.poi.registration import REACH, SUBTILES, register_poi, smooth_density, tile_shift
 
 
 @pytest.mark.parametrize(
