@@ -65,7 +65,9 @@ class Database:
         """The rows of a plain table, in batches of no unbounded size. Raises `Refused` and sqlite3.Error."""
         names = tuple(c.name for c in self.tables[table]) if columns is None else columns
         # NOT INDEXED: no index, and so no expression of one, is looked at
-        cursor = self.connection.execute(f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)} NOT INDEXED")
+        cursor = self.connection.execute(
+            f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)} NOT INDEXED"
+        )
         left, count = MAX_GROWTH * self.size + 1_000_000, 0
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             count += len(batch)
@@ -145,12 +147,20 @@ def _limit(connection: sqlite3.Connection, until: float) -> None:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, False)
     connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_CHECKS)
-    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "query_only=ON", "temp_store=MEMORY"):
+    for pragma in (
+        "trusted_schema=OFF",
+        "cell_size_check=ON",
+        "mmap_size=0",
+        "query_only=ON",
+        "temp_store=MEMORY",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     connection.set_authorizer(_authorised)
 
 
-def _authorised(action: int, first: str | None, second: str | None, database: str | None, source: str | None) -> int:
+def _authorised(
+    action: int, first: str | None, second: str | None, database: str | None, source: str | None
+) -> int:
     if source is not None or action not in ALLOWED:  # source: the view or trigger that asks
         return sqlite3.SQLITE_DENY
     if action == sqlite3.SQLITE_PRAGMA and first not in ALLOWED_PRAGMAS:
@@ -190,7 +200,9 @@ def _tables(connection: sqlite3.Connection) -> dict[str, tuple[Column, ...]]:
 
 def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
     found = []
-    for _, name, declared, _, _, key, hidden in connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})"):
+    for _, name, declared, _, _, key, hidden in connection.execute(
+        f"PRAGMA main.table_xinfo({quoted(table)})"
+    ):
         if hidden:
             raise Refused(f"holds the generated column {name!r} in {table!r}, and such are not accepted")
         found.append(Column(str(name), str(declared or ""), int(key)))
@@ -198,7 +210,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[Column, ...]:
 
 
 def _spatial_indexes(connection: sqlite3.Connection, tables: dict[str, tuple[Column, ...]]) -> set[str]:
-    """The names that R-trees have by the GeoPackage standard (annex F.3) for the columns that `gpkg_extensions` names."""
+    """The names that R-trees have by the GeoPackage standard (annex F.3), for columns in `gpkg_extensions`."""
     if not {"table_name", "column_name", "extension_name"} <= {c.name for c in tables.get(EXTENSIONS, ())}:
         return set()
     rows = connection.execute(

@@ -248,13 +248,16 @@ class Readers:
                 "", f"The file takes longer than {seconds:g} seconds to read; give a smaller or simpler one."
             )
         return entry.error(
-            "", "The file cannot be read: its reader was ended by damage in it or by what it asked for; export it again."
+            "",
+            "The file cannot be read: damage in it, or what it asked for, ended its reader; export it again.",
         )
 
     def _too_much(self, entry: Guarded) -> Exception:
         most = self.settings.memory_bytes / 1e9
-        return entry.error("", f"The file needs more than the {most:.1f} GB of memory that reading one may take; give a "
-                               "smaller one.")  # fmt: skip
+        sentence = (
+            f"The file needs more than the {most:.1f} GB of memory that one may take; give a smaller one."
+        )
+        return entry.error("", sentence)
 
     # --- the processes ---
 
@@ -285,7 +288,11 @@ class Readers:
             return self._control
         self._forget()
         ours, theirs = socket.socketpair()
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "LC_CTYPE")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "LANG", "LC_ALL", "LC_CTYPE")
+        }
         kept |= ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         with theirs:
             self._warm = subprocess.Popen(

@@ -209,9 +209,9 @@ def _tell_titles(titles: tuple[str, ...], sheet: str, report: Report) -> None:
 
 
 def _workbook(data: bytes, limits: Limits) -> Contents:
-    workbook_members(data, limits.members, limits.unpacked_bytes)
+    parts = workbook_members(data, limits.members, limits.unpacked_bytes)
     report, layers = Report(), {}
-    for sheet, (table, titles) in read_workbook(data, limits.rows, limits.columns).items():
+    for sheet, (table, titles) in read_workbook(parts, limits.rows, limits.columns).items():
         _tell_titles(titles, f" of the sheet {sheet}", report)
         layers[sheet] = Layer(sheet, table)
     return Contents(layers, _own_about(layers), report)

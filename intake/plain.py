@@ -1,8 +1,9 @@
 """Plain values as bytes, and back: what a process that reads files of strangers may answer.
 
 JSON of a tree, and the raw buffers of the arrays and bytes in it. Nothing in it can name a class or a function: there
-are None, booleans, numbers, texts, bytes, paths, lists, tuples, dictionaries with texts as keys, arrays of numbers, booleans or
-dates, and tables of such columns. `decode` holds for any bytes: it returns such a value or raises ValueError.
+are None, booleans, numbers, texts, bytes, paths, lists, tuples, dictionaries with texts as keys, arrays of numbers,
+booleans or dates, and tables of such columns. For any bytes, `decode` returns such a value or raises
+ValueError.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def _tree(value: Any, buffers: list[Buffer], depth: int) -> Any:
     if isinstance(value, np.ndarray):
         return _array_tree(value, buffers)
     if isinstance(value, pd.DataFrame):
-        columns = [[_name(name), _column_tree(value.iloc[:, i], buffers)] for i, name in enumerate(value.columns)]
+        columns = [
+            [_name(name), _column_tree(value.iloc[:, i], buffers)] for i, name in enumerate(value.columns)
+        ]
         return {"table": columns, "rows": len(value)}
     raise ValueError(f"it holds a {type(value).__name__}")
 
@@ -89,7 +92,10 @@ def _column_tree(column: pd.Series, buffers: list[Buffer]) -> Any:
     if isinstance(column.dtype, np.dtype) and column.dtype != object:
         return _array_tree(column.to_numpy(), buffers)
     values = column.astype(object)
-    if all(isinstance(v, str) or v is None or v is pd.NA or (isinstance(v, float) and math.isnan(v)) for v in values):
+    if all(
+        isinstance(v, str) or v is None or v is pd.NA or (isinstance(v, float) and math.isnan(v))
+        for v in values
+    ):
         missing = values.isna().to_numpy()
         number, texts = pd.factorize(values.where(~missing, None), use_na_sentinel=True)
         codes = _array_tree(number.astype("<i4"), buffers)

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     control = socket.socket(fileno=int(argv[0]))
     for module in argv[1:]:
         importlib.import_module(module)
-    folders = sandbox.program_folders(argv[1:] + ["intake"])
+    folders = sandbox.program_folders([*argv[1:], "intake"])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what ends is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the server ends us by its socket
     gc.collect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -61,6 +61,11 @@ class Report:
     def of(self, kind: Kind) -> list[Entry]:
         """The facts of one kind."""
         return [entry for entry in self.entries if entry.kind == kind]
+
+    def about(self, name: str) -> Report:
+        """The facts with the name of the file or sheet before them."""
+        whole = [e.text if e.count is None else f"{e.count:,} {e.text}" for e in self.entries]
+        return Report([replace(e, text=f"{name}: {t}", count=None) for e, t in zip(self.entries, whole, strict=True)])
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -29,7 +29,12 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on e
 RULE_PATH_BENEATH = 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
-RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # by the version that brought them
+RIGHTS = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    5: (1 << 16) - 1,
+}  # by the version that brought them
 NETWORK = 0b11  # TCP bind and connect, version 4
 SCOPES = 0b11  # abstract sockets and signals of others, version 6
 CLONE_THREAD = 0x10000
@@ -37,23 +42,31 @@ SYSTEM_FOLDERS = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", 
                   "/etc/ld.so.cache", "/dev/null", "/dev/urandom")  # fmt: skip
 
 # calls by machine: (audit number, clone, clone3, tgkill, those that are refused)
-_X86 = """socket 41 connect 42 accept 43 bind 49 listen 50 socketpair 53 accept4 288 execve 59 execveat 322 fork 57 vfork 58
-ptrace 101 kill 62 tkill 200 process_vm_readv 310 process_vm_writev 311 pidfd_open 434 pidfd_getfd 438
-pidfd_send_signal 424 rt_sigqueueinfo 129 rt_tgsigqueueinfo 297 unshare 272 setns 308 mount 165 umount2 166 pivot_root 155 chroot 161
-bpf 321 perf_event_open 298 io_uring_setup 425 userfaultfd 323 add_key 248 request_key 249 keyctl 250 init_module 175
-finit_module 313 delete_module 176 kexec_load 246 open_by_handle_at 304 name_to_handle_at 303 chmod 90 fchmod 91
-fchmodat 268 fchmodat2 452 chown 92 fchown 93 lchown 94 fchownat 260 setxattr 188 lsetxattr 189 fsetxattr 190
-removexattr 197 lremovexattr 198 fremovexattr 199 utime 132 utimes 235 futimesat 261 utimensat 280
-shmget 29 shmat 30 msgget 68 semget 64 mq_open 240 setpriority 141 sched_setaffinity 203 open_tree 428 move_mount 429
-fsopen 430 fsmount 432 mount_setattr 442 process_madvise 440 process_mrelease 448 memfd_create 319"""
-_ARM = """socket 198 socketpair 199 bind 200 listen 201 accept 202 connect 203 accept4 242 execve 221 execveat 281 ptrace 117
-kill 129 tkill 130 process_vm_readv 270 process_vm_writev 271 pidfd_open 434 pidfd_getfd 438 pidfd_send_signal 424
-rt_sigqueueinfo 138 rt_tgsigqueueinfo 240 unshare 97 setns 268 mount 40 umount2 39 pivot_root 41 chroot 51 bpf 280 perf_event_open 241
-io_uring_setup 425 userfaultfd 282 add_key 217 request_key 218 keyctl 219 init_module 105 finit_module 273
-delete_module 106 kexec_load 104 open_by_handle_at 265 name_to_handle_at 264 fchmod 52 fchmodat 53 fchmodat2 452
-fchownat 54 fchown 55 setxattr 5 lsetxattr 6 fsetxattr 7 removexattr 14 lremovexattr 15 fremovexattr 16 utimensat 88
-shmget 194 shmat 196 msgget 186 semget 190 mq_open 180 setpriority 140 sched_setaffinity 122 open_tree 428 move_mount 429
-fsopen 430 fsmount 432 mount_setattr 442 process_madvise 440 process_mrelease 448 memfd_create 279"""
+_X86 = """
+socket 41 connect 42 accept 43 bind 49 listen 50 socketpair 53 accept4 288 execve 59 execveat 322
+fork 57 vfork 58 ptrace 101 kill 62 tkill 200 process_vm_readv 310 process_vm_writev 311
+pidfd_open 434 pidfd_getfd 438 pidfd_send_signal 424 rt_sigqueueinfo 129 rt_tgsigqueueinfo 297
+unshare 272 setns 308 mount 165 umount2 166 pivot_root 155 chroot 161 bpf 321 perf_event_open 298
+io_uring_setup 425 userfaultfd 323 add_key 248 request_key 249 keyctl 250 init_module 175
+finit_module 313 delete_module 176 kexec_load 246 open_by_handle_at 304 name_to_handle_at 303
+chmod 90 fchmod 91 fchmodat 268 fchmodat2 452 chown 92 fchown 93 lchown 94 fchownat 260 setxattr 188
+lsetxattr 189 fsetxattr 190 removexattr 197 lremovexattr 198 fremovexattr 199 utime 132 utimes 235
+futimesat 261 utimensat 280 shmget 29 shmat 30 msgget 68 semget 64 mq_open 240 setpriority 141
+sched_setaffinity 203 open_tree 428 move_mount 429 fsopen 430 fsmount 432 mount_setattr 442
+process_madvise 440 process_mrelease 448 memfd_create 319
+"""
+_ARM = """
+socket 198 socketpair 199 bind 200 listen 201 accept 202 connect 203 accept4 242 execve 221
+execveat 281 ptrace 117 kill 129 tkill 130 process_vm_readv 270 process_vm_writev 271 pidfd_open 434
+pidfd_getfd 438 pidfd_send_signal 424 rt_sigqueueinfo 138 rt_tgsigqueueinfo 240 unshare 97 setns 268
+mount 40 umount2 39 pivot_root 41 chroot 51 bpf 280 perf_event_open 241 io_uring_setup 425
+userfaultfd 282 add_key 217 request_key 218 keyctl 219 init_module 105 finit_module 273
+delete_module 106 kexec_load 104 open_by_handle_at 265 name_to_handle_at 264 fchmod 52 fchmodat 53
+fchmodat2 452 fchownat 54 fchown 55 setxattr 5 lsetxattr 6 fsetxattr 7 removexattr 14
+lremovexattr 15 fremovexattr 16 utimensat 88 shmget 194 shmat 196 msgget 186 semget 190 mq_open 180
+setpriority 140 sched_setaffinity 122 open_tree 428 move_mount 429 fsopen 430 fsmount 432
+mount_setattr 442 process_madvise 440 process_mrelease 448 memfd_create 279
+"""
 MACHINES = {"x86_64": (0xC000003E, 56, 435, 234, _X86), "aarch64": (0xC00000B7, 220, 435, 131, _ARM)}
 
 
@@ -85,7 +98,9 @@ class Protection:
             parts.append(f"Landlock {self.landlock} (only the file itself can be read{network})")
         if self.seccomp:
             parts.append("a seccomp filter (no sockets, programs, or signals to others)")
-        lacking = [name for name, there in (("Landlock", self.landlock), ("seccomp", self.seccomp)) if not there]
+        lacking = [
+            name for name, there in (("Landlock", self.landlock), ("seccomp", self.seccomp)) if not there
+        ]
         return "; ".join(parts) + (f". This kernel lacks {' and '.join(lacking)}." if lacking else ".")
 
 
@@ -183,12 +198,15 @@ def _landlock_version() -> int:
     return max(0, int(found))
 
 
-def _restrict_files(libc: ctypes.CDLL, version: int, readable: Iterable[Path], writable: Iterable[Path]) -> None:
+def _restrict_files(
+    libc: ctypes.CDLL, version: int, readable: Iterable[Path], writable: Iterable[Path]
+) -> None:
     every = max(rights for since, rights in RIGHTS.items() if since <= version)
     fields = [every, NETWORK if version >= 4 else 0, SCOPES if version >= 6 else 0]
     attribute = struct.pack("=QQQ", *fields)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = _checked(
-        libc.syscall(CREATE_RULESET, attribute, ctypes.c_size_t(len(attribute)), ctypes.c_uint32(0)), "Landlock"
+        libc.syscall(CREATE_RULESET, attribute, ctypes.c_size_t(len(attribute)), ctypes.c_uint32(0)),
+        "Landlock",
     )
     try:
         for path in readable:
@@ -206,7 +224,9 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
         if not path.is_dir():
             rights &= OF_FILES
         rule = struct.pack("=Qi", rights, place)
-        _checked(libc.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, ctypes.c_uint32(0)), f"Landlock {path}")
+        _checked(
+            libc.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, ctypes.c_uint32(0)), f"Landlock {path}"
+        )
     finally:
         os.close(place)
 
@@ -231,7 +251,10 @@ def _filter_calls(libc: ctypes.CDLL) -> None:
     ]
     if platform.machine() == "x86_64":
         code += [(GREATER_OR_EQUAL, 0, 1, X32), (RETURN, 0, 0, KILL_PROCESS)]
-    code += [(EQUAL, 0, 1, clone3), (RETURN, 0, 0, ERRNO | ENOSYS)]  # then libraries use clone, which can be looked into
+    code += [
+        (EQUAL, 0, 1, clone3),
+        (RETURN, 0, 0, ERRNO | ENOSYS),
+    ]  # then libraries use clone, which can be looked into
     for number in refused:
         code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | EPERM)]
     # signals to itself, as `abort` sends, and threads of its own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zipfile
 from typing import Any
 
 import pandas as pd
@@ -29,15 +30,16 @@ def workbook_members(data: bytes, most_members: int, most_bytes: int) -> dict[st
     return parts
 
 
-def read_workbook(data: bytes, most_rows: int, most_columns: int) -> dict[str, tuple[pd.DataFrame, tuple[str, ...]]]:
-    """(table, titles above its heading) of each worksheet that has rows, by its name. Raises `Refused`."""
+def read_workbook(parts: dict[str, bytes], most_rows: int, most_columns: int) -> dict[str, tuple[pd.DataFrame, tuple[str, ...]]]:
+    """(table, titles above its heading) of each worksheet that has rows, by its name; parts: of `workbook_members`.
+    Raises `Refused`."""
     import openpyxl  # only workbooks need it
 
     found = {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            book = openpyxl.load_workbook(_only(parts), read_only=True, data_only=True)
             for sheet in book.worksheets[:MOST_SHEETS]:
                 rows = _rows(sheet, most_rows, most_columns)
                 if rows:
@@ -47,6 +49,16 @@ def read_workbook(data: bytes, most_rows: int, most_columns: int) -> dict[str, t
     except Exception as error:  # openpyxl raises what its parsers raise
         raise Refused(f"is no readable XLSX workbook ({type(error).__name__})") from None
     return found
+
+
+def _only(parts: dict[str, bytes]) -> io.BytesIO:
+    """A workbook of these members alone: none that was not looked at is left for a parser."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    made.seek(0)
+    return made
 
 
 def _rows(sheet: Any, most_rows: int, most_columns: int) -> list[list[Any]]:

@@ -92,7 +92,8 @@ def run(options: argparse.Namespace) -> None:
     tiles = read_tiles(options.area, report=report)
     print_notes(tuple(report))
     fetcher = Fetcher(options.out, choices, report=StageBars())
-    print_notes(fetcher.area(tiles))
+    notes = fetcher.area(tiles)
+    print_notes((*fetcher.told, *notes))
     store = fetcher.store
     people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
     print(

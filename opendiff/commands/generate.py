@@ -114,6 +114,7 @@ def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSourc
 
         live = LiveSource(choices_of(options), report=StageBars())
         live.prepare(tiles)
+        print_notes(tuple(live.fetcher.told))
         return live, str(live.pack.root.resolve())
     source = open_source(options.source)
     return source, str(source.root.resolve()) if isinstance(source, PackSource) else source.name

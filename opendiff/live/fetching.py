@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+import intake.report
+
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds, fractional_tile
 from opendiff.errors import SourceError
-from opendiff.live.choices import NONE, Choices
+from opendiff.live.choices import EXTRACTS, NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
@@ -24,7 +26,7 @@ from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
 from opendiff.poi.tables import read_poi_table
-from opendiff.poi.osm_files import layer_bounds, read_osm_places
+from opendiff.poi.osm_files import is_shapefile_zip, layer_bounds, read_osm_extract
 from opendiff.poi.places import Places, count_places
 from opendiff.progress import Progress, Report
 from opendiff.storage.cache_room import make_room, mark_used
@@ -46,6 +48,7 @@ class Fetcher:
     def __post_init__(self) -> None:
         self.store = PackStore.at(Path(self.root))
         self._unreachable: list[str] = []  # hosts, in this run
+        self.told = intake.report.Report()  # of the user's own files: what was taken, fixed, left out and assumed
 
     def area(self, tiles: Tiles) -> tuple[str, ...]:
         """All modalities of an area; returns sentences on what could not be had.
@@ -166,13 +169,15 @@ class Fetcher:
 
     def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
-        if path.suffix.lower() == ".csv":
-            table = read_poi_table(path, self.choices.poi_datum)
-            places, provider = table.places, table.provider
-            bounds = _bounds(places)
-        else:
-            places, provider = read_osm_places(path, tiles_bounds(tiles), self.client.cancelled), "osm"
+        if path.suffix.lower() in EXTRACTS or is_shapefile_zip(path):
+            extract = read_osm_extract(path, tiles_bounds(tiles), self.client.cancelled)
+            places, provider, report = extract.places, "osm", extract.report
             bounds = layer_bounds(path)
+        else:
+            table = read_poi_table(path, self.choices.poi_datum)
+            places, provider, report = table.places, table.provider, table.report
+            bounds = _bounds(places)
+        self.told.extend(report.about(path.name))
         self.client.check_cancelled()
         covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
         counts = count_places(places, covered)

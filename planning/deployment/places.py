@@ -126,7 +126,9 @@ def _from_plain(plain: dict[str, Any]) -> Places:
     """Raises InputError for what are no places."""
     areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
     places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
-    figures = {c: None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")}
+    figures = {
+        c: None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")
+    }
     lengths = {len(v) for v in (places.lat, places.names, *figures.values()) if v is not None}
     if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
         raise InputError("The places cannot be read; export them again.")
