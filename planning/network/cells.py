@@ -44,6 +44,10 @@ CELL_COLUMNS = (
     "assumed",  # names of the attributes that no file stated, with commas between
 )
 TEXT_COLUMNS = ("cell", "site", "technology", "equipment", "band", "radio_unit", "sector", "assumed")
+# columns of tables of cells that are the site's, or that exports add
+NOT_OF_CELLS = frozenset(
+    {"lon", "lat", "bbu_w", "ac_slope", "ac_bias_w", "layer", "geometry", "asleep_hours", "eirp_dbm"}
+)
 SECTOR_DEG = 15.0  # cells of a site within this are one sector
 
 # assumed where nothing is stated; an antenna as CloudRF and most planning tools preset it
@@ -75,8 +79,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     """A row a cell with all of CELL_COLUMNS, typed, from a table with at least `cell` and `site`.
 
     Absent columns and empty values are filled from the preset of the cell's equipment or technology, its band and the
-    assumptions above, and named in `assumed`; names that `assumed` holds already stay. Raises InputError for a value
-    that is no number.
+    assumptions above, and named in `assumed`; names that `assumed` holds already stay. Further columns stay at the end,
+    as numbers or text. Raises InputError for a value that is no number.
     """
     table = _Filling(cells)
     technology = table.text("technology", _technologies(cells))
@@ -92,6 +96,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     radiated = np.array([k.radiated_w for k in kind])
     share = table["bandwidth_mhz"] / np.array([k.bandwidth_mhz for k in kind])
     table.number("power_dbm", 30 + 10 * np.log10(radiated * share))
+    if "eirp_dbm" in cells:
+        table.put("power_dbm", cells["eirp_dbm"].to_numpy(float) - table["gain_dbi"])
     table.number("layers", [DEFAULT_LAYERS[t] for t in technology])
     capacity = np.array([k.capacity_mbps for k in kind]) * share
     table.number("capacity_mbps", capacity)
@@ -198,6 +204,12 @@ class _Filling:
             values[~gap] = self.given[column].to_numpy()[~gap].astype(bool)
         self.done[column] = values
 
+    def put(self, column: str, values: np.ndarray) -> None:
+        """Fill the gaps of a column that was completed with what follows from stated attributes, where it is one."""
+        use = self.filled[column] & np.isfinite(values)
+        self.done.loc[use, column] = values[use]
+        self.filled[column] = self.filled[column] & ~use
+
     def _gap(self, column: str) -> np.ndarray:
         self.filled[column] = self.missing(column)
         return self.filled[column]
@@ -217,7 +229,10 @@ class _Filling:
             filled = {n for n, gap in zip(names, key[1:], strict=True) if gap}
             made[key] = ",".join(c for c in CELL_COLUMNS if c in filled or c in before)
         self.done["assumed"] = np.array([made[k] for k in keys], object)
-        return self.done[list(CELL_COLUMNS)]
+        extras = {
+            c: _extra(self.given[c]) for c in self.given if c not in CELL_COLUMNS and c not in NOT_OF_CELLS
+        }
+        return pd.concat([self.done[list(CELL_COLUMNS)], pd.DataFrame(extras)], axis=1)
 
 
 def _technologies(cells: pd.DataFrame) -> list[str]:
@@ -234,6 +249,13 @@ def _technologies(cells: pd.DataFrame) -> list[str]:
         own = {n: preset(n).technology for n in set(names) if _is_preset(n)}
         out = [own.get(n, o) for n, o in zip(names, out, strict=True)]
     return out
+
+
+def _extra(values: pd.Series) -> np.ndarray:
+    """A column that the planner does not use, as numbers or text."""
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return values.to_numpy(float, na_value=np.nan)
+    return values.astype(object).where(values.notna(), "").astype(str).to_numpy(object)
 
 
 def _is_preset(name: str) -> bool:
@@ -288,15 +310,23 @@ def _carrier(technology: str, name: str, frequency: float | None) -> tuple[str, 
 
 
 def _fill_antenna(table: _Filling) -> None:
-    """A stated azimuth makes a sector antenna, none an omnidirectional one."""
-    table.number("azimuth", 0.0)
-    omni = table.filled["azimuth"]
-    table.number("beamwidth_deg", np.where(omni, 360.0, BEAMWIDTH_DEG))
-    round_ = table["beamwidth_deg"] >= 360.0
+    """A stated azimuth makes a sector antenna. Cells of one site and carrier that state none are spread evenly; a
+    single one is omnidirectional."""
+    gap = table.missing("azimuth")
+    carrier = table.done[["site", "technology", "band", "frequency_mhz"]][gap]
+    groups = carrier.groupby(list(carrier.columns), sort=False)["site"]
+    alike, place = np.ones(len(gap)), np.zeros(len(gap))
+    if gap.any():
+        alike[gap] = groups.transform("size")
+        place[gap] = groups.cumcount()
+    table.number("azimuth", 360.0 * place / alike)
+    width = np.where(alike > 4, NARROW_BEAMWIDTH_DEG, BEAMWIDTH_DEG)
+    table.number("beamwidth_deg", np.where(gap & (alike == 1), 360.0, width))
+    omni = table["beamwidth_deg"] >= 360.0
     table.number("vertical_beamwidth_deg", VERTICAL_BEAMWIDTH_DEG)
     table.number("height_m", HEIGHT_M)
-    table.number("tilt_deg", np.where(round_, 0.0, TILT_DEG))
-    table.number("gain_dbi", np.where(round_, OMNI_GAIN_DBI, GAIN_DBI))
+    table.number("tilt_deg", np.where(omni, 0.0, TILT_DEG))
+    table.number("gain_dbi", np.where(omni, OMNI_GAIN_DBI, GAIN_DBI))
 
 
 def _sectors_of_site(azimuth: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ sites; of an extract of OpenStreetMap only masts and towers of communication are
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -23,20 +22,12 @@ from intake.numbers import numbers_of
 from intake.source import Source
 from planning.errors import InputError
 from planning.geometry import local_metres
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, headings
+from planning.network.rows import assumptions, sites_and_cells
 from planning.network.table_files import read_bytes, read_tables
 
 PREVIEW_ROWS = 3
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
-SYNONYMS = {  # column of ours -> names others give it, lower case, letters and digits only
-    "site": ("site", "sitename", "siteid", "name", "enodebid", "gnodebid", "enodeb", "gnodeb", "bs", "station", "id"),
-    "lon": ("lon", "lng", "long", "longitude", "x", "easting"),
-    "lat": ("lat", "latitude", "y", "northing"),
-    "cell": ("cell", "cellname", "cellid", "sector", "sectorname", "transmitter"),
-    "azimuth": ("azimuth", "azi", "bearing", "direction", "azimuthdeg", "antennaazimuth"),
-    "technology": ("technology", "tech", "rat", "radio", "generation"),
-    "capacity_mbps": ("capacitymbps", "capacity", "throughputmbps"),
-}  # fmt: skip
 OSM_MASTS = {  # column of an extract -> values that a site of a mobile network has
     "fclass": ("comms_tower", "tower_comms", "communications_tower", "communication_tower", "mast"),
     "man_made": ("communications_tower", "mast", "antenna"),
@@ -57,11 +48,8 @@ class Imported:
 
 
 def guess_mapping(columns: Iterable[str]) -> dict[str, str]:
-    """Our column -> the file's column, by its usual names."""
-    plain = {re.sub(r"[^a-z0-9]", "", str(c).lower()): str(c) for c in reversed(list(columns))}
-    own = {c: str(c) for c in columns if c in (*SITE_COLUMNS, *CELL_COLUMNS)}
-    found = {k: plain[n] for k, names in SYNONYMS.items() for n in reversed(names) if n in plain}
-    return found | own
+    """Our column -> the file's column, by its usual names (`headings`)."""
+    return headings.guess_mapping(columns, (*SITE_COLUMNS, *CELL_COLUMNS))
 
 
 def import_network(
@@ -113,7 +101,7 @@ def _import_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Imp
         report.append(f"{len(network.sites):,} sites and {len(network.cells):,} cells, with every figure.")
         return Imported(network, {}, tuple(report), provenance)
     frame, used = _located(tables, name, mapping, report)
-    network = _network(frame, used, name, report)
+    network = _network(frame, used, report)
     return Imported(network, used, tuple(report), provenance)
 
 
@@ -228,61 +216,20 @@ def _clustered(frame: pd.DataFrame, report: list[str]) -> pd.DataFrame:
     report.append(
         f"OpenCelliD: cells within {CLUSTER_M:g} m stand on one site (assumed); {estimated:,} positions are estimates."
     )
-    kind = frame["radio"].astype(str).str.upper().map({"NR": "5G"}).fillna("4G")
-    older = int(frame["radio"].astype(str).str.upper().isin(["GSM", "UMTS", "CDMA"]).sum())
+    kind = frame["radio"].astype(str).str.upper()
+    older = int(kind.isin(["GSM", "UMTS", "CDMA"]).sum())
     if older:
-        report.append(f"{older:,} cells of 2G and 3G take the figures of 4G equipment (assumed).")
+        report.append(f"{older:,} cells of 2G and 3G take the energy figures of 4G equipment (assumed).")
     return pd.DataFrame(
         {"clustered": [f"OCID{i + 1:06d}" for i in site], "cell": names, "technology": kind}
     ).assign(lon=centre["lon"].to_numpy(), lat=centre["lat"].to_numpy())
 
 
-def _network(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[str]) -> Network:
-    columns = {ours: frame[theirs].to_numpy() for ours, theirs in used.items() if theirs in frame}
-    table = pd.DataFrame(columns)
-    if "technology" in frame and "technology" not in table:
-        table["technology"] = frame["technology"].to_numpy()
-    if "site" not in table:
-        at = table[["lon", "lat"]].round(6).apply(tuple, axis=1)
-        table["site"] = [f"S{i + 1:05d}" for i in pd.factorize(at)[0]]
-        report.append("No column of site names: rows at one place are one site.")
-    table["site"] = table["site"].astype(str)
-    sites = table.drop_duplicates("site")
-    places = table.groupby("site")[["lon", "lat"]]
-    spread = (places.max() - places.min()).max(axis=1)
-    if (spread > 0.01).any():
-        report.append(
-            f"{int((spread > 0.01).sum()):,} sites have rows more than 0.01 degrees apart; the first row counts."
-        )
-    if "cell" not in table:
-        doubled = len(table) - len(sites)
-        if doubled:
-            report.append(
-                f"{doubled:,} rows repeat the name of a site and were left out; map a column of cells to keep them."
-            )
-        report.append("No column of cells: each site gets the default cells (assumed).")
-        keep = [c for c in SITE_COLUMNS if c in sites]
-        network = Network.from_tables(sites[keep])
-    else:
-        cells = table.drop(columns=["lon", "lat"])
-        cells["cell"] = cells["cell"].astype(str)
-        if cells["cell"].duplicated().any():
-            number = cells.groupby(["site", "cell"]).cumcount().astype(str)
-            cells["cell"] = cells["site"] + "-" + cells["cell"] + np.where(number == "0", "", "-" + number)
-            report.append("Names of cells are not unique; the site's name was put before them.")
-        if "technology" in cells:
-            known = (
-                cells["technology"]
-                .astype(str)
-                .str.upper()
-                .map({"NR": "5G", "5G": "5G", "LTE": "4G", "4G": "4G"})
-            )
-            report += [
-                f"{int(known.isna().sum()):,} cells of another technology are taken as 4G (assumed)."
-            ] * int(known.isna().any())
-            cells["technology"] = known.fillna("4G")
-        network = Network.from_tables(sites[[c for c in SITE_COLUMNS if c in sites]], _with_bools(cells))
-        report.append("Figures that the file lacks come from the equipment presets (assumed).")
+def _network(frame: pd.DataFrame, used: dict[str, str], report: list[str]) -> Network:
+    sites, cells = sites_and_cells(frame, used, report)
+    network = Network.from_tables(sites, cells)
+    if sentence := assumptions(network.cells):
+        report.append(sentence)
     report.append(f"{len(network.sites):,} sites and {len(network.cells):,} cells.")
     return network
 

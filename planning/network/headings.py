@@ -1,0 +1,170 @@
+"""What others call the attributes of sites and cells, and the units they give them in: one table to extend."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from intake.numbers import numbers_of
+
+# our column -> headings of others as `compact` writes them, the most telling first
+HEADINGS: dict[str, tuple[str, ...]] = {
+    "site": ("site", "sitename", "siteid", "name", "enodebid", "gnodebid", "enodeb", "gnodeb", "enodebname",
+             "gnodebname", "bs", "basestation", "station", "stationname", "nomsite", "id",
+             "基站名称", "基站名", "站点名称", "站名", "站点", "基站"),
+    "lon": ("lon", "lng", "long", "longitude", "sitelongitude", "x", "easting", "经度"),
+    "lat": ("lat", "latitude", "sitelatitude", "y", "northing", "纬度"),
+    "cell": ("cell", "cellname", "cellid", "eutrancell", "nrcell", "localcellid", "cgi", "ecgi", "ncgi", "transmitter",
+             "transmittername", "小区名称", "小区名", "小区"),
+    "sector": ("sector", "sectorname", "sectorid", "sectornumber", "secteur", "扇区"),
+    "radio_unit": ("radiounit", "rru", "rruid", "rruname", "rrh", "aau", "aauid", "ru", "ruid"),
+    "azimuth": ("azimuth", "azi", "azim", "bearing", "direction", "antennaazimuth", "sectorazimuth", "cellazimuth",
+                "antennaazi", "azimut", "orientation", "dir", "方位角", "天线方位角"),
+    "technology": ("technology", "tech", "rat", "radio", "generation", "system", "networktype", "networktechnology",
+                   "radiotechnology", "radioaccesstechnology", "technologie", "systeme", "制式", "网络制式",
+                   "网络类型"),
+    "band": ("band", "frequencyband", "freqband", "bandname", "operatingband", "bande", "频段"),
+    "frequency_mhz": ("frequency", "freq", "frq", "dlfrequency", "downlinkfrequency", "carrierfrequency",
+                      "centrefrequency", "centerfrequency", "carrier", "frequence", "频率", "中心频率"),
+    "channel": ("earfcn", "earfcndl", "dlearfcn", "nrarfcn", "dlnrarfcn", "nrarfcndl", "dlarfcn", "arfcn", "arfcndl",
+                "频点", "下行频点"),
+    "bandwidth_mhz": ("bandwidth", "channelbandwidth", "dlbandwidth", "carrierbandwidth", "systembandwidth", "bw",
+                      "bwi", "bandepassante", "带宽", "系统带宽"),
+    "prbs": ("prbs", "prb", "numberofprbs", "nprb", "rbs"),
+    "beamwidth_deg": ("beamwidth", "horizontalbeamwidth", "hbeamwidth", "hbw", "hpbw", "antennahbw", "antennabeamwidth",
+                      "水平波宽", "水平波瓣"),
+    "vertical_beamwidth_deg": ("verticalbeamwidth", "vbeamwidth", "vbw", "vpbw", "antennavbw", "垂直波宽", "垂直波瓣"),
+    "height_m": ("height", "antennaheight", "antheight", "heightagl", "agl", "hba", "alt", "hauteur", "towerheight",
+                 "rad_center", "radcenter", "挂高", "天线挂高", "站高", "天线高度"),
+    "tilt_deg": ("tilt", "downtilt", "totaltilt", "antennatilt", "tlt", "antennatlt", "总下倾角", "下倾角"),
+    "electrical_tilt_deg": ("etilt", "electricaltilt", "electricaldowntilt", "edt", "ret", "tiltelec", "电子下倾角",
+                            "电下倾角"),
+    "mechanical_tilt_deg": ("mtilt", "mechanicaltilt", "mechanicaldowntilt", "mdt", "tiltmeca", "机械下倾角"),
+    "power_dbm": ("power", "txpower", "maxpower", "transmitpower", "maxtxpower", "maxtransmitpower", "outputpower",
+                  "rfpower", "tx", "cellpower", "puissance", "发射功率", "功率"),
+    "eirp_dbm": ("eirp", "pire", "maxeirp", "totaleirp"),
+    "gain_dbi": ("gain", "antennagain", "antgain", "txg", "antennatxg", "天线增益"),
+    "layers": ("layers", "mimolayers", "dlmimolayers", "maxlayers"),
+    "is_coverage": ("iscoverage", "role", "cellrole"),
+    "equipment": ("equipment", "equipmenttype"),
+    "capacity_mbps": ("capacity", "throughput"),
+}  # fmt: skip
+# our column -> unit, as it stands at the end of a heading or after a number -> what to multiply by (dBm: see below)
+_DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0, "度": 1.0}
+_MHZ = {"mhz": 1.0, "ghz": 1e3, "khz": 1e-3, "hz": 1e-6}
+_DECIBEL = {"dbm": 0.0, "dbw": 30.0}  # to add
+_WATT = {"w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "kw": 1e3}
+UNITS: dict[str, dict[str, float]] = {
+    "azimuth": _DEGREES,
+    "beamwidth_deg": _DEGREES,
+    "vertical_beamwidth_deg": _DEGREES,
+    "tilt_deg": _DEGREES,
+    "electrical_tilt_deg": _DEGREES,
+    "mechanical_tilt_deg": _DEGREES,
+    "frequency_mhz": _MHZ,
+    "bandwidth_mhz": _MHZ,
+    "height_m": {"m": 1.0, "metres": 1.0, "meters": 1.0, "metre": 1.0, "meter": 1.0, "ft": 0.3048, "feet": 0.3048,
+                 "米": 1.0},
+    "power_dbm": _DECIBEL | _WATT,
+    "eirp_dbm": _DECIBEL | _WATT,
+    "gain_dbi": {"dbi": 0.0, "dbd": 2.15, "db": 0.0},
+    "capacity_mbps": {"mbps": 1.0, "mbits": 1.0, "mbit": 1.0, "gbps": 1e3, "kbps": 1e-3},
+}  # fmt: skip
+_NUMBER = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*([^\W\d_]*|°)\s*\Z", re.IGNORECASE)
+# headings whose unit nothing in them tells
+_UNIT_OF_HEADING = {"txw": ("power_dbm", "w")}
+
+
+def compact(heading: object) -> str:
+    """A heading in lower case without accents, spaces and punctuation; letters of all scripts stay."""
+    text = unicodedata.normalize("NFKD", str(heading).replace("ß", "ss"))
+    return "".join(c for c in text.casefold() if c.isalnum() or c == "°")
+
+
+def guess_mapping(columns: Iterable[object], own: Iterable[str] = ()) -> dict[str, str]:
+    """Our column -> the file's column: `own` names as they are, others by HEADINGS, with or without a unit."""
+    names_of_file = [str(c) for c in columns]
+    found: dict[str, str] = {}
+    for ours, names in HEADINGS.items():
+        ranked = sorted(
+            (names.index(base), place)
+            for place, column in enumerate(names_of_file)
+            for base in _bases(compact(column), ours)
+            if base in names
+        )
+        if ranked:
+            found[ours] = names_of_file[ranked[0][1]]
+    for column in names_of_file:
+        if compact(column) in _UNIT_OF_HEADING:
+            found.setdefault(_UNIT_OF_HEADING[compact(column)][0], column)
+    return found | {c: c for c in names_of_file if c in set(own)}
+
+
+def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
+    """(rows,) the column in the unit of our name, NaN where it holds no number.
+
+    A unit after a number counts, else that of the heading. Without any, frequencies below 100 are GHz, and those
+    above 100,000 kHz or Hz; powers are dBm.
+    """
+    known = UNITS.get(ours, {})
+    unit = _unit(compact(heading), ours)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return _converted(numbers_of(values), ours, unit, known)
+    out = np.full(len(values), np.nan)
+    texts = values.astype(object).where(values.notna(), "").astype(str)
+    for text in set(texts):
+        if ours == "bandwidth_mhz" and (prbs := re.fullmatch(r".*_N(\d+)", text.strip())):
+            value = int(prbs[1]) / 5.0  # CELL_BW_N100: 100 PRBs of LTE in 20 MHz
+        elif match := _NUMBER.match(text):
+            mark = match[2].casefold()
+            if mark and mark not in known:
+                continue
+            number = np.array([float(match[1].replace(",", "."))])
+            value = float(_converted(number, ours, mark or unit, known)[0])
+        else:
+            continue
+        out[(texts == text).to_numpy()] = value
+    return out
+
+
+def has_unit(ours: str, heading: str) -> bool:
+    """Whether a heading says in which unit its column is."""
+    return bool(_unit(compact(heading), ours)) or heading == ours
+
+
+def _bases(text: str, ours: str) -> list[str]:
+    """The heading itself, and without the unit that it ends in."""
+    units = UNITS.get(ours, {})
+    return [text, *(text[: -len(unit)] for unit in units if text.endswith(unit) and text != unit)]
+
+
+def _unit(text: str, ours: str) -> str:
+    if _UNIT_OF_HEADING.get(text, ("", ""))[0] == ours:
+        return _UNIT_OF_HEADING[text][1]
+    names = HEADINGS.get(ours, ())
+    if text in names:
+        return ""
+    fitting = [u for u in UNITS.get(ours, {}) if text.endswith(u)]
+    return max(fitting, key=len, default="")
+
+
+def _converted(values: np.ndarray, ours: str, unit: str, known: dict[str, float]) -> np.ndarray:
+    factor = known.get(unit)
+    if ours in ("power_dbm", "eirp_dbm"):
+        if unit in _WATT:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                watts = np.where(values > 0, values * _WATT[unit], np.nan)
+                return np.asarray(30 + 10 * np.log10(watts))
+        return values + _DECIBEL.get(unit, 0.0)
+    if ours == "gain_dbi":
+        return values + (factor or 0.0)
+    if factor is not None:
+        return values * factor
+    if ours == "frequency_mhz":
+        scale = np.select([values < 100, values > 1e8, values > 1e5], [1e3, 1e-6, 1e-3], 1.0)
+        return np.asarray(values * scale)
+    return values

@@ -1,0 +1,304 @@
+"""Rows of a table from elsewhere as sites and cells, with every attribute that they have."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from planning.arfcn import frequency_of_channel
+from planning.equipment import CAPACITY, COVERAGE
+from planning.network.cells import CELL_COLUMNS, LIMITS, TEXT_COLUMNS
+from planning.network.headings import HEADINGS, has_unit, quantities
+from planning.network.network import SITE_COLUMNS
+from planning.network.technologies import Carrier, carriers_of
+
+MAX_EXTRAS, MAX_TEXT = 60, 500  # columns that are kept as they are, and letters of their values
+_FOLDED = ("channel", "electrical_tilt_deg", "mechanical_tilt_deg", "eirp_dbm")  # end up in other columns
+_SPREAD_DEG = 0.01
+_NOT_KEPT = {"geometry", "layer", "asleep_hours", "lon", "lat"}
+_WORDS = {
+    "azimuth": "azimuth", "technology": "technology", "band": "band", "frequency_mhz": "frequency",
+    "bandwidth_mhz": "bandwidth", "beamwidth_deg": "beam width", "vertical_beamwidth_deg": "vertical beam width",
+    "height_m": "height", "tilt_deg": "tilt", "power_dbm": "power", "gain_dbi": "gain", "layers": "layers",
+    "capacity_mbps": "capacity", "prbs": "PRBs",
+}  # fmt: skip
+
+
+def sites_and_cells(
+    frame: pd.DataFrame, used: dict[str, str], report: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """(a row a site, a row a cell or None for the default cells) of a table whose places are numbers.
+
+    used: our column -> the frame's. Sentences on what was assumed, split or left out are added to the report.
+    """
+    table = _attributes(frame, used, report)
+    table["site"] = _site_names(table, report)
+    sites = table.drop_duplicates("site")[[c for c in SITE_COLUMNS if c in table]]
+    _report_spread(table, report)
+    if "cell" not in table and "sector" in table and not table.duplicated(["site", "sector"]).any():
+        table = table.rename(columns={"sector": "cell"})
+    table = _by_direction(table, report)
+    states_carrier = any(c in table for c in ("technology", "band", "frequency_mhz"))
+    if "cell" not in table and not states_carrier:
+        table = _with_default_carriers(table, report)
+    else:
+        table = _by_carrier(table, report)
+    if "radio_unit" in table:
+        table["radio_unit"] = _of_site(table, "radio_unit")
+    if "sector" in table:
+        table["sector"] = _of_site(table, "sector")
+    table["cell"] = _cell_names(table, report)
+    return sites, table.drop(columns=["lon", "lat"])
+
+
+def assumptions(cells: pd.DataFrame) -> str:
+    """What no file stated, in a sentence; "" where all was."""
+    counts: Counter[str] = Counter()
+    for text, count in cells["assumed"].value_counts().items():
+        for name in str(text).split(","):
+            counts[name] += int(count)
+    by_count: dict[int, list[str]] = {}
+    for name, words in _WORDS.items():
+        if counts[name]:
+            by_count.setdefault(counts[name], []).append(words)
+    parts = [
+        f"{', '.join(words)} of {'all' if count == len(cells) else f'{count:,}'} cells"
+        for count, words in sorted(by_count.items(), reverse=True)
+    ]
+    return f"Assumed, as the file does not say: {'; '.join(parts)}." if parts else ""
+
+
+def _attributes(frame: pd.DataFrame, used: dict[str, str], report: list[str]) -> pd.DataFrame:
+    """The frame under our names, in our units, and the rest of its columns as they are."""
+    out: dict[str, np.ndarray] = {}
+    for ours, theirs in used.items():
+        if theirs not in frame:
+            continue
+        column = frame[theirs]
+        if ours in ("lon", "lat"):
+            out[ours] = column.to_numpy(float)
+        elif ours == "is_coverage":
+            out[ours] = _roles(column)
+        elif ours in TEXT_COLUMNS or ours == "azimuth":
+            out[ours] = _texts(column)
+        else:
+            out[ours] = quantities(column, ours, theirs)
+            if ours in ("power_dbm", "eirp_dbm") and not has_unit(ours, theirs):
+                report.append(f"The column {theirs} names no unit and was read as dBm.")
+    table = _folded(pd.DataFrame(out, index=frame.index))
+    taken = set(used.values())
+    extras = [c for c in frame.columns if str(c) not in taken and _is_kept(str(c), frame[c])][:MAX_EXTRAS]
+    for column in extras:
+        table[str(column)] = _plain(frame[column])
+    if extras:
+        report.append(f"Kept with the cells as they are: {', '.join(map(str, extras))}.")
+    return table.reset_index(drop=True)
+
+
+def _is_kept(name: str, values: pd.Series) -> bool:
+    return (
+        name.casefold() not in _NOT_KEPT
+        and name not in (*CELL_COLUMNS, *SITE_COLUMNS, *HEADINGS)
+        and bool(values.notna().any())
+    )
+
+
+def _plain(values: pd.Series) -> np.ndarray:
+    """Numbers as floats, everything else as text."""
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return values.to_numpy(float, na_value=np.nan)
+    return np.array([t[:MAX_TEXT] for t in _texts(values)], object)
+
+
+def _texts(values: pd.Series) -> np.ndarray:
+    """(rows,) text, "" where empty; whole numbers without a point."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        return np.array(["" if v != v else f"{v:.17g}" for v in values.tolist()], object)
+    return values.astype(object).where(values.notna(), "").astype(str).str.strip().to_numpy(object)
+
+
+def _roles(values: pd.Series) -> np.ndarray:
+    """(rows,) True, False or None of "coverage", "yes", 1, "capacity", ..."""
+    text = _texts(values)
+    known = {t: True for t in ("true", "1", "1.0", "yes", "coverage")}
+    known |= {t: False for t in ("false", "0", "0.0", "no", "capacity")}
+    return np.array([known.get(t.lower()) for t in text], object)
+
+
+def _folded(table: pd.DataFrame) -> pd.DataFrame:
+    """Channel numbers as frequencies, two tilts as one, EIRP as power; values outside the limits count as missing."""
+    table = table.copy()
+    if "channel" in table and "frequency_mhz" not in table:
+        technology = table["technology"] if "technology" in table else np.full(len(table), "", object)
+        table["frequency_mhz"] = frequency_of_channel(table["channel"].to_numpy(float), technology)
+    if "tilt_deg" not in table:
+        parts = [
+            table[c].to_numpy(float) for c in ("electrical_tilt_deg", "mechanical_tilt_deg") if c in table
+        ]
+        if parts:
+            both = np.stack(parts)
+            table["tilt_deg"] = np.where(np.isnan(both).all(axis=0), np.nan, np.nansum(both, axis=0))
+    if "eirp_dbm" in table and "power_dbm" not in table:
+        table["power_dbm"] = np.nan  # filled once the gain is known
+    for column, (low, high) in LIMITS.items():
+        if column in table and column != "azimuth":
+            values = table[column].to_numpy(float)
+            table[column] = np.where((values >= low) & (values <= high), values, np.nan)
+    return table.drop(columns=[c for c in _FOLDED if c in table and c != "eirp_dbm"])
+
+
+def _site_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
+    """(rows,) names; rows without one are named by their place."""
+    names = table["site"].to_numpy(object) if "site" in table else np.full(len(table), "", object)
+    bare = names == ""
+    if bare.any():
+        at = table.loc[bare, ["lon", "lat"]].round(6).apply(tuple, axis=1)
+        number = pd.factorize(at)[0]
+        used = set(names)
+        names = names.copy()
+        names[bare] = [f"S{i + 1:05d}" + "'" * (f"S{i + 1:05d}" in used) for i in number]
+        report.append(
+            "No column of site names: rows at one place are one site."
+            if bare.all()
+            else f"{int(bare.sum()):,} rows name no site: those at one place are one site."
+        )
+    return names
+
+
+def _report_spread(table: pd.DataFrame, report: list[str]) -> None:
+    places = table.groupby("site")[["lon", "lat"]]
+    spread = (places.max() - places.min()).max(axis=1) > _SPREAD_DEG
+    if spread.any():
+        report.append(
+            f"{int(spread.sum()):,} sites have rows more than {_SPREAD_DEG:g} degrees apart; the first row counts."
+        )
+
+
+def _by_direction(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+    """Azimuths as numbers; a row that lists several ("0/120/240") becomes one for each."""
+    if "azimuth" not in table:
+        return table
+    low, high = LIMITS["azimuth"]
+    known: dict[str, list[float]] = {}
+    for text in set(table["azimuth"]):
+        found = [
+            float(n) for n in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)", text.replace("°", " "))
+        ]
+        known[text] = [a for a in found if low <= a <= high] or [np.nan]
+    lists = [known[t] for t in table["azimuth"]]
+    counts = np.array([len(v) for v in lists])
+    odd = int(sum(np.isnan(v[0]) for v in lists))
+    if odd:
+        report.append(
+            f"{odd:,} rows state no azimuth; their cells are omnidirectional or spread evenly (assumed)."
+        )
+    if (counts > 1).any():
+        report.append(f"{int((counts > 1).sum()):,} rows list several azimuths and became a cell for each.")
+    out = table.loc[np.repeat(table.index, counts)].reset_index(drop=True)
+    out["azimuth"] = np.concatenate(lists) if lists else np.empty(0)
+    if "cell" in out and (counts > 1).any():
+        number = np.concatenate([np.arange(1, c + 1) for c in counts])
+        out["cell"] = out["cell"].where(
+            np.repeat(counts == 1, counts), out["cell"] + "-" + number.astype(str)
+        )
+    return out
+
+
+def _with_default_carriers(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+    """Rows that name neither cells nor carriers are sites or sectors: each gets the cells of the default site."""
+    if "azimuth" not in table or table["azimuth"].isna().all():
+        first = table.drop_duplicates("site").reset_index(drop=True)
+        if len(first) < len(table):
+            report.append(
+                f"{len(table) - len(first):,} rows repeat the name of a site and were left out; map a column of cells "
+                "to keep them."
+            )
+        directions = np.array([0.0, 120.0, 240.0])
+        table = first.loc[np.repeat(first.index, len(directions))].reset_index(drop=True)
+        table["azimuth"] = np.tile(directions, len(first))
+        guessed = "azimuth,technology"
+        report.append("No column of cells: each site gets the default cells in three sectors (assumed).")
+    else:
+        guessed = "technology"
+        report.append(
+            "No column of cells or technologies: each row is a sector with the default cells (assumed)."
+        )
+    kinds = (COVERAGE.technology, CAPACITY.technology)
+    parts = [table.assign(technology=kind, assumed=guessed) for kind in kinds]
+    return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
+
+
+def _by_carrier(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+    """A row for each carrier that the texts of technology and band name."""
+    blank = np.full(len(table), "", object)
+    technology = table["technology"].to_numpy(object) if "technology" in table else blank
+    band = table["band"].to_numpy(object) if "band" in table else blank
+    pairs = list(zip(technology, band, strict=True))
+    known: dict[tuple[str, str], tuple[Carrier, ...]] = {p: carriers_of(*p) for p in set(pairs)}
+    lists = [known[p] for p in pairs]
+    unknown = Counter(
+        t for (t, _), found in zip(pairs, lists, strict=True) if t and not any(c.technology for c in found)
+    )
+    if unknown:
+        named = ", ".join(repr(t) for t, _ in unknown.most_common(3))
+        report.append(
+            f"{sum(unknown.values()):,} cells of an unknown technology ({named}) are taken as 4G (assumed)."
+        )
+    counts = np.array([len(v) for v in lists])
+    several = counts > 1
+    if several.any():
+        report.append(
+            f"{int(several.sum()):,} rows name several technologies or bands and became a cell for each."
+        )
+    out = table.loc[np.repeat(table.index, counts)].reset_index(drop=True)
+    carriers = [c for v in lists for c in v]
+    out["technology"] = [c.technology for c in carriers]
+    raw = np.repeat(band, counts)
+    out["band"] = [
+        c.band or ("" if c.frequency_mhz or c.technology else r) for c, r in zip(carriers, raw, strict=True)
+    ]
+    named_mhz = np.array([np.nan if c.frequency_mhz is None else c.frequency_mhz for c in carriers])
+    given = out["frequency_mhz"].to_numpy(float) if "frequency_mhz" in out else np.full(len(out), np.nan)
+    # a frequency of a row that is split belongs to none of its carriers for sure
+    given = np.where(np.repeat(several, counts), np.nan, given)
+    out["frequency_mhz"] = np.where(np.isnan(given), named_mhz, given)
+    if several.any() and "cell" in out:
+        suffix = [c.band or c.technology or "4G" for c in carriers]
+        joined = out["cell"] + "-" + np.array(suffix, object)
+        out["cell"] = out["cell"].where(~np.repeat(several, counts), joined)
+    return out
+
+
+def _of_site(table: pd.DataFrame, column: str) -> np.ndarray:
+    """(rows,) names; one that several sites use gets the site's name before it."""
+    names = table[column].astype(str)
+    shared = table.groupby(names)["site"].transform("nunique") > 1
+    return names.where((names == "") | ~shared, table["site"] + "/" + names).to_numpy(object)
+
+
+def _cell_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
+    """(rows,) unique names; those of the file where they are, else SITE-CARRIER-NUMBER."""
+    if "cell" not in table:
+        carrier = table["band"] if "band" in table else table["technology"]
+        label = np.where(carrier.to_numpy(object) == "", table["technology"].replace("", "4G"), carrier)
+        stem = table["site"] + "-" + pd.Series(label, index=table.index)
+        return (stem + "-" + (table.groupby(stem).cumcount() + 1).astype(str)).to_numpy(object)
+    names = table["cell"].astype(str)
+    bare = names == ""
+    if bare.any():
+        report.append(f"{int(bare.sum()):,} cells have no name and were given one.")
+        names = names.where(~bare, "cell")
+    if names.duplicated().any() or bare.any():
+        many = names.duplicated(keep=False)
+        stem = table["site"] + "-" + names
+        number = stem[many].groupby(stem[many]).cumcount().reindex(table.index, fill_value=0).astype(str)
+        mended = stem + np.where(number == "0", "", "-" + number)
+        names = mended if (many & ~bare).any() else names.where(~bare, mended)
+        if names.duplicated().any():
+            names = names + "-" + names.groupby(names).cumcount().astype(str)
+        if (many & ~bare).any():
+            report.append("Names of cells are not unique; the site's name was put before them.")
+    return names.to_numpy(object)
