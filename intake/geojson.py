@@ -13,7 +13,15 @@ import shapely
 from intake.text import Refused, decoded, read_json
 
 MAX_DEPTH = 8  # of collections inside each other
-GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
+GEOMETRIES = (
+    "Point",
+    "MultiPoint",
+    "LineString",
+    "MultiLineString",
+    "Polygon",
+    "MultiPolygon",
+    "GeometryCollection",
+)
 WRONG = (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError)
 
 
@@ -143,7 +151,9 @@ def _crs(document: dict[str, Any]) -> str | None:
     name = properties.get("name") if isinstance(properties, dict) else None
     if isinstance(crs, dict) and crs.get("type") == "EPSG" and isinstance(properties, dict):
         name = f"EPSG:{properties.get('code')}"
-    found = re.fullmatch(r"(?:urn:(?:x-)?ogc:def:crs:)?(EPSG|OGC)(?::[\w.]*)?:(\w+)", str(name), re.IGNORECASE)
+    found = re.fullmatch(
+        r"(?:urn:(?:x-)?ogc:def:crs:)?(EPSG|OGC)(?::[\w.]*)?:(\w+)", str(name), re.IGNORECASE
+    )
     if not found:
         raise Refused("states a reference system that is not understood")
     return None if found[2].upper() in ("CRS84", "4326") else f"{found[1].upper()}:{found[2]}"

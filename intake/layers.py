@@ -192,7 +192,9 @@ def _beyond_degrees(shapes: np.ndarray) -> bool:
 
 def _csv(data: bytes, name: str, limits: Limits) -> Contents:
     lines = decoded(data).splitlines()
-    about = about_lines(line.removeprefix("\ufeff")[2:] for line in lines[:200] if line.removeprefix("\ufeff")[:2] == "# ")
+    about = about_lines(
+        line.removeprefix("\ufeff")[2:] for line in lines[:200] if line.removeprefix("\ufeff")[:2] == "# "
+    )
     if any(line.removeprefix("\ufeff").startswith("# ") for line in lines):
         data = "\n".join(x for x in lines if not x.removeprefix("\ufeff").startswith("# ")).encode()
     report = Report()
@@ -237,7 +239,9 @@ def _features(features: Any, name: str) -> tuple[Layer, Report]:
     report = Report()
     if features.faults:
         first = next(iter(features.faults.values()))
-        report.left_out(f"features left out: {first}", len(features.faults), [f"feature {i + 1}" for i in features.faults])
+        report.left_out(
+            f"features left out: {first}", len(features.faults), [f"feature {i + 1}" for i in features.faults]
+        )
     return Layer(name, pd.DataFrame(features.rows), features.shapes, features.crs), report
 
 
@@ -282,7 +286,9 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
         rows += len(marks.rows)
         elsewhere = []
         for link in marks.links:
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link.split("#")[0].replace("\\", "/")))
+            target = posixpath.normpath(
+                posixpath.join(posixpath.dirname(path), link.split("#")[0].replace("\\", "/"))
+            )
             found = by_path.get(target.lower())
             if found is None:
                 elsewhere.append(link)
@@ -290,7 +296,9 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
                 seen.add(found)
                 waiting.append(found)
         if elsewhere:
-            report.left_out("links to KML outside the archive, which are not followed", len(elsewhere), elsewhere)
+            report.left_out(
+                "links to KML outside the archive, which are not followed", len(elsewhere), elsewhere
+            )
         part = _placemarks(marks, Path(name).stem if path == main else path, report)
         about = about or part.about
         layers |= part.layers
@@ -321,7 +329,9 @@ def _of_gdal(read: dict[str, Any]) -> Contents:
     for name, layer in read.items():
         if layer.faults.any():
             report.left_out(
-                f"features of {name} with a geometry that cannot be read", int(layer.faults.sum()), rows_of(layer.faults)
+                f"features of {name} with a geometry that cannot be read",
+                int(layer.faults.sum()),
+                rows_of(layer.faults),
             )
     layers = {name: Layer(name, part.table, part.shapes, part.crs) for name, part in read.items()}
     return Contents(layers, _own_about(layers), report)

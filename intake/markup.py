@@ -25,7 +25,9 @@ def in_utf8(data: bytes) -> bytes:
     if not encoding:
         return data
     text = data.decode(encoding, "replace")
-    return re.sub(r"^(\ufeff?\s*<\?xml[^>]*?)\s+encoding\s*=\s*[\"'][^\"']*[\"']", r"\1", text, count=1).encode()
+    return re.sub(
+        r"^(\ufeff?\s*<\?xml[^>]*?)\s+encoding\s*=\s*[\"'][^\"']*[\"']", r"\1", text, count=1
+    ).encode()
 
 
 def check_plain(data: bytes) -> None:

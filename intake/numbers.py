@@ -9,8 +9,12 @@ import sys
 import numpy as np
 import pandas as pd
 
-_NUMBER = re.compile(r"([-+]?\d[\d.,\s'_]*(?:e[-+]?\d+)?)\s*(?:[°º%]|[a-zµ]{1,6}(?:/[a-z]{1,3})?)?", re.IGNORECASE)
-_SIGNS = str.maketrans({"−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "，": ",", "．": "."})
+_NUMBER = re.compile(
+    r"([-+]?\d[\d.,\s'_]*(?:e[-+]?\d+)?)\s*(?:[°º%]|[a-zµ]{1,6}(?:/[a-z]{1,3})?)?", re.IGNORECASE
+)
+_SIGNS = str.maketrans(
+    {"−": "-", "–": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "，": ",", "．": "."}
+)
 
 
 def numbers_of(column: pd.Series) -> np.ndarray:

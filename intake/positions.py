@@ -94,7 +94,8 @@ def _degrees(
     swapped = there & (np.abs(y) > 90) & (np.abs(x) <= 90)
     if swapped.any() and swapped.sum() == there.sum():
         report.fixed(
-            f"positions had latitude and longitude exchanged ({used['lat']} held the longitude)", int(there.sum())
+            f"positions had latitude and longitude exchanged ({used['lat']} held the longitude)",
+            int(there.sum()),
         )
         x, y = y, x
     if stated and is_projected(system):
@@ -172,7 +173,7 @@ def _well_known(
     shapes[rest] = shapely.from_wkt(text[rest].to_numpy(object), on_invalid="ignore")
     shapes[shapely.is_empty(shapes)] = None
     centre = shapely.centroid(shapes)
-    other = int(((shapely.get_type_id(shapes) > 0)).sum())
+    other = int((shapely.get_type_id(shapes) > 0).sum())
     if other:
         report.fixed("shapes that are no points were taken at their centre", other)
     x, y = shapely.get_x(centre), shapely.get_y(centre)
@@ -233,7 +234,9 @@ def _pair(text: str) -> tuple[float, float, str]:
     if commas:
         parts = list(commas.groups())
     else:
-        parts = [p.strip() for p in re.split(r"[;|/]" if re.search(r"[;|/]", text) else ",", text) if p.strip()]
+        parts = [
+            p.strip() for p in re.split(r"[;|/]" if re.search(r"[;|/]", text) else ",", text) if p.strip()
+        ]
         if len(parts) == 1:
             letters = re.fullmatch(r"(.*?[NSEW])\s+(.*[NSEW])|([NSEW].*?)\s+([NSEW].*)", text, re.IGNORECASE)
             parts = [p for p in letters.groups() if p] if letters else text.split()

@@ -65,7 +65,9 @@ class Report:
     def about(self, name: str) -> Report:
         """The facts with the name of the file or sheet before them."""
         whole = [e.text if e.count is None else f"{e.count:,} {e.text}" for e in self.entries]
-        return Report([replace(e, text=f"{name}: {t}", count=None) for e, t in zip(self.entries, whole, strict=True)])
+        return Report(
+            [replace(e, text=f"{name}: {t}", count=None) for e, t in zip(self.entries, whole, strict=True)]
+        )
 
     @property
     def lines(self) -> tuple[str, ...]:

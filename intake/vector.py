@@ -93,7 +93,9 @@ class Read(NamedTuple):
     faults: np.ndarray
 
 
-def read_with_gdal(parts: dict[str, bytes], suffix: str, most_rows: int, data: bool = True) -> dict[str, Read]:
+def read_with_gdal(
+    parts: dict[str, bytes], suffix: str, most_rows: int, data: bool = True
+) -> dict[str, Read]:
     """Every layer of a file by its name, also those without geometry. parts: content by suffix. data: whether the
     columns are wanted. Raises `Refused`."""
     layers = {}
@@ -124,7 +126,12 @@ def _layer(path: Path, layer: str, most_rows: int, encoding: str | None, data: b
     if missing.any():  # a geometry that is not there, or one that cannot be read
         written = pyogrio.raw.read(path, layer=layer, columns=[], max_features=most_rows + 1)[2]
         faults = missing & np.array([shape is not None for shape in written], bool)
-    return Read(_decoded(pd.DataFrame(frame.drop(columns="geometry")), encoding), shapes, "" if unstated else crs, faults)
+    return Read(
+        _decoded(pd.DataFrame(frame.drop(columns="geometry")), encoding),
+        shapes,
+        "" if unstated else crs,
+        faults,
+    )
 
 
 def text_encoding(parts: dict[str, bytes]) -> str | None:
@@ -144,7 +151,11 @@ def text_encoding(parts: dict[str, bytes]) -> str | None:
             pass
         else:
             return None
-    elif body[29] not in (0, 0x03, 0x57):  # a language that the table's head names; 3 and 57 are what many just write
+    elif body[29] not in (
+        0,
+        0x03,
+        0x57,
+    ):  # a language that the table's head names; 3 and 57 are what many just write
         return None
     found = "utf-8" if _is_utf8(body[32:]) else encoding_of(body[32:])
     return None if found in ("cp1252", "latin-1") else found

@@ -30,7 +30,9 @@ def workbook_members(data: bytes, most_members: int, most_bytes: int) -> dict[st
     return parts
 
 
-def read_workbook(parts: dict[str, bytes], most_rows: int, most_columns: int) -> dict[str, tuple[pd.DataFrame, tuple[str, ...]]]:
+def read_workbook(
+    parts: dict[str, bytes], most_rows: int, most_columns: int
+) -> dict[str, tuple[pd.DataFrame, tuple[str, ...]]]:
     """(table, titles above its heading) of each worksheet that has rows, by its name; parts: of `workbook_members`.
     Raises `Refused`."""
     import openpyxl  # only workbooks need it

@@ -166,8 +166,14 @@ def _closed_lines(groups: list[Drawn], report: Report) -> list[shapely.Geometry]
     """Polygons of the lines that end where they begin, as an outline is drawn with a path."""
     found: list[shapely.Geometry] = []
     for group in groups:
-        parts = shapely.get_parts(np.array([one for one in group.geometries if one is not None], dtype=object))
-        shut = [p for p in parts if p.geom_type in ("LineString", "LinearRing") and p.is_closed and len(p.coords) > 3]
+        parts = shapely.get_parts(
+            np.array([one for one in group.geometries if one is not None], dtype=object)
+        )
+        shut = [
+            p
+            for p in parts
+            if p.geom_type in ("LineString", "LinearRing") and p.is_closed and len(p.coords) > 3
+        ]
         if shut:
             made = shapely.polygons([shapely.force_2d(shapely.LinearRing(p.coords)) for p in shut])
             found += list(made if group.crs is None else _to_wgs84(made, group.crs))
@@ -191,13 +197,17 @@ def _sound(polygons: np.ndarray, crs: Any, report: Report) -> np.ndarray:
     fixed = polygons.copy()
     for i in np.flatnonzero(~good):
         mended = [
-            part for part in shapely.get_parts(shapely.make_valid(polygons[i])) if part.geom_type.endswith("Polygon")
+            part
+            for part in shapely.get_parts(shapely.make_valid(polygons[i]))
+            if part.geom_type.endswith("Polygon")
         ]
         made = shapely.union_all(mended) if mended else shapely.Polygon()
         if area[i] == 0 or abs(made.area - area[i]) > SAME_AREA * area[i]:
             _check_valid(polygons[i], crs)
         fixed[i] = made
-    report.fixed("polygons touched themselves or had spikes without area; the ground is the same", int((~good).sum()))
+    report.fixed(
+        "polygons touched themselves or had spikes without area; the ground is the same", int((~good).sum())
+    )
     return fixed
 
 

@@ -85,10 +85,14 @@ def _drawn(contents: Contents, name: str, report: Report | None) -> list[Drawn]:
             )
     left_out = contents.report.of("left out")
     if left_out and not any(_has_polygon(layer) for layer in layers):
-        raise AreaError(f"{name} holds no polygon that can be read: {left_out[0].line} Draw or upload a closed outline.")
+        raise AreaError(
+            f"{name} holds no polygon that can be read: {left_out[0].line} Draw or upload a closed outline."
+        )
     if report is not None:
         report.extend(contents.report)
-    return [Drawn(list(layer.shapes) if layer.shapes is not None else [], layer.crs or None) for layer in layers]
+    return [
+        Drawn(list(layer.shapes) if layer.shapes is not None else [], layer.crs or None) for layer in layers
+    ]
 
 
 def _has_polygon(layer: Layer) -> bool:

@@ -161,9 +161,13 @@ def _listed(table: pd.DataFrame, columns: dict[str, str], filename: str) -> tupl
     if "zoom" in columns:
         zoom = numbers_of(table[columns["zoom"]])
         if not ((zoom >= 0) & (zoom <= MAX_ZOOM) & (zoom == np.floor(zoom))).all():
-            raise AreaError(f"{filename} has a zoom that is no whole number from 0 to {MAX_ZOOM}; correct it.")
+            raise AreaError(
+                f"{filename} has a zoom that is no whole number from 0 to {MAX_ZOOM}; correct it."
+            )
     with np.errstate(invalid="ignore"):
-        bad = ~((numbers >= 0) & (numbers < 2.0 ** zoom[:, None]) & (numbers == np.floor(numbers))).all(axis=1)
+        bad = ~((numbers >= 0) & (numbers < 2.0 ** zoom[:, None]) & (numbers == np.floor(numbers))).all(
+            axis=1
+        )
     if bad.any():
         row = int(np.argmax(bad))
         raise AreaError(
@@ -178,10 +182,16 @@ def _of_quadkeys(column: pd.Series, filename: str) -> tuple[np.ndarray, np.ndarr
     keys = column.astype("string").fillna("").str.strip()
     good = keys.str.fullmatch(rf"[0-3]{{1,{MAX_ZOOM}}}").to_numpy(bool)
     if not good.all():
-        raise AreaError(f"Line {int(np.argmin(good)) + 2} of {filename} is no quadkey; it has a digit 0 to 3 a zoom.")
+        raise AreaError(
+            f"Line {int(np.argmin(good)) + 2} of {filename} is no quadkey; it has a digit 0 to 3 a zoom."
+        )
     digits = [np.array([int(c) for c in key]) for key in keys]
     numbers = np.array(
-        [[(d & 1) @ (1 << np.arange(len(d))[::-1]), (d >> 1) @ (1 << np.arange(len(d))[::-1])] for d in digits], float
+        [
+            [(d & 1) @ (1 << np.arange(len(d))[::-1]), (d >> 1) @ (1 << np.arange(len(d))[::-1])]
+            for d in digits
+        ],
+        float,
     )
     return numbers, np.array([len(d) for d in digits])
 
@@ -207,7 +217,9 @@ def _at_zoom_15(
                 report.fixed(f"tiles of zoom {level} split into {x.size:,} of zoom {ZOOM}", len(mine))
         else:
             over = int(level - ZOOM)
-            parts.append(pd.DataFrame({"x": mine[:, 0] >> over, "y": mine[:, 1] >> over, "share": weight / 4.0**over}))
+            parts.append(
+                pd.DataFrame({"x": mine[:, 0] >> over, "y": mine[:, 1] >> over, "share": weight / 4.0**over})
+            )
             report.fixed(f"tiles of zoom {level} became shares of their tiles of zoom {ZOOM}", len(mine))
     whole = pd.concat(parts).groupby(["x", "y"], as_index=False)["share"].sum()
     report.taken(f"tiles of zoom {ZOOM}", len(whole))

@@ -44,7 +44,12 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "--population",
         default="worldpop",
         metavar="worldpop|FILE.tif|none",
-        help="WorldPop (default; needs --country), or a GeoTIFF of people in each cell",
+        help="WorldPop (default; needs --country), or a GeoTIFF of people in each cell or per km2",
+    )
+    parser.add_argument(
+        "--population-unit",
+        choices=("people", "per-km2"),
+        help="of a GeoTIFF: people in each cell or per km2 (default: as its name and tags say, else people)",
     )
     parser.add_argument(
         "--poi",
@@ -54,7 +59,10 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
     )
     parser.add_argument(
-        "--poi-datum", choices=("WGS-84", "GCJ-02", "BD-09"), default="WGS-84", help="of the positions in a table"
+        "--poi-datum",
+        choices=("WGS-84", "GCJ-02", "BD-09"),
+        default="WGS-84",
+        help="of the positions in a table",
     )
     parser.add_argument(
         "--country", default="", metavar="ISO3", help="country of the area, such as CHN; several with commas"
@@ -72,7 +80,9 @@ def choices_of(options: argparse.Namespace) -> Choices:
     from opendiff.live.choices import Choices
 
     country = tuple(code.strip() for code in options.country.split(",") if code.strip())
-    choices = Choices(options.imagery, options.population, options.poi, country, options.poi_datum)
+    choices = Choices(
+        options.imagery, options.population, options.poi, country, options.poi_datum, options.population_unit
+    )
     if choices.imagery_is_live and not options.accept_terms:
         provider = choices.imagery_provider()
         raise SourceError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opendiff.errors import SourceError
-from opendiff.live.population import check_country
+from opendiff.live.population import PopulationUnit, check_country
 from opendiff.live.providers import (
     OSM,
     Provider,
@@ -30,13 +30,14 @@ PLACES = (*EXTRACTS, *TABLES)
 class Choices:
     """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people in each cell
     or "none". poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 alpha-3 codes that WorldPop
-    is asked for. poi_datum: of the positions in a table. Raises SourceError on anything else."""
+    is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says itself, else people. Raises SourceError on anything else."""
 
     imagery: str = NONE
     population: str = NONE
     poi: str = NONE
     country: tuple[str, ...] = ()
     poi_datum: Datum = "WGS-84"
+    population_unit: PopulationUnit | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "country", tuple(check_country(code) for code in self.country))
@@ -55,7 +56,12 @@ class Choices:
         elif self.population != NONE:
             _require_file(self.population, RASTERS, "population", "worldpop, a GeoTIFF (.tif) or none")
         if self.poi not in ("osm", NONE):
-            _require_file(self.poi, PLACES, "POI", "osm, a file (.osm.pbf, .osm, .gpkg, .shp.zip, .csv, .xlsx, .geojson, .kml) or none")
+            _require_file(
+                self.poi,
+                PLACES,
+                "POI",
+                "osm, a file (.osm.pbf, .osm, .gpkg, .shp.zip, .csv, .xlsx, .geojson, .kml) or none",
+            )
 
     @property
     def imagery_is_live(self) -> bool:
@@ -90,7 +96,8 @@ class Choices:
             return NONE
         status = Path(choice).stat()
         datum = f" {self.poi_datum}" if modality == "poi" and self.poi_datum != "WGS-84" else ""
-        return f"{Path(choice).name} {status.st_size} {status.st_mtime_ns}{datum}"
+        unit = f" {self.population_unit}" if modality == "population" and self.population_unit else ""
+        return f"{Path(choice).name} {status.st_size} {status.st_mtime_ns}{datum}{unit}"
 
     @property
     def identity(self) -> str:

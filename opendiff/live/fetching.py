@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 import intake.report
-
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds, fractional_tile
 from opendiff.errors import SourceError
@@ -21,7 +20,7 @@ from opendiff.live.choices import EXTRACTS, NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
-from opendiff.live.population import fetch_country, strip_population
+from opendiff.live.population import PopulationUnit, fetch_country, strip_population, unit_of
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
@@ -48,7 +47,9 @@ class Fetcher:
     def __post_init__(self) -> None:
         self.store = PackStore.at(Path(self.root))
         self._unreachable: list[str] = []  # hosts, in this run
-        self.told = intake.report.Report()  # of the user's own files: what was taken, fixed, left out and assumed
+        self.told = (
+            intake.report.Report()
+        )  # of the user's own files: what was taken, fixed, left out and assumed
 
     def area(self, tiles: Tiles) -> tuple[str, ...]:
         """All modalities of an area; returns sentences on what could not be had.
@@ -201,9 +202,21 @@ class Fetcher:
             ]
             for raster in rasters:
                 mark_used(raster)
-        people, known = strip_population(rasters[0], tiles, self.client.cancelled)
+        unit: PopulationUnit = "people"
+        if self.choices.population != "worldpop":
+            unit = self.choices.population_unit or unit_of(rasters[0])
+            said = (
+                "as stated"
+                if self.choices.population_unit
+                else "as the file says"
+                if unit != "people"
+                else "assumed"
+            )
+            words = "people per km2" if unit == "per-km2" else "people in each cell"
+            self.told.assumed(f"{rasters[0].name}: its values are {words} ({said})")
+        people, known = strip_population(rasters[0], tiles, self.client.cancelled, unit)
         for raster in rasters[1:]:
-            more, covers = strip_population(raster, tiles, self.client.cancelled)
+            more, covers = strip_population(raster, tiles, self.client.cancelled, unit)
             people, known = people + more, known | covers
         if nothing_yet and not people.any():
             names = " and ".join(raster.name for raster in rasters)

@@ -147,7 +147,9 @@ def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
     if kind != "shp":
         return [path]
     if path.stat().st_size > MAX_ZIP_BYTES:
-        raise Refused(f"is larger than {MAX_ZIP_BYTES // 10**6} MB; give the .gpkg or the .osm.pbf of the same extract")
+        raise Refused(
+            f"is larger than {MAX_ZIP_BYTES // 10**6} MB; give the .gpkg or the .osm.pbf of the same extract"
+        )
     inside = members(path.read_bytes(), SHAPEFILE_PARTS, MAX_MEMBERS, MAX_UNPACKED_BYTES)
     found = []
     for number, parts in enumerate(shapefiles(inside).values()):
@@ -218,7 +220,9 @@ def _read_layer(
             chosen = np.flatnonzero(category >= 0)
             unknown += len(category) - len(chosen)
             written = batch.column(geometry).take(pa.array(chosen)).to_numpy(zero_copy_only=False)
-            shapes = shapely.from_wkb(written, on_invalid="ignore")  # a clip may have cut corners of an area away
+            shapes = shapely.from_wkb(
+                written, on_invalid="ignore"
+            )  # a clip may have cut corners of an area away
             kinds = shapely.get_type_id(shapes)
             whole = np.isin(kinds, POLYGONAL + PUNCTUAL) & ~shapely.is_empty(shapes)
             fault = np.array([w is not None for w in written], bool) & (kinds < 0)
@@ -234,7 +238,9 @@ def _read_layer(
 
 def _names(table: pd.DataFrame, rows: np.ndarray) -> list[str]:
     """What the rows are called, else what they are."""
-    texts = table.iloc[rows].apply(lambda row: next((str(v) for v in row[::-1] if isinstance(v, str) and v), "?"), axis=1)
+    texts = table.iloc[rows].apply(
+        lambda row: next((str(v) for v in row[::-1] if isinstance(v, str) and v), "?"), axis=1
+    )
     return [] if not len(rows) else [str(text) for text in texts]
 
 

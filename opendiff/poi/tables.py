@@ -37,7 +37,9 @@ MAX_BYTES, MAX_WHOLE_BYTES = 500_000_000, 200_000_000  # of a CSV; of a file tha
 ROWS_A_CHUNK = 100_000
 LIMITS = Limits(1_000_000_000, 100, 5_000_000, 300)
 CHUNKED = (".csv", ".txt", ".tsv")
-ADVICE = f"use {', '.join(POI_CATEGORIES)}, the categories of a known catalogue, or OSM tags such as amenity=cafe"
+ADVICE = (
+    f"use {', '.join(POI_CATEGORIES)}, the categories of a known catalogue, or OSM tags such as amenity=cafe"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def _from_plain(plain: dict[str, Any]) -> PlaceTable:
         raise SourceError("The places cannot be read; give a table with a heading.")
     provider: PoiProvider = "osm" if plain["provider"] == "osm" else "map-service"
     report = Report.from_record(plain["report"])
-    return PlaceTable(replace(places, category=category), int(plain["rows"]), int(plain["unknown"]), provider, report)
+    return PlaceTable(
+        replace(places, category=category), int(plain["rows"]), int(plain["unknown"]), provider, report
+    )
 
 
 @guarded(SourceError, pack=_to_plain, unpack=_from_plain, seconds=READ_SECONDS)
@@ -104,7 +108,9 @@ def _chunks(path: Path) -> Iterator[tuple[pd.DataFrame, None]]:
 
 def _layers(path: Path, report: Report) -> Iterator[tuple[pd.DataFrame, np.ndarray | None]]:
     if path.stat().st_size > MAX_WHOLE_BYTES:
-        raise Refused(f"is larger than {MAX_WHOLE_BYTES // 10**6} MB; keep only the places of the area, or give a CSV")
+        raise Refused(
+            f"is larger than {MAX_WHOLE_BYTES // 10**6} MB; keep only the places of the area, or give a CSV"
+        )
     contents = read_layers(path.read_bytes(), path.name, LIMITS)
     report.extend(contents.report)
     told = {
@@ -143,11 +149,15 @@ class _Found:
         self.placed += int(good.sum())
         self.lost += int((~good).sum())
         first_line = before + 2
-        self.astray += [first_line + int(i) for i in np.flatnonzero(~good)[: MOST_EXAMPLES - len(self.astray)]]
+        self.astray += [
+            first_line + int(i) for i in np.flatnonzero(~good)[: MOST_EXAMPLES - len(self.astray)]
+        ]
         unknown = category < 0
         self.unknown += int(unknown.sum())
         self._name_unknown(table, unknown)
-        self.parts.append(Places.kept(lon[good], np.clip(lat[good], -MAX_LATITUDE, MAX_LATITUDE), category[good]))
+        self.parts.append(
+            Places.kept(lon[good], np.clip(lat[good], -MAX_LATITUDE, MAX_LATITUDE), category[good])
+        )
 
     def _category(self, table: pd.DataFrame) -> np.ndarray:
         if self.mapping.get("category") in table:
@@ -160,7 +170,9 @@ class _Found:
             )
         columns = {str(c).lower() for c in table.columns}
         of_osm = {"key", "value"} <= columns or "fclass" in columns
-        if "category" in columns or (not of_osm and label_column(table.columns) and not columns & {"amenity", "shop"}):
+        if "category" in columns or (
+            not of_osm and label_column(table.columns) and not columns & {"amenity", "shop"}
+        ):
             self.provider = "map-service"
         return category
 
@@ -195,7 +207,9 @@ class _Found:
             raise SourceError(f"{self.name} lists no place; give at least one line below the heading.")
         if self.unknown == self.rows:
             seen = ", ".join(label for label, _ in self.labels.most_common(MOST_EXAMPLES))
-            raise SourceError(f"{self.name} names no known category{f' (it has {seen})' if seen else ''}; {ADVICE}.")
+            raise SourceError(
+                f"{self.name} names no known category{f' (it has {seen})' if seen else ''}; {ADVICE}."
+            )
         if not self.placed:
             raise SourceError(
                 f"{self.name} has no row with a position on earth (first: line {self.astray[0]}); lon must lie in -180..180 "
@@ -204,7 +218,9 @@ class _Found:
         places = Places.join(self.parts)
         self.report.taken(f"of {self.rows:,} rows are places with a category", len(places))
         if self.lost:
-            self.report.left_out("rows left out: no position on earth", self.lost, [f"line {n}" for n in self.astray])
+            self.report.left_out(
+                "rows left out: no position on earth", self.lost, [f"line {n}" for n in self.astray]
+            )
         if self.unknown:
             named = [f"{label} x {count:,}" for label, count in self.labels.most_common(MOST_EXAMPLES)]
             self.report.left_out("rows left out: no known category", self.unknown, named)
