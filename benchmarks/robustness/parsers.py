@@ -23,8 +23,8 @@ from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource, read_image
 from opendiff.open_data.zipped_pack import unpacked
-from opendiff.poi.tables import read_poi_table
 from opendiff.poi.osm_files import osm_poi_counts
+from opendiff.poi.tables import read_poi_table
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import read_traffic
 from opendiff.week import HOURS

@@ -24,9 +24,9 @@ from opendiff.live.population import PopulationUnit, fetch_country, strip_popula
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
-from opendiff.poi.tables import read_poi_table
 from opendiff.poi.osm_files import is_shapefile_zip, layer_bounds, read_osm_extract
 from opendiff.poi.places import Places, count_places
+from opendiff.poi.tables import read_poi_table
 from opendiff.progress import Progress, Report
 from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
