@@ -9,14 +9,11 @@ from numpy.typing import ArrayLike
 
 from planning.bands import prb_count
 from planning.errors import InputError
+from planning.propagation import SHADOW_DB, los_probability, path_losses_db
 
 ENVIRONMENTS = ("UMa", "UMi")
 CONDITIONS = ("NLOS", "LOS", "drawn")
 HIGHEST_USER_M = 13.0  # above, TR 38.901 draws the height of the surroundings
-_LIGHT = 3e8  # m/s, as TR 38.901 takes it
-
-# TR 38.901 table 7.4.1-1: standard deviation of shadowing in dB
-SHADOW_DB = {"UMa": {"LOS": 4.0, "NLOS": 6.0}, "UMi": {"LOS": 4.0, "NLOS": 7.82}}
 
 
 @dataclass(frozen=True)
@@ -156,28 +153,9 @@ def path_loss_db(
     """Median path loss in dB, TR 38.901 table 7.4.1-1, without shadowing.
 
     metres: ground distance (d2D), taken as at least 10 m, where the model begins; it is made for up to 5 km. condition:
-    "LOS" or "NLOS". The breakpoint is taken at the effective heights, 1 m below the antennas, with c = 3e8 m/s.
+    "LOS" or "NLOS".
     """
-    ground = np.maximum(np.asarray(metres, float), 10.0)
-    height = station_m - user_m
-    far = np.hypot(ground, height)  # d3D
-    f = 20 * np.log10(carrier_ghz)
-    breakpoint_m = 4 * (station_m - 1) * (user_m - 1) * carrier_ghz * 1e9 / _LIGHT
-    square = breakpoint_m**2 + height**2
-    if environment == "UMa":
-        near_los = 28 + 22 * np.log10(far) + f
-        far_los = 28 + 40 * np.log10(far) + f - 9 * np.log10(square)
-        blocked = 13.54 + 39.08 * np.log10(far) + f - 0.6 * (user_m - 1.5)
-    else:
-        near_los = 32.4 + 21 * np.log10(far) + f
-        far_los = 32.4 + 40 * np.log10(far) + f - 9.5 * np.log10(square)
-        blocked = 22.4 + 35.3 * np.log10(far) + 21.3 * np.log10(carrier_ghz) - 0.3 * (user_m - 1.5)
-    los = np.where(ground <= breakpoint_m, near_los, far_los)
-    return los if condition == "LOS" else np.maximum(los, blocked)
-
-
-def los_probability(metres: ArrayLike, environment: str) -> np.ndarray:
-    """Probability of line of sight outdoors at a ground distance, TR 38.901 table 7.4.2-1, of users up to 13 m high."""
-    d = np.maximum(np.asarray(metres, float), 18.0)
-    reach = 63.0 if environment == "UMa" else 36.0
-    return 18 / d + np.exp(-d / reach) * (1 - 18 / d)
+    los, blocked = path_losses_db(
+        metres, environment=environment, frequency_ghz=carrier_ghz, station_m=station_m, user_m=user_m
+    )
+    return los if condition == "LOS" else blocked

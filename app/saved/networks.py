@@ -91,8 +91,7 @@ def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand"
     from planning.network.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
-    network = Network(tables.pop("sites"), tables.pop("cells"))
-    network.validate()
+    network = Network.from_tables(tables.pop("sites"), tables.pop("cells"))  # fills what earlier versions lacked
     plan = DeploymentPlan(
         record["strategy"],
         arrays[f"{name} counts"],

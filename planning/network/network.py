@@ -17,10 +17,13 @@ from planning.geometry import centre_of, local_metres
 from planning.network.cells import (
     BEAMWIDTH_DEG,
     FIGURES,
+    FIRST_COLUMNS,
     NARROW_BEAMWIDTH_DEG,
     RADIO_COLUMNS,
     check_cells,
     completed,
+    of_earlier_version,
+    stated,
 )
 
 SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
@@ -103,7 +106,10 @@ class Network:
                 raise InputError(
                     f"The table of cells lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
                 )
-            cells = completed(cells.reset_index(drop=True))
+            cells = cells.reset_index(drop=True)
+            if set(FIRST_COLUMNS) <= set(cells) and not set(RADIO_COLUMNS) & set(cells):
+                cells = of_earlier_version(cells)
+            cells = completed(cells)
             position = {s: i for i, s in enumerate(sites["site"].astype(str))}
             order = cells["site"].astype(str).map(position).fillna(len(position)).argsort(kind="stable")
             cells = cells.iloc[order].reset_index(drop=True)
@@ -181,7 +187,9 @@ class Network:
         cells = self.cells.copy()
         for column in figures:
             value = mine.map(dict(zip(name, _floats_or_none(table, column), strict=True))).astype(float)
+            changed = value.notna() & (value != cells[column])
             cells[column] = value.where(value.notna(), cells[column])
+            cells[changed] = stated(cells[changed], column)
         network = Network(self.sites, cells)
         network.validate()
         return network

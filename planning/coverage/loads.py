@@ -1,0 +1,154 @@
+"""Loads of cells and interference among them, by hour: each depends on the other, so their fixed point is sought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planning.coverage.coverage import Coverage
+from planning.coverage.serving import Serving
+from planning.errors import InputError
+from planning.progress import Progress, silent
+
+TOLERANCE = 1e-3  # of a load
+MAX_ITERATIONS = 200
+_STEP = 0.5  # part of the way to the next loads where carriers are balanced
+_BALANCE = 2.0  # how strongly users prefer carriers with less load
+_SMALL_LOAD = 0.05
+
+
+@dataclass(frozen=True)
+class NetworkLoads:
+    """The network by hour.
+
+    Attributes
+    ----------
+    load : (cells, hours) share of PRBs in use that the cell's traffic asks for; above 1 it cannot be served whole.
+    offered_mbps : (cells, hours) traffic for which the cell is server. served_mbps : what of it is within the allowed
+        load.
+    uncovered_mbps, overload_mbps : (tiles, hours) traffic where no cell covers, and beyond the allowed load of cells.
+    iterations : (hours,) int. converged : whether loads were steady to TOLERANCE in every hour.
+    """
+
+    load: np.ndarray
+    offered_mbps: np.ndarray
+    served_mbps: np.ndarray
+    uncovered_mbps: np.ndarray
+    overload_mbps: np.ndarray
+    iterations: np.ndarray
+    converged: bool
+
+    @property
+    def unserved_mbps(self) -> np.ndarray:
+        """(tiles, hours) traffic that is not served."""
+        return self.uncovered_mbps + self.overload_mbps
+
+    @property
+    def served_share(self) -> np.ndarray:
+        """(hours,) share of all traffic that is served."""
+        unserved = self.unserved_mbps.sum(axis=0)
+        total = self.served_mbps.sum(axis=0) + unserved
+        return np.where(total > 0, 1 - unserved / np.where(total > 0, total, 1.0), 1.0)
+
+
+def coupled_loads(
+    coverage: Coverage,
+    demand_mbps: np.ndarray,
+    awake: np.ndarray | None = None,
+    balanced: bool = True,
+    progress: Progress | None = None,
+) -> NetworkLoads:
+    """The fixed point of cell loads (Siomina and Yuan 2012, eq. 5), hour by hour.
+
+    The load of a cell is the time that its traffic takes at the rates of its pixels; the rates follow from the SINR,
+    in which every other cell interferes in proportion to its load, at most 1. Without `balanced` the mapping is a
+    standard interference function: its fixed point is unique and found from any start.
+
+    Parameters
+    ----------
+    coverage : with pixels on the tiles of the demand.
+    demand_mbps : (tiles, hours) Mbit/s of each tile.
+    awake : (cells, hours) bool; None for all cells in all hours.
+    balanced : a user on several carriers prefers the less loaded ones: each carrier's share of the user's time goes
+        with the load of its cell to the power of -2. False: all carriers for the same time.
+
+    References
+    ----------
+    I. Siomina, D. Yuan: Analysis of cell load coupling for LTE network planning and optimization. IEEE Transactions
+    on Wireless Communications 11(6), 2012.
+    """
+    demand = np.asarray(demand_mbps, float)
+    if demand.ndim == 1:
+        demand = demand[:, None]
+    if demand.shape[0] != coverage.grid.tiles or not (np.isfinite(demand) & (demand >= 0)).all():
+        raise InputError(
+            f"The demand must be a number of at least 0 for each of the {coverage.grid.tiles} tiles and every hour."
+        )
+    hours, cells = demand.shape[1], len(coverage.cells)
+    up = np.ones((cells, hours), bool) if awake is None else np.asarray(awake, bool)
+    if up.shape != (cells, hours):
+        raise InputError(f"The plan must say of {cells} cells in {hours} hours whether they are awake.")
+    progress = progress or silent
+    problem = _Problem(coverage, balanced)
+    found, start = [], np.zeros(cells)
+    for hour in range(hours):
+        progress(hour, hours, "loads of cells")
+        result = problem.solved(demand[:, hour], up[:, hour], start)
+        found.append(result)
+        start = np.minimum(result[0], 1.0)
+    load, offered, served, uncovered, overload = (np.stack([f[i] for f in found], axis=1) for i in range(5))
+    iterations = np.array([f[5] for f in found])
+    return NetworkLoads(
+        load, offered, served, uncovered, overload, iterations, bool((iterations < MAX_ITERATIONS).all())
+    )
+
+
+class _Problem:
+    """The pixels that have traffic, as users outdoors and indoors."""
+
+    def __init__(self, coverage: Coverage, balanced: bool):
+        self.coverage = coverage
+        self.balanced = balanced and coverage.settings.carriers == "aggregated"
+        self.place = coverage.users_by_place()[:, None]
+        self.tile = np.maximum(coverage.grid.tile, 0)
+
+    def solved(
+        self, demand: np.ndarray, awake: np.ndarray, start: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+        coverage = self.coverage
+        serving = coverage.serving(awake)
+        users = (self.place * coverage.pixel_values(demand)).astype(np.float32)  # (2, pixels) Mbit/s
+        load = np.where(awake, start, 0.0)
+        iteration = 0
+        many = self.balanced and coverage.cells.carriers > 1
+        while iteration < MAX_ITERATIONS:
+            iteration += 1
+            rate = serving.rate_mbps(load)
+            time = serving.time_of(rate, self._preference(load) if many else None) * users[:, None]
+            after = self._by_cell(serving, time)
+            change = float(np.abs(np.minimum(after, 2) - np.minimum(load, 2)).max(initial=0.0))
+            load = load + _STEP * (after - load) if many else after
+            if change < TOLERANCE:
+                break
+        offered = self._by_cell(serving, time * rate)
+        limit = coverage.settings.max_load
+        kept = np.where(load > limit, limit / np.maximum(load, limit), 1.0)
+        lost = np.where(serving.server >= 0, 1 - kept[serving.server], 0.0)  # (carriers, pixels)
+        beyond = (time * rate * lost).sum(axis=(0, 1))
+        none = (users * (rate.max(axis=1) <= 0)).sum(axis=0)
+        inside = coverage.grid.tile >= 0
+        uncovered, overload = (
+            np.bincount(self.tile, values * inside, coverage.grid.tiles) for values in (none, beyond)
+        )
+        return load, offered, offered * kept, uncovered, overload, iteration
+
+    @staticmethod
+    def _preference(load: np.ndarray) -> np.ndarray:
+        return (load + _SMALL_LOAD) ** -_BALANCE
+
+    def _by_cell(self, serving: Serving, values: np.ndarray) -> np.ndarray:
+        """(cells,) sums of values (2, carriers, pixels) by server."""
+        total = values.sum(axis=0)
+        on = serving.server >= 0
+        return np.bincount(serving.server[on], total[on], len(self.coverage.cells))

@@ -1,0 +1,138 @@
+"""Users' GeoTIFF files of any reference system, resampled to the metric projection of a pixel grid."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.warp
+from rasterio.enums import Resampling
+
+from planning.coverage.pixels import PixelGrid
+from planning.errors import InputError
+
+MAX_BYTES = 4_000_000_000  # of a file
+MAX_BLOCK_BYTES = 512_000_000  # GDAL reads whole blocks
+MAX_CELLS = 60_000_000  # of the resampled raster
+_LIMITS = {
+    "GDAL_CACHEMAX": 256_000_000,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no file beside the one that was given is looked at
+    "GDAL_NUM_THREADS": 1,
+}
+
+RasterSource = str | Path | bytes
+
+
+@dataclass(frozen=True)
+class MetricRaster:
+    """values (rows, columns) float32, NaN where the file has none, on squares of `step_m` metres in a grid's CRS."""
+
+    values: np.ndarray
+    west_m: float
+    north_m: float
+    step_m: float
+
+    def nearest(self, east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
+        """(...) values of the squares that hold places; NaN outside."""
+        column = np.floor((east_m - self.west_m) / self.step_m).astype(np.int64)
+        row = np.floor((self.north_m - north_m) / self.step_m).astype(np.int64)
+        rows, columns = self.values.shape
+        inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        found = self.values[np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)]
+        return np.where(inside, found, np.float32(np.nan))
+
+    def bilinear(self, east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
+        """(...) float32 values between the middles of squares; those of the border outside."""
+        rows, columns = self.values.shape
+        x = np.clip((east_m - self.west_m) / self.step_m - 0.5, 0, columns - 1).astype(np.float32)
+        y = np.clip((self.north_m - north_m) / self.step_m - 0.5, 0, rows - 1).astype(np.float32)
+        column, row = np.minimum(x.astype(np.int32), columns - 2), np.minimum(y.astype(np.int32), rows - 2)
+        x -= column
+        y -= row
+        flat, at = self.values.ravel(), row * columns + column
+        upper = flat[at] + x * (flat[at + 1] - flat[at])
+        lower = flat[at + columns] + x * (flat[at + columns + 1] - flat[at + columns])
+        return upper + y * (lower - upper)
+
+
+def resampled(source: RasterSource, grid: PixelGrid, margin_m: float, classes: bool = False) -> MetricRaster:
+    """The first band of a GeoTIFF around a grid's pixels.
+
+    Parameters
+    ----------
+    source : path or content of the file.
+    margin_m : how far beyond the pixels.
+    classes : whether values are classes, of which the nearest counts; else they are averaged or interpolated.
+
+    Raises
+    ------
+    InputError
+        For a file that is no GeoTIFF, states no reference system or does not touch the area.
+    """
+    step = grid.pixel_m
+    half = step / 2
+    west, east = grid.east_m.min() - half - margin_m, grid.east_m.max() + half + margin_m
+    south, north = grid.north_m.min() - half - margin_m, grid.north_m.max() + half + margin_m
+    while (east - west) * (north - south) / step**2 > MAX_CELLS:
+        step *= 2
+    shape = (max(2, int(np.ceil((north - south) / step))), max(2, int(np.ceil((east - west) / step))))
+    values = np.full(shape, np.nan, np.float32)
+    with _opened(source) as (raster, name):
+        bounds = rasterio.warp.transform_bounds(raster.crs, grid.crs, *raster.bounds)
+        own_step = (bounds[2] - bounds[0]) / raster.width
+        if bounds[0] >= east or bounds[2] <= west or bounds[1] >= north or bounds[3] <= south:
+            raise InputError(f"{name} does not touch the area; give one that covers it.")
+        rasterio.warp.reproject(
+            rasterio.band(raster, 1),
+            values,
+            dst_transform=rasterio.transform.from_origin(west, north, step, step),
+            dst_crs=grid.crs,
+            dst_nodata=np.nan,
+            resampling=Resampling.nearest
+            if classes
+            else Resampling.average
+            if own_step < step / 2
+            else Resampling.bilinear,
+        )
+    if np.isnan(values).all():
+        raise InputError(f"{name} holds no value in the area; give one that covers it.")
+    return MetricRaster(values, float(west), float(north), float(step))
+
+
+@contextlib.contextmanager
+def _opened(source: RasterSource) -> Iterator[tuple[rasterio.DatasetReader, str]]:
+    name = "the uploaded GeoTIFF" if isinstance(source, bytes) else Path(source).name
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(rasterio.Env(**_LIMITS))
+            if isinstance(source, bytes):
+                memory = stack.enter_context(rasterio.MemoryFile(source))
+                raster = stack.enter_context(memory.open(driver="GTiff"))
+            else:
+                path = Path(source)
+                if not path.is_file():
+                    raise InputError(f"There is no file {path}; give the path of a GeoTIFF.")
+                if path.stat().st_size > MAX_BYTES:
+                    raise InputError(f"{name} is larger than {MAX_BYTES // 10**9} GB; cut it to the area.")
+                raster = stack.enter_context(rasterio.open(path, driver="GTiff"))
+            if raster.crs is None or raster.transform.is_identity:
+                raise InputError(
+                    f"{name} does not state where on earth it lies; export it as GeoTIFF with a reference system."
+                )
+            height, width = raster.block_shapes[0]
+            if height * width * raster.count * np.dtype(raster.dtypes[0]).itemsize > MAX_BLOCK_BYTES:
+                raise InputError(
+                    f"{name} is stored in blocks of {width:,} x {height:,} pixels, too large to read in parts; export "
+                    "it tiled (gdal_translate -co TILED=YES)."
+                )
+            yield raster, name
+    except Exception as error:
+        of_gdal = type(error).__module__ == "rasterio._err"
+        if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, UnicodeDecodeError))):
+            raise
+        reason = str(error).replace(str(source), name) if not isinstance(source, bytes) else "damaged"
+        raise InputError(f"{name} cannot be read as GeoTIFF ({reason}); export it again.") from None
