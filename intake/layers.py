@@ -32,6 +32,7 @@ GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpkg", ".zip")
 SQLITE = b"SQLite format 3\x00"
 MAX_DEPTH = 20  # of collections inside each other
+OWN_NOTES = ("provenance.json", "columns.json")  # in archives that we write
 ABOUT = "provenance"  # table of keys and values in which our own exports say where they come from
 
 
@@ -342,9 +343,12 @@ def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
     wanted = (*SHAPEFILE_PARTS, *(TABLES if attributes else ()), *GEOJSON, ".kml", ".gpkg")
     inside = members(data, wanted, limits.members, limits.unpacked_bytes)
     about: dict[str, Any] = {}
-    for path in [p for p in inside if p.endswith("provenance.json")]:
+    for path in [p for p in inside if Path(p).name in OWN_NOTES]:
+        content = inside.pop(path)
+        if not path.endswith("provenance.json"):
+            continue
         try:
-            told = read_json(inside.pop(path))
+            told = read_json(content)
         except ValueError:
             continue  # not of our own making
         about = told if isinstance(told, dict) else about
