@@ -84,6 +84,8 @@ def features_of(document: Any, most_rows: int) -> Features:
 
 def _features(document: dict[str, Any], depth: int, most: int) -> list[dict[str, Any]]:
     kind = document.get("type")
+    if kind is None and isinstance(document.get("features"), list):
+        kind = "FeatureCollection"
     if depth > MAX_DEPTH:
         raise Refused("nests its geometries too deeply")
     if kind == "FeatureCollection":

@@ -31,6 +31,7 @@ TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
 GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpkg", ".zip")
 SQLITE = b"SQLite format 3\x00"
+KM_A_DEGREE = 111.32
 MAX_DEPTH = 20  # of collections inside each other
 OWN_NOTES = ("provenance.json", "columns.json")  # in archives that we write
 ABOUT = "provenance"  # table of keys and values in which our own exports say where they come from
@@ -148,15 +149,22 @@ def about_lines(lines: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def points_of(shapes: np.ndarray, report: Report) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row, lon, lat) of the points in shapes (rows,): a row for each point of a multipoint or a collection, areas at
-    a point inside them. Lines are left out and counted."""
+def points_of(
+    shapes: np.ndarray, report: Report, largest_km2: float = np.inf
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(row, lon, lat) of the points in shapes (rows,), degrees: a row for each point of a multipoint or a collection,
+    areas at a point inside them. Lines are left out and counted, as are areas above `largest_km2` beside points."""
     parts, rows = _parts(shapes)
     kinds = shapely.get_type_id(parts)
     areas = kinds == 3
     lines = (kinds == 1) | (kinds == 2)
     has_point = np.zeros(len(shapes), bool)
     has_point[rows[kinds == 0]] = True
+    if has_point.any():
+        large = areas & (_km2(parts) > largest_km2)
+        if large.any():
+            report.left_out("areas left out: they are too large for a place", int(large.sum()))
+        areas &= ~large
     kept = (kinds == 0) | (areas & ~has_point[rows])
     if (areas & kept).any():
         report.fixed("areas were taken at their centre", int((areas & kept).sum()))
@@ -184,6 +192,12 @@ def _parts(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise Refused("nests its geometries too deeply")
     filled = ~shapely.is_empty(parts)
     return shapely.force_2d(parts[filled]), rows[filled]
+
+
+def _km2(areas: np.ndarray) -> np.ndarray:
+    """About how large shapes in degrees are."""
+    lat = np.radians(np.nan_to_num(shapely.get_y(shapely.centroid(areas))))
+    return shapely.area(areas) * np.cos(lat) * KM_A_DEGREE**2
 
 
 def _beyond_degrees(shapes: np.ndarray) -> bool:

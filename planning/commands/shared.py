@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
+from intake.report import Report
 from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
@@ -103,6 +105,12 @@ def read_csv(path: str, columns: str) -> pd.DataFrame:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
     return read_table(data, path, columns)
+
+
+def print_report(report: Report, about: str = "") -> None:
+    """What was taken, fixed, left out and assumed of a file, on stderr."""
+    for entry in report.entries:
+        print(f"{about}{entry.kind}: {entry.line}", file=sys.stderr)
 
 
 def check_folder(path: Path) -> None:

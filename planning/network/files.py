@@ -186,11 +186,11 @@ def _whole(
         tables = located.placed_tables(contents, choice.mapping, choice.crs or None, report)
         parts = []
         mapping: dict[str, str] = {}
-        for table, used in located.one_table(tables, report):
+        for table, used in located.with_technologies(tables, bool(choice.layer), report):
             mine, used = _rows_meant(table, used, name, choice, report)
             if len(mine):
                 parts.append(attributes(mine, used, report))
-                mapping |= {k: v for k, v in used.items() if k not in ("lon", "lat") or v not in (located.LON, located.LAT)}
+                mapping |= {k: v for k, v in used.items() if v not in (located.LON, located.LAT)}
     except Refused as error:
         raise InputError(f"{name} {error}.") from None
     if not parts:
@@ -208,7 +208,7 @@ def _rows_meant(
     table = _masts(table, name, report)
     if codes is None:
         return table, used
-    table = table.drop(columns=["lon", "lat"], errors="ignore") if used["lon"] != "lon" else table
+    table = table.drop(columns=["lon", "lat"], errors="ignore")
     table = table.rename(columns={used["lon"]: "lon", used["lat"]: "lat"})
     if choice.box is not None:
         west, south, east, north = choice.box

@@ -20,14 +20,18 @@ from planning.network.cells import CELL_COLUMNS
 from planning.network.network import SITE_COLUMNS
 from planning.network.technologies import carriers_of
 
+LON, LAT = "longitude of the place", "latitude of the place"  # columns of what this module makes
+TECHNOLOGY = "technology of the table"
 SAME_DEG = 1e-6  # columns that agree with the geometry so closely have the more digits of it
+LARGEST_KM2 = 0.25  # of an area that is the plot of a site where a file has points too
 MAX_LATITUDE = 85.0  # where the tile map ends
 SHARED = 0.5  # of the names of a table's sites that another must hold to be joined with it
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Rows with a place. table: the file's columns and lon, lat (degrees). used: our column -> the table's."""
+    """Rows with a place. table: the file's columns, those of positions replaced by LON, LAT (degrees). used: our column
+    -> the table's."""
 
     name: str
     table: pd.DataFrame
@@ -74,25 +78,23 @@ def placed_tables(
     return _without_site_lists(found, report)
 
 
-def one_table(tables: list[Placed], report: Report) -> list[tuple[pd.DataFrame, dict[str, str]]]:
-    """Each table with its technology, if only its name tells that."""
+def with_technologies(tables: list[Placed], was_chosen: bool, report: Report) -> list[tuple[pd.DataFrame, dict[str, str]]]:
+    """(rows, our column -> theirs) of each table; where only its name tells the technology, with that. was_chosen: whether
+    the user named the table."""
     out = []
     for placed in tables:
         table, used = placed.table, placed.used
         stated = {"technology", "band", "frequency_mhz", "channel"} & set(used)
         kind = carriers_of(placed.name, "")[0]
-        if not stated and kind.technology and len(tables) > 1:
+        if not stated and kind.technology and (len(tables) > 1 or was_chosen):
             table = table.assign(**{TECHNOLOGY: placed.name})
             used = used | {"technology": TECHNOLOGY}
-            report.assumed(f"The technology of {placed.name} is by the name of its table", len(table))
+            report.assumed(f"rows have the technology that the name of their table tells: {placed.name}", len(table))
         out.append((table, used))
     if len(tables) > 1:
         named = [f"{placed.name} ({len(placed.table):,} rows)" for placed in tables]
         report.taken(f"tables taken together: {', '.join(named)}; choose one with --layer", len(tables))
     return out
-
-
-TECHNOLOGY = "technology of the table"
 
 
 def _check_mapping(contents: Contents, mapping: dict[str, str]) -> None:
@@ -114,19 +116,14 @@ def _placed(layer: Layer, mapping: dict[str, str], crs: str | None, report: Repo
         report.taken("rows read", len(table))
         lon, lat, columns = positions_of(table, report, _for_positions(mapping), crs)
         used = {k: v for k, v in used.items() if v not in columns.values() and k not in ("lon", "lat")}
-        table = table.assign(lon=lon, lat=lat) if set(columns.values()) <= {"lon", "lat"} else _with_place(
-            table, lon, lat
-        )
-        used |= {"lon": LON, "lat": LAT} if LON in table else {"lon": "lon", "lat": "lat"}
+        table = _with_place(table.drop(columns=list(columns.values())), lon, lat)
+        used |= {"lon": LON, "lat": LAT}
     x, y = (table[used[axis]].to_numpy(float) for axis in ("lon", "lat"))
     good = (np.abs(x) <= 180) & (np.abs(y) <= MAX_LATITUDE)
     left_out_without_place(good, report)
     if not good.any():
         raise Refused("has no row with a longitude and latitude in degrees, WGS-84; check the column mapping")
     return Placed(layer.name, table[good].reset_index(drop=True), used)
-
-
-LON, LAT = "longitude of the place", "latitude of the place"
 
 
 def _with_place(table: pd.DataFrame, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:
@@ -144,7 +141,7 @@ def _by_geometry(
     it, for they have more digits."""
     shapes = layer.in_degrees(crs)
     report.taken("features read", len(table))
-    rows, lon, lat = points_of(shapes, report)
+    rows, lon, lat = points_of(shapes, report, LARGEST_KM2)
     bare = np.setdiff1d(np.flatnonzero([shape is None for shape in shapes]), rows)
     rows = np.concatenate([rows, bare])
     order = np.argsort(rows, kind="stable")
@@ -168,6 +165,7 @@ def _by_geometry(
         report.fixed("features without a geometry were placed by their columns", int(gap.sum()))
     x, y = np.where(same | gap, own_x, x), np.where(same | gap, own_y, y)
     used = {k: v for k, v in used.items() if v not in columns.values() and k not in ("lon", "lat")}
+    table = table.drop(columns=list(columns.values()))
     return _with_place(table, x, y), used | {"lon": LON, "lat": LAT}
 
 
