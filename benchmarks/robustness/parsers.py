@@ -32,6 +32,7 @@ from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.files import import_network
+from planning.measured_power import read_power
 from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
@@ -153,9 +154,8 @@ def _work_opens(parts: dict[str, bytes]) -> None:
 
 
 def _power(path: Path) -> None:
-    from planning.commands.shared import read_csv
 
-    fit = fit_power(read_csv(str(path), "load_mbps and power_w"))
+    fit = fit_power(read_power(path.read_bytes(), path.name, capacity_mbps=100.0).table)
     assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
 
 

@@ -12,6 +12,7 @@ from planning.commands.shared import (
     Commands,
     add_out,
     add_scale_options,
+    assignment,
     checked_out,
     print_report,
     scale_of,
@@ -35,7 +36,7 @@ def add_command(commands: Commands) -> None:
         "--traffic", required=True, metavar="TRAFFIC", help="traffic table of the area, Parquet or CSV"
     )
     command.add_argument(
-        "--map", action="append", default=[], type=_assignment, metavar="OURS=THEIRS",
+        "--map", action="append", default=[], type=assignment, metavar="OURS=THEIRS",
         help="column of ours and the file's, such as lon=Longitude; repeat for several (default: by usual names)",
     )  # fmt: skip
     command.add_argument("--layer", default="", metavar="NAME", help="sheet or layer (default: all with places)")
@@ -72,9 +73,3 @@ def run(options: argparse.Namespace) -> None:
     print(demand.scale.sentence)
     print(f"Wrote {out}")
 
-
-def _assignment(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not (ours and equals and theirs):
-        raise argparse.ArgumentTypeError(f"{text!r} is no pair such as lon=Longitude")
-    return ours, theirs

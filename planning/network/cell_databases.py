@@ -165,7 +165,8 @@ def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -
     order = np.argsort(part, kind="stable")
     for mine in np.split(order, np.searchsorted(part[order], np.arange(1, parts))):
         inner = np.ones(1, int)
-        if 1 < len(mine) <= 4000:  # a chain of near places is cut where it grows wider than the limit
+        narrow = len(mine) <= 2 or np.hypot(*np.ptp(unique[mine], axis=0)) <= metres
+        if not narrow and len(mine) <= 4000:  # a chain of near places is cut where it grows wider than the limit
             inner = fcluster(linkage(unique[mine], "complete"), metres, "distance")
         label[mine] = base + inner
         base += int(inner.max())
