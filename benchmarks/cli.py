@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, deployment, plans, prb, robust, sampler, screenshots, sleep, sources
+from benchmarks import app, coverage, deployment, plans, prb, robust, sampler, screenshots, sleep, sources
 from opendiff.errors import OpenDiffError
 from opendiff.storage.atomic import write_json
 from planning.errors import InputError, PlanningError
 
 BENCHMARKS = {
     "app": app,
+    "coverage": coverage,
     "deployment": deployment,
     "plans": plans,
     "prb": prb,

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
-from planning import bands, demand, energy, equipment, link_budget, radio
+from planning import bands, demand, energy, equipment, radio
 from planning.deployment import deploy, judging
+from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
-from planning.network.serving import size_network
 from planning.sleep import SleepProblem, SleepSettings
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()
@@ -142,9 +142,6 @@ def radio_rows():
         for way, sigma in radio.SHADOW_DB[name].items():
             yield (f"shadowing, {name} {way}", f"{sigma:g} dB", "TR 38.901, table 7.4.1-1")
     yield ("height of a user", f"{PLAIN.user_height_m:g} m", "TR 38.901, table 7.2-1")
-    yield ("rate at the edge of a site's reach", f"{link_budget.EDGE_MBPS:g} Mbit/s", "assumed")
-    yield ("places at the edge that get it", f"{percent(link_budget.EDGE_PROBABILITY)}", "assumed")
-    yield ("noise that other cells add there", f"{link_budget.INTERFERENCE_DB:g} dB", "assumed")
 
 
 def carrier_rows():

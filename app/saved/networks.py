@@ -80,18 +80,22 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
         "solve": put_solve(plan.solve),
         "served_mbps": plan.served_mbps,
         "settings": plan.settings,
+        "radio": None if plan.radio is None else plan.radio.record(),
         "tables": {table: put_table(arrays, f"{name} {table}", frame) for table, frame in tables.items()},
     }
 
 
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
+    from planning.deployment.serving import Served
+    from planning.deployment.sizing import Sizing
     from planning.errors import Shortfall
     from planning.network import Network
-    from planning.network.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
-    network = Network.from_tables(tables.pop("sites"), tables.pop("cells"))  # fills what earlier versions lacked
+    network = Network.from_tables(
+        tables.pop("sites"), tables.pop("cells")
+    )  # fills what earlier versions lacked
     plan = DeploymentPlan(
         record["strategy"],
         arrays[f"{name} counts"],
@@ -102,6 +106,7 @@ def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand"
         record["served_mbps"],
         tables,
         record["settings"],
+        Served(**record["radio"]) if record.get("radio") else None,
     )
     return Deployed(plan, demand, record["area_name"])
 

@@ -28,20 +28,31 @@ from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
 from planning.network.files import Choice, import_points
 from planning.network.table_files import read_bytes, read_contents
+from planning.network.technologies import carriers_of
 
 
 @dataclass(frozen=True)
 class Places:
-    """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps: (places,), NaN where
-    not given. areas: polygons in degrees. report: what was taken, fixed, left out and assumed."""
+    """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps, height_m (of
+    antennas): (places,), NaN where not given; band: (places,) text, "" where not given. areas: polygons in degrees.
+    report: what was taken, fixed, left out and assumed."""
 
     lon: np.ndarray
     lat: np.ndarray
     names: tuple[str, ...] = ()
     cost: np.ndarray | None = None
     capacity_mbps: np.ndarray | None = None
+    height_m: np.ndarray | None = None
+    band: np.ndarray | None = None
     areas: tuple[shapely.Geometry, ...] = field(default_factory=tuple)
     report: Report = field(default_factory=Report)
+
+    def __post_init__(self) -> None:
+        for name in ("cost", "capacity_mbps", "height_m"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.lon), np.nan))
+        if self.band is None:
+            object.__setattr__(self, "band", np.full(len(self.lon), "", object))
 
     @classmethod
     def of(
@@ -56,15 +67,18 @@ class Places:
         if not (np.isfinite(lon).all() and (np.abs(lon) <= 180).all() and (np.abs(lat) <= 85).all()):
             raise InputError("Every place must have a longitude and latitude in degrees, WGS-84.")
         names = [""] * len(lon) if names is None else names
-        nothing = np.full(len(lon), np.nan)
-        return cls(lon, lat, tuple(map(str, names)), nothing, nothing, tuple(areas))
+        return cls(lon, lat, tuple(map(str, names)), areas=tuple(areas))
 
     @classmethod
     def of_network(cls, network: Network) -> Places:
-        """The sites of a network with their capacities."""
-        sites = network.sites
+        """The sites of a network with their capacities, and the highest antenna and lowest band of each."""
+        sites, cells = network.sites, network.cells
         places = cls.of(sites["lon"], sites["lat"], sites["site"])
-        return cls(places.lon, places.lat, places.names, places.cost, network.capacity_mbps)
+        names = sites["site"].to_numpy()
+        height = cells.groupby("site")["height_m"].max().loc[names].to_numpy(float)
+        lowest = cells.loc[cells.groupby("site")["frequency_mhz"].idxmin()].set_index("site")["band"]
+        band = lowest.loc[names].to_numpy(object)
+        return replace(places, capacity_mbps=network.capacity_mbps, height_m=height, band=band)
 
     @classmethod
     def from_features(cls, features: Sequence[GeoJson]) -> Places:
@@ -100,7 +114,7 @@ def joined(*parts: Places | None) -> Places | None:
         return given[0] if given else None
     whole = {
         name: np.concatenate([getattr(p, name) for p in given])
-        for name in ("lon", "lat", "cost", "capacity_mbps")
+        for name in ("lon", "lat", "cost", "capacity_mbps", "height_m", "band")
     }
     return Places(
         names=tuple(name for p in given for name in p.names),
@@ -117,7 +131,8 @@ def read_places(
     areas: bool = True,
     choice: Choice = Choice(),
 ) -> Places:
-    """Places from a file (path, or bytes and their name). Columns cost and capacity_mbps are taken where they exist.
+    """Places from a file (path, or bytes and their name). Cost, capacity, antenna height and band are taken where there
+    are such columns.
 
     areas: whether polygons are areas; otherwise they are places at their centre. Rows of one site are one place. An
     OpenCelliD CSV is clustered into sites; of an OSM extract only communication masts and towers count. Raises InputError.
@@ -129,17 +144,16 @@ def read_places(
 def _to_plain(places: Places) -> dict[str, Any]:
     areas = [shapely.to_wkb(area) for area in places.areas]
     plain = {field.name: getattr(places, field.name) for field in fields(places)}
-    return plain | {"areas": areas, "report": places.report.record()}
+    return plain | {"areas": areas, "band": [str(b) for b in places.band], "report": places.report.record()}
 
 
 def _from_plain(plain: dict[str, Any]) -> Places:
     """Raises InputError for what are no places."""
     areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
     places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
-    figures = {
-        c: None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")
-    }
-    lengths = {len(v) for v in (places.lat, places.names, *figures.values()) if v is not None}
+    figures = {c: np.asarray(plain[c], float) for c in ("cost", "capacity_mbps", "height_m")}
+    figures["band"] = np.array([str(band) for band in plain["band"]], object)
+    lengths = {len(v) for v in (places.lat, places.names, *figures.values())}
     if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
         raise InputError("The places cannot be read; export them again.")
     return replace(places, **figures, report=Report.from_record(plain["report"]))
@@ -162,10 +176,19 @@ def _read_bytes(data: bytes, name: str, areas: bool, asked: dict[str, Any]) -> P
         report.taken("areas", len(polygons))
     report.extend(told)
     blank = np.full(len(frame), np.nan)
-    numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in ("cost", "capacity_mbps")}
+    columns = ("cost", "capacity_mbps", "height_m")
+    numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in columns}
+    bands = frame["band"].map(_band).to_numpy(object) if "band" in frame else np.full(len(frame), "", object)
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
     lon, lat = frame["lon"].to_numpy(float), frame["lat"].to_numpy(float)
-    return Places(lon, lat, names, numbers["cost"], numbers["capacity_mbps"], tuple(polygons), report)
+    return Places(lon, lat, names, *(numbers[c] for c in columns), bands, tuple(polygons), report)
+
+
+def _band(text: object) -> str:
+    """The first band that a value of a file names; "" where it names none."""
+    if text is None or text != text:
+        return ""
+    return next((c.band for c in carriers_of("", str(text)) if c.band), "")
 
 
 def _areas(data: bytes, name: str, choice: Choice, report: Report) -> tuple[list[shapely.Geometry], bool]:

@@ -1,33 +1,42 @@
 """PRB allocation (eq. 15): which station and how many PRBs each user gets, and which PRBs they are.
 
-Up to a size the program with all co-channel interference is solved exactly (`exact`). Beyond, stations and numbers
-of PRBs come from a program at fixed interference (`fixed`), solved again with the interference that its plan caused
-until that settles; a local search (`improve`) on the true objective follows each, and the best plan is kept. Every
-plan, baselines included, is scored with the true SINR (`sinr`) and stands beside a bound (`bound`).
+Up to a size the program with all co-channel interference is solved exactly (`exact`). Beyond, on a crowded downlink of
+few stations, the plan begins with the linear program of its bound (`on_sets`) and is refined by exact programs of a few
+stations (`station_programs`). Elsewhere stations and numbers of PRBs come from a program at fixed interference
+(`fixed`), solved again with the interference that its plan caused until that settles. A local search (`improve`) on the
+true objective follows each, and the best plan is kept. Every plan, baselines included, is scored with the true SINR
+(`sinr`) and stands beside its bounds (`bounds`).
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from planning.prb.baselines import BASELINES, dealt
-from planning.prb.bound import quiet_bounds
+from planning.prb.bounds import Bounds, fewest_prbs
 from planning.prb.exact import solve_exact
 from planning.prb.fixed import choose, found_interference, usual_interference
 from planning.prb.improve import improve, insert, replace_users
+from planning.prb.literal import solve_literal
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
+from planning.prb.station_programs import refine, start_of
 from planning.progress import Progress, silent
 from planning.solver import SolveResult, relative_gap
 
-_BOUND_SHARE = 0.2  # of the time limit: the bound without interference
+_BOUND_SHARE = 0.2  # of the time limit: the bounds
+_BRANCH_SHARE = 0.1  # branch and bound on the demands met
+_PRBS_SHARE = 0.05  # the bound of PRBs
 _SEEK_SHARE = 0.15  # the local search before the exact program
 _ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
+_START_SHARE = 0.3  # the start from the linear program
+_CROWDED = 0.02  # of the demand, between the first plan and its bound: from there interference is what limits
 _STARTS = 15  # of the search before the exact program
 _PATIENCE = 40  # groups of users without gain that end such a start
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
@@ -55,27 +64,78 @@ def solve_prb(
     """
     settings = settings or PrbSettings()
     settings.validate()
+    if settings.mode == "literal":
+        return solve_literal(problem, settings)
     started = time.perf_counter()
+    deadline = started + (1 - _PRBS_SHARE) * settings.time_limit
     report = progress or silent
     steps = settings.rounds + 2
-    report(0, steps, "bound without interference")
-    bound, met_bound = quiet_bounds(problem, settings, started + _BOUND_SHARE * settings.time_limit)
-    enough = bound - _asked_gap(settings) * max(1.0, abs(bound))
-    exact = problem.size <= settings.exact_size
+    report(0, steps, "bounds")
     first = _start(problem, settings)
     if earlier is not None and (again := _taken_up(problem, settings, earlier)) is not None:
         first = max(first, again, key=_score)
-    solve_it = _exactly if exact else _by_rounds
-    grid, own_bound, solve, how = solve_it(problem, settings, started, enough, report, first)
-    bound = min(bound, own_bound)
-    gap = relative_gap(grid.score, bound)
-    if gap is not None and gap <= _asked_gap(settings):
-        how += ", proven best" if exact else ", as good as its bound"
-    elif gap is not None:
-        how += f", bound {bound:,.2f}, gap {100 * gap:.2f} %"
+    bounds = Bounds.of(problem, settings, started + _BOUND_SHARE * settings.time_limit, first.owner)
+    asked = _asked_gap(settings) * float(problem.demand_mbps.sum())
+    enough = bounds.objective_mbps - asked
+    if problem.size <= settings.exact_size:
+        outcome = _exactly(problem, settings, deadline, enough, report, first)
+    elif _crowded(bounds, first):
+        branching = time.perf_counter() + _BRANCH_SHARE * settings.time_limit
+        bounds = bounds.branched(settings, first.score + asked, branching)
+        outcome = _from_on_sets(problem, settings, deadline, bounds, asked, report, first)
+    else:
+        outcome = _by_rounds(problem, settings, started, deadline, enough, report, first)
+    grid, own_bound, solve, how = outcome
+    bound = max(min(bounds.objective_mbps, own_bound), grid.score)
+    if bound <= grid.score + asked:
+        how += ", proven best" if problem.size <= settings.exact_size else ", as good as its bound"
+    plan = PrbPlan.of("", grid, settings)
+    least = fewest_prbs(
+        problem, settings, plan.served_mbps, plan.used_prbs, bounds.on_sets, started + settings.time_limit
+    )
     report(steps, steps, "allocated")
-    name = "paper (one PRB a user)" if settings.mode == "paper" else "optimised"
-    return PrbPlan.of(name, grid, settings, bound_mbps=bound, met_bound=met_bound, solve=solve, how=how)
+    return replace(
+        plan,
+        strategy="paper (one PRB a user)" if settings.mode == "paper" else "optimised",
+        bound_mbps=bound,
+        served_bound_mbps=max(bounds.served_mbps, plan.served_mbps),
+        met_bound=bounds.met,
+        prbs_bound=least,
+        solve=solve,
+        how=how,
+    )
+
+
+def _crowded(bounds: Bounds, grid: Grid) -> bool:
+    """Whether the plan may begin with the linear program: on a downlink whose stations it sees together, and where a
+    simple plan is far from what can be."""
+    if bounds.on_sets is None or len(bounds.on_sets.clusters) > 1:
+        return False
+    return bounds.objective_mbps - grid.score > _CROWDED * grid.problem.demand_mbps.sum()
+
+
+def _from_on_sets(
+    problem: PrbProblem,
+    settings: PrbSettings,
+    deadline: float,
+    bounds: Bounds,
+    asked: float,
+    report: Progress,
+    first: Grid,
+) -> _Outcome:
+    """Starts from the linear program, and the best of them refined."""
+    assert bounds.on_sets is not None and bounds.prices is not None
+    enough = bounds.objective_mbps - asked
+    best = max(first, _by_rule(problem, settings), key=_score)
+    rng, starts = np.random.default_rng(settings.seed), 0
+    until = time.perf_counter() + _START_SHARE * (deadline - time.perf_counter())
+    while time.perf_counter() < until and best.score < enough:
+        report(1, settings.rounds + 2, "start from the linear program")
+        again = start_of(bounds.on_sets, bounds.prices, settings, until, rng if starts else None)
+        best, starts = max(best, again, key=_score), starts + 1
+    report(2, settings.rounds + 2, "programs of stations and local search")
+    best = refine(best, settings, deadline, rng, enough)
+    return _Outcome(best, np.inf, None, "linear program of sending stations, programs of stations, local search")
 
 
 def _asked_gap(settings: PrbSettings) -> float:
@@ -108,11 +168,11 @@ def _by_rule(problem: PrbProblem, settings: PrbSettings) -> Grid:
 
 
 def _exactly(
-    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+    problem: PrbProblem, settings: PrbSettings, deadline: float, enough: float, report: Progress, first: Grid
 ) -> _Outcome:
     """Local search from many starts, then the exact program, begun from the best of them."""
     report(1, 2, "exact program")
-    deadline, begun = started + settings.time_limit, time.perf_counter()
+    begun = time.perf_counter()
     until = min(deadline, begun + _SEEK_SHARE * settings.time_limit)
     rng = np.random.default_rng(settings.seed)
     grid = max(first, _by_rule(problem, settings), key=_score)
@@ -130,13 +190,19 @@ def _exactly(
     gap = relative_gap(grid.score, bound)
     status = "optimal" if gap is not None and gap <= _asked_gap(settings) else "feasible"
     seconds = time.perf_counter() - begun
-    solve = SolveResult(status, grid.score, bound, gap, seconds, begun - started, "exact program")
+    solve = SolveResult(status, grid.score, bound, gap, seconds, 0.0, "exact program")
     own_bound = np.inf if grid.score >= enough else bound
     return _Outcome(grid, own_bound, solve, f"exact co-channel program, {nodes} nodes")
 
 
 def _by_rounds(
-    problem: PrbProblem, settings: PrbSettings, started: float, enough: float, report: Progress, first: Grid
+    problem: PrbProblem,
+    settings: PrbSettings,
+    started: float,
+    deadline: float,
+    enough: float,
+    report: Progress,
+    first: Grid,
 ) -> _Outcome:
     """Most of the time is for the local search from the best of what the rounds and `first` (or a rule) gave."""
     interference = usual_interference(problem)
@@ -165,6 +231,6 @@ def _by_rounds(
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
     patience = max(1000, 10 * len(problem.gain))
-    best = improve(best, settings, started + settings.time_limit, settings.seed, patience, enough)
+    best = improve(best, settings, deadline, settings.seed, patience, enough)
     best = max(best, rule, key=_score)
     return _Outcome(best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search")

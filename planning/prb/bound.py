@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings, Values
+from planning.prb.problem import Objective, PrbProblem, PrbSettings
 from planning.solver import Model
 
 _MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
@@ -53,11 +53,18 @@ class Options:
         at = np.broadcast_to(np.asarray(interference, float), problem.gain.shape)[..., None]
         demand = problem.demand_mbps[:, None, None]
 
-        def worth(count: np.ndarray) -> np.ndarray:
-            return self.objective.worth(problem.rates(user, station, count, at), demand)
+        def rates(count: np.ndarray) -> np.ndarray:
+            return problem.rates(user, station, count, at)
 
-        self.values = worth(sizes)
-        self.optimistic = worth(np.append(sizes[1:] - 1, most)) if self.bundled else self.values
+        self.values = self.objective.worth(rates(sizes), demand)
+        self.optimistic = self.values
+        if self.bundled:  # by rates of tables, more PRBs at less power each can carry less
+            best = np.full((*problem.gain.shape, len(sizes)), -np.inf)
+            ends = np.append(sizes[1:], most + 1)
+            for step, (first, end) in enumerate(zip(sizes.tolist(), ends.tolist(), strict=True)):
+                for count in range(first if problem.mapping else end - 1, end):
+                    np.maximum(best[..., step], rates(np.array([count]))[..., 0], out=best[..., step])
+            self.optimistic = self.objective.worth(best, demand)
         self.nothing = self.objective.worth(0.0, problem.demand_mbps)
 
     def best(self, price: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,19 +164,3 @@ def _subgradient(options: Options, steps: int) -> np.ndarray:
         )
         price = np.maximum(price + step * (asked / prbs - 1) * (0.1 + price), 0.0)
     return best_price
-
-
-class _Met(Objective):
-    """Worth 1 where the demand is met."""
-
-    def worth(self, rate: Values, demand: Values) -> np.ndarray:
-        return (np.asarray(rate) >= np.asarray(demand) * MET).astype(float)
-
-
-def quiet_bounds(problem: PrbProblem, settings: PrbSettings, deadline: float) -> tuple[float, int]:
-    """(objective, demands met) that no plan exceeds, from the relaxation without interference."""
-    most = settings.most(problem)
-    worth = solve_dual(Options(problem, settings.objective, most), settings, deadline).bound
-    count = _Met(0.0, np.ones(1), np.zeros(1), None, 0.0, 0.0)
-    met = solve_dual(Options(problem, count, most), settings, deadline).bound
-    return worth, int(np.floor(met + 1e-6))

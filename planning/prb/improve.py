@@ -50,7 +50,7 @@ def best_place(
     for station in stations:
         signal = sent * problem.gain[user, station]
         noise = problem.noise_w + grid.heard(user, station)
-        own = problem.prb_mhz * np.log2(1 + signal[:, None] / noise)  # (sizes, prbs)
+        own = problem.prb_mbps(signal[:, None] / noise)  # (sizes, prbs)
         damage = _damage(grid, user, station, sent)
         ranked = np.argsort(damage - _WEIGHTS[:, None, None] * own, axis=2)
         own_sum = np.take_along_axis(np.broadcast_to(own, ranked.shape), ranked, axis=2).cumsum(axis=2)
@@ -92,7 +92,7 @@ def _damage(grid: Grid, user: int, station: int, sent: np.ndarray) -> np.ndarray
             quiet[heard],
             added[:, heard],
         )
-        lost = grid.mbps[row, prb] - problem.prb_mhz * np.log2(1 + signal / (quiet + added))
+        lost = grid.mbps[row, prb] - problem.prb_mbps(signal / (quiet + added))
         taken = _lost_worth(grid, objective, who, lost)
         for power in range(len(taken)):
             out[power] = np.bincount(prb, taken[power], problem.prbs)

@@ -45,7 +45,7 @@ class Members:
     @property
     def alone(self) -> np.ndarray:
         """(members,) Mbit/s of one PRB without interference."""
-        return self.problem.prb_mhz * np.log2(1 + self.signal / self.problem.noise_w)
+        return self.problem.prb_mbps(self.signal / self.problem.noise_w)
 
     def share(self, member: np.ndarray, rate: np.ndarray) -> np.ndarray:
         """Most that one PRB at this rate can contribute to its user's worth."""
@@ -74,7 +74,7 @@ class Members:
                 if s != t:
                     both = on[:, s] & on[:, t]
                     noise[both, s] += self.disturbs[patterns[both, s], patterns[both, t]]
-        return np.where(on, self.problem.prb_mhz * np.log2(1 + self.signal[patterns] / noise), 0.0)
+        return np.where(on, self.problem.prb_mbps(self.signal[patterns] / noise), 0.0)
 
 
 @dataclass(frozen=True)

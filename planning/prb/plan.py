@@ -10,7 +10,7 @@ import pandas as pd
 
 from planning.prb.problem import MET, PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
-from planning.solver import SolveResult, relative_gap
+from planning.solver import SolveResult
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class PrbPlan:
     objective_mbps: float
     unmet: tuple[str, ...]  # a sentence for each user whose demand is not met, in their order
     bound_mbps: float | None = None  # no plan's objective exceeds it
-    met_bound: int | None = None  # no plan meets more demands, from the relaxation without interference
+    served_bound_mbps: float | None = None  # no plan serves more
+    met_bound: int | None = None  # no plan meets more demands
+    prbs_bound: int | None = None  # no plan that serves as much uses fewer PRBs
     solve: SolveResult | None = None
     how: str = ""  # what made it and how good that is, in words
     notes: tuple[str, ...] = ()
@@ -70,8 +72,28 @@ class PrbPlan:
 
     @property
     def gap(self) -> float | None:
-        """Relative, between objective and bound."""
-        return relative_gap(self.objective_mbps, self.bound_mbps)
+        """Distance of the objective to its bound, as a share of the demand; the objective itself may cross zero."""
+        if self.bound_mbps is None:
+            return None
+        return max(0.0, self.bound_mbps - self.objective_mbps) / float(self.problem.demand_mbps.sum())
+
+    @property
+    def served_gap(self) -> float | None:
+        """Mbit/s that may be served beyond what is served, as a share of the most that can be."""
+        if not self.served_bound_mbps:
+            return None
+        return max(0.0, 1 - self.served_mbps / self.served_bound_mbps)
+
+    @property
+    def bounds_sentence(self) -> str:
+        """What no plan exceeds, in words; empty where nothing is known."""
+        if self.served_bound_mbps is None:
+            return ""
+        least = max(0.0, float(self.problem.demand_mbps.sum()) - self.served_bound_mbps)
+        return (
+            f"No plan serves more than {self.served_bound_mbps:,.1f} Mbit/s (at least {least:,.1f} missing) or meets "
+            f"more than {self.met_bound} demands, and none that serves as much uses fewer than {self.prbs_bound} PRBs."
+        )
 
     @property
     def missing_mbps(self) -> float:
@@ -92,8 +114,8 @@ class PrbPlan:
     def sentence(self) -> str:
         """The plan in words."""
         text = (
-            f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, {self.missing_mbps:,.2f} Mbit/s "
-            f"missing, {self.used_prbs} PRBs used, objective {self.objective_mbps:,.2f} Mbit/s with true SINR"
+            f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, {self.served_mbps:,.2f} Mbit/s "
+            f"served, {self.missing_mbps:,.2f} Mbit/s missing, {self.used_prbs} PRBs used, with true SINR"
         )
         if self.how:
             text += f" ({self.how})"
@@ -153,6 +175,9 @@ class PrbPlan:
             "used_prbs": self.used_prbs,
             "utilisation": float(self.utilisation.mean()),
             "objective_mbps": self.objective_mbps,
+            "served_bound_mbps": self.served_bound_mbps,
+            "met_bound": self.met_bound,
+            "prbs_bound": self.prbs_bound,
         }
 
     def record(self) -> dict[str, Any]:
@@ -165,7 +190,6 @@ class PrbPlan:
             "prbs": self.problem.prbs,
             "bound_mbps": self.bound_mbps,
             "gap_to_bound": self.gap,
-            "met_bound": self.met_bound,
             "settings": asdict(self.settings),
             "radio": asdict(self.problem.radio),
             "traffic_share": self.problem.radio.share,

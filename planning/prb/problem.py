@@ -14,13 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
+from planning.coverage.rates import TABLES, RateMapping, efficiencies
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network
 from planning.prb.users import Users
 from planning.radio import Radio, dbm_to_w
 
-MODES = ("default", "paper")
+MODES = ("default", "paper", "literal")
 FAIRNESS = ("rate", "proportional")
 MET = 1 - 1e-6  # a demand counts as met from here
 _LOG_FROM = 0.05  # log utility is taken as log(this share of the demand + rate), finite for nobody served
@@ -51,6 +52,10 @@ class Objective:
         asked = np.asarray(demand, float)
         return asked if self.min_mbps is None else np.minimum(asked, self.min_mbps)
 
+    def jump(self, demand: Values) -> np.ndarray:
+        """What a user's worth rises by where its rate gets to the one that it must have."""
+        return self.missing_price * self.unmet_share * self.floor(demand)
+
     def counted(self, rate: Values, demand: Values) -> np.ndarray:
         """Mbit/s that count (arrays broadcast)."""
         out: np.ndarray = self.slopes[0] * rate + self.offsets[0] * demand
@@ -73,7 +78,8 @@ class PrbSettings:
     `unmet_share` of that rate on top.
     """
 
-    mode: str = "default"  # several PRBs a user, or "paper": at most one, its whole rate counted
+    # several PRBs a user; "paper": at most one, its whole rate counted; "literal": eq. 15 to the letter (`literal`)
+    mode: str = "default"
     tau_mbps: float = 0.05  # penalty of each PRB in use
     cap: float | None = 1.0  # rate counts up to cap x demand, None: all of it
     min_mbps: float | None = None  # rate that each user must have, None: its demand
@@ -112,12 +118,14 @@ class PrbSettings:
 
     def most(self, problem: PrbProblem) -> int:
         """PRBs that a user may have."""
-        return 1 if self.mode == "paper" else problem.prbs
+        return problem.prbs if self.mode == "default" else 1
 
     @property
     def objective(self) -> Objective:
         """For fairness by rate counted = min(rate, cap * demand); for proportional fairness the broken line through
         demand * log(1 + x / _LOG_FROM) / log(1 + 1 / _LOG_FROM) at x = rate / demand of _LOG_POINTS."""
+        if self.mode == "literal":
+            return Objective(self.tau_mbps, np.ones(1), np.zeros(1), None, 0.0, 0.0)
         cap = None if self.mode == "paper" else self.cap
         if self.fairness == "rate":
             slopes, offsets = [1.0], [0.0]
@@ -145,7 +153,10 @@ class PrbSettings:
 @dataclass(frozen=True)
 class PrbProblem:
     """gain: (users, stations) linear. metres: (users, stations) on the ground. demand_mbps: (users,) on this link.
-    power_w: of a user in all (uplink) or of a station on one PRB (downlink). prbs: of each station."""
+    power_w: of a user in all (uplink) or of a station on one PRB (downlink). prbs: of each station. mapping: from SINR
+    to bit/s/Hz, one layer; None: Shannon's log2(1 + SINR), as in eq. 15. layers: spatial layers at best, which share
+    the power. usable: share of resource elements and time that carries data of this link. Both count with a mapping
+    only. `planning.prb.stations` makes problems whose stations are cells."""
 
     site_names: tuple[str, ...]
     users: Users
@@ -155,9 +166,18 @@ class PrbProblem:
     demand_mbps: np.ndarray
     power_w: float
     prbs: int
+    mapping: RateMapping | None = None
+    layers: int = 1
+    usable: float = 1.0
 
     @classmethod
-    def build(cls, network: Network, users: Users, radio: Radio | None = None) -> PrbProblem:
+    def build(
+        cls,
+        network: Network,
+        users: Users,
+        radio: Radio | None = None,
+        mapping: RateMapping | None = None,
+    ) -> PrbProblem:
         """Every site is one station. Raises InputError for radio settings that make no sense."""
         radio = radio or Radio()
         radio.validate()
@@ -176,6 +196,7 @@ class PrbProblem:
             users.demand_mbps * radio.share,
             float(power),
             radio.prbs,
+            mapping,
         )
 
     @property
@@ -211,9 +232,33 @@ class PrbProblem:
             return np.full(np.shape(count), self.power_w)
         return self.power_w / np.maximum(np.asarray(count, float) / max(self.users.weight, 1.0), 1.0)
 
+    def prb_mbps(self, sinr: Values) -> np.ndarray:
+        """Mbit/s of one PRB at a linear SINR (any shape); never less at a better one."""
+        if self.mapping is None:
+            return self.prb_mhz * np.log2(1 + np.asarray(sinr))
+        if self._steps is None:
+            with np.errstate(divide="ignore"):
+                efficiency = self.mapping.efficiency(10 * np.log10(sinr), self.layers)
+            return self.prb_mhz * self.usable * efficiency
+        sinr_from, mbps = self._steps
+        return mbps[np.searchsorted(sinr_from, sinr, side="right")]
+
+    @cached_property
+    def _steps(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Linear SINR from which each step of a table is used, and Mbit/s of a PRB below and from each; None where the
+        mapping is no table."""
+        if self.mapping is None or self.mapping.kind not in TABLES:
+            return None
+        steps = efficiencies(TABLES[self.mapping.kind])
+        used = np.arange(1, self.layers + 1)[:, None]  # layers, each with its part of the power
+        sinr_from = (used * 10 ** (self.mapping.thresholds_db / 10)).ravel()
+        order = np.argsort(sinr_from, kind="stable")
+        best = np.maximum.accumulate((used * steps).ravel()[order])
+        rising = np.flatnonzero(np.diff(best, prepend=0.0) > 0)
+        mbps = self.prb_mhz * self.usable * np.concatenate([[0.0], best[rising]])
+        return sinr_from[order][rising], mbps
+
     def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""
         received = self.sent(count) * self.gain[user, station]
-        return (
-            np.asarray(count, float) * self.prb_mhz * np.log2(1 + received / (self.noise_w + interference_w))
-        )
+        return np.asarray(count, float) * self.prb_mbps(received / (self.noise_w + interference_w))

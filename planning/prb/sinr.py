@@ -31,7 +31,7 @@ def true_sinr(problem: PrbProblem, station: np.ndarray, uses: np.ndarray) -> tup
 
 def rates_of(problem: PrbProblem, station: np.ndarray, uses: np.ndarray) -> np.ndarray:
     """(users,) Mbit/s with the true SINR."""
-    return problem.prb_mhz * np.log2(1 + true_sinr(problem, station, uses)[0]).sum(axis=1)
+    return problem.prb_mbps(true_sinr(problem, station, uses)[0]).sum(axis=1)
 
 
 def score(problem: PrbProblem, objective: Objective, rate: np.ndarray, used_prbs: int) -> float:
@@ -132,7 +132,7 @@ class Grid:
         own = np.where(on, reach.diagonal(axis1=0, axis2=1).T, 0.0)
         interference = np.maximum(total - own, 0.0)
         self.interference[:, prbs] = interference
-        self.mbps[:, prbs] = problem.prb_mhz * np.log2(1 + own / (problem.noise_w + interference))
+        self.mbps[:, prbs] = problem.prb_mbps(own / (problem.noise_w + interference))
         self.rate = np.bincount((self.owner + 1).ravel(), self.mbps.ravel(), len(self.rate) + 1)[1:]
 
     def heard(self, user: int, station: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Small PRB problems, and a second way to compute what a plan is worth: loops over the formulas."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -48,11 +49,28 @@ def slow_rates(problem, owner) -> np.ndarray:
                         disturbance += power(other) * problem.gain[other, s]
                     else:
                         disturbance += problem.power_w * problem.gain[user, t]
-            signal = power(user) * problem.gain[user, s]
-            rate[user] += (
-                problem.radio.prb_hz * np.log2(1 + signal / (problem.radio.noise_w + disturbance)) / 1e6
-            )
+            sinr = power(user) * problem.gain[user, s] / (problem.radio.noise_w + disturbance)
+            if problem.mapping is None:
+                efficiency = np.log2(1 + sinr)
+            else:
+                efficiency = float(problem.mapping.layer_efficiency(10 * np.log10(sinr)))
+            rate[user] += problem.radio.prb_hz * efficiency / 1e6
     return rate
+
+
+def allocations(problem, most):
+    """Every way to give each station's PRBs to users, PRBs taken as alike: (stations, prbs) user or -1."""
+    users, stations = problem.gain.shape
+    columns = [
+        c
+        for c in itertools.product(range(-1, users), repeat=stations)
+        if len({u for u in c if u >= 0}) == sum(u >= 0 for u in c)
+    ]
+    for chosen in itertools.combinations_with_replacement(columns, problem.prbs):
+        owner = np.array(chosen).T
+        at = [{s for s in range(stations) if (owner[s] == u).any()} for u in range(users)]
+        if all(len(a) <= 1 for a in at) and max((owner == u).sum() for u in range(users)) <= most:
+            yield owner
 
 
 def slow_worth(settings, rate, demand) -> float:

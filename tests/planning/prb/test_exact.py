@@ -9,28 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planning.coverage.rates import RateMapping
 from planning.prb import PrbSettings, solve_prb
 from planning.prb.exact import solve_exact
 from planning.prb.patterns import Members, PatternPrices, best_patterns
 from planning.prb.sinr import Grid
-from tests.planning.prb.making import slow_rates, slow_worth, toy
+from tests.planning.prb.making import allocations, slow_rates, slow_worth, toy
 
 
 def brute_force(problem, config) -> float:
-    """The best objective over every way to give each station's PRBs to users, PRBs taken as alike."""
-    users, stations = problem.gain.shape
-    columns = [
-        c
-        for c in itertools.product(range(-1, users), repeat=stations)
-        if len({u for u in c if u >= 0}) == sum(u >= 0 for u in c)
-    ]
+    """The best objective over every allocation."""
     best = -np.inf
-    for chosen in itertools.combinations_with_replacement(columns, problem.prbs):
-        owner = np.array(chosen).T
-        at = [{s for s in range(stations) if (owner[s] == u).any()} for u in range(users)]
-        most = max((owner == u).sum() for u in range(users))
-        if any(len(a) > 1 for a in at) or most > config.most(problem):
-            continue
+    for owner in allocations(problem, config.most(problem)):
         rate = slow_rates(problem, owner)
         value = sum(slow_worth(config, r, d) for r, d in zip(rate, problem.demand_mbps, strict=True))
         best = max(best, value - config.tau_mbps * (owner >= 0).sum())
@@ -67,9 +57,11 @@ def test_exact_equals_brute_force(users, stations, prbs, link, demand, change, s
     prbs=st.integers(1, 3),
     link=st.sampled_from(["uplink", "downlink"]),
     demand=st.floats(0.2, 6),
+    mapping=st.sampled_from([None, RateMapping(), RateMapping("shannon")]),
 )
-def test_exact_needs_no_good_start(seed, users, prbs, link, demand):
+def test_exact_needs_no_good_start(seed, users, prbs, link, demand, mapping):
     problem = toy(users, 2, seed, demand, prbs, spread=0.006, link=link)
+    problem = replace(problem, mapping=mapping)
     config = PrbSettings(gap=0, threads=1)
     empty = Grid(problem, config.objective)
     found = solve_exact(problem, config, empty, time.perf_counter() + 60)
