@@ -164,8 +164,9 @@ def _read_bytes(data: bytes, name: str, areas: bool, asked: dict[str, Any]) -> P
     choice, report = Choice(**asked), Report()
     polygons: list[shapely.Geometry] = []
     if areas and Path(name).suffix.lower() in VECTORS:
-        polygons, has_points = _areas(data, name, choice, report)
+        polygons, has_points, told = _areas(data, name, choice, report)
         if polygons and not has_points:
+            report.extend(told)
             report.taken("areas", len(polygons))
             return replace(Places.of([], [], (), polygons), report=report)
     frame, told = import_points(data, name, choice=choice)
@@ -191,8 +192,10 @@ def _band(text: object) -> str:
     return next((c.band for c in carriers_of("", str(text)) if c.band), "")
 
 
-def _areas(data: bytes, name: str, choice: Choice, report: Report) -> tuple[list[shapely.Geometry], bool]:
-    """(valid polygons in degrees, whether the file has points too). Raises InputError."""
+def _areas(
+    data: bytes, name: str, choice: Choice, report: Report
+) -> tuple[list[shapely.Geometry], bool, Report]:
+    """(valid polygons in degrees, whether the file has points too, what its reader told). Raises InputError."""
     found: list[shapely.Geometry] = []
     has_points, mended = False, 0
     try:
@@ -216,7 +219,7 @@ def _areas(data: bytes, name: str, choice: Choice, report: Report) -> tuple[list
         raise InputError(f"{name} {error}.") from None
     if mended:
         report.fixed("areas cross or touch themselves; all that they enclose counts", mended)
-    return found, has_points
+    return found, has_points, contents.report
 
 
 def grid(demand: Demand, a_side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -126,7 +126,7 @@ def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
 def test_export_writes_every_format(folder, deployed, format, capsys):
     out = folder / f"plan.{format}"
     assert main(["export", str(deployed), "--format", format, "--out", str(out)]) == 0
-    assert out.stat().st_size > 1000
+    assert out.stat().st_size > (500 if format == "csv" else 1000)
     if format == "geojson":
         assert json.loads(out.read_text())["type"] == "FeatureCollection"
 
