@@ -45,8 +45,9 @@ def dialect_of(data: bytes) -> Dialect:
     filled = [i for i, line in enumerate(lines) if line.strip() and not line.startswith("# ")]
     first = filled[0] if filled else 0
     stated = re.fullmatch(r'"?sep=(.)"?[,;\s]*', lines[first], re.I) if filled else None
+    titles: tuple[str, ...] = ()
     if stated and len(filled) > 1:
-        separator, skip, titles = stated[1], first + 1, ()
+        separator, skip = stated[1], first + 1
         if stated[1] not in SEPARATORS:
             raise Refused(f"says that {stated[1]!r} separates its columns, which is not accepted")
     else:
@@ -84,7 +85,8 @@ def _filled_cells(line: str, separator: str) -> int:
 def read_csv(
     data: bytes, most_rows: int = MOST_ROWS, dialect: Dialect | None = None, **options: Any
 ) -> pd.DataFrame:
-    """The table in a CSV; dialect: by default `dialect_of` it; options are those of `pandas.read_csv`. Raises ValueError, of one line: `Refused` for a table
+    """The table in a CSV; dialect: by default `dialect_of` it; options are those of `pandas.read_csv`. Raises
+    ValueError, of one line: `Refused` for a table
     that is too large, or whose rows do not fit its heading (pandas would shift or cut them in silence)."""
     dialect = dialect or dialect_of(data)
     if data.count(b"\n") > 2 * most_rows + 1000:

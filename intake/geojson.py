@@ -128,7 +128,7 @@ def _check_depth(geometry: dict[str, Any], depth: int) -> None:
 
 def _lines(text: str, most_rows: int) -> dict[str, Any] | None:
     """The features of a file that holds one a line (RFC 8142, or newline-delimited); None where it is no such file."""
-    features = []
+    features: list[dict[str, Any]] = []
     for line in text.replace("\x1e", "\n").splitlines():
         if not line.strip():
             continue

@@ -20,7 +20,8 @@ PLACE: dict[str, tuple[str, ...]] = {
         "lat", "latitude", "纬度", "latitudewgs84", "latwgs84", "wgs84lat", "wgs84latitude", "wgs84纬度", "纬度wgs84",
         "decimallatitude", "latitudedecimal", "latdec", "latdd", "ddlat", "gpslatitude", "gpslat", "geolatitude",
         "sitelatitude", "sitelat", "celllatitude", "celllat", "latitud", "latitudine", "latitudegraus", "breitengrad",
-        "geographischebreite", "geobreite", "breedtegraad", "szerokosc", "szerokość", "широта", "enlem", "緯度", "위도",
+        "geographischebreite", "geobreite", "breedtegraad", "szerokosc", "szerokość", "широта", "enlem", "緯度",
+        "위도",
         "中心纬度", "站点纬度", "基站纬度", "小区纬度", "天线纬度", "y",
     ),
     "easting": (
@@ -31,7 +32,8 @@ PLACE: dict[str, tuple[str, ...]] = {
     "northing": (
         "northing", "northings", "north", "ycoord", "ycoordinate", "coordy", "coordinatey", "coordonneey",
         "ycoordonnee", "ym", "northingm", "hochwert", "nordwert", "ylambert93", "lambert93y", "yl93", "yutm", "utmy",
-        "utmn", "utmnorthing", "northingutm", "osgbnorthing", "gridy", "projy", "ymetres", "ymeters", "y坐标", "纵坐标",
+        "utmn", "utmnorthing", "northingutm", "osgbnorthing", "gridy", "projy", "ymetres", "ymeters", "y坐标",
+        "纵坐标",
     ),
     "wkt": (
         "wkt", "geomwkt", "wktgeom", "wktgeometry", "geometrywkt", "thegeom", "geom", "geometry", "ewkt", "wkb",
@@ -41,7 +43,8 @@ PLACE: dict[str, tuple[str, ...]] = {
         "latlon", "latlng", "latlong", "latitudelongitude", "lonlat", "lnglat", "longlat", "longitudelatitude",
         "coordinates", "coordinate", "coords", "coord", "geopoint", "geopoint2d", "gps", "gpscoordinates",
         "gpscoords", "gpslocation", "geolocation", "geo", "position", "point", "location", "latlonwgs84", "坐标",
-        "经纬度", "经纬度坐标", "坐标经纬度", "纬度经度", "纬经度", "位置坐标", "coordonnees", "coordonneesgps", "coordenadas",
+        "经纬度", "经纬度坐标", "坐标经纬度", "纬度经度", "纬经度", "位置坐标", "coordonnees", "coordonneesgps",
+        "coordenadas",
         "koordinaten", "coordinatelatlon", "координаты",
     ),
 }  # fmt: skip
@@ -67,7 +70,8 @@ def forms(heading: object) -> tuple[str, ...]:
 
 
 def columns_named(headings: Iterable[object], names: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Our column -> the file's heading, by the names that others give it; the most telling name counts, then the first
+    """Our column -> the file's heading, by the names that others give it; the most telling name counts, then the
+    first
     column that has it."""
     by_form: dict[str, str] = {}
     listed = [str(h) for h in headings]

@@ -44,8 +44,8 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
         if len(rows) == most_rows:
             raise Refused(f"holds more than {most_rows:,} placemarks")
         row: dict[str, Any] = {"name": mark.findtext("name"), "folder": folder}
-        row |= {d.get("name"): d.findtext("value") or "" for d in mark.iter("Data") if d.get("name")}
-        row |= {d.get("name"): d.text for d in mark.iter("SimpleData") if d.get("name")}
+        row |= {d.get("name") or "": d.findtext("value") or "" for d in mark.iter("Data") if d.get("name")}
+        row |= {d.get("name") or "": d.text for d in mark.iter("SimpleData") if d.get("name")}
         shape, whole = _shape_of(mark)
         if not whole:
             faults.append(len(rows))

@@ -67,7 +67,8 @@ class Layer:
         if system == "" or (system is None and crs is not None and _beyond_degrees(self.shapes)):
             if crs is None:
                 raise Refused(
-                    f"does not state the reference system of its layer {self.name}; export it again with one (a Shapefile "
+                    f"does not state the reference system of its layer {self.name}; export it again with one (a "
+                    "Shapefile "
                     "needs its .prj file), or say which with --crs"
                 )
             system = system_of(crs)
@@ -75,7 +76,7 @@ class Layer:
             return self.shapes
         try:
             if system in SHIFTED:
-                return shapely.transform(self.shapes, lambda xy: np.column_stack(to_degrees(*xy.T, system)))
+                return shapely.transform(self.shapes, lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], system)))
             series = gpd.GeoSeries(self.shapes, crs=system)
             return self.shapes if series.crs.to_epsg() == 4326 else series.to_crs(WGS84).to_numpy()
         except Exception as error:  # pyproj raises several unrelated types for an unknown or unusable system

@@ -20,9 +20,11 @@ from intake.text import Refused
 
 MAX_LATITUDE = 90.0
 KINDS = (("lon", "lat"), ("both",), ("wkt",), ("easting", "northing"))
-_WORDS = {"度": "°", "分": "'", "秒": '"', "北纬": "N", "南纬": "S", "东经": "E", "西经": "W", "º": "°", "′": "'", "’": "'",
-          "‘": "'", "´": "'", "″": '"', "”": '"', "“": '"', "''": '"', "−": "-", "–": "-", "，": ",", "；": ";",
-          "\u00a0": " ", "\u202f": " ", "˚": "°"}  # fmt: skip
+_WORDS = {
+    "度": "°", "分": "'", "秒": '"', "北纬": "N", "南纬": "S", "东经": "E", "西经": "W", "º": "°", "˚": "°",
+    "′": "'", "’": "'", "‘": "'", "´": "'", "″": '"', "”": '"', "“": '"', "''": '"', "−": "-", "–": "-",
+    "，": ",", "；": ";", "\u00a0": " ", "\u202f": " ",
+}  # fmt: skip
 _NUMBER = r"\d{1,3}(?:[.,]\d+)?"
 _ONE = re.compile(
     rf"([NSEWnsew])?\s*([-+])?\s*({_NUMBER})\s*(?:[°:d]|deg\.?|(?<=\d)[-\s](?=\s*\d))?\s*"
@@ -119,7 +121,8 @@ def _projected(
     if not (stated and is_projected(system)):
         first = int(np.argmax(np.isfinite(x) & np.isfinite(y)))
         raise Refused(
-            f"has positions such as {x[first]:.0f}, {y[first]:.0f} in {' and '.join(used.values())}, which are metres of "
+            f"has positions such as {x[first]:.0f}, {y[first]:.0f} in {' and '.join(used.values())}, which are "
+            "metres of "
             f"a projected reference system, not degrees of WGS-84; say which one with --crs, for example {EXAMPLES}"
         )
     return _moved(x, y, system, report)

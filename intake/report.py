@@ -99,7 +99,7 @@ class Report:
         return report
 
     def _add(self, kind: Kind, text: str, count: int | None, examples: Iterable[object]) -> None:
-        shown = []
+        shown: list[str] = []
         for example in examples:
             if len(shown) == MOST_EXAMPLES:
                 break

@@ -22,13 +22,16 @@ PowerUnit = Literal["w", "kw"]
 LIMITS = Limits(rows=1_000_000)
 COLUMNS: dict[str, tuple[str, ...]] = {  # plain headings, the most telling first
     "load": (
-        "loadmbps", "loadmbits", "throughputmbps", "throughput", "trafficmbps", "load", "traffic", "loadpercent", "loadpct",
+        "loadmbps", "loadmbits", "throughputmbps", "throughput", "trafficmbps", "load", "traffic", "loadpercent",
+        "loadpct",
         "utilisation", "utilization", "prbutilisation", "prbutilization", "prbload", "prbusage", "prbuse", "prbratio",
         "charge", "debit", "debitmbps", "负载", "负荷", "负荷率", "利用率", "prb利用率", "流量", "吞吐量",
     ),
     "power": (
-        "powerw", "powerkw", "powerwatt", "powerwatts", "power", "powerconsumption", "powerconsumptionw", "consumption",
-        "consumedpower", "activepower", "watt", "watts", "kw", "w", "puissance", "puissancew", "功率", "功耗", "有功功率",
+        "powerw", "powerkw", "powerwatt", "powerwatts", "power", "powerconsumption", "powerconsumptionw",
+        "consumption",
+        "consumedpower", "activepower", "watt", "watts", "kw", "w", "puissance", "puissancew", "功率", "功耗",
+        "有功功率",
     ),
 }  # fmt: skip
 _SHARE_WORDS = ("percent", "pct", "utilis", "utiliz", "ratio", "利用率", "负荷率")
@@ -53,8 +56,9 @@ def read_power(
 ) -> MeasuredPower:
     """The measurements in a CSV or workbook.
 
-    mapping: "load" or "power" -> the file's column. load_unit, power_unit: what the columns hold; None: as their headings
-    say, else Mbit/s and W. capacity_mbps: of the unit at full load, by which a share becomes Mbit/s. Raises InputError.
+    mapping: "load" or "power" -> the file's column. load_unit, power_unit: what the columns hold; None: as their
+    headings say, else Mbit/s and W. capacity_mbps: of the unit at full load, by which a share becomes Mbit/s. Raises
+    InputError.
     """
     for unit, known in ((load_unit, LoadUnit), (power_unit, PowerUnit)):
         if unit is not None and unit not in get_args(known):
@@ -100,8 +104,8 @@ def _read(
         missing = [c for c in ("load", "power") if c not in used]
         shown = ", ".join(str(c) for c in table.columns[:12])
         raise InputError(
-            f"{name} lacks the column{'s' * (len(missing) > 1)} of {' and '.join(missing)} (found: {shown}); say which they "
-            "are with --map load=COLUMN and --map power=COLUMN."
+            f"{name} lacks the column{'s' * (len(missing) > 1)} of {' and '.join(missing)} (found: {shown}); say which "
+            "they are with --map load=COLUMN and --map power=COLUMN."
         )
     table, used = whole[0]
     load = _load(table[used["load"]], used["load"], load_unit, capacity_mbps, name, report)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from planning.errors import InputError
 
-
 IDLE_W = (5.0, 3000.0)  # of radio units, from small cells to 64 chains at high power (assumed limits)
 SLOPE_W_PER_MBPS = (0.0, 20.0)
 
@@ -31,13 +30,15 @@ class PowerFit:
         low, high = IDLE_W
         if not low <= self.idle_w <= high:
             out.append(
-                f"{self.idle_w:,.1f} W idle is no radio unit's (they draw some {low:g} to {high:,g} W); are the powers in kW "
+                f"{self.idle_w:,.1f} W idle is no radio unit's (they draw some {low:g} to {high:,g} W); are the "
+                "powers in kW "
                 "(--power-unit kw), or of a whole site?"
             )
         least, most = SLOPE_W_PER_MBPS
         if not least <= self.slope_w_per_mbps <= most:
             out.append(
-                f"{self.slope_w_per_mbps:.4g} W per Mbit/s is no radio unit's (they take some {least:g} to {most:g}); is the "
+                f"{self.slope_w_per_mbps:.4g} W per Mbit/s is no radio unit's (they take some {least:g} to "
+                f"{most:g}); is the "
                 "load a share or percent of full load (--load-unit share or percent)?"
             )
         return tuple(out)

@@ -30,9 +30,9 @@ from opendiff.traffic_table import read_traffic
 from opendiff.week import HOURS
 from planning.deployment.places import read_places
 from planning.errors import InputError
+from planning.measured_power import read_power
 from planning.network import Network
 from planning.network.files import import_network
-from planning.measured_power import read_power
 from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable

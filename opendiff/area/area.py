@@ -227,7 +227,8 @@ def _simple(geometry: shapely.Geometry, report: Report) -> shapely.Geometry:
         left = int(shapely.get_num_coordinates(simple))
         if left <= MAX_VERTICES and shapely.is_valid(simple) and simple.area > 0:
             report.fixed(
-                f"corners of the outline became {left:,}; it moved by at most {tolerance_m} m (tiles are about 1 km wide)",
+                f"corners of the outline became {left:,}; it moved by at most {tolerance_m} m (tiles are about "
+                "1 km wide)",
                 corners,
             )
             return simple

@@ -1,4 +1,5 @@
-"""The geometries in an uploaded or named file: GeoJSON, KML, KMZ, GeoPackage or a zipped Shapefile (`intake.layers`)."""
+"""The geometries in an uploaded or named file: GeoJSON, KML, KMZ, GeoPackage or a zipped Shapefile "
+"(`intake.layers`)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,8 @@ def _drawn(contents: Contents, name: str, report: Report | None) -> list[Drawn]:
     for layer in layers:
         if layer.crs == "" and len(layer):
             raise AreaError(
-                f"{name} does not state its reference system; export it again with one (a Shapefile needs its .prj file)."
+                f"{name} does not state its reference system; export it again with one (a Shapefile needs its "
+                ".prj file)."
             )
     left_out = contents.report.of("left out")
     if left_out and not any(_has_polygon(layer) for layer in layers):
@@ -96,5 +98,7 @@ def _drawn(contents: Contents, name: str, report: Report | None) -> list[Drawn]:
 
 
 def _has_polygon(layer: Layer) -> bool:
-    shapes = np.array([s for s in layer.shapes if s is not None], object) if layer.shapes is not None else []
-    return bool(len(shapes)) and bool((shapely.get_dimensions(shapes) == 2).any())
+    if layer.shapes is None:
+        return False
+    shapes = np.array([s for s in layer.shapes if s is not None], object)
+    return bool((shapely.get_dimensions(shapes) == 2).any())

@@ -202,7 +202,8 @@ def _at_zoom_15(
     """The zoom-15 tiles of tiles (rows, 2) of any zoom (rows,), with the share of each that is covered."""
     if (4.0 ** np.maximum(ZOOM - zoom, 0)).sum() > max_tiles:
         raise AreaError(
-            f"{filename} lists tiles of zoom {int(zoom.min())}, which are more than {max_tiles:,} tiles of zoom {ZOOM}; "
+            f"{filename} lists tiles of zoom {int(zoom.min())}, which are more than {max_tiles:,} tiles of zoom "
+            f"{ZOOM}; "
             "list fewer."
         )
     parts = []

@@ -55,8 +55,8 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "--poi",
         default="osm",
         metavar="osm|FILE|none",
-        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a table of "
-        "places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
+        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a "
+        "table of places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
     )
     parser.add_argument(
         "--poi-datum",

@@ -28,9 +28,10 @@ PLACES = (*EXTRACTS, *TABLES)
 
 @dataclass(frozen=True)
 class Choices:
-    """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people in each cell
-    or "none". poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 alpha-3 codes that WorldPop
-    is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says itself, else people. Raises SourceError on anything else."""
+    """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people or "none".
+    poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 codes
+    that WorldPop is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says
+    itself, else people in each cell. Raises SourceError on anything else."""
 
     imagery: str = NONE
     population: str = NONE

@@ -2,7 +2,8 @@
 
 Where raster cells are bounded by meridians and parallels, as tiles are, the share of a cell that lies in a strip is the
 product of a share in height and a share in width, and the sums over all strips of a block of tiles are two matrix
-products: height @ cells @ width.T. The cells of any other raster are taken apart into points (`scattered_cells`). People
+products: height @ cells @ width.T. The cells of any other raster are taken apart into points
+(`scattered_cells`). People
 are taken as evenly spread inside a cell.
 """
 
@@ -103,7 +104,8 @@ def strip_population(
 ) -> tuple[np.ndarray, np.ndarray]:
     """People in each strip, (tiles, 12) float64, north to south, and the mask (tiles,) of tiles that the raster covers.
 
-    unit: what the cells hold. Cells without a value, or with a negative one, count as uninhabited. Memory is bounded by blocks of tiles. Raises
+    unit: what the cells hold. Cells without a value, or with a negative one, count as uninhabited. Memory is
+    bounded by blocks of tiles. Raises
     SourceError.
     """
     people = np.zeros((len(tiles), POPULATION_STRIPS))

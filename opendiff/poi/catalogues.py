@@ -1,6 +1,7 @@
 """How catalogues other than OpenStreetMap name places: Amap, Baidu, Tencent, Overture, Foursquare, in one table.
 
-Each category lists words with commas between. A label counts as the category that lists it whole ("gas station"), else
+Each category lists words with commas between. A label counts as the category that lists it whole ("gas station"),
+else
 that lists its last word ("noodle restaurant"), else one of its words; a place that has several labels counts by the
 most special one that is known. What no line lists is looked up among the values of OpenStreetMap (`osm_tags`).
 """
@@ -28,7 +29,8 @@ OTHER_TAGS = "other_tags"  # where GDAL's OSM driver keeps tags that have no col
 
 TABLE: dict[str, str] = {
     "government": """
-        政府机构及社会团体, 政府机构, 机构团体, 社会团体, 政府, 公检法机构, 派出所, 居委会, government office, government,
+        政府机构及社会团体, 政府机构, 机构团体, 社会团体, 政府, 公检法机构, 派出所, 居委会, government office,
+        government,
         community and government, town hall, city hall, police, police station, police department, fire station,
         fire department, courthouse, court, embassy, consulate, public service and government, social service
         organization, non profit, ngo, community center, community centre, civic center,
@@ -39,24 +41,28 @@ TABLE: dict[str, str] = {
         guest house, holiday rental, accommodation, campground, camp site, rv park, cottage, 10
     """,
     "sports_leisure": """
-        体育休闲服务, 休闲娱乐, 娱乐休闲, 运动健身, 娱乐, 健身中心, 电影院, arts and entertainment, sports and recreation, sport,
+        体育休闲服务, 休闲娱乐, 娱乐休闲, 运动健身, 娱乐, 健身中心, 电影院, arts and entertainment,
+        sports and recreation, sport,
         sports, recreation, active life, gym, fitness, fitness center, gym center, stadium, arena, swimming pool, golf
         course, bowling alley, cinema, movie theater, theater, theatre, music venue, night club, casino,
         karaoke, arcade, playground, sports club and league, yoga studio, sports leisure, amusement, leisure, 08
     """,
     "company": """
         公司企业, 公司, 企业, 工厂, 产业园区, company, corporate office, business and professional services, factory,
-        manufacturer, industrial company, warehouse, professional services, contractor, lawyer, legal services, advertising
+        manufacturer, industrial company, warehouse, professional services, contractor, lawyer, legal services,
+        advertising
         agency, marketing agency, software development, construction services, architect, engineering services,
         industrial estate, industrial equipment, b2b, 17
     """,
     "medical": """
-        医疗保健服务, 医疗保健, 医疗, 医院, 诊所, 药店, 医疗服务, health and medicine, health and medical, medical, hospital,
+        医疗保健服务, 医疗保健, 医疗, 医院, 诊所, 药店, 医疗服务, health and medicine, health and medical, medical,
+        hospital,
         clinic, doctor, dentist, pharmacy, drugstore, medical center, urgent care clinic, nursing home, optometrist,
         physical therapy, veterinarian, health, psychologist, chiropractor, 09
     """,
     "business_residential": """
-        商务住宅, 房地产, 房产小区, 住宅区, 楼宇, 写字楼, 小区, residential, apartment, apartments, condominium, housing,
+        商务住宅, 房地产, 房产小区, 住宅区, 楼宇, 写字楼, 小区, residential, apartment, apartments, condominium,
+        housing,
         residential building, housing development, office building, coworking space, business center, business
         residential, 12
     """,
@@ -65,53 +71,69 @@ TABLE: dict[str, str] = {
         village, city, suburb, address, 19
     """,
     "transportation": """
-        交通设施服务, 交通设施, 公交站, 地铁站, 停车场, 火车站, 机场, 基础设施, travel and transportation, transportation, train
+        交通设施服务, 交通设施, 公交站, 地铁站, 停车场, 火车站, 机场, 基础设施, travel and transportation,
+        transportation, train
         station, bus station, bus stop, metro station, subway station, airport, parking, parking lot, parking garage,
         ferry, port, taxi, taxi stand, transport hub, light rail station, tram stop, rest area, 15
     """,
     "automotive_service": """
-        汽车服务, 汽车销售, 汽车维修, 摩托车服务, 汽车, 加油站, 充电站, automotive, automotive service, automotive repair,
+        汽车服务, 汽车销售, 汽车维修, 摩托车服务, 汽车, 加油站, 充电站, automotive, automotive service,
+        automotive repair,
         auto repair, car repair, car dealer, car dealership, car wash, gas station, fuel station, petrol station, ev
-        charging station, charging station, car rental, rental car agency, tire shop, tire dealer and repair, motorcycle,
+        charging station, charging station, car rental, rental car agency, tire shop, tire dealer and repair,
+        motorcycle,
         auto parts, automotive services and repair, auto body shop, 01, 02, 03, 04
     """,
     "life_service": """
-        生活服务, 金融保险服务, 金融, 银行金融, 丽人, 公共设施, 邮局, 银行, bank, atm, bank credit union, credit union,
-        financial service, insurance agency, post office, hair salon, beauty salon, barber, barber shop, nail salon, spa,
+        生活服务, 金融保险服务, 金融, 银行金融, 丽人, 公共设施, 邮局, 银行, bank, atm, bank credit union,
+        credit union,
+        financial service, insurance agency, post office, hair salon, beauty salon, barber, barber shop, nail salon,
+        spa,
         beauty and spa, laundry, dry cleaning, dry cleaner, laundromat, travel agency, real estate agent, real estate,
         real estate service, photographer, tailor, toilet, public toilet, public restroom, childcare, day care,
         pet groomer, home service, plumber, electrician, storage facility, telecommunications, cemetery, funeral
         home, employment agency, printing services, moving company, 07, 16, 20
     """,
     "education_culture": """
-        科教文化服务, 教育培训, 教育学校, 文化传媒, 文化场馆, 学校, 大学, 幼儿园, 图书馆, 博物馆, education, school, elementary
+        科教文化服务, 教育培训, 教育学校, 文化传媒, 文化场馆, 学校, 大学, 幼儿园, 图书馆, 博物馆, education, school,
+        elementary
         school, high school, middle school, university, college, college university, preschool, kindergarten, library,
-        museum, art gallery, art museum, tutoring center, driving school, language school, education culture, exhibition
+        museum, art gallery, art museum, tutoring center, driving school, language school, education culture,
+        exhibition
         hall, conference center, research institute, campus and universities, 14
     """,
     "shopping": """
-        购物服务, 购物, 商场, 超市, 便利店, retail, shop, store, shopping, shopping mall, shopping center, supermarket, grocery
-        store, grocery, convenience store, department store, market, mall, clothing store, boutique, bookstore, furniture
-        store, hardware store, electronics, flower shop, florist, jewelry store, shoe store, outlet, bakery, butcher, 06
+        购物服务, 购物, 商场, 超市, 便利店, retail, shop, store, shopping, shopping mall, shopping center,
+        supermarket, grocery
+        store, grocery, convenience store, department store, market, mall, clothing store, boutique, bookstore,
+        furniture
+        store, hardware store, electronics, flower shop, florist, jewelry store, shoe store, outlet, bakery,
+        butcher, 06
     """,
     "scenic_spot": """
-        风景名胜, 旅游景点, 景点, 公园, 寺庙道观, 教堂, landmarks and outdoors, landmark, landmark and historical building,
-        attractions and activities, park, national park, garden, botanical garden, zoo, aquarium, theme park, amusement
+        风景名胜, 旅游景点, 景点, 公园, 寺庙道观, 教堂, landmarks and outdoors, landmark,
+        landmark and historical building,
+        attractions and activities, park, national park, garden, botanical garden, zoo, aquarium, theme park,
+        amusement
         park, monument, memorial, castle, temple, church, mosque, shrine, place of worship, religious organization,
         church cathedral, viewpoint, scenic spot, beach, tourist attraction, scenic lookout, plaza, historic site, 11
     """,
     "catering": """
-        餐饮服务, 餐饮, 美食, 餐厅, 中餐厅, 咖啡厅, 快餐厅, dining and drinking, eat and drink, food, food and drink, catering,
+        餐饮服务, 餐饮, 美食, 餐厅, 中餐厅, 咖啡厅, 快餐厅, dining and drinking, eat and drink, food,
+        food and drink, catering,
         restaurant, cafe, coffee, coffee shop, bar, pub, fast food, diner, bistro, brewery, ice cream shop, tea room,
-        tea house, dessert shop, food court, pizzeria, steakhouse, bbq joint, cafeteria, wine bar, lounge, beer garden,
+        tea house, dessert shop, food court, pizzeria, steakhouse, bbq joint, cafeteria, wine bar, lounge,
+        beer garden,
         bubble tea shop, juice bar, 05
     """,
 }
 COLUMNS: dict[str, tuple[str, ...]] = {  # plain headings that tell what a place is; the most general wins at Amap
     "label": (
-        "category", "大类", "一级分类", "一级类别", "primarycategory", "maincategory", "categoriesprimary", "basiccategory",
+        "category", "大类", "一级分类", "一级类别", "primarycategory", "maincategory", "categoriesprimary",
+        "basiccategory",
         "categoryprimary", "categories", "fsqcategorylabels", "categorylabels", "categorylabel", "categoryname",
-        "categorynames", "poitype", "poicategory", "type", "类型", "类别", "分类", "poi类型", "poi类别", "行业分类", "标签", "tag",
+        "categorynames", "poitype", "poicategory", "type", "类型", "类别", "分类", "poi类型", "poi类别", "行业分类",
+        "标签", "tag",
         "typecode", "typecodes", "类型编码", "中类", "小类", "class", "kind", "kinds",
     ),
 }  # fmt: skip
@@ -136,9 +158,11 @@ def categories_of_labels(labels: pd.Series) -> np.ndarray:
 
 
 def categories_in(table: pd.DataFrame) -> np.ndarray | None:
-    """Category number (rows,) int64 of a table of places, NO_CATEGORY where a row has none; None when no column tells.
+    """Category number (rows,) int64 of a table of places, NO_CATEGORY where a row has none; None when no column
+    tells.
 
-    Asked in this order: `category`, `key` and `value` (an OSM tag), `fclass` (Geofabrik), a column for each OSM key, with
+    Asked in this order: `category`, `key` and `value` (an OSM tag), `fclass` (Geofabrik),
+    a column for each OSM key, with
     the tags of GDAL's column `other_tags` beside them, and any other column of COLUMNS.
     """
     table = table.rename(columns=lambda name: str(name).strip().lower())

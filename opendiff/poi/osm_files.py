@@ -1,4 +1,5 @@
-"""Places in a local OpenStreetMap extract: an `.osm.pbf` or `.osm`, or a GeoPackage or zipped Shapefiles with OSM tags or
+"""Places in a local OpenStreetMap extract: an `.osm.pbf` or `.osm`, or a GeoPackage or zipped Shapefiles with
+OSM tags or
 Geofabrik classes.
 
 GDAL reads them. Features are read in batches inside the box of the wanted tiles, so memory does not grow with the
@@ -73,7 +74,8 @@ def read_osm_extract(
     """As `read_osm_places`, with what was taken and left out."""
     path = Path(path)
     try:
-        return _read_places(path, tuple(map(float, bounds)), shown or path.name, cancelled=cancelled)
+        west, south, east, north = map(float, bounds)
+        return _read_places(path, (west, south, east, north), shown or path.name, cancelled=cancelled)
     except Stopped:
         return Extract(Places.join([]), Report())
 
@@ -176,7 +178,8 @@ def file_kind(path: Path, shown: str) -> str:
     if suffix == ".zip" and head.startswith(b"PK"):
         return "shp"
     raise SourceError(
-        f"{shown} is no OSM extract that can be read; give an .osm.pbf, an .osm, a GeoPackage (.gpkg) or zipped Shapefiles."
+        f"{shown} is no OSM extract that can be read; give an .osm.pbf, an .osm, a GeoPackage (.gpkg) or zipped "
+        "Shapefiles."
     )
 
 

@@ -2,7 +2,8 @@
 
 CSV is read in chunks, so that memory does not grow with the file; XLSX, GeoJSON, KML and zipped tables whole. Positions
 are found by `intake.positions`. What a place is, is told by one of: `category` (a name of POI_CATEGORIES or of a
-catalogue, see `opendiff.poi.catalogues`), `key` and `value` (an OSM tag), `fclass` (Geofabrik), or a column for each OSM
+catalogue, see `opendiff.poi.catalogues`), `key` and `value` (an OSM tag), `fclass` (Geofabrik), or a column
+for each OSM
 key (`amenity`, `shop`, ...).
 """
 
@@ -212,7 +213,8 @@ class _Found:
             )
         if not self.placed:
             raise SourceError(
-                f"{self.name} has no row with a position on earth (first: line {self.astray[0]}); lon must lie in -180..180 "
+                f"{self.name} has no row with a position on earth (first: line {self.astray[0]}); lon must lie "
+                "in -180..180 "
                 "and lat in -90..90 degrees."
             )
         places = Places.join(self.parts)

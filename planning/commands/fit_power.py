@@ -26,15 +26,24 @@ def add_command(commands: Commands) -> None:
         help="load=COLUMN or power=COLUMN (default: by usual names)",
     )  # fmt: skip
     command.add_argument(
-        "--load-unit", choices=get_args(LoadUnit), help="of the load (default: as its heading says, else Mbit/s)"
+        "--load-unit",
+        choices=get_args(LoadUnit),
+        help="of the load (default: as its heading says, else Mbit/s)",
     )
     command.add_argument(
-        "--power-unit", choices=get_args(PowerUnit), help="of the power (default: as its heading says, else W)"
+        "--power-unit",
+        choices=get_args(PowerUnit),
+        help="of the power (default: as its heading says, else W)",
     )
     command.add_argument(
-        "--capacity-mbps", type=float, metavar="MBPS", help="of the unit at full load, for a load in shares or percent"
+        "--capacity-mbps",
+        type=float,
+        metavar="MBPS",
+        help="of the unit at full load, for a load in shares or percent",
     )
-    command.add_argument("--layer", default="", metavar="NAME", help="sheet of a workbook (default: the first that fits)")
+    command.add_argument(
+        "--layer", default="", metavar="NAME", help="sheet of a workbook (default: the first that fits)"
+    )
     command.add_argument("--plot", metavar="HTML", help="page with the fit and its residuals")
     command.set_defaults(run=run)
 

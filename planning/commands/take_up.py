@@ -39,7 +39,9 @@ def add_command(commands: Commands) -> None:
         "--map", action="append", default=[], type=assignment, metavar="OURS=THEIRS",
         help="column of ours and the file's, such as lon=Longitude; repeat for several (default: by usual names)",
     )  # fmt: skip
-    command.add_argument("--layer", default="", metavar="NAME", help="sheet or layer (default: all with places)")
+    command.add_argument(
+        "--layer", default="", metavar="NAME", help="sheet or layer (default: all with places)"
+    )
     command.add_argument(
         "--network", default="", dest="operator", metavar="MCC-MNC",
         help="of a file of several operators: one, as 460-0 or by its name (default: all)",
@@ -72,4 +74,3 @@ def run(options: argparse.Namespace) -> None:
     print(f"{len(network.sites):,} sites and {len(network.cells):,} cells.")
     print(demand.scale.sentence)
     print(f"Wrote {out}")
-

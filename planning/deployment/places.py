@@ -26,7 +26,7 @@ from planning.deployment.placement import outline_of
 from planning.errors import InputError
 from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
-from planning.network.files import Choice, import_points
+from planning.network.files import WHOLE, Choice, import_points
 from planning.network.table_files import read_bytes, read_contents
 from planning.network.technologies import carriers_of
 
@@ -129,13 +129,14 @@ def read_places(
     name: str | None = None,
     mapping: dict[str, str] | None = None,
     areas: bool = True,
-    choice: Choice = Choice(),
+    choice: Choice = WHOLE,
 ) -> Places:
     """Places from a file (path, or bytes and their name). Cost, capacity, antenna height and band are taken where there
     are such columns.
 
     areas: whether polygons are areas; otherwise they are places at their centre. Rows of one site are one place. An
-    OpenCelliD CSV is clustered into sites; of an OSM extract only communication masts and towers count. Raises InputError.
+    OpenCelliD CSV is clustered into sites; of an OSM extract only communication masts and towers count. Raises
+    InputError.
     """
     data, name = read_bytes(source, name)
     return _read_bytes(data, name, areas, asdict(choice) | {"mapping": choice.mapping | (mapping or {})})
@@ -144,16 +145,16 @@ def read_places(
 def _to_plain(places: Places) -> dict[str, Any]:
     areas = [shapely.to_wkb(area) for area in places.areas]
     plain = {field.name: getattr(places, field.name) for field in fields(places)}
-    return plain | {"areas": areas, "band": [str(b) for b in places.band], "report": places.report.record()}
+    return plain | {"areas": areas, "band": [str(b) for b in np.asarray(places.band)], "report": places.report.record()}
 
 
 def _from_plain(plain: dict[str, Any]) -> Places:
     """Raises InputError for what are no places."""
     areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
     places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
-    figures = {c: np.asarray(plain[c], float) for c in ("cost", "capacity_mbps", "height_m")}
+    figures: dict[str, Any] = {c: np.asarray(plain[c], float) for c in ("cost", "capacity_mbps", "height_m")}
     figures["band"] = np.array([str(band) for band in plain["band"]], object)
-    lengths = {len(v) for v in (places.lat, places.names, *figures.values())}
+    lengths = {len(places.lat), len(places.names), *(len(values) for values in figures.values())}
     if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
         raise InputError("The places cannot be read; export them again.")
     return replace(places, **figures, report=Report.from_record(plain["report"]))
@@ -182,7 +183,7 @@ def _read_bytes(data: bytes, name: str, areas: bool, asked: dict[str, Any]) -> P
     bands = frame["band"].map(_band).to_numpy(object) if "band" in frame else np.full(len(frame), "", object)
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
     lon, lat = frame["lon"].to_numpy(float), frame["lat"].to_numpy(float)
-    return Places(lon, lat, names, *(numbers[c] for c in columns), bands, tuple(polygons), report)
+    return Places(lon, lat, names, **numbers, band=bands, areas=tuple(polygons), report=report)
 
 
 def _band(text: object) -> str:

@@ -213,7 +213,8 @@ def uploaded(
     sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
     if len(kept.sites) < len(network.sites):
         sentence += (
-            f" {len(network.sites) - len(kept.sites):,} sites farther than {MARGIN_M / 1000:g} km from the area were left "
+            f" {len(network.sites) - len(kept.sites):,} sites farther than {MARGIN_M / 1000:g} km from the area "
+            "were left "
             "out."
         )
     serves = served(kept, demand, coverage=coverage)

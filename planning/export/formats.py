@@ -126,7 +126,8 @@ def _xlsx(scenario: Scenario) -> bytes:
 
 
 def _csv_text(table: pd.DataFrame) -> bytes:
-    """The heading is the first line. A mark before it tells spreadsheets that it is UTF-8 only where some text needs it."""
+    """The heading is the first line. A mark before it tells spreadsheets that it is UTF-8 only where some text "
+    "needs it."""
     body = _harmless(table).to_csv(index=False, lineterminator="\r\n")
     return (b"" if body.isascii() else b"\xef\xbb\xbf") + body.encode()
 

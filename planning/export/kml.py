@@ -19,7 +19,12 @@ CELLS = "cells"  # datum of a site: its cells as JSON, a row of column names and
 # aabbggrr of a technology's sectors
 COLOURS = {"5G": "ff3c14dc", "4G": "ffd27619", "3G": "ff3ca03c", "2G": "ff808080"}
 OTHER = "ff606060"
-LENGTHS_M = ((1000.0, 240.0), (2200.0, 190.0), (3000.0, 140.0), (np.inf, 100.0))  # of a wedge, by carrier below MHz
+LENGTHS_M = (
+    (1000.0, 240.0),
+    (2200.0, 190.0),
+    (3000.0, 140.0),
+    (np.inf, 100.0),
+)  # of a wedge, by carrier below MHz
 ARC_DEG = 15.0  # between two corners of a wedge, at most
 _POINT = "<Point><coordinates>{}</coordinates></Point>"
 _RING = "<Polygon><outerBoundaryIs><LinearRing><coordinates>{}</coordinates></LinearRing></outerBoundaryIs></Polygon>"
@@ -29,7 +34,10 @@ def kml_bytes(scenario: Scenario, about: list[str]) -> bytes:
     """The document; about: lines on where the plan comes from. A site's placemark holds its cells, whose own marks at
     one place would hide each other on a globe."""
     network = scenario.network
-    points = [f"{a!r},{b!r}" for a, b in zip(network.sites["lon"].tolist(), network.sites["lat"].tolist(), strict=True)]
+    points = [
+        f"{a!r},{b!r}"
+        for a, b in zip(network.sites["lon"].tolist(), network.sites["lat"].tolist(), strict=True)
+    ]
     cells, lines = _cells_of_sites(scenario)
     kinds = sorted(set(network.cells["technology"]), reverse=True)
     parts = [
@@ -77,21 +85,32 @@ def _style_of(kind: str) -> str:
 
 
 def _wedges(scenario: Scenario, kind: str) -> list[str]:
-    """A mark for each direction and carrier of a technology: a wedge as wide as the beam, a circle where it is round."""
+    """A mark for each direction and carrier of a technology: a wedge as wide as the beam, a circle where it is "
+    "round."""
     cells = scenario.network.cells
     mine = cells[cells["technology"] == kind]
     drawn = mine.drop_duplicates(["site", "azimuth", "band", "frequency_mhz", "beamwidth_deg"])
     at = scenario.network.sites.set_index("site").loc[drawn["site"], ["lon", "lat"]].to_numpy(float)
     east, north = metres_per_degree(at[:, 1])
     marks = []
-    columns = ("cell", "band", "frequency_mhz", "azimuth", "beamwidth_deg", "height_m", "tilt_deg", "power_dbm")
+    columns = (
+        "cell",
+        "band",
+        "frequency_mhz",
+        "azimuth",
+        "beamwidth_deg",
+        "height_m",
+        "tilt_deg",
+        "power_dbm",
+    )
     rows = zip(*(drawn[c].tolist() for c in columns), strict=True)
     for (cell, band, mhz, azimuth, width, height, tilt, power), (lon, lat), x, y in zip(
         rows, at.tolist(), east.tolist(), north.tolist(), strict=True
     ):
         ring = " ".join(f"{lon + e / x:.7f},{lat + n / y:.7f}" for e, n in _ring(azimuth, width, mhz))
         words = (
-            f"{kind} {band}, {mhz:g} MHz, azimuth {azimuth:g}, beam width {width:g}, height {height:g} m, tilt {tilt:g}, "
+            f"{kind} {band}, {mhz:g} MHz, azimuth {azimuth:g}, beam width {width:g}, height {height:g} m, tilt "
+            f"{tilt:g}, "
             f"{power:.1f} dBm"
         )
         marks.append(_mark(cell, _RING.format(ring), _style_of(kind), words))

@@ -36,7 +36,9 @@ _HEADS = (  # of a row of a file without a heading, and what its columns are
         "radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal",
     ),
     (
-        re.compile(r"(2G|3G|4G|5G|CDMA);\d{3};\d{1,3};\d+;\d*;[^;]*;[^;]*;-?[\d.]+;-?[\d.]+(;[^;]*)?(;[^;]*)?"),
+        re.compile(
+            r"(2G|3G|4G|5G|CDMA);\d{3};\d{1,3};\d+;\d*;[^;]*;[^;]*;-?[\d.]+;-?[\d.]+(;[^;]*)?(;[^;]*)?"
+        ),
         "radio;mcc;net;cell;area;unit;pci;lat;lon;address;channel",
     ),
 )
@@ -68,7 +70,8 @@ def cell_codes(table: pd.DataFrame, used: dict[str, str]) -> dict[str, str] | No
 def chosen_network(
     table: pd.DataFrame, codes: dict[str, str] | None, network: str | None, report: Report
 ) -> np.ndarray:
-    """(rows,) bool: the rows of one operator. network: "460-0" (MCC-MNC), or a name in a column of operators; None: all,
+    """(rows,) bool: the rows of one operator. network: "460-0" (MCC-MNC), or a name in a column of operators;
+    None: all,
     and the report says whose. Raises `Refused` for one that is not there."""
     owner = _owners(table, codes)
     if owner is None:
@@ -80,7 +83,9 @@ def chosen_network(
     if network:
         mine = (owner.str.casefold() == _normal(network)).to_numpy(bool)
         if not mine.any():
-            raise Refused(f"has no row of the network {network!r}; it has {listed}; choose one with --network")
+            raise Refused(
+                f"has no row of the network {network!r}; it has {listed}; choose one with --network"
+            )
         if not mine.all():
             report.left_out(f"rows of other operators than {network} left out", int((~mine).sum()))
         return mine
@@ -101,7 +106,10 @@ def operators(table: pd.DataFrame) -> list[str]:
 
 def _owners(table: pd.DataFrame, codes: dict[str, str] | None) -> pd.Series | None:
     if codes and {"mcc", "net"} <= set(codes):
-        parts = [pd.to_numeric(table[codes[c]], errors="coerce").astype("Int64").astype("string") for c in ("mcc", "net")]
+        parts = [
+            pd.to_numeric(table[codes[c]], errors="coerce").astype("Int64").astype("string")
+            for c in ("mcc", "net")
+        ]
         return (parts[0].fillna("?") + "-" + parts[1].fillna("?")).astype("string")
     named = columns_named(table.columns, {"operator": OPERATORS})
     if "operator" not in named:
@@ -166,7 +174,9 @@ def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -
     for mine in np.split(order, np.searchsorted(part[order], np.arange(1, parts))):
         inner = np.ones(1, int)
         narrow = len(mine) <= 2 or np.hypot(*np.ptp(unique[mine], axis=0)) <= metres
-        if not narrow and len(mine) <= 4000:  # a chain of near places is cut where it grows wider than the limit
+        if (
+            not narrow and len(mine) <= 4000
+        ):  # a chain of near places is cut where it grows wider than the limit
             inner = fcluster(linkage(unique[mine], "complete"), metres, "distance")
         label[mine] = base + inner
         base += int(inner.max())

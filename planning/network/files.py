@@ -24,7 +24,17 @@ from planning.network.cell_databases import cell_codes, chosen_network, cluster_
 from planning.network.rows import assumptions, attributes, sites_and_cells
 from planning.network.table_files import is_own, read_bytes, read_contents
 
-__all__ = ["Choice", "Imported", "Preview", "cluster_sites", "guess_mapping", "import_network", "import_points", "preview"]
+__all__ = [
+    "WHOLE",
+    "Choice",
+    "Imported",
+    "Preview",
+    "cluster_sites",
+    "guess_mapping",
+    "import_network",
+    "import_points",
+    "preview",
+]
 PREVIEW_ROWS = 3
 OSM_MASTS = {  # column of an extract -> values that a site of a mobile network has
     "fclass": ("comms_tower", "tower_comms", "communications_tower", "communication_tower", "mast"),
@@ -45,6 +55,9 @@ class Choice:
     network: str = ""
     crs: str = ""
     box: tuple[float, float, float, float] | None = None
+
+
+WHOLE = Choice()  # all tables of a file, as its headings say
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ def guess_mapping(columns: Iterable[str]) -> dict[str, str]:
 
 
 def import_network(
-    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = Choice()
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = WHOLE
 ) -> Imported:
     """A network from a path, or bytes and their file name. mapping: as `choice.mapping`.
 
@@ -91,7 +104,7 @@ def preview(data: bytes, name: str, layer: str = "") -> Preview:
 
 
 def import_points(
-    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = Choice()
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = WHOLE
 ) -> tuple[pd.DataFrame, Report]:
     """(one row a place with lon, lat and whatever else the file holds under our names; report).
 
@@ -126,7 +139,11 @@ def _asked(choice: Choice, mapping: dict[str, str] | None) -> dict[str, Any]:
     return whole
 
 
-@guarded(InputError, pack=lambda found: asdict(found) | {"sample": found.sample}, unpack=lambda plain: Preview(**plain))
+@guarded(
+    InputError,
+    pack=lambda found: asdict(found) | {"sample": found.sample},
+    unpack=lambda plain: Preview(**plain),
+)
 def _preview(data: bytes, name: str, layer: str) -> Preview:
     contents = read_contents(data, name)
     layers = list(contents.layers)
@@ -148,7 +165,9 @@ def _to_plain(found: Imported) -> dict[str, Any]:
 def _from_plain(plain: dict[str, Any]) -> Imported:
     """Raises InputError where the tables are no network."""
     network = Network.from_tables(plain["sites"], plain["cells"])
-    return Imported(network, dict(plain["mapping"]), Report.from_record(plain["report"]), dict(plain["provenance"]))
+    return Imported(
+        network, dict(plain["mapping"]), Report.from_record(plain["report"]), dict(plain["provenance"])
+    )
 
 
 @guarded(InputError, pack=_to_plain, unpack=_from_plain)
@@ -194,7 +213,9 @@ def _whole(
     except Refused as error:
         raise InputError(f"{name} {error}.") from None
     if not parts:
-        raise InputError(f"{name} has no row in or near the area; check its positions, or import the file of the area.")
+        raise InputError(
+            f"{name} has no row in or near the area; check its positions, or import the file of the area."
+        )
     whole = parts[0] if len(parts) == 1 else _stacked(parts)
     return whole, mapping
 

@@ -74,12 +74,17 @@ def placed_tables(
             position, placed = joined
             found[position] = placed
         else:
-            report.left_out(f"The table {layer.name} was not read: it has no positions and no names of sites that do")
+            report.left_out(
+                f"The table {layer.name} was not read: it has no positions and no names of sites that do"
+            )
     return _without_site_lists(found, report)
 
 
-def with_technologies(tables: list[Placed], was_chosen: bool, report: Report) -> list[tuple[pd.DataFrame, dict[str, str]]]:
-    """(rows, our column -> theirs) of each table; where only its name tells the technology, with that. was_chosen: whether
+def with_technologies(
+    tables: list[Placed], was_chosen: bool, report: Report
+) -> list[tuple[pd.DataFrame, dict[str, str]]]:
+    """(rows, our column -> theirs) of each table; where only its name tells the technology, with that.
+    was_chosen: whether
     the user named the table."""
     out = []
     for placed in tables:
@@ -89,7 +94,9 @@ def with_technologies(tables: list[Placed], was_chosen: bool, report: Report) ->
         if not stated and kind.technology and (len(tables) > 1 or was_chosen):
             table = table.assign(**{TECHNOLOGY: placed.name})
             used = used | {"technology": TECHNOLOGY}
-            report.assumed(f"rows have the technology that the name of their table tells: {placed.name}", len(table))
+            report.assumed(
+                f"rows have the technology that the name of their table tells: {placed.name}", len(table)
+            )
         out.append((table, used))
     if len(tables) > 1:
         named = [f"{placed.name} ({len(placed.table):,} rows)" for placed in tables]
@@ -147,7 +154,9 @@ def _by_geometry(
     order = np.argsort(rows, kind="stable")
     x, y = (np.concatenate([v, np.full(len(bare), np.nan)])[order] for v in (lon, lat))
     if len(rows) > len(np.unique(rows)):
-        report.fixed("features hold several points and became a row for each", len(rows) - len(np.unique(rows)))
+        report.fixed(
+            "features hold several points and became a row for each", len(rows) - len(np.unique(rows))
+        )
     if not len(rows):
         raise Refused("holds no point and no area that could be a place")
     table = table.iloc[rows[order]].reset_index(drop=True)
@@ -160,7 +169,9 @@ def _by_geometry(
     differs = np.isfinite(x) & np.isfinite(own_x) & ~same
     if differs.any():
         named = " and ".join(columns.values())
-        report.fixed(f"rows lie elsewhere by {named} than by their geometry, which counts", int(differs.sum()))
+        report.fixed(
+            f"rows lie elsewhere by {named} than by their geometry, which counts", int(differs.sum())
+        )
     if gap.any():
         report.fixed("features without a geometry were placed by their columns", int(gap.sum()))
     x, y = np.where(same | gap, own_x, x), np.where(same | gap, own_y, y)
@@ -206,7 +217,9 @@ def _joined(
         names = rows.loc[~rows["key of the site"].isin(sites["key of the site"]), used["site"]]
         report.left_out(f"rows of {layer.name} name no site of {placed.name}", lost, names)
     if len(bare):
-        report.left_out(f"sites of {placed.name} have no row in {layer.name}", len(bare), bare[placed.used["site"]])
+        report.left_out(
+            f"sites of {placed.name} have no row in {layer.name}", len(bare), bare[placed.used["site"]]
+        )
     report.taken(f"rows of {layer.name} joined with {placed.name} by the names of their sites", len(both))
     merged = {k: v for k, v in placed.used.items() if v in shown and k not in used} | used
     return best, Placed(layer.name, both.drop(columns="key of the site"), merged)
@@ -216,9 +229,15 @@ def _without_site_lists(found: list[Placed], report: Report) -> list[Placed]:
     """Without tables that only list the sites of another table that has their cells."""
     kept = []
     for placed in found:
-        others = [o for o in found if o is not placed and "cell" in o.used and placed.sites and placed.sites <= o.sites]
+        others = [
+            o
+            for o in found
+            if o is not placed and "cell" in o.used and placed.sites and placed.sites <= o.sites
+        ]
         if others and not {"cell", "azimuth"} & set(placed.used):
-            report.left_out(f"The table {placed.name} lists the sites of {others[0].name} again and was not added")
+            report.left_out(
+                f"The table {placed.name} lists the sites of {others[0].name} again and was not added"
+            )
         else:
             kept.append(placed)
     return kept

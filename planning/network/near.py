@@ -44,9 +44,13 @@ def only_near(network: Network, x: np.ndarray, y: np.ndarray, report: Report) ->
         raise InputError(_none_near(lon, lat, x, y, float(apart.min())))
     if near.all():
         return network
-    report.taken(f"of {len(sites):,} sites lie in or within {MARGIN_M / 1000:g} km of the area", int(near.sum()))
+    report.taken(
+        f"of {len(sites):,} sites lie in or within {MARGIN_M / 1000:g} km of the area", int(near.sum())
+    )
     far = np.flatnonzero(~near)
-    named = [f"{sites['site'].iloc[i]} at {lon[i]:.4f}, {lat[i]:.4f}" for i in far[np.argsort(-apart[far])][:3]]
+    named = [
+        f"{sites['site'].iloc[i]} at {lon[i]:.4f}, {lat[i]:.4f}" for i in far[np.argsort(-apart[far])][:3]
+    ]
     report.left_out("sites left out: no tile of the traffic is near", len(far), named)
     return network.only(near)
 
@@ -54,11 +58,15 @@ def only_near(network: Network, x: np.ndarray, y: np.ndarray, report: Report) ->
 def _none_near(lon: np.ndarray, lat: np.ndarray, x: np.ndarray, y: np.ndarray, nearest_m: float) -> str:
     west, south, east, north = box_near(x, y, 0.0)
     text = (
-        f"None of the {len(lon):,} sites lies in or near the area ({west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N):"
+        f"None of the {len(lon):,} sites lies in or near the area ({west:.3f} to {east:.3f} E, {south:.3f} to "
+        f"{north:.3f} N):"
         f" they lie between {lon.min():.3f} and {lon.max():.3f} E, {lat.min():.3f} and {lat.max():.3f} N, the nearest "
         f"{nearest_m / 1000:,.0f} km away"
     )
     possible = np.abs(lon) <= 85
     if possible.any() and (apart_m(lat[possible], lon[possible], x, y) <= MARGIN_M).any():
-        return f"{text}; with latitude and longitude exchanged they would lie in it, so exchange them (--map lon=... --map lat=...)."
+        return (
+            f"{text}; with latitude and longitude exchanged they would lie in it, so exchange them (--map lon=... "
+            "--map lat=...)."
+        )
     return f"{text}; import the sites of this area, or give the traffic of theirs."

@@ -28,9 +28,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def sites_and_cells(
-    table: pd.DataFrame, report: Report
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(a row a site, a row a cell) of a table of `attributes` whose places are numbers. What was assumed, split or left
     out goes into the report."""
     table["site"] = _site_names(table, report)
@@ -221,7 +219,9 @@ def _with_default_carriers(table: pd.DataFrame, report: Report) -> pd.DataFrame:
         report.assumed("No column of cells: each site gets the default cells in three sectors (assumed)")
     else:
         guessed = "technology"
-        report.assumed("No column of cells or technologies: each row is a sector with the default cells (assumed)")
+        report.assumed(
+            "No column of cells or technologies: each row is a sector with the default cells (assumed)"
+        )
     kinds = (COVERAGE.technology, CAPACITY.technology)
     parts = [table.assign(technology=kind, assumed=guessed) for kind in kinds]
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
@@ -240,7 +240,9 @@ def _by_carrier(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     )
     if unknown:
         named = [repr(t) for t, _ in unknown.most_common(3)]
-        report.assumed("cells of an unknown technology are taken as 4G (assumed)", sum(unknown.values()), named)
+        report.assumed(
+            "cells of an unknown technology are taken as 4G (assumed)", sum(unknown.values()), named
+        )
     counts = np.array([len(v) for v in lists])
     several = counts > 1
     if several.any():

@@ -1,6 +1,7 @@
 """Files of networks: every table and layer of any format (`intake.layers`), and what marks our own exports.
 
-Our exports hold two tables, sites and cells, with every digit; they are known by these names and come back as they were.
+Our exports hold two tables, sites and cells, with every digit; they are known by these names and come back as
+they were.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def test_openstreetmap_xml_and_zipped_shapefiles_are_extracts(tmp_path):
     )
     assert names(read_osm_extract(tmp_path / "a.osm", BOX).places.category) == ["catering"]
     points = gpd.GeoDataFrame(
-        {"fclass": ["cafe", "pharmacy"]}, geometry=gpd.points_from_xy([115.9, 115.91], [28.67, 28.68]), crs="EPSG:4326"
+        {"fclass": ["cafe", "pharmacy"]},
+        geometry=gpd.points_from_xy([115.9, 115.91], [28.67, 28.68]),
+        crs="EPSG:4326",
     )
     points.to_file(tmp_path / "gis_osm_pois_free_1.shp")
     with zipfile.ZipFile(tmp_path / "x.shp.zip", "w") as archive:
@@ -82,7 +84,9 @@ def test_tables_of_places_by_whoever_made_them(name, expected, provider):
 
 def test_rows_without_place_or_category_are_counted_and_named(tmp_path):
     path = tmp_path / "p.csv"
-    path.write_text("lon,lat,category\n115.9,28.6,restaurant\n115.9,28.6,zeppelin hangar\n115.9,28.6,zeppelin hangar\n,,shop\n")
+    path.write_text(
+        "lon,lat,category\n115.9,28.6,restaurant\n115.9,28.6,zeppelin hangar\n115.9,28.6,zeppelin hangar\n,,shop\n"
+    )
     found = read_poi_table(path)
     assert found.unknown == 2 and len(found.places) == 1
     assert said(found.report, "2 rows left out: no known category", "zeppelin hangar x 2")
@@ -119,9 +123,9 @@ def test_overture_in_geojson_and_a_workbook_of_places(tmp_path):
     }
     (tmp_path / "o.geojsonl").write_text(json.dumps(feature) + "\n" + json.dumps(feature))
     assert names(read_poi_table(tmp_path / "o.geojsonl").places.category) == ["catering"] * 2
-    gpd.pd.DataFrame({"名称": ["a"], "类型": ["购物服务;超级市场"], "经度": [115.9], "纬度": [28.6]}).to_excel(
-        tmp_path / "p.xlsx", index=False
-    )
+    gpd.pd.DataFrame(
+        {"名称": ["a"], "类型": ["购物服务;超级市场"], "经度": [115.9], "纬度": [28.6]}
+    ).to_excel(tmp_path / "p.xlsx", index=False)
     assert names(read_poi_table(tmp_path / "p.xlsx").places.category) == ["shopping"]
 
 

@@ -75,7 +75,9 @@ def test_kml_is_valid_by_the_schema_of_ogc(scenario):
     for name in ("S1", 'a<b>&"c"', "红谷滩"):
         root = etree.fromstring(export(named(scenario, name), "kml"))
         schema.assertValid(root)
-    broken = etree.fromstring(export(scenario, "kml").replace(b"<styleUrl>", b"<colour>").replace(b"</styleUrl>", b"</colour>"))
+    broken = etree.fromstring(
+        export(scenario, "kml").replace(b"<styleUrl>", b"<colour>").replace(b"</styleUrl>", b"</colour>")
+    )
     assert not schema.validate(broken)
 
 
@@ -83,7 +85,9 @@ def test_sectors_of_a_kml_point_where_the_cells_do_and_have_their_style(scenario
     root = etree.fromstring(export(scenario, "kml"))
     folders = {f.findtext(f"{KML}name"): f for f in root.iter(f"{KML}Folder")}
     cells = scenario.network.cells
-    assert {name for name in folders if name.startswith("Sectors")} == {f"Sectors {t}" for t in set(cells["technology"])}
+    assert {name for name in folders if name.startswith("Sectors")} == {
+        f"Sectors {t}" for t in set(cells["technology"])
+    }
     styles = {s.get("id") for s in root.iter(f"{KML}Style")}
     by_cell = cells.set_index("cell")
     sites = scenario.network.sites.set_index("site")
