@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 JOB = "deployment"
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
+MOST_SITES_A_KM2 = 20.0  # assumed: about 240 m between sites; closer ones mostly disturb each other
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
 MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
 
 
 def default_sites(space: Workspace) -> int:
-    """Sites for the present traffic where nobody has said how many: by area, and never too few for the busy hour."""
+    """Sites for the present traffic where nobody has said how many: by area, more where the traffic asks for it."""
     assert space.traffic is not None
     return space.cached("default sites", (space.traffic.identity, space.scale), lambda: _default_sites(space))
 
@@ -31,9 +32,11 @@ def _default_sites(space: Workspace) -> int:
     from planning.deployment.sizing import usual_site_mbps
 
     demand = space.demand()
-    by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * float(space.traffic_table().area_km2)))
+    area_km2 = float(space.traffic_table().area_km2)
+    by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * area_km2))
     busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
-    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * usual_site_mbps(4))))
+    by_traffic = math.ceil(min(busy_mbps / (MOST_LOAD * usual_site_mbps(4)), MOST_SITES_A_KM2 * area_km2))
+    return max(3, by_area, by_traffic)
 
 
 def start(

@@ -53,6 +53,10 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--budget-per-year", type=float, metavar="MONEY", help="most capex a year (default: none)"
     )
+    command.add_argument(
+        "--coverage", type=float, default=preset.coverage, metavar="SHARE",
+        help=f"of the traffic to cover, by new sites (default: {preset.coverage:g})",
+    )  # fmt: skip
     add_radio_options(command.add_argument_group("radio model"))
     group = command.add_argument_group(f"costs ({SOURCE})")
     for field in fields(Costs):
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     costs = Costs(**{f.name: getattr(options, f"cost_{f.name}") for f in fields(Costs)})
     settings = ExpansionSettings(
         options.years, options.growth, options.quantile, options.headroom, _listed(options.measures),
-        _listed(options.bands), options.min_distance_m, options.budget_per_year,
+        _listed(options.bands), options.min_distance_m, options.budget_per_year, options.coverage,
     )  # fmt: skip
     settings.validate()
     bar = ProgressBar()

@@ -191,6 +191,11 @@ class Coverage:
         up = np.ones(len(cell), bool) if awake is None else np.asarray(awake, bool)[cell]
         return cell[up], level[up]
 
+    def covered_users(self, awake: np.ndarray | None = None) -> np.ndarray:
+        """(pixels,) share of a pixel's users that is covered, by the settings' share of users indoors."""
+        outdoors, indoors = self.users_by_place()
+        return outdoors * self.covered(awake) + indoors * self.covered(awake, indoors=True)
+
     # --- shares ------------------------------------------------------------------------------------------------------
 
     def pixel_values(self, tile_values: ArrayLike) -> np.ndarray:
@@ -269,7 +274,7 @@ class Coverage:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(cells,) traffic and time of each cell."""
         serving = self.serving(awake)
-        rate = serving.rate_mbps(self._load(load))
+        rate = serving.rate_mbps(self._load(load), held=True)
         values = np.ones(len(self.grid)) if tile_values is None else self.pixel_values(tile_values)
         time = serving.time_of(rate) * self.users_by_place()[:, None, None] * values
         on = serving.server >= 0

@@ -47,16 +47,32 @@ class MetricRaster:
 
     def bilinear(self, east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
         """(...) float32 values between the middles of squares; those of the border outside."""
+        return self._between((east_m - self.west_m) / self.step_m, (self.north_m - north_m) / self.step_m)
+
+    def bilinear_from(
+        self, east_m: float, north_m: float, right_m: np.ndarray, up_m: np.ndarray
+    ) -> np.ndarray:
+        """The same at distances from one place, in the precision of the distances."""
+        kind = right_m.dtype.type
+        x = right_m * kind(1 / self.step_m) + kind((east_m - self.west_m) / self.step_m)
+        y = up_m * kind(-1 / self.step_m) + kind((self.north_m - north_m) / self.step_m)
+        return self._between(x, y)
+
+    def _between(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         rows, columns = self.values.shape
-        x = np.clip((east_m - self.west_m) / self.step_m - 0.5, 0, columns - 1).astype(np.float32)
-        y = np.clip((self.north_m - north_m) / self.step_m - 0.5, 0, rows - 1).astype(np.float32)
+        x = np.clip(x - 0.5, 0, columns - 1).astype(np.float32, copy=False)
+        y = np.clip(y - 0.5, 0, rows - 1).astype(np.float32, copy=False)
         column, row = np.minimum(x.astype(np.int32), columns - 2), np.minimum(y.astype(np.int32), rows - 2)
         x -= column
         y -= row
         flat, at = self.values.ravel(), row * columns + column
-        upper = flat[at] + x * (flat[at + 1] - flat[at])
-        lower = flat[at + columns] + x * (flat[at + columns + 1] - flat[at + columns])
-        return upper + y * (lower - upper)
+        upper, lower = flat[at], flat[at + columns]
+        upper += x * (flat[at + 1] - upper)
+        lower += x * (flat[at + columns + 1] - lower)
+        lower -= upper
+        lower *= y
+        lower += upper
+        return lower
 
 
 def resampled(source: RasterSource, grid: PixelGrid, margin_m: float, classes: bool = False) -> MetricRaster:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from planning.coverage.cells import RadioCells
 from planning.coverage.levels import Levels
-from planning.coverage.rates import efficiency_at, efficiency_table
+from planning.coverage.rates import TABLE_LOW_DB, efficiency_at, efficiency_table
 from planning.coverage.settings import RadioSettings
 
 OUTDOORS, INDOORS = 0, 1  # first axis of arrays by kind of user
@@ -115,10 +115,16 @@ class Serving:
         with np.errstate(divide="ignore"):
             return 10 * np.log10(self.sinr(load))
 
-    def rate_mbps(self, load: np.ndarray) -> np.ndarray:
-        """(2, carriers, pixels) float32 rate of a user who has all PRBs of the server, 0 where it does not cover."""
+    def rate_mbps(self, load: np.ndarray, held: bool = False) -> np.ndarray:
+        """(2, carriers, pixels) float32 rate of a user who has all PRBs of the server, 0 where it does not cover.
+
+        held: users whose SINR is too low keep the lowest rate, and do not leave the cell. Loads need this: were users
+        to leave a loaded network, it would no longer be loaded.
+        """
         table, offset, bandwidth = self._rate_table
-        return efficiency_at(table, self.sinr(load), offset) * bandwidth
+        settings = self.settings
+        lowest = max(settings.rates.min_sinr_db, settings.lte_rates.min_sinr_db) if held else TABLE_LOW_DB
+        return efficiency_at(table, self.sinr(load), offset, lowest) * bandwidth
 
     @cached_property
     def _noise_mw(self) -> np.ndarray:

@@ -40,14 +40,14 @@ SPLIT_GAIN = (
     0.7  # of a sector's capacity, to choose by (assumed); what it brings is computed by the radio model
 )
 _SHORT_MBPS = 0.5
-_UNCOVERED = 0.01  # share of the traffic that may lie where no cell covers
 
 
 @dataclass(frozen=True)
 class ExpansionSettings:
     """years, growth: traffic of year y is (1 + growth)^y x today's. measures: of MEASURES. bands: of further carriers
     in their order; () takes the usual ones. min_distance_m: of a new site to any other. budget_per_year: capex, None:
-    no limit."""
+    no limit. coverage: share of the traffic that is to be covered, indoors and outdoors as the radio settings have
+    it."""
 
     years: int = 5
     growth: float = 0.25
@@ -57,6 +57,7 @@ class ExpansionSettings:
     bands: tuple[str, ...] = ()
     min_distance_m: float = 200.0
     budget_per_year: float | None = None
+    coverage: float = 0.9
 
     def validate(self) -> None:
         """Raises InputError."""
@@ -68,6 +69,10 @@ class ExpansionSettings:
             )
         if not 0 <= self.headroom < 10 or not self.min_distance_m >= 0:
             raise InputError("The headroom and the minimum distance must be at least 0.")
+        if not 0 <= self.coverage <= 1:
+            raise InputError(
+                f"The share of the traffic to cover must lie between 0 and 1, not {self.coverage:g}."
+            )
         unknown = [m for m in self.measures if m not in MEASURES]
         if unknown or not self.measures:
             raise InputError(
@@ -326,21 +331,27 @@ class _Year:
         )
 
     def _uncovered(self, network: Network, places: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        """The tile with most traffic that no cell covers, where there is more of such traffic than may be."""
+        """Middles of what is not covered in the tiles with most of it, as many as the target needs, at most a fifth as
+        many as there are sites."""
         assert self.coverage is not None
-        mean = self.demand.mean_mbps()
-        none = self.coverage.pixel_values(mean) * ~self.coverage.covered()
-        if none.sum() <= _UNCOVERED * mean.sum():
-            return []
-        grid = self.coverage.grid
+        coverage, grid, mean = self.coverage, self.coverage.grid, self.demand.mean_mbps()
+        outdoors, indoors = coverage.users_by_place()
+        covered = outdoors * coverage.covered() + indoors * coverage.covered(indoors=True)
+        none = coverage.pixel_values(mean) * (1 - covered)
+        missing = none.sum() - (1 - self.settings.coverage) * mean.sum()
         by_tile = np.bincount(grid.tile, none, grid.tiles)
-        tile = int(by_tile.argmax())
-        mine = (grid.tile == tile) & (none > 0)
-        place = (
-            float(np.average(grid.lon[mine], weights=none[mine])),
-            float(np.average(grid.lat[mine], weights=none[mine])),
-        )
-        return [place] if self._far_enough(network, place, places) else []
+        found: list[tuple[float, float]] = []
+        for tile in np.argsort(-by_tile, kind="stable").tolist():
+            if missing <= 0 or len(found) >= max(1, len(network.sites) // 5):
+                break
+            mine = (grid.tile == tile) & (none > 0)
+            if not mine.any():
+                break
+            lon, lat = (float(np.average(v[mine], weights=none[mine])) for v in (grid.lon, grid.lat))
+            if self._far_enough(network, (lon, lat), [*places, *found]):
+                found.append((lon, lat))
+                missing -= by_tile[tile]
+        return found
 
     def _far_enough(
         self, network: Network, place: tuple[float, float], places: list[tuple[float, float]]

@@ -18,6 +18,7 @@ from planning.coverage.rates import TABLES, RateMapping, efficiencies
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network
+from planning.prb.stations import links_of_cells
 from planning.prb.users import Users
 from planning.radio import Radio, dbm_to_w
 
@@ -84,7 +85,7 @@ class PrbSettings:
     cap: float | None = 1.0  # rate counts up to cap x demand, None: all of it
     min_mbps: float | None = None  # rate that each user must have, None: its demand
     missing_price: float = 10.0  # Mbit/s of worth for each one missing
-    unmet_share: float = 0.1
+    unmet_share: float = 0.35  # demands met count beside Mbit/s
     fairness: str = "rate"  # counts Mbit/s, "proportional" their logarithm
     rounds: int = 4  # most solves with the interference found by the one before
     candidates: int = 5  # stations that the local search considers for a user
@@ -178,9 +179,20 @@ class PrbProblem:
         radio: Radio | None = None,
         mapping: RateMapping | None = None,
     ) -> PrbProblem:
-        """Every site is one station. Raises InputError for radio settings that make no sense."""
+        """Every site is one station, or every cell of a carrier, as `radio.stations` says.
+
+        Cells bring their own rates and layers, and the carrier is asked for its share of the users' traffic; mapping
+        counts for sites alone. Raises InputError for radio settings that make no sense.
+        """
         radio = radio or Radio()
         radio.validate()
+        if radio.stations == "cells":
+            links = links_of_cells(network, users, radio)
+            asked = users.demand_mbps * links.radio.share * links.share
+            return cls(
+                links.names, users, links.radio, links.gain, links.metres, asked, links.power_w, links.prbs,
+                links.mapping, links.layers, links.usable,
+            )  # fmt: skip
         sites = network.sites
         origin = centre_of(users.lon, users.lat)
         metres = distances_m(local_metres(users.lon, users.lat, origin), network.metres(origin))

@@ -1,8 +1,8 @@
-"""PRB problems of a network as it is: its cells of one carrier are the stations, with the gains of the radio model."""
+"""The cells of one carrier as the stations of a PRB problem, with the gains of the radio model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,10 @@ from planning.bands import prb_khz
 from planning.coverage import PixelGrid, RadioSettings
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import LevelWork
+from planning.coverage.rates import RateMapping
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network
-from planning.prb.problem import PrbProblem
 from planning.prb.users import Users
 from planning.radio import Radio, dbm_to_w
 
@@ -37,36 +37,55 @@ def carriers(network: Network) -> pd.DataFrame:
     return table
 
 
-def problem_of_cells(
-    network: Network,
-    users: Users,
-    link: str = "downlink",
-    carrier: str | None = None,
-    settings: RadioSettings | None = None,
-    traffic_share: float | None = None,
-) -> PrbProblem:
+@dataclass(frozen=True)
+class CellLinks:
+    """The links of users to the cells of one carrier, as `PrbProblem` has them. radio: with the carrier's figures.
+    share: of the network's PRBs x layers x time that the carrier has, and so of the traffic (assumed)."""
+
+    names: tuple[str, ...]
+    radio: Radio
+    gain: np.ndarray
+    metres: np.ndarray
+    power_w: float
+    prbs: int
+    mapping: RateMapping
+    layers: int
+    usable: float
+    share: float
+
+
+def links_of_cells(
+    network: Network, users: Users, radio: Radio, settings: RadioSettings | None = None
+) -> CellLinks:
     """The cells of one carrier as stations.
 
     Gains are those of `planning.coverage`: path loss, sector antennas with tilt, antenna gain, and building loss for
-    the share of users that is indoors (drawn from the settings' seed). Rates follow the carrier's table of TS 38.214,
+    the share of users that is indoors (drawn from the radio's seed). Rates follow the carrier's table of TS 38.214,
     its layers and its overhead, and the downlink's share of time in TDD bands.
 
     Parameters
     ----------
-    carrier : a label of `carriers`; None takes the first. Users' demands are what this carrier is asked for, so scale
-        them where several carriers share the traffic.
-    traffic_share : of the users' traffic on this link; None as `Radio.share`.
+    radio : its link, carrier (`cell_carrier`), environment, condition, seed and user count; the rest is the cells'.
+    settings : of the radio model; None as `radio` has them.
 
     Raises
     ------
     InputError
         For a carrier that the network lacks.
     """
-    settings = settings or RadioSettings()
+    settings = settings or RadioSettings(
+        environment=radio.environment,
+        los="expected" if radio.condition == "NLOS" else radio.condition,
+        user_height_m=radio.user_height_m,
+        user_gain_dbi=radio.user_gain_dbi,
+        seed=radio.seed,
+    )
     table = carriers(network)
-    found = table[table["carrier"] == carrier] if carrier is not None else table
+    found = table[table["carrier"] == radio.cell_carrier] if radio.cell_carrier else table
     if not len(found):
-        raise InputError(f"The network has no carrier {carrier!r}; it has {', '.join(table['carrier'])}.")
+        raise InputError(
+            f"The network has no carrier {radio.cell_carrier!r}; it has {', '.join(table['carrier'])}."
+        )
     chosen = found.iloc[0]
     every = network.cells
     mine = np.flatnonzero(
@@ -75,15 +94,16 @@ def problem_of_cells(
         & (every["prbs"] == chosen["prbs"])
     )
     prbs = int(chosen["prbs"])
+    noise_figure = radio.noise_figure_db
+    if noise_figure is None and radio.link == "downlink":
+        noise_figure = settings.noise_figure_db
     radio = replace(
-        Radio(link=link, environment="UMa", traffic_share=traffic_share),
+        radio,
+        cell_carrier=str(chosen["carrier"]),
         carrier_ghz=float(chosen["frequency_mhz"]) / 1000,
         bandwidth_mhz=float(chosen["bandwidth_mhz"]),
         scs_khz=int(prb_khz(prbs, chosen["bandwidth_mhz"])) // 12,
-        user_gain_dbi=settings.user_gain_dbi,
-        user_height_m=settings.user_height_m,
-        noise_figure_db=settings.noise_figure_db if link == "downlink" else None,
-        seed=settings.seed,
+        noise_figure_db=noise_figure,
     )
     cells = RadioCells.of(network, settings)
     power_dbm = every["power_dbm"].to_numpy(float)[mine]
@@ -91,7 +111,7 @@ def problem_of_cells(
     inside = np.random.default_rng(settings.seed).random(len(users.lon)) < settings.indoor_share
     gain = np.where(inside[:, None], gain * 10 ** (-cells.indoor_db[mine] / 10), gain)
     reference = float(power_dbm.max())
-    if link == "downlink":  # one power for all: what a cell sends less of goes into its gain
+    if radio.link == "downlink":  # one power for all: what a cell sends less of goes into its gain
         gain = gain * 10 ** ((power_dbm - reference) / 10)
         power = dbm_to_w(reference) / prbs
     else:
@@ -99,24 +119,23 @@ def problem_of_cells(
     origin = centre_of(users.lon, users.lat)
     metres = distances_m(local_metres(users.lon, users.lat, origin), network.metres(origin))
     lte = bool(cells.lte[mine[0]])
-    full_hz = 12e3 * radio.scs_khz * prbs
-    usable = float(cells.bandwidth_hz[mine[0]]) / full_hz
-    if link == "uplink":  # the rest of the time in TDD; overhead alike (assumed)
+    usable = float(cells.bandwidth_hz[mine[0]]) / (12e3 * radio.scs_khz * prbs)
+    if radio.link == "uplink":  # the rest of the time in TDD; overhead alike (assumed)
         overhead = settings.overhead_4g if lte else settings.overhead_5g
         downlink = usable / (1 - overhead)
         usable = (1 - overhead) * (1 - downlink if downlink < 1 else 1.0)
-    return PrbProblem(
-        tuple(every["cell"].to_numpy(object)[mine]),
-        users,
-        radio,
-        gain,
-        metres[:, network.site_of_cell[mine]],
-        users.demand_mbps * radio.share,
-        float(power),
-        prbs,
-        settings.lte_rates if lte else settings.rates,
-        layers=int(cells.layers[mine[0]]) if link == "downlink" else 1,
+    room = cells.bandwidth_hz * cells.layers
+    return CellLinks(
+        names=tuple(every["cell"].to_numpy(object)[mine]),
+        radio=radio,
+        gain=gain,
+        metres=metres[:, network.site_of_cell[mine]],
+        power_w=float(power),
+        prbs=prbs,
+        mapping=settings.lte_rates if lte else settings.rates,
+        layers=int(cells.layers[mine[0]]) if radio.link == "downlink" else 1,
         usable=usable,
+        share=float(room[mine].sum() / room.sum()),
     )
 
 

@@ -281,7 +281,7 @@ def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     comparison = space.sleep.value
     plan = comparison.plans["milp"]
     figures = plan.network.equipment().set_index("equipment")
-    assert figures.loc["4G 20 MHz 8T 20 W", "sleep_w"] == 59.4  # 66 % of 90 W
+    assert figures.loc["4G 20 MHz 8T 80 W", "sleep_w"] == 59.4  # 66 % of 90 W
     assert plan.problem.groups.site_sleeps
     replayed = comparison.table.set_index("strategy").loc["milp", "replay_demand_mbps_hours"]
     assert replayed == pytest.approx(space.demand().sample(0).mbps.sum(dtype=float), rel=1e-4)

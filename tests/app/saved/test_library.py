@@ -242,7 +242,7 @@ def everything(planned, monkeypatch):
         "own sites file": Upload("own.csv", b"name,lon,lat\n"),
         "forced file": Upload("f.csv", b"x"),
     }
-    planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
+    planned.edited_equipment = {"4G 20 MHz 8T 80 W": {"idle_w": 12.5}}
     deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
     spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})

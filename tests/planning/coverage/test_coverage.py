@@ -278,3 +278,16 @@ def test_progress_is_told_and_may_stop_the_work():
 
     with pytest.raises(Stop):
         Coverage.of(network, x, y, RadioSettings(pixel_m=50), progress=stop)
+
+
+def test_covered_users_are_those_outdoors_and_indoors(small):
+    coverage, _ = small
+    tight = Coverage.on(
+        coverage.network,
+        coverage.grid,
+        RadioSettings(pixel_m=200, indoor_share=0.3, thresholds_dbm=(-75,) * 4),
+    )
+    expected = 0.7 * tight.covered() + 0.3 * tight.covered(indoors=True)
+    np.testing.assert_allclose(tight.covered_users(), expected)
+    assert 0 < expected.mean() < 1
+    assert tight.covered_share()[2] == pytest.approx(expected.mean())

@@ -33,7 +33,7 @@ def light(demand):
 
 @pytest.mark.slow
 def test_a_network_grows_with_its_traffic_and_the_books_balance(network, light):
-    settings = ExpansionSettings(years=3, growth=2.0, headroom=0.0)
+    settings = ExpansionSettings(years=3, growth=2.0, headroom=0.0, coverage=0.5)
     made = expand(network, light, settings, COSTS, RADIO)
     years, steps = made.years, made.steps
     np.testing.assert_allclose(
@@ -79,6 +79,18 @@ def test_nothing_is_built_where_nothing_is_short(network, light):
     near = replace(light, mbps=light.mbps * np.float32(1e-3))
     made = expand(network, near, ExpansionSettings(years=0, measures=("carrier",)), COSTS, RADIO)
     assert not len(made.steps) and made.years["capex"].sum() == 0 and "nothing" in made.sentence
+
+
+@pytest.mark.slow
+def test_new_sites_cover_what_is_not_covered(demand, light):
+    one = Network.from_sites(demand.lon[:1], demand.lat[:1])
+    settings = ExpansionSettings(years=0, measures=("site",), coverage=0.9)
+    made = expand(one, replace(light, mbps=light.mbps * np.float32(0.01)), settings, COSTS, RADIO)
+    before, after = (
+        Coverage.of(n, demand.x, demand.y, RADIO).covered_share(tile_values=demand.mean_mbps())[2]
+        for n in (one, made.network)
+    )
+    assert after > before + 0.2 and (after >= 0.9 or len(made.steps) == 6)  # one a round
 
 
 def test_costs_add_up():

@@ -7,10 +7,22 @@ from planning.coverage import Coverage, RadioSettings
 from planning.errors import InputError
 from planning.geometry import tile_position
 from planning.network import Network
-from planning.prb.stations import carriers, problem_of_cells
+from planning.prb import PrbProblem
+from planning.prb.stations import carriers, links_of_cells
 from planning.prb.users import Users
+from planning.radio import Radio
 
 OUTDOORS = RadioSettings(indoor_share=0.0, pixel_m=50.0)
+
+
+def problem_of_cells(network, users, link="downlink", carrier="", settings=None) -> PrbProblem:
+    radio = Radio(link=link, stations="cells", cell_carrier=carrier)
+    found = links_of_cells(network, users, radio, settings)
+    asked = users.demand_mbps * radio.share
+    return PrbProblem(
+        found.names, users, found.radio, found.gain, found.metres, asked, found.power_w, found.prbs, found.mapping,
+        found.layers, found.usable,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +103,15 @@ def test_layers_share_the_power(network, users):
     sinr = 10 ** (np.arange(-15, 40, 0.37) / 10)
     expected = problem.mapping.efficiency(10 * np.log10(sinr), 4) * 0.36 * problem.usable
     np.testing.assert_allclose(problem.prb_mbps(sinr), expected)
+
+
+def test_a_problem_is_built_of_cells_and_again_from_its_own_radio(network, users):
+    radio = Radio(link="downlink", stations="cells", cell_carrier="B3", seed=3)
+    problem = PrbProblem.build(network, users, radio)
+    assert problem.stations == 9 and problem.prbs == 100 and problem.layers == 2
+    again = PrbProblem.build(network, users, problem.radio)
+    np.testing.assert_array_equal(problem.gain, again.gain)
+    np.testing.assert_array_equal(problem.demand_mbps, again.demand_mbps)
+    # both carriers together are asked for all of the downlink
+    wide = PrbProblem.build(network, users, Radio(link="downlink", stations="cells"))
+    np.testing.assert_allclose(problem.demand_mbps + wide.demand_mbps, 0.9 * users.demand_mbps)
