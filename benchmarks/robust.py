@@ -9,6 +9,7 @@ from pathlib import Path
 SUMMARY = "damaged files, faults of the machine, and many sessions at once"
 INPUTS, QUICK_INPUTS = 400, 12  # of each parser
 SESSIONS, MINUTES = 20, 10.0
+HOSTILE_MINUTES, QUICK_HOSTILE_MINUTES = 5.0, 0.5
 QUICK_SESSIONS, QUICK_MINUTES = 3, 0.5
 
 
@@ -69,4 +70,12 @@ def _load(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     return load.text(), load.figures()
 
 
-PARTS = {"parsers": _parsers, "faults": _faults, "load": _load}
+def _uploads(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    from benchmarks.robustness.uploads import measure
+
+    minutes = options.minutes or (QUICK_HOSTILE_MINUTES if options.quick else HOSTILE_MINUTES)
+    found = measure(minutes, options.seed)
+    return found.text(), found.figures()
+
+
+PARTS = {"uploads": _uploads, "parsers": _parsers, "faults": _faults, "load": _load}

@@ -35,13 +35,17 @@ def check_places(infos: list[zipfile.ZipInfo]) -> None:
             raise ValueError("its members overlap")
 
 
-def members(data: bytes, suffixes: tuple[str, ...], most_members: int, most_bytes: int) -> dict[str, bytes]:
+def members(
+    data: bytes, suffixes: tuple[str, ...], most_members: int, most_bytes: int, most_growth: int = MAX_GROWTH
+) -> dict[str, bytes]:
     """Content by name of the members with these suffixes; macOS's resource forks are passed over.
+
+    most_growth: how many times the archive all may be, beyond the FREE_BYTES that are always taken.
 
     Raises `Refused` for more members or bytes than asked for, paths that lead out of the archive, links, passwords, and
     archives that cannot be read.
     """
-    most_bytes = min(most_bytes, FREE_BYTES + MAX_GROWTH * len(data))
+    most_bytes = min(most_bytes, FREE_BYTES + most_growth * len(data))
     found, left = {}, most_bytes
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

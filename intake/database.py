@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,13 +62,23 @@ class Database:
     tables: dict[str, tuple[Column, ...]]
     size: int  # bytes of the file
 
-    def rows(self, table: str, columns: tuple[str, ...] | None = None) -> Iterator[tuple]:
-        """The rows of a plain table, in batches of no unbounded size. Raises `Refused` and sqlite3.Error."""
+    def rows(
+        self,
+        table: str,
+        columns: tuple[str, ...] | None = None,
+        where: tuple[str, tuple[str, ...]] | None = None,
+    ) -> Iterator[tuple]:
+        """The rows of a plain table, in batches of no unbounded size. where: a column and the texts that it may have.
+        Raises `Refused` and sqlite3.Error."""
         names = tuple(c.name for c in self.tables[table]) if columns is None else columns
+        if not set(names) <= {c.name for c in self.tables[table]}:
+            raise Refused(f"lacks columns in {table!r}")
         # NOT INDEXED: no index, and so no expression of one, is looked at
-        cursor = self.connection.execute(
-            f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)} NOT INDEXED"
-        )
+        query = f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)} NOT INDEXED"
+        column, texts = where or ("", ())
+        if where:
+            query += f" WHERE {quoted(column)} IN ({', '.join('?' * len(texts))})"
+        cursor = self.connection.execute(query, texts)
         left, count = MAX_GROWTH * self.size + 1_000_000, 0
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             count += len(batch)
@@ -143,7 +154,7 @@ def _limit(connection: sqlite3.Connection, until: float) -> None:
         (sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0),
     ):  # fmt: skip
         connection.setlimit(limit, most)
-    if hasattr(connection, "setconfig"):  # Python 3.12
+    if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, False)
     connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_CHECKS)
@@ -238,15 +249,16 @@ def _copy_table(database: Database, copy: sqlite3.Connection, name: str) -> None
 
 def _copy_register(database: Database, copy: sqlite3.Connection, chosen: dict[str, str]) -> None:
     """What the format says of the tables that were copied; chosen: their names by those in lower case."""
-    if SYSTEMS in database.tables:
-        _copy_rows(database, copy, SYSTEMS, lambda row: True)
-    if CONTENTS in database.tables:
-        _copy_rows(
-            database, copy, CONTENTS,
-            lambda row: str(row["table_name"]).lower() in chosen and row["data_type"] in ("features", "attributes"),
-        )  # fmt: skip
-    if GEOMETRIES in database.tables:
-        _copy_rows(database, copy, GEOMETRIES, lambda row: str(row["table_name"]).lower() in chosen)
+
+    def is_copied(row: dict[str, Any]) -> bool:
+        return str(row.get("table_name")).lower() in chosen
+
+    def is_layer(row: dict[str, Any]) -> bool:
+        return is_copied(row) and row.get("data_type") in ("features", "attributes")
+
+    for table, wanted in ((SYSTEMS, lambda row: True), (CONTENTS, is_layer), (GEOMETRIES, is_copied)):
+        if table in database.tables:
+            _copy_rows(database, copy, table, wanted)
 
 
 def _copy_rows(

@@ -4,8 +4,8 @@ A function that is `guarded` runs where it is called, as the command line wants 
 does. From then on every call goes to a new process, forked from a warm one (`intake.reader`): it has no network, may
 read only the program and the files that the call names, is held to limits on memory, processor time, open files and
 file size (`intake.sandbox`), and answers with plain values (`intake.plain`), from which `unpack` makes the typed result
-again, with its checks. It is killed when its time is over. Only some run at once, and of one owner only some of these,
-so that others notice nothing.
+again, with its checks. It is killed when its time is over, on a busy machine after three times as long. Only some run
+at once, and of one owner only some of these, so that others notice nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import os
 import signal
 import socket
@@ -35,6 +36,7 @@ from intake.wire import Ended, TooLarge, receive, send
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
+WAITING = 3  # a busy machine may take this many times the time of the processor
 POLL_SECONDS = 0.1  # between two looks at whether the caller still wants it
 WAIT_SECONDS = 120.0  # for a turn
 RESULT, REFUSED, NO_MEMORY, UNEXPECTED = b"R", b"E", b"M", b"X"
@@ -56,7 +58,7 @@ class Stopped(Exception):
 @dataclass(frozen=True)
 class Guarded:
     """A function that reads a stranger's file. family: its typed errors, the first of which tells that a limit was
-    reached. seconds: that it may take, the settings' where it is None."""
+    reached. seconds: of the processor that it may take, the settings' where it is None."""
 
     function: Callable[..., Any]
     family: tuple[type[Exception], ...]
@@ -77,8 +79,8 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Settings:
-    """How files are read apart. modules: imported ahead. memory_bytes, seconds: of one file; at_once: files, and of one
-    owner; owner: tells whose the present call is."""
+    """How files are read apart. modules: imported ahead. memory_bytes, seconds (of the processor): of one file.
+    at_once: files, and of one owner; owner: tells whose the present call is."""
 
     modules: tuple[str, ...]
     memory_bytes: int = 2_000_000_000
@@ -131,7 +133,7 @@ def start(settings: Settings) -> Protection:
     with _starting:
         if _readers is None and has.apart:
             _readers = Readers(settings)
-            log.info("%s", has)
+            log.log(logging.INFO if has.landlock and has.seccomp else logging.WARNING, "%s", has)
     return has
 
 
@@ -208,10 +210,10 @@ class Readers:
 
     def _read(self, entry: Guarded, request: dict[str, Any], cancelled: Callable[[], bool] | None) -> Any:
         seconds = entry.seconds or self.settings.seconds
-        limits = {"memory_bytes": self.settings.memory_bytes, "cpu_seconds": int(seconds) + 2}
+        limits = {"memory_bytes": self.settings.memory_bytes, "cpu_seconds": math.ceil(seconds)}
         channel, process = self._begun()
         answered, began = threading.Event(), time.monotonic()
-        watch = (process, answered, began + seconds, cancelled)
+        watch = (process, answered, began + WAITING * seconds, cancelled)
         threading.Thread(target=_watch, args=watch, daemon=True, name="reading").start()
         try:
             with channel:

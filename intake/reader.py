@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from intake import guard, sandbox, wire
+from intake import guard, plain, sandbox, wire
 from intake.text import Refused
 
 MAX_REQUEST_BYTES = 10_000_000_000
@@ -68,9 +68,8 @@ def _serve(channel: socket.socket, program: list[Path]) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     os.nice(NICE)
     writable = [folder, *(path for name, path in kwargs.items() if name == "into")]
-    limits = sandbox.Limits(**request["limits"])
+    sandbox.limit_resources(sandbox.Limits(**request["limits"]))
     sandbox.close_in([*program, *readable], writable)
-    sandbox.limit_resources(limits)
     wire.send(channel, *_answer(guard.functions[request["function"]], args, kwargs, request["cancelled"]))
 
 
@@ -90,17 +89,17 @@ def _answer(entry: guard.Guarded, args: tuple, kwargs: dict[str, Any], cancelled
     """(kind, plain value) of what the function returned or raised."""
     if cancelled:
         kwargs = kwargs | {"cancelled": None}  # it is killed instead
+    typed: tuple[type[Exception], ...] = (Refused, *entry.family)
     try:
-        try:
-            result = entry.pack(entry.function(*args, **kwargs))
-            wire.encode(result)
-            return guard.RESULT, result
-        except RecursionError:
-            return guard.REFUSED, ["", "The file is nested too deeply to be read; export it again."]
-        except (Refused, *entry.family) as error:
-            return guard.REFUSED, [type(error).__name__, str(error)]
+        result = entry.pack(entry.function(*args, **kwargs))
+        plain.encode(result)
+        return guard.RESULT, result
     except MemoryError:
         return guard.NO_MEMORY, None
+    except RecursionError:
+        return guard.REFUSED, ["", "The file is nested too deeply to be read; export it again."]
+    except typed as error:
+        return guard.REFUSED, [type(error).__name__, str(error)]
     except Exception:
         return guard.UNEXPECTED, traceback.format_exc()
 

@@ -361,3 +361,22 @@ def test_a_parquet_file_with_a_column_whose_name_is_no_text(tmp_path):
         read_traffic(tmp_path / "tiles.parquet")
     with pytest.raises(InputError, match="damaged"):
         TrafficTable.read(data)
+
+
+def test_cells_without_names_at_two_sites():
+    text = "site;azimuth;lon;lat;cell\nA;1;115.9;28.6;\nA;2;115.9;28.6;\nB;1;116.1;28.7;\n"
+    found = import_network(text.encode("utf-16"), "a.csv").network
+    assert found.cells["cell"].is_unique and len(found.cells) == 3
+
+
+def test_a_register_of_layers_that_lacks_columns(tmp_path):
+    import sqlite3
+
+    path = tmp_path / "a.gpkg"
+    path.write_bytes(corpus.gpkg_areas()[0])
+    database = sqlite3.connect(path)
+    database.execute("ALTER TABLE gpkg_contents DROP COLUMN data_type")
+    database.commit()
+    database.close()
+    with pytest.raises(AreaError):
+        read_area_bytes(path.read_bytes(), "a.gpkg")

@@ -91,7 +91,7 @@ def _zip(data: bytes, rng: Rng) -> bytes:
     which = int(rng.integers(len(members)))
     name, content = members[which]
     link, method = False, zipfile.ZIP_DEFLATED
-    way = int(rng.integers(8))
+    way = int(rng.integers(10))
     if way == 0:
         del members[which]
     elif way == 1:
@@ -115,6 +115,10 @@ def _zip(data: bytes, rng: Rng) -> bytes:
         method = int(rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]))
     elif way == 5:
         members += [(f"{i}{Path(name).suffix}", b"x") for i in range(int(rng.choice([3, 150])))]
+    elif way == 6:  # an archive inside, under the name of what is expected
+        members[which] = (name, data)
+    elif way == 7:  # a member of nothing, which packs to almost nothing
+        members[which] = (name, content[: len(content) // 2] + bytes(int(rng.choice([2, 30]) * 1_000_000)))
     else:
         members[which] = (name, mutated(content, kind_of(name), rng))
     out = io.BytesIO()
@@ -148,7 +152,7 @@ def _sqlite(data: bytes, rng: Rng) -> bytes:
                 base.execute(f'DROP TRIGGER "{trigger}"')
             columns = [row[1] for row in base.execute(f'PRAGMA table_info("{name}")')]
             column = columns[int(rng.integers(len(columns)))]
-            way = int(rng.integers(6))
+            way = int(rng.integers(8))
             some = f"WHERE rowid % {int(rng.integers(1, 4))} = 0"
             if way == 0:
                 base.execute(f'DELETE FROM "{name}" {some}')
@@ -158,6 +162,8 @@ def _sqlite(data: bytes, rng: Rng) -> bytes:
                 base.execute(f'ALTER TABLE "{name}" RENAME COLUMN "{column}" TO "other"')
             elif way == 3:
                 base.execute(f'DROP TABLE "{name}"')
+            elif way > 5:
+                _write_schema(base, name, rng)
             else:
                 values: tuple[Any, ...] = (
                     None,
@@ -180,6 +186,43 @@ def _sqlite(data: bytes, rng: Rng) -> bytes:
         finally:
             base.close()
         return path.read_bytes()
+
+
+_BLANKS = ("/**/", "--\n", "\t", "\f", " \n", "/* using rtree */")
+_NAMES = ("evil", "a using rtree", "gpkg_contents", "sqlite_stat1", "rtree_a_geom", "opendiff_parts", "")
+_BODIES = (
+    "VIRTUAL{0}TABLE{0}{1}{0}USING{0}VirtualText('/etc/hostname', 'UTF-8', 0)",
+    "VIRTUAL{0}TABLE{0}{1}{0}USING{0}rtree(id, a, b)",
+    "VIRTUAL{0}TABLE{0}{1}{0}USING{0}fts5(a, content='{2}')",
+    "VIRTUAL{0}TABLE{0}{1}{0}USING{0}dbstat",
+    'VIEW{0}{1}{0}AS{0}SELECT * FROM "{2}"',
+    "TEMP{0}VIEW{0}{1}{0}AS{0}WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+    "TABLE{0}{1}{0}(a TEXT, b TEXT AS (a LIKE '%a%a%a%a%a%b'))",
+    "TABLE{0}{1}{0}(a TEXT, b BLOB GENERATED ALWAYS AS (zeroblob(99999999)) STORED)",
+    "TABLE{0}{1}{0}(a TEXT DEFAULT (hex(randomblob(99999))), CHECK (a GLOB '*a*a*a*b'))",
+    "TRIGGER{0}{1}{0}AFTER INSERT ON \"{2}\" BEGIN SELECT load_extension('x'); END",
+    "INDEX{0}{1}{0}ON \"{2}\" (printf('%99999999d', rowid))",
+)
+
+
+def _write_schema(base: sqlite3.Connection, table: str, rng: Rng) -> None:
+    """Write into the schema what SQLite itself would not, or change a statement that is there."""
+    base.execute("PRAGMA writable_schema=ON")
+    blank, name, body = (str(rng.choice(of)) for of in (_BLANKS, _NAMES, _BODIES))
+    quoted = '"' + name + '"' if rng.random() < 0.7 else f"[{name}]"
+    sql = "CREATE" + blank + body.format(blank, quoted, table)
+    if rng.random() < 0.5:
+        sql = "".join(c.upper() if rng.random() < 0.5 else c.lower() for c in sql)
+    kind = str(rng.choice(["table", "view", "index", "trigger", "TABLE", "View", ""]))
+    root = int(rng.choice([0, 1, 2, 5, -1, 2**31]))
+    if rng.random() < 0.7:
+        base.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", (kind, name, table, root, sql))
+    else:
+        base.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, table))
+    if rng.random() < 0.5:
+        base.execute(
+            "INSERT OR REPLACE INTO gpkg_contents (table_name, data_type) VALUES (?, 'attributes')", (name,)
+        )
 
 
 STRUCTURED: dict[str, Callable[[bytes, Rng], bytes]] = {

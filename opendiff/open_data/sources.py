@@ -32,7 +32,7 @@ from opendiff.poi.registration import PoiDatum
 from opendiff.week import HOURS
 
 IMAGE_SIZE = 256
-MAX_TILES = 100_000  # of a pack: some 100,000 km2
+MAX_TILES = 50_000  # of a pack: some 50,000 km2
 MAX_TEXT_BYTES = 1_000_000  # of pack.json and ATTRIBUTION.txt
 IMAGES_AT_ONCE = 64
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png

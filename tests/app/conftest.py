@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from app.state.results import Made
 from app.state.workspace import Workspace
+from intake import guard
+from intake.sandbox import protection
 from opendiff.area import tiles_covering
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
@@ -20,12 +21,15 @@ def library_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def one_persons_server():
-    """AppTest does not read the settings beside the script, by which the app listens on this machine only."""
-    before = st.get_option("server.address")
-    st.config.set_option("server.address", "127.0.0.1")
-    yield
-    st.config.set_option("server.address", before)
+def read_here(monkeypatch):
+    """Files are read in the process of the tests, where a test does not start the server or say otherwise."""
+    monkeypatch.setattr(guard, "start", lambda settings: protection())
+
+
+@pytest.fixture(autouse=True)
+def one_persons_server(monkeypatch):
+    """No guard stands before AppTest, so nothing tells the pages that they are one person's but this."""
+    monkeypatch.setenv("OPENDIFF_SHARED", "0")
 
 
 @pytest.fixture
