@@ -76,7 +76,8 @@ class Layer:
             return self.shapes
         try:
             if system in SHIFTED:
-                return shapely.transform(self.shapes, lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], system)))
+                moved = lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], system))  # noqa: E731
+                return shapely.transform(self.shapes, moved)
             series = gpd.GeoSeries(self.shapes, crs=system)
             return self.shapes if series.crs.to_epsg() == 4326 else series.to_crs(WGS84).to_numpy()
         except Exception as error:  # pyproj raises several unrelated types for an unknown or unusable system

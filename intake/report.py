@@ -80,6 +80,12 @@ class Report:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a fact, for a table: kind, count, text, examples."""
+        return [
+            {"kind": e.kind, "count": e.count, "text": e.text, "examples": "; ".join(e.examples)} for e in self.entries
+        ]
+
     def record(self) -> list[dict[str, Any]]:
         """As JSON holds it; `from_record` reads it back."""
         return [
