@@ -8,6 +8,7 @@ import re
 import unicodedata
 from typing import Any
 
+import charset_normalizer
 import numpy as np
 
 MOST_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
@@ -16,6 +17,10 @@ MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codec
 MOST_DEPTH = 100  # of JSON: whatever walks through it afterwards goes as deep
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 HIGH = re.compile(rb"[\x80-\xff]+")
+LETTERS = re.compile(rb"[A-Za-z\x80-\xff]+")
+DOUBLE = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
+SAMPLE = 200_000  # bytes by which an encoding is judged
+OTHERS = ("cp1251", "koi8_r", "cp1253", "big5", "shift_jis", "euc_kr", "cp866")
 
 
 class Refused(ValueError):
@@ -33,7 +38,8 @@ def one_line(text: str) -> str:
 
 def encoding_of(data: bytes, whole: bool = True) -> str:
     """The encoding of a text: by its mark, else UTF-8 where that fits, else UTF-16 by its zero bytes, else GB 18030
-    where all that is not ASCII comes in pairs as Chinese does, else Windows-1252. whole: whether `data` is all of it.
+    where what is not ASCII comes in pairs as Chinese does, else what charset-normalizer finds where most letters are
+    not ASCII (Cyrillic, Big5, Shift JIS), else Windows-1252. whole: whether `data` is all of it.
     """
     for mark, name in MARKS:
         if data.startswith(mark):
@@ -43,10 +49,27 @@ def encoding_of(data: bytes, whole: bool = True) -> str:
     for name, place in (("utf-16-le", 1), ("utf-16-be", 0)):
         if data[place::2].count(0) > 0.4 * max(1, len(data) // 2) and _fits(data, name, whole):
             return name
-    pairs = [len(run) % 2 == 0 for run in HIGH.findall(data[:200_000])]
-    if pairs and all(pairs[:-1] if not whole else pairs) and _fits(data, "gb18030", whole):
+    if _looks_chinese(data, whole):
         return "gb18030"
+    letters = sum(len(run) for run in HIGH.findall(data[:SAMPLE]))
+    if letters > 0.5 * sum(len(run) for run in LETTERS.findall(data[:SAMPLE])):
+        found = charset_normalizer.from_bytes(data[:SAMPLE], cp_isolation=list(OTHERS)).best()
+        if found is not None and _fits(data, found.encoding, whole):
+            return str(found.encoding)
     return "cp1252" if _fits(data, "cp1252", whole) else "latin-1"
+
+
+def _looks_chinese(data: bytes, whole: bool) -> bool:
+    """Whether the bytes are GB 18030: every run of bytes above ASCII comes in pairs, or most double bytes are of the
+    characters of GB 2312, which text of Europe never looks like."""
+    runs = HIGH.findall(data[:SAMPLE])
+    pairs = [len(run) % 2 == 0 for run in runs]
+    if not runs or not _fits(data, "gb18030", whole):
+        return False
+    if all(pairs[:-1] if not whole else pairs):
+        return True
+    doubles = DOUBLE.findall(data[:SAMPLE])
+    return sum(b"\xa1" <= d[:1] <= b"\xf7" and d[1:] >= b"\xa1" for d in doubles) > 0.8 * len(doubles)
 
 
 def decoded(data: bytes) -> str:

@@ -9,6 +9,9 @@ import pandas as pd
 
 from planning.errors import InputError
 
+IDLE_W = (5.0, 3000.0)  # of radio units, from small cells to 64 chains at high power (assumed limits)
+SLOPE_W_PER_MBPS = (0.0, 20.0)
+
 
 @dataclass(frozen=True)
 class PowerFit:
@@ -19,6 +22,26 @@ class PowerFit:
     r2: float  # share of the variance explained
     load_mbps: np.ndarray  # (rows,) of the measurements used
     residual_w: np.ndarray  # (rows,) measured less fitted
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences on a fit that no radio unit has, with the likely cause."""
+        out = []
+        low, high = IDLE_W
+        if not low <= self.idle_w <= high:
+            out.append(
+                f"{self.idle_w:,.1f} W idle is no radio unit's (they draw some {low:g} to {high:,g} W); are the "
+                "powers in kW "
+                "(--power-unit kw), or of a whole site?"
+            )
+        least, most = SLOPE_W_PER_MBPS
+        if not least <= self.slope_w_per_mbps <= most:
+            out.append(
+                f"{self.slope_w_per_mbps:.4g} W per Mbit/s is no radio unit's (they take some {least:g} to "
+                f"{most:g}); is the "
+                "load a share or percent of full load (--load-unit share or percent)?"
+            )
+        return tuple(out)
 
     @property
     def sentence(self) -> str:

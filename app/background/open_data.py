@@ -8,6 +8,7 @@ from app.map import area_entry
 from app.server import jobs
 from app.server.folders import own_folder
 from app.state.workspace import Workspace
+from intake.report import Report
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices
@@ -36,10 +37,12 @@ def start(space: Workspace, choices: "Choices") -> None:
         )
         mark_used(root)
         fetcher.area(tiles)
-        return root
+        return root, fetcher.told
 
-    def deliver(space: Workspace, root: Path) -> None:
+    def deliver(space: Workspace, made: tuple[Path, Report]) -> None:
+        root, told = made
         space.source = str(root)
+        space.reports[JOB] = told
         space.mount_anew()
         area_entry.count_again(space)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from intake.report import Report
+
 if TYPE_CHECKING:
     from planning.network import Network
 
@@ -48,5 +50,5 @@ class OwnSites:
 
     name: str
     network: "Network"
-    report: tuple[str, ...]
+    report: Report
     identity: tuple

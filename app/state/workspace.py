@@ -14,6 +14,7 @@ import streamlit as st
 from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
 from app.state.results import Comparison, Covered, Deployed, Made, NetworkUse
+from intake.report import Report
 
 if TYPE_CHECKING:
     from opendiff.area import Area, Tiles
@@ -43,9 +44,9 @@ class Workspace:
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
 
     work: the number that the open work is kept under and its address holds; saved_versions: part to the version that
-    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices by the place that shows
-    them. map_version: another number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how
-    often deployment has begun.
+    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices, reports: of files, by
+    the place that shows them. map_version: another number mounts the drawing map anew, with the saved outline in it.
+    deployment_rounds: how often deployment has begun.
     """
 
     source: str = DEMO
@@ -83,6 +84,7 @@ class Workspace:
     page: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
     map_version: int = 0
     deployment_rounds: int = 0
     _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
+from app.widgets.file_report import file_report
 from app.widgets.layout import land_cover_legend, note, region_of
 from app.widgets.navigation import next_step
 from app.widgets.source import source_section
@@ -129,6 +130,8 @@ def _other_ways(space: Workspace) -> None:
             st.session_state["taken file"] = file.file_id
             area_entry.from_upload(space, file.getvalue(), file.name)
             st.rerun()
+        if file is not None and space.area is not None:
+            file_report(space.area.report, file.name)
     with st.expander("Type a box", icon=":material/select_all:"), st.form("box", border=False):
         text = st.text_input("West, south, east, north (degrees)", placeholder="115.84, 28.66, 115.92, 28.72")
         if st.form_submit_button("Take this box", width="stretch"):

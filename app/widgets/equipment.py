@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from app.messages import errors_shown
+from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
 from app.widgets import accessible
+from app.widgets.file_report import file_report
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ FIGURES = {
     "sleep_w": ("Asleep (W)", "What a sleeping cell draws."),
 }
 MOST_CSV_MB = 20
+LOAD_UNITS = {"": "as the heading says", "mbps": "Mbit/s", "share": "share (0 to 1)", "percent": "percent"}
+POWER_UNITS = {"": "as the heading says", "w": "W", "kw": "kW"}
 
 
 def equipment_editor(space: Workspace) -> pd.DataFrame | None:
@@ -116,33 +119,43 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     file = upload(
         space,
         "power measurements",
-        "Fit idle power and slope to measurements (CSV)",
-        ["csv"],
+        "Fit idle power and slope to measurements (CSV or XLSX)",
+        ["csv", "txt", "tsv", "xlsx", "xlsm"],
         MOST_CSV_MB,
-        "Columns load_mbps and power_w, one measurement of a radio unit a line.",
+        "A column of load and one of power, one measurement of a radio unit a line.",
         where=left,
     )
     if file is None:
         return base
     name = right.selectbox("Measured equipment", base["equipment"], **kept("measured equipment"))
-    fit = _fit(file)
+    one, two = right.columns(2)
+    load = one.selectbox("Load in", list(LOAD_UNITS), format_func=LOAD_UNITS.__getitem__, **kept("load unit"))
+    power = two.selectbox("Power in", list(POWER_UNITS), format_func=POWER_UNITS.__getitem__, **kept("power unit"))
+    mine = base["equipment"] == name
+    fit = _fit(file, load, power, float(base.loc[mine, "capacity_mbps"].iloc[0]))
     if fit is None:
         return base
     accessible.chart(power_figure(fit), "Measured power and its fit", "power fit")
-    mine = base["equipment"] == name
     return base.assign(
         idle_w=base["idle_w"].where(~mine, fit.idle_w),
         slope_w_per_mbps=base["slope_w_per_mbps"].where(~mine, fit.slope_w_per_mbps),
     )
 
 
-def _fit(file: Upload) -> "PowerFit | None":
-    from planning.csv_table import read_table
+def _fit(file: Upload, load: str, power: str, capacity_mbps: float) -> "PowerFit | None":
+    """The fit and the report of its file; capacity_mbps: of the measured equipment, for a load in shares."""
+    from planning.measured_power import read_power
     from planning.power_fit import fit_power
 
     fit = None
     with errors_shown("reading the measurements"):
-        fit = fit_power(read_table(file.data, file.name, "load_mbps and power_w"))
+        measured = read_power(
+            file.data, file.name, load_unit=load or None, power_unit=power or None, capacity_mbps=capacity_mbps
+        )
+        file_report(measured.report, file.name)
+        fit = fit_power(measured.table)
+        for doubt in fit.doubts:
+            st.warning(plain(doubt))
     return fit
 
 

@@ -1,16 +1,21 @@
 """Sites that the user uploads: the network to plan with, existing sites of a new plan, or real sites to judge by."""
 
-import pandas as pd
+from typing import TYPE_CHECKING, Any
+
 import streamlit as st
 
 from app.messages import plain, sentence
 from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.workspace import Workspace
+from app.widgets.file_report import file_report
 from app.widgets.layout import note
 from app.widgets.uploads import upload
 
-TYPES = ["csv", "txt", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"]
+if TYPE_CHECKING:
+    from planning.network.files import Preview
+
+TYPES = ["csv", "txt", "tsv", "xlsx", "xlsm", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz", "gpkg", "zip"]
 MOST_MB = 100
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
@@ -18,10 +23,11 @@ COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "
            "frequency_mhz": "Frequency (MHz)", "height_m": "Antenna height (m)", "tilt_deg": "Downtilt (°)",
            "power_dbm": "Power (dBm)"}  # fmt: skip
 GUESSED = "(guess)"
+ALL_LAYERS, ALL_NETWORKS = "(all with places)", "(all)"
 
 
 def own_sites(space: Workspace) -> OwnSites | None:
-    """The uploader with its column mapping and validation report; the sites of the last file that could be read."""
+    """The uploader with its choices and validation report; the sites of the last file that could be read."""
     file = upload(
         space,
         "own sites file",
@@ -34,24 +40,27 @@ def own_sites(space: Workspace) -> OwnSites | None:
     if file is None:
         space.own_sites = None
         return None
-    columns, sample = space.cached("own columns", file.identity, lambda: _columns(file.data, file.name))
-    mapping = _mapping(columns) if columns else {}
-    if sample is not None:
-        st.dataframe(sample, hide_index=True, width="stretch", height=120)
-    identity = (file.identity, *sorted(mapping.items()))
+    layer = str(st.session_state.get("own layer") or "")
+    held = space.cached("own columns", (file.identity, layer), lambda: _held(file.data, file.name, layer))
+    chosen = _choices(file, held) if held is not None and held.columns else {}
+    if held is not None and held.columns:
+        st.dataframe(held.sample, hide_index=True, width="stretch", height=120)
+    identity = (file.identity, *sorted(chosen.items()))
     if space.own_sites is None or space.own_sites.identity != identity:
-        _read(space, file, mapping, identity)
+        _read(space, file, chosen, identity)
     note(space, PLACE)
     if space.own_sites is not None and space.own_sites.identity == identity:
-        st.markdown("\n".join(f"- {plain(line)}" for line in space.own_sites.report))
+        file_report(space.own_sites.report, file.name)
     return space.own_sites
 
 
-def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tuple) -> None:
-    from planning.network.files import import_network
+def _read(space: Workspace, file: Upload, chosen: dict[str, str], identity: tuple) -> None:
+    from planning.network.files import Choice, import_network
 
+    mapping = {ours: theirs for ours, theirs in chosen.items() if ours in COLUMNS}
+    choice = Choice(mapping, chosen.get("layer", ""), chosen.get("network", ""), chosen.get("crs", ""))
     try:
-        found = import_network(file.data, file.name, mapping)
+        found = import_network(file.data, file.name, choice=choice)
     except Exception as error:
         space.notes[PLACE] = sentence(error, "reading the sites")
         return
@@ -59,16 +68,49 @@ def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tup
     space.own_sites = OwnSites(file.name, found.network, found.report, identity)
 
 
-def _columns(data: bytes, name: str) -> tuple[list[str], pd.DataFrame | None]:
-    """Column names of a plain table and its first rows; nothing for files of our own or that cannot be read."""
+def _held(data: bytes, name: str, layer: str) -> "Preview | None":
+    """What the file holds; None where it cannot be read, which is told where the sites are read."""
     from planning.errors import PlanningError
     from planning.network.files import preview
 
     try:
-        columns, sample = preview(data, name)
+        return preview(data, name, layer)
     except PlanningError:
-        return [], None  # told where the sites are read
-    return columns, sample if columns else None
+        return None
+
+
+def _choices(file: Upload, held: "Preview") -> dict[str, str]:
+    """The sheet or layer, operator, reference system and columns that the user chose: those of the last file of this
+    shape at first."""
+    shape = (file.name.rsplit(".", 1)[-1].lower(), *held.columns)
+    remembered = st.session_state.setdefault("choices of files", {})
+    if st.session_state.get("shape of the file") not in (None, shape):
+        for key, value in remembered.get(shape, {}).items():
+            st.session_state[key] = value
+    st.session_state["shape of the file"] = shape
+    one, two, three = st.columns(3)
+    chosen = {}
+    if len(held.layers) > 1:
+        chosen["layer"] = _one_of(one, "Sheet or layer", "own layer", ALL_LAYERS, held.layers)
+    if len(held.networks) > 1:
+        chosen["network"] = _one_of(two, "Operator", "own network", ALL_NETWORKS, held.networks)
+    chosen["crs"] = three.text_input(
+        "Reference system", placeholder="WGS-84", **kept("own crs"),
+        help="Of positions that do not state theirs, such as EPSG:27700 or GCJ-02.",
+    ).strip()  # fmt: skip
+    chosen |= _mapping(held.columns)
+    keys = ("own layer", "own network", "own crs", *(f"own column {ours}" for ours in COLUMNS))
+    remembered[shape] = {key: st.session_state[key] for key in keys if key in st.session_state}
+    return {name: value for name, value in chosen.items() if value}
+
+
+def _one_of(where: Any, label: str, key: str, every: str, names: list[str]) -> str:
+    """The name that is chosen; "" for all."""
+    options = [every, *names]
+    if st.session_state.get(key) not in options:  # chosen for another file
+        st.session_state.pop(key, None)
+    picked = where.selectbox(label, options, **kept(key))
+    return "" if picked == every else str(picked)
 
 
 def _mapping(columns: list[str]) -> dict[str, str]:

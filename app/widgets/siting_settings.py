@@ -10,6 +10,7 @@ from app.map.view import map_view
 from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.workspace import Workspace
+from app.widgets.file_report import file_report
 from app.widgets.layout import time_limit
 from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
@@ -107,7 +108,13 @@ def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None
     from planning.deployment.places import read_places
 
     file = upload(space, key, label, TYPES, MOST_MB, where=column)
-    return None if file is None else read_places(file.data, file.name)
+    if file is None:
+        return None
+    areas = key == "forbidden file"
+    places = space.cached(key, file.identity, lambda: read_places(file.data, file.name, areas=areas))
+    with column:
+        file_report(places.report, file.name)
+    return places
 
 
 def _drawn(space: Workspace, region: Region | None) -> "Places":

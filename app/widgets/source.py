@@ -13,10 +13,12 @@ from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
 from app.state.inputs import DEMO
 from app.state.workspace import Workspace
+from app.widgets.file_report import file_report
 from app.widgets.layout import note
 
 if TYPE_CHECKING:
-    from opendiff.poi.registration import PoiDatum
+    from opendiff.live.population import PopulationUnit
+    from opendiff.poi.tables import Datum
 
 BUNDLED, PACK, FILES, LIVE = "Bundled region", "A pack", "My own files", "Live providers"
 NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its open data can be made here."
@@ -25,6 +27,8 @@ NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its o
 def source_section(space: Workspace) -> None:
     """Choose where open data comes from; what is chosen becomes `space.source`."""
     note(space, open_data.JOB)
+    if (report := space.reports.get(open_data.JOB)) is not None:
+        file_report(report, "your files")
     needed = space.area is not None and space.tiles_with_data == 0
     with st.expander("Open data", icon=":material/database:", expanded=space.source != DEMO or needed):
         kinds = [BUNDLED, PACK, FILES, LIVE]
@@ -79,18 +83,25 @@ def _own_files(space: Workspace) -> None:
         help="Cut to tiles of 256 pixels.",
     )
     places = st.file_uploader(
-        "POI (CSV, GeoPackage or .osm.pbf)",
-        type=["csv", "gpkg", "pbf"],
+        "POI (CSV, XLSX, GeoJSON, KML, GeoPackage, .shp.zip or .osm.pbf)",
+        type=["csv", "txt", "tsv", "xlsx", "xlsm", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz", "gpkg", "zip",
+              "osm", "pbf"],
         key="own poi",
-        help="A CSV needs lon, lat and category, or key and value of an OpenStreetMap tag.",
-    )
-    data: list[PoiDatum] = ["WGS-84", "GCJ-02"]
+        help="A table needs positions, and a category (Amap, Baidu, Overture, Foursquare too) or OpenStreetMap tags.",
+    )  # fmt: skip
+    data: list[Datum] = ["WGS-84", "GCJ-02", "BD-09"]
     datum = data[0]
-    if places is not None and places.name.lower().endswith(".csv"):
-        datum = st.radio("Positions in", data, horizontal=True, help="GCJ-02: Chinese map services.")
-    people = st.file_uploader(
-        "Population (GeoTIFF of people in each cell)", type=["tif", "tiff"], key="own people"
-    )
+    if places is not None and not places.name.lower().endswith((".gpkg", ".pbf", ".osm")):
+        datum = st.radio(
+            "Positions in", data, horizontal=True, help="GCJ-02: map services of China; BD-09: Baidu."
+        )
+    people = st.file_uploader("Population (GeoTIFF)", type=["tif", "tiff"], key="own people")
+    units: dict[str, PopulationUnit | None] = {
+        "as the file says": None, "people in each cell": "people", "people per km²": "per-km2",
+    }  # fmt: skip
+    unit = None
+    if people is not None:
+        unit = units[st.radio("Its values are", list(units), horizontal=True)]
     if not _may_start(
         space, "Make open data of my files", image is None and places is None and people is None
     ):
@@ -102,7 +113,7 @@ def _own_files(space: Workspace) -> None:
             NONE if file is None else keep_upload(file, file.name, suffixes, own_folder(space.work))
             for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
         )
-        open_data.start(space, Choices(imagery, population, poi, poi_datum=datum))
+        open_data.start(space, Choices(imagery, population, poi, poi_datum=datum, population_unit=unit))
         st.rerun()
 
 

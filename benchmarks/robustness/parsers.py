@@ -23,13 +23,14 @@ from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource, read_image
 from opendiff.open_data.zipped_pack import unpacked
-from opendiff.poi.csv_files import read_poi_csv
 from opendiff.poi.osm_files import osm_poi_counts
+from opendiff.poi.tables import read_poi_table
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import read_traffic
 from opendiff.week import HOURS
 from planning.deployment.places import read_places
 from planning.errors import InputError
+from planning.measured_power import read_power
 from planning.network import Network
 from planning.network.files import import_network
 from planning.power_fit import fit_power
@@ -153,9 +154,8 @@ def _work_opens(parts: dict[str, bytes]) -> None:
 
 
 def _power(path: Path) -> None:
-    from planning.commands.shared import read_csv
 
-    fit = fit_power(read_csv(str(path), "load_mbps and power_w"))
+    fit = fit_power(read_power(path.read_bytes(), path.name, capacity_mbps=100.0).table)
     assert np.isfinite([fit.slope_w_per_mbps, fit.idle_w]).all()
 
 
@@ -166,7 +166,7 @@ def _equipment(path: Path) -> None:
 
 
 def _places(path: Path) -> None:
-    table = read_poi_csv(path)
+    table = read_poi_table(path)
     assert table.rows >= table.unknown and np.isfinite(table.places.lon).all()
 
 

@@ -1,11 +1,12 @@
 """The area that a user draws or names: a valid (multi)polygon in WGS-84 from a box, GeoJSON or a file.
 
-Nothing is mended silently: an outline that crosses itself is an error that names the place.
+Nothing is mended silently: an outline that crosses itself is an error that names the place; one that only touches
+itself, or has more corners than are of use, is put right and the report says so.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,29 @@ import numpy as np
 import shapely
 
 from intake.guard import guarded
+from intake.report import Report
 from opendiff.area.files import Drawn, drawn_geojson, read_drawn, read_limited
 from opendiff.area.tile_grid import MAX_LATITUDE, Bounds
 from opendiff.errors import AreaError
 
 MAX_VERTICES = 50_000
+SIMPLIFIED_M = (2, 5, 10, 20)  # how far the sides of an outline with more corners may move
+METRES_A_DEGREE = 111_320.0  # of latitude; a degree of longitude is shorter
+SAME_AREA = 1e-9  # relative: the ground of an outline that is put right
 POLYGON = 3  # shapely's number of the type; types above it hold several geometries
 
 
 @dataclass(frozen=True)
 class Area:
-    """A valid, not empty Polygon or MultiPolygon in WGS-84 (longitude, latitude in degrees) and its name.
+    """A valid, not empty Polygon or MultiPolygon in WGS-84 (longitude, latitude in degrees), its name, and what was put
+    right in or left out of its file.
 
     Raises AreaError when the geometry is no polygon, crosses itself, has no area or leaves the Web-Mercator map.
     """
 
     geometry: shapely.Polygon | shapely.MultiPolygon
     name: str = "area"
+    report: Report = field(default_factory=Report, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_polygon(self.geometry)
@@ -95,12 +102,12 @@ def read_area(text_or_path: str | Path) -> Area:
 
 
 def _to_plain(area: Area) -> dict[str, Any]:
-    return {"wkb": shapely.to_wkb(area.geometry), "name": area.name}
+    return {"wkb": shapely.to_wkb(area.geometry), "name": area.name, "report": area.report.record()}
 
 
 def _from_plain(plain: dict[str, Any]) -> Area:
     """Raises AreaError, as `Area` does."""
-    return Area(shapely.from_wkb(plain["wkb"]), str(plain["name"]))
+    return Area(shapely.from_wkb(plain["wkb"]), str(plain["name"]), Report.from_record(plain["report"]))
 
 
 @guarded(AreaError, pack=_to_plain, unpack=_from_plain)
@@ -110,7 +117,8 @@ def read_area_bytes(data: bytes, filename: str) -> Area:
     Sizes are limited before anything is parsed, archives are unpacked only under names of our own, and no document
     type or entity of an XML file is followed. Raises AreaError.
     """
-    return _unite(read_drawn(data, filename), Path(filename).stem or "area")
+    report = Report()
+    return _unite(read_drawn(data, filename, report), Path(filename).stem or "area", report)
 
 
 def _box_numbers(text: str) -> Bounds | None:
@@ -125,9 +133,11 @@ def _box_numbers(text: str) -> Bounds | None:
     return west, south, east, north
 
 
-def _unite(groups: list[Drawn], name: str) -> Area:
+def _unite(groups: list[Drawn], name: str, report: Report | None = None) -> Area:
     """One Area of all polygons; each is checked as it was drawn, before reprojection or union could hide a fault."""
-    polygons, kinds = [], set()
+    report = Report() if report is None else report
+    polygons: list[shapely.Geometry] = []
+    kinds: set[str] = set()
     for group in groups:
         parts = shapely.get_parts(
             np.array([one for one in group.geometries if one is not None], dtype=object)
@@ -137,23 +147,95 @@ def _unite(groups: list[Drawn], name: str) -> Area:
         parts = parts[~shapely.is_empty(parts)]
         kinds |= {part.geom_type for part in parts}
         found = shapely.force_2d(parts[shapely.get_type_id(parts) == POLYGON])
-        if len(found) and group.crs is not None:
-            for polygon in found:
-                _check_valid(polygon)
-            found = _to_wgs84(found, group.crs)
-        polygons += list(found)
+        if len(found):
+            sound = found if group.crs is None else _sound(found, group.crs, report)
+            polygons += list(sound if group.crs is None else _to_wgs84(sound, group.crs))
+    if not polygons:
+        polygons = _closed_lines(groups, report)
     if not polygons:
         what = f"only {', '.join(sorted(kinds))}" if kinds else "nothing"
         raise AreaError(f"The area holds {what} and no polygon; draw or upload a closed outline.")
-    vertices = int(shapely.get_num_coordinates(polygons).sum())
-    if vertices > MAX_VERTICES:
-        raise AreaError(
-            f"The outline has {vertices:,} corners and the limit is {MAX_VERTICES:,}; simplify it (a tolerance of 10 m "
-            "is plenty) and try again."
+    _check_degrees(shapely.get_coordinates(polygons))
+    whole = _sound(np.array(polygons, object), None, report)
+    report.taken("polygons of the outline", len(whole))
+    geometry = whole[0] if len(whole) == 1 else shapely.union_all(whole)
+    return Area(_simple(geometry, report), name, report)
+
+
+def _closed_lines(groups: list[Drawn], report: Report) -> list[shapely.Geometry]:
+    """Polygons of the lines that end where they begin, as an outline is drawn with a path."""
+    found: list[shapely.Geometry] = []
+    for group in groups:
+        parts = shapely.get_parts(
+            np.array([one for one in group.geometries if one is not None], dtype=object)
         )
-    for polygon in polygons:
-        check_polygon(polygon)
-    return Area(polygons[0] if len(polygons) == 1 else shapely.union_all(polygons), name)
+        shut = [
+            p
+            for p in parts
+            if p.geom_type in ("LineString", "LinearRing") and p.is_closed and len(p.coords) > 3
+        ]
+        if shut:
+            made = shapely.polygons([shapely.force_2d(shapely.LinearRing(p.coords)) for p in shut])
+            found += list(made if group.crs is None else _to_wgs84(made, group.crs))
+    if found:
+        report.assumed("closed lines are outlines, as the file holds no polygon", len(found))
+    return found
+
+
+def _sound(polygons: np.ndarray, crs: Any, report: Report) -> np.ndarray:
+    """Valid polygons of the same ground: rings that touch themselves and spikes are put right where that changes no
+    area, polygons without area are left out beside others. crs: of the polygons, None for degrees. Raises AreaError
+    for any other fault."""
+    good = shapely.is_valid(polygons)
+    area = shapely.area(polygons)
+    empty = (area == 0) & (good | (area.max() > 0)) & ~_crosses(polygons)
+    if empty.any() and not empty.all():
+        report.left_out("polygons without an area", int(empty.sum()))
+        polygons, good, area = polygons[~empty], good[~empty], area[~empty]
+    if good.all():
+        return polygons
+    fixed = polygons.copy()
+    for i in np.flatnonzero(~good):
+        mended = [
+            part
+            for part in shapely.get_parts(shapely.make_valid(polygons[i]))
+            if part.geom_type.endswith("Polygon")
+        ]
+        made = shapely.union_all(mended) if mended else shapely.Polygon()
+        if area[i] == 0 or abs(made.area - area[i]) > SAME_AREA * area[i]:
+            _check_valid(polygons[i], crs)
+        fixed[i] = made
+    report.fixed(
+        "polygons touched themselves or had spikes without area; the ground is the same", int((~good).sum())
+    )
+    return fixed
+
+
+def _crosses(polygons: np.ndarray) -> np.ndarray:
+    """(polygons,) bool: whether an outline encloses ground though its area comes out as 0, as that of an 8 does."""
+    shut = shapely.get_exterior_ring(polygons)
+    return shapely.area(shapely.make_valid(shapely.polygons(shut))) > 0
+
+
+def _simple(geometry: shapely.Geometry, report: Report) -> shapely.Geometry:
+    """The outline with at most MAX_VERTICES corners, moved by a few metres where it has more. Raises AreaError."""
+    corners = int(shapely.get_num_coordinates(geometry))
+    if corners <= MAX_VERTICES:
+        return geometry
+    for tolerance_m in SIMPLIFIED_M:
+        simple = shapely.simplify(geometry, tolerance_m / METRES_A_DEGREE)
+        left = int(shapely.get_num_coordinates(simple))
+        if left <= MAX_VERTICES and shapely.is_valid(simple) and simple.area > 0:
+            report.fixed(
+                f"corners of the outline became {left:,}; it moved by at most {tolerance_m} m (tiles are about "
+                "1 km wide)",
+                corners,
+            )
+            return simple
+    raise AreaError(
+        f"The outline has {corners:,} corners and the limit is {MAX_VERTICES:,}, also after it was simplified to "
+        f"{SIMPLIFIED_M[-1]} m; simplify it further and try again."
+    )
 
 
 def _check_degrees(coordinates: np.ndarray) -> None:
@@ -183,15 +265,18 @@ def _check_degrees(coordinates: np.ndarray) -> None:
     )
 
 
-def _check_valid(polygon: shapely.Geometry) -> None:
-    """Raise AreaError, which names the place, unless the outline is valid."""
+def _check_valid(polygon: shapely.Geometry, crs: Any = None) -> None:
+    """Raise AreaError, which names the place in degrees, unless the outline is valid. crs: of it, None for degrees."""
     if shapely.is_valid(polygon):
         return
     reason = shapely.is_valid_reason(polygon)
     found = re.match(r"(.*?)\s*\[(\S+) (\S+)\]", reason)
-    fault, place = (
-        (found[1], f" near ({float(found[2]):.10g}, {float(found[3]):.10g})") if found else (reason, "")
-    )
+    fault, place = (found[1], "") if found else (reason, "")
+    if found:
+        at = shapely.Point(float(found[2]), float(found[3]))
+        if crs is not None:
+            at = _to_wgs84(np.array([at], object), crs)[0]
+        place = f" near ({at.x:.10g}, {at.y:.10g})"
     if "elf-intersection" in fault:  # "Self-intersection" or "Ring Self-intersection" of GEOS
         raise AreaError(
             f"The drawn outline crosses itself{place}; move the crossing corner or draw the outline again."

@@ -14,11 +14,13 @@ import shapely
 from numpy.typing import ArrayLike
 
 from intake.delimited import read_csv
+from intake.headings import columns_named
 from intake.numbers import numbers_of
+from intake.report import Report
 from opendiff.area.area import Area, read_area
 from opendiff.area.files import read_limited
 from opendiff.area.tile_grid import (
-    TILES_ACROSS,
+    ZOOM,
     Bounds,
     fractional_tile,
     tile_area_km2,
@@ -29,6 +31,14 @@ from opendiff.area.tile_shares import MAX_PIECES, crossings, unit_square_shares
 from opendiff.errors import AreaError
 
 MAX_TILES = 20_000
+MAX_ZOOM = 23
+TILE_COLUMNS = {  # plain headings of a list of tiles
+    "x": ("x", "tilex", "xtile", "column", "col", "tilecol"),
+    "y": ("y", "tiley", "ytile", "row", "tilerow"),
+    "zoom": ("z", "zoom", "zoomlevel", "tilez", "level"),
+    "quadkey": ("quadkey", "qk"),
+    "covered_share": ("coveredshare",),
+}
 # A tile is covered when at least this share of it is: some 10 cm2 of a tile of 1 km2, less than anybody draws and far
 # more than the rounding of coordinates, so that a box drawn along tile edges gets no slivers of its neighbours.
 MIN_SHARE = 1e-9
@@ -89,47 +99,132 @@ def tiles_covering(area: Area, max_tiles: int = MAX_TILES) -> Tiles:
     return tile_frame(x[covered], y[covered], share[covered])
 
 
-def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES) -> Tiles:
-    """`tiles_covering` of `read_area`, or the tiles listed in a CSV with columns x, y and maybe covered_share."""
+def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES, report: Report | None = None) -> Tiles:
+    """`tiles_covering` of `read_area`, or the tiles listed in a CSV (`tiles_in_csv`). report: is told what was read."""
     path = Path(text_or_path)
     if path.suffix.lower() != ".csv":
-        return tiles_covering(read_area(text_or_path), max_tiles)
-    return tiles_in_csv(read_limited(path), path.name, max_tiles)
+        area = read_area(text_or_path)
+        if report is not None:
+            report.extend(area.report)
+        return tiles_covering(area, max_tiles)
+    return tiles_in_csv(read_limited(path), path.name, max_tiles, report)
 
 
-def tiles_in_csv(data: bytes, filename: str, max_tiles: int = MAX_TILES) -> Tiles:
-    """The tiles listed in a CSV with columns x, y (zoom 15) and maybe covered_share. Raises AreaError."""
+def tiles_in_csv(
+    data: bytes, filename: str, max_tiles: int = MAX_TILES, report: Report | None = None
+) -> Tiles:
+    """The tiles listed in a CSV: columns x, y and maybe covered_share and zoom, or a column quadkey.
+
+    Tiles of a lower zoom are split into their zoom-15 tiles; those of a higher one become the covered share of theirs.
+    Raises AreaError.
+    """
+    report = Report() if report is None else report
     try:
         table = read_csv(data, most_rows=max(max_tiles, MAX_TILES) + 1)
     except ValueError as error:
         raise AreaError(
             f"{filename} cannot be read as a table: it {error}; give a CSV with columns x and y."
         ) from None
-    if not {"x", "y"} <= set(table.columns):
+    columns = columns_named(table.columns, TILE_COLUMNS)
+    if not ({"x", "y"} <= set(columns) or "quadkey" in columns):
         raise AreaError(
             f"{filename} has no columns x and y; give the numbers of zoom-15 tiles, one tile a line."
         )
+    if not {"x", "y"} <= set(columns):
+        table = read_csv(data, dtype="string")  # a key may begin with 0
     if table.empty:
         raise AreaError(f"{filename} lists no tile; give at least one line x,y below the heading.")
     if len(table) > max_tiles:
         raise AreaError(f"{filename} lists {len(table):,} tiles and the limit is {max_tiles:,}; split it.")
-    numbers = np.column_stack([numbers_of(table[axis]) for axis in ("x", "y")])
-    bad = ~((numbers >= 0) & (numbers < TILES_ACROSS) & (numbers == np.floor(numbers))).all(axis=1)
-    if bad.any():
-        raise AreaError(
-            f"Line {int(np.argmax(bad)) + 2} of {filename} is no zoom-15 tile; x and y must be whole numbers from 0 to "
-            f"{TILES_ACROSS - 1}."
-        )
-    repeated = pd.DataFrame(numbers).duplicated().to_numpy()
+    numbers, zoom = _listed(table, columns, filename)
+    repeated = pd.DataFrame(np.column_stack([numbers, zoom])).duplicated().to_numpy()
     if repeated.any():
         x, y = numbers[np.argmax(repeated)].astype(int)
         raise AreaError(f"{filename} lists tile {x},{y} more than once; keep each tile once.")
     share = np.ones(len(table))
-    if "covered_share" in table.columns:
-        share = numbers_of(table["covered_share"])
+    if "covered_share" in columns:
+        share = numbers_of(table[columns["covered_share"]])
         if not ((share > 0) & (share <= 1)).all():
             raise AreaError(f"{filename} has a covered_share that is not above 0 and at most 1; correct it.")
+    if (zoom != ZOOM).any():
+        return _at_zoom_15(numbers, zoom, share, filename, max_tiles, report)
+    report.taken("tiles listed", len(table))
     return tile_frame(numbers[:, 0], numbers[:, 1], share)
+
+
+def _listed(table: pd.DataFrame, columns: dict[str, str], filename: str) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, 2) tile numbers and (rows,) zooms of a list. Raises AreaError."""
+    if not {"x", "y"} <= set(columns):
+        return _of_quadkeys(table[columns["quadkey"]], filename)
+    numbers = np.column_stack([numbers_of(table[columns[axis]]) for axis in ("x", "y")])
+    zoom = np.full(len(table), float(ZOOM))
+    if "zoom" in columns:
+        zoom = numbers_of(table[columns["zoom"]])
+        if not ((zoom >= 0) & (zoom <= MAX_ZOOM) & (zoom == np.floor(zoom))).all():
+            raise AreaError(
+                f"{filename} has a zoom that is no whole number from 0 to {MAX_ZOOM}; correct it."
+            )
+    with np.errstate(invalid="ignore"):
+        bad = ~((numbers >= 0) & (numbers < 2.0 ** zoom[:, None]) & (numbers == np.floor(numbers))).all(
+            axis=1
+        )
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise AreaError(
+            f"Line {row + 2} of {filename} is no zoom-{int(zoom[row])} tile; x and y must be whole numbers from 0 to "
+            f"{2 ** int(zoom[row]) - 1}."
+        )
+    return numbers, zoom.astype(np.int64)
+
+
+def _of_quadkeys(column: pd.Series, filename: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `_listed`, of Bing's keys: a digit 0 to 3 a zoom."""
+    keys = column.astype("string").fillna("").str.strip()
+    good = keys.str.fullmatch(rf"[0-3]{{1,{MAX_ZOOM}}}").to_numpy(bool)
+    if not good.all():
+        raise AreaError(
+            f"Line {int(np.argmin(good)) + 2} of {filename} is no quadkey; it has a digit 0 to 3 a zoom."
+        )
+    digits = [np.array([int(c) for c in key]) for key in keys]
+    numbers = np.array(
+        [
+            [(d & 1) @ (1 << np.arange(len(d))[::-1]), (d >> 1) @ (1 << np.arange(len(d))[::-1])]
+            for d in digits
+        ],
+        float,
+    )
+    return numbers, np.array([len(d) for d in digits])
+
+
+def _at_zoom_15(
+    numbers: np.ndarray, zoom: np.ndarray, share: np.ndarray, filename: str, max_tiles: int, report: Report
+) -> Tiles:
+    """The zoom-15 tiles of tiles (rows, 2) of any zoom (rows,), with the share of each that is covered."""
+    if (4.0 ** np.maximum(ZOOM - zoom, 0)).sum() > max_tiles:
+        raise AreaError(
+            f"{filename} lists tiles of zoom {int(zoom.min())}, which are more than {max_tiles:,} tiles of zoom "
+            f"{ZOOM}; "
+            "list fewer."
+        )
+    parts = []
+    for level in np.unique(zoom):
+        mine, weight = numbers[zoom == level].astype(np.int64), share[zoom == level]
+        if level <= ZOOM:
+            side = 1 << int(ZOOM - level)
+            east, south = (v.ravel() for v in np.meshgrid(np.arange(side), np.arange(side), indexing="ij"))
+            x, y = mine[:, :1] * side + east, mine[:, 1:] * side + south
+            parts.append(pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "share": np.repeat(weight, side**2)}))
+            if level < ZOOM:
+                report.fixed(f"tiles of zoom {level} split into {x.size:,} of zoom {ZOOM}", len(mine))
+        else:
+            over = int(level - ZOOM)
+            parts.append(
+                pd.DataFrame({"x": mine[:, 0] >> over, "y": mine[:, 1] >> over, "share": weight / 4.0**over})
+            )
+            report.fixed(f"tiles of zoom {level} became shares of their tiles of zoom {ZOOM}", len(mine))
+    whole = pd.concat(parts).groupby(["x", "y"], as_index=False)["share"].sum()
+    report.taken(f"tiles of zoom {ZOOM}", len(whole))
+    return tile_frame(whole["x"], whole["y"], np.minimum(whole["share"], 1.0))
 
 
 def _too_many(count: float, max_tiles: int, area: Area) -> AreaError:

@@ -44,17 +44,25 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "--population",
         default="worldpop",
         metavar="worldpop|FILE.tif|none",
-        help="WorldPop (default; needs --country), or a GeoTIFF of people in each cell",
+        help="WorldPop (default; needs --country), or a GeoTIFF of people in each cell or per km2",
+    )
+    parser.add_argument(
+        "--population-unit",
+        choices=("people", "per-km2"),
+        help="of a GeoTIFF: people in each cell or per km2 (default: as its name and tags say, else people)",
     )
     parser.add_argument(
         "--poi",
         default="osm",
         metavar="osm|FILE|none",
-        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .gpkg), or a CSV of places with lon, lat and "
-        "category, or key and value of an OSM tag",
+        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a "
+        "table of places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
     )
     parser.add_argument(
-        "--poi-datum", choices=("WGS-84", "GCJ-02"), default="WGS-84", help="of the positions in a CSV"
+        "--poi-datum",
+        choices=("WGS-84", "GCJ-02", "BD-09"),
+        default="WGS-84",
+        help="of the positions in a table",
     )
     parser.add_argument(
         "--country", default="", metavar="ISO3", help="country of the area, such as CHN; several with commas"
@@ -72,7 +80,9 @@ def choices_of(options: argparse.Namespace) -> Choices:
     from opendiff.live.choices import Choices
 
     country = tuple(code.strip() for code in options.country.split(",") if code.strip())
-    choices = Choices(options.imagery, options.population, options.poi, country, options.poi_datum)
+    choices = Choices(
+        options.imagery, options.population, options.poi, country, options.poi_datum, options.population_unit
+    )
     if choices.imagery_is_live and not options.accept_terms:
         provider = choices.imagery_provider()
         raise SourceError(
@@ -83,13 +93,17 @@ def choices_of(options: argparse.Namespace) -> Choices:
 
 
 def run(options: argparse.Namespace) -> None:
+    from intake.report import Report
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
 
     choices = choices_of(options)
-    tiles = read_tiles(options.area)
+    report = Report()
+    tiles = read_tiles(options.area, report=report)
+    print_notes(tuple(report))
     fetcher = Fetcher(options.out, choices, report=StageBars())
-    print_notes(fetcher.area(tiles))
+    notes = fetcher.area(tiles)
+    print_notes((*fetcher.told, *notes))
     store = fetcher.store
     people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
     print(

@@ -69,6 +69,7 @@ def add_command(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from intake.report import Report
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
     from opendiff.errors import TableError
@@ -79,7 +80,9 @@ def run(options: argparse.Namespace) -> None:
     if not options.out.parent.is_dir():
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
     in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
-    tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES)
+    report = Report()
+    tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES, report)
+    print_notes(tuple(report))
     source, place = open_named(options, tiles)
     generator = TrafficGenerator.load(options.model, options.device, options.weights)
     area = options.area if not Path(options.area).exists() else Path(options.area).name
@@ -111,6 +114,7 @@ def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSourc
 
         live = LiveSource(choices_of(options), report=StageBars())
         live.prepare(tiles)
+        print_notes(tuple(live.fetcher.told))
         return live, str(live.pack.root.resolve())
     source = open_source(options.source)
     return source, str(source.root.resolve()) if isinstance(source, PackSource) else source.name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opendiff.errors import SourceError
-from opendiff.live.population import check_country
+from opendiff.live.population import PopulationUnit, check_country
 from opendiff.live.providers import (
     OSM,
     Provider,
@@ -16,25 +16,29 @@ from opendiff.live.providers import (
     osm_provider,
     worldpop_provider,
 )
-from opendiff.poi.registration import PoiDatum
+from opendiff.poi.tables import Datum
 
 NONE = "none"
 RASTERS = (".tif", ".tiff")
-EXTRACTS = (".pbf", ".gpkg")
-PLACES = (*EXTRACTS, ".csv")
+EXTRACTS = (".pbf", ".osm", ".gpkg")
+TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".kml",
+          ".kmz", ".zip")  # fmt: skip
+PLACES = (*EXTRACTS, *TABLES)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people in each cell
-    or "none". poi: "osm", an extract (.osm.pbf, .gpkg), a CSV or "none". country: ISO 3166 alpha-3 codes that WorldPop
-    is asked for. poi_datum: of the positions in a CSV. Raises SourceError on anything else."""
+    """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people or "none".
+    poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 codes
+    that WorldPop is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says
+    itself, else people in each cell. Raises SourceError on anything else."""
 
     imagery: str = NONE
     population: str = NONE
     poi: str = NONE
     country: tuple[str, ...] = ()
-    poi_datum: PoiDatum = "WGS-84"
+    poi_datum: Datum = "WGS-84"
+    population_unit: PopulationUnit | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "country", tuple(check_country(code) for code in self.country))
@@ -53,7 +57,12 @@ class Choices:
         elif self.population != NONE:
             _require_file(self.population, RASTERS, "population", "worldpop, a GeoTIFF (.tif) or none")
         if self.poi not in ("osm", NONE):
-            _require_file(self.poi, PLACES, "POI", "osm, a file (.osm.pbf, .gpkg, .csv) or none")
+            _require_file(
+                self.poi,
+                PLACES,
+                "POI",
+                "osm, a file (.osm.pbf, .osm, .gpkg, .shp.zip, .csv, .xlsx, .geojson, .kml) or none",
+            )
 
     @property
     def imagery_is_live(self) -> bool:
@@ -88,7 +97,8 @@ class Choices:
             return NONE
         status = Path(choice).stat()
         datum = f" {self.poi_datum}" if modality == "poi" and self.poi_datum != "WGS-84" else ""
-        return f"{Path(choice).name} {status.st_size} {status.st_mtime_ns}{datum}"
+        unit = f" {self.population_unit}" if modality == "population" and self.population_unit else ""
+        return f"{Path(choice).name} {status.st_size} {status.st_mtime_ns}{datum}{unit}"
 
     @property
     def identity(self) -> str:

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+import intake.report
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds, fractional_tile
 from opendiff.errors import SourceError
-from opendiff.live.choices import NONE, Choices
+from opendiff.live.choices import EXTRACTS, NONE, Choices
 from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
-from opendiff.live.population import fetch_country, strip_population
+from opendiff.live.population import PopulationUnit, fetch_country, strip_population, unit_of
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
 from opendiff.open_data.features import with_halo
-from opendiff.poi.csv_files import read_poi_csv
-from opendiff.poi.osm_files import layer_bounds, read_osm_places
+from opendiff.poi.osm_files import is_shapefile_zip, layer_bounds, read_osm_extract
 from opendiff.poi.places import Places, count_places
+from opendiff.poi.tables import read_poi_table
 from opendiff.progress import Progress, Report
 from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
@@ -46,6 +47,9 @@ class Fetcher:
     def __post_init__(self) -> None:
         self.store = PackStore.at(Path(self.root))
         self._unreachable: list[str] = []  # hosts, in this run
+        self.told = (
+            intake.report.Report()
+        )  # of the user's own files: what was taken, fixed, left out and assumed
 
     def area(self, tiles: Tiles) -> tuple[str, ...]:
         """All modalities of an area; returns sentences on what could not be had.
@@ -166,13 +170,15 @@ class Fetcher:
 
     def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
-        if path.suffix.lower() == ".csv":
-            table = read_poi_csv(path, self.choices.poi_datum)
-            places, provider = table.places, table.provider
-            bounds = _bounds(places)
-        else:
-            places, provider = read_osm_places(path, tiles_bounds(tiles), self.client.cancelled), "osm"
+        if path.suffix.lower() in EXTRACTS or is_shapefile_zip(path):
+            extract = read_osm_extract(path, tiles_bounds(tiles), self.client.cancelled)
+            places, provider, report = extract.places, "osm", extract.report
             bounds = layer_bounds(path)
+        else:
+            table = read_poi_table(path, self.choices.poi_datum)
+            places, provider, report = table.places, table.provider, table.report
+            bounds = _bounds(places)
+        self.told.extend(report.about(path.name))
         self.client.check_cancelled()
         covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
         counts = count_places(places, covered)
@@ -196,9 +202,21 @@ class Fetcher:
             ]
             for raster in rasters:
                 mark_used(raster)
-        people, known = strip_population(rasters[0], tiles, self.client.cancelled)
+        unit: PopulationUnit = "people"
+        if self.choices.population != "worldpop":
+            unit = self.choices.population_unit or unit_of(rasters[0])
+            said = (
+                "as stated"
+                if self.choices.population_unit
+                else "as the file says"
+                if unit != "people"
+                else "assumed"
+            )
+            words = "people per km2" if unit == "per-km2" else "people in each cell"
+            self.told.assumed(f"{rasters[0].name}: its values are {words} ({said})")
+        people, known = strip_population(rasters[0], tiles, self.client.cancelled, unit)
         for raster in rasters[1:]:
-            more, covers = strip_population(raster, tiles, self.client.cancelled)
+            more, covers = strip_population(raster, tiles, self.client.cancelled, unit)
             people, known = people + more, known | covers
         if nothing_yet and not people.any():
             names = " and ".join(raster.name for raster in rasters)

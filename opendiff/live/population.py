@@ -1,30 +1,30 @@
-"""People in the twelve north-to-south strips of tiles, from a raster of people in each cell.
+"""People in the twelve north-to-south strips of tiles, from a raster of people in each cell, or of people per km2.
 
-Raster cells and tiles are both bounded by meridians and parallels, so the share of a cell that lies in a strip is the
+Where raster cells are bounded by meridians and parallels, as tiles are, the share of a cell that lies in a strip is the
 product of a share in height and a share in width, and the sums over all strips of a block of tiles are two matrix
-products: height @ cells @ width.T. People are taken as evenly spread inside a cell.
+products: height @ cells @ width.T. The cells of any other raster are taken apart into points
+(`scattered_cells`). People
+are taken as evenly spread inside a cell.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pyproj
 import rasterio
 from rasterio import DatasetReader
-from rasterio.enums import Resampling
-from rasterio.transform import from_origin
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from intake.guard import Stopped, guarded
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
 from opendiff.errors import Cancelled, SourceError
+from opendiff.live import scattered_cells
 from opendiff.live.download import download
 from opendiff.live.http import Client, NotThere, check_cancelled
 from opendiff.live.providers import Provider
@@ -36,9 +36,18 @@ MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB
 READ_SECONDS = 300.0  # that a block may take
 BLOCK_TILES = 32  # side of the block of tiles that is summed at once
-NO_DATA = -99999.0  # of a warped raster that names no such value; negative, so uninhabited
 COVERED = 0.999  # of a tile inside the raster's extent; below it the tile's population counts as unknown
-WARPED_DEGREES = 1 / 1200  # cell of a raster that is brought from another reference system: 3 arc seconds
+AXIS_M, E2 = (
+    6_378_137.0,
+    6.694_379_990_14e-3,
+)  # of the WGS-84 ellipsoid: semi-major axis, eccentricity squared
+PopulationUnit = Literal["people", "per-km2"]  # what a cell of a raster holds
+# how rasters of density are named: WorldPop's "pd", "population_density", "people per sq km"
+DENSITY = re.compile(
+    r"(^|[_\W])(pd|popdens?(ity)?|(population[_\W]?)?density)([_\W]|$)"
+    r"|(\bper|/)[\s_]*(sq(uare)?[\s._]*)?(km|kilomet)",
+    re.IGNORECASE,
+)
 TIFF_KINDS = ("image/tiff", "image/geotiff", "application/octet-stream", "application/x-geotiff", "binary/")
 
 
@@ -72,12 +81,31 @@ def fetch_country(
     return path
 
 
+def unit_of(path: Path) -> PopulationUnit:
+    """Whether a raster holds people in each cell or people per km2, by its name, its tags and its band's description.
+    Raises SourceError."""
+    name = path.stem
+    return "per-km2" if DENSITY.search(name) or _says_density(path) else "people"
+
+
+@guarded(SourceError)
+def _says_density(path: Path) -> bool:
+    with opened_raster(path) as raster:
+        described = [*map(str, raster.descriptions or ()), *map(str, raster.units or ())]
+        described += [str(v) for tags in (raster.tags(), raster.tags(1)) for v in tags.values()]
+    return any(DENSITY.search(text[:500]) for text in described)
+
+
 def strip_population(
-    path: Path, tiles: Tiles, cancelled: Callable[[], bool] | None = None
+    path: Path,
+    tiles: Tiles,
+    cancelled: Callable[[], bool] | None = None,
+    unit: PopulationUnit = "people",
 ) -> tuple[np.ndarray, np.ndarray]:
     """People in each strip, (tiles, 12) float64, north to south, and the mask (tiles,) of tiles that the raster covers.
 
-    Cells without a value, or with a negative one, count as uninhabited. Memory is bounded by blocks of tiles. Raises
+    unit: what the cells hold. Cells without a value, or with a negative one, count as uninhabited. Memory is
+    bounded by blocks of tiles. Raises
     SourceError.
     """
     people = np.zeros((len(tiles), POPULATION_STRIPS))
@@ -86,7 +114,7 @@ def strip_population(
     for block in cut_blocks(x, y, BLOCK_TILES):
         check_cancelled(cancelled)
         try:
-            people[block], known[block] = _read_block(path, x[block], y[block], cancelled=cancelled)
+            people[block], known[block] = _read_block(path, x[block], y[block], unit, cancelled=cancelled)
         except Stopped:
             raise Cancelled from None
     if not (np.isfinite(people) & (people >= 0)).all():
@@ -97,15 +125,19 @@ def strip_population(
 
 @guarded(SourceError, seconds=READ_SECONDS)
 def _read_block(
-    path: Path, x: np.ndarray, y: np.ndarray, cancelled: Callable[[], bool] | None = None
+    path: Path,
+    x: np.ndarray,
+    y: np.ndarray,
+    unit: PopulationUnit,
+    cancelled: Callable[[], bool] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    with opened_raster(path) as opened, ExitStack() as stack:
-        raster = opened if _axis_aligned(opened) else stack.enter_context(_warped(opened))
-        return _block_population(raster, path, x, y)
+    with opened_raster(path) as raster:
+        count = _block_population if _axis_aligned(raster) else _block_of_points
+        return count(raster, path, x, y, unit)
 
 
 def _block_population(
-    raster: DatasetReader, path: Path, x: np.ndarray, y: np.ndarray
+    raster: DatasetReader, path: Path, x: np.ndarray, y: np.ndarray, unit: PopulationUnit
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `strip_population`, for tiles x, y (tiles,) that lie together."""
     across, down = raster.transform.a, -raster.transform.e  # size of a cell, degrees
@@ -123,11 +155,27 @@ def _block_population(
     window = _window(from_column.min(), to_column.max(), from_row.min(), to_row.max(), raster)
     if window is None:
         return np.zeros((len(x), POPULATION_STRIPS)), known
-    cells = _people(raster, window, path)
+    cells = _people(raster, window, path, unit)
     width = _shares(from_column - window.col_off, to_column - window.col_off, cells.shape[1])
     height = _shares(from_row - window.row_off, to_row - window.row_off, cells.shape[0])
     sums = (height @ cells @ width.T).reshape(len(ys), POPULATION_STRIPS, len(xs))
     return sums[row, :, column], known
+
+
+def _block_of_points(
+    raster: DatasetReader, path: Path, x: np.ndarray, y: np.ndarray, unit: PopulationUnit
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_block_population`, for a raster in any other reference system, or turned."""
+    known = scattered_cells.inside(raster, x, y)
+    column, row = scattered_cells.pixels_of_block(raster, x, y)
+    window = None
+    if len(column):
+        window = _window(column.min() - 1, column.max() + 1, row.min() - 1, row.max() + 1, raster)
+    if window is None:
+        return np.zeros((len(x), POPULATION_STRIPS)), known
+    cells = _people(raster, window, path, unit)
+    parts = scattered_cells.parts_of_cell(column, row, int(max(np.ptp(x), np.ptp(y))) + 1)
+    return scattered_cells.counted(raster, cells, window.row_off, window.col_off, x, y, parts), known
 
 
 def _shares(start: np.ndarray, end: np.ndarray, cells: int) -> np.ndarray:
@@ -150,7 +198,7 @@ def _window(left: float, right: float, top: float, bottom: float, raster: Datase
     return Window(first_column, first_row, last_column - first_column, last_row - first_row)
 
 
-def _people(raster: DatasetReader, window: Window, path: Path) -> np.ndarray:
+def _people(raster: DatasetReader, window: Window, path: Path, unit: PopulationUnit) -> np.ndarray:
     """People in each cell of a window, float64, 0 where there is no value."""
     if window.width * window.height > MAX_BLOCK_CELLS:
         raise SourceError(
@@ -158,25 +206,34 @@ def _people(raster: DatasetReader, window: Window, path: Path) -> np.ndarray:
             "tiles); sum it to cells of about 100 m."
         )
     cells = raster.read(1, window=window, out_dtype="float64", masked=True).filled(0)
-    return np.where(np.isfinite(cells) & (cells > 0), cells, 0)
+    cells = np.where(np.isfinite(cells) & (cells > 0), cells, 0)
+    return cells if unit == "people" else cells * _cell_km2(raster, window)
+
+
+def _cell_km2(raster: DatasetReader, window: Window) -> np.ndarray:
+    """Ground area of the cells of a window, (rows, 1) or (rows, columns)."""
+    turn = raster.transform
+    size = abs(turn.a * turn.e - turn.b * turn.d)
+    rows = window.row_off + np.arange(window.height) + 0.5
+    if raster.crs.is_geographic:
+        lat = np.radians(scattered_cells.applied(turn, window.col_off + window.width / 2, rows)[1])
+        shrink = 1 - E2 * np.sin(lat) ** 2
+        east, north = AXIS_M * np.cos(lat) / np.sqrt(shrink), AXIS_M * (1 - E2) / shrink**1.5
+        return (size * np.radians(1) ** 2 * east * north / 1e6)[:, None]
+    column, row = np.meshgrid(window.col_off + np.arange(window.width) + 0.5, rows)
+    to_degrees = pyproj.Transformer.from_crs(raster.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*scattered_cells.applied(turn, column.ravel(), row.ravel()))
+    good = np.isfinite(lon) & np.isfinite(lat)
+    factors = pyproj.Proj(raster.crs).get_factors(np.where(good, lon, 0), np.where(good, lat, 0))
+    scale = np.where(good, np.asarray(factors.areal_scale), np.inf)
+    metre = raster.crs.linear_units_factor[1]
+    return (size * metre**2 / scale / 1e6).reshape(row.shape)
 
 
 def _axis_aligned(raster: DatasetReader) -> bool:
     return (
         raster.crs.is_geographic and raster.transform.b == 0 == raster.transform.d and raster.transform.e < 0
     )
-
-
-def _warped(raster: DatasetReader) -> WarpedVRT:
-    """The raster in longitude and latitude; sums of people are kept."""
-    west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
-    width, height = (max(1, int(np.ceil(size / WARPED_DEGREES))) for size in (east - west, north - south))
-    transform = from_origin(west, north, WARPED_DEGREES, WARPED_DEGREES)
-    nodata = raster.nodata if raster.nodata is not None else NO_DATA
-    return WarpedVRT(
-        raster, crs="EPSG:4326", transform=transform, width=width, height=height, resampling=Resampling.sum,
-        dtype="float64", nodata=nodata,
-    )  # fmt: skip
 
 
 def _is_raster(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from pyproj.exceptions import ProjError
 
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.errors import SourceError
@@ -39,7 +40,7 @@ def opened_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
     except Exception as error:
         # errors of GDAL itself, which rasterio passes through from its reprojection
         of_gdal = type(error).__module__ == "rasterio._err"
-        if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, UnicodeDecodeError))):
+        if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, ProjError, UnicodeDecodeError))):
             raise
         reason = str(error).replace(str(path), path.name)
         raise SourceError(f"{path.name} cannot be read as GeoTIFF ({reason}); export it again.") from None

@@ -1,35 +1,48 @@
-"""Places in a local OpenStreetMap extract: an `.osm.pbf`, or a GeoPackage with OSM tags or Geofabrik classes.
+"""Places in a local OpenStreetMap extract: an `.osm.pbf` or `.osm`, or a GeoPackage or zipped Shapefiles with
+OSM tags or
+Geofabrik classes.
 
-GDAL reads both. Features are read in batches inside the box of the wanted tiles, so memory does not grow with the
-extract. Areas count at their centroid; lines never count.
+GDAL reads them. Features are read in batches inside the box of the wanted tiles, so memory does not grow with the
+extract. Areas count at their centroid; lines never count, nor do areas of which the extract lacks corners, which are
+counted in the report.
 """
 
 from __future__ import annotations
 
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyogrio
 import pyproj
 import shapely
 
+from intake.archive import members
 from intake.database import copy_plain
 from intake.guard import Stopped, guarded
+from intake.markup import check_plain
+from intake.report import Report
 from intake.text import Refused
+from intake.vector import SHAPEFILE_PARTS, shapefiles
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
+from opendiff.poi.catalogues import categories_in, category_columns
 from opendiff.poi.categories import POI_CATEGORIES
-from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
 from opendiff.poi.places import Places, count_places
 
 READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
+HEAD_BYTES = 65_536
+MAX_ZIP_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS = 500_000_000, 4_000_000_000, 500  # of zipped Shapefiles
 POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids, of single and multiple geometries
 PBF_LAYERS = ("points", "multipolygons")  # of GDAL's OSM driver; the others hold lines
 MARGIN_DEGREES = 1e-6  # around the box, above the rounding of its reprojection
@@ -52,41 +65,56 @@ def read_osm_places(
 
     When `cancelled` says so, reading ends and the places are those read by then; the caller is to stop as well.
     """
+    return read_osm_extract(path, bounds, cancelled, shown).places
+
+
+def read_osm_extract(
+    path: str | Path, bounds: Bounds, cancelled: Callable[[], bool] | None = None, shown: str | None = None
+) -> Extract:
+    """As `read_osm_places`, with what was taken and left out."""
     path = Path(path)
     try:
         west, south, east, north = map(float, bounds)
         return _read_places(path, (west, south, east, north), shown or path.name, cancelled=cancelled)
     except Stopped:
-        return Places.join([])
+        return Extract(Places.join([]), Report())
 
 
-def _from_plain(plain: dict[str, np.ndarray]) -> Places:
+@dataclass(frozen=True)
+class Extract:
+    """Places of an extract, and what was taken and left out."""
+
+    places: Places
+    report: Report
+
+
+def _to_plain(extract: Extract) -> dict[str, Any]:
+    return vars(extract.places) | {"report": extract.report.record()}
+
+
+def _from_plain(plain: dict[str, Any]) -> Extract:
     """Raises SourceError for what are no places."""
     places = Places(*(np.asarray(plain[name]) for name in ("lon", "lat", "category")))
     number = places.category.dtype.kind == "i" and len(places.lon) == len(places.lat) == len(places.category)
     if not number or not (np.isfinite(places.lon) & np.isfinite(places.lat)).all():
         raise SourceError("The places cannot be read; export the extract again.")
-    return Places.kept(
-        places.lon, places.lat, np.where(places.category < len(POI_CATEGORIES), places.category, -1)
-    )
+    known = np.where(places.category < len(POI_CATEGORIES), places.category, -1)
+    return Extract(Places.kept(places.lon, places.lat, known), Report.from_record(plain["report"]))
 
 
-@guarded(SourceError, pack=vars, unpack=_from_plain, seconds=READ_SECONDS)
+@guarded(SourceError, pack=_to_plain, unpack=_from_plain, seconds=READ_SECONDS)
 def _read_places(
     path: Path, bounds: Bounds, shown: str, cancelled: Callable[[], bool] | None = None
-) -> Places:
+) -> Extract:
     kind = file_kind(path, shown)
+    report, found = Report(), []
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
-            if kind == "gpkg":
-                plain = Path(folder, "plain.gpkg")
-                copy_plain(path, plain)
-            else:
-                plain = path
-            layers = [name for name, shape in pyogrio.list_layers(plain)[:MAX_LAYERS] if shape is not None]
-            layers = [name for name in layers if kind != "pbf" or name in PBF_LAYERS]
-            found = [_read_layer(plain, name, bounds, cancelled) for name in layers]
+            for part in _given_to_gdal(path, kind, Path(folder)):
+                layers = [name for name, shape in pyogrio.list_layers(part)[:MAX_LAYERS] if shape is not None]
+                layers = [name for name in layers if kind not in ("pbf", "osm") or name in PBF_LAYERS]
+                found += [_read_layer(part, name, bounds, report, cancelled) for name in layers]
     except Refused as error:
         raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
@@ -103,35 +131,74 @@ def _read_places(
     if not usable:
         raise SourceError(
             f"{shown} has no layer of places with a column category, fclass or an OSM key such as amenity or shop; "
-            "give an OSM extract (.osm.pbf, or .gpkg from Geofabrik)."
+            "give an OSM extract (.osm.pbf, or .gpkg or .shp.zip from Geofabrik)."
         )
-    return Places.join(usable)
+    places = Places.join(usable)
+    report.taken("places with a category", len(places))
+    return Extract(places, report)
+
+
+def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
+    """The files that GDAL is to open: the extract, or copies of its plain parts in `folder`."""
+    if kind == "gpkg":
+        copy_plain(path, folder / "plain.gpkg")
+        return [folder / "plain.gpkg"]
+    if kind == "osm":
+        with path.open("rb") as file:
+            check_plain(file.read(HEAD_BYTES))  # a document type stands before the first element
+    if kind != "shp":
+        return [path]
+    if path.stat().st_size > MAX_ZIP_BYTES:
+        raise Refused(
+            f"is larger than {MAX_ZIP_BYTES // 10**6} MB; give the .gpkg or the .osm.pbf of the same extract"
+        )
+    inside = members(path.read_bytes(), SHAPEFILE_PARTS, MAX_MEMBERS, MAX_UNPACKED_BYTES)
+    found = []
+    for number, parts in enumerate(shapefiles(inside).values()):
+        for suffix, content in parts.items():
+            (folder / f"{number}{suffix}").write_bytes(content)
+        found.append(folder / f"{number}.shp")
+    return found
 
 
 def file_kind(path: Path, shown: str) -> str:
-    """ "gpkg" or "pbf" by the content of a file, which must agree with its name. Raises SourceError."""
+    """ "gpkg", "pbf", "osm" or "shp" by the content of a file, which must agree with its name. Raises SourceError."""
     try:
         with path.open("rb") as file:
-            head = file.read(256)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise SourceError(f"The file {shown} cannot be read ({error}); check its name.") from None
-    if path.suffix.lower() == ".gpkg" and head.startswith(b"SQLite format 3\x00") and head[68:70] == b"GP":
+    suffix = path.suffix.lower()
+    if suffix == ".gpkg" and head.startswith(b"SQLite format 3\x00") and head[68:70] == b"GP":
         return "gpkg"
-    if path.suffix.lower() == ".pbf" and b"OSMHeader" in head[:64]:
+    if suffix == ".pbf" and b"OSMHeader" in head[:64]:
         return "pbf"
+    if suffix == ".osm" and b"<osm" in head:
+        return "osm"
+    if suffix == ".zip" and head.startswith(b"PK"):
+        return "shp"
     raise SourceError(
-        f"{shown} is no OSM extract that can be read; give an .osm.pbf or a GeoPackage (.gpkg)."
+        f"{shown} is no OSM extract that can be read; give an .osm.pbf, an .osm, a GeoPackage (.gpkg) or zipped "
+        "Shapefiles."
     )
 
 
+def is_shapefile_zip(path: Path) -> bool:
+    """Whether a zip archive holds Shapefiles, as Geofabrik's do."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.lower().endswith(".shp") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+
+
 def _read_layer(
-    path: Path, layer: str, bounds: Bounds, cancelled: Callable[[], bool] | None
+    path: Path, layer: str, bounds: Bounds, report: Report, cancelled: Callable[[], bool] | None
 ) -> Places | None:
     """The places of a layer inside the box; None when its columns do not tell a category."""
     info = pyogrio.read_info(path, layer=layer)
-    wanted = {"category", "key", "value", "fclass", "name", OTHER_TAGS, *KEYS}
-    columns = [name for name in info["fields"] if name.lower() in wanted]
-    if not set(map(str.lower, columns)) - {"name"}:
+    columns = category_columns([str(name) for name in info["fields"]])
+    if not columns:
         return None
     if info["crs"] is None:
         raise ValueError(f"the layer {layer} does not state its reference system")
@@ -140,6 +207,8 @@ def _read_layer(
     box = (west - MARGIN_DEGREES, south - MARGIN_DEGREES, east + MARGIN_DEGREES, north + MARGIN_DEGREES)
     box = to_degrees.transform_bounds(*box, densify_pts=EDGE_POINTS, direction="INVERSE")
     parts: list[Places] = []
+    broken: list[str] = []
+    unknown = 0
     with pyogrio.open_arrow(
         path, layer=layer, columns=columns, bbox=box, batch_size=BATCH_FEATURES, use_pyarrow=True
     ) as (meta, reader):
@@ -147,19 +216,35 @@ def _read_layer(
         for batch in reader:
             if cancelled and cancelled():
                 break
-            category = categories_in(batch.select(columns).to_pandas())
+            table = batch.select(columns).to_pandas()
+            category = categories_in(table)
             if category is None:
                 return None
             chosen = np.flatnonzero(category >= 0)
+            unknown += len(category) - len(chosen)
+            written = batch.column(geometry).take(pa.array(chosen)).to_numpy(zero_copy_only=False)
             shapes = shapely.from_wkb(
-                batch.column(geometry).take(pa.array(chosen)).to_numpy(zero_copy_only=False)
-            )
+                written, on_invalid="ignore"
+            )  # a clip may have cut corners of an area away
             kinds = shapely.get_type_id(shapes)
             whole = np.isin(kinds, POLYGONAL + PUNCTUAL) & ~shapely.is_empty(shapes)
+            fault = np.array([w is not None for w in written], bool) & (kinds < 0)
+            fault |= np.isin(kinds, POLYGONAL) & ~whole
+            broken += _names(table, chosen[fault])
             middle = shapely.centroid(shapes[whole])
             lon, lat = to_degrees.transform(shapely.get_x(middle), shapely.get_y(middle))
             parts.append(Places.kept(np.asarray(lon), np.asarray(lat), category[chosen][whole]))
+    if broken:
+        report.left_out(f"areas of {layer} left out: the extract lacks corners of them", len(broken), broken)
     return Places.join(parts)
+
+
+def _names(table: pd.DataFrame, rows: np.ndarray) -> list[str]:
+    """What the rows are called, else what they are."""
+    texts = table.iloc[rows].apply(
+        lambda row: next((str(v) for v in row[::-1] if isinstance(v, str) and v), "?"), axis=1
+    )
+    return [] if not len(rows) else [str(text) for text in texts]
 
 
 def _unreadable(shown: str, reason: str) -> SourceError:

@@ -149,7 +149,6 @@ KEYS: tuple[str, ...] = (
 NAMED_ONLY: tuple[str, ...] = ("building", "landuse", "industrial", "natural")
 # These qualify another tag of the object, so they are never asked for on their own: Geofabrik names classes by them.
 QUALIFIERS: tuple[str, ...] = ("parking", "vending", "religion", "station")
-OTHER_TAGS = "other_tags"  # where GDAL's OSM driver keeps tags that have no column of their own
 NO_CATEGORY = -1
 
 
@@ -223,33 +222,3 @@ def query_tags() -> dict[str, list[str] | bool]:
 def _texts(values: pd.Series) -> pd.Series:
     """Text or a missing value, whatever the column held."""
     return pd.Series(values).astype("string").replace("", pd.NA).reset_index(drop=True)
-
-
-def categories_in(table: pd.DataFrame) -> np.ndarray | None:
-    """Category number (rows,) int64 of a table of places, NO_CATEGORY where a row has none; None when no column tells.
-
-    Asked in this order: `category` (one of POI_CATEGORIES), `key` and `value` (an OSM tag), `fclass` (Geofabrik), a
-    column for each OSM key, with the tags of GDAL's column `other_tags` beside them.
-    """
-    table = table.rename(columns=lambda name: str(name).strip().lower())
-    if "category" in table:
-        names = (
-            table["category"].astype("string").str.strip().str.lower().str.replace(r"[\s-]+", "_", regex=True)
-        )
-        number = {name: index for index, name in enumerate(POI_CATEGORIES)}
-        return pd.to_numeric(names.map(number)).fillna(NO_CATEGORY).to_numpy(np.int64)
-    if {"key", "value"} <= set(table.columns):
-        keys = table["key"].astype("string").str.strip().str.lower()
-        tags = {key: table["value"].where((keys == key).fillna(False).astype(bool)) for key in KEYS}
-        return categories_of_tags(tags | {"name": table.get("name", keys)}, len(table))
-    if "fclass" in table:
-        return categories_of_classes(table["fclass"])
-    tags = {key: table[key] for key in (*KEYS, "name") if key in table}
-    if OTHER_TAGS in table:
-        other = table[OTHER_TAGS].astype("string").reset_index(drop=True)
-        for key in KEYS:
-            if key not in tags:
-                tags[key] = other.str.extract(rf'"{key}"=>"((?:[^"\\]|\\.)*)"', expand=False)
-    if not set(tags) & set(KEYS):
-        return None
-    return categories_of_tags(tags, len(table))

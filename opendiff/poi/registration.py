@@ -14,34 +14,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from intake.systems import MAINLAND_CHINA, gcj02_offset
 from opendiff.area.tile_grid import fractional_tile, tile_centre
 
 PoiDatum = Literal["WGS-84", "GCJ-02"]
-MAINLAND_CHINA = (73.66, 17.9, 135.05, 53.56)  # W, S, E, N: where the GCJ-02 formula is applied
-SEMI_MAJOR_M = 6378245.0  # Krasovsky 1940, which the GCJ-02 formula uses
-ECCENTRICITY_SQUARED = 0.00669342162296594323
 LEAST_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without POI
 SUBTILES = 4  # parts a side in which a tile's POI are placed
 REACH = 2  # tiles around a tile whose counts change its registered ones: one for the shift, one for the smoothness
-
-
-def gcj02_offset(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What GCJ-02 adds to WGS-84 longitude and latitude, degrees; the formula in public use, good to about 1 m."""
-    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-    x, y = lon - 105.0, lat - 35.0
-    ripple = (20 * np.sin(6 * np.pi * x) + 20 * np.sin(2 * np.pi * x)) * 2 / 3
-    root = np.sqrt(np.abs(x))
-    north = -100 + 2 * x + 3 * y + 0.2 * y**2 + 0.1 * x * y + 0.2 * root + ripple
-    north += (20 * np.sin(np.pi * y) + 40 * np.sin(np.pi / 3 * y)) * 2 / 3
-    north += (160 * np.sin(np.pi / 12 * y) + 320 * np.sin(np.pi / 30 * y)) * 2 / 3
-    east = 300 + x + 2 * y + 0.1 * x**2 + 0.1 * x * y + 0.1 * root + ripple
-    east += (20 * np.sin(np.pi * x) + 40 * np.sin(np.pi / 3 * x)) * 2 / 3
-    east += (150 * np.sin(np.pi / 12 * x) + 300 * np.sin(np.pi / 30 * x)) * 2 / 3
-    radians = np.radians(lat)
-    shrink = 1 - ECCENTRICITY_SQUARED * np.sin(radians) ** 2
-    meridian_m = SEMI_MAJOR_M * (1 - ECCENTRICITY_SQUARED) / shrink**1.5
-    parallel_m = SEMI_MAJOR_M / np.sqrt(shrink) * np.cos(radians)
-    return np.degrees(east / parallel_m), np.degrees(north / meridian_m)
 
 
 def tile_shift(x: np.ndarray, y: np.ndarray, datum: PoiDatum) -> tuple[np.ndarray, np.ndarray]:

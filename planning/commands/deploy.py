@@ -10,6 +10,7 @@ from planning.commands.shared import (
     add_scale_options,
     add_solver_options,
     checked_out,
+    print_report,
     scale_of,
 )
 from planning.commands.siting_options import (
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     with bar.running():
         bar(0, 100, "reading places and traffic")
         siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
-        real = None if options.real is None else read_places(options.real)
+        real = None if options.real is None else read_places(options.real, areas=False)
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, scale_of(options, table))
         basis, unseen = demand, None
@@ -110,8 +111,8 @@ def run(options: argparse.Namespace) -> None:
         scenario.save(out)
     print(plan.sentence)
     print(demand.scale.sentence)
-    for sentence in () if real is None else real.report:
-        print(f"Real sites: {sentence}")
+    if real is not None:
+        print_report(real.report, "Real sites: ")
     if comparison is not None:
         print(_judged_on(options.against, basis, unseen))
         print(comparison_text(comparison))

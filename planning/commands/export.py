@@ -7,7 +7,7 @@ from pathlib import Path
 
 from planning.commands.shared import Commands, check_folder
 from planning.errors import InputError
-from planning.export import FORMATS, export
+from planning.export import FORMATS, WITHOUT_PROVENANCE, export, provenance_path
 from planning.scenario import Scenario
 
 
@@ -34,7 +34,9 @@ def run(options: argparse.Namespace) -> None:
     check_folder(out)
     scenario = Scenario.read(options.scenario)
     export(scenario, options.format, out, options.table, _compared(options, scenario))
-    print(f"Wrote {out}")
+    beside = [provenance_path(out)] if options.format in WITHOUT_PROVENANCE else []
+    for path in (out, *(path for path in beside if path.is_file())):
+        print(f"Wrote {path}")
 
 
 def _compared(options: argparse.Namespace, scenario: Scenario) -> dict[str, Scenario]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
+from intake.report import Report
 from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
@@ -95,14 +97,33 @@ def checked_out(text: str) -> Path:
 
 def read_csv(path: str, columns: str) -> pd.DataFrame:
     """A small CSV; columns: what it should hold, for the error. Raises InputError."""
+    return read_table(read_small(path), path, columns)
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """A pair as an option gives it, "lon=Longitude"."""
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair such as lon=Longitude")
+    return ours, theirs
+
+
+def read_small(path: str) -> bytes:
+    """The bytes of a small table. Raises InputError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MOST_CSV_BYTES + 1)
         if len(data) > MOST_CSV_BYTES:
             raise InputError(f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer rows.")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
-    return read_table(data, path, columns)
+        raise InputError(f"{path} cannot be read ({error.strerror}); name a table.") from None
+    return data
+
+
+def print_report(report: Report, about: str = "") -> None:
+    """What was taken, fixed, left out and assumed of a file, on stderr."""
+    for entry in report.entries:
+        print(f"{about}{entry.kind}: {entry.line}", file=sys.stderr)
 
 
 def check_folder(path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from planning.commands.shared import print_report
 from planning.coverage import RadioSettings
 from planning.deployment.candidates import OBJECTIVES
 from planning.deployment.places import Places, read_places
 from planning.deployment.siting import HOURS, ROBUST, SitingSettings
 from planning.deployment.sizing import PIXEL_M
 from planning.network import SiteDesign
+from planning.network.files import Choice
 from planning.propagation import ENVIRONMENTS
 
 
@@ -43,7 +46,11 @@ def add_siting_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--existing", metavar="FILE", help="sites that are built; they stay, at no cost")
     group.add_argument("--move-existing", action="store_true", help="existing sites may be given up")
     group.add_argument("--force", metavar="FILE", help="places where a site must stand")
-    group.add_argument("--forbid", metavar="FILE", help="places or (GeoJSON) areas where none may stand")
+    group.add_argument("--forbid", metavar="FILE", help="places or areas where none may stand")
+    group.add_argument(
+        "--crs", default="", metavar="CODE",
+        help="of positions in these files that do not state theirs, such as EPSG:27700 or GCJ-02 (default: WGS-84)",
+    )  # fmt: skip
     group.add_argument(
         "--forbid-m", type=float, default=preset.forbidden_m, metavar="M",
         help=f"around a forbidden place (default: {preset.forbidden_m:g})",
@@ -102,8 +109,12 @@ def radio_settings(options: argparse.Namespace) -> RadioSettings:
 def siting_settings(options: argparse.Namespace) -> SitingSettings:
     """The settings that the options ask for, their files read. Raises InputError."""
 
-    def places(file: str | None) -> Places | None:
-        return None if file is None else read_places(file)
+    def places(file: str | None, areas: bool = False) -> Places | None:
+        if file is None:
+            return None
+        found = read_places(file, areas=areas, choice=Choice(crs=options.crs))
+        print_report(found.report, f"{Path(file).name}: ")
+        return found
 
     return SitingSettings(
         objective=options.objective,
@@ -120,7 +131,7 @@ def siting_settings(options: argparse.Namespace) -> SitingSettings:
         existing=places(options.existing),
         move_existing=options.move_existing,
         forced=places(options.force),
-        forbidden=places(options.forbid),
+        forbidden=places(options.forbid, areas=True),
         forbidden_m=options.forbid_m,
         robust=options.robust,
         hours=options.hours,

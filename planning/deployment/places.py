@@ -1,12 +1,12 @@
 """Places that a plan takes up: candidate, existing, forced and forbidden sites, and real sites to judge by.
 
-Points with any of the formats of `planning.network.files`; areas (forbidden) as polygons of a GeoJSON.
+Points, and areas where none may stand, in any of the formats of `planning.network.files`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,18 @@ from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
 from intake.guard import guarded
+from intake.layers import VECTORS, chosen
 from intake.numbers import numbers_of
+from intake.report import Report
 from intake.source import Source
-from intake.text import read_json
+from intake.text import Refused
 from planning.demand import Demand
 from planning.deployment.placement import outline_of
 from planning.errors import InputError
 from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
-from planning.network.files import import_points
-from planning.network.table_files import read_bytes
+from planning.network.files import WHOLE, Choice, import_points
+from planning.network.table_files import read_bytes, read_contents
 from planning.network.technologies import carriers_of
 
 
@@ -33,7 +35,7 @@ from planning.network.technologies import carriers_of
 class Places:
     """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps, height_m (of
     antennas): (places,), NaN where not given; band: (places,) text, "" where not given. areas: polygons in degrees.
-    report: what was read and what was left out."""
+    report: what was taken, fixed, left out and assumed."""
 
     lon: np.ndarray
     lat: np.ndarray
@@ -43,7 +45,7 @@ class Places:
     height_m: np.ndarray | None = None
     band: np.ndarray | None = None
     areas: tuple[shapely.Geometry, ...] = field(default_factory=tuple)
-    report: tuple[str, ...] = ()
+    report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
         for name in ("cost", "capacity_mbps", "height_m"):
@@ -117,63 +119,71 @@ def joined(*parts: Places | None) -> Places | None:
     return Places(
         names=tuple(name for p in given for name in p.names),
         areas=tuple(area for p in given for area in p.areas),
-        report=tuple(line for p in given for line in p.report),
+        report=Report([entry for p in given for entry in p.report.entries]),
         **whole,
     )
 
 
-def read_places(source: Source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
+def read_places(
+    source: Source,
+    name: str | None = None,
+    mapping: dict[str, str] | None = None,
+    areas: bool = True,
+    choice: Choice = WHOLE,
+) -> Places:
     """Places from a file (path, or bytes and their name). Cost, capacity, antenna height and band are taken where there
     are such columns.
 
-    A GeoJSON may hold polygons too. An OpenCelliD CSV is clustered into sites; of an OSM extract only communication
-    masts and towers count. Raises InputError.
+    areas: whether polygons are areas; otherwise they are places at their centre. Rows of one site are one place. An
+    OpenCelliD CSV is clustered into sites; of an OSM extract only communication masts and towers count. Raises
+    InputError.
     """
-    return _read_bytes(*read_bytes(source, name), mapping)
+    data, name = read_bytes(source, name)
+    return _read_bytes(data, name, areas, asdict(choice) | {"mapping": choice.mapping | (mapping or {})})
 
 
 def _to_plain(places: Places) -> dict[str, Any]:
     areas = [shapely.to_wkb(area) for area in places.areas]
-    return {field.name: getattr(places, field.name) for field in fields(places)} | {"areas": areas}
+    plain = {field.name: getattr(places, field.name) for field in fields(places)}
+    return plain | {"areas": areas, "band": [str(b) for b in np.asarray(places.band)], "report": places.report.record()}
 
 
 def _from_plain(plain: dict[str, Any]) -> Places:
     """Raises InputError for what are no places."""
     areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
     places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
-    cost, capacity = (
-        None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")
-    )
-    lengths = {len(v) for v in (places.lat, places.names, cost, capacity) if v is not None}
+    figures: dict[str, Any] = {c: np.asarray(plain[c], float) for c in ("cost", "capacity_mbps", "height_m")}
+    figures["band"] = np.array([str(band) for band in plain["band"]], object)
+    lengths = {len(places.lat), len(places.names), *(len(values) for values in figures.values())}
     if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
         raise InputError("The places cannot be read; export them again.")
-    return replace(places, cost=cost, capacity_mbps=capacity, report=tuple(map(str, plain["report"])))
+    return replace(places, **figures, report=Report.from_record(plain["report"]))
 
 
 @guarded(InputError, pack=_to_plain, unpack=_from_plain)
-def _read_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Places:
-    if Path(name).suffix.lower() in (".geojson", ".json"):
-        features = _features(data)
-        shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
-        kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
-        if kinds & {"Polygon", "MultiPolygon"}:
-            return Places.from_features(features)
-    frame, report = import_points(data, name, mapping)
+def _read_bytes(data: bytes, name: str, areas: bool, asked: dict[str, Any]) -> Places:
+    choice, report = Choice(**asked), Report()
+    polygons: list[shapely.Geometry] = []
+    if areas and Path(name).suffix.lower() in VECTORS:
+        polygons, has_points, told = _areas(data, name, choice, report)
+        if polygons and not has_points:
+            report.extend(told)
+            report.taken("areas", len(polygons))
+            return replace(Places.of([], [], (), polygons), report=report)
+    frame, told = import_points(data, name, choice=choice)
+    if polygons:  # the points beside them, without the areas' centres
+        at = shapely.points(frame["lon"].to_numpy(float), frame["lat"].to_numpy(float))
+        centres = shapely.centroid(np.array(polygons, object))
+        frame = frame[shapely.distance(at[:, None], centres).min(axis=1) > 1e-9].reset_index(drop=True)
+        report.taken("areas", len(polygons))
+    report.extend(told)
     blank = np.full(len(frame), np.nan)
     columns = ("cost", "capacity_mbps", "height_m")
     numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in columns}
     bands = frame["band"].map(_band).to_numpy(object) if "band" in frame else np.full(len(frame), "", object)
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
-    return Places(
-        frame["lon"].to_numpy(float),
-        frame["lat"].to_numpy(float),
-        names,
-        numbers["cost"],
-        numbers["capacity_mbps"],
-        numbers["height_m"],
-        bands,
-        report=tuple(report),
-    )
+    lon, lat = frame["lon"].to_numpy(float), frame["lat"].to_numpy(float)
+    return Places(lon, lat, names, **numbers, band=bands, areas=tuple(polygons), report=report)
 
 
 def _band(text: object) -> str:
@@ -183,13 +193,34 @@ def _band(text: object) -> str:
     return next((c.band for c in carriers_of("", str(text)) if c.band), "")
 
 
-def _features(data: bytes) -> list[GeoJson]:
+def _areas(
+    data: bytes, name: str, choice: Choice, report: Report
+) -> tuple[list[shapely.Geometry], bool, Report]:
+    """(valid polygons in degrees, whether the file has points too, what its reader told). Raises InputError."""
+    found: list[shapely.Geometry] = []
+    has_points, mended = False, 0
     try:
-        document = read_json(data.decode("utf-8-sig"))
-        features = [document] if document.get("type") == "Feature" else document["features"]
-        return [f for f in features if isinstance(f, dict)]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError("The places are no readable GeoJSON with features; export them again.") from None
+        contents = chosen(read_contents(data, name), choice.layer)
+        for layer in contents.layers.values():
+            if layer.shapes is None:
+                has_points |= "lon" in layer.table
+                continue
+            parts = np.array([s for s in layer.in_degrees(choice.crs or None) if s is not None], object)
+            while (shapely.get_type_id(parts) > 3).any():
+                parts = shapely.get_parts(parts)
+            has_points |= bool((shapely.get_type_id(parts) == 0).any())
+            parts = shapely.force_2d(parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)])
+            broken = ~shapely.is_valid(parts)
+            mended += int(broken.sum())
+            parts = np.where(broken, shapely.make_valid(parts), parts) if broken.any() else parts
+            while (shapely.get_type_id(parts) > 3).any():
+                parts = shapely.get_parts(parts)
+            found += list(parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)])
+    except Refused as error:
+        raise InputError(f"{name} {error}.") from None
+    if mended:
+        report.fixed("areas cross or touch themselves; all that they enclose counts", mended)
+    return found, has_points, contents.report
 
 
 def grid(demand: Demand, a_side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

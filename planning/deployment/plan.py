@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intake.report import Report
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand
 from planning.deployment.placement import place
@@ -21,14 +22,13 @@ from planning.deployment.siting import SitingSettings, site_optimally
 from planning.deployment.sizing import PIXEL_M, Sizing, size_network, usual_site_mbps, with_radio_capacity
 from planning.deployment.strategies import area_blocks, density, proportional
 from planning.errors import InputError
-from planning.geometry import centre_of, local_metres, nearest, tile_area_km2
 from planning.network import Network, SiteDesign
 from planning.network.cells import is_assumed
+from planning.network.near import MARGIN_M, only_near
 from planning.progress import Progress, silent
 from planning.solver import SolveResult
 
 UPLOADED = "uploaded"
-MARGIN_M = 3000.0  # assumed: sites so near to the area's tiles may serve it
 
 
 @dataclass(frozen=True)
@@ -203,28 +203,19 @@ def uploaded(
     the cells that they have. Capacities that no file stated are those of the radio model with every cell loaded.
 
     Raises InputError where no site is that near."""
-    sites = network.sites
-    lon, lat = demand.lon, demand.lat
-    origin = centre_of(lon, lat)
-    tiles, places = local_metres(lon, lat, origin), network.metres(origin)
-    half = 500.0 * float(np.sqrt(tile_area_km2(demand.x, demand.y).max()))
-    apart = np.abs(places - tiles[nearest(places, tiles)]).max(axis=1) - half
-    near = apart <= MARGIN_M
-    if not near.any():
-        raise InputError(
-            f"None of the {len(sites):,} sites lies in or near the area (nearest: {apart.min() / 1000:,.0f} km away);"
-            " upload the sites of this area."
-        )
-    kept = network.only(near)
+    told = Report()
+    kept = only_near(network, demand.x, demand.y, told)
     coverage = Coverage.of(kept, demand.x, demand.y, radio or RadioSettings(pixel_m=PIXEL_M))
     modelled = with_radio_capacity(kept, coverage, demand).cells["capacity_mbps"].to_numpy(float)
     given = kept.cells["capacity_mbps"].to_numpy(float)
     kept = kept.with_capacity(np.where(is_assumed(kept.cells, "capacity_mbps"), modelled, given))
     counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
     sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
-    if not near.all():
+    if len(kept.sites) < len(network.sites):
         sentence += (
-            f" {int((~near).sum()):,} sites farther than {MARGIN_M / 1000:g} km from the area were left out."
+            f" {len(network.sites) - len(kept.sites):,} sites farther than {MARGIN_M / 1000:g} km from the area "
+            "were left "
+            "out."
         )
     serves = served(kept, demand, coverage=coverage)
     sentence += f" {serves.sentence}"
@@ -234,6 +225,6 @@ def uploaded(
         Sizing(kept, (), sentence),
         _peak_mbps(demand, quantile),
         sentence,
-        settings={"report": list(report)},
+        settings={"report": [*report, *told]},
         radio=serves,
     )

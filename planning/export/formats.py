@@ -1,6 +1,7 @@
 """Plans out to the tools planners use: CSV, GeoJSON, KML, GeoPackage, and one HTML page.
 
-Every export carries the provenance (area, model and checksum, seed, scale, strategy, solver, gap, date).
+Every export carries the provenance (area, model and checksum, seed, scale, strategy, solver, gap, date); a single CSV,
+whose first line is its heading, has it in a file beside it (`provenance_path`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ FORMATS = {  # format -> (file ending, MIME type)
     "kmz": (".kmz", "application/vnd.google-earth.kmz"),
     "shp": (".shp.zip", "application/zip"),
     "cloudrf": (".cloudrf.csv", "text/csv"),
+    "provenance": (".provenance.json", "application/json"),
 }
+WITHOUT_PROVENANCE = ("csv", "cloudrf")  # tables that other tools read from the first line on
+MOST_SHEET_ROWS = 1_000_000  # of a worksheet
 
 
 def export(
@@ -60,21 +64,27 @@ def export(
         "kml": lambda: kml_bytes(scenario, provenance_lines(scenario)),
         "gpkg": scenario.to_bytes,
         "html": lambda: page(scenario, tables(scenario), compared).encode(),
-        "xlsx": lambda: xlsx_bytes(
-            {name: _harmless(t) for name, t in _workbook(scenario).items()}, scenario.provenance
-        ),
+        "xlsx": lambda: _xlsx(scenario),
         "kmz": lambda: kmz_bytes(kml_bytes(scenario, provenance_lines(scenario))),
         "shp": lambda: shapefile_zip(
             {"sites": scenario.sites_layer(), "cells": scenario.cells_layer()}, scenario.provenance
         ),
-        "cloudrf": lambda: _csv_text(cloudrf_table(scenario.network), scenario),
+        "cloudrf": lambda: _csv_text(cloudrf_table(scenario.network)),
+        "provenance": lambda: _provenance(scenario),
     }
     if format not in makers:
         raise InputError(f"Unknown export format {format!r}; choose one of {', '.join(makers)}.")
     data = makers[format]()
     if path is not None:
         write_whole(path, lambda part: part.write_bytes(data))
+        if format in WITHOUT_PROVENANCE:
+            write_whole(provenance_path(path), lambda part: part.write_bytes(_provenance(scenario)))
     return data
+
+
+def provenance_path(path: Path) -> Path:
+    """The file beside a CSV that says where it comes from."""
+    return path.with_name(f"{path.name.removesuffix('.csv')}{FORMATS['provenance'][0]}")
 
 
 def tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
@@ -102,29 +112,31 @@ def _csv(scenario: Scenario, name: str) -> bytes:
     known = tables(scenario) | {"network": network_table(scenario.network)}
     if name not in known:
         raise InputError(f"The scenario holds no table {name!r}; choose one of {', '.join(known)}.")
-    return _csv_text(known[name], scenario)
+    return _csv_text(known[name])
 
 
-def _network_tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
-    return {"sites": scenario.network.sites, "cells": scenario.network.cells}
+def _xlsx(scenario: Scenario) -> bytes:
+    """Everything that was planned, a sheet a table; tables longer than a sheet are left out and named in the last."""
+    network = {"sites": scenario.network.sites, "cells": scenario.network.cells}
+    whole = {name: _harmless(t) for name, t in (tables(scenario) | network | _sleep_sheets(scenario)).items()}
+    kept = {name: table for name, table in whole.items() if len(table) <= MOST_SHEET_ROWS}
+    missing = sorted(set(whole) - set(kept))
+    more = {"tables too long for a worksheet": ", ".join(missing)} if missing else {}
+    return xlsx_bytes({name: kept[name] for name in ("sites", "cells")} | kept, scenario.provenance | more)
 
 
-def _workbook(scenario: Scenario) -> dict[str, pd.DataFrame]:
-    """Sites and cells, and of a sleep plan its windows, cells by hour, energy, strategies and assumptions."""
-    out = _network_tables(scenario)
+def _sleep_sheets(scenario: Scenario) -> dict[str, pd.DataFrame]:
+    """Of a sleep plan its cells by hour and what it assumes."""
     if "sleep_schedule" not in scenario.tables:
-        return out
-    of_plan = {name: scenario.tables[name] for name in _SLEEP_SHEETS if name in scenario.tables}
+        return {}
+    of_plan: dict[str, pd.DataFrame] = {}
     of_plan["sleep_by_hour"] = _by_hour(scenario.tables["sleep_schedule"])
     record = scenario.provenance.get("sleep", {})
     rows = [("note", note) for note in record.get("notes", [])]
     for part in ("settings", "operation", "result", "solve"):
         rows += [(f"{part}: {key}", _cell_text(value)) for key, value in (record.get(part) or {}).items()]
     of_plan["assumptions"] = pd.DataFrame(rows, columns=["what", "value"])
-    return out | of_plan
-
-
-_SLEEP_SHEETS = ("sleep_windows", "energy_by_hour", "sleep_comparison", "sleep_ranges", "sleep_cells")
+    return of_plan
 
 
 def _cell_text(value: Any) -> str:
@@ -141,10 +153,15 @@ def _by_hour(schedule: pd.DataFrame) -> pd.DataFrame:
     return wide.astype(str).reset_index()
 
 
-def _csv_text(table: pd.DataFrame, scenario: Scenario) -> bytes:
-    head = "".join(f"# {line}\r\n" for line in provenance_lines(scenario))
+def _csv_text(table: pd.DataFrame) -> bytes:
+    """The heading is the first line. A mark before it tells spreadsheets that it is UTF-8 only where some text "
+    "needs it."""
     body = _harmless(table).to_csv(index=False, lineterminator="\r\n")
-    return b"\xef\xbb\xbf" + (head + body).encode()  # the mark tells spreadsheets that it is UTF-8
+    return (b"" if body.isascii() else b"\xef\xbb\xbf") + body.encode()
+
+
+def _provenance(scenario: Scenario) -> bytes:
+    return json.dumps(scenario.provenance, ensure_ascii=False, indent=1).encode()
 
 
 def _zip(scenario: Scenario) -> bytes:
@@ -152,7 +169,7 @@ def _zip(scenario: Scenario) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, table in tables(scenario).items():
             archive.writestr(f"{name}.csv", _harmless(table).to_csv(index=False, lineterminator="\r\n"))
-        archive.writestr("provenance.json", json.dumps(scenario.provenance, ensure_ascii=False, indent=1))
+        archive.writestr("provenance.json", _provenance(scenario))
     return buffer.getvalue()
 
 

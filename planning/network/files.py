@@ -1,33 +1,41 @@
-"""Sites and cells from other tools' files, and a validation report of what was taken and what was left out.
+"""Sites and cells from other tools' files, and a validation report of what was taken, fixed, left out and assumed.
 
-Any format of `table_files` with any column names. The rows of an OpenCelliD CSV are cells, which are clustered into
+Any format of `intake.layers` with any column names. The rows of an OpenCelliD CSV are cells, which are clustered into
 sites; of an extract of OpenStreetMap only masts and towers of communication are sites.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from intake.guard import guarded
-from intake.numbers import numbers_of
+from intake.layers import Contents, chosen
+from intake.report import Report
 from intake.source import Source
+from intake.text import Refused
 from planning.errors import InputError
-from planning.geometry import local_metres
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, headings
-from planning.network.rows import assumptions, sites_and_cells
-from planning.network.table_files import read_bytes, read_tables
+from planning.network import Network, located
+from planning.network.cell_databases import cell_codes, chosen_network, cluster_sites, clustered, operators
+from planning.network.rows import assumptions, attributes, sites_and_cells
+from planning.network.table_files import is_own, read_bytes, read_contents
 
+__all__ = [
+    "WHOLE",
+    "Choice",
+    "Imported",
+    "Preview",
+    "cluster_sites",
+    "guess_mapping",
+    "import_network",
+    "import_points",
+    "preview",
+]
 PREVIEW_ROWS = 3
-CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
 OSM_MASTS = {  # column of an extract -> values that a site of a mobile network has
     "fclass": ("comms_tower", "tower_comms", "communications_tower", "communication_tower", "mast"),
     "man_made": ("communications_tower", "mast", "antenna"),
@@ -37,124 +45,212 @@ OSM_MASTS = {  # column of an extract -> values that a site of a mobile network 
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What of a file is meant. mapping: our column -> the file's, over what is guessed. layer: its sheet or layer, all
+    with places where it is "". network: its operator as "460-0" or a name. crs: the reference system of positions that
+    do not state theirs. box: W, S, E, N in degrees beyond which rows are left out unread."""
+
+    mapping: dict[str, str] = field(default_factory=dict)
+    layer: str = ""
+    network: str = ""
+    crs: str = ""
+    box: tuple[float, float, float, float] | None = None
+
+
+WHOLE = Choice()  # all tables of a file, as its headings say
+
+
+@dataclass(frozen=True)
 class Imported:
-    """network: what the file holds. mapping: our column -> the file's. report: sentences for the user: rows read,
-    rows left out and why, what was assumed. provenance: of the export that the file was made by, if it says so."""
+    """network: what the file holds. mapping: our column -> the file's. report: what was taken, fixed, left out and
+    assumed. provenance: of the export that the file was made by, if it says so."""
 
     network: Network
     mapping: dict[str, str]
-    report: tuple[str, ...]
+    report: Report
     provenance: dict
 
 
+@dataclass(frozen=True)
+class Preview:
+    """columns: of the largest table with places, none for our own exports. sample: its first rows. layers: sheets and
+    layers with rows. networks: operators, most rows first."""
+
+    columns: list[str]
+    sample: pd.DataFrame
+    layers: list[str]
+    networks: list[str]
+
+
 def guess_mapping(columns: Iterable[str]) -> dict[str, str]:
-    """Our column -> the file's column, by its usual names (`headings`)."""
-    return headings.guess_mapping(columns, (*SITE_COLUMNS, *CELL_COLUMNS))
+    """Our column -> the file's column, by its usual names."""
+    return located.guess_mapping(pd.Index(list(columns)))
 
 
 def import_network(
-    source: Source, name: str | None = None, mapping: dict[str, str] | None = None
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = WHOLE
 ) -> Imported:
-    """A network from a path, or bytes and their file name. mapping: our column -> the file's, over what is guessed.
+    """A network from a path, or bytes and their file name. mapping: as `choice.mapping`.
 
     Rows without a usable place are left out and counted in the report. Raises InputError where nothing is left.
     """
-    return _import_bytes(*read_bytes(source, name), mapping)
+    data, name = read_bytes(source, name)
+    return _import_bytes(data, name, _asked(choice, mapping))
 
 
-def preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
-    """(names of the columns, first rows) of the largest table of a file; of our own layers, which need no mapping,
-    nothing. Raises InputError."""
-    columns, sample = _preview(data, name)
-    return [str(c) for c in columns], sample
+def preview(data: bytes, name: str, layer: str = "") -> Preview:
+    """What a file holds, so that somebody can choose. Raises InputError."""
+    return _preview(data, name, layer)
 
 
-@guarded(InputError)
-def _preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
-    tables, _ = read_tables(data, name)
-    if {"sites", "cells"} <= set(tables):
-        return [], pd.DataFrame()
-    table = max(tables.values(), key=len)
-    return [str(c) for c in table.columns], table.head(PREVIEW_ROWS)
+def import_points(
+    source: Source, name: str | None = None, mapping: dict[str, str] | None = None, choice: Choice = WHOLE
+) -> tuple[pd.DataFrame, Report]:
+    """(one row a place with lon, lat and whatever else the file holds under our names; report).
+
+    Rows of one site, or of one place where no site is named, are one place. Raises InputError where no place is left.
+    """
+    data, name = read_bytes(source, name)
+    asked = Choice(**_asked(choice, mapping))
+    report = Report()
+    contents = _chosen(data, name, asked, report)
+    if is_own(contents):
+        contents = Contents({"sites": contents.layers["sites"]}, contents.about, contents.report)
+    table, _ = _whole(contents, name, asked, report)
+    if "site" in table:
+        named = table["site"].astype(str).to_numpy(object) != ""
+    else:
+        named = np.zeros(len(table), bool)
+    place = table[["lon", "lat"]].round(6).astype(str).agg(" ".join, axis=1).to_numpy(object)
+    key = np.where(named, table["site"].astype(str).to_numpy(object) if "site" in table else "", place)
+    doubled = pd.Series(key).duplicated().to_numpy()
+    if doubled.any():
+        report.fixed("rows name a site or a place again: rows of one site are one place", int(doubled.sum()))
+    table = table[~doubled].reset_index(drop=True)
+    table = table.rename(columns=lambda c: str(c).lower() if str(c).lower() == "cost" else c)
+    report.taken("places", len(table))
+    return table, report
+
+
+def _asked(choice: Choice, mapping: dict[str, str] | None) -> dict[str, Any]:
+    """The choice as plain values."""
+    whole = asdict(choice)
+    whole["mapping"] = {k: v for k, v in (choice.mapping | (mapping or {})).items() if v}
+    return whole
+
+
+@guarded(
+    InputError,
+    pack=lambda found: asdict(found) | {"sample": found.sample},
+    unpack=lambda plain: Preview(**plain),
+)
+def _preview(data: bytes, name: str, layer: str) -> Preview:
+    contents = read_contents(data, name)
+    layers = list(contents.layers)
+    if is_own(contents):
+        return Preview([], pd.DataFrame(), [], [])
+    if layer in layers:
+        contents = chosen(contents, layer)
+    table = max((part.table for part in contents.layers.values()), key=len).rename(columns=str)
+    return Preview([str(c) for c in table.columns], table.head(PREVIEW_ROWS), layers, operators(table))
 
 
 def _to_plain(found: Imported) -> dict[str, Any]:
     return {
         "sites": found.network.sites, "cells": found.network.cells, "mapping": found.mapping,
-        "report": found.report, "provenance": found.provenance,
+        "report": found.report.record(), "provenance": found.provenance,
     }  # fmt: skip
 
 
 def _from_plain(plain: dict[str, Any]) -> Imported:
     """Raises InputError where the tables are no network."""
     network = Network.from_tables(plain["sites"], plain["cells"])
-    report = tuple(str(line) for line in plain["report"])
-    return Imported(network, dict(plain["mapping"]), report, dict(plain["provenance"]))
+    return Imported(
+        network, dict(plain["mapping"]), Report.from_record(plain["report"]), dict(plain["provenance"])
+    )
 
 
 @guarded(InputError, pack=_to_plain, unpack=_from_plain)
-def _import_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Imported:
-    tables, provenance = read_tables(data, name)
-    report: list[str] = []
-    if "sites" in tables and "cells" in tables:  # our own layers
-        network = Network.from_tables(tables["sites"], _with_bools(tables["cells"]))
-        report.append(f"{len(network.sites):,} sites and {len(network.cells):,} cells, with every figure.")
-        return Imported(network, {}, tuple(report), provenance)
-    frame, used = _located(tables, name, mapping, report)
-    network = _network(frame, used, report)
-    return Imported(network, used, tuple(report), provenance)
+def _import_bytes(data: bytes, name: str, asked: dict[str, Any]) -> Imported:
+    choice, report = Choice(**asked), Report()
+    contents = _chosen(data, name, choice, report)
+    if is_own(contents):
+        sites, cells = (contents.layers[part].table for part in ("sites", "cells"))
+        network = Network.from_tables(sites, _with_bools(cells))
+        report.taken(f"{len(network.sites):,} sites and {len(network.cells):,} cells, with every figure")
+        return Imported(network, {}, report, contents.about)
+    table, used = _whole(contents, name, choice, report)
+    network = Network.from_tables(*sites_and_cells(table, report))
+    if sentence := assumptions(network.cells):
+        report.assumed(sentence)
+    report.taken(f"{len(network.sites):,} sites and {len(network.cells):,} cells")
+    return Imported(network, used, report, contents.about)
 
 
-def import_points(
-    source: Source, name: str | None = None, mapping: dict[str, str] | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """(one row a place with lon, lat and whatever else the file holds under our names; report).
-
-    Of cells at one site, a row is the site. Raises InputError where no place is left.
-    """
-    data, name = read_bytes(source, name)
-    tables, _ = read_tables(data, name)
-    report: list[str] = []
-    if "sites" in tables and "cells" in tables:
-        tables = {"sites": tables["sites"]}
-    frame, used = _located(tables, name, mapping, report)
-    for ours, theirs_ in used.items():  # in our units
-        if ours in headings.UNITS and ours not in ("lon", "lat", "azimuth"):
-            frame[theirs_] = headings.quantities(frame[theirs_], ours, theirs_)
-    theirs = {v: k for k, v in used.items()}
-    frame = frame.rename(columns=theirs).loc[:, lambda f: ~f.columns.duplicated()]
-    if "cell" in frame and "site" in frame:
-        frame = frame.drop_duplicates("site").reset_index(drop=True)
-    frame = frame.rename(columns=lambda c: str(c).lower() if str(c).lower() == "cost" else c)
-    report.append(f"{len(frame):,} places.")
-    return frame, report
+def _chosen(data: bytes, name: str, choice: Choice, report: Report) -> Contents:
+    """The file, or the layer of it that was chosen; what its reader put right is in the report."""
+    contents = read_contents(data, name)
+    report.extend(contents.report)
+    try:
+        return chosen(contents, choice.layer)
+    except Refused as error:
+        raise InputError(f"{name} {error}.") from None
 
 
-def _located(
-    tables: dict[str, pd.DataFrame], name: str, mapping: dict[str, str] | None, report: list[str]
+def _whole(
+    contents: Contents, name: str, choice: Choice, report: Report
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """(rows with a place, our column -> theirs) of the largest table."""
-    frame = max(tables.values(), key=len)
-    used = guess_mapping(frame.columns) | {k: v for k, v in (mapping or {}).items() if v}
-    for ours, theirs in used.items():
-        if theirs not in frame:
-            raise InputError(
-                f"{name} has no column {theirs!r} for {ours}; it has {', '.join(map(str, frame.columns[:12]))}."
-            )
-    missing = [c for c in ("lon", "lat") if c not in used]
-    if missing:
+    """(rows with a place under our names, our column -> theirs) of all tables. Raises InputError."""
+    try:
+        tables = located.placed_tables(contents, choice.mapping, choice.crs or None, report)
+        parts = []
+        mapping: dict[str, str] = {}
+        for table, used in located.with_technologies(tables, bool(choice.layer), report):
+            mine, used = _rows_meant(table, used, name, choice, report)
+            if len(mine):
+                parts.append(attributes(mine, used, report))
+                mapping |= {k: v for k, v in used.items() if v not in (located.LON, located.LAT)}
+    except Refused as error:
+        raise InputError(f"{name} {error}.") from None
+    if not parts:
         raise InputError(
-            f"{name}: no column looks like {' or '.join(missing)} (found: "
-            f"{', '.join(map(str, frame.columns[:12]))}); say which one it is in the column mapping."
+            f"{name} has no row in or near the area; check its positions, or import the file of the area."
         )
-    frame = _masts(_placed(frame, used, name, report), name, report)
-    if {"mcc", "net", "radio"} <= set(map(str.lower, map(str, frame.columns))):
-        frame = _clustered(frame, report)
-        used = {"lon": "lon", "lat": "lat", "site": "clustered", "cell": "cell", "technology": "technology"}
-    return frame, used
+    whole = parts[0] if len(parts) == 1 else _stacked(parts)
+    return whole, mapping
 
 
-def _masts(frame: pd.DataFrame, name: str, report: list[str]) -> pd.DataFrame:
+def _rows_meant(
+    table: pd.DataFrame, used: dict[str, str], name: str, choice: Choice, report: Report
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The rows near the box, of one operator; masts of an extract alone; rows of cell databases as sites."""
+    codes = cell_codes(table, used)
+    table = table[chosen_network(table, codes, choice.network or None, report)].reset_index(drop=True)
+    table = _masts(table, name, report)
+    if codes is None:
+        return table, used
+    table = table.drop(columns=["lon", "lat"], errors="ignore")
+    table = table.rename(columns={used["lon"]: "lon", used["lat"]: "lat"})
+    if choice.box is not None:
+        west, south, east, north = choice.box
+        near = table["lon"].between(west, east).to_numpy() & table["lat"].between(south, north).to_numpy()
+        if near.any() and not near.all():
+            report.left_out(f"of {len(table):,} rows lie far from the area", int((~near).sum()))
+            table = table[near].reset_index(drop=True)
+    if not len(table):
+        return table, used
+    made = clustered(table, codes, report)
+    return made, {c: c for c in made.columns}
+
+
+def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Tables under each other; text that one of them lacks is empty there."""
+    whole = pd.concat(parts, ignore_index=True)
+    texts = [c for c in whole if any(c in part and part[c].dtype == object for part in parts)]
+    return whole.assign(**{c: whole[c].where(whole[c].notna(), "") for c in texts})
+
+
+def _masts(frame: pd.DataFrame, name: str, report: Report) -> pd.DataFrame:
     """Of an extract of OpenStreetMap the masts and towers of communication; any other table as it is."""
     if "osm_id" not in frame and not {"man_made", "tower:type"} & set(frame):
         return frame
@@ -168,73 +264,10 @@ def _masts(frame: pd.DataFrame, name: str, report: list[str]) -> pd.DataFrame:
         raise InputError(
             f"{name} holds no communication mast or tower among its {len(frame):,} OpenStreetMap places."
         )
-    report.append(
-        f"OpenStreetMap: {int(is_mast.sum()):,} masts and towers of communication; the map may lack many."
+    report.taken(
+        f"OpenStreetMap: {int(is_mast.sum()):,} masts and towers of communication; the map may lack many"
     )
     return frame[is_mast].reset_index(drop=True)
-
-
-def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -> np.ndarray:
-    """(rows,) number of the site each place belongs to: places of a grid cell of `metres` merge, then complete
-    linkage inside 3 x 3 such cells keeps every site narrower than `metres`."""
-    points = local_metres(lon, lat, (float(np.mean(lon)), float(np.mean(lat))))
-    unique, place = np.unique(points.round(2), axis=0, return_inverse=True)
-    pairs = cKDTree(unique).query_pairs(metres, output_type="ndarray")
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(unique),) * 2)
-    parts, part = connected_components(graph, directed=False)
-    label, base = np.zeros(len(unique), int), 0
-    order = np.argsort(part, kind="stable")
-    for mine in np.split(order, np.searchsorted(part[order], np.arange(1, parts))):
-        inner = np.ones(1, int)
-        if 1 < len(mine) <= 4000:  # a chain of near places is cut where it grows wider than the limit
-            inner = fcluster(linkage(unique[mine], "complete"), metres, "distance")
-        label[mine] = base + inner
-        base += int(inner.max())
-    return np.unique(label[place.ravel()], return_inverse=True)[1]
-
-
-def _placed(frame: pd.DataFrame, used: dict[str, str], name: str, report: list[str]) -> pd.DataFrame:
-    place = {c: numbers_of(frame[used[c]]) for c in ("lon", "lat")}
-    good = (np.abs(place["lon"]) <= 180) & (np.abs(place["lat"]) <= 85)
-    report.append(f"{len(frame):,} rows read.")
-    if not good.all():
-        first = int((~good).argmax()) + 1
-        report.append(
-            f"{int((~good).sum()):,} rows left out: no longitude and latitude in degrees (first: row {first})."
-        )
-    if not good.any():
-        raise InputError(
-            f"No row of {name} has a longitude and latitude in degrees, WGS-84; check the column mapping."
-        )
-    return frame.assign(**{used["lon"]: place["lon"], used["lat"]: place["lat"]})[good].reset_index(drop=True)
-
-
-def _clustered(frame: pd.DataFrame, report: list[str]) -> pd.DataFrame:
-    frame = frame.rename(columns=str.lower)
-    site = cluster_sites(frame["lon"].to_numpy(), frame["lat"].to_numpy())
-    parts = frame[["radio", "mcc", "net", "area", "cell"]].astype(object)
-    names = parts.where(parts.notna(), "").astype(str).agg("-".join, axis=1)
-    centre = frame.groupby(site)[["lon", "lat"]].transform("mean")
-    estimated = int((frame.get("changeable", pd.Series(0, index=frame.index)) == 1).sum())
-    report.append(
-        f"OpenCelliD: cells within {CLUSTER_M:g} m stand on one site (assumed); {estimated:,} positions are estimates."
-    )
-    kind = frame["radio"].astype(str).str.upper()
-    older = int(kind.isin(["GSM", "UMTS", "CDMA"]).sum())
-    if older:
-        report.append(f"{older:,} cells of 2G and 3G take the energy figures of 4G equipment (assumed).")
-    return pd.DataFrame(
-        {"clustered": [f"OCID{i + 1:06d}" for i in site], "cell": names, "technology": kind}
-    ).assign(lon=centre["lon"].to_numpy(), lat=centre["lat"].to_numpy())
-
-
-def _network(frame: pd.DataFrame, used: dict[str, str], report: list[str]) -> Network:
-    sites, cells = sites_and_cells(frame, used, report)
-    network = Network.from_tables(sites, cells)
-    if sentence := assumptions(network.cells):
-        report.append(sentence)
-    report.append(f"{len(network.sites):,} sites and {len(network.cells):,} cells.")
-    return network
 
 
 def _with_bools(cells: pd.DataFrame) -> pd.DataFrame:

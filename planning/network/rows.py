@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from intake.report import Report, rows_of
 from planning.arfcn import frequency_of_channel
 from planning.equipment import CAPACITY, COVERAGE
 from planning.network.cells import CELL_COLUMNS, LIMITS, TEXT_COLUMNS
@@ -27,14 +28,9 @@ _WORDS = {
 }  # fmt: skip
 
 
-def sites_and_cells(
-    frame: pd.DataFrame, used: dict[str, str], report: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """(a row a site, a row a cell or None for the default cells) of a table whose places are numbers.
-
-    used: our column -> the frame's. Sentences on what was assumed, split or left out are added to the report.
-    """
-    table = _attributes(frame, used, report)
+def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(a row a site, a row a cell) of a table of `attributes` whose places are numbers. What was assumed, split or left
+    out goes into the report."""
     table["site"] = _site_names(table, report)
     sites = table.drop_duplicates("site")[[c for c in SITE_COLUMNS if c in table]]
     _report_spread(table, report)
@@ -68,11 +64,12 @@ def assumptions(cells: pd.DataFrame) -> str:
         f"{', '.join(words)} of {'all' if count == len(cells) else f'{count:,}'} cells"
         for count, words in sorted(by_count.items(), reverse=True)
     ]
-    return f"Assumed, as the file does not say: {'; '.join(parts)}." if parts else ""
+    return f"Assumed, as the file does not say: {'; '.join(parts)}" if parts else ""
 
 
-def _attributes(frame: pd.DataFrame, used: dict[str, str], report: list[str]) -> pd.DataFrame:
-    """The frame under our names, in our units, and the rest of its columns as they are."""
+def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.DataFrame:
+    """The frame under our names, in our units, and the rest of its columns as they are. used: our column -> the
+    frame's."""
     out: dict[str, np.ndarray] = {}
     for ours, theirs in used.items():
         if theirs not in frame:
@@ -87,14 +84,14 @@ def _attributes(frame: pd.DataFrame, used: dict[str, str], report: list[str]) ->
         else:
             out[ours] = quantities(column, ours, theirs)
             if ours in ("power_dbm", "eirp_dbm") and not has_unit(ours, theirs):
-                report.append(f"The column {theirs} names no unit and was read as dBm.")
+                report.assumed(f"The column {theirs} names no unit and was read as dBm")
     table = _folded(pd.DataFrame(out, index=frame.index))
     taken = set(used.values())
     extras = [c for c in frame.columns if str(c) not in taken and _is_kept(str(c), frame[c])][:MAX_EXTRAS]
     for column in extras:
         table[str(column)] = _plain(frame[column])
     if extras:
-        report.append(f"Kept with the cells as they are: {', '.join(map(str, extras))}.")
+        report.taken(f"Kept with the cells as they are: {', '.join(map(str, extras))}")
     return table.reset_index(drop=True)
 
 
@@ -150,7 +147,7 @@ def _folded(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=[c for c in _FOLDED if c in table and c != "eirp_dbm"])
 
 
-def _site_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
+def _site_names(table: pd.DataFrame, report: Report) -> np.ndarray:
     """(rows,) names; rows without one are named by their place."""
     names = table["site"].to_numpy(object) if "site" in table else np.full(len(table), "", object)
     bare = names == ""
@@ -160,24 +157,25 @@ def _site_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
         used = set(names)
         names = names.copy()
         names[bare] = [f"S{i + 1:05d}" + "'" * (f"S{i + 1:05d}" in used) for i in number]
-        report.append(
-            "No column of site names: rows at one place are one site."
-            if bare.all()
-            else f"{int(bare.sum()):,} rows name no site: those at one place are one site."
-        )
+        if bare.all():
+            report.assumed("No column of site names: rows at one place are one site")
+        else:
+            report.fixed("rows name no site: those at one place are one site", int(bare.sum()), rows_of(bare))
     return names
 
 
-def _report_spread(table: pd.DataFrame, report: list[str]) -> None:
+def _report_spread(table: pd.DataFrame, report: Report) -> None:
     places = table.groupby("site")[["lon", "lat"]]
     spread = (places.max() - places.min()).max(axis=1) > _SPREAD_DEG
     if spread.any():
-        report.append(
-            f"{int(spread.sum()):,} sites have rows more than {_SPREAD_DEG:g} degrees apart; the first row counts."
+        report.fixed(
+            f"sites have rows more than {_SPREAD_DEG:g} degrees apart; the first row counts",
+            int(spread.sum()),
+            spread.index[spread],
         )
 
 
-def _by_direction(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+def _by_direction(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     """Azimuths as numbers; a row that lists several ("0/120/240") becomes one for each."""
     if "azimuth" not in table:
         return table
@@ -192,11 +190,9 @@ def _by_direction(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
     counts = np.array([len(v) for v in lists])
     odd = int(sum(np.isnan(v[0]) for v in lists))
     if odd:
-        report.append(
-            f"{odd:,} rows state no azimuth; their cells are omnidirectional or spread evenly (assumed)."
-        )
+        report.assumed("rows state no azimuth; their cells are omnidirectional or spread evenly", odd)
     if (counts > 1).any():
-        report.append(f"{int((counts > 1).sum()):,} rows list several azimuths and became a cell for each.")
+        report.fixed("rows list several azimuths and became a cell for each", int((counts > 1).sum()))
     out = table.loc[np.repeat(table.index, counts)].reset_index(drop=True)
     out["azimuth"] = np.concatenate(lists) if lists else np.empty(0)
     if "cell" in out and (counts > 1).any():
@@ -207,31 +203,31 @@ def _by_direction(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
     return out
 
 
-def _with_default_carriers(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+def _with_default_carriers(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     """Rows that name neither cells nor carriers are sites or sectors: each gets the cells of the default site."""
     if "azimuth" not in table or table["azimuth"].isna().all():
         first = table.drop_duplicates("site").reset_index(drop=True)
         if len(first) < len(table):
-            report.append(
-                f"{len(table) - len(first):,} rows repeat the name of a site and were left out; map a column of cells "
-                "to keep them."
+            report.left_out(
+                "rows repeat the name of a site and were left out; map a column of cells to keep them",
+                len(table) - len(first),
             )
         directions = np.array([0.0, 120.0, 240.0])
         table = first.loc[np.repeat(first.index, len(directions))].reset_index(drop=True)
         table["azimuth"] = np.tile(directions, len(first))
         guessed = "azimuth,technology"
-        report.append("No column of cells: each site gets the default cells in three sectors (assumed).")
+        report.assumed("No column of cells: each site gets the default cells in three sectors (assumed)")
     else:
         guessed = "technology"
-        report.append(
-            "No column of cells or technologies: each row is a sector with the default cells (assumed)."
+        report.assumed(
+            "No column of cells or technologies: each row is a sector with the default cells (assumed)"
         )
     kinds = (COVERAGE.technology, CAPACITY.technology)
     parts = [table.assign(technology=kind, assumed=guessed) for kind in kinds]
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
 
 
-def _by_carrier(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
+def _by_carrier(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     """A row for each carrier that the texts of technology and band name."""
     blank = np.full(len(table), "", object)
     technology = table["technology"].to_numpy(object) if "technology" in table else blank
@@ -243,16 +239,14 @@ def _by_carrier(table: pd.DataFrame, report: list[str]) -> pd.DataFrame:
         t for (t, _), found in zip(pairs, lists, strict=True) if t and not any(c.technology for c in found)
     )
     if unknown:
-        named = ", ".join(repr(t) for t, _ in unknown.most_common(3))
-        report.append(
-            f"{sum(unknown.values()):,} cells of an unknown technology ({named}) are taken as 4G (assumed)."
+        named = [repr(t) for t, _ in unknown.most_common(3)]
+        report.assumed(
+            "cells of an unknown technology are taken as 4G (assumed)", sum(unknown.values()), named
         )
     counts = np.array([len(v) for v in lists])
     several = counts > 1
     if several.any():
-        report.append(
-            f"{int(several.sum()):,} rows name several technologies or bands and became a cell for each."
-        )
+        report.fixed("rows name several technologies or bands and became a cell for each", int(several.sum()))
     out = table.loc[np.repeat(table.index, counts)].reset_index(drop=True)
     carriers = [c for v in lists for c in v]
     out["technology"] = [c.technology for c in carriers]
@@ -279,7 +273,7 @@ def _of_site(table: pd.DataFrame, column: str) -> np.ndarray:
     return names.where((names == "") | ~shared, table["site"] + "/" + names).to_numpy(object)
 
 
-def _cell_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
+def _cell_names(table: pd.DataFrame, report: Report) -> np.ndarray:
     """(rows,) unique names; those of the file where they are, else SITE-CARRIER-NUMBER."""
     if "cell" not in table:
         carrier = table["band"] if "band" in table else table["technology"]
@@ -289,7 +283,7 @@ def _cell_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
     names = table["cell"].astype(str)
     bare = names == ""
     if bare.any():
-        report.append(f"{int(bare.sum()):,} cells have no name and were given one.")
+        report.fixed("cells have no name and were given one", int(bare.sum()), rows_of(bare.to_numpy()))
         names = names.where(~bare, "cell")
     if names.duplicated().any() or bare.any():
         many = names.duplicated(keep=False)
@@ -300,5 +294,5 @@ def _cell_names(table: pd.DataFrame, report: list[str]) -> np.ndarray:
         if names.duplicated().any():
             names = names + "-" + names.groupby(names).cumcount().astype(str)
         if (many & ~bare).any():
-            report.append("Names of cells are not unique; the site's name was put before them.")
+            report.fixed("Names of cells are not unique; the site's name was put before them")
     return names.to_numpy(object)

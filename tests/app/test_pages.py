@@ -517,6 +517,25 @@ def test_uploaded_sites_become_the_network_that_sleep_plans_on(drawn, space):
     assert any("your sites" in text and "6 sites" in text for text in texts(test.caption))
 
 
+def test_a_file_is_reported_and_its_choices_are_remembered_for_the_next_of_its_shape(drawn, space):
+    cases = Path(__file__).parents[1] / "cases"
+    book = (cases / "03_only_largest_table/sheet_per_tech.xlsx").read_bytes()
+    mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    test = open_page("deployment", space)
+    test.file_uploader(key="own sites file").upload("a.xlsx", book, mime).run()
+    assert len(space.own_sites.network.cells) == 6
+    report = [text for text in texts(test.expander) if "Validation report of a.xlsx" in text]
+    assert report and "assumed" in report[0]
+    test.selectbox(key="own layer").set_value("5G").run()
+    assert not test.exception and len(space.own_sites.network.cells) == 3
+    operators = (cases / "19_opencellid_forms/ocid_ops.csv").read_bytes()
+    test.file_uploader(key="own sites file").upload("b.csv", operators, "text/csv").run()
+    test.selectbox(key="own network").set_value("460-0").run()
+    assert len(space.own_sites.network.cells) == 2
+    test.file_uploader(key="own sites file").upload("c.xlsx", book, mime).run()
+    assert not test.exception and len(space.own_sites.network.cells) == 3
+
+
 def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
     test = open_page("deployment", space)
     test.file_uploader(key="own sites file").upload(

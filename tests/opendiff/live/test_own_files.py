@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from intake.systems import gcj02_offset
 from opendiff.area.tile_grid import tile_bounds
 from opendiff.cli import main
 from opendiff.errors import SourceError
@@ -17,8 +18,7 @@ from opendiff.live.fetching import Fetcher
 from opendiff.live.imagery import PIXEL_M, cut_geotiff
 from opendiff.open_data.sources import PackSource, image_path, read_image
 from opendiff.poi.categories import POI_CATEGORIES
-from opendiff.poi.csv_files import read_poi_csv
-from opendiff.poi.registration import gcj02_offset
+from opendiff.poi.tables import read_poi_table
 from opendiff.traffic_table import read_traffic
 from tests.opendiff.live.own_files import (
     COLUMN,
@@ -119,7 +119,7 @@ def test_images_without_colours_or_place_are_refused(tmp_path, options, said):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_places_of_a_csv_are_read_whatever_its_separator(tmp_path, separator):
-    table = read_poi_csv(write_places(tmp_path / "poi.csv", 600, separator=separator))
+    table = read_poi_table(write_places(tmp_path / "poi.csv", 600, separator=separator))
     assert table.rows == 600 and 80 < table.unknown < 160 and table.provider == "map-service"
     assert set(table.places.category) == {
         POI_CATEGORIES.index(n) for n in ("catering", "shopping", "education_culture", "company")
@@ -131,7 +131,7 @@ def test_a_csv_of_tags_counts_as_osm(tmp_path):
     path.write_text(
         "\ufeffLatitude;Longitude;Key;Value\n48.1;2.1;amenity;cafe\n48.2;2.2;shop;shoes\n", encoding="utf-8"
     )
-    table = read_poi_csv(path)
+    table = read_poi_table(path)
     assert [POI_CATEGORIES[c] for c in table.places.category] == ["catering", "shopping"]
     assert table.provider == "osm" and table.places.lon.tolist() == [2.1, 2.2]
 
@@ -141,7 +141,7 @@ def test_positions_of_a_chinese_map_service_are_moved_back(tmp_path):
     d_lon, d_lat = gcj02_offset(lon, lat)
     path = tmp_path / "amap.csv"
     path.write_text(f"lon,lat,category\n{lon + d_lon:.9f},{lat + d_lat:.9f},catering\n")
-    places = read_poi_csv(path, "GCJ-02").places
+    places = read_poi_table(path, "GCJ-02").places
     assert places.lon[0] == pytest.approx(lon, abs=1e-6) and places.lat[0] == pytest.approx(lat, abs=1e-6)
 
 
@@ -152,8 +152,8 @@ def test_positions_of_a_chinese_map_service_are_moved_back(tmp_path):
         ("lon,lat,category\n", "no place"),
         ("a,b\n1,2\n", "no columns lon and lat"),
         ("lon,lat\n1,2\n", "what the places are"),
-        ("lon,lat,category\n1,2,catering\n1,95,catering\n", "Line 3"),
-        ("lon,lat,category\n1,,catering\n", "Line 2"),
+        ("lon,lat,category\n1,195,catering\n", "line 2"),
+        ("lon,lat,category\n1,,catering\n", "line 2"),
         ("lon,lat,category\n1,2,stone\n", "no known category"),
         ('lon,lat,category\n1,2,"catering\n', "table"),
         ("lon,lat,category\n1,2,catering,9,9\n", "table"),
@@ -163,7 +163,7 @@ def test_tables_without_positions_or_categories_are_refused(tmp_path, text, said
     path = tmp_path / "poi.csv"
     path.write_text(text)
     with pytest.raises(SourceError, match=said) as error:
-        read_poi_csv(path)
+        read_poi_table(path)
     assert "\n" not in str(error.value)
 
 
@@ -173,7 +173,7 @@ def test_any_bytes_give_places_or_one_sentence(tmp_path, content):
     path = tmp_path / "any.csv"
     path.write_bytes(content)
     try:
-        table = read_poi_csv(path)
+        table = read_poi_table(path)
     except SourceError as error:
         assert "any.csv" in str(error)
     else:
@@ -190,7 +190,7 @@ def test_any_bytes_give_places_or_one_sentence(tmp_path, content):
 def test_written_places_are_read_back(tmp_path, rows):
     path = tmp_path / "back.csv"
     pd.DataFrame(rows, columns=["lng", "lat", "category"]).to_csv(path, index=False)
-    places = read_poi_csv(path).places
+    places = read_poi_table(path).places
     assert places.lon.tolist() == pytest.approx([r[0] for r in rows])
     assert [POI_CATEGORIES[c] for c in places.category] == [r[2] for r in rows]
 
@@ -265,7 +265,7 @@ def test_from_own_files_to_traffic_by_the_command_line(no_network, tmp_path, cap
         (["--imagery", "none", "--population", "none", "--poi", "none"], "Nothing is asked for"),
         (["--imagery", "absent.tif", "--population", "none"], "no file"),
         (["--imagery", "photo.jpg", "--population", "none"], "no source of imagery"),
-        (["--imagery", "none", "--population", "none", "--poi", "places.xlsx"], "no source of POI"),
+        (["--imagery", "none", "--population", "none", "--poi", "places.docx"], "no source of POI"),
         (["--imagery", "none", "--country", "Frankreich"], "country code"),
     ],
 )

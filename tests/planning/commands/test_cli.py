@@ -156,7 +156,7 @@ def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
 def test_export_writes_every_format(folder, deployed, format, capsys):
     out = folder / f"plan.{format}"
     assert main(["export", str(deployed), "--format", format, "--out", str(out)]) == 0
-    assert out.stat().st_size > 1000
+    assert out.stat().st_size > (500 if format == "csv" else 1000)
     if format == "geojson":
         assert json.loads(out.read_text())["type"] == "FeatureCollection"
 
@@ -300,13 +300,13 @@ def test_fit_power_writes_a_page(tmp_path, capsys):
 def test_a_network_of_another_tool_is_taken_up_and_given_back(folder, tmp_path, capsys):
     """A site table with names of its own becomes a scenario that sleep plans on; its KMZ holds the same sites."""
     table = make_table(3, 3, 2, 168)
-    sites = pd.DataFrame({"Who": ["A", "B", "C"], "East": table.lon[:3], "North": table.lat[:3]})
+    sites = pd.DataFrame({"Who": ["A", "B", "C"], "P": table.lon[:3], "Q": table.lat[:3]})
     sites.to_csv(tmp_path / "sites.csv", index=False)
     arguments = ["import", str(tmp_path / "sites.csv"), "--traffic", str(folder / "traffic.csv")]
     out = tmp_path / "own.gpkg"
     assert main([*arguments, "--out", str(out)]) == 2
     assert "column mapping" in capsys.readouterr().err
-    mapping = [f"--map={pair}" for pair in ("lon=East", "lat=North", "site=Who")]
+    mapping = [f"--map={pair}" for pair in ("lon=P", "lat=Q", "site=Who")]
     assert main([*arguments, *mapping, "--out", str(out), "--total-gb-day", "30"]) == 0
     assert "3 sites" in capsys.readouterr().out
     scenario = Scenario.read(out)
@@ -318,4 +318,4 @@ def test_a_network_of_another_tool_is_taken_up_and_given_back(folder, tmp_path, 
     assert main(["export", str(planned), "--format", "kmz", "--out", str(tmp_path / "own.kmz")]) == 0
     back = import_network(tmp_path / "own.kmz").network.sites
     assert back["site"].tolist() == ["A", "B", "C"]
-    np.testing.assert_allclose(back["lon"], sites["East"], atol=1e-9)
+    np.testing.assert_allclose(back["lon"], sites["P"], atol=1e-9)

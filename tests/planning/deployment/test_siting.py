@@ -175,7 +175,7 @@ def test_places_are_read_from_files(tmp_path):
     assert len(areas) == 0 and areas.areas[0].area == pytest.approx(0.5)
     with pytest.raises(InputError, match="not LineString"):
         Places.from_features([{"geometry": {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}}])
-    with pytest.raises(InputError, match="no readable GeoJSON"):
+    with pytest.raises(InputError, match="not readable GeoJSON"):
         read_places(b"{", "x.geojson")
 
 

@@ -37,6 +37,9 @@ def test_exported_and_imported_again_is_the_same_network(scenario, format, name,
     back = import_network(export(scenario, format, table=chosen), name)
     pd.testing.assert_frame_equal(back.network.sites, scenario.network.sites, rtol=1e-12)
     pd.testing.assert_frame_equal(back.network.cells, scenario.network.cells, rtol=1e-12)
+    if format == "csv":  # a table that other tools read; where it comes from lies beside it
+        assert back.provenance == {}
+        return
     assert back.provenance["deployment"]["strategy"] == "traffic"
     assert "sentence" in back.provenance["scale"]
 
