@@ -64,8 +64,10 @@ def build_problem(
     capacity = radio_capacity(coverage, mean, SleepSettings().max_load if load is None else load)
     groups = operation.groups(network, capacity)
     best = coverage.levels.best_server()
+    # traffic that no cell covers is nobody's, whatever sleeps
+    covered = replace(coverage.grid, weight=coverage.grid.weight * coverage.covered_users())
     graph, shares, pixel_class = offload_graph(
-        reach, best, coverage.grid, network.sector_of_cell, mean, max_neighbours=max_neighbours
+        reach, best, covered, network.sector_of_cell, mean, max_neighbours=max_neighbours
     )
     cover, groups = cover_of(reach, spare_db, coverage.grid, groups, mean, operation.max_hole_share)
     groups, limited = groups.with_few_states(MAX_STATES)
@@ -73,10 +75,7 @@ def build_problem(
     if hours == DAY_TYPES:
         week = week_of_day_types(demand, first_day)
         planned = np.concatenate(
-            [
-                planned_demand(graph, shares, _days(demand, week, kind), 24, quantile)
-                for kind in range(2)
-            ],
+            [planned_demand(graph, shares, _days(demand, week, kind), 24, quantile) for kind in range(2)],
             axis=1,
         )
     else:
@@ -84,7 +83,14 @@ def build_problem(
     problem = SleepProblem.of_classes(network, planned, graph, cover, operation, groups)
     notes = _notes(demand, coverage, cover, pixel_class, planned.shape[1], quantile, max_neighbours, limited)
     return replace(
-        problem, shares=shares, quantile=quantile, notes=notes, week=week, grid=coverage.grid, x=demand.x, y=demand.y
+        problem,
+        shares=shares,
+        quantile=quantile,
+        notes=notes,
+        week=week,
+        grid=coverage.grid,
+        x=demand.x,
+        y=demand.y,
     )
 
 
@@ -173,11 +179,7 @@ def _notes(
         "Capacity is PRBs x spectral efficiency of the traffic served, with interference of cells at the load limit, "
         "unless a file states it.",
         "Ground that has service with everything on keeps it, indoors where it reaches indoors"
-        + (
-            f", but for at most {cover.max_hole_share:.2%} in an hour."
-            if cover.max_hole_share
-            else "."
-        ),
+        + (f", but for at most {cover.max_hole_share:.2%} in an hour." if cover.max_hole_share else "."),
         demand.scale.sentence,
     ]
     if added := demand.metadata.get("rate_floor_added_share"):
@@ -192,7 +194,11 @@ def _notes(
         )
     bare = float(coverage.grid.weight[pixel_class < 0].sum() / max(coverage.grid.weight.sum(), 1e-300))
     if bare > 0:
-        notes.append(f"{bare:.2%} of the ground of the tiles is in reach of no cell; its traffic is left out.")
+        notes.append(
+            f"{bare:.2%} of the ground of the tiles is in reach of no cell; its traffic is left out."
+        )
     if limited:
-        notes.append(f"{limited} groups of cells of sectors with many carriers stay awake: those that save least.")
+        notes.append(
+            f"{limited} groups of cells of sectors with many carriers stay awake: those that save least."
+        )
     return tuple(notes)
