@@ -16,6 +16,7 @@ DAYS_PER_MONTH = 30.0
 SECONDS_PER_DAY = 86400
 SUBSCRIBERS_PER_KM2 = 5000.0  # assumed: dense Chinese city, one operator
 GB_PER_MONTH = 20.0  # assumed: a subscriber's mobile data
+RATE_FLOOR_MBPS = 0.25  # assumed: a user's lowest rate, enough for a voice or messaging session
 ACTIVE_SHARE = 0.1  # assumed: subscribers with a running session in a mean hour
 
 
@@ -180,7 +181,13 @@ class Demand(TileSeries):
         """At least `mbps` (0 for none) for every active user: a tile asks for its traffic, or that where it is more."""
         if not mbps >= 0:
             raise InputError(f"The rate floor must be at least 0 Mbit/s a user, not {mbps}.")
-        return self if mbps == 0 else replace(self, mbps=np.maximum(self.mbps, self.users * np.float32(mbps)))
+        if mbps == 0:
+            return self
+        raised = np.maximum(self.mbps, self.users * np.float32(mbps))
+        total = float(self.mbps.sum(dtype=float))
+        added = float(raised.sum(dtype=float)) / total - 1 if total else 0.0
+        told = {"rate_floor_mbps": mbps, "rate_floor_added_share": added}
+        return replace(self, mbps=raised, metadata=self.metadata | told)
 
     def profile(self, hours: int | None = None, quantile: float = 0.5, what: str = "mbps") -> np.ndarray:
         """(tiles, hours) Mbit/s (or users) that is not exceeded with probability `quantile`, tile by tile.

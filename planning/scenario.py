@@ -84,16 +84,24 @@ class Scenario:
         """This scenario with one more table."""
         return replace(self, tables={**self.tables, name: as_objects(table)})
 
-    def with_sleep(self, plan: SleepPlan, comparison: pd.DataFrame | None = None) -> Scenario:
-        """This scenario with a sleep plan (and, if given, the table of strategies side by side)."""
+    def with_sleep(
+        self, plan: SleepPlan, comparison: pd.DataFrame | None = None, ranges: pd.DataFrame | None = None
+    ) -> Scenario:
+        """This scenario with a sleep plan (and, if given, the table of strategies side by side, and what they come to on
+        the ensemble)."""
+        from planning.sleep.windows import windows
+
         tables = {
             **self.tables,
             "sleep_schedule": plan.schedule(),
+            "sleep_windows": as_objects(windows(plan)),
             "energy_by_hour": plan.energy_by_hour(),
             "sleep_cells": plan.best_cells(),
         }
         if comparison is not None:
             tables["sleep_comparison"] = as_objects(comparison)
+        if ranges is not None:
+            tables["sleep_ranges"] = as_objects(ranges)
         return replace(
             self,
             network=plan.network,

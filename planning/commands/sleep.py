@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from planning.atomic import write_whole
 from planning.commands.shared import (
     Commands,
     add_out,
     add_scale_options,
     add_solver_options,
+    check_folder,
     checked_out,
     read_csv,
     scenario_and_demand,
-)  # fmt: skip
-from planning.demand import Demand
-from planning.energy import Prices
+)
+from planning.coverage import Coverage
+from planning.demand import RATE_FLOOR_MBPS, Demand
 from planning.errors import InputError
 from planning.network import FIGURES, Network
+from planning.prices import Prices
 from planning.progress import ProgressBar
+from planning.scenario import Scenario
 from planning.sleep import (
+    DAY_TYPES,
+    LABELS,
+    QUANTILE,
     RISK_QUANTILES,
     STRATEGIES,
+    Operation,
     SleepPlan,
     SleepProblem,
     SleepSettings,
@@ -34,7 +44,10 @@ from planning.sleep import (
     risk_curve,
 )
 from planning.sleep.evaluation import SleepEvaluation
-from planning.sleep.problem import RINGS
+from planning.sleep.offload import MAX_NEIGHBOURS
+from planning.sleep.problem import BOUNDARIES, never_sleeping
+from planning.sleep.ranges import ensemble_figures, verdict
+from planning.sleep.windows import schedule_json
 from planning.traffic import TrafficTable
 
 
@@ -59,8 +72,15 @@ def add_command(commands: Commands) -> None:
         action="store_true",
         help="with --replay: also saving against unserved traffic for reserves from the median to the maximum",
     )
+    command.add_argument(
+        "--schedule", metavar="PATH", action="append", default=[],
+        help="also write the on and off windows of the cells: .csv, .xlsx, or .json in the states of 3GPP TS 28.310",
+    )  # fmt: skip
     prices = Prices()
-    command.add_argument("--tariff", type=float, metavar="MONEY", help="price of a kWh, in your currency")
+    command.add_argument(
+        "--tariff", type=_tariff, metavar="MONEY", help="price of a kWh, or 24 of them by hour with commas between"
+    )
+    command.add_argument("--currency", default="", help="of the tariff, for the sentences")
     command.add_argument(
         "--co2-kg-per-kwh", type=float, default=prices.kg_per_kwh, metavar="KG",
         help=f"of the grid (default: {prices.kg_per_kwh:g}, China's mean of 2023)",
@@ -73,89 +93,130 @@ def add_command(commands: Commands) -> None:
 
 
 def _add_problem_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--hours", type=int, default=24, help="24 for a typical day or 168 for the week (default: 24)"
-    )
-    command.add_argument(
-        "--quantile", type=float, default=0.9, help="of the ensemble to plan for, 0-1 (default: 0.9)"
-    )
-    command.add_argument(
-        "--ring-m", type=float, default=2000.0, help="reach of neighbours in metres (default: 2000)"
-    )
-    command.add_argument("--neighbours", type=int, default=6, help="most neighbours a site (default: 6)")
-    command.add_argument(
-        "--ring", choices=RINGS, default="distance",
-        help="neighbours: the nearest sites, or those that reach most of a site's ground (default: distance)",
+    group = command.add_argument_group("what is planned for, and which cells may sleep when")
+    group.add_argument(
+        "--hours", type=_hours, default=24,
+        help=f"24 for a typical day, 168 for the week, or {DAY_TYPES} for two days (default: 24)",
     )  # fmt: skip
-    command.add_argument(
-        "--rate-floor",
-        type=float,
-        default=0.0,
-        metavar="MBPS",
-        help="least Mbit/s for every active user (default: 0)",
+    group.add_argument(
+        "--first-day", type=int, default=0, metavar="0-6", help="day of the week of hour 0, 0 for Monday (default: 0)"
     )
-    command.add_argument(
-        "--whole-site", action="store_true", help="milp and greedy may put whole sites to sleep, BBU included"
+    group.add_argument("--quantile", type=float, default=QUANTILE, help=_about("quantile", QUANTILE))
+    group.add_argument("--rate-floor", type=float, default=RATE_FLOOR_MBPS, metavar="MBPS", help=_about("rate_floor", RATE_FLOOR_MBPS))
+    group.add_argument("--neighbours", type=int, default=MAX_NEIGHBOURS, help=_about("max_neighbours", MAX_NEIGHBOURS))
+    group.add_argument("--max-holes", type=float, default=0.0, metavar="SHARE", help=_about("max_hole_share", 0.0))
+    group.add_argument("--whole-site", action="store_true", help=_about("whole_site"))
+    group.add_argument("--muting", action="store_true", help=_about("muting"))
+    group.add_argument(
+        "--never", action="append", default=[], metavar="NAMES",
+        help="cells and sites that never sleep: names with commas between, or a CSV with a column cell or site",
+    )  # fmt: skip
+    group.add_argument("--window", type=_window, metavar="H-H", help=_about("window"))
+    group.add_argument(
+        "--band-order", default="", metavar="BANDS", help=f"{LABELS['band_order'].label}, first first: n78,n41,B3"
     )
-    command.add_argument(
+    group.add_argument("--boundary", choices=BOUNDARIES, default="cyclic", help=_about("boundary"))
+    group.add_argument(
         "--equipment", metavar="CSV",
         help="other figures: columns equipment and any of " + ", ".join(FIGURES),
     )  # fmt: skip
 
 
+def _about(name: str, default: float | None = None) -> str:
+    """A setting's label, unit and reason as help text."""
+    label = LABELS[name]
+    told = f"{label.title[:1].lower()}{label.title[1:]}; {label.reason}"
+    return (told if default is None else f"{told} (default: {default:g})").replace("%", "%%")
+
+
 def _add_strategy_options(command: argparse.ArgumentParser) -> None:
     settings = SleepSettings()
-    command.add_argument(
+    group = command.add_argument_group("what the strategies obey")
+    group.add_argument(
         "--night", type=_window, default=settings.night, metavar="H-H", help="night window (default: 0-6)"
     )
-    command.add_argument(
+    group.add_argument(
         "--threshold",
         type=_pair,
         default=(settings.sleep_below, settings.wake_above),
         metavar="SLEEP,WAKE",
         help="utilisation below which a cell sleeps and above which one wakes, 0-1 (default: 0.5,0.7)",
     )
-    command.add_argument(
-        "--min-up", type=int, default=settings.min_up, help="least hours awake after waking (default: 2)"
-    )
-    command.add_argument(
-        "--switch-price", type=float, default=settings.switch_wh, help="Wh a wake-up (default: 50)"
-    )
-    command.add_argument(
-        "--allow-unserved", action="store_true", help="plan even if not all traffic can be served"
-    )
+    for option, name, kind in (
+        ("--max-load", "max_load", float), ("--min-up", "min_up", int), ("--min-off", "min_off", int),
+        ("--max-wakes", "max_wakes", int), ("--wake-energy", "switch_wh", float),
+        ("--wake-delay", "wake_delay_min", float), ("--offload-price", "offload_w_per_mbps", float),
+    ):  # fmt: skip
+        value = getattr(settings, name)
+        group.add_argument(option, dest=name, type=kind, default=value, help=_about(name, value))
+    group.add_argument("--switch-price", dest="switch_wh", type=float, help=argparse.SUPPRESS)  # its former name
+    group.add_argument("--allow-unserved", action="store_true", help=_about("allow_unserved"))
 
 
 def run(options: argparse.Namespace) -> None:
     out = checked_out(options.out)
+    schedules = [checked_schedule(path) for path in options.schedule]
     bar = ProgressBar()
-    prices = Prices(options.tariff, options.co2_kg_per_kwh)
+    prices = Prices(options.tariff, options.co2_kg_per_kwh, options.currency)
     if options.risk_curve and not options.replay:
         raise InputError("A risk curve needs traffic that was not planned on; name it with --replay.")
     with bar.running():
-        bar(0, 3, "reading scenario and traffic")
+        bar(0, 4, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
         held_out = _held_out(options, demand)
-        bar(1, 3, "laying traffic on sites")
-        demand = demand.with_rate_floor(options.rate_floor)
-        made = _planned(options, scenario.network, demand, held_out, bar)
-        bar(2, 3, "writing the scenario")
-        scenario.with_sleep(made.plan, made.comparison).save(out)
-        replayed = None if held_out is None else replay(made.plan, held_out)
+        network = scenario.network
+        if options.equipment:
+            network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
+        bar(1, 4, "received levels")
+        coverage = Coverage.of(network, demand.x, demand.y)
+        around = _around(options, network) | {"coverage": coverage}
+        bar(2, 4, "planning")
+        made = _planned(options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar)
+        bar(3, 4, "the ensemble")
+        ranges = ensemble_figures(made.plans, demand, prices, held_out)
+        plan = made.plans[options.strategy]
+        planned = scenario.with_sleep(plan, made.comparison, ranges)
+        planned.save(out)
+        for path in schedules:
+            write_schedule(plan, planned, path)
+        replayed = None if held_out is None else replay(plan, held_out)
         risk = None
         if options.risk_curve and held_out is not None:
+            floored = demand.with_rate_floor(options.rate_floor)
             risk = risk_curve(
-                made.plan.network, demand, held_out, RISK_QUANTILES, options.strategy, made.plan.settings, bar,
-                **_around(options),
-            )  # fmt: skip
-    _tell(made, prices, replayed, risk)
+                network, floored, held_out, RISK_QUANTILES, options.strategy, plan.settings, bar, **around
+            )
+    _tell(made, plan, prices, ranges, replayed, risk)
     print(demand.scale.sentence)
-    print(f"Wrote {out}")
+    for path in (out, *schedules):
+        print(f"Wrote {path}")
 
 
 class _Made(NamedTuple):
-    plan: SleepPlan
+    plans: dict[str, SleepPlan]
     comparison: pd.DataFrame | None
+
+
+def checked_schedule(text: str) -> Path:
+    """Refuse a bad place for a schedule before the work."""
+    path = Path(text)
+    if path.suffix.lower() not in (".csv", ".xlsx", ".json"):
+        raise InputError(f"A schedule is written as .csv, .xlsx or .json, not as {path.name!r}.")
+    check_folder(path)
+    return path
+
+
+def write_schedule(plan: SleepPlan, planned: Scenario, path: Path) -> None:
+    """On and off windows of the cells, by the ending of the path."""
+    from planning.export import export
+
+    if path.suffix.lower() == ".json":
+        data = schedule_json(plan, planned.provenance)
+        write_whole(path, lambda part: part.write_bytes(data))
+    elif path.suffix.lower() == ".xlsx":
+        export(planned, "xlsx", path)
+    else:
+        export(planned, "csv", path, table="sleep_windows")
 
 
 def _held_out(options: argparse.Namespace, demand: Demand) -> Demand | None:
@@ -164,60 +225,95 @@ def _held_out(options: argparse.Namespace, demand: Demand) -> Demand | None:
         return None
     table = TrafficTable.read(options.replay)
     scale = demand.scale if table.metadata.get("unit") != "Mbit/s" else None
-    return Demand.build(table, scale).with_rate_floor(options.rate_floor)
+    return Demand.build(table, scale)
 
 
-def _around(options: argparse.Namespace) -> dict[str, Any]:
+def _around(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     """What a problem is made with beside network, demand and quantile."""
+    bands = tuple(band.strip() for band in options.band_order.split(",") if band.strip())
+    operation = Operation(
+        whole_site=options.whole_site, muting=options.muting, never=_never(options.never, network),
+        window=options.window, band_order=bands, max_hole_share=options.max_holes, boundary=options.boundary,
+    )  # fmt: skip
     return {
-        "hours": options.hours,
-        "ring_m": options.ring_m,
-        "max_neighbours": options.neighbours,
-        "whole_site": options.whole_site,
-        "ring": options.ring,
-    }
+        "hours": options.hours, "first_day": options.first_day, "max_neighbours": options.neighbours,
+        "operation": operation,
+    }  # fmt: skip
+
+
+def _never(texts: list[str], network: Network) -> np.ndarray | None:
+    """(cells,) bool of names and files."""
+    names: list[str] = []
+    for text in texts:
+        if Path(text).suffix.lower() == ".csv":
+            table = read_csv(text, "cell or site")
+            columns = [c for c in ("cell", "site") if c in table]
+            if not columns:
+                raise InputError(f"{text} needs a column cell or site, with the names of those that never sleep.")
+            names += [str(v) for c in columns for v in table[c].dropna()]
+        else:
+            names += [part.strip() for part in text.split(",") if part.strip()]
+    return never_sleeping(network, names) if names else None
 
 
 def _planned(
-    options: argparse.Namespace, network: Network, demand: Demand, held_out: Demand | None, bar: ProgressBar
+    options: argparse.Namespace,
+    network: Network,
+    demand: Demand,
+    held_out: Demand | None,
+    around: dict[str, Any],
+    bar: ProgressBar,
 ) -> _Made:
-    if options.equipment:
-        network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
-    problem = SleepProblem.build(network, demand, quantile=options.quantile, **_around(options))
+    problem = SleepProblem.build(network, demand, quantile=options.quantile, **around)
+    limits = {
+        name: getattr(options, name)
+        for name in ("max_load", "min_up", "min_off", "max_wakes", "wake_delay_min", "offload_w_per_mbps", "time_limit",
+                     "gap", "solver", "allow_unserved")
+    }  # fmt: skip
+    switch_wh = SleepSettings().switch_wh if options.switch_wh is None else options.switch_wh
     settings = SleepSettings(
-        night=options.night,
-        sleep_below=options.threshold[0],
-        wake_above=options.threshold[1],
-        min_up=options.min_up,
-        switch_wh=options.switch_price,
-        time_limit=options.time_limit,
-        gap=options.gap,
-        solver=options.solver,
-        allow_unserved=options.allow_unserved,
-    )
+        night=options.night, sleep_below=options.threshold[0], wake_above=options.threshold[1], switch_wh=switch_wh,
+        **limits,
+    )  # fmt: skip
     if not options.compare:
-        return _Made(plan_sleep(problem, options.strategy, settings, bar), None)
-    plans, comparison = compare_strategies(problem, STRATEGIES, settings, held_out, bar)
-    return _Made(plans[options.strategy], comparison)
+        return _Made({options.strategy: plan_sleep(problem, options.strategy, settings, bar)}, None)
+    return _Made(*compare_strategies(problem, STRATEGIES, settings, held_out, bar))
 
 
-def _tell(made: _Made, prices: Prices, replayed: SleepEvaluation | None, risk: pd.DataFrame | None) -> None:
-    plan = made.plan
+def _tell(
+    made: _Made,
+    plan: SleepPlan,
+    prices: Prices,
+    ranges: pd.DataFrame,
+    replayed: SleepEvaluation | None,
+    risk: pd.DataFrame | None,
+) -> None:
     if made.comparison is not None:
+        print(verdict(ranges).sentence)
         for row in made.comparison.to_dict("records"):
             print(_line(row["strategy"], row))
     else:
         print(_line(plan.strategy, plan.evaluation.record()))
-    if plan.solve is not None:
-        print(plan.solve.sentence)
+    print(plan.how)
+    for note in (*plan.problem.notes, *plan.notes):
+        if note.startswith("Warning") or note in plan.notes:
+            print(note)
     if plan.relaxed:
         print("Relaxed: not all traffic can be served even with every cell awake.")
-    saved = plan.evaluation.always_on_kwh - plan.evaluation.energy_kwh
-    print(prices.sentence(saved, plan.hours))
+    mine = ranges[ranges["strategy"] == plan.strategy].set_index("figure")
+    for figure, digits in (("kwh_per_day", ",.1f"), ("saving", ".1%"), ("unserved_share", ".3%"), ("kwh_per_gb", ".3f"), ("mbit_per_j", ".4f")):
+        row = mine.loc[figure]
+        print(
+            f"{figure} over the ensemble: mean {row['mean']:{digits}}, P10 {row['p10']:{digits}}, P90 {row['p90']:{digits}}"
+            + (f", held out {row['held_out']:{digits}}" if "held_out" in row else "")
+        )
+    days = mine.loc["saved_kwh_per_day", "mean"]
+    cost = mine.loc["saved_cost_per_day", "mean"] if "saved_cost_per_day" in mine.index else None
+    print(prices.sentence(days, 24, cost))
     if replayed is not None:
         print(_line("replay", replayed.record()))
     if risk is not None:
-        print("On traffic that was not planned on, by the quantile that is reserved:")
+        print("On traffic that was not planned on, by the demand that is planned for:")
         for row in risk.to_dict("records"):
             print(
                 f"{row['quantile']:>10.0%}: saves {row['saving']:.1%}, unserved {row['unserved_share']:.3%}, "
@@ -230,10 +326,10 @@ def _line(name: str, row: dict[str, Any]) -> str:
         f"{name:>10}: {row['energy_kwh']:,.1f} kWh, saves {100 * row['saving']:.1f} % of always on, unserved "
         f"{100 * row['unserved_share']:.3f} %, {row['overload_hours']} overload hours, {row['switches']} switches"
     )
-    worst = row["worst_site"]
+    worst = row["worst_sector"]
     if isinstance(worst, str) and row["worst_missing_mbps"] > 0:
         line += (
-            f"; worst {worst} at hour {int(row['worst_hour'])}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
+            f"; worst sector {worst} on {clock(int(row['worst_hour']))}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
         )
     return line
 
@@ -243,6 +339,28 @@ def _window(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no window of hours such as 0-6 or 23-5")
     return int(found[1]), int(found[2])
+
+
+def clock(hour: int) -> str:
+    """An hour of a plan or of several periods in words: "day 2, 11:00", always of a period of a week."""
+    return f"day {hour // 24 % 7 + 1}, {hour % 24:02d}:00"
+
+
+def _hours(text: str) -> int | str:
+    if text == DAY_TYPES:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours and not {DAY_TYPES}") from None
+
+
+def _tariff(text: str) -> float | tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price and no 24 prices with commas between") from None
+    return values[0] if len(values) == 1 else values
 
 
 def _pair(text: str) -> tuple[float, float]:

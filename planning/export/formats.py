@@ -61,7 +61,7 @@ def export(
         "gpkg": scenario.to_bytes,
         "html": lambda: page(scenario, tables(scenario), compared).encode(),
         "xlsx": lambda: xlsx_bytes(
-            {name: _harmless(t) for name, t in _network_tables(scenario).items()}, scenario.provenance
+            {name: _harmless(t) for name, t in _workbook(scenario).items()}, scenario.provenance
         ),
         "kmz": lambda: kmz_bytes(kml_bytes(scenario, provenance_lines(scenario))),
         "shp": lambda: shapefile_zip(
@@ -107,6 +107,38 @@ def _csv(scenario: Scenario, name: str) -> bytes:
 
 def _network_tables(scenario: Scenario) -> dict[str, pd.DataFrame]:
     return {"sites": scenario.network.sites, "cells": scenario.network.cells}
+
+
+def _workbook(scenario: Scenario) -> dict[str, pd.DataFrame]:
+    """Sites and cells, and of a sleep plan its windows, cells by hour, energy, strategies and assumptions."""
+    out = _network_tables(scenario)
+    if "sleep_schedule" not in scenario.tables:
+        return out
+    of_plan = {name: scenario.tables[name] for name in _SLEEP_SHEETS if name in scenario.tables}
+    of_plan["sleep_by_hour"] = _by_hour(scenario.tables["sleep_schedule"])
+    record = scenario.provenance.get("sleep", {})
+    rows = [("note", note) for note in record.get("notes", [])]
+    for part in ("settings", "operation", "result", "solve"):
+        rows += [(f"{part}: {key}", _cell_text(value)) for key, value in (record.get(part) or {}).items()]
+    of_plan["assumptions"] = pd.DataFrame(rows, columns=["what", "value"])
+    return out | of_plan
+
+
+_SLEEP_SHEETS = ("sleep_windows", "energy_by_hour", "sleep_comparison", "sleep_ranges", "sleep_cells")
+
+
+def _cell_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _by_hour(schedule: pd.DataFrame) -> pd.DataFrame:
+    """A row a cell that is not always on: its state in each hour."""
+    state = "state" if "state" in schedule else "awake"
+    wide = schedule.pivot(index="cell", columns="hour", values=state)
+    on = wide == ("on" if state == "state" else True)
+    wide = wide[~on.all(axis=1)]
+    wide.columns = [f"h{int(h):02d}" for h in wide.columns]
+    return wide.astype(str).reset_index()
 
 
 def _csv_text(table: pd.DataFrame, scenario: Scenario) -> bytes:

@@ -1,9 +1,11 @@
 """Base-station sleep (eq. 14): which cells are awake in which hour, by strategy."""
 
+from planning.sleep.building import DAY_TYPES, QUANTILE
 from planning.sleep.evaluation import evaluate
 from planning.sleep.plan import SleepPlan, replay
-from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.problem import Operation, SleepProblem
 from planning.sleep.schedule import group_counts
+from planning.sleep.settings import LABELS, SleepSettings
 from planning.sleep.strategies import (
     RISK_QUANTILES,
     STRATEGIES,
@@ -13,8 +15,12 @@ from planning.sleep.strategies import (
 )
 
 __all__ = [
+    "DAY_TYPES",
+    "LABELS",
+    "QUANTILE",
     "RISK_QUANTILES",
     "STRATEGIES",
+    "Operation",
     "SleepPlan",
     "SleepProblem",
     "SleepSettings",

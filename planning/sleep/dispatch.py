@@ -1,178 +1,193 @@
-"""Who serves which traffic in an hour, for every strategy alike.
+"""Who carries which traffic in an hour, for every strategy alike.
 
-Rule: a site serves its own traffic first; what does not fit goes to ring neighbours with room, nearest first; if
-some is left although room exists further on, it is passed along chains of neighbours (augmenting paths), so that
-the unserved traffic is the least possible for the awake cells.
+Rule: a sector carries its own traffic first, that which the fewest other sectors can carry before the rest, as much as
+fits; what does not fit goes to the other sectors that reach it and have room, in the order of `OffloadGraph`, first to
+room on the carriers that need the fewest watts per Mbit/s, then to that on the next ones; if some is left although there is room, traffic that was sent already goes elsewhere (augmenting paths), so that as much as possible
+of what does not fit at home is carried by others. No traffic that fits at home is sent away to make room.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from planning.geometry import distances_m
+from planning.energy import rows_of_each
+from planning.sleep.offload import OffloadGraph
 
-_TINY = 1e-7  # Mbit/s; less is rounding
-_AT_HOME, _UNSERVED = -1, -2
-_BLOCK = 512  # sites whose distances to all others are held at once
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Which sites may take over whose traffic: arcs source -> target (site rows), nearest first."""
-
-    source: np.ndarray
-    target: np.ndarray
-    metres: np.ndarray
-    sites: int
-
-    @classmethod
-    def of(cls, points: np.ndarray, ring_m: float, max_neighbours: int) -> Ring:
-        """Up to `max_neighbours` nearest sites within `ring_m` metres; points: (sites, 2) local metres."""
-        sources, targets, lengths = [], [], []
-        for begin in range(0, len(points), _BLOCK):
-            block = distances_m(points[begin : begin + _BLOCK], points)
-            block[np.arange(len(block)), begin + np.arange(len(block))] = np.inf
-            near = np.argsort(block, axis=1, kind="stable")[:, :max_neighbours]
-            row = np.repeat(np.arange(len(block)), near.shape[1])
-            length = block[row, near.ravel()]
-            kept = length <= ring_m
-            sources.append(begin + row[kept])
-            targets.append(near.ravel()[kept])
-            lengths.append(length[kept])
-        source, target, metres = (np.concatenate(a) for a in (sources, targets, lengths))
-        order = np.argsort(metres, kind="stable")
-        return cls(source[order], target[order], metres[order], len(points))
+TINY_MBPS = 1e-7  # less is rounding
+_UNSERVED = -1
 
 
 @dataclass(frozen=True)
 class Dispatch:
-    """load: (sites, hours) Mbit/s carried by each site. moved: (arcs, hours) along the ring. unserved: (sites,
-    hours) of each site's own traffic that nobody carries."""
+    """Mbit/s by hour.
+
+    Attributes
+    ----------
+    load : (sectors, hours)
+        Carried by each sector.
+    home : (classes, hours)
+        Carried by the home sector of the class.
+    moved : (arcs, hours)
+        Carried by other sectors.
+    unserved : (classes, hours)
+        Carried by nobody.
+    """
 
     load: np.ndarray
+    home: np.ndarray
     moved: np.ndarray
     unserved: np.ndarray
 
 
-def dispatch(demand: np.ndarray, capacity: np.ndarray, ring: Ring) -> Dispatch:
-    """Serve demand (sites, hours) with awake capacity (sites, hours), both Mbit/s, by the rule above."""
-    own = np.minimum(demand, capacity)
-    left = demand - own
-    room = capacity - own
-    moved = np.zeros((len(ring.source), demand.shape[1]))
-    for arc in np.flatnonzero((left > _TINY).any(axis=1)[ring.source]):
-        source, target = ring.source[arc], ring.target[arc]
-        step = np.minimum(left[source], room[target])
-        moved[arc] = step
-        left[source] -= step
-        room[target] -= step
-    stuck = np.flatnonzero((left > _TINY).any(axis=0) & (room > _TINY).any(axis=0))
-    arcs = _Arcs(ring)
-    for hour in stuck:
-        _augment(own[:, hour], left[:, hour], room[:, hour], moved[:, hour], ring, arcs)
-    left[left < _TINY] = 0.0
-    return Dispatch(capacity - room, moved, left)
+def dispatch(
+    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Sequence[np.ndarray] = ()
+) -> Dispatch:
+    """Serve demand (classes, hours) with awake capacity (sectors, hours), both Mbit/s, by the rule above.
+
+    tiers: capacity (sectors, hours) of the most efficient carriers, of these and the next ones, and so on; the last of
+    them, all carriers, may be left out.
+    """
+    room = np.array(capacity, float)
+    left = np.array(demand, float)
+    home = np.zeros(left.shape)
+    for rank in _ranks(graph):
+        at = graph.class_sector[rank]
+        home[rank] = np.minimum(left[rank], room[at])
+        room[at] -= home[rank]
+    left -= home
+    moved = np.zeros((len(graph.arc_class), left.shape[1]))
+    carried = np.zeros(room.shape)
+    for tier in (*tiers, capacity):
+        needy = np.flatnonzero((left > TINY_MBPS).any(axis=1)[graph.arc_class])
+        if not len(needy):
+            break
+        own = capacity - room - carried
+        space = room if tier is capacity else np.maximum(tier - own, 0.0) - carried
+        space = np.maximum(np.minimum(space, room), 0.0)
+        for arc in needy:
+            source, target = graph.arc_class[arc], graph.arc_target[arc]
+            step = np.minimum(left[source], space[target])
+            moved[arc] += step
+            left[source] -= step
+            space[target] -= step
+            room[target] -= step
+            carried[target] += step
+    stuck = np.flatnonzero((left > TINY_MBPS).any(axis=0) & (room > TINY_MBPS).any(axis=0))
+    if len(stuck):
+        arcs = _Arcs(graph)
+        for hour in stuck:
+            _augment(left, room, moved, hour, arcs)
+    left[left < TINY_MBPS] = 0.0
+    return Dispatch(capacity - room, home, moved, left)
+
+
+def served_above(
+    demand: np.ndarray,
+    usual: np.ndarray,
+    most: np.ndarray,
+    graph: OffloadGraph,
+    tiers: Sequence[np.ndarray] = (),
+) -> Dispatch:
+    """As `dispatch` with capacity `usual`; what then is left, with the capacity up to `most`."""
+    first = dispatch(demand, usual, graph, tiers)
+    hours = np.flatnonzero(first.unserved.any(axis=0))
+    if not len(hours) or not (most > usual + TINY_MBPS).any():
+        return first
+    more = dispatch(first.unserved[:, hours], most[:, hours] - first.load[:, hours], graph)
+    first.load[:, hours] += more.load
+    first.home[:, hours] += more.home
+    first.moved[:, hours] += more.moved
+    first.unserved[:, hours] = more.unserved
+    return first
+
+
+def _ranks(graph: OffloadGraph) -> list[np.ndarray]:
+    """Classes by their place in their sector: at most one a sector in each array."""
+    rank = np.arange(graph.classes) - np.searchsorted(graph.class_sector, graph.class_sector)
+    return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
 
 
 class _Arcs:
-    """Numbers of the ring's arcs by site; worked out when first asked for, as few hours need them."""
+    """Arcs by their ends; worked out when first asked for, as few hours need them."""
 
-    def __init__(self, ring: Ring):
-        self.ring = ring
+    def __init__(self, graph: OffloadGraph):
+        self.graph = graph
+        self.source: list[int] = graph.arc_class.tolist()
+        self.target: list[int] = graph.arc_target.tolist()
 
     @cached_property
     def out_of(self) -> list[list[int]]:
-        return self._by(self.ring.source)
+        """Of each class."""
+        return [a.tolist() for a in rows_of_each(self.graph.arc_class, self.graph.classes)]
 
     @cached_property
     def into(self) -> list[list[int]]:
-        return self._by(self.ring.target)
-
-    def _by(self, end: np.ndarray) -> list[list[int]]:
-        arcs: list[list[int]] = [[] for _ in range(self.ring.sites)]
-        for arc, site in enumerate(end.tolist()):
-            arcs[site].append(arc)
-        return arcs
+        """Of each sector."""
+        return [a.tolist() for a in rows_of_each(self.graph.arc_target, self.graph.sectors)]
 
 
 class _Link(NamedTuple):
-    """`site` takes traffic of `owner`, which was so far carried as `origin` says: _UNSERVED, _AT_HOME or an arc."""
+    """Traffic goes by `way`, an arc, that went by `origin` so far: an arc of the same class, or _UNSERVED."""
 
-    site: int
-    owner: int
+    way: int
     origin: int
 
 
-def _augment(
-    own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring, arcs: _Arcs
-) -> None:
-    """Pass traffic along chains until no unserved traffic can reach room (Edmonds-Karp).
+def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, arcs: _Arcs) -> None:
+    """Send traffic of an hour elsewhere until no unserved traffic can reach room (Edmonds-Karp); in place."""
+    rest, free, sent = left[:, hour], room[:, hour], moved[:, hour]
+    while chain := _shortest_chain(rest, free, sent, arcs):
+        end = arcs.target[chain[0].way]
+        owner = arcs.source[chain[-1].way]
+        amount = min(free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED))
+        for way, origin in chain:
+            sent[way] += amount
+            if origin != _UNSERVED:
+                sent[origin] -= amount
+        rest[owner] -= amount
+        free[end] -= amount
 
-    own, left, room: (sites,), moved: (arcs,) Mbit/s of one hour, changed in place.
+
+def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: _Arcs) -> list[_Link]:
+    """The links of a chain from a sector with room back to unserved traffic; none where there is no such chain.
+
+    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it carries
+    for a class elsewhere.
     """
-    while chain := _shortest_chain(own, left, room, moved, ring, arcs):
-        amount = room[chain[0].site]
-        for link in chain:
-            held = left if link.origin == _UNSERVED else own
-            amount = min(amount, held[link.owner] if link.origin < 0 else moved[link.origin])
-        for site, owner, origin in chain:
-            if site == owner:
-                own[owner] += amount
-            else:
-                moved[next(a for a in arcs.out_of[owner] if ring.target[a] == site)] += amount
-            if origin == _UNSERVED:
-                left[owner] -= amount
-            elif origin == _AT_HOME:
-                own[owner] -= amount
-            else:
-                moved[origin] -= amount
-        room[chain[0].site] -= amount
-
-
-def _shortest_chain(
-    own: np.ndarray, left: np.ndarray, room: np.ndarray, moved: np.ndarray, ring: Ring, arcs: _Arcs
-) -> list[_Link]:
-    """The links of a chain from a site with room back to unserved traffic; none where there is no such chain.
-
-    Breadth first: a node is a site with the question "can it take more?", whose answer may be to pass on what it
-    carries.
-    """
-    found: dict[
-        int, tuple[int, _Link]
-    ] = {}  # site -> (the site that would pass traffic on to it, which traffic)
+    found: dict[int, tuple[int, _Link]] = {}  # sector -> (the sector that it relieves, how)
     queue: deque[int] = deque()
 
     def with_room(previous: int, owner: int, origin: int) -> int:
-        """The first new site with room that may carry this traffic, -1 for none; those before it join the queue."""
-        for site in (owner, *(int(ring.target[a]) for a in arcs.out_of[owner])):
-            if site in found:
+        """The first new sector with room that may carry the class, -1 for none; the others join the queue."""
+        for way in arcs.out_of[owner]:
+            sector = arcs.target[way]
+            if sector in found or way == origin:
                 continue
-            found[site] = (previous, _Link(site, owner, origin))
-            queue.append(site)
-            if room[site] > _TINY:
-                return site
+            found[sector] = (previous, _Link(way, origin))
+            queue.append(sector)
+            if free[sector] > TINY_MBPS:
+                return sector
         return -1
 
-    def chain_to(site: int) -> list[_Link]:
+    def chain_to(sector: int) -> list[_Link]:
         chain = []
-        while site >= 0:
-            site, link = found[site]
+        while sector >= 0:
+            sector, link = found[sector]
             chain.append(link)
         return chain
 
-    for owner in np.flatnonzero(left > _TINY).tolist():
+    for owner in np.flatnonzero(rest > TINY_MBPS).tolist():
         if (end := with_room(-1, owner, _UNSERVED)) >= 0:
             return chain_to(end)
     while queue:
-        site = queue.popleft()
-        carried = [(site, _AT_HOME)] if own[site] > _TINY else []
-        carried += [(int(ring.source[a]), a) for a in arcs.into[site] if moved[a] > _TINY]
-        for owner, origin in carried:
-            if (end := with_room(site, owner, origin)) >= 0:
+        sector = queue.popleft()
+        for arc in arcs.into[sector]:
+            if sent[arc] > TINY_MBPS and (end := with_room(sector, arcs.source[arc], arc)) >= 0:
                 return chain_to(end)
     return []

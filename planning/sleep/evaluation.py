@@ -8,25 +8,40 @@ from typing import Any
 import numpy as np
 
 from planning.errors import Shortfall
-from planning.sleep.dispatch import Dispatch, dispatch
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.schedule import group_counts, woken
+from planning.sleep.settings import SleepSettings
+
+GB_PER_MBPS_HOUR = 3600 / 8000  # decimal gigabytes
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class SleepEvaluation:
-    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, their sums in Mbit/s-hours, energy in kWh."""
+    """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, their sums in Mbit/s-hours, energy in kWh.
+
+    energy includes that of wake-ups (wake_kwh). offloaded: served by another sector than its own. unserved: no awake
+    cell can carry it. overloaded_sectors: with unserved traffic. above_limit: cells above the load limit, because the
+    demand does not fit otherwise. max_load: highest load of an awake cell, share of its PRBs. hole_km2: ground that is
+    covered with everything on and is not in the hour; hole_share: of that ground.
+    """
 
     energy: np.ndarray
     always_on: np.ndarray  # energy of the same traffic with every cell awake
+    wake_kwh: np.ndarray
     demand: np.ndarray
     served: np.ndarray
-    offloaded: np.ndarray  # served by another site than its own
-    unserved: np.ndarray  # no awake cell in the ring can carry it
-    overloaded_sites: np.ndarray  # number of sites with unserved traffic
-    asleep_cells: np.ndarray  # number
-    switches: int  # cells woken over the plan's cycle
-    worst_site: str | None  # with the most missing Mbit/s in an hour, None where nothing is missing
+    offloaded: np.ndarray
+    unserved: np.ndarray
+    overloaded_sectors: np.ndarray
+    above_limit: np.ndarray
+    max_load: np.ndarray
+    asleep_cells: np.ndarray
+    muted_cells: np.ndarray
+    hole_km2: np.ndarray
+    hole_share: np.ndarray
+    switches: int  # cells woken over the hours
+    worst_sector: str | None  # with the most missing Mbit/s in an hour, None where nothing is missing
     worst_hour: int | None
     worst_missing_mbps: float
     shortfalls: tuple[Shortfall, ...] = field(repr=False, default=())
@@ -75,63 +90,98 @@ class SleepEvaluation:
 
     @property
     def overload_hours(self) -> int:
-        """Hours in which any site's traffic is not fully served."""
-        return int((self.overloaded_sites > 0).sum())
+        """Hours in which any sector's traffic is not fully served."""
+        return int((self.overloaded_sectors > 0).sum())
+
+    @property
+    def kwh_per_gb(self) -> float:
+        """Energy a GB served (ETSI ES 203 228 has its inverse)."""
+        return self.energy_kwh / max(self.served_mbps_hours * GB_PER_MBPS_HOUR, _TINY)
+
+    @property
+    def mbit_per_j(self) -> float:
+        """Data volume served a joule: the energy efficiency of a mobile network of ETSI ES 203 228, clause 5.3."""
+        return self.served_mbps_hours / max(self.energy_kwh * 1000, _TINY)
 
     def record(self) -> dict[str, Any]:
         """The totals as plain numbers."""
         return {
+            "hours": self.hours,
             "energy_kwh": self.energy_kwh,
             "always_on_kwh": self.always_on_kwh,
+            "wake_kwh": float(self.wake_kwh.sum()),
             "saving": self.saving,
+            "kwh_per_gb": self.kwh_per_gb,
+            "mbit_per_j": self.mbit_per_j,
             "demand_mbps_hours": self.demand_mbps_hours,
             "served_mbps_hours": self.served_mbps_hours,
             "offloaded_mbps_hours": self.offloaded_mbps_hours,
             "unserved_mbps_hours": self.unserved_mbps_hours,
             "unserved_share": self.unserved_share,
             "overload_hours": self.overload_hours,
+            "max_load": float(self.max_load.max(initial=0.0)),
+            "worst_hole_share": float(self.hole_share.max(initial=0.0)),
             "switches": self.switches,
-            "worst_site": self.worst_site,
+            "worst_sector": self.worst_sector,
             "worst_hour": self.worst_hour,
             "worst_missing_mbps": self.worst_missing_mbps,
         }
 
 
-def evaluate(problem: SleepProblem, awake: np.ndarray, demand: np.ndarray | None = None) -> SleepEvaluation:
-    """Energy and service of awake cells (cells, hours) on demand (sites, hours), by the rules common to all."""
-    demand = problem.demand if demand is None else demand
-    groups, ring = problem.groups, problem.ring
-    counts = group_counts(groups, awake)
-    served = dispatch(demand, groups.capacity_of(counts), ring)
-    power = groups.power_w(counts, groups.spread(counts, served.load))
-    every = problem.all_awake(demand.shape[1])
-    reference = dispatch(demand, groups.capacity_of(every), ring)
-    always_on = groups.power_w(every, groups.spread(every, reference.load))
-    return _evaluation(problem, awake, demand, served, power, always_on)
-
-
-def _evaluation(
-    problem: SleepProblem,
-    awake: np.ndarray,
-    demand: np.ndarray,
-    served: Dispatch,
-    power: np.ndarray,
-    always_on: np.ndarray,
+def evaluate(
+    problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, demand: np.ndarray | None = None
 ) -> SleepEvaluation:
-    missing = served.unserved
+    """Energy and service of awake parts (parts, plan's hours) on demand (classes, hours), by the rules common to all.
+
+    The plan is repeated as often as the hours ask for. Cells are loaded up to the limit, and above only with traffic
+    that does not fit anywhere otherwise.
+    """
+    demand = problem.demand if demand is None else demand
+    groups = problem.groups
+    periods = demand.shape[1] // awake.shape[1]
+    once = group_counts(groups, awake)
+    counts = np.tile(once, periods)
+    served = problem.serve(settings, counts, demand, beyond=True)
+    load = groups.spread(counts, served.load, settings.max_load)
+    every = problem.all_awake(demand.shape[1])
+    reference = problem.serve(settings, every, demand, beyond=True)
+    always_on = groups.power_w(every, groups.spread(every, reference.load, settings.max_load)).sum(axis=0)
+    wakes = woken(awake, problem.before, problem.after)
+    wake_w = np.tile(problem.wake_wh(settings)[groups.group_of_part] @ wakes, periods)
+    use = load / np.maximum(groups.capacity[:, None] * counts, _TINY)
+    missing = problem.by_sector(served.unserved)
     worst = np.unravel_index(missing.argmax(), missing.shape) if (missing > UNSERVED_MBPS).any() else None
+    cells = groups.cells
+    holes = np.tile(problem.cover.hole_km2(once), periods)
+    muted = _muted(problem, awake)
     return SleepEvaluation(
-        energy=power.sum(axis=0) / 1000,
-        always_on=always_on.sum(axis=0) / 1000,
+        energy=(groups.power_w(counts, load).sum(axis=0) + wake_w) / 1000,
+        always_on=always_on / 1000,
+        wake_kwh=wake_w / 1000,
         demand=demand.sum(axis=0),
         served=served.load.sum(axis=0),
         offloaded=served.moved.sum(axis=0),
         unserved=missing.sum(axis=0),
-        overloaded_sites=(missing > UNSERVED_MBPS).sum(axis=0),
-        asleep_cells=(~awake).sum(axis=0),
-        switches=int(woken(awake).sum()),
-        worst_site=None if worst is None else problem.site_names[worst[0]],
+        overloaded_sectors=(missing > UNSERVED_MBPS).sum(axis=0),
+        above_limit=((use > settings.max_load + 1e-9) * counts).sum(axis=0),
+        max_load=use.max(axis=0, initial=0.0),
+        asleep_cells=np.tile((~awake[:cells]).sum(axis=0), periods),
+        muted_cells=np.tile(muted.sum(axis=0), periods),
+        hole_km2=holes,
+        hole_share=holes / max(problem.cover.covered_km2, _TINY) if problem.cover.covered_km2 else 0.0 * holes,
+        switches=int(wakes[:cells].sum()) * periods,
+        worst_sector=None if worst is None else problem.sector_names[worst[0]],
         worst_hour=None if worst is None else int(worst[1]),
         worst_missing_mbps=0.0 if worst is None else float(missing[worst]),
-        shortfalls=tuple(problem.shortfalls(missing)),
+        shortfalls=tuple(problem.shortfalls(served.unserved)),
     )
+
+
+def _muted(problem: SleepProblem, awake: np.ndarray) -> np.ndarray:
+    """(cells, hours) bool: awake without its boost."""
+    groups = problem.groups
+    cells = groups.cells
+    out = np.zeros((cells, awake.shape[1]), bool)
+    owner = groups.cell_of_part[cells:]
+    out[owner] = awake[owner] & ~awake[cells:]
+    return out

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from planning.energy import Groups
+from planning.energy import CellGroups
 from planning.errors import InfeasibleError
-from planning.sleep.problem import SleepProblem, SleepSettings
-from planning.sleep.schedule import to_cells
+from planning.sleep.problem import SleepProblem
+from planning.sleep.rules import allowed
+from planning.sleep.settings import SleepSettings
 from planning.solver import Model, SolveResult
 
 
@@ -24,11 +25,12 @@ def paper_plan(
         min  sum_kh wake_k n_kh + factor_k slope_k t_kh
         s.t. t_kh <= C_k n_kh,   sum_k t_kh >= sum_s d_sh,   0 <= n_kh <= N_k integer,   t >= 0
 
-    Returns (cells, hours) bool, the outcome of the solver, notes. Raises InfeasibleError where
+    Returns (parts, hours) bool, the outcome of the solver, notes. Raises InfeasibleError where
     no plan was found in time.
     """
     groups = problem.groups
     demand = problem.demand.sum(axis=0)
+    usable = settings.max_load
     hours = problem.hours
     figures = np.stack([groups.capacity, groups.wake_w, groups.factor * groups.slope], axis=1)
     kinds, kind = np.unique(figures.round(9), axis=0, return_inverse=True)  # (kinds, 3), (groups,)
@@ -46,7 +48,7 @@ def paper_plan(
     model.rows(
         np.concatenate([row, row]),
         np.concatenate([t.ravel(), n.ravel()]),
-        np.concatenate([np.ones(n.size), np.repeat(-kinds[:, 0], hours)]),
+        np.concatenate([np.ones(n.size), np.repeat(-usable * kinds[:, 0], hours)]),
         upper=0.0,
         count=n.size,
     )
@@ -58,22 +60,26 @@ def paper_plan(
             f"The solver found no schedule for eq. 14 within {settings.time_limit:g} s; raise the time limit."
         )
     counts = np.round(result.of(n)).astype(int)
-    awake = _place_kinds(problem, groups, kind, counts)
-    note = "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what its ring cannot serve."
+    awake = allowed(problem, settings, _place_kinds(problem, groups, kind, counts))
+    note = (
+        "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what the sectors in reach cannot "
+        "serve. Cells that coverage and the rules of operation need are awake beside those that it chose; objective and "
+        "gap are of eq. 14 alone."
+    )
     return awake, result, (note,)
 
 
-def _place_kinds(problem: SleepProblem, groups: Groups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Which cells of each kind are awake: those of the sites with the most traffic per awake Mbit/s (eq. 14 leaves it
+def _place_kinds(problem: SleepProblem, groups: CellGroups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Which parts of each kind are awake: those of the sectors with the most traffic per awake Mbit/s (eq. 14 leaves it
     open, as all are equal to it)."""
     out = np.zeros((len(groups.site), counts.shape[1]), int)
     for hour in range(counts.shape[1]):
-        need = problem.demand[:, hour].copy()
+        need = problem.by_sector(problem.demand)[:, hour]
         for k in np.argsort([-groups.capacity[kind == j][0] for j in range(len(counts))], kind="stable"):
             mine = np.flatnonzero(kind == k)
             for _ in range(counts[k, hour]):
                 open_groups = mine[out[mine, hour] < groups.count[mine]]
-                g = open_groups[np.argmax(need[groups.site[open_groups]])]
+                g = open_groups[np.argmax(need[groups.sector[open_groups]])]
                 out[g, hour] += 1
-                need[groups.site[g]] -= groups.capacity[g]
-    return to_cells(groups, out)
+                need[groups.sector[g]] -= groups.capacity[g]
+    return out

@@ -11,21 +11,30 @@ import pandas as pd
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.network import Network
-from planning.network.serving import tile_shares
-from planning.sleep.dispatch import dispatch
+from planning.power_states import CARRIER_OFF, DEEP_SLEEP, MUTING
 from planning.sleep.evaluation import SleepEvaluation, evaluate
-from planning.sleep.problem import SleepProblem, SleepSettings
+from planning.sleep.problem import SleepProblem
 from planning.sleep.schedule import group_counts
+from planning.sleep.settings import SleepSettings
 from planning.solver import SolveResult
+
+ON = "on"
 
 
 @dataclass(frozen=True)
 class SleepPlan:
-    """awake: (cells, hours) bool in the order of network.cells. relaxed: made for the traffic that can be served,
-    because all of it cannot. evaluation: on the demand it was planned for."""
+    """Which parts of which cells are awake when.
+
+    Attributes
+    ----------
+    parts : (parts, hours) bool
+        As in `CellGroups`: the cells in the order of network.cells, then the boosts of those that may be muted.
+    relaxed : made for the traffic that can be served, because all of it cannot.
+    evaluation : on the demand it was planned for.
+    """
 
     strategy: str
-    awake: np.ndarray
+    parts: np.ndarray
     problem: SleepProblem
     settings: SleepSettings
     solve: SolveResult | None
@@ -39,32 +48,73 @@ class SleepPlan:
         return self.problem.network
 
     @property
+    def awake(self) -> np.ndarray:
+        """(cells, hours) bool, muted or fully on."""
+        return self.parts[: self.problem.groups.cells]
+
+    @property
+    def muted(self) -> np.ndarray:
+        """(cells, hours) bool: awake with muted RF channels."""
+        groups = self.problem.groups
+        out = np.zeros(self.awake.shape, bool)
+        owner = groups.cell_of_part[groups.cells :]
+        out[owner] = self.parts[owner] & ~self.parts[groups.cells :]
+        return out
+
+    @property
     def hours(self) -> int:
         """Of the plan's cycle: 24, or those of the table."""
-        return self.awake.shape[1]
+        return self.parts.shape[1]
+
+    def states(self) -> np.ndarray:
+        """(cells, hours) text: "on", or the name of an energy-saving state of `planning.power_states`."""
+        groups, awake = self.problem.groups, self.awake
+        out = np.full(awake.shape, ON, object)
+        out[self.muted] = MUTING.name
+        out[~awake] = DEEP_SLEEP.name
+        # a carrier whose radio unit stays on for another one
+        counts = group_counts(groups, self.parts)
+        on = (groups.hubs @ counts) > 0
+        for hub in np.flatnonzero(np.isin(np.arange(len(groups.hub_w)), np.unique(groups.hub[groups.hub_kind[groups.hub] == 0]))):
+            for g in groups.hub_group[groups.hub == hub]:
+                cells = groups.parts[g][groups.parts[g] < groups.cells]
+                out[np.ix_(cells, np.arange(awake.shape[1]))] = np.where(
+                    ~awake[cells] & on[hub], CARRIER_OFF.name, out[cells]
+                )
+        return out
 
     def loads(self) -> np.ndarray:
         """(cells, hours) Mbit/s that each cell carries on the planning demand."""
-        groups = self.problem.groups
-        counts = group_counts(groups, self.awake)
-        served = dispatch(self.problem.demand, groups.capacity_of(counts), self.problem.ring)
-        by_group = groups.spread(counts, served.load)
+        groups, problem = self.problem.groups, self.problem
+        counts = group_counts(groups, self.parts)
+        served = problem.serve(self.settings, counts, beyond=True)
+        by_group = groups.spread(counts, served.load, self.settings.max_load)
+        each = by_group / np.maximum(counts, 1)
         out = np.zeros(self.awake.shape)
-        for g, cells in enumerate(groups.cells):
-            out[cells] = self.awake[cells] * (by_group[g] / np.maximum(counts[g], 1))
+        np.add.at(out, groups.cell_of_part, self.parts * each[groups.group_of_part])
+        return out
+
+    def capacities(self) -> np.ndarray:
+        """(cells, hours) Mbit/s of each cell at full load, 0 where it sleeps."""
+        groups = self.problem.groups
+        out = np.zeros(self.awake.shape)
+        np.add.at(out, groups.cell_of_part, self.parts * groups.capacity[groups.group_of_part, None])
         return out
 
     def schedule(self) -> pd.DataFrame:
-        """One row a cell and hour: cell, site, hour, awake, load_mbps."""
+        """One row a cell and hour: cell, site, hour, awake, state, load_mbps, load (share of PRBs)."""
         cells = self.network.cells
         row, hour = np.indices(self.awake.shape).reshape(2, -1)
+        loads, capacity = self.loads(), self.capacities()
         return pd.DataFrame(
             {
                 "cell": cells["cell"].to_numpy(object)[row],
                 "site": cells["site"].to_numpy(object)[row],
                 "hour": hour,
                 "awake": self.awake.ravel(),
-                "load_mbps": self.loads().ravel(),
+                "state": self.states().ravel(),
+                "load_mbps": loads.ravel(),
+                "load": np.where(capacity > 0, loads / np.maximum(capacity, 1e-12), 0.0).ravel(),
             }
         )
 
@@ -76,12 +126,16 @@ class SleepPlan:
                 "hour": np.arange(found.hours),
                 "energy_kwh": found.energy,
                 "always_on_kwh": found.always_on,
+                "wake_kwh": found.wake_kwh,
                 "demand_mbps": found.demand,
                 "served_mbps": found.served,
                 "offloaded_mbps": found.offloaded,
                 "unserved_mbps": found.unserved,
-                "overloaded_sites": found.overloaded_sites,
+                "overloaded_sectors": found.overloaded_sectors,
+                "max_load": found.max_load,
                 "asleep_cells": found.asleep_cells,
+                "muted_cells": found.muted_cells,
+                "hole_km2": found.hole_km2,
             }
         )
 
@@ -89,27 +143,40 @@ class SleepPlan:
         """Cells by what their sleep saves: standing power only, cooling included, most first."""
         cells = self.network.cells
         groups = self.problem.groups
-        per_hour = np.zeros(len(cells))
-        for g, rows in enumerate(groups.cells):
-            per_hour[rows] = groups.wake_w[g] / 1000
-        asleep = (~self.awake).sum(axis=1)
+        saved = np.zeros(len(cells))
+        np.add.at(
+            saved, groups.cell_of_part, (~self.parts).sum(axis=1) * groups.full_saving_w[groups.group_of_part] / 1000
+        )
         table = pd.DataFrame(
             {
                 "cell": cells["cell"],
                 "site": cells["site"],
-                "hours_asleep": asleep,
-                "saved_kwh": asleep * per_hour,
+                "hours_asleep": (~self.awake).sum(axis=1),
+                "hours_muted": self.muted.sum(axis=1),
+                "saved_kwh": saved,
             }
         )
         return table.sort_values(["saved_kwh", "cell"], ascending=[False, True], ignore_index=True)
 
+    @property
+    def how(self) -> str:
+        """Solver, true status and gap in a sentence, or that no program had to be solved."""
+        if self.solve is None:
+            return "A rule: no program had to be solved."
+        if self.solve.solver in ("", "no program"):
+            return "No program had to be solved."
+        return self.solve.sentence
+
     def record(self) -> dict[str, Any]:
         """For provenance."""
+        operation = {k: v for k, v in asdict(self.problem.operation).items() if k != "never"}
+        never = self.problem.operation.never
         known = {
             "strategy": self.strategy,
             "relaxed": self.relaxed,
             "quantile": self.problem.quantile,
             "settings": asdict(self.settings),
+            "operation": operation | {"never": 0 if never is None else int(np.sum(never))},
             "result": self.evaluation.record(),
             "notes": [*self.problem.notes, *self.notes],
         }
@@ -117,25 +184,21 @@ class SleepPlan:
 
 
 def replay(plan: SleepPlan, traffic: Demand | np.ndarray) -> SleepEvaluation:
-    """The plan on traffic it was not made on: a Demand on the same tiles or elsewhere, or (sites, hours) Mbit/s.
+    """The plan on traffic it was not made on: a Demand on tiles of the plan, or (classes, hours) Mbit/s.
 
-    A plan of 24 hours repeats every day. The samples of an ensemble follow one another, each a full period.
+    A plan of 24 hours repeats every day. The samples of an ensemble follow one another, each a full period. Raises
+    InputError for hours that are no whole periods of the plan.
     """
-    problem = plan.problem
     if isinstance(traffic, Demand):
-        shares = tile_shares(problem.network, traffic.x, traffic.y)
-        load = np.concatenate(
-            [shares.apply(traffic.mbps[:, s].astype(float)) for s in range(traffic.samples)], axis=1
-        )
+        load = np.concatenate([plan.problem.laid(traffic, s) for s in range(traffic.samples)], axis=1)
     else:
         load = np.asarray(traffic, float)
-        if load.ndim != 2 or load.shape[0] != len(problem.network.sites):
+        if load.ndim != 2 or load.shape[0] != plan.problem.graph.classes:
             raise InputError(
-                f"The traffic must be ({len(problem.network.sites)} sites, hours), not {load.shape}."
+                f"The traffic must be ({plan.problem.graph.classes} classes, hours), not {load.shape}."
             )
     if load.shape[1] % plan.hours:
         raise InputError(
             f"A plan of {plan.hours} hours can only be replayed on whole periods of it, not on {load.shape[1]} hours."
         )
-    awake = np.tile(plan.awake, load.shape[1] // plan.hours)
-    return evaluate(problem, awake, load)
+    return evaluate(plan.problem, plan.settings, plan.parts, load)

@@ -1,34 +1,43 @@
-"""Cyclic schedules: counts of awake cells as cells and back, and the bookkeeping of minimum up times."""
+"""Schedules: counts of awake parts as parts and back, and the limits on switching."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from planning.energy import Groups
+from planning.energy import CellGroups
 
 
-def group_counts(groups: Groups, awake: np.ndarray) -> np.ndarray:
-    """(cells, hours) bool -> (groups, hours) number of awake cells."""
+def group_counts(groups: CellGroups, awake: np.ndarray) -> np.ndarray:
+    """(parts, hours) bool -> (groups, hours) number of awake parts."""
     out = np.zeros((len(groups.site), awake.shape[1]), np.int64)
-    for g, cells in enumerate(groups.cells):
-        out[g] = awake[cells].sum(axis=0)
+    np.add.at(out, groups.group_of_part, awake)
     return out
 
 
-def to_cells(groups: Groups, counts: np.ndarray) -> np.ndarray:
-    """(groups, hours) counts -> (cells, hours) bool, first cells first: the first to wake is the last to sleep."""
-    total = sum(len(c) for c in groups.cells)
-    awake = np.zeros((total, counts.shape[1]), bool)
-    for g, cells in enumerate(groups.cells):
-        awake[cells] = np.arange(len(cells))[:, None] < counts[g]
-    return awake
+def to_parts(groups: CellGroups, counts: np.ndarray) -> np.ndarray:
+    """(groups, hours) counts -> (parts, hours) bool, first parts first: the first to wake is the last to sleep."""
+    place = np.zeros(groups.number_of_parts, int)
+    for rows in groups.parts:
+        place[rows] = np.arange(len(rows))
+    return place[:, None] < counts[groups.group_of_part]
 
 
-def woken(awake: np.ndarray) -> np.ndarray:
-    """(cells, hours) bool: awake, but not in the hour before (cyclic)."""
-    return awake & ~np.roll(awake, 1, axis=1)
+def before_of(awake: np.ndarray, before: np.ndarray | None) -> np.ndarray:
+    """(parts, hours) bool: awake in the hour before. before: (parts,) the state before the first hour; None: cyclic."""
+    out = np.roll(awake, 1, axis=1)
+    if before is not None:
+        out[:, 0] = before
+    return out
+
+
+def woken(
+    awake: np.ndarray, before: np.ndarray | None = None, after: np.ndarray | None = None
+) -> np.ndarray:
+    """(parts, hours) how often a part is woken: into the hour, and in the last hour also into the state `after`."""
+    out = (awake & ~before_of(awake, before)).astype(np.int8)
+    if after is not None:
+        out[:, -1] += after & ~awake[:, -1]
+    return out
 
 
 def runs_up(row: np.ndarray) -> list[tuple[int, int]]:
@@ -39,71 +48,84 @@ def runs_up(row: np.ndarray) -> list[tuple[int, int]]:
     return [(int(start), int(np.argmin(np.roll(row, -start)))) for start in starts]
 
 
-def hold(awake: np.ndarray, min_up: int) -> np.ndarray:
-    """Keep every woken cell awake for at least min_up hours (cyclic); only ever adds awake hours."""
+def hold(awake: np.ndarray, min_up: int, before: np.ndarray | None = None) -> np.ndarray:
+    """Keep every woken part awake for at least min_up hours; only ever adds awake hours."""
     if min_up <= 1:
         return awake
     hours = awake.shape[1]
-    started, out = woken(awake), awake.copy()
+    started, out = awake & ~before_of(awake, before), awake.copy()
     for k in range(1, min(min_up, hours)):
-        out |= np.roll(started, k, axis=1)
+        shifted = np.roll(started, k, axis=1)
+        if before is not None:
+            shifted[:, :k] = False
+        out |= shifted
     return out
 
 
-def bridge(groups: Groups, awake: np.ndarray, switch_wh: float) -> np.ndarray:
-    """Stay awake through gaps whose saving is below the price of waking again."""
+def fill_gaps(
+    awake: np.ndarray, min_off: int, before: np.ndarray | None = None, after: np.ndarray | None = None
+) -> np.ndarray:
+    """Stay awake through gaps shorter than min_off hours; only ever adds awake hours."""
+    if min_off <= 1:
+        return awake
+    hours = awake.shape[1]
     out = awake.copy()
-    for g, cells in enumerate(groups.cells):
-        if not groups.wake_w[g] > 0:
-            continue
-        longest = math.ceil(switch_wh / groups.wake_w[g]) - 1  # hours of sleep that do not pay for a switch
-        if longest < 1:
-            continue
-        for cell in cells:
-            for start, length in runs_up(~out[cell]):
-                if length <= longest:
-                    out[cell, (start + np.arange(length)) % out.shape[1]] = True
+    if before is None:
+        for length in range(1, min(min_off, hours)):
+            # a gap of this length: awake, then asleep `length` times, then awake
+            starts = np.roll(out, 1, axis=1) & np.roll(out, -length, axis=1)
+            for k in range(length):
+                starts &= ~np.roll(out, -k, axis=1)
+            for k in range(length):
+                out |= np.roll(starts, k, axis=1)
+        return out
+    end = np.zeros(len(awake), bool) if after is None else after
+    padded = np.concatenate([before[:, None], out, end[:, None]], axis=1)
+    for length in range(1, min(min_off, hours + 1)):
+        width = hours - length + 1
+        starts = padded[:, :width] & padded[:, length + 1 : length + 1 + width]
+        for k in range(1, length + 1):
+            starts &= ~padded[:, k : k + width]
+        for k in range(1, length + 1):
+            padded[:, k : k + width] |= starts
+    return padded[:, 1:-1]
+
+
+def limit_wakes(
+    awake: np.ndarray, most: int, before: np.ndarray | None = None, after: np.ndarray | None = None
+) -> np.ndarray:
+    """Stay awake through the shortest gaps of a day until no part is woken more than `most` times in it.
+
+    A day is 24 hours from the first hour on; a gap belongs to the day in which it ends. Only ever adds awake hours.
+    """
+    hours = awake.shape[1]
+    count = woken(awake, before, after)
+    days = -(-hours // 24)
+    by_day = np.stack([count[:, 24 * d : 24 * d + 24].sum(axis=1) for d in range(days)], axis=1)
+    if not (by_day > most).any():
+        return awake
+    out = awake.copy()
+    for part in np.flatnonzero((by_day > most).any(axis=1)):
+        row = out[part]
+        ends = (None, None) if before is None else (bool(before[part]), None if after is None else bool(after[part]))
+        while True:
+            gaps = _gaps(row, *ends)
+            day_of = [min(wake, hours - 1) // 24 for wake, _ in gaps]
+            excess = np.bincount(day_of, minlength=days) > most
+            if not excess.any():
+                break
+            length, wake = min((n, w) for (w, n), day in zip(gaps, day_of, strict=True) if excess[day])
+            row[(wake - 1 - np.arange(length)) % hours] = True
     return out
 
 
-def spread_counts(counts: np.ndarray, cells: int, min_up: int) -> np.ndarray | None:
-    """(hours,) counts -> (cells, hours) bool where every cell's own runs last min_up hours, without extra switches.
-
-    None where no such schedule is found: then the count is only feasible with cells that swap roles every day.
-    """
-    nested = np.arange(cells)[:, None] < counts
-    if _holds(nested, min_up):
-        return nested
-    base = int(counts.min())
-    hours = len(counts)
-    cut = int(counts.argmin())
-    extra = np.roll(counts, -cut) - base
-    out = np.zeros((cells, hours), bool)
-    out[:base] = True
-    queue: list[int] = []  # awake cells, longest awake first
-    free = list(range(base, cells))
-    for hour in range(hours):
-        while len(queue) > extra[hour]:
-            free.append(queue.pop(0))
-        while len(queue) < extra[hour]:
-            queue.append(free.pop(0))
-        out[queue, hour] = True
-    out = np.roll(out, cut, axis=1)
-    return out if _holds(out, min_up) else None
-
-
-def _holds(awake: np.ndarray, min_up: int) -> bool:
-    return all(length >= min_up for row in awake for _, length in runs_up(row))
-
-
-def cells_of(groups: Groups, counts: np.ndarray, min_up: int) -> tuple[np.ndarray, list[int]]:
-    """Awake cells from counts, and the groups without a strict daily schedule for theirs, which stay awake longer."""
-    awake = to_cells(groups, counts)
-    unsolved = []
-    for g in groups.free:
-        rows = spread_counts(counts[g], int(groups.count[g]), min_up)
-        if rows is None:
-            unsolved.append(int(g))
-        else:
-            awake[groups.cells[g]] = rows
-    return (hold(awake, min_up) if unsolved else awake), unsolved
+def _gaps(row: np.ndarray, before: bool | None, after: bool | None) -> list[tuple[int, int]]:
+    """Gaps that end with a wake-up, as (hour of the wake-up, hours asleep); before None: cyclic."""
+    if before is None:
+        return [((start + length) % len(row), length) for start, length in runs_up(~row)]
+    gaps, length = [], 0
+    for hour, state in enumerate([*row.tolist(), *([] if after is None else [after])]):
+        if state and length:
+            gaps.append((hour, length))
+        length = 0 if state else length + 1
+    return gaps

@@ -1,8 +1,8 @@
 """Base-station sleep: which cells are awake in which hour (eq. 14), by strategy, and strategies side by side.
 
-Every strategy ends as awake cells by hour and is judged by one evaluation (`evaluation`). Strategies:
-"always-on"; "night", capacity cells asleep in a fixed window, blindly; "threshold", utilisation with hysteresis;
-"greedy"; "milp", the neighbour-ring model of `milp` as `ring_plan` solves it; "paper", eq. 14 as published.
+Every strategy ends as awake parts by hour and is judged by one evaluation (`evaluation`). Strategies: "always-on";
+"night", capacity cells asleep in a fixed window, blindly; "threshold", utilisation with hysteresis; "greedy"; "milp", the
+program of `milp` as `optimise` solves it; "paper", eq. 14 as published. All keep the coverage and the rules of operation.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from planning.demand import Demand
 from planning.errors import InputError, capacity_error
 from planning.network import Network
 from planning.progress import Progress, part_of
-from planning.sleep.dispatch import dispatch
 from planning.sleep.evaluation import evaluate
+from planning.sleep.keeper import Keeper
+from planning.sleep.optimise import optimise
 from planning.sleep.paper import paper_plan
 from planning.sleep.plan import SleepPlan, replay
-from planning.sleep.problem import UNSERVED_MBPS, SleepProblem, SleepSettings
-from planning.sleep.ring_plan import ring_plan
+from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.rules import RULES
+from planning.sleep.settings import LABELS, SleepSettings
 from planning.solver import SolveResult
 
 STRATEGIES = (*RULES, "milp", "paper")
@@ -38,38 +39,68 @@ def plan_sleep(
     progress: Progress | None = None,
     earlier: np.ndarray | None = None,
 ) -> SleepPlan:
-    """Make a plan by one of STRATEGIES; earlier: awake cells (cells, hours) that "milp" may begin from.
+    """Make a plan by one of STRATEGIES.
 
-    Raises CapacityError, naming sites, hours and missing Mbit/s, when the demand cannot be served even with every
-    cell awake; with settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
+    Parameters
+    ----------
+    earlier : awake parts (parts, hours) that "milp" may begin from.
+
+    Raises
+    ------
+    CapacityError
+        Naming sectors, hours and missing Mbit/s, when the demand cannot be served even with every cell awake. With
+        settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
+
+    Traffic that fits only above the load limit, with every cell awake, is no error: the cells that carry it stay awake
+    and a note says so.
     """
     settings = settings or SleepSettings()
     settings.validate(problem.hours)
     if strategy not in STRATEGIES:
         raise InputError(f"Unknown sleep strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}.")
-    everything = problem.groups.capacity_of(problem.all_awake())
-    missing = dispatch(problem.demand, everything, problem.ring).unserved
+    every = problem.all_awake()
+    missing = problem.serve(settings, every, beyond=True).unserved
     relaxed = bool((missing > UNSERVED_MBPS).any())
     if relaxed and not settings.allow_unserved:
-        raise capacity_error(
-            problem.shortfalls(missing),
-            "add cells or sites there, lower the quantile, or allow unserved traffic",
-        )
-    # what nobody can serve is taken out of the plan's demand, not out of its evaluation
-    servable = replace(problem, demand=np.maximum(problem.demand - missing, 0.0)) if relaxed else problem
+        raise capacity_error(problem.shortfalls(missing), _remedy(problem))
+    beyond = problem.serve(settings, every).unserved
+    # what does not fit under the limit is taken out of the plan's demand, not out of its evaluation
+    servable = replace(problem, demand=np.maximum(problem.demand - beyond, 0.0)) if beyond.any() else problem
     solve: SolveResult | None = None
     notes: tuple[str, ...] = ()
     if progress:
         progress(0, 1, strategy)
     if strategy == "milp":
-        awake, solve, notes = ring_plan(servable, settings, progress, earlier)
+        awake, solve, notes = optimise(servable, settings, progress, earlier)
     elif strategy == "paper":
         awake, solve, notes = paper_plan(servable, settings)
     else:
         awake = RULES[strategy](servable, settings)
+    if beyond.any():
+        hot = problem.by_sector(beyond) > UNSERVED_MBPS
+        notes += (
+            f"{int(hot.any(axis=1).sum())} sectors have more traffic than fits under {LABELS['max_load'].label!r} "
+            f"({settings.max_load:.0%}) even with every cell awake, in {int(hot.sum())} sector-hours: there cells run above it.",
+        )
+    if problem.week is not None:
+        whole = problem.of_week()
+        awake = Keeper(whole, settings).keep(awake[:, problem.week])
+        notes += ("Weekdays have one plan and weekends another; the program was that of a day of each.",)
+        problem = whole
     if progress:
         progress(1, 1, strategy)
-    return SleepPlan(strategy, awake, problem, settings, solve, relaxed, evaluate(problem, awake), notes)
+    found = evaluate(problem, settings, awake)
+    return SleepPlan(strategy, awake, problem, settings, solve, relaxed, found, notes)
+
+
+def _remedy(problem: SleepProblem) -> str:
+    """What can be done about a demand that does not fit, by the labels of the settings."""
+    floor = next((n for n in problem.notes if n.startswith(LABELS["rate_floor"].label)), "")
+    cause = f"{floor[:-1]}; lower that, " if floor else ""
+    return (
+        f"{cause}add cells or sites there, lower {LABELS['quantile'].label!r}, or choose "
+        f"{LABELS['allow_unserved'].label!r}"
+    )
 
 
 def compare_strategies(
@@ -112,15 +143,19 @@ def risk_curve(
     progress: Progress | None = None,
     **around: Any,
 ) -> pd.DataFrame:
-    """What saving costs in service: a plan for each reserve quantile of `demand`, replayed on `held_out`.
+    """What saving costs in service: a plan for each quantile of `demand`, replayed on `held_out`.
 
     around: further arguments of `SleepProblem.build`. Columns: quantile, saving (of the always-on energy on the
     held-out traffic, 0..1), unserved_share (0..1), overload_hours, worst_missing_mbps. Raises as `plan_sleep` does.
     """
+    from planning.coverage import Coverage
+
+    if around.get("coverage") is None:
+        around["coverage"] = Coverage.of(network, demand.x, demand.y, around.pop("radio", None))
     rows = []
     for done, quantile in enumerate(quantiles):
         if progress:
-            progress(done, len(quantiles), f"reserve at {quantile:g}")
+            progress(done, len(quantiles), f"demand up to P{100 * quantile:g}")
         problem = SleepProblem.build(network, demand, quantile=quantile, **around)
         other = replay(plan_sleep(problem, strategy, settings), held_out)
         names = ("saving", "unserved_share", "overload_hours", "worst_missing_mbps")

@@ -1,129 +1,216 @@
-"""Small sleep problems, and other ways to their optimum: brute force, dynamic programming, SciPy's LP."""
+"""Small sleep problems, and other ways to what they come to: a replay in plain loops, brute force over schedules."""
 
 import itertools
 
 import numpy as np
+import pytest
+from scipy import sparse
 from scipy.optimize import linprog
 
-from planning.energy import Groups
 from planning.network import Network
-from planning.sleep import (
-    SleepProblem,
-    SleepSettings,
-)
-from planning.sleep.dispatch import Ring
-from planning.sleep.schedule import runs_up
+from planning.sleep import Operation, SleepProblem, SleepSettings
+from planning.sleep.cover import Cover, presolved
+from planning.sleep.offload import OffloadGraph
+from planning.sleep.schedule import group_counts
 
 
-def line_network(sites=2, capacity_cells=1, gap_m=500, seed=None) -> Network:
-    """Sites on an east-west line, each with one coverage cell and some capacity cells (one sector)."""
-    lon = 115.86 + np.arange(sites) * gap_m / 97_800
-    network = Network.from_sites(lon, np.full(sites, 28.68), sectors=1, capacity_layers=capacity_cells)
-    if seed is None:
-        return network
-    rng = np.random.default_rng(seed)  # cells that all differ, so that nothing is aggregated
-    cells = network.cells.assign(
-        capacity_mbps=network.cells["capacity_mbps"] * rng.uniform(0.5, 1.5, len(network.cells)),
-        idle_w=network.cells["idle_w"] * rng.uniform(0.9, 1.3, len(network.cells)),
-    )
+def line_network(sites=2, layers=1, sectors=1, seed=None, units=False) -> Network:
+    """Sites on an east-west line; `units`: the capacity cells of a sector share one radio unit."""
+    lon = 115.86 + np.arange(sites) * 500 / 97_800
+    network = Network.from_sites(lon, np.full(sites, 28.68), sectors=sectors, capacity_layers=layers)
+    cells = network.cells
+    if seed is not None:  # cells that all differ, so that nothing is aggregated
+        rng = np.random.default_rng(seed)
+        cells = cells.assign(
+            capacity_mbps=cells["capacity_mbps"] * rng.uniform(0.5, 1.5, len(cells)),
+            idle_w=cells["idle_w"] * rng.uniform(0.9, 1.3, len(cells)),
+        )
+    if units:
+        capacity = ~cells["is_coverage"].to_numpy(bool)
+        cells = cells.assign(radio_unit=np.where(capacity, cells["sector"].astype(str) + " RU", cells["cell"]))
     return Network(network.sites, cells)
 
 
-def random_problem(seed, sites=7, hours=24) -> SleepProblem:
+def some_problem(seed, network=None, hours=24, cover_rows=0, single=False, busy=0.7, **operation) -> SleepProblem:
+    """Sectors whose traffic others can partly carry; `single`: each class by one other sector alone."""
     rng = np.random.default_rng(seed)
-    lon = 115.86 + rng.uniform(0, 0.02, sites)
-    lat = 28.68 + rng.uniform(0, 0.02, sites)
-    network = Network.from_sites(lon, lat, capacity_layers=rng.integers(1, 3, sites))
-    day = 0.55 + 0.45 * np.sin((np.arange(hours) % 24 - 9) / 24 * 2 * np.pi)
-    peak = network.capacity_mbps * rng.uniform(0.02, 0.8, sites)
-    return SleepProblem.of_sites(network, peak[:, None] * day * rng.uniform(0.8, 1.2, (sites, hours)))
+    network = network or line_network(3, 2, 2)
+    operation = Operation(**operation)
+    groups = operation.groups(network)
+    sectors = groups.sectors
+    home, others, parts = [], [], []
+    for s in range(sectors):
+        rest = [t for t in range(sectors) if t != s]
+        few = min(len(rest), int(rng.integers(0, 3)))
+        near = rng.choice(rest, few, replace=False).tolist() if few else []
+        sets = [[]] + ([[t] for t in near] if single else [near[: i + 1] for i in range(few)])
+        weight = rng.dirichlet(np.ones(len(sets)))
+        for ends, w in zip(sets, weight, strict=True):
+            home.append(s)
+            others.append(ends)
+            parts.append(w)
+    graph = OffloadGraph.of_classes(np.array(home), others, sectors)
+    day = 0.5 + 0.5 * np.sin((np.arange(hours) % 24 - 9) / 24 * 2 * np.pi)
+    capacity = groups.capacity_of(groups.count[:, None])[:, 0]
+    level = capacity * rng.uniform(0.02, busy, sectors)
+    load = level[:, None] * day * rng.uniform(0.7, 1.1, (sectors, hours))
+    demand = np.array(parts)[:, None] * load[graph.class_sector]
+    cover = Cover.none(len(groups.site))
+    if cover_rows:
+        member = rng.random((cover_rows, len(groups.site))) < 0.4
+        member[np.arange(cover_rows), rng.integers(0, len(groups.site), cover_rows)] = True
+        area = rng.uniform(0.1, 1.0, cover_rows)
+        cover = Cover(
+            sparse.csr_array(member.astype(float)), area, area / area.sum(), float(area.sum()), np.arange(cover_rows),
+            operation.max_hole_share,
+        )  # fmt: skip
+        cover, groups = presolved(cover, groups)
+    return SleepProblem.of_classes(network, demand, graph, cover, operation, groups)
 
 
-def hour_cost(groups: Groups, ring: Ring, counts, demand, offload_price) -> float:
-    """Least W of one hour for given awake counts by SciPy's LP, without standing power; inf where not servable."""
-    g, a, s = len(groups.site), len(ring.source), groups.sites
-    cost = np.concatenate([groups.factor * groups.slope, np.full(a, offload_price)])
-    balance = np.zeros((s, g + a))
-    balance[groups.site, np.arange(g)] = 1
-    balance[ring.source, g + np.arange(a)] += 1
-    balance[ring.target, g + np.arange(a)] -= 1
-    sends = np.zeros((s, g + a))
-    sends[ring.source, g + np.arange(a)] = 1
-    bounds = [(0, c) for c in groups.capacity * counts] + [(0, None)] * a
-    answer = linprog(cost, A_ub=sends, b_ub=demand, A_eq=balance, b_eq=demand, bounds=bounds)
-    return answer.fun + float(groups.wake_w @ counts) if answer.status == 0 else np.inf
+def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) -> dict[str, np.ndarray | float]:
+    """Energy in Wh (wake-ups apart) and unserved Mbit/s by hour, holes in km2, in plain loops from the network's
+    table; cells alone, without muting."""
+    network, graph = problem.network, problem.graph
+    cells, sites = network.cells, network.sites
+    sector_of = network.sector_of_cell
+    hours = problem.hours
+    energy, unserved = np.zeros(hours), np.zeros(hours)
+    unit = (cells["site"] + cells["radio_unit"]).tolist()
+    counts = group_counts(problem.groups, parts)
+    usual = problem.serve(settings, counts)
+    both = problem.serve(settings, counts, beyond=True)
+    flows = (usual.moved, both.moved - usual.moved)
+    for h in range(hours):
+        awake = parts[: len(cells), h]
+        load = np.zeros(len(cells))
+        left = problem.demand[:, h].copy()
+        for share, moved in zip((settings.max_load, 1.0), flows, strict=True):
+            room = share * np.bincount(sector_of, cells["capacity_mbps"] * awake, graph.sectors)
+            room = room - np.bincount(sector_of, load, graph.sectors)
+            carried = np.zeros(graph.sectors)
+            for k in range(graph.classes):  # classes come by sector, those with the fewest others first
+                s = graph.class_sector[k]
+                step = min(left[k], room[s])
+                left[k] -= step
+                room[s] -= step
+                carried[s] += step
+            carried += elsewhere(graph, left, room, moved[:, h])
+            for s in range(graph.sectors):
+                mine = [c for c in np.flatnonzero(sector_of == s) if awake[c]]
+                for c in sorted(mine, key=lambda c: (cells["slope_w_per_mbps"].iloc[c], c)):
+                    step = min(carried[s], share * cells["capacity_mbps"].iloc[c] - load[c])
+                    load[c] += step
+                    carried[s] -= step
+            if left.sum() < 1e-9:
+                break
+        unserved[h] = left.sum()
+        for m, site in enumerate(sites.itertuples()):
+            mine = np.flatnonzero(network.site_of_cell == m)
+            if problem.operation.whole_site and not awake[mine].any():
+                energy[h] += (1 + site.ac_slope) * cells["sleep_w"].to_numpy()[mine].sum()
+                continue
+            watts = site.bbu_w
+            for c in mine:
+                row = cells.iloc[c]
+                if awake[c]:
+                    watts += row.idle_w + row.slope_w_per_mbps * load[c]
+                elif unit.count(unit[c]) > 1 and any(awake[j] for j in mine if unit[j] == unit[c]):
+                    watts += max(row.sleep_w, 0.35 * row.idle_w)
+                else:
+                    watts += row.sleep_w
+            energy[h] += (1 + site.ac_slope) * watts + site.ac_bias_w
+    return {"energy_wh": energy, "unserved": unserved, "hole_km2": holes_of(problem, parts)}
 
 
-def standing_cost(groups: Groups, counts) -> float:
-    """W of the sites with any cell awake, where a whole site may sleep."""
-    on = np.bincount(groups.site, counts, groups.sites) > 0
-    return float(groups.site_w @ on) if groups.site_sleeps else 0.0
+def elsewhere(graph: OffloadGraph, left: np.ndarray, room: np.ndarray, moved: np.ndarray | None) -> np.ndarray:
+    """(sectors,) what others carry, asked in the order of the arcs; left and room are changed.
+
+    Where that leaves some although SciPy's maximum flow finds room, the flows `moved` of the product are taken, once it
+    is clear that they are possible and that no others carry more.
+    """
+    flow = np.zeros(len(graph.arc_class))
+    rest, space = left.copy(), np.maximum(room, 0)
+    for a, (k, t) in enumerate(zip(graph.arc_class, graph.arc_target, strict=True)):
+        flow[a] = min(rest[k], space[t])
+        rest[k] -= flow[a]
+        space[t] -= flow[a]
+    if rest.sum() > 1e-7 and space.sum() > 1e-7 and len(flow):
+        limit = np.zeros((graph.classes + graph.sectors, len(flow)))
+        limit[graph.arc_class, np.arange(len(flow))] = 1
+        limit[graph.classes + graph.arc_target, np.arange(len(flow))] = 1
+        have = np.concatenate([left, np.maximum(room, 0)])
+        most = linprog(-np.ones(len(flow)), limit, have)
+        if -most.fun > flow.sum() + 1e-6:
+            assert moved is not None and (moved >= -1e-9).all() and (limit @ moved <= have + 1e-6).all()
+            assert moved.sum() == pytest.approx(-most.fun, abs=1e-5)
+            flow = moved
+    np.subtract.at(left, graph.arc_class, flow)
+    np.subtract.at(room, graph.arc_target, flow)
+    np.maximum(left, 0, out=left)
+    return np.bincount(graph.arc_target, flow, graph.sectors)
 
 
-def brute_force(problem: SleepProblem, config: SleepSettings) -> float:
-    """Least objective over every schedule of single cells (cyclic), min-up times included."""
+def holes_of(problem: SleepProblem, parts: np.ndarray) -> np.ndarray:
+    """(hours,) km2 of rows of which no part is awake."""
+    cover, groups = problem.cover, problem.groups
+    out = np.zeros(problem.hours)
+    for r in range(cover.rows):
+        members = np.flatnonzero(cover.sets[[r]].toarray()[0])
+        rows = np.concatenate([groups.parts[g] for g in members])
+        out += cover.area_km2[r] * ~parts[rows].any(axis=0)
+    return out
+
+
+def lawful(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) -> bool:
+    """Whether a schedule keeps the limits, looked at run by run."""
     groups, hours = problem.groups, problem.hours
-    cells = sum(len(c) for c in groups.cells)
-    owner = np.empty(cells, int)
-    for g, members in enumerate(groups.cells):
-        owner[members] = g
-    states = []
-    for bits in itertools.product([False, True], repeat=cells):
-        counts = np.bincount(owner, bits, len(groups.site))
-        if (counts >= groups.lowest).all():
-            states.append(bits)
-    states = np.array(states)
-    cost = np.array(
-        [
-            [
-                hour_cost(
-                    groups,
-                    problem.ring,
-                    np.bincount(owner, state, len(groups.site)),
-                    problem.demand[:, h],
-                    config.offload_w_per_mbps,
-                )
-                + standing_cost(groups, np.bincount(owner, state, len(groups.site)))
-                for state in states
-            ]
-            for h in range(hours)
-        ]
-    )
-    best = np.inf
-    for sequence in itertools.product(range(len(states)), repeat=hours):
-        value = cost[np.arange(hours), sequence].sum()
-        if value >= best:
+    for g, rows in enumerate(groups.parts):
+        if (parts[rows].sum(axis=0) < groups.lowest[g]).any():
+            return False
+        if problem.may_sleep is not None and (~parts[rows] & ~problem.may_sleep[g]).any():
+            return False
+    for a, b in problem.pairs.tolist():
+        for i, row in enumerate(groups.parts[a]):
+            needed = [groups.parts[b][i]] if groups.boost_of[a] == b else groups.parts[b]
+            if any((parts[row] & ~parts[j]).any() for j in needed):
+                return False
+    for row in parts[: groups.cells]:
+        if problem.cyclic:
+            line = np.tile(row, 3)
+            shown = range(hours, 2 * hours)
+        else:
+            line = np.concatenate([[True] * 24, row, [True] * 24])
+            shown = range(24, 24 + hours + 1)
+        if row.all() or not line.any():
             continue
-        awake = states[list(sequence)].T
-        if any(length < config.min_up for row in awake for _, length in runs_up(row)):
-            continue
-        switches = (awake & ~np.roll(awake, 1, axis=1)).sum()
-        best = min(best, value + config.switch_wh * switches)
-    zero = np.zeros((len(groups.site), 1))
-    return best + hours * groups.power_w(zero, zero).sum()
+        wakes = [i for i in shown if line[i] and not line[i - 1]]
+        for i in wakes:
+            up = next((n for n in range(hours) if i + n >= len(line) or not line[i + n]), hours)
+            down = next(n for n in range(1, i + 1) if line[i - n - 1] or i - n - 1 < 0)
+            if up < settings.min_up and i + up < shown[0] + hours + (settings.min_up if problem.cyclic else 0):
+                return False
+            if down < settings.min_off:
+                return False
+        if settings.max_wakes is not None:
+            days = np.bincount([min(i - shown[0], hours - 1) // 24 for i in wakes], minlength=1)
+            if (days > settings.max_wakes).any():
+                return False
+    return True
 
 
-def exact_by_counts(problem: SleepProblem, config: SleepSettings) -> float:
-    """Least objective over all counts of awake cells, by dynamic programming over the cycle; no minimum up time."""
-    groups = problem.groups
-    choices = [range(low, high + 1) for low, high in zip(groups.lowest, groups.count, strict=True)]
-    states = np.array(list(itertools.product(*choices)))
-    price = config.offload_w_per_mbps
-    cost = np.array(
-        [[hour_cost(groups, problem.ring, s, d, price) for s in states] for d in problem.demand.T]
-    )
-    switch = config.switch_wh * np.maximum(states[None] - states[:, None], 0).sum(axis=2)
+def brute_force(problem: SleepProblem, settings: SleepSettings) -> float:
+    """Least objective over every schedule of single parts that keeps the limits, serves all and covers all."""
+    from planning.sleep.incumbent import objective_of, serves_all
+
+    number, hours = problem.groups.number_of_parts, problem.hours
+    least = problem.least()[problem.groups.group_of_part]
+    open_ = [p for p in range(number) if (least[p] < problem.groups.count[problem.groups.group_of_part[p]]).any()]
     best = np.inf
-    for first in range(len(states)):
-        value = np.where(np.arange(len(states)) == first, cost[0], np.inf)
-        for hour in range(1, problem.hours):
-            value = (value[:, None] + switch).min(axis=0) + cost[hour]
-        best = min(best, (value + switch[:, first]).min())
-    zero = np.zeros((len(groups.site), 1))
-    return best + problem.hours * groups.power_w(zero, zero).sum()
-
-
-def awake_5g(plan) -> list[bool]:
-    """The hours of the first site's 5G cell."""
-    table = plan.schedule().pivot(index="cell", columns="hour", values="awake")
-    return table.loc["S001-5G-1"].tolist()
+    for bits in itertools.product([False, True], repeat=len(open_) * hours):
+        parts = np.ones((number, hours), bool)
+        parts[open_] = np.reshape(bits, (len(open_), hours))
+        if not lawful(problem, settings, parts) or not serves_all(problem, settings, parts):
+            continue
+        best = min(best, objective_of(problem, settings, parts))
+    return best

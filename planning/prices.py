@@ -1,0 +1,56 @@
+"""What a kWh costs and stands for: tariff by hour, currency, CO2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planning.errors import InputError
+
+HOURS_A_YEAR = 8760
+CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Environment; editable
+
+
+@dataclass(frozen=True)
+class Prices:
+    """tariff: price of a kWh, or 24 of them by hour of the day, in the user's own currency; None leaves cost out, as no
+    default would be right. kg_per_kwh: CO2 of the grid. Raises InputError for a figure that makes no sense."""
+
+    tariff: float | tuple[float, ...] | None = None
+    kg_per_kwh: float = CO2_KG_PER_KWH
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        by_hour = np.atleast_1d(np.asarray(0.0 if self.tariff is None else self.tariff, float))
+        if len(by_hour) not in (1, 24):
+            raise InputError(f"A tariff is one price a kWh or 24 by hour of the day, not {len(by_hour)}.")
+        if not (np.isfinite(by_hour) & (by_hour >= 0)).all() or not self.kg_per_kwh >= 0:
+            raise InputError("The tariff and the CO2 of a kWh must be at least 0.")
+
+    def cost(self, kwh: np.ndarray) -> float | None:
+        """Of energy by hour of the day from midnight on, (hours,); None without a tariff."""
+        if self.tariff is None:
+            return None
+        by_hour = np.broadcast_to(np.asarray(self.tariff, float), (24,))
+        return float(kwh @ by_hour[np.arange(len(kwh)) % 24])
+
+    def of(self, kwh: float, cost: float | None = None) -> dict[str, float]:
+        """kwh, co2_kg and, where there is a tariff, cost: as given, or at the mean tariff."""
+        figures = {"kwh": kwh, "co2_kg": kwh * self.kg_per_kwh}
+        if self.tariff is None:
+            return figures
+        return figures | {"cost": kwh * float(np.mean(self.tariff)) if cost is None else cost}
+
+    def sentence(self, saved_kwh: float, hours: int, saved_cost: float | None = None) -> str:
+        """What a saving of a plan of `hours` (a day or a week) comes to in a year of such, with what is assumed."""
+        times = HOURS_A_YEAR / hours
+        year = self.of(saved_kwh * times, None if saved_cost is None else saved_cost * times)
+        at = "by hour" if isinstance(self.tariff, tuple) else f"at {self.tariff:g} a kWh" if self.tariff is not None else ""
+        cost = "" if self.tariff is None else f", {year['cost']:,.0f} {self.currency or 'in money'} {at}"
+        source = "assumed: China's grid mean of 2023" if self.kg_per_kwh == CO2_KG_PER_KWH else "given"
+        such = "days" if hours <= 24 else "weeks"
+        return (
+            f"A year of such {such} saves {year['kwh']:,.0f} kWh{cost}, and {year['co2_kg'] / 1000:,.1f} t of CO2 at "
+            f"{self.kg_per_kwh:g} kg a kWh ({source})."
+        )

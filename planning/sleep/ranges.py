@@ -1,0 +1,136 @@
+"""What plans come to on every sample of an ensemble: mean, P10 and P90, and the verdict that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from planning.demand import Demand
+from planning.errors import InputError
+from planning.prices import HOURS_A_YEAR, Prices
+from planning.progress import Progress
+from planning.sleep.plan import SleepPlan
+from planning.sleep.evaluation import SleepEvaluation, evaluate
+
+SERVED_ENOUGH = 0.001  # share of traffic that a recommended plan may leave unserved on traffic it was not made for
+FIGURES = {
+    "kwh_per_day": "kWh a day",
+    "saved_kwh_per_day": "kWh a day",
+    "saving": "share",
+    "unserved_share": "share",
+    "kwh_per_gb": "kWh/GB",
+    "mbit_per_j": "Mbit/J",
+    "cost_per_day": "a day",
+    "saved_cost_per_day": "a day",
+    "saved_kwh_per_year": "kWh a year",
+    "saved_co2_kg_per_year": "kg a year",
+    "saved_cost_per_year": "a year",
+}
+
+
+def figures_of(found: SleepEvaluation, prices: Prices | None = None) -> dict[str, float]:
+    """FIGURES of one evaluation; costs only with a tariff."""
+    prices = prices or Prices()
+    days = found.hours / 24
+    saved = found.always_on_kwh - found.energy_kwh
+    out = {
+        "kwh_per_day": found.energy_kwh / days,
+        "saved_kwh_per_day": saved / days,
+        "saving": found.saving,
+        "unserved_share": found.unserved_share,
+        "kwh_per_gb": found.kwh_per_gb,
+        "mbit_per_j": found.mbit_per_j,
+        "saved_kwh_per_year": saved / found.hours * HOURS_A_YEAR,
+        "saved_co2_kg_per_year": saved / found.hours * HOURS_A_YEAR * prices.kg_per_kwh,
+    }
+    cost, without = prices.cost(found.energy), prices.cost(found.always_on)
+    if cost is not None and without is not None:
+        out |= {
+            "cost_per_day": cost / days,
+            "saved_cost_per_day": (without - cost) / days,
+            "saved_cost_per_year": (without - cost) / found.hours * HOURS_A_YEAR,
+        }
+    return out
+
+
+def ensemble_figures(
+    plans: Mapping[str, SleepPlan],
+    demand: Demand,
+    prices: Prices | None = None,
+    held_out: Demand | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Each plan on each sample of a demand.
+
+    Returns a row a strategy and figure of FIGURES: strategy, figure, unit, mean, p10, p90 (over the samples), and
+    held_out where there is traffic that no plan was made on. Raises InputError for a demand that the plans cannot be
+    replayed on.
+    """
+    prices = prices or Prices()
+    if not plans:
+        raise InputError("There is no plan; choose at least one strategy.")
+    first = next(iter(plans.values()))
+    if demand.hours % first.hours:
+        raise InputError(f"A plan of {first.hours} hours cannot be replayed on {demand.hours} hours.")
+    values: dict[str, list[dict[str, float]]] = {name: [] for name in plans}
+    for sample in range(demand.samples):
+        if progress:
+            progress(sample, demand.samples, "the ensemble")
+        laid = first.problem.laid(demand, sample)
+        for name, plan in plans.items():
+            values[name].append(figures_of(evaluate(plan.problem, plan.settings, plan.parts, laid), prices))
+    rows = []
+    for name, plan in plans.items():
+        other: dict[str, float] = {}
+        if held_out is not None:
+            laid = np.concatenate([plan.problem.laid(held_out, s) for s in range(held_out.samples)], axis=1)
+            other = figures_of(evaluate(plan.problem, plan.settings, plan.parts, laid), prices)
+        for figure in values[name][0]:
+            of_samples = np.array([v[figure] for v in values[name]])
+            low, high = np.quantile(of_samples, [0.1, 0.9])
+            row: dict[str, Any] = {
+                "strategy": name, "figure": figure, "unit": FIGURES[figure], "mean": of_samples.mean(), "p10": low,
+                "p90": high,
+            }  # fmt: skip
+            rows.append(row | ({"held_out": other[figure]} if other else {}))
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The strategy to switch on, and the sentence that says so."""
+
+    strategy: str
+    sentence: str
+
+
+def verdict(ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH) -> Verdict:
+    """Of the strategies that leave at most `enough` of the traffic unserved - on held-out traffic where there is some,
+    else at P90 of the ensemble - the one that saves most; always on where there is none.
+
+    ranges: as `ensemble_figures` makes them. names: what strategies are called.
+    """
+    names = names or {}
+    table = ranges.set_index(["strategy", "figure"])
+    judged = "held_out" if "held_out" in ranges else "p90"
+    risk = table[judged].xs("unserved_share", level="figure")
+    saving = table["mean"].xs("saving", level="figure")
+    good = [s for s in saving.index if risk[s] <= enough and s not in ("always-on", "paper")]
+    on = "held-out traffic" if judged == "held_out" else "9 of 10 samples"
+    if not good or saving[good].max() <= 0:
+        return Verdict(
+            "always-on",
+            f"Keep everything on: no strategy that sleeps leaves at most {enough:.1%} of the traffic unserved on {on}.",
+        )
+    best = max(good, key=lambda s: saving[s])
+    of = table.loc[best]
+    share, kwh = of.loc["saving"], of.loc["saved_kwh_per_day"]
+    return Verdict(
+        best,
+        f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} in "
+        f"8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic stays unserved on {on}.",
+    )
