@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.agreement import agreement
 from benchmarks.tables import markdown
 from planning.coverage import Coverage, coupled_loads
 from planning.errors import InputError
@@ -23,9 +24,11 @@ LON_TILE, LAT_TILE = 26_928, 13_640  # at 28.7 degrees north
 # name: sites, tiles from west to east and north to south (103 and 717 km2)
 CASES = {"c300": (300, (10, 9)), "c2000": (2000, (25, 25))}
 QUICK_CASES = {"c300": (30, (3, 3)), "c2000": (60, (4, 4))}
+AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # on 46 km2
+AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # sites and tiles: on 46 km2
 HOURS = 24
 BUSY_MBPS = 150.0  # a site, in the busiest hour of a site's mean
-PARTS = ("c300", "c2000", "coupling")
+PARTS = ("c300", "c2000", "coupling", "agreement")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +63,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     if "coupling" in wanted:
         assert coverage is not None
         text, found = _coupling(coverage, options.seed)
+        parts.append(text)
+        figures |= found
+    if "agreement" in wanted:
+        sites, tiles = QUICK_AGREEMENT if options.quick else AGREEMENT
+        text, found = agreement(*made_network(sites, tiles, options.seed), options.seed)
         parts.append(text)
         figures |= found
     if "c300" in wanted:
