@@ -225,9 +225,12 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
     made = space.spectrum
     assert made is not None and made.value.network is not None
     deployed = made.value.network
-    sites = deployed.plan.network.sites
-    sites = sites[sites["site"].isin(plan.problem.site_names)]
-    used = plan.utilisation
+    sites, cells = deployed.plan.network.sites, deployed.plan.network.cells
+    site_of_cell = dict(zip(cells["cell"], cells["site"], strict=True))
+    names = [site_of_cell.get(name, name) for name in plan.problem.site_names]  # stations are cells or sites
+    by_site = pd.Series(plan.utilisation).groupby(names).mean()
+    sites = sites[sites["site"].isin(by_site.index)]
+    used = by_site.loc[sites["site"]].tolist()
     stations = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
