@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.agreement import agreement
 from benchmarks.tables import markdown
 from planning.coverage import Coverage, coupled_loads
 from planning.errors import InputError
@@ -23,11 +24,11 @@ LON_TILE, LAT_TILE = 26_928, 13_640  # at 28.7 degrees north
 # name: sites, tiles from west to east and north to south (103 and 717 km2)
 CASES = {"c300": (300, (10, 9)), "c2000": (2000, (25, 25))}
 QUICK_CASES = {"c300": (30, (3, 3)), "c2000": (60, (4, 4))}
+AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # on 46 km2
+AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # sites and tiles: on 46 km2
 HOURS = 24
 BUSY_MBPS = 150.0  # a site, in the busiest hour of a site's mean
 PARTS = ("c300", "c2000", "coupling", "agreement")
-AGREEMENT_SITES, AGREEMENT_TILES = 20, (5, 5)
-AGREEMENT_LEVELS = (1.0, 2.5)  # of the demand that the network was sized for
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         parts.append(text)
         figures |= found
     if "agreement" in wanted:
-        text, found = agreement(options.seed)
+        sites, tiles = QUICK_AGREEMENT if options.quick else AGREEMENT
+        text, found = agreement(*made_network(sites, tiles, options.seed), options.seed)
         parts.append(text)
         figures |= found
     if "c300" in wanted:
@@ -129,56 +131,6 @@ def _coupling(coverage: Coverage, seed: int) -> tuple[str, dict[str, float]]:
         f"{loads.served_share.min():.1%}, median load {np.median(loads.load):.2f}."
     )
     return text, figures
-
-
-def agreement(seed: int) -> tuple[str, dict[str, float]]:
-    """What the sleep page, spectrum and deployment call served, on one deployed network and every hour of a day."""
-    from planning.demand import Demand, Scale
-    from planning.deployment import deploy
-    from planning.deployment.serving import served
-    from planning.prb.utilisation import DOWNLINK_SHARE, network_utilisation
-    from planning.sleep import SleepSettings
-    from planning.sleep.building import build_problem
-    from planning.sleep.evaluation import evaluate
-
-    _, x, y = made_network(1, AGREEMENT_TILES, seed)
-    mbps = made_demand(len(x), AGREEMENT_SITES, seed)[:, None].astype(np.float32)
-
-    def demand_of(level: float) -> Demand:
-        scale = Scale("measured", 1.0, 1.0, "Scale: made")
-        return Demand(x, y, level * mbps, level * mbps / 2, np.ones(len(x)), scale)
-
-    network = deploy(demand_of(1.0), AGREEMENT_SITES, "traffic").network
-    rows = []
-    for level in AGREEMENT_LEVELS:
-        demand = demand_of(level)
-        problem = build_problem(network, demand, hours=HOURS, quantile=0.5)
-        awake = np.ones((len(problem.groups.group_of_part), HOURS), bool)
-        asleep = evaluate(problem, SleepSettings(allow_unserved=True), awake)
-        spectrum = network_utilisation(network, demand, range(HOURS)).by_hour()
-        for hour in (3, 12, 21):
-            rows.append(
-                {
-                    "demand": level,
-                    "hour": hour,
-                    "Mbit/s": demand.mbps[:, 0, hour].sum(),
-                    "sleep": asleep.served[hour],
-                    "spectrum": spectrum["served_mbps"].iloc[hour] / DOWNLINK_SHARE,
-                    "deployment": served(network, demand, hour).served_mbps,
-                }
-            )
-    frame = pd.DataFrame(rows)
-    figures = {
-        f"{name}_spectrum_disagreement": float((frame[name] / frame["spectrum"] - 1).abs().max())
-        for name in ("sleep", "deployment")
-    }
-    styles = {"demand": ".1f", "Mbit/s": ",.0f", "sleep": ",.0f", "spectrum": ",.0f", "deployment": ",.0f"}
-    head = (
-        f"Mbit/s served with every cell awake, {AGREEMENT_SITES} sites sized by `deploy` for a demand, at that "
-        f"demand and beyond: sleep differs from spectrum by at most {figures['sleep_spectrum_disagreement']:.1%}, "
-        f"deployment by {figures['deployment_spectrum_disagreement']:.1%}."
-    )
-    return f"{head}\n\n{markdown(frame, styles)}", figures
 
 
 def peak_mb(sites: int, tiles: tuple[int, int], seed: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from planning.coverage import Coverage, RadioSettings
 from planning.coverage.levels import Levels
+from planning.coverage.pixels import PixelGrid
 from planning.demand import Demand, quantile_profile
 from planning.errors import InputError
 from planning.network import Network
@@ -64,10 +65,8 @@ def build_problem(
     capacity = radio_capacity(coverage, mean, SleepSettings().max_load if load is None else load)
     groups = operation.groups(network, capacity)
     best = coverage.levels.best_server()
-    # traffic that no cell covers is nobody's, whatever sleeps
-    covered = replace(coverage.grid, weight=coverage.grid.weight * coverage.covered_users())
     graph, shares, pixel_class = offload_graph(
-        reach, best, covered, network.sector_of_cell, mean, max_neighbours=max_neighbours
+        reach, best, covered_grid(coverage), network.sector_of_cell, mean, max_neighbours=max_neighbours
     )
     cover, groups = cover_of(reach, spare_db, coverage.grid, groups, mean, operation.max_hole_share)
     groups, limited = groups.with_few_states(MAX_STATES)
@@ -105,6 +104,12 @@ def reach_of(coverage: Coverage) -> tuple[Levels, np.ndarray]:
     spare = np.where(inside[levels.pixel], indoors, outdoors)
     kept = spare >= 0
     return levels.subset(kept), spare[kept]
+
+
+def covered_grid(coverage: Coverage) -> PixelGrid:
+    """The pixels with the part of their tile's traffic that is covered with everything on, of users outdoors and
+    indoors: what no cell covers is no traffic of the plan, as nobody serves it."""
+    return replace(coverage.grid, weight=coverage.grid.weight * coverage.covered_users())
 
 
 def radio_capacity(coverage: Coverage, tile_mbps: np.ndarray, load: float) -> np.ndarray:
