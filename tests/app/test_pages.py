@@ -1,6 +1,7 @@
 """The pages run by AppTest: what they show, what their buttons do, and that faults are told in the page."""
 
 import io
+from pathlib import Path
 import time
 
 import numpy as np
