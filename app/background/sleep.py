@@ -1,7 +1,7 @@
 """Sleep plans in the background: the strategies side by side, each judged on traffic that it was not made on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
@@ -17,38 +17,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from planning.demand import Demand
+    from planning.network import Network
+    from planning.prices import Prices
     from planning.sleep import SleepPlan, SleepSettings
 
 JOB = "sleep"
-BEFORE_RISK = 0.7  # share of the job that is over when the strategies are compared
+BEFORE_RANGES, BEFORE_RISK = 0.65, 0.75  # shares of the job that are over by then
 
 
 @dataclass(frozen=True)
 class SleepRequest:
     """What is asked of the planners of sleep.
 
-    strategies: of `planning.sleep.STRATEGIES`. hours (24 or 168), ring_m (metres), ring ("distance" or "overlap"),
-    whole_site: as in `SleepProblem.build`. quantile: of demand, that is reserved for. rate_floor: Mbit/s that every
-    active user gets. measured: a traffic table that plans are replayed on, or else, with held_out, the last sample of
-    the ensemble is. equipment: rows of figures instead of the network's.
+    strategies: of `planning.sleep.STRATEGIES`. hours (24, 168 or DAY_TYPES), first_day, max_neighbours: as in
+    `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that never sleep. quantile: of demand that is planned for. rate_floor: Mbit/s
+    that every active user gets. measured: a traffic table that plans are replayed on, or else, with held_out, the last
+    sample of the ensemble is. equipment: rows of figures instead of the network's. prices: tariff, currency and CO2.
     """
 
     strategies: Sequence[str]
     settings: "SleepSettings"
-    hours: int = 24
-    ring_m: float = 2000.0
-    ring: str = "distance"
-    whole_site: bool = False
-    quantile: float = 0.99
-    rate_floor: float = 0.0
+    hours: int | str = 24
+    first_day: int = 0
+    max_neighbours: int = 6
+    rules: dict[str, Any] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+    quantile: float = 0.95
+    rate_floor: float = 0.25
     held_out: bool = True
     measured: Upload | None = None
     equipment: "pd.DataFrame | None" = None
+    prices: "Prices | None" = None
 
-    def around(self) -> dict[str, Any]:
-        """What says which cells may take over traffic and for which hours: arguments of `SleepProblem.build`."""
+    def around(self, network: "Network") -> dict[str, Any]:
+        """Arguments of `SleepProblem.build` beside network, demand and quantile."""
+        from planning.sleep import Operation
+        from planning.sleep.operation import never_sleeping
+
+        never = never_sleeping(network, self.never) if self.never else None
         return {
-            "hours": self.hours, "ring_m": self.ring_m, "ring": self.ring, "whole_site": self.whole_site
+            "hours": self.hours, "first_day": self.first_day, "max_neighbours": self.max_neighbours,
+            "operation": Operation(**self.rules, never=never),
         }  # fmt: skip
 
 
@@ -79,7 +88,7 @@ def start(space: Workspace, asked: SleepRequest) -> None:
 
 def _demands(space: Workspace, asked: SleepRequest) -> "tuple[Demand, Demand | None, str]":
     """(demand to plan for, demand to replay the plans on or None, what the latter is)."""
-    demand = space.demand().with_rate_floor(asked.rate_floor)
+    demand = space.demand()
     if asked.measured is not None:
         return demand, _measured(asked.measured, demand), "the measured traffic"
     if asked.held_out and demand.samples > 1:
@@ -98,34 +107,41 @@ def _compared(
     last: "SleepPlan | None",
 ) -> "Comparison[SleepPlan]":
     """The strategies side by side; the optimised one begins from the last plan where that was for the same cells."""
+    from planning.coverage import Coverage
     from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
+    from planning.sleep.ranges import ensemble_figures
 
     network = deployed.plan.network
     if asked.equipment is not None:
         mine = asked.equipment["equipment"].isin(network.cells["equipment"])
         network = network.with_equipment(asked.equipment[mine])
-    problem = SleepProblem.build(network, planned, quantile=asked.quantile, **asked.around())
+    job.report(0, 0, "received levels")
+    coverage = Coverage.of(network, planned.x, planned.y)
+    around = asked.around(network) | {"coverage": coverage}
+    floored = planned.with_rate_floor(asked.rate_floor)
+    problem = SleepProblem.build(network, floored, quantile=asked.quantile, **around)
     plans, table = compare_strategies(
         problem,
         asked.strategies,
         settings=asked.settings,
         held_out=held_out,
-        progress=job.part(0.0, 1.0 if held_out is None else BEFORE_RISK, say=strategy_name),
-        earlier=last.awake if last is not None and last.network.cells.equals(network.cells) else None,
+        progress=job.part(0.0, BEFORE_RANGES, say=strategy_name),
+        earlier=last.parts if last is not None and last.network.cells.equals(network.cells) else None,
     )
+    ranges = ensemble_figures(plans, planned, asked.prices, held_out, job.part(BEFORE_RANGES, BEFORE_RISK))
     risk = None
     if held_out is not None:
         risk = risk_curve(
             network,
-            planned,
+            floored,
             held_out,
             RISK_QUANTILES,
             "greedy",
             replace(asked.settings, allow_unserved=True),
             job.part(BEFORE_RISK, 1.0),
-            **asked.around(),
+            **around,
         )
-    return Comparison(plans, table, deployed, judged_on, risk)
+    return Comparison(plans, table, deployed, judged_on, risk, ranges)
 
 
 def _measured(upload: Upload, demand: "Demand") -> "Demand":

@@ -22,8 +22,15 @@ def asleep_by_site(plan: "SleepPlan", hour: int) -> tuple[np.ndarray, np.ndarray
     network = plan.network
     member, sites = network.site_of_cell, len(network.sites)
     asleep = np.bincount(member, ~plan.awake[:, hour], minlength=sites)
-    may_sleep = np.bincount(member, ~network.cells["is_coverage"].to_numpy(bool), minlength=sites)
+    may_sleep = np.bincount(member[_sleepers(plan)], minlength=sites)
     return asleep, asleep / np.maximum(may_sleep, 1)
+
+
+def _sleepers(plan: "SleepPlan") -> np.ndarray:
+    """Rows of the cells that may sleep, of any technology."""
+    groups = plan.problem.groups
+    free = [groups.parts[g] for g in groups.free if groups.boost_of[g] < 0]
+    return np.concatenate(free) if free else np.zeros(0, int)
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:
@@ -130,20 +137,23 @@ def risk(curve: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def schedule(awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int) -> go.Figure:
-    """Cells that may sleep by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
+def schedule(
+    awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int, capacity: np.ndarray | None = None
+) -> go.Figure:
+    """Cells by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
-    The cells that are awake longest come first. awake, loads: (cells, hours).
+    The cells that are awake longest come first. awake, loads, capacity: (cells, hours); the cells' nominal capacity
+    where none is given.
     """
-    sleeper = np.flatnonzero(~cells["is_coverage"].to_numpy(bool))
-    sleeper = sleeper[np.argsort(-awake[sleeper].sum(axis=1), kind="stable")]
-    capacity = np.maximum(cells["capacity_mbps"].to_numpy(float), 1e-9)[:, None]
-    used = np.where(awake, loads / capacity, np.nan)[sleeper]
+    order = np.argsort(-awake.sum(axis=1), kind="stable")
+    if capacity is None:
+        capacity = np.repeat(cells["capacity_mbps"].to_numpy(float)[:, None], awake.shape[1], axis=1)
+    used = np.where(awake, loads / np.maximum(capacity, 1e-9), np.nan)[order]
     figure = go.Figure(
         go.Heatmap(
             z=used,
             x=np.arange(awake.shape[1]),
-            y=cells["cell"].to_numpy()[sleeper],
+            y=cells["cell"].to_numpy()[order],
             zmin=0,
             zmax=1,
             colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],

@@ -43,7 +43,7 @@ def scenario_of(space: Workspace) -> "Scenario":
         scenario = scenario.with_table("deployment_comparison", compared.value.table)
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
-        scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
+        scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table, comparison.ranges)
     if space.spectrum and _is_for(space.spectrum, space.network):
         made = space.spectrum
         tables = {"comparison": made.value.table}

@@ -19,22 +19,45 @@ if TYPE_CHECKING:
 # --- sleep -------------------------------------------------------------------------------------------------------
 
 
+SLEEP_VERSION = 2  # 1: by site, until the sleep planner had sectors
+OUTDATED = "its sleep plan was made by site, before plans were made by sector; plan sleep again"
+
+
 def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
-    """The awake cells of each strategy (packed bits) with the problem that they share."""
+    """The awake parts of each strategy (packed bits) with the problem that they share."""
     plans = comparison.plans
     problem = next(iter(plans.values())).problem
+    cover, graph = problem.cover, problem.graph
     arrays: Arrays = {
         "demand": problem.demand,
-        "source": problem.ring.source,
-        "target": problem.ring.target,
-        "metres": problem.ring.metres,
+        "class_sector": graph.class_sector,
+        "arc_class": graph.arc_class,
+        "arc_target": graph.arc_target,
+        "capacity": problem.groups.capacity,
+        "lowest": problem.groups.lowest,
+        "coverage": problem.groups.coverage,
         "cells": problem.network.cells[_figures()].to_numpy(float),
+        "cover_indptr": cover.sets.indptr,
+        "cover_indices": cover.sets.indices,
+        "cover_area": cover.area_km2,
+        "cover_traffic": cover.traffic,
+        "cover_binding": cover.binding,
     }
-    arrays |= {f"awake {name}": np.packbits(plan.awake, axis=1) for name, plan in plans.items()}
+    if problem.shares is not None and problem.x is not None and problem.y is not None:
+        share = problem.shares.share.tocsr()
+        arrays |= {
+            "share_indptr": share.indptr, "share_indices": share.indices, "share_data": share.data, "x": problem.x,
+            "y": problem.y,
+        }  # fmt: skip
+    if problem.operation.never is not None:
+        arrays["never"] = problem.operation.never
+    arrays |= {f"awake {name}": np.packbits(plan.parts, axis=1) for name, plan in plans.items()}
     told = {
+        "version": SLEEP_VERSION,
         "quantile": problem.quantile,
         "notes": problem.notes,
-        "whole_site": problem.groups.site_sleeps,
+        "operation": {k: v for k, v in asdict(problem.operation).items() if k != "never"},
+        "covered_km2": cover.covered_km2,
         "judged_on": comparison.judged_on,
         "plans": {
             name: {
@@ -48,35 +71,41 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
         },
         "table": put_table(arrays, "comparison", comparison.table),
         "risk": None if comparison.risk is None else put_table(arrays, "risk", comparison.risk),
+        "ranges": None if comparison.ranges is None else put_table(arrays, "ranges", comparison.ranges),
     }
     return to_bytes(told, arrays)
 
 
 def read_sleep(data: bytes, deployed: Deployed) -> "Comparison[SleepPlan]":
-    """What `sleep_bytes` was given, for plans on this network. Raises ValueError where it is of another one."""
+    """What `sleep_bytes` was given, for plans on this network. Raises ValueError where it is of another one, or of an
+    earlier version."""
     from planning.sleep import SleepPlan, SleepSettings, evaluate
 
     told, arrays = from_bytes(data)
+    if told.get("version") != SLEEP_VERSION:
+        raise ValueError(OUTDATED)
     problem = _sleep_problem(arrays, told, deployed)
     plans = {}
     for name, kept in told["plans"].items():
-        awake = np.unpackbits(arrays[f"awake {name}"], axis=1, count=kept["hours"]).astype(bool)
-        if awake.shape != (len(problem.network.cells), problem.hours):
+        parts = np.unpackbits(arrays[f"awake {name}"], axis=1, count=kept["hours"]).astype(bool)
+        if parts.shape != (problem.groups.number_of_parts, problem.hours):
             raise ValueError("its sleep plan does not fit its network")
         settings = SleepSettings(**kept["settings"] | {"night": tuple(kept["settings"]["night"])})
         plans[name] = SleepPlan(
             name,
-            awake,
+            parts,
             problem,
             settings,
             take_solve(kept["solve"]),
             kept["relaxed"],
-            evaluate(problem, awake),
+            evaluate(problem, settings, parts),
             tuple(kept["notes"]),
         )
-    risk = None if told["risk"] is None else take_table(arrays, "risk", told["risk"])
+    risk, ranges = (
+        None if told[name] is None else take_table(arrays, name, told[name]) for name in ("risk", "ranges")
+    )
     table = take_table(arrays, "comparison", told["table"])
-    return Comparison(plans, table, deployed, told["judged_on"], risk)
+    return Comparison(plans, table, deployed, told["judged_on"], risk, ranges)
 
 
 def _figures() -> list[str]:
@@ -86,22 +115,54 @@ def _figures() -> list[str]:
 
 
 def _sleep_problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> "SleepProblem":
-    from planning.energy import Groups
+    from scipy import sparse
+
     from planning.network import Network
-    from planning.network.serving import tile_shares
-    from planning.sleep import SleepProblem
-    from planning.sleep.dispatch import Ring
+    from planning.sleep import Operation, SleepProblem
+    from planning.sleep.cover import Cover
+    from planning.sleep.offload import ClassShares, OffloadGraph
 
     base = deployed.plan.network
     figures = {name: arrays["cells"][:, i] for i, name in enumerate(_figures())}
     network = Network(base.sites, base.cells.assign(**figures))
     network.validate()
-    ring = Ring(arrays["source"], arrays["target"], arrays["metres"], len(network.sites))
-    shares = tile_shares(network, deployed.demand.x, deployed.demand.y)
-    groups = Groups.of(network, told["whole_site"])
-    return SleepProblem(
-        network, groups, ring, arrays["demand"], told["quantile"], shares, tuple(told["notes"])
+    rules = told["operation"]
+    operation = Operation(
+        **rules
+        | {
+            "window": None if rules["window"] is None else tuple(rules["window"]),
+            "band_order": tuple(rules["band_order"]),
+            "never": arrays["never"].astype(bool) if "never" in arrays else None,
+        }
     )
+    groups = operation.groups(network)
+    number = len(groups.site)
+    if any(len(arrays[name]) != number for name in ("capacity", "lowest", "coverage")):
+        raise ValueError("its sleep plan does not fit its network")
+    groups = replace(
+        groups,
+        capacity=arrays["capacity"],
+        lowest=arrays["lowest"].astype(int),
+        coverage=arrays["coverage"].astype(int),
+    )
+    graph = OffloadGraph(
+        *(arrays[name].astype(int) for name in ("class_sector", "arc_class", "arc_target")), groups.sectors
+    )
+    rows = len(arrays["cover_area"])
+    indices = arrays["cover_indices"]
+    sets = sparse.csr_array((np.ones(len(indices)), indices, arrays["cover_indptr"]), (rows, number))
+    cover = Cover(
+        sets, arrays["cover_area"], arrays["cover_traffic"], told["covered_km2"], arrays["cover_binding"].astype(int),
+        operation.max_hole_share,
+    )  # fmt: skip
+    problem = SleepProblem.of_classes(network, arrays["demand"], graph, cover, operation, groups)
+    if "x" in arrays:
+        shape = (graph.classes, len(arrays["x"]))
+        share = sparse.csr_array(
+            (arrays["share_data"], arrays["share_indices"], arrays["share_indptr"]), shape
+        )
+        problem = replace(problem, shares=ClassShares(share), x=arrays["x"], y=arrays["y"])
+    return replace(problem, quantile=told["quantile"], notes=tuple(told["notes"]))
 
 
 # --- spectrum ----------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class Comparison(Generic[T]):
     network: Deployed | None = None
     judged_on: str = ""  # what the replay_ columns of the table are on
     risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
+    ranges: "pd.DataFrame | None" = None  # see planning.sleep.ranges.ensemble_figures
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:

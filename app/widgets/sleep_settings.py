@@ -1,4 +1,4 @@
-"""What a sleep plan is made for and obeys, as controls."""
+"""What a sleep plan is made for and obeys, as controls: labels, units and reasons are the planner's own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,16 @@ from app.widgets.uploads import upload
 
 STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
 CHOSEN_FIRST = STRATEGIES[:-1]
-HOURS = {24: "a typical day", 168: "the whole week"}
-RINGS = {"distance": "the nearest sites", "overlap": "those that reach its ground"}
+HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 168: "the whole week"}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+BOUNDARIES = {"cyclic": "the plan repeats", "awake": "every cell on before and after"}
+QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 MOST_MEASURED_MB = 200
 
 
 def sleep_settings(space: Workspace) -> SleepRequest:
     """The settings as chosen."""
+    from planning.prices import CO2_KG_PER_KWH, Prices
     from planning.sleep import SleepSettings
 
     strategies = st.multiselect(
@@ -30,76 +33,154 @@ def sleep_settings(space: Workspace) -> SleepRequest:
     )
     columns = st.columns(4)
     asked = _demand(columns)
-    settings = _rules(columns) | _solver(columns)
-    one, two, three, four = columns
-    asked["rate_floor"] = three.number_input(
-        "Rate floor (Mbit/s a user)", 0.0, 1000.0, 0.0, 0.1,
-        help="Every active user gets at least this much, or what the traffic asks for where that is more.",
-        **kept("sleep rate floor"),
+    st.markdown("**Limits of operation**")
+    columns = st.columns(4)
+    settings = _limits(columns)
+    asked["rules"], asked["never"] = _rules(space)
+    with st.expander("Rules of thumb, solver and check", icon=":material/rule:"):
+        columns = st.columns(4)
+        settings |= _thumb(columns) | _solver(columns)
+        asked["held_out"] = columns[2].toggle(
+            "Check on held-out traffic", True, **kept("sleep held out"),
+            help="The last sample is left out of planning; every plan is replayed on it.",
+        )  # fmt: skip
+        measured = upload(
+            space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
+            "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
+        )  # fmt: skip
+    one, two, three, _ = st.columns(4)
+    tariff = one.number_input(
+        "Electricity price (per kWh)", 0.0, 1000.0, None, 0.05, placeholder="not given", **kept("tariff"),
+        help="Without it no cost is shown, as no default would be right.",
     )  # fmt: skip
-    asked["whole_site"] = four.toggle(
-        "Whole sites may sleep", False, **kept("sleep whole site"),
-        help="The optimised and greedy plans may put every cell of a site to sleep and turn its BBU off. Harder to "
-        "solve: expect a gap of some percent.",
-    )  # fmt: skip
-    asked["held_out"] = one.toggle(
-        "Check on unseen traffic", True, **kept("sleep held out"),
-        help="The last sample is left out of planning; every plan is replayed on it.",
-    )  # fmt: skip
-    settings["allow_unserved"] = two.toggle(
-        "Plan even if the network is too small", False, **kept("sleep unserved"),
-        help="Plans for what can be served and shows the rest.",
-    )  # fmt: skip
-    measured = upload(
-        space, "sleep measured", "Judge the plans on measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
-        "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
+    currency = two.text_input("Currency", "", max_chars=8, placeholder="CNY", **kept("currency"))
+    kg_per_kwh = three.number_input(
+        "CO₂ (kg a kWh)", 0.0, 5.0, CO2_KG_PER_KWH, 0.01, format="%.4f", **kept("co2"),
+        help="Of your grid. The default is China's grid mean of 2023.",
     )  # fmt: skip
     equipment = equipment_editor(space)
     return SleepRequest(
-        strategies, SleepSettings(**settings), measured=measured, equipment=equipment, **asked
-    )
+        strategies, SleepSettings(**settings), measured=measured, equipment=equipment,
+        prices=Prices(tariff, kg_per_kwh, currency), **asked,
+    )  # fmt: skip
+
+
+def _label(name: str) -> tuple[str, str]:
+    """(label with unit, reason) of a setting."""
+    from planning.sleep import LABELS
+
+    return LABELS[name].title, f"{LABELS[name].reason[:1].upper()}{LABELS[name].reason[1:]}."
 
 
 def _demand(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
-    """What is planned for, and who takes over: fields of `SleepRequest`."""
-    one, two, three, four = columns
-    return {
-        "hours": one.selectbox("Plan for", list(HOURS), format_func=HOURS.__getitem__, **kept("sleep hours")),
-        "quantile": two.slider(
-            "Reserve: quantile of demand", 0.5, 1.0, 0.99, 0.01, **kept("sleep quantile"),
-            help="0.99: enough in 99 of 100 samples and days.",
-        ),
-        "ring_m": float(three.number_input(
-            "Neighbours take over within (m)", 0, 20_000, 2000, 100, **kept("sleep ring"),
-            help="Traffic of sleeping cells goes to these sites.",
-        )),
-        "ring": four.selectbox(
-            "Neighbours are", list(RINGS), format_func=RINGS.__getitem__, **kept("sleep ring kind"),
-            help="Overlap: at least half of the ground of a site lies within the distance of the other.",
-        ),
-    }  # fmt: skip
+    """What is planned for: fields of `SleepRequest`."""
+    from planning.demand import RATE_FLOOR_MBPS
+    from planning.sleep import QUANTILE
 
-
-def _rules(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
-    """What single strategies obey: fields of `SleepSettings`."""
     one, two, three, four = columns
-    night = one.slider("Night window", 0, 24, (0, 6), format="%d:00", **kept("sleep night"))
-    below, above = two.slider(
-        "Threshold: sleep below, wake above (load)", 0.0, 1.0, (0.5, 0.7), 0.05, **kept("sleep threshold")
-    )
-    return {
-        "night": night,
-        "sleep_below": below,
-        "wake_above": above,
-        "min_up": int(three.number_input("Minimum up time (h)", 1, 24, 2, **kept("sleep min up"))),
-        "switch_wh": four.number_input(
-            "Price of a switch (Wh)", 0.0, 10_000.0, 50.0, 10.0, **kept("sleep switch")
+    hours = one.selectbox("Plan for", list(HOURS), format_func=HOURS.__getitem__, **kept("sleep hours"))
+    label, reason = _label("quantile")
+    floor, why = _label("rate_floor")
+    asked = {
+        "hours": hours,
+        "quantile": two.select_slider(
+            label,
+            QUANTILES,
+            QUANTILE,
+            format_func=lambda q: f"P{100 * q:g}",
+            help=reason,
+            **kept("sleep reserve"),
+        ),
+        "rate_floor": three.number_input(
+            floor, 0.0, 1000.0, RATE_FLOOR_MBPS, 0.05, help=why, **kept("sleep rate floor")
         ),
     }
+    if hours == "weekday/weekend":
+        asked["first_day"] = DAYS.index(four.selectbox("Hour 0 is on a", DAYS, **kept("sleep first day")))
+    return asked
+
+
+def _limits(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
+    """Fields of `SleepSettings` that every strategy obeys."""
+    from planning.sleep import SleepSettings
+
+    default = SleepSettings()
+    controls = {
+        "max_load": (0.05, 1.0, 0.05), "min_up": (1, 24, 1), "min_off": (1, 24, 1), "max_wakes": (0, 24, 1),
+        "switch_wh": (0.0, 10_000.0, 10.0), "wake_delay_min": (0.0, 60.0, 1.0),
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for number, (name, (low, high, step)) in enumerate(controls.items()):
+        label, reason = _label(name)
+        found[name] = columns[number % len(columns)].number_input(
+            label, low, high, getattr(default, name), step, help=reason, **kept(f"sleep {name}")
+        )
+    label, reason = _label("allow_unserved")
+    found["allow_unserved"] = columns[2].toggle(label, False, help=reason, **kept("sleep unserved"))
+    return found
+
+
+def _rules(space: Workspace) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Fields of `Operation`, and the names of the cells and sites that never sleep."""
+    rules: dict[str, Any] = {}
+    one, two, three, four = st.columns(4)
+    for column, name in ((one, "whole_site"), (two, "muting")):
+        label, reason = _label(name)
+        rules[name] = column.toggle(label, False, help=reason, **kept(f"sleep {name.replace('_', ' ')}"))
+    label, reason = _label("max_hole_share")
+    rules["max_hole_share"] = (
+        three.number_input(
+            "Ground that may lose coverage (%)", 0.0, 100.0, 0.0, 0.1, help=reason, **kept("sleep holes")
+        )
+        / 100
+    )
+    label, reason = _label("boundary")
+    rules["boundary"] = four.selectbox(
+        label, list(BOUNDARIES), format_func=BOUNDARIES.__getitem__, help=reason, **kept("sleep boundary")
+    )
+    label, reason = _label("window")
+    first, last = one.slider(label, 0, 24, (0, 24), format="%d:00", help=reason, **kept("sleep window"))
+    rules["window"] = None if (first, last) == (0, 24) or first == last else (first, last)
+    label, reason = _label("band_order")
+    order = two.text_input(
+        label, "", placeholder="n78, n41, B3", help=f"First to sleep first. {reason}", **kept("sleep bands")
+    )
+    rules["band_order"] = tuple(part.strip() for part in order.split(",") if part.strip())
+    label, reason = _label("never")
+    text = three.text_area(
+        label, "", height=68, help="Names with commas or line breaks between.", **kept("sleep never")
+    )
+    listed = upload(
+        space, "sleep never file", "The same as a file", ["csv"], 5, "A CSV with a column cell or site.", four
+    )
+    names = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    return rules, (*names, *(_names_of(listed.data, listed.name) if listed else ()))
+
+
+def _names_of(data: bytes, name: str) -> list[str]:
+    from planning.csv_table import read_table
+    from planning.errors import InputError
+
+    table = read_table(data, name, "cell or site")
+    columns = [c for c in ("cell", "site") if c in table]
+    if not columns:
+        raise InputError(f"{name} needs a column cell or site, with the names of those that never sleep.")
+    return [str(v) for c in columns for v in table[c].dropna()]
+
+
+def _thumb(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
+    """What single strategies obey: fields of `SleepSettings`."""
+    night = columns[0].slider("Night window", 0, 24, (0, 6), format="%d:00", **kept("sleep night"))
+    below, above = columns[1].slider(
+        "Load threshold: sleep below, wake above", 0.0, 1.0, (0.5, 0.7), 0.05, **kept("sleep threshold")
+    )
+    return {"night": night, "sleep_below": below, "wake_above": above}
 
 
 def _solver(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
     """How long and how well the optimised plan is sought: fields of `SleepSettings`."""
-    seconds = time_limit(columns[0], "sleep time limit", 20)
-    percent = columns[1].number_input("Solver gap (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap"))
+    seconds = time_limit(columns[2], "sleep time limit", 20)
+    percent = columns[3].number_input(
+        "Optimality gap at which to stop (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap")
+    )
     return {"time_limit": seconds, "gap": percent / 100}

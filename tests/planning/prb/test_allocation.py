@@ -11,7 +11,6 @@ from planning.errors import InputError
 from planning.prb import BASELINES, PrbSettings, Users, baseline, compared, solve_prb
 from planning.prb.bound import Options, solve_dual
 from planning.prb.fixed import choose, found_interference, usual_interference
-from planning.prb.improve import replace_users
 from planning.prb.relaxation import lines
 from planning.prb.sinr import Grid, rates_of, score, true_sinr
 from tests.planning.prb.making import slow_rates, slow_worth, toy
