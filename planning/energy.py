@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -121,7 +122,9 @@ class CellGroups:
         sector, unit = network.sector_of_cell, _shared_units(network)
         alike = [c for c in _ALIKE if c in cells]
         keys = {"_sector": sector, "_unit": unit, "_never": never, "_apart": 0 if apart is None else apart}
-        labels = cells[alike].assign(**keys).groupby([*keys, *alike], sort=True, dropna=False).ngroup().to_numpy()
+        labels = (
+            cells[alike].assign(**keys).groupby([*keys, *alike], sort=True, dropna=False).ngroup().to_numpy()
+        )
         members = rows_of_each(labels, int(labels.max()) + 1)
         first = np.array([m[0] for m in members])
         count = np.array([len(m) for m in members])
@@ -165,9 +168,13 @@ class CellGroups:
             "slope": self.slope[chosen], "off_w": np.zeros(len(chosen)), "coverage": self.coverage[chosen],
             "lowest": locked[chosen], "boost_of": chosen,
         }  # fmt: skip
-        base = {name: getattr(self, name) for name in more} | {"idle_w": idle, "capacity": capacity}
+        base: dict[str, Any] = {name: getattr(self, name) for name in more}
+        base |= {"idle_w": idle, "capacity": capacity}
+        joined: dict[str, Any] = {name: np.concatenate([base[name], more[name]]) for name in more}
         return replace(
-            self, **{name: np.concatenate([base[name], more[name]]) for name in more}, parts=self.parts + boosts
+            self,
+            **{name: np.concatenate([base[name], more[name]]) for name in more},
+            parts=self.parts + boosts,
         )
 
     def with_few_states(self, most: int) -> tuple[CellGroups, int]:
@@ -182,7 +189,11 @@ class CellGroups:
             for g in mine[np.argsort(self.full_saving_w[mine], kind="stable")]:
                 if states[s] <= most:
                     break
-                if self.boost_of[g] < 0 and (self.boost_of == g).any() and lowest[self.boost_of == g].min() == 0:
+                if (
+                    self.boost_of[g] < 0
+                    and (self.boost_of == g).any()
+                    and lowest[self.boost_of == g].min() == 0
+                ):
                     continue  # its boost saves less and comes first
                 states[s] /= self.count[g] - lowest[g] + 1
                 lowest[g] = self.count[g]

@@ -52,7 +52,7 @@ def capacity_error(shortfalls: list[Shortfall], remedy: str) -> CapacityError:
     total = sum(s.missing_mbps for s in ordered)
     return CapacityError(
         f"The demand exceeds the capacity with every cell awake at {len(names)} "
-        f"site{'s' if len(names) > 1 else ''} in {len(hours)} hour{'s' if len(hours) > 1 else ''} "
+        f"sector{'s' if len(names) > 1 else ''} in {len(hours)} hour{'s' if len(hours) > 1 else ''} "
         f"({total:,.1f} Mbit/s-hours in all; worst: {worst.name} at hour {worst.hour}, short by "
         f"{worst.missing_mbps:,.1f} Mbit/s); {remedy}.",
         tuple(ordered),

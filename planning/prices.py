@@ -46,7 +46,13 @@ class Prices:
         """What a saving of a plan of `hours` (a day or a week) comes to in a year of such, with what is assumed."""
         times = HOURS_A_YEAR / hours
         year = self.of(saved_kwh * times, None if saved_cost is None else saved_cost * times)
-        at = "by hour" if isinstance(self.tariff, tuple) else f"at {self.tariff:g} a kWh" if self.tariff is not None else ""
+        at = (
+            "by hour"
+            if isinstance(self.tariff, tuple)
+            else f"at {self.tariff:g} a kWh"
+            if self.tariff is not None
+            else ""
+        )
         cost = "" if self.tariff is None else f", {year['cost']:,.0f} {self.currency or 'in money'} {at}"
         source = "assumed: China's grid mean of 2023" if self.kg_per_kwh == CO2_KG_PER_KWH else "given"
         such = "days" if hours <= 24 else "weeks"

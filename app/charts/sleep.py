@@ -18,11 +18,19 @@ _AWAKE_TO_ASLEEP = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
 
 def asleep_by_site(plan: "SleepPlan", hour: int) -> tuple[np.ndarray, np.ndarray]:
-    """(cells of each site that sleep in an hour of the plan, their share of all its cells): (sites,) each."""
+    """(cells of each site that sleep in an hour of the plan, their share of those that may sleep): (sites,) each."""
     network = plan.network
     member, sites = network.site_of_cell, len(network.sites)
     asleep = np.bincount(member, ~plan.awake[:, hour], minlength=sites)
-    return asleep, asleep / np.maximum(np.bincount(member, minlength=sites), 1)
+    may_sleep = np.bincount(member[_sleepers(plan)], minlength=sites)
+    return asleep, asleep / np.maximum(may_sleep, 1)
+
+
+def _sleepers(plan: "SleepPlan") -> np.ndarray:
+    """Rows of the cells that may sleep, of any technology."""
+    groups = plan.problem.groups
+    free = [groups.parts[g] for g in groups.free if groups.boost_of[g] < 0]
+    return np.concatenate(free) if free else np.zeros(0, int)
 
 
 def sleep_colours(share_asleep: np.ndarray) -> list[str]:
@@ -33,7 +41,7 @@ def sleep_colours(share_asleep: np.ndarray) -> list[str]:
 
 def sleep_legend() -> str:
     names = ("all awake", "", "half asleep", "", "all asleep")
-    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site")
+    return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
 
 
 def energy(by_hour: pd.DataFrame, hour: int) -> go.Figure:
@@ -130,19 +138,22 @@ def risk(curve: pd.DataFrame) -> go.Figure:
 
 
 def schedule(
-    awake: np.ndarray, loads: np.ndarray, names: np.ndarray, capacity: np.ndarray, hour: int
+    awake: np.ndarray, loads: np.ndarray, cells: pd.DataFrame, hour: int, capacity: np.ndarray | None = None
 ) -> go.Figure:
     """Cells by hours: load as share of the cell's capacity where it is awake, a gap where it is not.
 
-    The cells that are awake longest come first. awake, loads: (cells, hours); names, capacity (Mbit/s): (cells,).
+    The cells that are awake longest come first. awake, loads, capacity: (cells, hours); the cells' nominal capacity
+    where none is given.
     """
     order = np.argsort(-awake.sum(axis=1), kind="stable")
-    used = np.where(awake, loads / np.maximum(capacity, 1e-9)[:, None], np.nan)[order]
+    if capacity is None:
+        capacity = np.repeat(cells["capacity_mbps"].to_numpy(float)[:, None], awake.shape[1], axis=1)
+    used = np.where(awake, loads / np.maximum(capacity, 1e-9), np.nan)[order]
     figure = go.Figure(
         go.Heatmap(
             z=used,
             x=np.arange(awake.shape[1]),
-            y=names[order],
+            y=cells["cell"].to_numpy()[order],
             zmin=0,
             zmax=1,
             colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],

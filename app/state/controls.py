@@ -10,7 +10,7 @@ import streamlit as st
 
 _made: set[str] = set()  # keys of all such widgets that the server has made so far
 _WAITING, _SET = "controls of a file", "controls set by a file"
-_RANGES = ("sleep night", "sleep threshold")  # sliders with two ends want tuples
+_RANGES = ("sleep night", "sleep threshold", "sleep window")  # sliders with two ends want tuples
 
 
 def kept(key: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""What a sleep plan is made for and obeys, as controls."""
+"""What a sleep plan is made for and obeys, as controls: labels, units and reasons are the planner's own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,176 +14,173 @@ from app.widgets.equipment import equipment_editor
 from app.widgets.layout import time_limit
 from app.widgets.uploads import upload
 
-NOT_FIRST = ("paper",)  # strategies that are compared only when asked for
-HOURS = {24: "A typical day", 48: "Weekdays and weekends", 168: "The whole week"}
-BOUNDARIES = {"cyclic": "The plan repeats", "awake": "Every cell is on"}
+STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
+CHOSEN_FIRST = STRATEGIES[:-1]
+HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 168: "the whole week"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+BOUNDARIES = {"cyclic": "the plan repeats", "awake": "every cell on before and after"}
+QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 MOST_MEASURED_MB = 200
 
 
 def sleep_settings(space: Workspace) -> SleepRequest:
-    """The settings as chosen. Raises PlanningError for one outside its range."""
-    from planning.sleep import STRATEGIES, SleepSettings
+    """The settings as chosen."""
+    from planning.prices import CO2_KG_PER_KWH, Prices
+    from planning.sleep import SleepSettings
 
     strategies = st.multiselect(
-        "Strategies",
-        STRATEGIES,
-        [name for name in STRATEGIES if name not in NOT_FIRST],
-        format_func=strategy_name,
-        **kept("sleep strategies"),
+        "Strategies", STRATEGIES, CHOSEN_FIRST, format_func=strategy_name, **kept("sleep strategies")
     )
-    st.markdown("**Demand**")
-    asked = _demand()
-    st.markdown("**Rules of operation**")
-    operation, settings = _operation(space)
-    st.markdown("**Strategies and solver**")
-    settings |= _strategies()
-    st.markdown("**Validation and equipment**")
-    held_out = st.toggle(
-        "Validate on a held-out week", True, **kept("sleep held out"),
-        help="The last sample is left out of planning; every plan is replayed on it.",
+    columns = st.columns(4)
+    asked = _demand(columns)
+    st.markdown("**Limits of operation**")
+    columns = st.columns(4)
+    settings = _limits(columns)
+    asked["rules"], asked["never"] = _rules(space)
+    with st.expander("Rules of thumb, solver and check", icon=":material/rule:"):
+        columns = st.columns(4)
+        settings |= _thumb(columns) | _solver(columns)
+        asked["held_out"] = columns[2].toggle(
+            "Check on held-out traffic", True, **kept("sleep held out"),
+            help="The last sample is left out of planning; every plan is replayed on it.",
+        )  # fmt: skip
+        measured = upload(
+            space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
+            "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
+        )  # fmt: skip
+    one, two, three, _ = st.columns(4)
+    tariff = one.number_input(
+        "Electricity price (per kWh)", 0.0, 1000.0, None, 0.05, placeholder="not given", **kept("tariff"),
+        help="Without it no cost is shown, as no default would be right.",
     )  # fmt: skip
-    measured = upload(
-        space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
-        "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
+    currency = two.text_input("Currency", "", max_chars=8, placeholder="CNY", **kept("currency"))
+    kg_per_kwh = three.number_input(
+        "CO₂ (kg a kWh)", 0.0, 5.0, CO2_KG_PER_KWH, 0.01, format="%.4f", **kept("co2"),
+        help="Of your grid. The default is China's grid mean of 2023.",
     )  # fmt: skip
     equipment = equipment_editor(space)
     return SleepRequest(
-        strategies,
-        SleepSettings(**settings),
-        operation=operation,
-        held_out=held_out,
-        measured=measured,
-        equipment=equipment,
-        **asked,
-    )
+        strategies, SleepSettings(**settings), measured=measured, equipment=equipment,
+        prices=Prices(tariff, kg_per_kwh, currency), **asked,
+    )  # fmt: skip
 
 
-def _told(name: str) -> dict[str, str]:
-    """Label and help of a setting, as `planning.sleep.LABELS` has them."""
+def _label(name: str) -> tuple[str, str]:
+    """(label with unit, reason) of a setting."""
     from planning.sleep import LABELS
 
-    label = LABELS[name]
-    return {"label": label.title, "help": f"Default {label.reason}."}
+    return LABELS[name].title, f"{LABELS[name].reason[:1].upper()}{LABELS[name].reason[1:]}."
 
 
-def _demand() -> dict[str, Any]:
+def _demand(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
     """What is planned for: fields of `SleepRequest`."""
+    from planning.demand import RATE_FLOOR_MBPS
     from planning.sleep import QUANTILE
 
-    one, two, three, four = st.columns(4)
-    asked: dict[str, Any] = {
-        "hours": one.selectbox("Plan for", list(HOURS), format_func=HOURS.__getitem__, **kept("sleep hours")),
-        "quantile": two.slider(
-            "Plan for demand up to (percentile)", 50, 100, round(100 * QUANTILE), 1, format="P%d",
-            help="Of each sector's own traffic over samples and days.", **kept("sleep percentile"),
-        ) / 100,
+    one, two, three, four = columns
+    hours = one.selectbox("Plan for", list(HOURS), format_func=HOURS.__getitem__, **kept("sleep hours"))
+    label, reason = _label("quantile")
+    floor, why = _label("rate_floor")
+    asked = {
+        "hours": hours,
+        "quantile": two.select_slider(
+            label,
+            QUANTILES,
+            QUANTILE,
+            format_func=lambda q: f"P{100 * q:g}",
+            help=reason,
+            **kept("sleep reserve"),
+        ),
         "rate_floor": three.number_input(
-            min_value=0.0, max_value=1000.0, value=0.25, step=0.05, **_told("rate_floor"), **kept("sleep rate floor")
+            floor, 0.0, 1000.0, RATE_FLOOR_MBPS, 0.05, help=why, **kept("sleep rate floor")
         ),
-        "max_neighbours": int(
-            four.number_input(min_value=0, max_value=30, value=6, **_told("max_neighbours"), **kept("sleep neighbours"))
-        ),
-    }  # fmt: skip
-    if asked["hours"] == 48:
-        day = one.selectbox(
-            "First day of the traffic",
-            DAYS,
-            help="Generated weeks begin on a Monday.",
-            **kept("sleep first day"),
-        )
-        asked["first_day"] = DAYS.index(day)
+    }
+    if hours == "weekday/weekend":
+        asked["first_day"] = DAYS.index(four.selectbox("Hour 0 is on a", DAYS, **kept("sleep first day")))
     return asked
 
 
-def _operation(space: Workspace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(which cells may sleep when, limits that every strategy obeys): of `SleepRequest` and of `SleepSettings`."""
+def _limits(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
+    """Fields of `SleepSettings` that every strategy obeys."""
     from planning.sleep import SleepSettings
 
     default = SleepSettings()
-    one, two, three, four = st.columns(4)
-    settings: dict[str, Any] = {
-        "max_load": one.slider(
-            "Highest load of an awake cell (% of PRBs)", 30, 100, round(100 * default.max_load), 5,
-            help=_told("max_load")["help"], **kept("sleep max load"),
-        ) / 100,
-        "min_up": _whole(two, "min_up", "sleep min up", 1, default.min_up),
-        "min_off": _whole(three, "min_off", "sleep min off", 1, default.min_off),
-        "max_wakes": _whole(four, "max_wakes", "sleep wakes", 0, default.max_wakes or 24),
-        "switch_wh": one.number_input(
-            min_value=0.0, max_value=10_000.0, value=default.switch_wh, step=10.0, **_told("switch_wh"),
-            **kept("sleep switch"),
-        ),
-        "wake_delay_min": two.number_input(
-            min_value=0.0, max_value=60.0, value=default.wake_delay_min, step=1.0, **_told("wake_delay_min"),
-            **kept("sleep delay"),
-        ),
+    controls = {
+        "max_load": (0.05, 1.0, 0.05), "min_up": (1, 24, 1), "min_off": (1, 24, 1), "max_wakes": (0, 24, 1),
+        "switch_wh": (0.0, 10_000.0, 10.0), "wake_delay_min": (0.0, 60.0, 1.0),
     }  # fmt: skip
-    holes = three.number_input(
-        "Ground that may lose coverage (%)", 0.0, 100.0, 0.0, 0.5, help=_told("max_hole_share")["help"],
-        **kept("sleep holes"),
-    )  # fmt: skip
-    boundary = four.selectbox(
-        "Before the first hour and after the last", list(BOUNDARIES), format_func=BOUNDARIES.__getitem__,
-        **kept("sleep boundary"),
-    )  # fmt: skip
-    window = one.slider(
-        "Hours in which cells may sleep", 0, 24, (0, 24), format="%d:00", **kept("sleep window")
+    found: dict[str, Any] = {}
+    for number, (name, (low, high, step)) in enumerate(controls.items()):
+        label, reason = _label(name)
+        found[name] = columns[number % len(columns)].number_input(
+            label, low, high, getattr(default, name), step, help=reason, **kept(f"sleep {name}")
+        )
+    label, reason = _label("allow_unserved")
+    found["allow_unserved"] = columns[2].toggle(label, False, help=reason, **kept("sleep unserved"))
+    return found
+
+
+def _rules(space: Workspace) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Fields of `Operation`, and the names of the cells and sites that never sleep."""
+    rules: dict[str, Any] = {}
+    one, two, three, four = st.columns(4)
+    for column, name in ((one, "whole_site"), (two, "muting")):
+        label, reason = _label(name)
+        rules[name] = column.toggle(label, False, help=reason, **kept(f"sleep {name.replace('_', ' ')}"))
+    label, reason = _label("max_hole_share")
+    rules["max_hole_share"] = (
+        three.number_input(
+            "Ground that may lose coverage (%)", 0.0, 100.0, 0.0, 0.1, help=reason, **kept("sleep holes")
+        )
+        / 100
     )
-    whole = two.toggle(
-        "Whole sites may sleep", False, **kept("sleep whole site"),
-        help="The coverage layer may sleep too where other sites cover its ground, and a site's baseband with it.",
-    )  # fmt: skip
-    muting = three.toggle(
-        "RF channels may be muted", False, **kept("sleep muting"),
-        help="A state between on and off: half of the channels. Needs the feature in the radio unit.",
-    )  # fmt: skip
-    settings["allow_unserved"] = four.toggle(
-        "Plan even if the network is too small", True, **kept("sleep unserved"),
-        help="Plans for what can be served and shows the rest.",
-    )  # fmt: skip
-    bands = _bands(space)
-    order = one.multiselect(
-        "Bands go to sleep in this order", bands, placeholder="Any order", **kept("sleep bands"),
-        help="In a sector, a band sleeps before those chosen after it.",
-    )  # fmt: skip
-    never = two.text_area(
-        "Cells and sites that never sleep", placeholder="Names, one a line", height=68, **kept("sleep never")
+    label, reason = _label("boundary")
+    rules["boundary"] = four.selectbox(
+        label, list(BOUNDARIES), format_func=BOUNDARIES.__getitem__, help=reason, **kept("sleep boundary")
+    )
+    label, reason = _label("window")
+    first, last = one.slider(label, 0, 24, (0, 24), format="%d:00", help=reason, **kept("sleep window"))
+    rules["window"] = None if (first, last) == (0, 24) or first == last else (first, last)
+    label, reason = _label("band_order")
+    order = two.text_input(
+        label, "", placeholder="n78, n41, B3", help=f"First to sleep first. {reason}", **kept("sleep bands")
+    )
+    rules["band_order"] = tuple(part.strip() for part in order.split(",") if part.strip())
+    label, reason = _label("never")
+    text = three.text_area(
+        label, "", height=68, help="Names with commas or line breaks between.", **kept("sleep never")
     )
     listed = upload(
-        space, "sleep never file", "The same from a file (CSV: cell or site)", ["csv", "txt"], 10, where=three
+        space, "sleep never file", "The same as a file", ["csv"], 5, "A CSV with a column cell or site.", four
     )
-    operation = {
-        "whole_site": whole, "muting": muting, "max_hole_share": holes / 100, "boundary": boundary,
-        "window": None if window == (0, 24) else window,
-        "band_order": tuple(name for name in order if name in bands),
-        "never": tuple(name.strip() for name in never.splitlines() if name.strip()), "never_file": listed,
-    }  # fmt: skip
-    return operation, settings
+    names = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    return rules, (*names, *(_names_of(listed.data, listed.name) if listed else ()))
 
 
-def _whole(where: DeltaGenerator, name: str, key: str, least: int, preset: int) -> int:
-    """A whole number of a setting, at most 24."""
-    return int(where.number_input(min_value=least, max_value=24, value=preset, **_told(name), **kept(key)))
+def _names_of(data: bytes, name: str) -> list[str]:
+    from planning.csv_table import read_table
+    from planning.errors import InputError
+
+    table = read_table(data, name, "cell or site")
+    columns = [c for c in ("cell", "site") if c in table]
+    if not columns:
+        raise InputError(f"{name} needs a column cell or site, with the names of those that never sleep.")
+    return [str(v) for c in columns for v in table[c].dropna()]
 
 
-def _bands(space: Workspace) -> list[str]:
-    if space.network is None:
-        return []
-    return sorted(set(space.network.value.plan.network.cells["band"].astype(str)) - {""})
-
-
-def _strategies() -> dict[str, Any]:
-    """What single strategies obey, and how long and well the optimised plan is sought: fields of `SleepSettings`."""
-    one, two, three, four = st.columns(4)
-    night = one.slider("Night window", 0, 24, (0, 6), format="%d:00", **kept("sleep night"))
-    below, above = two.slider(
+def _thumb(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
+    """What single strategies obey: fields of `SleepSettings`."""
+    night = columns[0].slider("Night window", 0, 24, (0, 6), format="%d:00", **kept("sleep night"))
+    below, above = columns[1].slider(
         "Load threshold: sleep below, wake above", 0.0, 1.0, (0.5, 0.7), 0.05, **kept("sleep threshold")
     )
-    seconds = time_limit(three, "sleep time limit", 20)
-    percent = four.number_input(
+    return {"night": night, "sleep_below": below, "wake_above": above}
+
+
+def _solver(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
+    """How long and how well the optimised plan is sought: fields of `SleepSettings`."""
+    seconds = time_limit(columns[2], "sleep time limit", 20)
+    percent = columns[3].number_input(
         "Optimality gap at which to stop (%)", 0.0, 50.0, 1.0, 0.1, **kept("sleep gap")
     )
-    return {
-        "night": night, "sleep_below": below, "wake_above": above, "time_limit": seconds, "gap": percent / 100
-    }  # fmt: skip
+    return {"time_limit": seconds, "gap": percent / 100}

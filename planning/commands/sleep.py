@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ from planning.sleep import (
 )
 from planning.sleep.evaluation import SleepEvaluation
 from planning.sleep.offload import MAX_NEIGHBOURS
-from planning.sleep.problem import BOUNDARIES, never_sleeping
+from planning.sleep.operation import BOUNDARIES, never_sleeping
 from planning.sleep.ranges import ensemble_figures, verdict
 from planning.sleep.windows import schedule_json
 from planning.traffic import TrafficTable
@@ -78,7 +79,10 @@ def add_command(commands: Commands) -> None:
     )  # fmt: skip
     prices = Prices()
     command.add_argument(
-        "--tariff", type=_tariff, metavar="MONEY", help="price of a kWh, or 24 of them by hour with commas between"
+        "--tariff",
+        type=_tariff,
+        metavar="MONEY",
+        help="price of a kWh, or 24 of them by hour with commas between",
     )
     command.add_argument("--currency", default="", help="of the tariff, for the sentences")
     command.add_argument(
@@ -99,12 +103,26 @@ def _add_problem_options(command: argparse.ArgumentParser) -> None:
         help=f"24 for a typical day, 168 for the week, or {DAY_TYPES} for two days (default: 24)",
     )  # fmt: skip
     group.add_argument(
-        "--first-day", type=int, default=0, metavar="0-6", help="day of the week of hour 0, 0 for Monday (default: 0)"
+        "--first-day",
+        type=int,
+        default=0,
+        metavar="0-6",
+        help="day of the week of hour 0, 0 for Monday (default: 0)",
     )
     group.add_argument("--quantile", type=float, default=QUANTILE, help=_about("quantile", QUANTILE))
-    group.add_argument("--rate-floor", type=float, default=RATE_FLOOR_MBPS, metavar="MBPS", help=_about("rate_floor", RATE_FLOOR_MBPS))
-    group.add_argument("--neighbours", type=int, default=MAX_NEIGHBOURS, help=_about("max_neighbours", MAX_NEIGHBOURS))
-    group.add_argument("--max-holes", type=float, default=0.0, metavar="SHARE", help=_about("max_hole_share", 0.0))
+    group.add_argument(
+        "--rate-floor",
+        type=float,
+        default=RATE_FLOOR_MBPS,
+        metavar="MBPS",
+        help=_about("rate_floor", RATE_FLOOR_MBPS),
+    )
+    group.add_argument(
+        "--neighbours", type=int, default=MAX_NEIGHBOURS, help=_about("max_neighbours", MAX_NEIGHBOURS)
+    )
+    group.add_argument(
+        "--max-holes", type=float, default=0.0, metavar="SHARE", help=_about("max_hole_share", 0.0)
+    )
     group.add_argument("--whole-site", action="store_true", help=_about("whole_site"))
     group.add_argument("--muting", action="store_true", help=_about("muting"))
     group.add_argument(
@@ -113,7 +131,10 @@ def _add_problem_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--window", type=_window, metavar="H-H", help=_about("window"))
     group.add_argument(
-        "--band-order", default="", metavar="BANDS", help=f"{LABELS['band_order'].label}, first first: n78,n41,B3"
+        "--band-order",
+        default="",
+        metavar="BANDS",
+        help=f"{LABELS['band_order'].label}, first first: n78,n41,B3",
     )
     group.add_argument("--boundary", choices=BOUNDARIES, default="cyclic", help=_about("boundary"))
     group.add_argument(
@@ -149,7 +170,9 @@ def _add_strategy_options(command: argparse.ArgumentParser) -> None:
     ):  # fmt: skip
         value = getattr(settings, name)
         group.add_argument(option, dest=name, type=kind, default=value, help=_about(name, value))
-    group.add_argument("--switch-price", dest="switch_wh", type=float, help=argparse.SUPPRESS)  # its former name
+    group.add_argument(
+        "--switch-price", dest="switch_wh", type=float, help=argparse.SUPPRESS
+    )  # its former name
     group.add_argument("--allow-unserved", action="store_true", help=_about("allow_unserved"))
 
 
@@ -184,7 +207,14 @@ def run(options: argparse.Namespace) -> None:
         if options.risk_curve and held_out is not None:
             floored = demand.with_rate_floor(options.rate_floor)
             risk = risk_curve(
-                network, floored, held_out, RISK_QUANTILES, options.strategy, plan.settings, bar, **around
+                network,
+                floored,
+                held_out,
+                RISK_QUANTILES,
+                options.strategy,
+                replace(plan.settings, allow_unserved=True),
+                bar,
+                **around,
             )
     _tell(made, plan, prices, ranges, replayed, risk)
     print(demand.scale.sentence)
@@ -249,7 +279,9 @@ def _never(texts: list[str], network: Network) -> np.ndarray | None:
             table = read_csv(text, "cell or site")
             columns = [c for c in ("cell", "site") if c in table]
             if not columns:
-                raise InputError(f"{text} needs a column cell or site, with the names of those that never sleep.")
+                raise InputError(
+                    f"{text} needs a column cell or site, with the names of those that never sleep."
+                )
             names += [str(v) for c in columns for v in table[c].dropna()]
         else:
             names += [part.strip() for part in text.split(",") if part.strip()]
@@ -301,7 +333,13 @@ def _tell(
     if plan.relaxed:
         print("Relaxed: not all traffic can be served even with every cell awake.")
     mine = ranges[ranges["strategy"] == plan.strategy].set_index("figure")
-    for figure, digits in (("kwh_per_day", ",.1f"), ("saving", ".1%"), ("unserved_share", ".3%"), ("kwh_per_gb", ".3f"), ("mbit_per_j", ".4f")):
+    for figure, digits in (
+        ("kwh_per_day", ",.1f"),
+        ("saving", ".1%"),
+        ("unserved_share", ".3%"),
+        ("kwh_per_gb", ".3f"),
+        ("mbit_per_j", ".4f"),
+    ):
         row = mine.loc[figure]
         print(
             f"{figure} over the ensemble: mean {row['mean']:{digits}}, P10 {row['p10']:{digits}}, P90 {row['p90']:{digits}}"
@@ -328,9 +366,7 @@ def _line(name: str, row: dict[str, Any]) -> str:
     )
     worst = row["worst_sector"]
     if isinstance(worst, str) and row["worst_missing_mbps"] > 0:
-        line += (
-            f"; worst sector {worst} on {clock(int(row['worst_hour']))}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
-        )
+        line += f"; worst sector {worst} on {clock(int(row['worst_hour']))}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
     return line
 
 
@@ -359,7 +395,9 @@ def _tariff(text: str) -> float | tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no price and no 24 prices with commas between") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no price and no 24 prices with commas between"
+        ) from None
     return values[0] if len(values) == 1 else values
 
 

@@ -2,8 +2,9 @@
 
 from planning.sleep.building import DAY_TYPES, QUANTILE
 from planning.sleep.evaluation import evaluate
+from planning.sleep.operation import Operation
 from planning.sleep.plan import SleepPlan, replay
-from planning.sleep.problem import Operation, SleepProblem
+from planning.sleep.problem import SleepProblem
 from planning.sleep.schedule import group_counts
 from planning.sleep.settings import LABELS, SleepSettings
 from planning.sleep.strategies import (

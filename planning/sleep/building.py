@@ -1,23 +1,24 @@
-"""A sleep problem from a network, a demand on tiles and the radio model."""
+"""Parts of a sleep problem from a network, a demand on tiles and the radio model."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from planning.coverage import Coverage, RadioSettings
+from planning.coverage import Coverage
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
 from planning.demand import Demand, quantile_profile
+from planning.energy import CellGroups
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.cells import is_assumed
-from planning.progress import Progress
 from planning.sleep.cover import Cover, cover_of
-from planning.sleep.offload import MAX_NEIGHBOURS, ClassShares, OffloadGraph, offload_graph
-from planning.sleep.problem import Operation, SleepProblem
+from planning.sleep.offload import ClassShares, OffloadGraph, offload_graph
+from planning.sleep.operation import Operation
 from planning.sleep.settings import LABELS, SleepSettings
 from planning.sleep.states import MAX_STATES
 
@@ -25,72 +26,53 @@ DAY_TYPES = "weekday/weekend"
 QUANTILE = 0.95  # of each sector's own demand
 
 
-def build_problem(
+class Made(NamedTuple):
+    """What a problem is made of; see `SleepProblem`."""
+
+    groups: CellGroups
+    graph: OffloadGraph
+    shares: ClassShares
+    cover: Cover
+    demand: np.ndarray
+    week: np.ndarray | None
+    notes: tuple[str, ...]
+
+
+def ground_and_traffic(
     network: Network,
     demand: Demand,
-    *,
-    hours: int | str | None = 24,
-    quantile: float = QUANTILE,
-    first_day: int = 0,
-    operation: Operation | None = None,
-    coverage: Coverage | None = None,
-    radio: RadioSettings | None = None,
-    max_neighbours: int = MAX_NEIGHBOURS,
-    load: float | None = None,
-    progress: Progress | None = None,
-) -> SleepProblem:
-    """Plan for a quantile of each sector's own traffic: a typical day (24 hours) or the table's hours (168).
-
-    Parameters
-    ----------
-    hours : 24, or those of the table, or DAY_TYPES: a plan for weekdays and one for weekends, of a table of weeks.
-    quantile : of the sum of a sector's traffic over samples (and days, for 24 hours of a longer table).
-    first_day : day of the week of the table's first hour, 0 for Monday; for DAY_TYPES alone.
-    operation : which cells may sleep when.
-    coverage : of this network on the demand's tiles; None computes it with `radio`.
-    max_neighbours : other sectors that may carry a sector's traffic.
-    load : of the interfering cells, for the capacity; None takes the default load limit, which no awake cell exceeds.
-
-    Raises
-    ------
-    InputError
-        For an impossible quantile, number of hours or rule of operation.
-    """
-    operation = operation or Operation()
-    operation.validate(network)
-    if coverage is None:
-        coverage = Coverage.of(network, demand.x, demand.y, radio, progress=progress)
+    hours: int | str | None,
+    quantile: float,
+    first_day: int,
+    operation: Operation,
+    coverage: Coverage,
+    max_neighbours: int,
+    load: float | None,
+) -> Made:
+    """Groups, classes, coverage rows and planned demand: arguments as those of `SleepProblem.build`."""
     mean = demand.mean_mbps()
     reach, spare_db = reach_of(coverage)
     capacity = radio_capacity(coverage, mean, SleepSettings().max_load if load is None else load)
     groups = operation.groups(network, capacity)
-    best = coverage.levels.best_server()
     graph, shares, pixel_class = offload_graph(
-        reach, best, covered_grid(coverage), network.sector_of_cell, mean, max_neighbours=max_neighbours
+        reach,
+        coverage.levels.best_server(),
+        covered_grid(coverage),
+        network.sector_of_cell,
+        mean,
+        max_neighbours=max_neighbours,
     )
     cover, groups = cover_of(reach, spare_db, coverage.grid, groups, mean, operation.max_hole_share)
     groups, limited = groups.with_few_states(MAX_STATES)
     week = None
     if hours == DAY_TYPES:
         week = week_of_day_types(demand, first_day)
-        planned = np.concatenate(
-            [planned_demand(graph, shares, _days(demand, week, kind), 24, quantile) for kind in range(2)],
-            axis=1,
-        )
+        kinds = [planned_demand(graph, shares, _days(demand, week, kind), 24, quantile) for kind in range(2)]
+        planned = np.concatenate(kinds, axis=1)
     else:
         planned = planned_demand(graph, shares, demand, None if hours is None else int(hours), quantile)
-    problem = SleepProblem.of_classes(network, planned, graph, cover, operation, groups)
     notes = _notes(demand, coverage, cover, pixel_class, planned.shape[1], quantile, max_neighbours, limited)
-    return replace(
-        problem,
-        shares=shares,
-        quantile=quantile,
-        notes=notes,
-        week=week,
-        grid=coverage.grid,
-        x=demand.x,
-        y=demand.y,
-    )
+    return Made(groups, graph, shares, cover, planned, week, notes)
 
 
 def reach_of(coverage: Coverage) -> tuple[Levels, np.ndarray]:

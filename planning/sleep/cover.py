@@ -157,7 +157,9 @@ def presolved(cover: Cover, groups: CellGroups) -> tuple[Cover, CellGroups]:
     common = (part @ part.T).tocoo()
     implied = (common.data >= size[common.row] - 0.5) & (size[common.col] > size[common.row])
     binding = np.setdiff1d(left, left[common.col[implied]])
-    return replace(cover, binding=binding), replace(groups, lowest=lowest, coverage=np.maximum(groups.coverage, lowest))
+    return replace(cover, binding=binding), replace(
+        groups, lowest=lowest, coverage=np.maximum(groups.coverage, lowest)
+    )
 
 
 def _group_of_entry(reach: Levels, spare_db: np.ndarray, groups: CellGroups) -> np.ndarray:

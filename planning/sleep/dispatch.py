@@ -64,7 +64,7 @@ def dispatch(
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
     for tier in (*tiers, capacity):
-        needy = np.flatnonzero((left > TINY_MBPS).any(axis=1)[graph.arc_class])
+        needy = np.flatnonzero(np.any(left > TINY_MBPS, axis=1)[graph.arc_class])
         if not len(needy):
             break
         own = capacity - room - carried
@@ -82,7 +82,7 @@ def dispatch(
     if len(stuck):
         arcs = _Arcs(graph)
         for hour in stuck:
-            _augment(left, room, moved, hour, arcs)
+            _augment(left, room, moved, int(hour), arcs)
     left[left < TINY_MBPS] = 0.0
     return Dispatch(capacity - room, home, moved, left)
 
@@ -145,7 +145,9 @@ def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, a
     while chain := _shortest_chain(rest, free, sent, arcs):
         end = arcs.target[chain[0].way]
         owner = arcs.source[chain[-1].way]
-        amount = min(free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED))
+        amount = min(
+            free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
+        )
         for way, origin in chain:
             sent[way] += amount
             if origin != _UNSERVED:

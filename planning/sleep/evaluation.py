@@ -168,7 +168,9 @@ def evaluate(
         asleep_cells=np.tile((~awake[:cells]).sum(axis=0), periods),
         muted_cells=np.tile(muted.sum(axis=0), periods),
         hole_km2=holes,
-        hole_share=holes / max(problem.cover.covered_km2, _TINY) if problem.cover.covered_km2 else 0.0 * holes,
+        hole_share=holes / max(problem.cover.covered_km2, _TINY)
+        if problem.cover.covered_km2
+        else 0.0 * holes,
         switches=int(wakes[:cells].sum()) * periods,
         worst_sector=None if worst is None else problem.sector_names[worst[0]],
         worst_hour=None if worst is None else int(worst[1]),

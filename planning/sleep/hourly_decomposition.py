@@ -25,7 +25,9 @@ from planning.sleep.settings import SleepSettings
 from planning.sleep.sweep import Sweeper
 from planning.solver.interruption import stop_asked, stops_when
 
-ROUNDS = 4  # the first one solves each hour to half of the asked gap, each later one to half of the one before
+ROUNDS = (
+    4  # the first one solves each hour to half of the asked gap, each later one to half of the one before
+)
 MIN_SECONDS = 0.2  # for an hour
 IN_DOUBT = 0.25  # how far from a whole number the averaged count of a group in doubt is
 SWEEPING_SHARE = 0.15  # of the time that is left
@@ -99,7 +101,9 @@ class _Hours:
 
     def _improve(self) -> None:
         problem, settings, best = self.problem, self.settings, self.best
-        awake = served(problem, settings, self.keeper, self.keeper.keep(to_parts(problem.groups, self.counts)))
+        awake = served(
+            problem, settings, self.keeper, self.keeper.keep(to_parts(problem.groups, self.counts))
+        )
         best.take(awake, objective_of(problem, settings, awake))
         if best.gap <= settings.gap or self.clock.left <= 0:
             return
@@ -164,5 +168,8 @@ class _Hours:
             least, most = np.minimum(least, known), np.maximum(most, known)
         low[free], high[free] = least, most
         for a, b in self.problem.pairs.tolist():  # what is required of a group follows it
-            low[b], high[b] = max(low[b], min(low[a], groups.count[b])), max(high[b], min(high[a], groups.count[b]))
+            low[b], high[b] = (
+                max(low[b], min(low[a], groups.count[b])),
+                max(high[b], min(high[a], groups.count[b])),
+            )
         return low, high

@@ -66,7 +66,9 @@ def objective_of(problem: SleepProblem, settings: SleepSettings, awake: np.ndarr
     if (served.unserved > UNSERVED_MBPS).any():
         return float("inf")
     energy = groups.power_w(counts, groups.spread(counts, served.load, settings.max_load)).sum()
-    wakes = problem.wake_wh(settings)[groups.group_of_part] @ woken(awake, problem.before, problem.after).sum(axis=1)
+    wakes = problem.wake_wh(settings)[groups.group_of_part] @ woken(awake, problem.before, problem.after).sum(
+        axis=1
+    )
     return float(energy + settings.offload_w_per_mbps * served.moved.sum() + wakes)
 
 

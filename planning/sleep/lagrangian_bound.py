@@ -20,7 +20,6 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from planning.energy import rows_of_each
 from planning.sleep.families import Family, FamilyTraffic, covers_of, families, number_of_states, traffic_of
@@ -56,7 +55,9 @@ class PriceSearch:
         self.relaxed = _Relaxed(problem, settings)
         self.gap = settings.gap
         groups = problem.groups
-        price = np.full((len(problem.graph.arc_class), problem.hours), float((groups.factor * groups.slope).mean()))
+        price = np.full(
+            (len(problem.graph.arc_class), problem.hours), float((groups.factor * groups.slope).mean())
+        )
         cover = np.zeros((len(problem.cover.binding), problem.hours))
         # a row of coverage is worth about a cell, a Mbit/s about a watt
         self.weight = float(np.maximum(groups.wake_w, 1).mean() * max(groups.capacity.mean(), 1.0)) / 10

@@ -104,7 +104,10 @@ def ring_model_size(problem: SleepProblem) -> int:
     groups = problem.groups
     states = np.ones(groups.sectors)
     np.multiply.at(states, groups.sector, groups.count - groups.lowest + 1)
-    return int((states.sum() + 2 * len(groups.free) + len(groups.site) + len(problem.graph.arc_class)) * problem.hours)
+    return int(
+        (states.sum() + 2 * len(groups.free) + len(groups.site) + len(problem.graph.arc_class))
+        * problem.hours
+    )
 
 
 def hour_model(
@@ -208,10 +211,14 @@ def _states(
         i, h, q = np.nonzero(fits)
         watts = one.wake_w[i, q] + traffic_of(one, problem.demand).home_w[i, h, q]
         for values, more in zip(
-            (family, sector, row, hour, state, cost), (np.full(len(i), number), one.rows[i], i, h, q, watts), strict=True
+            (family, sector, row, hour, state, cost),
+            (np.full(len(i), number), one.rows[i], i, h, q, watts),
+            strict=True,
         ):
             values.append(more)
-    family, sector, row, hour, state, cost = (np.concatenate(v) for v in (family, sector, row, hour, state, cost))
+    family, sector, row, hour, state, cost = (
+        np.concatenate(v) for v in (family, sector, row, hour, state, cost)
+    )
     x = model.variables("x", len(sector), 0, 1, integer=True)
     model.cost(x, cost)
     model.rows(sector * hours + hour, x, 1.0, lower=1.0, upper=1.0, count=problem.groups.sectors * hours)
@@ -239,7 +246,9 @@ def _traffic(columns: _Columns) -> None:
         for m in range(one.members.shape[1]):
             amount = own.spare[row, hour, state, m]
             some = amount > 0
-            spare.append((one.members[row, m][some] * hours + hour[some], columns.column[at][some], amount[some]))
+            spare.append(
+                (one.members[row, m][some] * hours + hour[some], columns.column[at][some], amount[some])
+            )
     key, column, amount = (np.concatenate(v) for v in zip(*sends, strict=True))
     most = left[graph.arc_class]
     arcs, arc_hour = np.nonzero(most > 0)
@@ -248,7 +257,9 @@ def _traffic(columns: _Columns) -> None:
     # classes with something to send
     used = np.unique(key)
     model.rows(
-        np.concatenate([np.searchsorted(used, graph.arc_class[arcs] * hours + arc_hour), np.searchsorted(used, key)]),
+        np.concatenate(
+            [np.searchsorted(used, graph.arc_class[arcs] * hours + arc_hour), np.searchsorted(used, key)]
+        ),
         np.concatenate([f, column]),
         np.concatenate([np.ones(len(f)), -amount]),
         lower=0.0,
@@ -263,7 +274,9 @@ def _traffic(columns: _Columns) -> None:
     i = model.variables("i", len(g), 0, _INFINITE)
     model.cost(i, (groups.factor * groups.slope)[g])
     model.rows(
-        np.concatenate([np.searchsorted(asked, into), np.searchsorted(asked, groups.sector[g] * hours + group_hour)]),
+        np.concatenate(
+            [np.searchsorted(asked, into), np.searchsorted(asked, groups.sector[g] * hours + group_hour)]
+        ),
         np.concatenate([f, i]),
         np.concatenate([np.ones(len(f)), -np.ones(len(i))]),
         lower=0.0,
@@ -410,7 +423,12 @@ def _counts(columns: _Columns) -> None:
             variables.append(columns.column[at][some])
             values.append(count[some].astype(float))
     columns.model.rows(
-        np.concatenate(rows), np.concatenate(variables), np.concatenate(values), 0.0, 0.0, count=columns.n.size
+        np.concatenate(rows),
+        np.concatenate(variables),
+        np.concatenate(values),
+        0.0,
+        0.0,
+        count=columns.n.size,
     )
 
 
@@ -428,7 +446,9 @@ def _switching(columns: _Columns, start: np.ndarray | None) -> None:
     before = _of_groups(problem, problem.before)[free] if problem.before is not None else None
     after = _of_groups(problem, problem.after)[free] if problem.after is not None else None
 
-    def rows(terms: list[tuple[np.ndarray, float]], lower: np.ndarray | float, upper: np.ndarray | float) -> None:
+    def rows(
+        terms: list[tuple[np.ndarray, float]], lower: np.ndarray | float, upper: np.ndarray | float
+    ) -> None:
         number = terms[0][0].size
         model.rows(
             np.tile(np.arange(number), len(terms)),
@@ -490,5 +510,3 @@ def _start(columns: _Columns, counts: np.ndarray) -> None:
         chosen[at] = state[columns.row[at], columns.hour[at]] == columns.state[at]
     model.start(columns.column, chosen)
     model.start(columns.n, counts[problem.groups.free].ravel())
-
-

@@ -125,7 +125,9 @@ def offload_graph(
     sectors = int(sector_of_cell.max()) + 1
     own = np.where(best >= 0, sector_of_cell[np.maximum(best, 0)], -1)
     weight = grid.weight * np.where(grid.tile >= 0, tile_mbps[np.maximum(grid.tile, 0)], 0.0)
-    mask, neighbours = _masks(reach, own, weight, sector_of_cell, sectors, min(max_neighbours, 16), offload_db)
+    mask, neighbours = _masks(
+        reach, own, weight, sector_of_cell, sectors, min(max_neighbours, 16), offload_db
+    )
     served = np.flatnonzero(own >= 0)
     key = own[served].astype(np.int64) << 16 | mask[served]
     kinds, kind = np.unique(key, return_inverse=True)
@@ -214,4 +216,4 @@ def _merged(masks: np.ndarray, weight: np.ndarray, most: int) -> np.ndarray:
 
 
 def _popcount(values: np.ndarray) -> np.ndarray:
-    return sum((values >> r & 1) for r in range(16)).astype(np.int64)
+    return np.sum([values >> r & 1 for r in range(16)], axis=0, dtype=np.int64)

@@ -55,7 +55,11 @@ def optimise(
             best.take(again, objective_of(problem, settings, again))
     if not len(problem.groups.free):
         best.bound, best.solver = best.objective, "no program"
-        return best.awake, _result(best, clock, settings), ("No cell may sleep, so no program had to be solved.",)
+        return (
+            best.awake,
+            _result(best, clock, settings),
+            ("No cell may sleep, so no program had to be solved.",),
+        )
     size = ring_model_size(problem)
     if size > SMALL and PriceSearch.possible(problem):
         search = PriceSearch(problem, settings)
@@ -129,7 +133,9 @@ def _whole(
             again = Keeper(split, settings).keep(to_parts(split.groups, counts))
             best.take(again, objective_of(problem, settings, again))
             return ()
-    return ("Some cells were kept awake longer than the optimum of the counts to hold the limits on switching.",)
+    return (
+        "Some cells were kept awake longer than the optimum of the counts to hold the limits on switching.",
+    )
 
 
 def _solve(
@@ -153,5 +159,3 @@ def _solve(
     counts = np.repeat(groups.lowest[:, None], problem.hours, axis=1)
     counts[groups.free] = np.round(result.of(n)).astype(int)
     return counts
-
-

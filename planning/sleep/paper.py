@@ -69,7 +69,9 @@ def paper_plan(
     return awake, result, (note,)
 
 
-def _place_kinds(problem: SleepProblem, groups: CellGroups, kind: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _place_kinds(
+    problem: SleepProblem, groups: CellGroups, kind: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
     """Which parts of each kind are awake: those of the sectors with the most traffic per awake Mbit/s (eq. 14 leaves it
     open, as all are equal to it)."""
     out = np.zeros((len(groups.site), counts.shape[1]), int)

@@ -75,7 +75,9 @@ class SleepPlan:
         # a carrier whose radio unit stays on for another one
         counts = group_counts(groups, self.parts)
         on = (groups.hubs @ counts) > 0
-        for hub in np.flatnonzero(np.isin(np.arange(len(groups.hub_w)), np.unique(groups.hub[groups.hub_kind[groups.hub] == 0]))):
+        for hub in np.flatnonzero(
+            np.isin(np.arange(len(groups.hub_w)), np.unique(groups.hub[groups.hub_kind[groups.hub] == 0]))
+        ):
             for g in groups.hub_group[groups.hub == hub]:
                 cells = groups.parts[g][groups.parts[g] < groups.cells]
                 out[np.ix_(cells, np.arange(awake.shape[1]))] = np.where(
@@ -145,7 +147,9 @@ class SleepPlan:
         groups = self.problem.groups
         saved = np.zeros(len(cells))
         np.add.at(
-            saved, groups.cell_of_part, (~self.parts).sum(axis=1) * groups.full_saving_w[groups.group_of_part] / 1000
+            saved,
+            groups.cell_of_part,
+            (~self.parts).sum(axis=1) * groups.full_saving_w[groups.group_of_part] / 1000,
         )
         table = pd.DataFrame(
             {

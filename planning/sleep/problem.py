@@ -2,106 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import shapely
 
+from planning.coverage import Coverage, RadioSettings
 from planning.coverage.pixels import PixelGrid
+from planning.demand import Demand
 from planning.energy import CellGroups
 from planning.errors import InputError, Shortfall
 from planning.network import Network
+from planning.progress import Progress
+from planning.sleep.building import QUANTILE, ground_and_traffic
 from planning.sleep.cover import Cover
 from planning.sleep.dispatch import Dispatch, served_above
-from planning.sleep.offload import ClassShares, OffloadGraph
+from planning.sleep.offload import MAX_NEIGHBOURS, ClassShares, OffloadGraph
+from planning.sleep.operation import Operation
 from planning.sleep.settings import SleepSettings
 
-if TYPE_CHECKING:
-    from planning.demand import Demand
-
 UNSERVED_MBPS = 1e-6  # less is rounding
-BOUNDARIES = ("cyclic", "awake")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """Rules of operation that say which cells may sleep when.
-
-    Attributes
-    ----------
-    whole_site : coverage cells may sleep too, and a site with every cell asleep turns its BBU off.
-    muting : RF channels of cells may be muted.
-    never : (cells,) bool, cells that are always fully on; None: none.
-    window : (first hour, last hour) of the day in which cells may sleep, the last excluded; None: all.
-    band_order : bands in the order in which they go to sleep in a sector; a cell is awake only while those of the later
-        bands are.
-    max_hole_share : share of the covered ground that may lose coverage in an hour, 0..1.
-    boundary : "cyclic", or "awake": every cell is on before the first hour and after the last.
-    """
-
-    whole_site: bool = False
-    muting: bool = False
-    never: np.ndarray | None = None
-    window: tuple[int, int] | None = None
-    band_order: tuple[str, ...] = ()
-    max_hole_share: float = 0.0
-    boundary: str = "cyclic"
-
-    def validate(self, network: Network) -> None:
-        """Raises InputError."""
-        if self.boundary not in BOUNDARIES:
-            raise InputError(f"Unknown boundary {self.boundary!r}; choose one of {', '.join(BOUNDARIES)}.")
-        if not 0 <= self.max_hole_share <= 1:
-            raise InputError(
-                f"The share of ground that may lose coverage must be 0 to 1, not {self.max_hole_share:g}."
-            )
-        if self.window is not None and not all(0 <= h <= 24 for h in self.window):
-            raise InputError(f"The hours in which cells may sleep must be 0 to 24, not {self.window}.")
-        if self.never is not None and np.shape(self.never) != (len(network.cells),):
-            raise InputError("The list of cells that never sleep must have one value a cell.")
-        known = set(network.cells["band"].astype(str)) if "band" in network.cells else set()
-        for band in self.band_order:
-            if band not in known:
-                raise InputError(f"No cell has the band {band!r}; the network has {', '.join(sorted(known))}.")
-        if len(set(self.band_order)) < len(self.band_order):
-            raise InputError("The order of the bands names a band twice.")
-
-    def groups(self, network: Network, capacity_mbps: np.ndarray | None = None) -> CellGroups:
-        """The cells of a network under these rules."""
-        apart = np.arange(len(network.cells)) if self.band_order else None
-        return CellGroups.of(
-            network, whole_site=self.whole_site, muting=self.muting, never=self.never, capacity_mbps=capacity_mbps,
-            apart=apart,
-        )  # fmt: skip
-
-    def requires(self, network: Network, groups: CellGroups) -> np.ndarray:
-        """(pairs, 2) groups of which the first is awake only while the second is."""
-        boosts = np.flatnonzero(groups.boost_of >= 0)
-        pairs = [np.stack([boosts, groups.boost_of[boosts]], axis=1)]
-        if self.band_order:
-            rank = {band: i for i, band in enumerate(self.band_order)}
-            first = np.array([rows[0] for rows in groups.parts])[groups.boost_of < 0]
-            of_group = pd.Series(network.cells["band"].astype(str).to_numpy()[first]).map(rank).to_numpy(float)
-            for sector in range(groups.sectors):
-                mine = np.flatnonzero((groups.sector == sector) & (groups.boost_of < 0))
-                ranks = of_group[mine]
-                levels = np.unique(ranks[np.isfinite(ranks)])
-                for now, later in zip(levels[:-1], levels[1:], strict=True):
-                    a, b = np.meshgrid(mine[ranks == now], mine[ranks == later])
-                    pairs.append(np.stack([a.ravel(), b.ravel()], axis=1))
-        return np.concatenate(pairs).astype(int)
-
-    def may_sleep(self, groups: CellGroups, hours: int) -> np.ndarray | None:
-        """(groups, hours) bool; None where any hour will do."""
-        if self.window is None:
-            return None
-        first, last = self.window
-        hour = np.arange(hours) % 24
-        inside = (hour >= first) & (hour < last) if first < last else (hour >= first) | (hour < last)
-        return np.broadcast_to(inside, (len(groups.site), hours))
 
 
 @dataclass(frozen=True)
@@ -143,11 +62,51 @@ class SleepProblem:
     week: np.ndarray | None = None
 
     @classmethod
-    def build(cls, network: Network, demand: Demand, **more: Any) -> SleepProblem:
-        """The problem of a network and a demand on tiles: see `planning.sleep.building.build_problem`."""
-        from planning.sleep.building import build_problem
+    def build(
+        cls,
+        network: Network,
+        demand: Demand,
+        *,
+        hours: int | str | None = 24,
+        quantile: float = QUANTILE,
+        first_day: int = 0,
+        operation: Operation | None = None,
+        coverage: Coverage | None = None,
+        radio: RadioSettings | None = None,
+        max_neighbours: int = MAX_NEIGHBOURS,
+        load: float | None = None,
+        progress: Progress | None = None,
+    ) -> SleepProblem:
+        """Plan for a quantile of each sector's own traffic: a typical day (24 hours) or the table's hours (168).
 
-        return build_problem(network, demand, **more)
+        Parameters
+        ----------
+        hours : 24, or those of the table, or DAY_TYPES: a plan for weekdays and one for weekends, of a table of weeks.
+        quantile : of the sum of a sector's traffic over samples (and days, for 24 hours of a longer table).
+        first_day : day of the week of the table's first hour, 0 for Monday; for DAY_TYPES alone.
+        operation : which cells may sleep when.
+        coverage : of this network on the demand's tiles; None computes it with `radio`.
+        max_neighbours : other sectors that may carry a sector's traffic.
+        load : of the interfering cells, for the capacity; None takes the default load limit, which no awake cell
+            exceeds.
+
+        Raises
+        ------
+        InputError
+            For an impossible quantile, number of hours or rule of operation.
+        """
+        operation = operation or Operation()
+        operation.validate(network)
+        if coverage is None:
+            coverage = Coverage.of(network, demand.x, demand.y, radio, progress=progress)
+        made = ground_and_traffic(
+            network, demand, hours, quantile, first_day, operation, coverage, max_neighbours, load
+        )
+        problem = cls.of_classes(network, made.demand, made.graph, made.cover, operation, made.groups)
+        return replace(
+            problem, shares=made.shares, quantile=quantile, notes=made.notes, week=made.week, grid=coverage.grid,
+            x=demand.x, y=demand.y,
+        )  # fmt: skip
 
     @classmethod
     def of_classes(
@@ -200,7 +159,9 @@ class SleepProblem:
     def least(self) -> np.ndarray:
         """(groups, hours) parts that must be awake."""
         lowest = np.repeat(self.groups.lowest[:, None], self.hours, axis=1)
-        return lowest if self.may_sleep is None else np.where(self.may_sleep, lowest, self.groups.count[:, None])
+        return (
+            lowest if self.may_sleep is None else np.where(self.may_sleep, lowest, self.groups.count[:, None])
+        )
 
     def all_awake(self, hours: int | None = None) -> np.ndarray:
         """(groups, hours) counts with every part awake."""
@@ -213,7 +174,11 @@ class SleepProblem:
         return np.where(groups.boost_of >= 0, 0.0, settings.switch_wh + early)
 
     def serve(
-        self, settings: SleepSettings, counts: np.ndarray, demand: np.ndarray | None = None, beyond: bool = False
+        self,
+        settings: SleepSettings,
+        counts: np.ndarray,
+        demand: np.ndarray | None = None,
+        beyond: bool = False,
     ) -> Dispatch:
         """Who carries what with awake counts (groups, hours); beyond: what does not fit under the load limit may use
         the capacity above it."""
@@ -232,7 +197,8 @@ class SleepProblem:
         by_sector = self.by_sector(unserved)
         names = self.sector_names
         return [
-            Shortfall(names[s], int(h), float(by_sector[s, h])) for s, h in np.argwhere(by_sector > UNSERVED_MBPS)
+            Shortfall(names[s], int(h), float(by_sector[s, h]))
+            for s, h in np.argwhere(by_sector > UNSERVED_MBPS)
         ]
 
     def of_week(self) -> SleepProblem:
@@ -247,7 +213,9 @@ class SleepProblem:
     def laid(self, demand: Demand, sample: int) -> np.ndarray:
         """(classes, hours) Mbit/s of a sample of a demand on the same tiles. Raises InputError for other tiles."""
         if self.shares is None or self.x is None or self.y is None:
-            raise InputError("This plan was made for traffic of sectors; replay it on such traffic, not on tiles.")
+            raise InputError(
+                "This plan was made for traffic of sectors; replay it on such traffic, not on tiles."
+            )
         rows = tile_rows(self.x, self.y, demand.x, demand.y)
         laid = np.zeros((len(self.x), demand.hours))
         known = rows >= 0
@@ -257,29 +225,11 @@ class SleepProblem:
         return self.shares.apply(laid)
 
 
-def never_sleeping(network: Network, names: Sequence[str]) -> np.ndarray:
-    """(cells,) bool: the cells of these names and of these sites. Raises InputError for a name that is neither."""
-    cells = network.cells["cell"].astype(str)
-    sites = network.cells["site"].astype(str)
-    known = set(cells) | set(sites)
-    for name in names:
-        if name not in known:
-            raise InputError(f"The list of those that never sleep names {name!r}, which is no cell and no site.")
-    return (cells.isin(names) | sites.isin(names)).to_numpy(bool)
-
-
-def never_in(network: Network, areas: Sequence[Any]) -> np.ndarray:
-    """(cells,) bool: the cells of sites in these areas (shapely geometries in degrees)."""
-    points = shapely.points(network.sites["lon"].to_numpy(float), network.sites["lat"].to_numpy(float))
-    inside = np.zeros(len(points), bool)
-    for area in areas:
-        inside |= shapely.covers(area, points)
-    return inside[network.site_of_cell]
-
-
 def tile_rows(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> np.ndarray:
     """(others,) row of each other tile among tiles, -1 where it is none of them."""
-    key, other = (np.asarray(a, np.int64) << 32 | np.asarray(b, np.int64) for a, b in ((x, y), (other_x, other_y)))
+    key, other = (
+        np.asarray(a, np.int64) << 32 | np.asarray(b, np.int64) for a, b in ((x, y), (other_x, other_y))
+    )
     order = np.argsort(key, kind="stable")
     place = np.minimum(np.searchsorted(key[order], other), len(order) - 1)
     return np.where(key[order][place] == other, order[place], -1)

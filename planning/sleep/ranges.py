@@ -13,10 +13,12 @@ from planning.demand import Demand
 from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
 from planning.progress import Progress
-from planning.sleep.plan import SleepPlan
 from planning.sleep.evaluation import SleepEvaluation, evaluate
+from planning.sleep.plan import SleepPlan
 
-SERVED_ENOUGH = 0.001  # share of traffic that a recommended plan may leave unserved on traffic it was not made for
+SERVED_ENOUGH = (
+    0.001  # share of traffic that a recommended plan may leave unserved on traffic it was not made for
+)
 FIGURES = {
     "kwh_per_day": "kWh a day",
     "saved_kwh_per_day": "kWh a day",
@@ -108,7 +110,9 @@ class Verdict:
     sentence: str
 
 
-def verdict(ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH) -> Verdict:
+def verdict(
+    ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH
+) -> Verdict:
     """Of the strategies that leave at most `enough` of the traffic unserved - on held-out traffic where there is some,
     else at P90 of the ensemble - the one that saves most; always on where there is none.
 

@@ -23,7 +23,11 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
     for a, b in _ordered(problem.pairs):
         out[b] = np.maximum(out[b], np.minimum(out[a], groups.count[b]))
     order = [
-        mine[np.argsort(groups.full_saving_w[mine] / np.maximum(groups.capacity[mine], _LEAST_MBPS), kind="stable")]
+        mine[
+            np.argsort(
+                groups.full_saving_w[mine] / np.maximum(groups.capacity[mine], _LEAST_MBPS), kind="stable"
+            )
+        ]
         for mine in rows_of_each(groups.sector, groups.sectors)
     ]
     needs: dict[int, list[int]] = {}
@@ -74,7 +78,9 @@ def served(problem: SleepProblem, settings: SleepSettings, keeper: Keeper, awake
         return awake
     # a cell that is awake longer may take room from traffic that was on its way elsewhere: once more, then all of them
     awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts)))
-    short = (problem.serve(settings, group_counts(problem.groups, awake)).unserved > UNSERVED_MBPS).any(axis=0)
+    short = (problem.serve(settings, group_counts(problem.groups, awake)).unserved > UNSERVED_MBPS).any(
+        axis=0
+    )
     return keeper.keep(awake | short[None, :])
 
 

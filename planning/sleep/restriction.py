@@ -23,7 +23,9 @@ def involved_sectors(problem: SleepProblem, low: np.ndarray, high: np.ndarray, m
     return out
 
 
-def restricted(problem: SleepProblem, sectors: np.ndarray, low: np.ndarray) -> tuple[SleepProblem, np.ndarray]:
+def restricted(
+    problem: SleepProblem, sectors: np.ndarray, low: np.ndarray
+) -> tuple[SleepProblem, np.ndarray]:
     """The problem of some sectors (sectors,) bool, the others being awake as `low` (groups,) says and carrying their
     own traffic alone; and the groups that it has."""
     groups, graph, cover = problem.groups, problem.graph, problem.cover

@@ -30,9 +30,7 @@ def before_of(awake: np.ndarray, before: np.ndarray | None) -> np.ndarray:
     return out
 
 
-def woken(
-    awake: np.ndarray, before: np.ndarray | None = None, after: np.ndarray | None = None
-) -> np.ndarray:
+def woken(awake: np.ndarray, before: np.ndarray | None = None, after: np.ndarray | None = None) -> np.ndarray:
     """(parts, hours) how often a part is woken: into the hour, and in the last hour also into the state `after`."""
     out = (awake & ~before_of(awake, before)).astype(np.int8)
     if after is not None:
@@ -107,7 +105,11 @@ def limit_wakes(
     out = awake.copy()
     for part in np.flatnonzero((by_day > most).any(axis=1)):
         row = out[part]
-        ends = (None, None) if before is None else (bool(before[part]), None if after is None else bool(after[part]))
+        ends = (
+            (None, None)
+            if before is None
+            else (bool(before[part]), None if after is None else bool(after[part]))
+        )
         while True:
             gaps = _gaps(row, *ends)
             day_of = [min(wake, hours - 1) // 24 for wake, _ in gaps]

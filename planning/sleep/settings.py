@@ -112,4 +112,6 @@ class SleepSettings:
         value = getattr(self, name)
         if not low <= value <= high:
             label = LABELS[name]
-            raise InputError(f"{label.label!r} must be {low:g} to {high:g} {label.unit}, not {value:g}.".replace("  ", " "))
+            raise InputError(
+                f"{label.label!r} must be {low:g} to {high:g} {label.unit}, not {value:g}.".replace("  ", " ")
+            )

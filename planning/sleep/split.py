@@ -18,22 +18,28 @@ def split_groups(problem: SleepProblem, chosen: np.ndarray) -> SleepProblem:
     has = base >= 0
     single[base[has & single]] = True
     single[has] |= single[base[has]]
-    owner = np.concatenate(
-        [np.full(len(rows) if single[g] else 1, g) for g, rows in enumerate(groups.parts)]
-    )
+    owner = np.concatenate([np.full(len(rows) if single[g] else 1, g) for g, rows in enumerate(groups.parts)])
     first = np.searchsorted(owner, np.arange(len(groups.site)))
     place = np.arange(len(owner)) - first[owner]
-    parts = tuple(groups.parts[g][p : p + 1] if single[g] else groups.parts[g] for g, p in zip(owner, place, strict=True))
+    parts = tuple(
+        groups.parts[g][p : p + 1] if single[g] else groups.parts[g]
+        for g, p in zip(owner, place, strict=True)
+    )
     count = np.array([len(rows) for rows in parts])
     lowest = np.where(single[owner], place < groups.lowest[owner], groups.lowest[owner]).astype(int)
     coverage = np.where(single[owner], place < groups.coverage[owner], groups.coverage[owner]).astype(int)
-    boost = np.where(base[owner] >= 0, first[np.maximum(base[owner], 0)] + np.where(single[owner], place, 0), -1)
+    boost = np.where(
+        base[owner] >= 0, first[np.maximum(base[owner], 0)] + np.where(single[owner], place, 0), -1
+    )
     hub, hub_group = [], []
     for h, g in zip(groups.hub.tolist(), groups.hub_group.tolist(), strict=True):
         mine = np.flatnonzero(owner == g)
         hub.extend([h] * len(mine))
         hub_group.extend(mine.tolist())
-    same = {name: getattr(groups, name)[owner] for name in ("sector", "site", "capacity", "idle_w", "slope", "off_w")}
+    same = {
+        name: getattr(groups, name)[owner]
+        for name in ("sector", "site", "capacity", "idle_w", "slope", "off_w")
+    }
     small = replace(
         groups, **same, count=count, lowest=lowest, coverage=coverage, parts=parts, boost_of=boost,
         hub=np.array(hub, int), hub_group=np.array(hub_group, int),

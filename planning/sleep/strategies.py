@@ -80,7 +80,8 @@ def plan_sleep(
         hot = problem.by_sector(beyond) > UNSERVED_MBPS
         notes += (
             f"{int(hot.any(axis=1).sum())} sectors have more traffic than fits under {LABELS['max_load'].label!r} "
-            f"({settings.max_load:.0%}) even with every cell awake, in {int(hot.sum())} sector-hours: there cells run above it.",
+            f"({settings.max_load:.0%}) even with every cell awake, in "
+            f"{int(hot.sum())} sector-hours: there cells run above it.",
         )
     if problem.week is not None:
         whole = problem.of_week()

@@ -50,7 +50,9 @@ class Sweeper:
         ]
         self.into = rows_of_each(graph.arc_target, graph.sectors)
         price = groups.factor * groups.slope
-        self.merit = [mine[np.lexsort((mine, price[mine]))] for mine in rows_of_each(groups.sector, groups.sectors)]
+        self.merit = [
+            mine[np.lexsort((mine, price[mine]))] for mine in rows_of_each(groups.sector, groups.sectors)
+        ]
         self.price = [price[mine] for mine in self.merit]
         self._prepare_cover()
         self._prepare_hubs()
@@ -243,7 +245,9 @@ class Sweeper:
     def _elsewhere_w(self, sector: int, space: np.ndarray, free: np.ndarray) -> np.ndarray:
         """(hours, states) W that carrying more costs another sector, whose room shrinks from space (hours,) to free."""
         mine = self.merit[sector]
-        capacity = self.settings.max_load * (self.groups.capacity[mine, None] * self.counts[mine])  # (groups, hours)
+        capacity = self.settings.max_load * (
+            self.groups.capacity[mine, None] * self.counts[mine]
+        )  # (groups, hours)
         total = capacity.sum(axis=0)
         load, now = total[:, None] - free, (total - space)[:, None]
         out = np.zeros(free.shape)
@@ -258,7 +262,7 @@ class Sweeper:
         self.area = cover.area_km2[cover.binding]
         by_group = self.sets.tocsc()
         self.rows_of = []
-        for sector, mine in enumerate(rows_of_each(groups.sector, groups.sectors)):
+        for mine in rows_of_each(groups.sector, groups.sectors):
             rows = [by_group.indices[by_group.indptr[g] : by_group.indptr[g + 1]] for g in mine]
             self.rows_of.append(np.unique(np.concatenate(rows)) if self.sets.shape[0] else np.zeros(0, int))
         self.dense: dict[int, np.ndarray] = {}

@@ -48,7 +48,19 @@ def windows(plan: SleepPlan) -> pd.DataFrame:
                     "wake_at": _clock(end * 60 - delay) if length < plan.hours else "",
                 }
             )
-    columns = ["cell", "site", "sector", "technology", "band", "state", "day", "from", "to", "hours", "wake_at"]
+    columns = [
+        "cell",
+        "site",
+        "sector",
+        "technology",
+        "band",
+        "state",
+        "day",
+        "from",
+        "to",
+        "hours",
+        "wake_at",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -113,7 +125,9 @@ def read_schedule(source: Source, network: Network) -> tuple[np.ndarray, np.ndar
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(f"{name}: a window of cell {cell} cannot be read.") from error
             if not 0 <= start < end <= hours or state not in _STATES:
-                raise InputError(f"{name}: a window of cell {cell} lies outside the {hours} hours or has no known state.")
+                raise InputError(
+                    f"{name}: a window of cell {cell} lies outside the {hours} hours or has no known state."
+                )
             if state == _STATES[1]:
                 target, value = (muted, True) if window.get("method") == MUTING.name else (awake, False)
                 target[row_of[cell], start:end] = value
@@ -125,9 +139,15 @@ def _runs(states: np.ndarray, cyclic: bool) -> list[tuple[str, int, int]]:
     hours = len(states)
     if (states == states[0]).all():
         return [] if states[0] == ON else [(str(states[0]), 0, hours)]
-    change = np.flatnonzero(states != np.roll(states, 1)) if cyclic else np.flatnonzero(np.r_[True, states[1:] != states[:-1]])
+    change = (
+        np.flatnonzero(states != np.roll(states, 1))
+        if cyclic
+        else np.flatnonzero(np.r_[True, states[1:] != states[:-1]])
+    )
     ends = np.append(change[1:], change[0] + hours if cyclic else hours)
-    return [(str(states[a]), int(a), int(b - a)) for a, b in zip(change, ends, strict=True) if states[a] != ON]
+    return [
+        (str(states[a]), int(a), int(b - a)) for a, b in zip(change, ends, strict=True) if states[a] != ON
+    ]
 
 
 def _clock(minutes: int) -> str:

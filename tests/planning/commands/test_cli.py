@@ -258,7 +258,7 @@ def test_bad_usage_ends_with_status_2_and_help_with_0(capsys):
 
 @pytest.mark.slow
 def test_as_a_module_without_torch_and_with_clean_stdout(folder, deployed):
-    code = "import sys, planning.cli, planning.sleep.ring_plan; assert not {'torch', 'opendiff'} & set(sys.modules)"
+    code = "import sys, planning.cli, planning.sleep.optimise; assert not {'torch', 'opendiff'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     out = folder / "module.gpkg"
     arguments = ["sleep", deployed, "--traffic", folder / "traffic.csv", "--out", out]

@@ -27,11 +27,15 @@ def line_network(sites=2, layers=1, sectors=1, seed=None, units=False) -> Networ
         )
     if units:
         capacity = ~cells["is_coverage"].to_numpy(bool)
-        cells = cells.assign(radio_unit=np.where(capacity, cells["sector"].astype(str) + " RU", cells["cell"]))
+        cells = cells.assign(
+            radio_unit=np.where(capacity, cells["sector"].astype(str) + " RU", cells["cell"])
+        )
     return Network(network.sites, cells)
 
 
-def some_problem(seed, network=None, hours=24, cover_rows=0, single=False, busy=0.7, **operation) -> SleepProblem:
+def some_problem(
+    seed, network=None, hours=24, cover_rows=0, single=False, busy=0.7, **operation
+) -> SleepProblem:
     """Sectors whose traffic others can partly carry; `single`: each class by one other sector alone."""
     rng = np.random.default_rng(seed)
     network = network or line_network(3, 2, 2)
@@ -68,7 +72,9 @@ def some_problem(seed, network=None, hours=24, cover_rows=0, single=False, busy=
     return SleepProblem.of_classes(network, demand, graph, cover, operation, groups)
 
 
-def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) -> dict[str, np.ndarray | float]:
+def replayed(
+    problem: SleepProblem, settings: SleepSettings, parts: np.ndarray
+) -> dict[str, np.ndarray | float]:
     """Energy in Wh (wake-ups apart) and unserved Mbit/s by hour, holes in km2, in plain loops from the network's
     table; cells alone, without muting."""
     network, graph = problem.network, problem.graph
@@ -123,7 +129,9 @@ def replayed(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) 
     return {"energy_wh": energy, "unserved": unserved, "hole_km2": holes_of(problem, parts)}
 
 
-def elsewhere(graph: OffloadGraph, left: np.ndarray, room: np.ndarray, moved: np.ndarray | None) -> np.ndarray:
+def elsewhere(
+    graph: OffloadGraph, left: np.ndarray, room: np.ndarray, moved: np.ndarray | None
+) -> np.ndarray:
     """(sectors,) what others carry, asked in the order of the arcs; left and room are changed.
 
     Where that leaves some although SciPy's maximum flow finds room, the flows `moved` of the product are taken, once it
@@ -188,7 +196,9 @@ def lawful(problem: SleepProblem, settings: SleepSettings, parts: np.ndarray) ->
         for i in wakes:
             up = next((n for n in range(hours) if i + n >= len(line) or not line[i + n]), hours)
             down = next(n for n in range(1, i + 1) if line[i - n - 1] or i - n - 1 < 0)
-            if up < settings.min_up and i + up < shown[0] + hours + (settings.min_up if problem.cyclic else 0):
+            if up < settings.min_up and i + up < shown[0] + hours + (
+                settings.min_up if problem.cyclic else 0
+            ):
                 return False
             if down < settings.min_off:
                 return False
@@ -205,7 +215,9 @@ def brute_force(problem: SleepProblem, settings: SleepSettings) -> float:
 
     number, hours = problem.groups.number_of_parts, problem.hours
     least = problem.least()[problem.groups.group_of_part]
-    open_ = [p for p in range(number) if (least[p] < problem.groups.count[problem.groups.group_of_part[p]]).any()]
+    open_ = [
+        p for p in range(number) if (least[p] < problem.groups.count[problem.groups.group_of_part[p]]).any()
+    ]
     best = np.inf
     for bits in itertools.product([False, True], repeat=len(open_) * hours):
         parts = np.ones((number, hours), bool)

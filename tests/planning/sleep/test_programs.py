@@ -56,7 +56,7 @@ def test_a_radio_unit_of_two_carriers_sleeps_with_the_last(seed):
     states = plan.states()
     pair = np.flatnonzero(~network.cells["is_coverage"].to_numpy(bool))
     one_on = plan.awake[pair].sum(axis=0) == 1
-    assert (np.isin("carrier off", states[pair][:, one_on]) if one_on.any() else True)
+    assert np.isin("carrier off", states[pair][:, one_on]) if one_on.any() else True
     assert not (states[pair][:, one_on] == "deep sleep").any()
 
 

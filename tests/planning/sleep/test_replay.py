@@ -99,7 +99,7 @@ def test_muting_changes_power_and_capacity_as_stated():
     saved = 1.15 * 0.4 * cells["idle_w"].sum()
     assert (on.energy[0] - muted.energy[0]) * 1000 == pytest.approx(saved)
     assert muted.muted_cells.tolist() == [2, 2] and muted.asleep_cells.tolist() == [0, 0]
-    half = groups.capacity_of((np.array([[1], [1], [0], [0]])))[0, 0]
+    half = groups.capacity_of(np.array([[1], [1], [0], [0]]))[0, 0]
     assert half == pytest.approx(0.5 * cells["capacity_mbps"].sum())
 
 
