@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 def whole_network(sites: int, side: int, seed: int) -> tuple[str, dict[str, float]]:
     """Utilisation of every cell of the network of `benchmarks coverage` in 24 hours, levels included."""
-    network, x, y = made_network(sites, side, seed)
+    network, x, y = made_network(sites, (side, side), seed)
     mbps = made_demand(side**2, sites, seed)[:, None].astype(np.float32)
     demand = Demand(x, y, mbps, mbps, np.ones(len(x)), Scale("measured", 1.0, 1.0, "Made demand."))
     clock, cpu = time.perf_counter(), time.process_time()

@@ -45,6 +45,7 @@ DOWNLINK_MHZ = {
 }  # fmt: skip
 TDD_BANDS = frozenset({34, 38, 39, 40, 41, 42, 43, 48, 50, 77, 78, 79, 257, 258, 260, 261})
 USUAL_MHZ = {"n41": 2600.0, "n78": 3500.0, "n79": 4900.0}  # where operators' carriers stand; else mid-band
+_NOMINAL_MHZ = {700: 28, 800: 20, 850: 5, 900: 8, 1800: 3, 1900: 39, 2000: 1, 2100: 1, 2300: 40, 2600: 7}
 _NR_ONLY = frozenset({71, 74, 75, 77, 78, 79, 257, 258, 260, 261})
 # of a frequency that lies in several bands, the one that networks use most (assumed)
 _BY_FREQUENCY = {
@@ -102,10 +103,10 @@ def band_at(frequency_mhz: float, technology: str) -> Band | None:
 
     A nominal frequency ("1800", "2600", "3500") counts as the band that is called so.
     """
-    nominal = {700: 28, 800: 20, 850: 5, 900: 8, 1800: 3, 1900: 39, 2000: 1, 2100: 1, 2300: 40}.get(
-        round(frequency_mhz)
-    )
     candidates = _BY_FREQUENCY.get(technology, _BY_FREQUENCY["4G"])
+    nominal = _NOMINAL_MHZ.get(round(frequency_mhz))
+    if technology == "5G" and nominal == 7:
+        nominal = 41
     prefix = "n" if technology == "5G" else "B"
     if nominal in candidates:
         return band_named(f"{prefix}{nominal}", technology)

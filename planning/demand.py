@@ -163,6 +163,19 @@ class Demand(TileSeries):
         part = slice(index, index + 1)
         return replace(self, mbps=self.mbps[:, part], users=self.users[:, part])
 
+    def held_out(self, share: float = 0.25) -> tuple[Demand, Demand | None]:
+        """(samples to plan on, samples to judge on): the last `share` of them is held out, at least one.
+
+        With a single sample there is nothing to hold out: (itself, None).
+        """
+        if self.samples < 2:
+            return self, None
+        first = self.samples - max(1, round(share * self.samples))
+        first = max(first, 1)
+        parts = (slice(0, first), slice(first, None))
+        plan, rest = (replace(self, mbps=self.mbps[:, p], users=self.users[:, p]) for p in parts)
+        return plan, rest
+
     def with_rate_floor(self, mbps: float) -> Demand:
         """At least `mbps` (0 for none) for every active user: a tile asks for its traffic, or that where it is more."""
         if not mbps >= 0:

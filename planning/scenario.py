@@ -25,13 +25,18 @@ from planning.deployment import DeploymentPlan
 from planning.errors import InputError
 from planning.geometry import tile_corner
 from planning.geopackage import CRS, as_objects, read_layers, write_layers
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
+from planning.network import CELL_COLUMNS, FIRST_COLUMNS, SITE_COLUMNS, Network
 
 if TYPE_CHECKING:
     from planning.prb.plan import PrbPlan
     from planning.sleep import SleepPlan
 
 LAYERS = ("tiles", "sites", "cells")
+# of a scenario that an earlier version saved: its cells had no radio attributes, its sites were omnidirectional
+FILLED = (
+    "This scenario is of an earlier version, which took each site for one omnidirectional station. Its cells are now "
+    "those of its sectors; assumed of each: {}."
+)
 # what a traffic table's metadata tells about its making, and every export repeats
 CARRIED = (
     "area",
@@ -152,11 +157,13 @@ class Scenario:
         """A scenario from a path, bytes or binary file object. Raises InputError where it is none."""
         layers, provenance, name = read_layers(source, LAYERS)
         tiles, sites, cells = (layers.pop(layer) for layer in LAYERS)
-        lacking = [c for c in SITE_COLUMNS if c not in sites] + [c for c in CELL_COLUMNS if c not in cells]
+        lacking = [c for c in SITE_COLUMNS if c not in sites] + [c for c in FIRST_COLUMNS if c not in cells]
         if lacking:
             raise InputError(
                 f"{name}: its sites and cells lack {', '.join(lacking)}; make the scenario again."
             )
+        if missing := [c for c in CELL_COLUMNS if c not in cells]:
+            provenance["cells"] = FILLED.format(", ".join(missing))
         return cls(tiles, Network.from_tables(sites, cells), layers, provenance)
 
 

@@ -28,13 +28,12 @@ def default_sites(space: Workspace) -> int:
 
 
 def _default_sites(space: Workspace) -> int:
-    from planning.network import Network
+    from planning.deployment.sizing import usual_site_mbps
 
     demand = space.demand()
     by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * float(space.traffic_table().area_km2)))
     busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
-    largest_site_mbps = float(Network.from_sites(0.0, 0.0, capacity_layers=4).capacity_mbps[0])
-    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * largest_site_mbps)))
+    return max(3, by_area, math.ceil(busy_mbps / (MOST_LOAD * usual_site_mbps(4))))
 
 
 def start(
@@ -78,6 +77,7 @@ def _compared(
     from planning.deployment.judging import judge
 
     plans = {}
+    basis, unseen = demand.held_out() if len(strategies) > 1 else (demand, None)
     for done, strategy in enumerate(strategies):
         label = strategy_name(strategy).lower()
         if strategy == UPLOADED:
@@ -86,14 +86,17 @@ def _compared(
             plan = uploaded(demand, own.network, (own.name, *own.report))
         else:
             progress = job.part(done / len(strategies), (done + 1) / len(strategies), f"{label}: ")
-            plan = deploy(demand, sites=sites, strategy=strategy, **options, progress=progress)
+            plan = deploy(basis, sites=sites, strategy=strategy, **options, progress=progress)
         plans[strategy] = Deployed(plan, demand, name)
     job.report(len(strategies), len(strategies), "comparing")
     real = None
     if own is not None and with_own:
         counted = demand.count_in_tiles(own.network.sites["lon"], own.network.sites["lat"])
         real = counted if counted.any() else None
-    table = judge(demand, {name: made.plan.counts for name, made in plans.items()}, real)
+    counts = {name: made.plan.counts for name, made in plans.items()}
+    networks = {name: made.plan.network for name, made in plans.items()}
+    table = judge(unseen or demand, counts, real, networks=networks)
+    table["held_out"] = 0 if unseen is None else unseen.samples
     table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
     return Comparison(plans, table)
 

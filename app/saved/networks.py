@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.saved.arrays import Arrays, from_bytes, put_table, take_table, to_bytes
+from app.saved.arrays import Arrays, put_table, take_table, to_bytes
 from app.state.results import Deployed, network_identity
 from app.state.workspace import Workspace
 
@@ -52,9 +52,10 @@ def networks_bytes(space: Workspace) -> bytes:
     return to_bytes(told, arrays)
 
 
-def read_networks(data: bytes, space: Workspace) -> tuple[dict[str, Deployed], dict[str, Any] | None]:
+def read_networks(
+    told: Any, arrays: Arrays, space: Workspace
+) -> tuple[dict[str, Deployed], dict[str, Any] | None]:
     """(network by identity, the comparison of deployments as a strategy's identities and table, or None)."""
-    told, arrays = from_bytes(data)
     demands = {about: _demand(arrays, about, record, space) for about, record in told["demands"].items()}
     found = {
         identity: _network(arrays, f"n{number}", record, demands[record["demand"]])
@@ -80,19 +81,22 @@ def _put_network(arrays: Arrays, name: str, deployed: Deployed) -> dict[str, Any
         "solve": put_solve(plan.solve),
         "served_mbps": plan.served_mbps,
         "settings": plan.settings,
+        "radio": None if plan.radio is None else plan.radio.record(),
         "tables": {table: put_table(arrays, f"{name} {table}", frame) for table, frame in tables.items()},
     }
 
 
 def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand") -> Deployed:
     from planning.deployment import DeploymentPlan
+    from planning.deployment.serving import Served
+    from planning.deployment.sizing import Sizing
     from planning.errors import Shortfall
     from planning.network import Network
-    from planning.network.serving import Sizing
 
     tables = {t: take_table(arrays, f"{name} {t}", told) for t, told in record["tables"].items()}
-    network = Network(tables.pop("sites"), tables.pop("cells"))
-    network.validate()
+    network = Network.from_tables(
+        tables.pop("sites"), tables.pop("cells")
+    )  # fills what earlier versions lacked
     plan = DeploymentPlan(
         record["strategy"],
         arrays[f"{name} counts"],
@@ -103,6 +107,7 @@ def _network(arrays: Arrays, name: str, record: dict[str, Any], demand: "Demand"
         record["served_mbps"],
         tables,
         record["settings"],
+        Served(**record["radio"]) if record.get("radio") else None,
     )
     return Deployed(plan, demand, record["area_name"])
 

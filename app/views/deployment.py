@@ -16,6 +16,7 @@ from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
+from app.widgets.cells_table import cells_table
 from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, start_button
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
+
+RADIO_COLUMNS = {
+    "people_covered": "People covered (%)",
+    "served_share": "Traffic served (%)",
+    "users_served": "Users served (%)",
+}
 
 
 def page() -> None:
@@ -126,7 +133,11 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
     for name in table.columns:
         if name.startswith("covered_"):
             step = name.removeprefix("covered_")
-            label = "Users covered" if step == "0" else f"after {step} moves"
+            label = "Users covered (3,000 a site)" if step == "0" else f"after {step} moves"
+            shown[label] = 100 * table[name]
+            columns[label] = st.column_config.NumberColumn(format="%.1f %%")
+    for name, label in RADIO_COLUMNS.items():
+        if name in table:
             shown[label] = 100 * table[name]
             columns[label] = st.column_config.NumberColumn(format="%.1f %%")
     for label in shown:
@@ -135,7 +146,9 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
     st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=columns, width="stretch")
     st.caption(
         "JSD: Jensen-Shannon distance between sites per tile and traffic, or your own sites; 0 is equal. Users "
-        "covered: 3,000 a site, at first and after moves by the gravity model, 1 % of a tile's users a move (assumed)."
+        "covered: 3,000 a site, at first and after moves by the gravity model, 1 % of a tile's users a move (assumed). "
+        "People covered, traffic and users served in the busy hour: by the radio model, with the cells as they are. "
+        + _judged_on(table)
     )
     if len(table) > 1:
         left, right = st.columns(2)
@@ -147,6 +160,13 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
             "users covered",
             right,
         )
+
+
+def _judged_on(table: pd.DataFrame) -> str:
+    held_out = int(table["held_out"].iloc[0]) if "held_out" in table and len(table) else 0
+    if held_out:
+        return f"Validated on {held_out} samples of the traffic that no strategy was planned on."
+    return "Validated on the traffic that it was planned on."
 
 
 def _plan(space: Workspace) -> None:
@@ -173,6 +193,7 @@ def _plan(space: Workspace) -> None:
         st.caption(deployed.demand.scale.sentence)
     if "deployment_curve" in plan.tables:
         _optimised(plan)
+    cells_table(plan.network)
 
 
 def _optimised(plan: "DeploymentPlan") -> None:

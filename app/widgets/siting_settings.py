@@ -24,57 +24,63 @@ ROBUST = {
     "p10": "the 10th percentile of all samples",
 }
 HOURS = {"busy": "the busy hour", "all": "all hours"}
+BANDS = ("B3", "B1", "B8", "B20", "B28", "B41", "n28", "n1", "n41", "n78")
 EXISTING = {"none": "not considered", "keep": "all stay", "move": "may be given up"}
 
 
 def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings":
     """The settings as chosen. Raises PlanningError for files that cannot be read."""
+    from planning.coverage import RadioSettings
     from planning.deployment.siting import SitingSettings
-    from planning.link_budget import coverage_radius_m
-    from planning.radio import ENVIRONMENTS, Radio
+    from planning.network import SiteDesign
+    from planning.propagation import ENVIRONMENTS
 
     one, two, three, four = st.columns(4)
-    environment = one.selectbox("Environment", ENVIRONMENTS, **kept("siting environment"))
-    carrier = two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("siting carrier"))
-    edge = three.number_input(
-        "Uplink at the edge (Mbit/s)", 0.1, 100.0, 1.0, 0.5, help="Sets the radius by path loss (TR 38.901).",
-        **kept("siting edge"),
+    objective = one.selectbox("Cover most", ["traffic", "people"], **kept("siting objective"))
+    environment = two.selectbox("Environment", ENVIRONMENTS, **kept("siting environment"))
+    height = three.number_input("Antenna height (m)", 2.0, 300.0, 25.0, 1.0, **kept("siting height"))
+    band = four.selectbox("Coverage band", BANDS, **kept("siting band"))
+    level = one.number_input(
+        "Level to cover (dBm)", -150, 0, 0, 1,
+        help="Lowest RSRP outdoors. 0: the threshold and margin of the band, indoors.", **kept("siting level"),
     )  # fmt: skip
-    radio = Radio(environment=environment, carrier_ghz=carrier)
-    by_path_loss = coverage_radius_m(radio, edge)
-    given = four.number_input(
-        "Reach of a site (m)", 0, 50_000, 0, 100, help=f"0: by path loss, here {by_path_loss:,.0f} m.",
+    given = two.number_input(
+        "Reach of a site (m)", 0, 50_000, 0, 100, help="0: where its level is received, by the radio model.",
         **kept("siting radius"),
     )  # fmt: skip
-    apart = one.number_input("Least distance of sites (m)", 0, 20_000, 0, 50, **kept("siting distance"))
-    capacity = two.number_input(
+    apart = three.number_input("Minimum inter-site distance (m)", 0, 20_000, 0, 50, **kept("siting distance"))
+    capacity = four.number_input(
         "Capacity of a site (Mbit/s)", 0, 1_000_000, 0, 100, help="0: that of its largest size.",
         **kept("siting capacity"),
     )  # fmt: skip
-    budget = three.number_input(
+    budget = one.number_input(
         "Budget", 0.0, 1e12, 0.0, help="0: none. In your currency; the number of sites is then the most.",
         **kept("siting budget"),
     )  # fmt: skip
-    cost = four.number_input("Cost of a site", 0.0, 1e9, 1.0, **kept("siting cost"))
-    robust = one.selectbox("Best for", list(ROBUST), format_func=ROBUST.__getitem__, **kept("siting robust"))
-    hours = two.selectbox(
+    cost = two.number_input("Cost of a site", 0.0, 1e9, 1.0, **kept("siting cost"))
+    robust = three.selectbox(
+        "Optimise for", list(ROBUST), format_func=ROBUST.__getitem__, **kept("siting robust")
+    )
+    hours = four.selectbox(
         "Traffic served in", list(HOURS), format_func=HOURS.__getitem__, **kept("siting hours")
     )
-    spacing = three.number_input(
+    spacing = one.number_input(
         "Spacing of candidates (m)", 0, 5_000, 0, 50, help="0: four candidates a site, within the reach of each other.",
         **kept("siting spacing"),
     )  # fmt: skip
-    seconds = time_limit(four, "siting time limit", 30)
+    seconds = time_limit(two, "siting time limit", 30)
     existing, move = None, False
     if space.own_sites is not None:
-        rule = one.selectbox(
+        rule = three.selectbox(
             "Your sites", list(EXISTING), format_func=EXISTING.__getitem__, **kept("siting existing")
         )
         if rule != "none":
             existing, move = deployment.existing_places(space), rule == "move"
     candidates, forced, forbidden = _places(space, region)
     return SitingSettings(
-        radius_m=float(given) or None, radio=radio, edge_mbps=edge, site_capacity_mbps=float(capacity) or None,
+        objective=objective, radius_m=float(given) or None, level_dbm=float(level) or None,
+        radio=RadioSettings(environment=environment, pixel_m=100.0),
+        design=SiteDesign(height_m=height, coverage_band=band), site_capacity_mbps=float(capacity) or None,
         budget=budget or None, site_cost=cost, min_distance_m=float(apart), candidates=candidates,
         spacing_m=float(spacing) or None, existing=existing, move_existing=move, forced=forced, forbidden=forbidden,
         robust=robust, hours=hours, time_limit=seconds,
@@ -89,7 +95,7 @@ def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Pl
         _file(space, column, label, key)
         for column, label, key in zip(
             columns,
-            ("Candidate sites (file)", "Sites that must be (file)", "Where none may be (file)"),
+            ("Candidate sites (file)", "Mandatory sites (file)", "Exclusion zones (file)"),
             ("candidates file", "forced file", "forbidden file"),
             strict=True,
         )

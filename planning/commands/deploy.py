@@ -12,7 +12,13 @@ from planning.commands.shared import (
     checked_out,
     scale_of,
 )
-from planning.commands.siting_options import add_siting_options, siting_settings
+from planning.commands.siting_options import (
+    add_site_options,
+    add_siting_options,
+    design_of,
+    radio_settings,
+    siting_settings,
+)
 from planning.demand import Demand
 from planning.deployment import STRATEGIES, DeploymentPlan, available, deploy
 from planning.deployment.judging import comparison_text, judge
@@ -54,6 +60,11 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--real", metavar="FILE", help="with --compare: real sites, OpenStreetMap masts or an OpenCelliD CSV"
     )
+    command.add_argument(
+        "--against", metavar="TRAFFIC",
+        help="with --compare: judge on this traffic (default: on a quarter of the samples, held out)",
+    )  # fmt: skip
+    add_site_options(command)
     add_siting_options(command)
     add_solver_options(command, gap=SitingSettings().gap)
     command.set_defaults(run=run)
@@ -61,8 +72,8 @@ def add_command(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     out = checked_out(options.out)
-    if options.real and not options.compare:
-        raise InputError("Real sites are for judging strategies; add --compare.")
+    if (options.real or options.against) and not options.compare:
+        raise InputError("Real sites and other traffic are for judging strategies; add --compare.")
     bar = ProgressBar()
     with bar.running():
         bar(0, 100, "reading places and traffic")
@@ -70,11 +81,16 @@ def run(options: argparse.Namespace) -> None:
         real = None if options.real is None else read_places(options.real)
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, scale_of(options, table))
+        basis, unseen = demand, None
+        if options.against:
+            unseen = Demand.build(TrafficTable.read(options.against), demand.scale)
+        elif options.compare:
+            basis, unseen = demand.held_out()
 
         def deployed(strategy: str) -> DeploymentPlan:
             return deploy(
-                demand, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
-                options.area_tiles, siting, bar,
+                basis, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
+                options.area_tiles, siting, radio_settings(options), design_of(options), bar,
             )  # fmt: skip
 
         plan, comparison = deployed(options.strategy), None
@@ -85,7 +101,10 @@ def run(options: argparse.Namespace) -> None:
             others = [s for s in available(demand) if s != options.strategy]
             plans = {options.strategy: plan} | {s: deployed(s) for s in others}
             counted = None if real is None else demand.count_in_tiles(real.lon, real.lat)
-            comparison = judge(demand, {s: p.counts for s, p in plans.items()}, counted)
+            comparison = judge(
+                unseen or demand, {s: p.counts for s, p in plans.items()}, counted,
+                networks={s: p.network for s, p in plans.items()}, radio=radio_settings(options),
+            )  # fmt: skip
             scenario = scenario.with_table("deployment_comparison", comparison)
         bar(99, 100, "writing the scenario")
         scenario.save(out)
@@ -94,5 +113,14 @@ def run(options: argparse.Namespace) -> None:
     for sentence in () if real is None else real.report:
         print(f"Real sites: {sentence}")
     if comparison is not None:
+        print(_judged_on(options.against, basis, unseen))
         print(comparison_text(comparison))
     print(f"Wrote {out}")
+
+
+def _judged_on(against: str | None, basis: Demand, unseen: Demand | None) -> str:
+    if against:
+        return f"Judged on {against}."
+    if unseen is None:
+        return "Judged on the traffic that the sites were placed on: a single sample leaves none to hold out."
+    return f"Placed on {basis.samples} samples and judged on {unseen.samples} held out."

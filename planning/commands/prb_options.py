@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from planning.coverage.rates import TABLES, RateMapping
 from planning.prb.problem import FAIRNESS, MODES, PrbSettings
-from planning.radio import CONDITIONS, ENVIRONMENTS, PRESETS, Radio
+from planning.radio import CONDITIONS, ENVIRONMENTS, PRESETS, STATIONS, Radio
 
 LINKS = ("downlink", "uplink")
 SHANNON = "shannon"
@@ -53,6 +53,14 @@ def add(command: argparse.ArgumentParser) -> None:
         help=f"bit/s/Hz by SINR: a table of TS 38.214, or {SHANNON}: log2(1 + SINR) (default: {next(iter(TABLES))})",
     )  # fmt: skip
     group.add_argument(
+        "--stations", choices=STATIONS,
+        help="cells: of one carrier, with antennas, powers and rates of the radio model (default); sites: each one "
+        "omnidirectional station by the figures below (default where any of them or a mode of the paper is given)",
+    )  # fmt: skip
+    group.add_argument(
+        "--cell-carrier", default="", metavar="BAND", help="of the cells, as n41 (default: the widest)"
+    )
+    group.add_argument(
         "--environment", choices=ENVIRONMENTS, default=radio.environment, help="(default: UMa)"
     )
     group.add_argument(
@@ -94,7 +102,15 @@ def radio(options: argparse.Namespace) -> Radio:
     names = ("environment", "condition", "shadowing", "seed")
     base = PRESETS[options.preset] if options.preset else Radio()
     link = options.link or (LINKS[0] if options.mode == "default" else "uplink")
-    return replace(base, link=link, **given, **{name: getattr(options, name) for name in names})
+    own = {name for name, _, _ in _FIGURES} | {"station_height_m", "noise_figure_db"}
+    by_sites = (
+        bool(own & set(given)) or bool(options.preset) or options.mode != "default" or options.shadowing
+    )
+    stations = options.stations or ("sites" if by_sites or options.rates != next(iter(TABLES)) else "cells")
+    return replace(
+        base, link=link, stations=stations, cell_carrier=options.cell_carrier, **given,
+        **{name: getattr(options, name) for name in names},
+    )  # fmt: skip
 
 
 def mapping(options: argparse.Namespace) -> RateMapping | None:

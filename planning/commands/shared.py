@@ -76,6 +76,8 @@ def scale_of(options: argparse.Namespace, table: TrafficTable, stored: Scale | N
 def scenario_and_demand(options: argparse.Namespace) -> tuple[Scenario, Demand]:
     """Of the arguments scenario and traffic, on the scale that the options ask for or the scenario's own."""
     scenario = Scenario.read(options.scenario)
+    if "cells" in scenario.provenance:
+        print(scenario.provenance["cells"])
     table = TrafficTable.read(options.traffic)
     return scenario, Demand.build(table, scale_of(options, table, scenario.scale()))
 

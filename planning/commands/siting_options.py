@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from planning.coverage import RadioSettings
+from planning.deployment.candidates import OBJECTIVES
 from planning.deployment.places import Places, read_places
 from planning.deployment.siting import HOURS, ROBUST, SitingSettings
-from planning.radio import ENVIRONMENTS, Radio
+from planning.deployment.sizing import PIXEL_M
+from planning.network import SiteDesign
+from planning.propagation import ENVIRONMENTS
 
 
 def add_siting_options(command: argparse.ArgumentParser) -> None:
@@ -18,17 +22,15 @@ def add_siting_options(command: argparse.ArgumentParser) -> None:
         "--site-cost", type=float, default=preset.site_cost, metavar="MONEY",
         help="of a site whose file names no cost (default: 1)",
     )  # fmt: skip
-    group.add_argument("--radius-m", type=float, metavar="M", help="coverage radius (default: by path loss)")
     group.add_argument(
-        "--edge-mbps", type=float, default=preset.edge_mbps, metavar="MBPS",
-        help=f"uplink rate at the edge that sets the radius (default: {preset.edge_mbps:g})",
-    )  # fmt: skip
-    group.add_argument(
-        "--environment", choices=ENVIRONMENTS, default=preset.radio.environment, help="(default: UMa)"
+        "--objective", choices=OBJECTIVES, default=preset.objective, help="what is covered (default: traffic)"
     )
     group.add_argument(
-        "--carrier-ghz", type=float, default=preset.radio.carrier_ghz, metavar="GHZ",
-        help=f"(default: {preset.radio.carrier_ghz:g})",
+        "--radius-m", type=float, metavar="M", help="cover what lies so near (default: by received level)"
+    )
+    group.add_argument(
+        "--level-dbm", type=float, metavar="DBM",
+        help="cover places with this RSRP outdoors (default: threshold and margin of the band, indoors)",
     )  # fmt: skip
     group.add_argument(
         "--site-capacity", type=float, metavar="MBPS", help="Mbit/s a site (default: its largest size)"
@@ -53,6 +55,50 @@ def add_siting_options(command: argparse.ArgumentParser) -> None:
     group.add_argument("--hours", choices=HOURS, default=preset.hours, help="that are served (default: busy)")
 
 
+def add_site_options(command: argparse.ArgumentParser) -> None:
+    """How sites are built and what the radio model assumes, for every strategy."""
+    group = command.add_argument_group("sites and radio model")
+    group.add_argument("--height-m", type=float, metavar="M", help="of new antennas (assumed: 25)")
+    group.add_argument("--tilt-deg", type=float, metavar="DEG", help="downtilt of new antennas (assumed: 6)")
+    group.add_argument(
+        "--coverage-band",
+        default="",
+        metavar="BAND",
+        help="of the coverage cells, as B3 or n28 (default: B3)",
+    )
+    group.add_argument(
+        "--capacity-bands", default="", metavar="BANDS", help="of the capacity layers, as n41,n78 (default)"
+    )
+    add_radio_options(group)
+
+
+def add_radio_options(group: argparse._ArgumentGroup) -> None:
+    """What `radio_settings` reads."""
+    group.add_argument(
+        "--environment", choices=ENVIRONMENTS, default=RadioSettings().environment, help="(default: UMa)"
+    )
+    group.add_argument(
+        "--pixel-m",
+        type=float,
+        default=PIXEL_M,
+        metavar="M",
+        help=f"of the radio model (default: {PIXEL_M:g})",
+    )
+
+
+def design_of(options: argparse.Namespace) -> SiteDesign:
+    """The design that the options ask for. Raises InputError for a band that there is not."""
+    bands = tuple(b.strip() for b in options.capacity_bands.split(",") if b.strip())
+    design = SiteDesign(options.height_m, options.tilt_deg, options.coverage_band, bands)
+    design.validate()
+    return design
+
+
+def radio_settings(options: argparse.Namespace) -> RadioSettings:
+    """The radio model that the options ask for. Raises InputError."""
+    return RadioSettings(environment=options.environment, pixel_m=options.pixel_m)
+
+
 def siting_settings(options: argparse.Namespace) -> SitingSettings:
     """The settings that the options ask for, their files read. Raises InputError."""
 
@@ -60,9 +106,11 @@ def siting_settings(options: argparse.Namespace) -> SitingSettings:
         return None if file is None else read_places(file)
 
     return SitingSettings(
+        objective=options.objective,
         radius_m=options.radius_m,
-        radio=Radio(environment=options.environment, carrier_ghz=options.carrier_ghz),
-        edge_mbps=options.edge_mbps,
+        level_dbm=options.level_dbm,
+        radio=radio_settings(options),
+        design=design_of(options),
         site_capacity_mbps=options.site_capacity,
         budget=options.budget,
         site_cost=options.site_cost,

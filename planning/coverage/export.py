@@ -61,7 +61,7 @@ def geotiff_bytes(grid: PixelGrid, maps: Sequence[CoverageMap], provenance: Mapp
 
 def kmz_bytes(grid: PixelGrid, shown: CoverageMap, about: Sequence[str] = ()) -> bytes:
     """A map as picture on a globe, with a legend at the corner of the screen. about: lines for its description."""
-    picture, (west, south, east, north) = _overlay(grid, shown)
+    picture, (west, south, east, north) = overlay_png(grid, shown)
     text = escape(without_controls("\n".join(about)))
     title = escape(f"{shown.label} ({shown.unit})")
     document = (
@@ -146,26 +146,33 @@ def legend_png(shown: CoverageMap) -> bytes:
 _CLASSES = {0: "not covered", 1: "outdoors", 2: "indoors too"}
 
 
-def _overlay(grid: PixelGrid, shown: CoverageMap) -> tuple[bytes, tuple[float, float, float, float]]:
-    """The picture in degrees, and its west, south, east, north."""
+def overlay_png(
+    grid: PixelGrid, shown: CoverageMap, mercator: bool = False
+) -> tuple[bytes, tuple[float, float, float, float]]:
+    """(PNG, (west, south, east, north) in degrees): the map as picture, transparent where it has no value.
+
+    Its rows are even in latitude, as KML wants them; with `mercator` even in Web Mercator, as web maps show them.
+    """
+    crs = "EPSG:3857" if mercator else "EPSG:4326"
     rows, columns = grid.shape
     left, top = grid.corner_m
     bounds = (left, top - rows * grid.pixel_m, left + columns * grid.pixel_m, top)
     shrink = max(1.0, max(rows, columns) / MAX_OVERLAY)
     transform, width, height = rasterio.warp.calculate_default_transform(
-        grid.crs, "EPSG:4326", columns, rows, *bounds,
+        grid.crs, crs, columns, rows, *bounds,
         dst_width=int(columns / shrink), dst_height=int(rows / shrink),
     )  # fmt: skip
     colours = np.zeros((4, rows, columns), np.uint8)
     colours[:, grid.row, grid.column] = shown.colours().T
     out = np.zeros((4, height, width), np.uint8)
     rasterio.warp.reproject(
-        colours, out, src_transform=_transform(grid), src_crs=grid.crs, dst_transform=transform, dst_crs="EPSG:4326",
+        colours, out, src_transform=_transform(grid), src_crs=grid.crs, dst_transform=transform, dst_crs=crs,
         resampling=Resampling.nearest,
     )  # fmt: skip
     west, north = transform.c, transform.f
     box = (west, north + height * transform.e, west + width * transform.a, north)
-    return _png(Image.fromarray(np.moveaxis(out, 0, -1), "RGBA")), box
+    degrees = rasterio.warp.transform_bounds(crs, "EPSG:4326", *box)
+    return _png(Image.fromarray(np.moveaxis(out, 0, -1), "RGBA")), degrees
 
 
 def _png(image: Image.Image) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +13,11 @@ from planning.coverage.serving import Serving
 from planning.errors import InputError
 from planning.progress import Progress, silent
 
-TOLERANCE = 1e-3  # of a load
-MAX_ITERATIONS = 200
-_STEP = 0.5  # part of the way to the next loads where carriers are balanced
-_BALANCE = 2.0  # how strongly users prefer carriers with less load
-_SMALL_LOAD = 0.05
+TOLERANCE = 5e-3  # of a load; above 2, loads need not be as steady
+MAX_ITERATIONS = 100
+_CHUNK = 4  # hours that start one from the other's loads
+_MEMORY = 4  # iterations that the next one is extrapolated from
+_SHIFT = 0.02  # loads are sought as log(load + _SHIFT), in which small and large ones matter alike
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,20 @@ def coupled_loads(
     coverage: Coverage,
     demand_mbps: np.ndarray,
     awake: np.ndarray | None = None,
-    balanced: bool = True,
     progress: Progress | None = None,
 ) -> NetworkLoads:
     """The fixed point of cell loads (Siomina and Yuan 2012, eq. 5), hour by hour.
 
     The load of a cell is the time that its traffic takes at the rates of its pixels; the rates follow from the SINR,
-    in which every other cell interferes in proportion to its load, at most 1. Without `balanced` the mapping is a
-    standard interference function: its fixed point is unique and found from any start.
+    in which every other cell interferes in proportion to its load, at most 1. A user's carriers work for the same time
+    (carrier aggregation). The mapping is a standard interference function (but for the steps of the CQI tables): its
+    fixed point is unique and found from any start.
 
     Parameters
     ----------
     coverage : with pixels on the tiles of the demand.
     demand_mbps : (tiles, hours) Mbit/s of each tile.
     awake : (cells, hours) bool; None for all cells in all hours.
-    balanced : a user on several carriers prefers the less loaded ones: each carrier's share of the user's time goes
-        with the load of its cell to the power of -2. False: all carriers for the same time.
 
     References
     ----------
@@ -90,47 +90,62 @@ def coupled_loads(
     if up.shape != (cells, hours):
         raise InputError(f"The plan must say of {cells} cells in {hours} hours whether they are awake.")
     progress = progress or silent
-    problem = _Problem(coverage, balanced)
-    found, start = [], np.zeros(cells)
-    for hour in range(hours):
-        progress(hour, hours, "loads of cells")
-        result = problem.solved(demand[:, hour], up[:, hour], start)
-        found.append(result)
-        start = np.minimum(result[0], 1.0)
+    problem = _Problem(coverage)
+    coverage.serving(up[:, 0])  # what is made once is made before threads ask for it
+    found: list[tuple] = []
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+        chunks = [
+            pool.submit(problem.hours, demand[:, begin : begin + _CHUNK], up[:, begin : begin + _CHUNK])
+            for begin in range(0, hours, _CHUNK)
+        ]
+        try:
+            for chunk in chunks:
+                progress(len(found), hours, "loads of cells")
+                found += chunk.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     load, offered, served, uncovered, overload = (np.stack([f[i] for f in found], axis=1) for i in range(5))
     iterations = np.array([f[5] for f in found])
-    return NetworkLoads(
-        load, offered, served, uncovered, overload, iterations, bool((iterations < MAX_ITERATIONS).all())
-    )
+    return NetworkLoads(load, offered, served, uncovered, overload, iterations, all(f[6] for f in found))
 
 
 class _Problem:
     """The pixels that have traffic, as users outdoors and indoors."""
 
-    def __init__(self, coverage: Coverage, balanced: bool):
+    def __init__(self, coverage: Coverage):
         self.coverage = coverage
-        self.balanced = balanced and coverage.settings.carriers == "aggregated"
         self.place = coverage.users_by_place()[:, None]
         self.tile = np.maximum(coverage.grid.tile, 0)
 
+    def hours(self, demand: np.ndarray, awake: np.ndarray) -> list[tuple]:
+        """The results of `solved` for some hours, (tiles, hours) and (cells, hours)."""
+        found: list[tuple] = []
+        start = np.zeros(len(self.coverage.cells))
+        for hour in range(demand.shape[1]):
+            found.append(self.solved(demand[:, hour], awake[:, hour], start))
+            start = found[-1][0]
+        return found
+
     def solved(
         self, demand: np.ndarray, awake: np.ndarray, start: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, bool]:
         coverage = self.coverage
         serving = coverage.serving(awake)
         users = (self.place * coverage.pixel_values(demand)).astype(np.float32)  # (2, pixels) Mbit/s
         load = np.where(awake, start, 0.0)
-        iteration = 0
-        many = self.balanced and coverage.cells.carriers > 1
-        while iteration < MAX_ITERATIONS:
+        iteration, steps = 0, _Extrapolation()
+        while True:
             iteration += 1
-            rate = serving.rate_mbps(load)
-            time = serving.time_of(rate, self._preference(load) if many else None) * users[:, None]
+            rate = serving.rate_mbps(load, held=True)
+            time = serving.time_of(rate) * users[:, None]
             after = self._by_cell(serving, time)
             change = float(np.abs(np.minimum(after, 2) - np.minimum(load, 2)).max(initial=0.0))
-            load = load + _STEP * (after - load) if many else after
-            if change < TOLERANCE:
+            if change < TOLERANCE or iteration == MAX_ITERATIONS:
                 break
+            load = steps.next(load, after)
+        load = after
+        settled = change < TOLERANCE
         offered = self._by_cell(serving, time * rate)
         limit = coverage.settings.max_load
         kept = np.where(load > limit, limit / np.maximum(load, limit), 1.0)
@@ -141,14 +156,32 @@ class _Problem:
         uncovered, overload = (
             np.bincount(self.tile, values * inside, coverage.grid.tiles) for values in (none, beyond)
         )
-        return load, offered, offered * kept, uncovered, overload, iteration
-
-    @staticmethod
-    def _preference(load: np.ndarray) -> np.ndarray:
-        return (load + _SMALL_LOAD) ** -_BALANCE
+        return load, offered, offered * kept, uncovered, overload, iteration, settled
 
     def _by_cell(self, serving: Serving, values: np.ndarray) -> np.ndarray:
         """(cells,) sums of values (2, carriers, pixels) by server."""
         total = values.sum(axis=0)
         on = serving.server >= 0
         return np.bincount(serving.server[on], total[on], len(self.coverage.cells))
+
+
+class _Extrapolation:
+    """Anderson's acceleration of a fixed-point iteration (Walker and Ni 2011), on log(load + _SHIFT)."""
+
+    def __init__(self) -> None:
+        self.places: list[np.ndarray] = []
+        self.residuals: list[np.ndarray] = []
+
+    def next(self, load: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The loads to try next, from some loads and what the mapping makes of them."""
+        place = np.log(load + _SHIFT)
+        residual = np.log(after + _SHIFT) - place
+        self.places = [*self.places[-_MEMORY:], place]
+        self.residuals = [*self.residuals[-_MEMORY:], residual]
+        step = residual
+        if len(self.places) > 1:
+            places, residuals = np.diff(self.places, axis=0), np.diff(self.residuals, axis=0)
+            square = residuals @ residuals.T
+            square += 1e-8 * np.trace(square) * np.eye(len(square)) + 1e-30 * np.eye(len(square))
+            step = residual - np.linalg.solve(square, residuals @ residual) @ (places + residuals)
+        return np.maximum(np.exp(np.minimum(place + step, 8.0)) - _SHIFT, 0.0)

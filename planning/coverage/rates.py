@@ -54,8 +54,9 @@ class RateMapping:
     """Spectral efficiency of a layer by SINR.
 
     kind: one of MAPPINGS. A table's index is used from the SINR on at which Shannon's bound, less `gap_db`, gives its
-    efficiency; below the lowest, nothing is carried. "shannon": `attenuation` x log2(1 + SINR) from `min_sinr_db` on,
-    at most `max_efficiency` bit/s/Hz (TR 36.942 annex A.2; its parameters for the downlink: 0.6, -10 dB, 4.4).
+    efficiency; below the lowest, transport blocks are repeated, so that the efficiency falls with the SINR. "shannon":
+    `attenuation` x log2(1 + SINR), at most `max_efficiency` bit/s/Hz (TR 36.942 annex A.2; its parameters for the
+    downlink: 0.6, -10 dB, 4.4). Below `min_sinr_db` nothing is carried.
     """
 
     kind: str = "cqi-256qam"
@@ -67,10 +68,15 @@ class RateMapping:
     def __post_init__(self) -> None:
         if self.kind not in MAPPINGS:
             raise InputError(f"Unknown rate mapping {self.kind!r}; choose one of {', '.join(MAPPINGS)}.")
-        if not (0 <= self.gap_db <= 20 and 0 < self.attenuation <= 1 and self.max_efficiency > 0):
+        if not (
+            0 <= self.gap_db <= 20
+            and 0 < self.attenuation <= 1
+            and self.max_efficiency > 0
+            and -20 <= self.min_sinr_db <= 0
+        ):
             raise InputError(
-                "A rate mapping has a gap of 0 to 20 dB, an attenuation above 0 and at most 1, and a highest "
-                "efficiency above 0 bit/s/Hz."
+                "A rate mapping has a gap of 0 to 20 dB, an attenuation above 0 and at most 1, a highest "
+                "efficiency above 0 bit/s/Hz and a lowest SINR of -20 to 0 dB."
             )
 
     @cached_property
@@ -79,19 +85,16 @@ class RateMapping:
         gap = 10 ** (self.gap_db / 10)
         return 10 * np.log10(gap * (2 ** efficiencies(TABLES[self.kind]) - 1))
 
-    @cached_property
-    def lowest_sinr_db(self) -> float:
-        """SINR in dB below which nothing is carried."""
-        return self.min_sinr_db if self.kind == "shannon" else float(self.thresholds_db[0])
-
     def layer_efficiency(self, sinr_db: ArrayLike) -> np.ndarray:
         """(...) bit/s/Hz of one layer at a SINR in dB."""
         sinr_db = np.asarray(sinr_db)
         if self.kind == "shannon":
             rate = self.attenuation * np.log2(1 + 10 ** (sinr_db / 10))
             return np.where(sinr_db < self.min_sinr_db, 0.0, np.minimum(rate, self.max_efficiency))
-        steps = np.concatenate([[0.0], efficiencies(TABLES[self.kind])])
-        return steps[np.searchsorted(self.thresholds_db, sinr_db, side="right")]
+        values, lowest = efficiencies(TABLES[self.kind]), self.thresholds_db[0]
+        steps = values[np.maximum(np.searchsorted(self.thresholds_db, sinr_db, side="right") - 1, 0)]
+        repeated = steps * 10 ** (np.minimum(sinr_db - lowest, 0) / 10)
+        return np.where(sinr_db < self.min_sinr_db, 0.0, repeated)
 
     def efficiency(self, sinr_db: ArrayLike, layers: int) -> np.ndarray:
         """(...) bit/s/Hz over as many layers as carry most, up to `layers`.
@@ -112,11 +115,17 @@ def efficiency_table(mapping: RateMapping, layers: int) -> np.ndarray:
     return mapping.efficiency(sinr_db, layers).astype(np.float32)
 
 
-def efficiency_at(tables: np.ndarray, sinr: np.ndarray, offset: np.ndarray | int = 0) -> np.ndarray:
-    """(...) float32 bit/s/Hz at a linear SINR (float32), rounded down to a step of the table from `offset` on."""
+def efficiency_at(
+    tables: np.ndarray, sinr: np.ndarray, offset: np.ndarray | int = 0, lowest_db: float = TABLE_LOW_DB
+) -> np.ndarray:
+    """(...) float32 bit/s/Hz at a linear SINR (float32), rounded down to a step of the table from `offset` on.
+
+    A SINR below `lowest_db` counts as that.
+    """
     with np.errstate(divide="ignore"):
         place = np.log(sinr)
     place *= np.float32(10 / np.log(10) / TABLE_STEP_DB)
     place -= np.float32(TABLE_LOW_DB / TABLE_STEP_DB)
-    np.clip(place, 0, TABLE_LENGTH - 1, out=place)
+    lowest = np.ceil((lowest_db - TABLE_LOW_DB) / TABLE_STEP_DB)
+    np.clip(place, lowest, TABLE_LENGTH - 1, out=place)
     return tables[place.astype(np.int32) + offset]

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from planning.coverage.cells import RadioCells
 from planning.coverage.levels import Levels
-from planning.coverage.rates import efficiency_at, efficiency_table
+from planning.coverage.rates import TABLE_LOW_DB, efficiency_at, efficiency_table
 from planning.coverage.settings import RadioSettings
 
 OUTDOORS, INDOORS = 0, 1  # first axis of arrays by kind of user
@@ -115,10 +115,16 @@ class Serving:
         with np.errstate(divide="ignore"):
             return 10 * np.log10(self.sinr(load))
 
-    def rate_mbps(self, load: np.ndarray) -> np.ndarray:
-        """(2, carriers, pixels) float32 rate of a user who has all PRBs of the server, 0 where it does not cover."""
+    def rate_mbps(self, load: np.ndarray, held: bool = False) -> np.ndarray:
+        """(2, carriers, pixels) float32 rate of a user who has all PRBs of the server, 0 where it does not cover.
+
+        held: users whose SINR is too low keep the lowest rate, and do not leave the cell. Loads need this: were users
+        to leave a loaded network, it would no longer be loaded.
+        """
         table, offset, bandwidth = self._rate_table
-        return efficiency_at(table, self.sinr(load), offset) * bandwidth
+        settings = self.settings
+        lowest = max(settings.rates.min_sinr_db, settings.lte_rates.min_sinr_db) if held else TABLE_LOW_DB
+        return efficiency_at(table, self.sinr(load), offset, lowest) * bandwidth
 
     @cached_property
     def _noise_mw(self) -> np.ndarray:
@@ -141,18 +147,16 @@ class Serving:
         megahertz = (cells.bandwidth_hz / 1e6).astype(np.float32)
         return np.concatenate(tables), begin[self.server], megahertz[self.server] * self.covered
 
-    def time_of(self, rate_mbps: np.ndarray, preference: np.ndarray | None = None) -> np.ndarray:
+    def time_of(self, rate_mbps: np.ndarray) -> np.ndarray:
         """(2, carriers, pixels) share of its server's time that 1 Mbit/s of a user takes on each carrier.
 
-        "aggregated": carriers work together for the same time, weighted by `preference` (cells,) where given; "best":
-        the carrier with the highest rate alone. 0 where nothing serves.
+        "aggregated": carriers work together for the same time; "best": the carrier with the highest rate alone. 0 where
+        nothing serves.
         """
         if self.settings.carriers == "best":
             best = rate_mbps.argmax(axis=1)
             weight = (np.arange(rate_mbps.shape[1])[None, :, None] == best[:, None, :]) & (rate_mbps > 0)
         else:
             weight = rate_mbps > 0
-            if preference is not None:
-                weight = weight * preference.astype(np.float32)[self.server]
         together = (weight * rate_mbps).sum(axis=1, keepdims=True)
         return weight / np.where(together > 0, together, np.float32(np.inf))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
+from planning.coverage import RadioSettings
 from planning.demand import Demand
 from planning.deployment.places import Places, grid, in_areas
 from planning.errors import InputError
 from planning.geometry import mean_tile_side_m, metres_per_degree
-from planning.link_budget import EDGE_MBPS
-from planning.radio import Radio
+from planning.network import SiteDesign
 
 ROBUST = ("quantile", "mean", "p10")
 HOURS = ("busy", "all")
+OBJECTIVES = ("traffic", "people")
 CANDIDATES_A_SITE = 4  # of a grid, at least
 MOST_CANDIDATES_A_SIDE = 8  # of a tile, however small the radius
 
@@ -28,9 +29,11 @@ class SitingSettings:
     quantiles and take the one that serves the most over the samples, on average or at the 10th percentile.
     """
 
-    radius_m: float | None = None  # of coverage; None: `coverage_radius_m` of `radio` at `edge_mbps`
-    radio: Radio = field(default_factory=Radio)
-    edge_mbps: float = EDGE_MBPS
+    objective: str = "traffic"  # that is covered, or "people"
+    radius_m: float | None = None  # of coverage; None: places that the site reaches by the radio model
+    radio: RadioSettings = field(default_factory=lambda: RadioSettings(pixel_m=100.0))
+    level_dbm: float | None = None  # lowest RSRP outdoors; None: threshold and margin of the radio model
+    design: SiteDesign = field(default_factory=SiteDesign)  # of sites whose file names no height or band
     site_capacity_mbps: float | None = None  # None: that of the largest site that the deployment allows
     budget: float | None = None
     site_cost: float = 1.0  # of a site whose file names no cost
@@ -53,11 +56,17 @@ class SitingSettings:
     def record(self) -> dict[str, Any]:
         """As plain values for provenance; of places their number."""
         known = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {
-            k: len(v) + len(v.areas) if isinstance(v, Places) else asdict(v) if isinstance(v, Radio) else v
-            for k, v in known.items()
-            if v is not None
-        }
+        plain: dict[str, Any] = {}
+        for name, value in known.items():
+            if isinstance(value, Places):
+                plain[name] = len(value) + len(value.areas)
+            elif isinstance(value, RadioSettings):
+                plain[name] = value.record()
+            elif isinstance(value, SiteDesign):
+                plain[name] = {k: v for k, v in asdict(value).items() if v not in (None, "", ())}
+            elif value is not None:
+                plain[name] = value
+        return plain
 
     def validate(self) -> None:
         """Raises InputError for a setting outside its range."""
@@ -66,6 +75,11 @@ class SitingSettings:
                 f"Robust is one of {', '.join(ROBUST)} and hours one of {', '.join(HOURS)}, not {self.robust!r} and "
                 f"{self.hours!r}."
             )
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"The objective is one of {', '.join(OBJECTIVES)}, not {self.objective!r}.")
+        if self.level_dbm is not None and not -150 <= self.level_dbm <= -40:
+            raise InputError(f"The level to cover must lie between -150 and -40 dBm, not {self.level_dbm:g}.")
+        self.design.validate()
         if not (self.min_distance_m >= 0 and self.forbidden_m >= 0 and self.site_cost >= 0):
             raise InputError("The minimum distance, the forbidden distance and the cost must be at least 0.")
         if self.spacing_m is not None and not self.spacing_m > 0:
@@ -77,7 +91,8 @@ class SitingSettings:
 @dataclass(frozen=True)
 class Candidates:
     """Places where a site may stand. lon, lat: (candidates,) degrees; origin: "existing", "forced" or "new"; cost: in
-    the settings' currency; capacity: Mbit/s; forced, forbidden: bool."""
+    the settings' currency; capacity: Mbit/s; forced, forbidden: bool. height_m: NaN, band: ""
+    where nothing is planned."""
 
     lon: np.ndarray
     lat: np.ndarray
@@ -87,6 +102,17 @@ class Candidates:
     capacity: np.ndarray
     forced: np.ndarray
     forbidden: np.ndarray
+    height_m: np.ndarray
+    band: np.ndarray
+
+    def design(self, rows: np.ndarray | slice, planned: SiteDesign) -> SiteDesign:
+        """Of some candidates: what their file says, else what is planned for all."""
+        height = self.height_m[rows]
+        if planned.height_m is not None:
+            height = np.where(np.isnan(height), planned.height_m, height)
+        band = np.where(self.band[rows] == "", planned.coverage_band, self.band[rows])
+        known = bool(np.isfinite(height).any())
+        return replace(planned, height_m=height if known else None, coverage_band=band.astype(object))
 
 
 def candidates_of(
@@ -104,7 +130,7 @@ def candidates_of(
     kinds = np.repeat([kind for kind, _ in parts], [len(p) for _, p in parts])
     joined = {
         name: np.concatenate([getattr(p, name) for _, p in parts])
-        for name in ("lon", "lat", "cost", "capacity_mbps")
+        for name in ("lon", "lat", "cost", "capacity_mbps", "height_m", "band")
     }
     cost = np.where(np.isnan(joined["cost"]), settings.site_cost, joined["cost"])
     own = joined["capacity_mbps"]
@@ -119,6 +145,8 @@ def candidates_of(
         capacity=np.where(np.isnan(own), capacity, own),
         forced=(kinds == "forced") | stays,
         forbidden=_forbidden(lon, lat, settings),
+        height_m=joined["height_m"].astype(float),
+        band=joined["band"].astype(object),
     )
 
 

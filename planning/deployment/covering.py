@@ -51,9 +51,11 @@ class CoveringProblem:
         forced: np.ndarray | None = None,
         forbidden: np.ndarray | None = None,
         min_distance_m: float = 0.0,
+        near: list[np.ndarray] | None = None,
     ) -> CoveringProblem:
         """From places in local metres: points (points, 2), candidates (candidates, 2). radius_m, capacity, cost: one
-        figure or one a candidate. forbidden candidates serve nobody and may not open. Raises InputError for figures
+        figure or one a candidate. near: the points that each candidate covers, instead of those within the radius,
+        ascending. forbidden candidates serve nobody and may not open. Raises InputError for figures
         that make no sense, InfeasibleError where the forced ones break a limit."""
         count = len(candidates)
         need = np.asarray(need, float)
@@ -76,10 +78,12 @@ class CoveringProblem:
             raise InputError("The number of sites must be at least 1 and the budget at least 0.")
         forced = np.zeros(count, bool) if forced is None else np.asarray(forced, bool)
         closed = np.zeros(count, bool) if forbidden is None else np.asarray(forbidden, bool) & ~forced
-        near = cKDTree(points).query_ball_point(candidates, radius)
-        near = [[] if shut else sorted(found) for found, shut in zip(near, closed.tolist(), strict=True)]
-        sizes = np.array([len(found) for found in near])
-        point = np.concatenate([np.asarray(found, int) for found in near])
+        covered = cKDTree(points).query_ball_point(candidates, radius) if near is None else near
+        covered = [
+            [] if shut else sorted(found) for found, shut in zip(covered, closed.tolist(), strict=True)
+        ]
+        sizes = np.array([len(found) for found in covered])
+        point = np.concatenate([np.asarray(found, int) for found in covered])
         conflicts = np.zeros((0, 2), int)
         if min_distance_m > 0:
             conflicts = cKDTree(candidates).query_pairs(min_distance_m * (1 - 1e-9), output_type="ndarray")

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from planning.coverage import RadioSettings
 from planning.demand import ACTIVE_SHARE, Demand
+from planning.deployment.serving import served
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, tile_centre
+from planning.network import Network
 
 USERS_PER_SITE = 3000.0  # section 5.3
 MOVING_SHARE = 0.01  # of a tile's users a step; assumed, the paper gives no G
@@ -119,12 +122,17 @@ def judge(
     real: np.ndarray | None = None,
     users_per_site: float = USERS_PER_SITE,
     moving_share: float = MOVING_SHARE,
+    networks: dict[str, Network] | None = None,
+    radio: RadioSettings | None = None,
 ) -> pd.DataFrame:
     """Strategies side by side, as figure 3(c) and table 5: one row each.
 
-    counts: strategy -> (tiles,) sites; real: (tiles,) real sites or None. Columns: strategy, sites, tiles (with a
-    site), jsd_traffic and cosine_traffic against the demand's own mean traffic, jsd_real and cosine_real, covered_0,
-    covered_30 and covered_50 (share of the subscribers; NaN where the demand has no users).
+    counts: strategy -> (tiles,) sites; real: (tiles,) real sites or None. The demand should be one that the sites were
+    not placed on, such as held-out samples. Columns: strategy, sites, tiles (with a site), jsd_traffic and
+    cosine_traffic against the demand's own mean traffic, jsd_real and cosine_real, covered_0, covered_30 and covered_50
+    (share of the subscribers by the paper's rule of `users_per_site`; NaN where the demand has no users). networks:
+    adds people_covered, served_share (of the busy hour's traffic) and users_served of the networks as they are, by the
+    radio model.
     """
     traffic = demand.mean_mbps()
     subscribers = demand.users.mean(axis=(1, 2), dtype=float) / ACTIVE_SHARE
@@ -142,6 +150,10 @@ def judge(
             row[f"covered_{step}"] = (
                 np.nan if moved is None else covered_share(moved[step], sites, users_per_site)
             )
+        if networks is not None:
+            found = served(networks[name], demand, radio=radio)
+            row |= {"people_covered": found.people, "served_share": found.served_share}
+            row["users_served"] = found.users_served / found.users if found.users > 0 else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -151,9 +163,12 @@ def comparison_text(table: pd.DataFrame) -> str:
     names = {"strategy": "strategy", "sites": "sites", "tiles": "tiles"}
     for kind in ("traffic", "real"):
         names |= {f"jsd_{kind}": f"JSD {kind}", f"cosine_{kind}": f"cos {kind}"}
-    shown = table.rename(columns=names | {f"covered_{step}": f"t={step} %" for step in STEPS})
-    for step in STEPS:
-        shown[f"t={step} %"] = 100 * shown[f"t={step} %"]
+    shares = {f"covered_{step}": f"t={step} %" for step in STEPS}
+    shares |= {"people_covered": "people %", "served_share": "served %", "users_served": "users served %"}
+    shown = table.rename(columns=names | shares)
+    for label in shares.values():
+        if label in shown:
+            shown[label] = 100 * shown[label]
     formats = {
         c: "{:.3f}".format if c.startswith(("JSD", "cos")) else "{:.1f}".format
         for c in shown

@@ -6,14 +6,16 @@ Points with any of the formats of `planning.network.files`; areas (forbidden) as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
+from intake.guard import guarded
 from intake.numbers import numbers_of
 from intake.source import Source
 from intake.text import read_json
@@ -24,20 +26,31 @@ from planning.geometry import GeoJson, points_in_tiles, tile_centre
 from planning.network import Network
 from planning.network.files import import_points
 from planning.network.table_files import read_bytes
+from planning.network.technologies import carriers_of
 
 
 @dataclass(frozen=True)
 class Places:
-    """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps: (places,), NaN where
-    not given. areas: polygons in degrees. report: what was read and what was left out."""
+    """lon, lat: (places,) degrees. names: (places,) text, "" where unknown. cost, capacity_mbps, height_m (of
+    antennas): (places,), NaN where not given; band: (places,) text, "" where not given. areas: polygons in degrees.
+    report: what was read and what was left out."""
 
     lon: np.ndarray
     lat: np.ndarray
     names: tuple[str, ...] = ()
     cost: np.ndarray | None = None
     capacity_mbps: np.ndarray | None = None
+    height_m: np.ndarray | None = None
+    band: np.ndarray | None = None
     areas: tuple[shapely.Geometry, ...] = field(default_factory=tuple)
     report: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("cost", "capacity_mbps", "height_m"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.lon), np.nan))
+        if self.band is None:
+            object.__setattr__(self, "band", np.full(len(self.lon), "", object))
 
     @classmethod
     def of(
@@ -52,15 +65,18 @@ class Places:
         if not (np.isfinite(lon).all() and (np.abs(lon) <= 180).all() and (np.abs(lat) <= 85).all()):
             raise InputError("Every place must have a longitude and latitude in degrees, WGS-84.")
         names = [""] * len(lon) if names is None else names
-        nothing = np.full(len(lon), np.nan)
-        return cls(lon, lat, tuple(map(str, names)), nothing, nothing, tuple(areas))
+        return cls(lon, lat, tuple(map(str, names)), areas=tuple(areas))
 
     @classmethod
     def of_network(cls, network: Network) -> Places:
-        """The sites of a network with their capacities."""
-        sites = network.sites
+        """The sites of a network with their capacities, and the highest antenna and lowest band of each."""
+        sites, cells = network.sites, network.cells
         places = cls.of(sites["lon"], sites["lat"], sites["site"])
-        return cls(places.lon, places.lat, places.names, places.cost, network.capacity_mbps)
+        names = sites["site"].to_numpy()
+        height = cells.groupby("site")["height_m"].max().loc[names].to_numpy(float)
+        lowest = cells.loc[cells.groupby("site")["frequency_mhz"].idxmin()].set_index("site")["band"]
+        band = lowest.loc[names].to_numpy(object)
+        return replace(places, capacity_mbps=network.capacity_mbps, height_m=height, band=band)
 
     @classmethod
     def from_features(cls, features: Sequence[GeoJson]) -> Places:
@@ -96,7 +112,7 @@ def joined(*parts: Places | None) -> Places | None:
         return given[0] if given else None
     whole = {
         name: np.concatenate([getattr(p, name) for p in given])
-        for name in ("lon", "lat", "cost", "capacity_mbps")
+        for name in ("lon", "lat", "cost", "capacity_mbps", "height_m", "band")
     }
     return Places(
         names=tuple(name for p in given for name in p.names),
@@ -107,20 +123,46 @@ def joined(*parts: Places | None) -> Places | None:
 
 
 def read_places(source: Source, name: str | None = None, mapping: dict[str, str] | None = None) -> Places:
-    """Places from a file (path, or bytes and their name). Columns cost and capacity_mbps are taken where they exist.
+    """Places from a file (path, or bytes and their name). Cost, capacity, antenna height and band are taken where there
+    are such columns.
 
     A GeoJSON may hold polygons too. An OpenCelliD CSV is clustered into sites; of an OSM extract only communication
     masts and towers count. Raises InputError.
     """
-    if Path(name or str(source)).suffix.lower() in (".geojson", ".json"):
-        features = _features(source, name)
+    return _read_bytes(*read_bytes(source, name), mapping)
+
+
+def _to_plain(places: Places) -> dict[str, Any]:
+    areas = [shapely.to_wkb(area) for area in places.areas]
+    return {field.name: getattr(places, field.name) for field in fields(places)} | {"areas": areas}
+
+
+def _from_plain(plain: dict[str, Any]) -> Places:
+    """Raises InputError for what are no places."""
+    areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
+    places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
+    cost, capacity = (
+        None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")
+    )
+    lengths = {len(v) for v in (places.lat, places.names, cost, capacity) if v is not None}
+    if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
+        raise InputError("The places cannot be read; export them again.")
+    return replace(places, cost=cost, capacity_mbps=capacity, report=tuple(map(str, plain["report"])))
+
+
+@guarded(InputError, pack=_to_plain, unpack=_from_plain)
+def _read_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Places:
+    if Path(name).suffix.lower() in (".geojson", ".json"):
+        features = _features(data)
         shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
         kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
         if kinds & {"Polygon", "MultiPolygon"}:
             return Places.from_features(features)
-    frame, report = import_points(source, name, mapping)
+    frame, report = import_points(data, name, mapping)
     blank = np.full(len(frame), np.nan)
-    numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in ("cost", "capacity_mbps")}
+    columns = ("cost", "capacity_mbps", "height_m")
+    numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in columns}
+    bands = frame["band"].map(_band).to_numpy(object) if "band" in frame else np.full(len(frame), "", object)
     names = tuple(frame["site"].astype(str)) if "site" in frame else ("",) * len(frame)
     return Places(
         frame["lon"].to_numpy(float),
@@ -128,12 +170,20 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
         names,
         numbers["cost"],
         numbers["capacity_mbps"],
+        numbers["height_m"],
+        bands,
         report=tuple(report),
     )
 
 
-def _features(source: Source, name: str | None) -> list[GeoJson]:
-    data, _ = read_bytes(source, name)
+def _band(text: object) -> str:
+    """The first band that a value of a file names; "" where it names none."""
+    if text is None or text != text:
+        return ""
+    return next((c.band for c in carriers_of("", str(text)) if c.band), "")
+
+
+def _features(data: bytes) -> list[GeoJson]:
     try:
         document = read_json(data.decode("utf-8-sig"))
         features = [document] if document.get("type") == "Feature" else document["features"]

@@ -7,20 +7,23 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand
 from planning.deployment.placement import place
+from planning.deployment.serving import Served, served
 from planning.deployment.siting import SitingSettings, site_optimally
+from planning.deployment.sizing import PIXEL_M, Sizing, size_network, usual_site_mbps, with_radio_capacity
 from planning.deployment.strategies import area_blocks, density, proportional
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, nearest, tile_area_km2
-from planning.network import Network
-from planning.network.serving import Sizing, size_network
+from planning.network import Network, SiteDesign
+from planning.network.cells import is_assumed
 from planning.progress import Progress, silent
 from planning.solver import SolveResult
 
@@ -40,9 +43,9 @@ class DeploymentPlan:
     solve: SolveResult | None = None  # of the optimised strategy
     served_mbps: float | None = None  # likewise
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # name -> what the plan adds to a scenario
-    settings: dict[str, Any] = field(
-        default_factory=dict
-    )  # what it was made with, as plain values for provenance
+    # what it was made with, as plain values for provenance
+    settings: dict[str, Any] = field(default_factory=dict)
+    radio: Served | None = None  # what the network serves in the busy hour by the radio model
 
     @property
     def network(self) -> Network:
@@ -61,6 +64,8 @@ class DeploymentPlan:
             known["served_mbps"] = self.served_mbps
         if self.solve is not None:
             known["solve"] = self.solve.record()
+        if self.radio is not None:
+            known["radio"] = self.radio.record()
         if self.settings:
             known["settings"] = self.settings
         return known
@@ -75,13 +80,16 @@ def deploy(
     max_layers: int = 4,
     area_tiles: int = 1,
     siting: SitingSettings | None = None,
+    radio: RadioSettings | None = None,
+    design: SiteDesign | None = None,
     progress: Progress | None = None,
 ) -> DeploymentPlan:
     """Place `sites` sites by a strategy and size each for its traffic.
 
-    quantile, headroom, max_layers: see `planning.network.serving.size_network`.
+    quantile, headroom, max_layers: see `planning.deployment.sizing.size_network`.
     area_tiles: tiles a side of the areas over which a
-    proportional strategy shares out the sites first. siting: of the optimised strategy; sites may be None where it
+    proportional strategy shares out the sites first. radio: of the radio model. design: heights and bands of the sites;
+    the optimised strategy takes those of its settings. siting: of the optimised strategy; sites may be None where it
     has a budget. Raises InputError or InfeasibleError, one sentence.
     """
     if sites is None and (strategy != "optimised" or siting is None or siting.budget is None):
@@ -99,18 +107,24 @@ def deploy(
         placed = _in_proportion(demand, sites, strategy, area_tiles)
     tell(95, 100, "sizing sites")
     sites_alone = Network.from_sites(placed.lon, placed.lat, placed.names)
-    sizing = size_network(sites_alone, demand, quantile, headroom, max_layers)
+    sizing = size_network(
+        sites_alone, demand, quantile, headroom, max_layers, radio, placed.design or design,
+        lambda done, total, what: tell(95 + 4 * done // total, 100, what),
+    )  # fmt: skip
+    tell(99, 100, "what the network serves")
+    serves = served(sizing.network, demand, radio=radio, coverage=sizing.coverage)
     tell(100, 100, "deployed")
     return DeploymentPlan(
         strategy,
         placed.counts,
-        sizing,
+        replace(sizing, coverage=None),
         _peak_mbps(demand, quantile),
-        f"{placed.sentence} {sizing.sentence}",
+        f"{placed.sentence} {sizing.sentence} {serves.sentence}",
         placed.solve,
         placed.served_mbps,
         placed.tables,
         placed.settings,
+        serves,
     )
 
 
@@ -123,6 +137,7 @@ class _Placed:
     counts: np.ndarray
     sentence: str
     names: tuple[str, ...] | None = None
+    design: SiteDesign | None = None  # where the strategy chose it
     solve: SolveResult | None = None
     served_mbps: float | None = None
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -137,7 +152,7 @@ def _serving_most(
     max_layers: int,
     tell: Progress,
 ) -> _Placed:
-    largest = float(Network.from_sites(0.0, 0.0, capacity_layers=max_layers).capacity_mbps[0])
+    largest = usual_site_mbps(max_layers)
     siting = site_optimally(
         demand,
         sites,
@@ -152,6 +167,7 @@ def _serving_most(
         demand.count_in_tiles(siting.lon, siting.lat),
         siting.sentence,
         siting.names,
+        siting.design,
         siting.plan.solve,
         siting.plan.served_mbps,
         siting.tables(),
@@ -177,10 +193,16 @@ def _peak_mbps(demand: Demand, quantile: float) -> float:
 
 
 def uploaded(
-    demand: Demand, network: Network, report: Sequence[str] = (), quantile: float = 0.9
+    demand: Demand,
+    network: Network,
+    report: Sequence[str] = (),
+    quantile: float = 0.9,
+    radio: RadioSettings | None = None,
 ) -> DeploymentPlan:
     """A network from elsewhere as a deployment of the area: its sites in or within MARGIN_M of the demand's tiles, with
-    the cells and figures that they have. Raises InputError where no site is that near."""
+    the cells that they have. Capacities that no file stated are those of the radio model with every cell loaded.
+
+    Raises InputError where no site is that near."""
     sites = network.sites
     lon, lat = demand.lon, demand.lat
     origin = centre_of(lon, lat)
@@ -194,12 +216,18 @@ def uploaded(
             " upload the sites of this area."
         )
     kept = network.only(near)
+    coverage = Coverage.of(kept, demand.x, demand.y, radio or RadioSettings(pixel_m=PIXEL_M))
+    modelled = with_radio_capacity(kept, coverage, demand).cells["capacity_mbps"].to_numpy(float)
+    given = kept.cells["capacity_mbps"].to_numpy(float)
+    kept = kept.with_capacity(np.where(is_assumed(kept.cells, "capacity_mbps"), modelled, given))
     counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
     sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
     if not near.all():
         sentence += (
             f" {int((~near).sum()):,} sites farther than {MARGIN_M / 1000:g} km from the area were left out."
         )
+    serves = served(kept, demand, coverage=coverage)
+    sentence += f" {serves.sentence}"
     return DeploymentPlan(
         UPLOADED,
         counts,
@@ -207,4 +235,5 @@ def uploaded(
         _peak_mbps(demand, quantile),
         sentence,
         settings={"report": list(report)},
+        radio=serves,
     )

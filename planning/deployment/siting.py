@@ -18,9 +18,10 @@ from planning.deployment.covering import CoveringProblem
 from planning.deployment.covering_plan import CoveringPlan, solve_covering
 from planning.deployment.covering_ranking import add_idle, losses, rollout
 from planning.deployment.places import grid
+from planning.deployment.reach import Reach
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, mean_tile_side_m
-from planning.link_budget import coverage_radius_m
+from planning.network import SiteDesign
 from planning.progress import Progress, silent
 
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
@@ -39,6 +40,7 @@ class Siting:
     lat: np.ndarray
     names: tuple[str, ...]
     origin: np.ndarray  # (sites,) "existing", "forced" or "new"
+    design: SiteDesign  # heights and bands of the sites
     plan: CoveringPlan  # over all candidates
     ranked: pd.DataFrame  # a row a site, by marginal gain
     curve: pd.DataFrame  # served traffic by number of sites
@@ -86,13 +88,20 @@ def site_optimally(
         raise InputError(
             f"The optimised strategy places 1 to {MOST_SITES:,} sites, not {sites:,}; choose a proportional one."
         )
+    reach = Reach(settings.radio, settings.level_dbm)
+    middle = (float(demand.lon.mean()), float(demand.lat.mean()))
     radius = settings.radius_m
     if radius is None:
-        radius = coverage_radius_m(settings.radio, settings.edge_mbps)
+        radius = reach.radius_m(middle, settings.design)
     capacity = settings.site_capacity_mbps or largest_mbps
     lon, lat, tile = grid(demand, _points_a_side(demand, radius))
     found = candidates_of(demand, settings, sites, radius, capacity)
     origin = centre_of(lon, lat)
+    near = None
+    if settings.radius_m is None:
+        tell(0, 1, "levels of the candidates")
+        planned = found.design(slice(None), settings.design)
+        near = reach.places_of((lon, lat), (found.lon, found.lat), planned)
     # of each place in its tile's demand
     share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
     problem = CoveringProblem.build(
@@ -107,9 +116,10 @@ def site_optimally(
         forced=found.forced,
         forbidden=found.forbidden,
         min_distance_m=settings.min_distance_m,
+        near=near,
     )
     bases = _bases(demand, settings, quantile)
-    samples = _samples(demand, settings.hours)
+    samples = _samples(demand, settings)
     tried: list[_Tried] = []
     for done, (label, level) in enumerate(bases):
         of_basis = replace(problem, need=level[tile] * share)
@@ -146,19 +156,34 @@ def _bases(demand: Demand, settings: SitingSettings, quantile: float) -> list[tu
 
     def level(q: float) -> np.ndarray:
         profile = demand.profile(24, q)
+        if settings.objective == "people":
+            profile = profile.sum(axis=0) * _people(demand)[:, None]
         return profile[:, profile.sum(axis=0).argmax()] if settings.hours == "busy" else profile.mean(axis=1)
 
     if settings.robust == "quantile":
         return [(f"{100 * quantile:g} % quantile", level(quantile))]
-    levels = [("mean of the samples", np.mean([s for s, _ in _samples(demand, settings.hours)], axis=0))]
+    samples = _samples(demand, settings)
+    levels = [("mean of the samples", np.mean([s for s, _ in samples], axis=0))]
     return levels + [(f"{100 * q:g} % quantile", level(q)) for q in BASES]
 
 
-def _samples(demand: Demand, hours: str) -> list[tuple[np.ndarray, int]]:
+def _samples(demand: Demand, settings: SitingSettings) -> list[tuple[np.ndarray, int]]:
     """((tiles,) Mbit/s, sample) of every sample: in the busiest hour of the week's mean, or of each hour."""
     total = demand.mbps.sum(axis=0, dtype=float)
-    chosen = [int(total.mean(axis=0).argmax())] if hours == "busy" else range(demand.hours)
-    return [(demand.mbps[:, s, h].astype(float), s) for s in range(demand.samples) for h in chosen]
+    chosen = [int(total.mean(axis=0).argmax())] if settings.hours == "busy" else range(demand.hours)
+    pairs = [(s, h) for s in range(demand.samples) for h in chosen]
+    if settings.objective == "people":
+        people = _people(demand)
+        return [(total[s, h] * people, s) for s, h in pairs]
+    return [(demand.mbps[:, s, h].astype(float), s) for s, h in pairs]
+
+
+def _people(demand: Demand) -> np.ndarray:
+    """(tiles,) share of the area's users, who then count alike wherever they are. Raises InputError for none."""
+    users = demand.users.mean(axis=(1, 2), dtype=float)
+    if not users.sum() > 0:
+        raise InputError("The traffic tells no users; choose traffic as what the sites are to cover.")
+    return users / users.sum()
 
 
 def _over(
@@ -226,6 +251,7 @@ def _report(
         found.lat[rows],
         tuple(names),
         found.origin[rows],
+        found.design(rows, settings.design),
         best.plan,
         ranked,
         curve,
@@ -255,13 +281,18 @@ def _sentence(
     count, total = int(chosen.sum()), problem.need.sum()
     capacity = np.unique(found.capacity[chosen])
     each = f"{capacity[0]:,.0f}" if len(capacity) == 1 else f"{capacity[0]:,.0f} to {capacity[-1]:,.0f}"
-    reach = "given" if settings.radius_m is not None else (
-        f"{settings.radio.environment} {settings.radio.link} of {settings.edge_mbps:g} Mbit/s at the edge"
-    )  # fmt: skip
+    where = f"within {radius:,.0f} m"
+    if settings.radius_m is None:
+        least = "its band's threshold" if settings.level_dbm is None else f"{settings.level_dbm:g} dBm"
+        where = (
+            f"where a site reaches {least} ({settings.radio.environment}, about {radius:,.0f} m around one of usual "
+            "height)"
+        )
+    what = "traffic" if settings.objective == "traffic" else "people, each with the area's mean demand,"
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most traffic of the {when} "
-        f"({best.label}) within {radius:,.0f} m ({reach}) and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
+        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most {what} of the {when} "
+        f"({best.label}) {where} and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
         f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
     served = best.ensemble["served_mbps"]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from intake.numbers import numbers_of
 from planning.bands import DEFAULT_BAND, DEFAULT_LAYERS, band_at, band_named, channel_prbs
-from planning.equipment import COVERAGE, Equipment, preset
+from planning.equipment import CAPACITY, COVERAGE, Equipment, preset
 from planning.errors import InputError
 
 FIGURES = ("capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w")  # of a cell, set by its equipment
@@ -27,7 +27,7 @@ RADIO_COLUMNS = (
     "gain_dbi",  # of the antenna, peak
     "layers",  # spatial layers of the cell at best
 )
-CELL_COLUMNS = (
+FIRST_COLUMNS = (  # all that earlier versions knew
     "cell",
     "site",
     "azimuth",
@@ -38,6 +38,9 @@ CELL_COLUMNS = (
     "idle_w",
     "slope_w_per_mbps",
     "sleep_w",
+)
+CELL_COLUMNS = (
+    *FIRST_COLUMNS,
     *RADIO_COLUMNS,
     "radio_unit",  # cells of one radio unit sleep together
     "sector",  # cells of a site that point the same way
@@ -108,6 +111,14 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     table.text("radio_unit", cells["cell"].astype(str).tolist())
     table.text("sector", sector_names(table.done))
     return table.result()
+
+
+def of_earlier_version(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells saved before they had radio attributes, for `completed`: where all cells of a site point north, no azimuth
+    was known."""
+    azimuth = numbers_of(cells["azimuth"])
+    turned = pd.Series(azimuth != 0.0).groupby(cells["site"].to_numpy()).transform("any").to_numpy()
+    return cells.assign(azimuth=np.where(turned, azimuth, np.nan))
 
 
 def sector_names(cells: pd.DataFrame) -> list[str]:
@@ -236,8 +247,13 @@ class _Filling:
 
 
 def _technologies(cells: pd.DataFrame) -> list[str]:
-    """Of cells that state none: of their equipment's preset, else of their band, else 4G."""
+    """Of cells that state none: of their equipment's preset, else of their band, else 5G above 3 GHz and for channels
+    wider than 20 MHz, else 4G."""
     out = [COVERAGE.technology] * len(cells)
+    for column, limit in (("frequency_mhz", 3000.0), ("bandwidth_mhz", 20.0)):
+        if column in cells:
+            is_nr = numbers_of(cells[column]) > limit
+            out = [CAPACITY.technology if nr else o for nr, o in zip(is_nr, out, strict=True)]
     if "band" in cells:
         names = cells["band"].astype(str)
         out = [

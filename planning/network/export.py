@@ -16,15 +16,8 @@ import pyogrio
 from planning.network import Network
 from planning.network.xlsx import MOST_TEXT, workbook_bytes
 
-CLOUDRF_POWER_W = {"4G": 20.0, "5G": 200.0}  # radiated, of the equipment presets
-CLOUDRF_MHZ = {"4G": (1800.0, 20.0), "5G": (2600.0, 100.0)}  # assumed carrier and bandwidth
-HEIGHT_M = 25.0  # assumed: the UMa station of TR 38.901
-CLOUDRF_ANTENNA = {  # assumed: a sector antenna; gain in dBi, tilt and beam widths in degrees
-    "antenna.txg": 17.0,
-    "antenna.tlt": 6.0,
-    "antenna.hbw": 65.0,
-    "antenna.vbw": 8.0,
-}
+CLOUDRF_FRONT_TO_BACK_DB = 30.0  # TR 38.901 table 7.3-1: greatest attenuation of the pattern
+SHORT = 10  # letters of a column's name in a Shapefile
 
 
 def network_table(network: Network) -> pd.DataFrame:
@@ -40,10 +33,11 @@ def xlsx_bytes(tables: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> b
 
 def shapefile_zip(layers: dict[str, gpd.GeoDataFrame], provenance: dict[str, Any]) -> bytes:
     """Layers (name -> GeoDataFrame) as Shapefiles in one zip, with provenance.json. Names of columns are cut to ten
-    letters, as the format wants; the cells' remain unique."""
+    letters, as the format wants; columns.json holds the whole ones in the same order."""
+    names = {layer: [str(c) for c in frame.columns if c != "geometry"] for layer, frame in layers.items()}
     with tempfile.TemporaryDirectory() as folder:
         for name, layer in layers.items():
-            short = layer.rename(columns={c: c[:10] for c in layer.columns if c != "geometry"})
+            short = layer.rename(columns=dict(zip(names[name], short_names(names[name]), strict=True)))
             pyogrio.write_dataframe(
                 short, Path(folder, f"{name}.shp"), driver="ESRI Shapefile", encoding="UTF-8"
             )
@@ -52,7 +46,22 @@ def shapefile_zip(layers: dict[str, gpd.GeoDataFrame], provenance: dict[str, Any
             for path in sorted(Path(folder).iterdir()):
                 archive.write(path, path.name)
             archive.writestr("provenance.json", json.dumps(provenance, ensure_ascii=False))
+            archive.writestr("columns.json", json.dumps(names, ensure_ascii=False))
     return buffer.getvalue()
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Unique names of at most SHORT bytes."""
+    out: list[str] = []
+    for name in names:
+        short = name.encode()[:SHORT].decode(errors="ignore")
+        number = 1
+        while short in out:
+            number += 1
+            tail = f"_{number}"
+            short = name.encode()[: SHORT - len(tail)].decode(errors="ignore") + tail
+        out.append(short)
+    return out
 
 
 def kmz_bytes(kml: bytes) -> bytes:
@@ -64,24 +73,24 @@ def kmz_bytes(kml: bytes) -> bytes:
 
 
 def cloudrf_table(network: Network) -> pd.DataFrame:
-    """A transmitter a cell, in the columns of CloudRF's multisite CSV: degrees, m, MHz, W, MHz, dBi, degrees.
-
-    Height, carrier, bandwidth and antenna are assumed (UMa, 25 m; see the constants); edit them before use.
-    """
+    """A transmitter a cell, in exactly the columns of CloudRF's multisite CSV; degrees, m, MHz, W, dBi."""
     cells = network_table(network)
-    kind = cells["technology"].where(cells["technology"].isin(list(CLOUDRF_MHZ)), "4G")
     return pd.DataFrame(
         {
-            "site": cells["site"],
-            "cell": cells["cell"],
             "lat": cells["lat"],
             "lon": cells["lon"],
-            "alt": HEIGHT_M,
-            "frq": kind.map({k: v[0] for k, v in CLOUDRF_MHZ.items()}),
-            "txw": kind.map(CLOUDRF_POWER_W),
-            "bwi": kind.map({k: v[1] for k, v in CLOUDRF_MHZ.items()}),
-            "antenna.txg": CLOUDRF_ANTENNA["antenna.txg"],
-            "antenna.azi": cells["azimuth"],
-            **{name: CLOUDRF_ANTENNA[name] for name in ("antenna.tlt", "antenna.hbw", "antenna.vbw")},
+            "alt": cells["height_m"],
+            "frq": cells["frequency_mhz"],
+            "txw": 10 ** ((cells["power_dbm"] - 30) / 10),
+            "bwi": cells["bandwidth_mhz"],
+            "antenna.txg": cells["gain_dbi"],
+            "antenna.txl": 0.0,  # feeder loss: power is conducted
+            "antenna.ant": 0,  # the pattern that the beam widths make
+            "antenna.azi": cells["azimuth"] % 360.0,
+            "antenna.tlt": cells["tilt_deg"],
+            "antenna.hbw": cells["beamwidth_deg"],
+            "antenna.vbw": cells["vertical_beamwidth_deg"],
+            "antenna.fbr": CLOUDRF_FRONT_TO_BACK_DB,
+            "antenna.pol": "v",
         }
     )

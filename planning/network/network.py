@@ -17,11 +17,15 @@ from planning.geometry import centre_of, local_metres
 from planning.network.cells import (
     BEAMWIDTH_DEG,
     FIGURES,
+    FIRST_COLUMNS,
     NARROW_BEAMWIDTH_DEG,
     RADIO_COLUMNS,
     check_cells,
     completed,
+    of_earlier_version,
+    stated,
 )
+from planning.network.design import SiteDesign
 
 SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
 
@@ -45,11 +49,15 @@ class Network:
         lat: ArrayLike,
         names: Sequence[str] | None = None,
         sectors: int = 3,
-        capacity_layers: int | list[int] = 1,
+        capacity_layers: int | list[int] | np.ndarray = 1,
         coverage: Equipment = COVERAGE,
         capacity: Equipment = CAPACITY,
+        design: SiteDesign | None = None,
     ) -> Network:
-        """The default site: in each sector one coverage cell (4G) and `capacity_layers` capacity cells (5G)."""
+        """The default site: in each sector one coverage cell (4G) and `capacity_layers` capacity cells (5G).
+
+        design: heights, tilts and bands that are planned, which are then not assumed.
+        """
         lon, lat = np.atleast_1d(np.asarray(lon, float)), np.atleast_1d(np.asarray(lat, float))
         if not 1 <= sectors <= 12:
             raise InputError(f"A site has 1 to 12 sectors, not {sectors}.")
@@ -78,7 +86,10 @@ class Network:
             for layer in range(copies)
             for sector in range(sectors)
         ]
-        network = cls(sites, completed(pd.DataFrame(rows)))
+        cells = pd.DataFrame(rows)
+        if design is not None:
+            cells = design.applied(cells, names)
+        network = cls(sites, completed(cells))
         network.validate()
         return network
 
@@ -103,7 +114,10 @@ class Network:
                 raise InputError(
                     f"The table of cells lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}."
                 )
-            cells = completed(cells.reset_index(drop=True))
+            cells = cells.reset_index(drop=True)
+            if set(FIRST_COLUMNS) <= set(cells) and not set(RADIO_COLUMNS) & set(cells):
+                cells = of_earlier_version(cells)
+            cells = completed(cells)
             position = {s: i for i, s in enumerate(sites["site"].astype(str))}
             order = cells["site"].astype(str).map(position).fillna(len(position)).argsort(kind="stable")
             cells = cells.iloc[order].reset_index(drop=True)
@@ -181,7 +195,9 @@ class Network:
         cells = self.cells.copy()
         for column in figures:
             value = mine.map(dict(zip(name, _floats_or_none(table, column), strict=True))).astype(float)
+            changed = value.notna() & (value != cells[column])
             cells[column] = value.where(value.notna(), cells[column])
+            cells[changed] = stated(cells[changed], column)
         network = Network(self.sites, cells)
         network.validate()
         return network
@@ -216,6 +232,21 @@ class Network:
                 "cells": count,
             }
         )
+
+    def with_capacity(self, capacity_mbps: ArrayLike) -> Network:
+        """The network with other capacities (cells,) in Mbit/s, such as those of the radio model.
+
+        The power at full load stays, so the slope in W per Mbit/s changes with the capacity; a cell without any carries
+        nothing and keeps its slope.
+        """
+        new = np.asarray(capacity_mbps, float)
+        old = self.cells["capacity_mbps"].to_numpy(float)
+        slope = self.cells["slope_w_per_mbps"].to_numpy(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = np.where((new > 0) & (old > 0), slope * old / new, slope)
+        network = Network(self.sites, self.cells.assign(capacity_mbps=new, slope_w_per_mbps=scaled))
+        network.validate()
+        return network
 
     def only(self, sites: np.ndarray) -> Network:
         """The network of some of its sites, (sites,) bool."""

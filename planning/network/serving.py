@@ -1,22 +1,17 @@
-"""Which site serves which tile, what is asked of each site, and networks sized for that."""
+"""Which site serves which tile by distance alone, where no radio model is run."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from planning.demand import Demand, quantile_profile
-from planning.equipment import CAPACITY, COVERAGE
-from planning.errors import InputError, Shortfall
 from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
 from planning.network import Network
 
-SECTORS = 3  # of a sized site
 POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
-_ROUNDING_MBPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,15 +39,6 @@ class Shares:
         return quantile_profile(np.stack(samples, axis=1), hours, quantile)
 
 
-@dataclass(frozen=True)
-class Sizing:
-    """A network sized to a demand; shortfalls: sites whose own peak exceeds the largest equipment allowed."""
-
-    network: Network
-    shortfalls: tuple[Shortfall, ...]
-    sentence: str
-
-
 def served_points(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(tiles * POINTS_A_SIDE**2, 2) points that stand for the tiles' ground, tile by tile, and (sites, 2) sites, both
     in the same local metres."""
@@ -69,49 +55,3 @@ def tile_shares(network: Network, x: ArrayLike, y: ArrayLike) -> Shares:
     count = len(network.sites)
     pair, points_of_pair = np.unique(tile * count + site, return_counts=True)
     return Shares(pair // count, pair % count, points_of_pair / POINTS_A_SIDE**2, count)
-
-
-def site_demand(
-    network: Network, demand: Demand, hours: int | None = 24, quantile: float = 0.9
-) -> np.ndarray:
-    """(sites, hours) Mbit/s asked of each site at a quantile, by best server."""
-    return tile_shares(network, demand.x, demand.y).profile(demand, hours, quantile)
-
-
-def size_network(
-    network: Network, demand: Demand, quantile: float = 0.9, headroom: float = 0.2, max_layers: int = 4
-) -> Sizing:
-    """Default sites with as many 5G layers (1 .. max_layers) as the site's own peak, with headroom, asks for.
-
-    quantile: of the demand over samples (and days, for a week). headroom: 0.2 plans for 1.2 x the peak. Sites that
-    even max_layers cannot carry at their bare peak are named in `shortfalls`.
-    """
-    if not (0 <= headroom < 10 and max_layers >= 1):
-        raise InputError("The headroom must be at least 0 (0.2 means 20 %) and the layers at least 1.")
-    load = site_demand(network, demand, 24, quantile)
-    peak, hour = load.max(axis=1), load.argmax(axis=1)
-    sites, sectors = network.sites, SECTORS
-    base, layer = sectors * COVERAGE.capacity_mbps, sectors * CAPACITY.capacity_mbps
-    layers = np.clip(np.ceil((peak * (1 + headroom) - base) / layer), 1, max_layers).astype(int)
-    sized = Network.from_sites(sites["lon"], sites["lat"], sites["site"], sectors, layers)
-    missing = peak - sized.capacity_mbps
-    short = tuple(
-        Shortfall(sites["site"].iloc[i], int(hour[i]), float(missing[i]))
-        for i in np.flatnonzero(missing > _ROUNDING_MBPS)
-    )
-    tight = int(((peak * (1 + headroom) > sized.capacity_mbps) & (missing <= _ROUNDING_MBPS)).sum())
-    layered = f"1 to {layers.max()} {CAPACITY.name} cells" if layers.max() > 1 else f"a {CAPACITY.name} cell"
-    sentence = (
-        f"{len(sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and {layered}, sized for "
-        f"{100 * quantile:g} % of samples and days plus {100 * headroom:g} % headroom."
-    )
-    if tight:
-        sentence += f" At {tight} sites the headroom is smaller."
-    if short:
-        worst = max(short, key=lambda s: s.missing_mbps)
-        more = math.ceil(sum(s.missing_mbps for s in short) / sized.capacity_mbps.max())
-        sentence += (
-            f" {len(short)} sites cannot carry their own peak (worst: {worst.name}, short by "
-            f"{worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least {more} more sites there."
-        )
-    return Sizing(sized, short, sentence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -106,7 +107,7 @@ def _xlsx(data: bytes, name: str) -> Tables:
         if sheets is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                sheets = _sheets(data)
+                sheets = _sheets(_only(parts))
     except Exception as error:  # openpyxl raises what its parsers raise
         raise InputError(
             f"{name} is no readable XLSX workbook ({type(error).__name__}); export it again."
@@ -117,6 +118,15 @@ def _xlsx(data: bytes, name: str) -> Tables:
         lines = [f"{k}: {v}" for k, v in zip(own["key"], own["value"], strict=True)]
         provenance = _provenance_of(lines)
     return {str(k): _unescaped(v) for k, v in sheets.items()}, provenance
+
+
+def _only(parts: dict[str, bytes]) -> bytes:
+    """A workbook of these members alone: none that was not looked at is left for a parser."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    return made.getvalue()
 
 
 def _sheets(data: bytes) -> dict[str, pd.DataFrame]:
@@ -248,15 +258,8 @@ def _gpkg(data: bytes, name: str) -> Tables:
 
 
 def _zip(data: bytes, name: str) -> Tables:
-    inside = _members(data, name, (*SHAPEFILE_PARTS, ".csv", "provenance.json"))
-    provenance = {}
-    for path, content in inside.items():
-        if path.endswith("provenance.json"):
-            try:
-                told = read_json(content)
-            except ValueError:
-                told = None  # not of our own making; the sites count
-            provenance = told if isinstance(told, dict) else {}
+    inside = _members(data, name, (*SHAPEFILE_PARTS, ".csv", "provenance.json", "columns.json"))
+    provenance, columns = _told(inside, "provenance.json"), _told(inside, "columns.json")
     tables = {
         Path(path).stem: _csv(content, f"{path} in {name}")[0]["table"]
         for path, content in inside.items()
@@ -270,12 +273,32 @@ def _zip(data: bytes, name: str) -> Tables:
         if not {".shx", ".dbf", ".prj"} <= set(parts):
             raise InputError(f"{name} needs the .shx, .dbf and .prj files beside {path}; zip them together.")
         tables[Path(path).stem] = next(iter(_vector(parts, ".shp", name).values()), pd.DataFrame())
-    # a Shapefile holds ten letters of a column's name
-    whole = {c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)}
-    tables = {stem: table.rename(columns=whole) for stem, table in tables.items()}
+    tables = {stem: _with_whole_names(table, columns.get(stem)) for stem, table in tables.items()}
     if {"sites", "cells"} <= set(tables):
         tables = {k: tables[k] for k in ("sites", "cells")}
     return tables, provenance
+
+
+def _told(inside: dict[str, bytes], name: str) -> dict[str, Any]:
+    """The JSON object in a member of an archive of ours; nothing where it is none."""
+    for path, content in inside.items():
+        if Path(path).name == name:
+            try:
+                told = read_json(content)
+            except ValueError:
+                continue  # not of our own making; the sites count
+            return told if isinstance(told, dict) else {}
+    return {}
+
+
+def _with_whole_names(table: pd.DataFrame, columns: object) -> pd.DataFrame:
+    """A Shapefile holds ten letters of a column's name: the whole ones, as its archive or our own columns tell."""
+    own = [c for c in table.columns if c not in ("lon", "lat")]
+    if isinstance(columns, list):
+        told = [c for c in columns if isinstance(c, str) and c not in ("lon", "lat")]
+        if len(told) == len(own) and len(set(told)) == len(told):
+            return table.rename(columns=dict(zip(own, told, strict=True)))
+    return table.rename(columns={c[:10]: c for c in (*SITE_COLUMNS, *CELL_COLUMNS)})
 
 
 def _vector(parts: dict[str, bytes], suffix: str, name: str) -> dict[str, pd.DataFrame]:

@@ -91,7 +91,8 @@ def test_a_budget_instead_of_a_number(folder, capsys):
         (["--sites", "2", "--force", "none.csv"], "no file none.csv"),
         (["--sites", "2", "--existing", "{real}"], "more than the 2 wanted"),
         (["--sites", "3000"], "1 to 2,000 sites"),
-        (["--sites", "2", "--edge-mbps", "0"], "edge rate"),
+        (["--sites", "2", "--level-dbm", "-200"], "between -150 and -40 dBm"),
+        (["--sites", "2", "--coverage-band", "B999"], "no band 'B999'"),
         (["--sites", "2", "--forbid", "{traffic}"], "no known format"),
     ],
 )

@@ -11,7 +11,7 @@ import shapely
 from PIL import Image
 
 from planning.coverage import Coverage, PixelGrid, RadioSettings
-from planning.coverage.export import contours, geotiff_bytes, kmz_bytes
+from planning.coverage.export import contours, geotiff_bytes, kmz_bytes, overlay_png
 from planning.coverage.maps import MAPS, CoverageMap, coverage_map, ramp
 from planning.errors import InputError
 from tests.planning.coverage.making import three_sectors, tiles_around
@@ -94,3 +94,18 @@ def test_contours_enclose_the_ground_of_their_level():
     for levels in ([], [1.0, 1.0], [2.0, 1.0]):
         with pytest.raises(InputError, match="ascending"):
             contours(grid, shown, levels)
+
+
+def test_an_overlay_for_a_web_map_lies_where_the_pixels_do(coverage):
+    shown, grid = coverage_map(coverage, "server"), coverage.grid
+    data, (west, south, east, north) = overlay_png(grid, shown, mercator=True)
+    picture = np.asarray(Image.open(io.BytesIO(data)))
+
+    def height(lat):
+        return np.arcsinh(np.tan(np.radians(lat)))
+
+    column = ((grid.lon - west) / (east - west) * picture.shape[1]).astype(int)
+    row = ((height(north) - height(grid.lat)) / (height(north) - height(south)) * picture.shape[0]).astype(
+        int
+    )
+    assert (picture[row, column] == shown.colours()).all(axis=1).mean() > 0.8

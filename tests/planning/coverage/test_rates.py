@@ -60,8 +60,16 @@ def test_an_index_is_used_from_the_sinr_that_a_link_simulator_gives():
 def test_efficiency_steps_at_the_thresholds():
     mapping = RateMapping()
     low, high = mapping.thresholds_db[[0, -1]]
-    assert mapping.layer_efficiency([low - 0.01, low, high - 0.01, high, 99.0]) == pytest.approx(
-        [0, 156 / 1024, 7080 / 1024, 7584 / 1024, 7584 / 1024]
+    assert mapping.layer_efficiency([low, high - 0.01, high, 99.0]) == pytest.approx(
+        [156 / 1024, 7080 / 1024, 7584 / 1024, 7584 / 1024]
+    )
+
+
+def test_below_the_lowest_index_blocks_are_repeated_until_nothing_is_carried():
+    mapping = RateMapping()
+    low = mapping.thresholds_db[0]
+    assert mapping.layer_efficiency([low - 1, -10.0, -10.01]) == pytest.approx(
+        [156 / 1024 * 10**-0.1, 156 / 1024 * 10 ** (-(low + 10) / 10), 0]
     )
 
 

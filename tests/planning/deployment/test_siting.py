@@ -1,21 +1,22 @@
 """The optimised strategy: its places keep every limit, what it says it serves is served, files of places, reach."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import shapely
 from scipy.optimize import linprog
 
+from planning.coverage import Coverage, PixelGrid, RadioSettings
 from planning.demand import Demand, Scale
 from planning.deployment import deploy
 from planning.deployment.places import Places, grid, read_places
+from planning.deployment.reach import Reach
 from planning.deployment.siting import SitingSettings, site_optimally
 from planning.errors import InfeasibleError, InputError
 from planning.geometry import centre_of, distances_m, local_metres, tile_position
-from planning.link_budget import INTERFERENCE_DB, coverage_radius_m
-from planning.network import Network
-from planning.radio import SHADOW_DB, Radio, dbm_to_w, path_loss_db
+from planning.network import Network, SiteDesign
 from planning.scenario import Scenario
 from tests.planning.conftest import X0, Y0, make_table
 
@@ -210,33 +211,68 @@ def test_opencellid_cells_are_sites_by_clusters():
 # --- reach ----------------------------------------------------------------------------------------------------------
 
 
-def test_at_the_radius_the_edge_rate_is_just_reached():
-    for radio in (
-        Radio(),
-        Radio(environment="UMi", condition="LOS"),
-        Radio(carrier_ghz=0.7, bandwidth_mhz=20),
-    ):
-        metres = coverage_radius_m(radio, 2.0, 0.5)
-        loss = path_loss_db(
-            metres, radio.carrier_ghz, radio.environment, radio.condition, radio.height, radio.user_height_m
+def test_a_candidate_covers_the_places_that_its_network_covers(demand):
+    """Brute force: a network of one candidate alone, on the pixels of its tiles."""
+    radio = RadioSettings(pixel_m=200.0)
+    lon, lat = demand.lon[[3, 8]] + 0.002, demand.lat[[3, 8]]
+    design = SiteDesign(height_m=np.array([20.0, 45.0]), coverage_band=np.array(["B3", "n78"], object))
+    grid_ = PixelGrid.of_tiles(demand.x, demand.y, 200.0)
+    for level in (None, -100.0):
+        found = Reach(radio, level).places_of((grid_.lon, grid_.lat), (lon, lat), design)
+        for site, (height, band) in enumerate(((20.0, "B3"), (45.0, "n78"))):
+            one = Network.from_sites(
+                [lon[site]],
+                [lat[site]],
+                capacity_layers=0,
+                design=SiteDesign(height_m=height, coverage_band=band),
+            )
+            coverage = Coverage.on(one, grid_, radio)
+            expected = coverage.covered(indoors=True) if level is None else coverage.rsrp_dbm() >= level
+            missed = np.setxor1d(found[site], np.flatnonzero(expected))
+            # two projections of the same places differ by centimetres
+            assert len(missed) <= 1 and len(found[site]) > 20
+
+
+def test_the_radius_is_that_of_a_circle_as_large_as_the_covered_ground():
+    reach = Reach(RadioSettings(pixel_m=20.0))
+    at = (115.86, 28.68)
+    box = PixelGrid.of_box((at[0] - 0.03, at[0] + 0.03), (at[1] - 0.03, at[1] + 0.03), 20.0)
+    one = Network.from_sites([at[0]], [at[1]], capacity_layers=0)
+    ground = Coverage.on(one, box, reach.radio).covered(indoors=True).sum() * 20.0**2
+    assert reach.radius_m(at, SiteDesign()) == pytest.approx((ground / np.pi) ** 0.5, rel=0.02)
+    assert reach.radius_m(at, SiteDesign(coverage_band="n28")) > reach.radius_m(at, SiteDesign())
+
+
+def test_sites_are_chosen_by_level_with_the_heights_and_bands_of_a_file(demand):
+    text = "site,lon,lat,Height (ft),Band\n" + "\n".join(
+        f"C{i},{demand.lon[i]},{demand.lat[i]},{100 if i % 2 else 60},{'n28' if i % 2 else 'L1800'}"
+        for i in range(demand.tiles)
+    )
+    places = read_places(text.encode(), "c.csv")
+    np.testing.assert_allclose(places.height_m[:2], [18.288, 30.48])
+    settings = SitingSettings(candidates=places, site_capacity_mbps=400.0, time_limit=2.0)
+    plan = deploy(demand, 4, "optimised", siting=settings, max_layers=1, radio=RadioSettings(pixel_m=200.0))
+    cells = plan.network.cells
+    base = cells[cells["is_coverage"]].groupby("site")[["height_m", "band"]].first()
+    for name, row in base.iterrows():
+        odd = int(name[1:]) % 2
+        assert row["band"] == ("n28" if odd else "B3") and row["height_m"] == pytest.approx(
+            30.48 if odd else 18.288
         )
-        gain = 10 ** ((radio.station_gain_dbi - loss) / 10)
-        used = np.arange(1, radio.prbs + 1)
-        noise = radio.noise_w * 10 ** (INTERFERENCE_DB / 10)
-        snr = dbm_to_w(radio.user_dbm) * gain / (used * noise)
-        rate = np.where(snr >= 10**-0.67, used * radio.prb_hz * np.log2(1 + snr) / 1e6, 0.0)
-        assert rate.max() == pytest.approx(2.0, rel=0.01)
-        surer = coverage_radius_m(radio, 2.0, 0.9)
-        assert surer < metres
-        shadow = SHADOW_DB[radio.environment][radio.condition] * 1.2815516
-        further = path_loss_db(
-            surer, radio.carrier_ghz, radio.environment, radio.condition, radio.height, radio.user_height_m
-        )
-        assert loss - further == pytest.approx(shadow, abs=0.1)
-    assert coverage_radius_m(Radio(link="downlink"), 5.0) > coverage_radius_m(Radio(), 5.0)
-    assert coverage_radius_m(Radio(user_dbm=-200.0)) == 0.0
-    with pytest.raises(InputError, match="edge rate"):
-        coverage_radius_m(Radio(), 0.0)
+    assert "reaches its band's threshold" in plan.sentence
+
+
+def test_people_may_be_what_is_covered(demand):
+    """Where all users are in one tile and all traffic in another, the objective decides which gets the site."""
+    crowd, heavy = 0, demand.tiles - 1
+    users, mbps = np.full_like(demand.users, 1e-6), np.full_like(demand.mbps, 1e-6)
+    users[crowd], mbps[heavy] = 1000.0, 50.0
+    split = replace(demand, users=users, mbps=mbps)
+    base = {"radius_m": 400.0, "site_capacity_mbps": 400.0, "time_limit": 2.0}
+    for objective, tile in (("traffic", heavy), ("people", crowd)):
+        made = site_optimally(split, 1, SitingSettings(objective=objective, **base))
+        assert split.count_in_tiles(made.lon, made.lat).argmax() == tile
+        assert made.plan.served_mbps > 5
 
 
 def test_grid_points_lie_in_their_tiles(demand):

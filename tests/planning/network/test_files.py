@@ -115,13 +115,6 @@ def test_archives_are_limited():
         import_network(buffer.getvalue(), "a.zip")
 
 
-def test_cloudrf_has_a_transmitter_a_cell(scenario):
-    table = pd.read_csv(io.BytesIO(export(scenario, "cloudrf")), comment="#")
-    assert len(table) == len(scenario.network.cells) and {"lat", "lon", "frq", "txw", "antenna.azi"} <= set(
-        table
-    )
-
-
 def test_a_workbook_is_what_another_library_reads():
     table = pd.DataFrame(
         {

@@ -7,8 +7,9 @@ import pytest
 from planning.equipment import CAPACITY, COVERAGE, PRESETS, preset
 from planning.errors import InputError
 from planning.geometry import distances_m, local_metres, tile_centre
-from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network
-from planning.network.serving import site_demand, size_network, tile_shares
+from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, SiteDesign
+from planning.network.cells import is_assumed
+from planning.network.serving import tile_shares
 from tests.planning.conftest import X0, Y0
 from tests.planning.sleep.making import line_network
 
@@ -48,8 +49,6 @@ def test_a_default_site_has_a_coverage_and_a_capacity_cell_in_each_sector(networ
 def test_best_server_conserves_and_is_the_nearest(network, demand):
     shares = tile_shares(network, demand.x, demand.y)
     np.testing.assert_allclose(np.bincount(shares.tile, shares.share, demand.tiles), 1.0)
-    load = site_demand(network, demand.sample(1), None, 0.5)
-    np.testing.assert_allclose(load.sum(axis=0), demand.mbps[:, 1].sum(axis=0, dtype=float))
     # brute force on one tile
     step = (np.arange(8) + 0.5) / 8
     points = [tile_centre(demand.x[7] + a - 0.5, demand.y[7] + b - 0.5) for a in step for b in step]
@@ -58,30 +57,6 @@ def test_best_server_conserves_and_is_the_nearest(network, demand):
     mine = shares.tile == 7
     expected = np.bincount(owner, minlength=5) / 64
     np.testing.assert_allclose(np.bincount(shares.site[mine], shares.share[mine], 5), expected)
-
-
-def test_a_single_site_serves_everything(demand):
-    one = Network.from_sites([116.5], [29.0])
-    total = demand.mbps.sum(axis=0, dtype=float)  # (samples, hours): what the site sees in each sample
-    np.testing.assert_allclose(site_demand(one, demand, None, 0.5)[0], np.median(total, axis=0))
-    days = total.reshape(-1, 24)
-    np.testing.assert_allclose(site_demand(one, demand, 24, 0.9)[0], np.quantile(days, 0.9, axis=0))
-    # tiles do not all peak in the same sample, so a site needs less than its tiles' quantiles added up
-    assert (site_demand(one, demand, 24, 0.9)[0] < demand.profile(24, 0.9).sum(axis=0)).all()
-
-
-def test_sizing_carries_the_peak_or_says_where_not(network, demand):
-    sizing = size_network(network, demand, 0.9, 0.2, max_layers=20)
-    peak = site_demand(network, demand, 24, 0.9).max(axis=1)
-    assert sizing.shortfalls == ()
-    assert (sizing.network.capacity_mbps >= 1.2 * peak - 1e-6).all()
-    layers = (sizing.network.capacity_mbps - 120) / 1200
-    fewer = 120 + 1200 * (layers - 1)
-    assert ((fewer < 1.2 * peak) | (layers == 1)).all()  # no layer too many
-    small = size_network(network, demand, 0.9, 0.2, max_layers=1)
-    short = {s.name for s in small.shortfalls}
-    assert short == set(network.sites["site"][peak > 1320]) and short
-    assert "cannot carry" in small.sentence and "more sites" in small.sentence
 
 
 def test_tables_are_completed_from_presets():
@@ -101,6 +76,28 @@ def test_tables_are_completed_from_presets():
     assert network.sites["bbu_w"].tolist() == [160, 380]
     bare = Network.from_tables(sites)
     assert len(bare.cells) == 12 and bare.sites["site"].tolist() == ["B", "A"]
+
+
+def test_other_capacities_keep_the_power_at_full_load(network):
+    half = network.with_capacity(network.cells["capacity_mbps"] / 2)
+    before, after = (n.cells["slope_w_per_mbps"] * n.cells["capacity_mbps"] for n in (network, half))
+    np.testing.assert_allclose(before, after)
+    with pytest.raises(InputError, match="capacity_mbps"):
+        network.with_capacity(np.full(len(network.cells), np.nan))
+
+
+def test_planned_heights_and_bands_are_not_assumed():
+    design = SiteDesign(height_m=np.array([30.0, np.nan]), coverage_band="n28", capacity_bands=("n78", "n41"))
+    cells = Network.from_sites([115.9, 115.95], [28.6, 28.6], capacity_layers=[1, 2], design=design).cells
+    base = cells[cells["is_coverage"]]
+    assert set(base["band"]) == {"n28"} and set(base["technology"]) == {"5G"} and set(base["prbs"]) == {106}
+    assert cells["height_m"].tolist() == [30.0] * 6 + [25.0] * 9
+    assert is_assumed(cells, "height_m").tolist() == [False] * 6 + [True] * 9
+    assert not is_assumed(cells, "band").any() and is_assumed(cells, "gain_dbi").all()
+    layers = cells[~cells["is_coverage"] & (cells["site"] == "S002")]
+    assert layers["band"].tolist() == ["n78"] * 3 + ["n41"] * 3
+    with pytest.raises(InputError, match="no band 'B999'"):
+        Network.from_sites([115.9], [28.6], design=SiteDesign(coverage_band="B999"))
 
 
 def edit(network, sites=None, cells=None):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from planning.demand import Demand
+from planning.deployment.sizing import size_network
 from planning.errors import InputError
 from planning.network import Network
-from planning.network.serving import size_network
 from planning.sleep import (
     SleepProblem,
     SleepSettings,

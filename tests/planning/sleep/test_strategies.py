@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.demand import Demand, Scale
+from planning.deployment.sizing import size_network
 from planning.errors import CapacityError, InputError
 from planning.network import Network
-from planning.network.serving import size_network
 from planning.sleep import (
     STRATEGIES,
     SleepProblem,
