@@ -89,15 +89,19 @@ class Options:
         return float(price.sum() * self.problem.prbs + self.best(price, self.optimistic)[0].sum())
 
 
-def solve_dual(options: Options, settings: PrbSettings, deadline: float, rounds: int = 40) -> Priced:
+def solve_dual(
+    options: Options, settings: PrbSettings, deadline: float, rounds: int = 40, steps: int | None = None
+) -> Priced:
     """Prices of PRBs by cutting planes, each cut the best option of a user at the prices before.
+
+    steps: of the search for first prices.
 
     min  PRBs sum_s mu_s + sum_u v_u
     s.t. v_u + n mu_s >= worth_usn - tau n   for the options (u, s, n) found,   v_u >= worth_u(0),   mu >= 0
     """
     problem = options.problem
     users, stations, prbs = len(problem.gain), problem.stations, problem.prbs
-    price = _subgradient(options, 60 if users * stations > _MANY_PAIRS else 20)
+    price = _subgradient(options, steps or (60 if users * stations > _MANY_PAIRS else 20))
     best_bound, best_price = options.bound(price), price
     zero = options.bound(np.zeros(stations))
     if zero <= best_bound:

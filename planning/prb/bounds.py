@@ -18,6 +18,7 @@ from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings, Values
 # prices of a PRB at which the fewest PRBs are bounded, of the Mbit/s that a PRB serves in the plan
 _PRB_PRICES = (0.6, 0.3, 0.9, 0.15)
 _ROUNDING = 1e-6
+_FEW_STEPS = 8  # towards first prices of bounds that no plan is sought by
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Bounds:
         """
         most = settings.most(problem)
         quiet = [
-            solve_dual(Options(problem, objective, most), settings, deadline).bound
-            for objective in (settings.objective, SERVED, DEMANDS)
+            solve_dual(Options(problem, objective, most), settings, deadline, steps=steps).bound
+            for objective, steps in ((settings.objective, None), (SERVED, _FEW_STEPS), (DEMANDS, _FEW_STEPS))
         ]
         on_sets, prices = None, None
         if not problem.uplink:
@@ -102,7 +103,7 @@ def fewest_prbs(
     most = settings.most(problem)
 
     def bound(objective: Objective) -> float:
-        quiet = solve_dual(Options(problem, objective, most), settings, deadline).bound
+        quiet = solve_dual(Options(problem, objective, most), settings, deadline, steps=_FEW_STEPS).bound
         return quiet if on_sets is None else min(quiet, on_sets.solve(objective, deadline).bound)
 
     least = 0.0
