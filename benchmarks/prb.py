@@ -80,6 +80,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rates", choices=("shannon", "mcs"), default="shannon",
         help="log2(1 + SINR), as in eq. 15 (default), or the CQI table of TS 38.214 with 256QAM",
     )  # fmt: skip
+    parser.add_argument(
+        "--seconds-times", type=float, default=1.0, metavar="X",
+        help="time limits times this, for a machine with other work; see the CPU seconds (default: 1)",
+    )  # fmt: skip
     parser.add_argument("--no-network", action="store_true", help="leave the whole network out")
 
 
@@ -87,12 +91,15 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The report in words and a table, and its figures by name."""
     if options.seed < 0:
         raise InputError("The seed must be at least 0.")
+    if not options.seconds_times > 0:
+        raise InputError("Time limits can only be multiplied by a number above 0.")
     links = ("uplink", "downlink") if options.links == "both" else (options.links,)
     rows, figures = [], {"seed": options.seed, "quick": int(options.quick)}
     mapping = RateMapping() if options.rates == "mcs" else None
     for size in SIZES:
         if options.sizes and size.name not in options.sizes:
             continue
+        size = replace(size, seconds=size.seconds * options.seconds_times)
         if options.quick:
             size = replace(size, users=min(size.users, 40), seconds=min(size.seconds, 4.0), seeds=1)
         for link in links:

@@ -77,6 +77,20 @@ def sinr(values: np.ndarray) -> go.Figure:
     return figure
 
 
+def busy_cells(by_hour: pd.DataFrame, hour: int) -> go.Figure:
+    """Cells with a load above 70 % and overloaded ones by hour; by_hour: `NetworkUtilisation.by_hour`."""
+    figure = go.Figure()
+    for column, name, colour in (
+        ("busy_cells", "load above 70 %", ACCENT),
+        ("overloaded_cells", "overloaded", WARN),
+    ):
+        figure.add_scatter(
+            x=by_hour["hour"], y=by_hour[column], name=name, line={"color": colour, "width": 2}
+        )
+    mark_hour(figure, hour)
+    return finish(figure, "cells", {"title": "hour of the week"}, height=300)
+
+
 def prb_use(by_hour: pd.DataFrame, hour: int) -> go.Figure:
     """Share of PRBs in use by hour, of all stations and of the busiest; by_hour: `PrbHours.table`."""
     figure = go.Figure()

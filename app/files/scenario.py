@@ -44,6 +44,15 @@ def scenario_of(space: Workspace) -> "Scenario":
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
         scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table)
+    if space.utilisation and _is_for(space.utilisation, space.network):
+        use = space.utilisation.value
+        tables = {
+            "by_hour": use.found.by_hour(),
+            "cells": use.found.cells(),
+            "hot_spots": use.hot_spots,
+            "relief": use.relief,
+        }
+        scenario = scenario.with_utilisation(use.found.record(), tables)
     if space.spectrum and _is_for(space.spectrum, space.network):
         made = space.spectrum
         tables = {"comparison": made.value.table}

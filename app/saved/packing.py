@@ -140,6 +140,7 @@ def _state(space: Workspace) -> dict[str, Any]:
         "sleep_choice": space.sleep_choice,
         "spectrum_choice": space.spectrum_choice,
         "spectrum_hour": space.spectrum_hour,
+        "spectrum_cluster": space.spectrum_cluster,
         "made": {n: {"basis": m.basis, "identity": m.identity} for n, m in made.items() if m is not None},
         "controls": values(),
     }
@@ -170,6 +171,8 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     space.scenario = str(state["opened"])
     space.sleep_choice, space.spectrum_choice = str(state["sleep_choice"]), str(state["spectrum_choice"])
     space.spectrum_hour = int(state["spectrum_hour"]) % 168
+    place = state.get("spectrum_cluster")  # work of an earlier version has none
+    space.spectrum_cluster = (float(place[0]), float(place[1]), int(place[2])) if place else None
     if state["area"] is not None:
         area = Area.from_geojson(state["area"], str(state["area_name"]))
         if not take_area(space, lambda: area, "opening the source of the saved area"):

@@ -148,15 +148,29 @@ def _put_prb_problem(arrays: Arrays, name: str, problem: "PrbProblem") -> dict[s
     users = problem.users
     arrays[f"{name} users"] = np.stack([users.lon, users.lat, users.demand_mbps])
     told = {"weight": users.weight, "hour": users.hour, "sentence": users.sentence}
-    return {"users": told, "radio": asdict(problem.radio)}
+    mapping = None if problem.mapping is None else asdict(problem.mapping)
+    sites = list(problem.site_names)
+    return {"users": told, "radio": asdict(problem.radio), "mapping": mapping, "sites": sites}
 
 
 def _prb_problem(arrays: Arrays, name: str, told: dict[str, Any], network: "Network") -> "PrbProblem":
+    from planning.coverage import RateMapping
     from planning.prb import PrbProblem, Users
     from planning.radio import Radio
 
     lon, lat, demand_mbps = arrays[f"{name} users"]
-    return PrbProblem.build(network, Users(lon, lat, demand_mbps, **told["users"]), Radio(**told["radio"]))
+    if (names := told.get("sites")) is not None:  # of a cluster; work of an earlier version is of all sites
+        network = network.only(network.sites["site"].isin(names).to_numpy())
+        if len(network.sites) != len(names):
+            raise ValueError("its spectrum plan does not fit its network")
+    mapping = RateMapping(**told["mapping"]) if told.get("mapping") else None
+    users = Users(lon, lat, demand_mbps, **told["users"])
+    return PrbProblem.build(network, users, Radio(**told["radio"]), mapping)
+
+
+_TOLD = (
+    "strategy", "objective_mbps", "bound_mbps", "served_bound_mbps", "met_bound", "prbs_bound", "how",
+)  # fmt: skip
 
 
 def _put_prb(arrays: Arrays, name: str, plan: "PrbPlan") -> dict[str, Any]:
@@ -165,8 +179,7 @@ def _put_prb(arrays: Arrays, name: str, plan: "PrbPlan") -> dict[str, Any]:
         row[prbs] = True
     arrays[f"{name} uses"] = np.packbits(uses, axis=1)
     arrays |= {f"{name} {part}": getattr(plan, part) for part in ("station", "rate_mbps", "sinr_db")}
-    told = ("strategy", "objective_mbps", "unmet", "bound_mbps", "met_bound", "how", "notes")
-    record = {part: getattr(plan, part) for part in told}
+    record = {part: getattr(plan, part) for part in ("unmet", "notes", *_TOLD)}
     return record | {"settings": asdict(plan.settings), "solve": put_solve(plan.solve)}
 
 
@@ -187,5 +200,5 @@ def _prb(arrays: Arrays, name: str, record: dict[str, Any], problem: "PrbProblem
         solve=take_solve(record["solve"]),
         unmet=tuple(record["unmet"]),
         notes=tuple(record["notes"]),
-        **{k: record[k] for k in ("strategy", "objective_mbps", "bound_mbps", "met_bound", "how")},
+        **{part: record.get(part) for part in _TOLD},
     )

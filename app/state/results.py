@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
+    from planning.prb import NetworkUtilisation
 
 T = TypeVar("T")
 
@@ -40,6 +41,15 @@ class Comparison(Generic[T]):
     network: Deployed | None = None
     judged_on: str = ""  # what the replay_ columns of the table are on
     risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
+
+
+@dataclass(frozen=True)
+class NetworkUse:
+    """PRB utilisation of a network, its hot spots and what would relieve each of the first ones."""
+
+    found: "NetworkUtilisation"
+    hot_spots: "pd.DataFrame"
+    relief: "pd.DataFrame"
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:

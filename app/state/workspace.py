@@ -13,7 +13,7 @@ import streamlit as st
 
 from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
-from app.state.results import Comparison, Deployed, Made
+from app.state.results import Comparison, Deployed, Made, NetworkUse
 from intake.report import Report
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class Workspace:
     hour: 0..167, local time of the area, Monday 00:00 first: the one hour of all maps and charts. uploads: by the key
     of the control that took the file; own_sites: the file of sites among them, as it was read. edited_equipment:
     equipment to figure to value. drawn_places: GeoJSON features, for the optimised strategy. sleep_choice,
-    spectrum_choice: the strategies that are shown and exported; spectrum_hour: 0..167, that of the spectrum plan.
+    spectrum_choice: the strategies that are shown and exported; spectrum_hour: 0..167, that of the spectrum plan, and
+    spectrum_cluster: lon, lat and number of the sites that it is for, None for all. utilisation: is computed anew where
+    the work is opened again.
 
     scenario: of the library, that the work was saved to or opened from. opened_scenarios: by identity, those opened to
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
@@ -62,12 +64,14 @@ class Workspace:
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
+    utilisation: Made[NetworkUse] | None = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
     spectrum_hours: "Made[PrbHours] | None" = None
     report: Made[bytes] | None = None
     sleep_choice: str = "milp"
     spectrum_choice: str = "optimised"
     spectrum_hour: int = 0
+    spectrum_cluster: tuple[float, float, int] | None = None
 
     scenario: str = ""
     opened_scenarios: "dict[str, tuple[float, Workspace]]" = field(default_factory=dict)

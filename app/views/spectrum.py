@@ -1,4 +1,4 @@
-"""Spectrum: which PRBs serve which users in one hour."""
+"""Spectrum: utilisation of the network by hour, and which PRBs serve which users in one hour."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from app.charts import spectrum as spectrum_charts
 from app.map.dots import Dots
 from app.map.region import Region
 from app.messages import plain
+from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
@@ -20,8 +21,13 @@ from app.widgets.layout import (
     area_profile,
     choice,
     header,
+    need_traffic,
+    network_caption,
+    note,
+    outdated,
     region_of,
 )
+from app.widgets.network_use import network_use
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
 from app.widgets.scale import scale_caption
 from app.widgets.spectrum_settings import spectrum_settings
@@ -30,18 +36,30 @@ if TYPE_CHECKING:
     from planning.prb import PrbPlan
 
 
+SECTIONS = {"network": "Whole network", "plan": "PRB plan of users"}
+SECTION, NEXT_SECTION = "spectrum section", "spectrum section next"
+CLUSTER_USERS = 60
+
+
 def page() -> None:
-    """Controls, the plan beside the rules, one of them in detail, and the hours of its day."""
+    """Utilisation of the whole network first; one click further, PRB plans of users."""
     space = workspace()
-    made = space.spectrum
     header(
         "Spectrum",
-        "Which resource blocks (PRBs) serve which users in one hour, compared with three rules.",
-        ("Export", "Next: export") if made else None,
+        "How full the PRBs of every cell are hour by hour, what goes unserved and what relieves it; and which PRBs "
+        "serve which users of one hour.",
+        ("Export", "Next: export") if space.utilisation or space.spectrum else None,
     )
+    if (wanted := st.session_state.pop(NEXT_SECTION, None)) is not None:
+        st.session_state[SECTION] = wanted  # before the control is there, which then holds it
+    begin = "plan" if space.spectrum and not space.utilisation else "network"
+    section = choice(SECTION, "Show", list(SECTIONS), begin, SECTIONS.__getitem__)
+    if section == "network":
+        _network(space)
+        return
     plan_page(
         space,
-        made,
+        space.spectrum,
         spectrum.JOB,
         "Another hour or other settings",
         lambda primary: _controls(space, primary),
@@ -49,15 +67,64 @@ def page() -> None:
     )
 
 
+def _network(space: Workspace) -> None:
+    """Utilisation of a day, and the way from a place on its map to a plan of the sites there."""
+    made = space.utilisation
+    note(space, spectrum.UTILISATION_JOB)
+    if not need_traffic(space):
+        return
+    old = made is None or outdated(space, made)
+    with st.container(border=old):
+        hour = hour_control(space, area_profile(space))
+        day = hour // 24
+        other = made is not None and hour not in made.value.found.hours
+        if old or other:
+            button, caption = st.columns([1, 3], vertical_alignment="center")
+            network_caption(space, caption)
+            label, busy = f"Compute utilisation of day {day + 1}", spectrum.UTILISATION_JOB in space.jobs
+            if start_button(button, label, ":material/cell_tower:", True, busy):
+                spectrum.start_utilisation(space, day)
+                st.rerun()
+    if made is None:
+        return
+    clicked = network_use(space, made, hour)
+    st.markdown("**Plan a cluster PRB by PRB**")
+    if clicked is None:
+        st.caption(
+            "Click a place on the map to plan the sites around it exactly, with all interference among them."
+        )
+        return
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    sites = left.number_input(
+        "Sites", 1, min(10, len(made.value.found.network.sites)), 5, **kept("prb cluster")
+    )
+    if right.button(
+        f"Plan the {sites} sites around lon {clicked[0]:.4f}, lat {clicked[1]:.4f} at {hour_label(hour)}",
+        icon=":material/graphic_eq:",
+        disabled=spectrum.JOB in space.jobs,
+    ):
+        space.spectrum_cluster = (*clicked, int(sites))
+        st.session_state[NEXT_SECTION] = "plan"
+        spectrum.start(
+            space, hour, CLUSTER_USERS, {"link": "downlink"}, {}, "cqi-256qam", space.spectrum_cluster
+        )
+        st.rerun()
+
+
 def _controls(space: Workspace, primary: bool) -> None:
     with st.container(border=primary):
         hour = hour_control(space, area_profile(space))
         button, advanced = places_of_controls(space, primary)
         with advanced:
-            users, radio, settings = spectrum_settings()
+            users, radio, settings, rates = spectrum_settings()
+        cluster = space.spectrum_cluster
+        if cluster is not None and not st.toggle(
+            f"Only the {cluster[2]} sites around lon {cluster[0]:.4f}, lat {cluster[1]:.4f}", True
+        ):
+            cluster = None
         label, busy = f"Allocate PRBs at {hour_label(hour)}", spectrum.JOB in space.jobs
         if start_button(button, label, ":material/graphic_eq:", primary, busy, primary):
-            spectrum.start(space, hour, users, radio, settings)
+            spectrum.start(space, hour, users, radio, settings, rates, cluster)
             st.rerun()
 
 
@@ -78,7 +145,6 @@ def _comparison(comparison: Comparison) -> None:
             ],
             "Served (Mbit/s)": table["served_mbps"].round(1),
             "Missing (Mbit/s)": table["missing_mbps"].round(1),
-            "Objective (Mbit/s)": table["objective_mbps"].round(1),
             "PRBs used": table["used_prbs"],
             "How": [plan.how for plan in comparison.plans.values()],
         }
@@ -99,11 +165,8 @@ def _plan(space: Workspace) -> None:
     three.metric("PRBs used", f"{plan.used_prbs:,}")
     served = plan.sinr_db[np.isfinite(plan.sinr_db)]
     four.metric("Median SINR", f"{np.median(served):.1f} dB" if len(served) else "–")
-    if plan.bound_mbps is not None:
-        st.caption(
-            f"Objective {plan.objective_mbps:,.2f} Mbit/s; no plan exceeds {plan.bound_mbps:,.2f}, nor meets more than "
-            f"{plan.met_bound} demands."
-        )
+    if plan.bounds_sentence:
+        st.caption(plain(plan.bounds_sentence))
     left, right = st.columns(2, gap="medium")
     with left:
         if region is not None:
@@ -162,8 +225,12 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
     made = space.spectrum
     assert made is not None and made.value.network is not None
     deployed = made.value.network
-    sites = deployed.plan.network.sites
-    used = plan.utilisation
+    sites, cells = deployed.plan.network.sites, deployed.plan.network.cells
+    site_of_cell = dict(zip(cells["cell"], cells["site"], strict=True))
+    names = [site_of_cell.get(name, name) for name in plan.problem.site_names]  # stations are cells or sites
+    by_site = pd.Series(plan.utilisation).groupby(names).mean()
+    sites = sites[sites["site"].isin(by_site.index)]
+    used = by_site.loc[sites["site"]].tolist()
     stations = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),

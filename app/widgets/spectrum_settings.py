@@ -8,15 +8,38 @@ from app.state.controls import kept
 from app.widgets.layout import time_limit
 
 FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
-MODES = {"default": "several PRBs a user", "paper": "one PRB a user (paper)"}
+MODES = {
+    "default": "several PRBs a user",
+    "paper": "one PRB a user (paper)",
+    "literal": "eq. 15 to the letter (paper, uplink)",
+}
+STATIONS = {
+    "cells": "cells of one carrier, by the radio model",
+    "sites": "sites, each one omnidirectional station",
+}
+RATES = {
+    "cqi-256qam": "CQI table, 256QAM (TS 38.214)",
+    "cqi-64qam": "CQI table, 64QAM (TS 38.214)",
+    "shannon": "log2(1 + SINR), as in eq. 15",
+}
 
 
-def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any]]:
-    """(users drawn, arguments of Radio, arguments of PrbSettings) as chosen."""
+def spectrum_settings() -> tuple[int, dict[str, Any], dict[str, Any], str]:
+    """(users drawn, arguments of Radio, arguments of PrbSettings, one of RATES) as chosen."""
     st.markdown("**Users and objective**")
     users, settings = _objective()
     st.markdown("**Radio** · TR 38.901")
-    return users, _radio(), settings
+    stations = st.selectbox(
+        "Stations", list(STATIONS), format_func=STATIONS.__getitem__, disabled=settings["mode"] != "default",
+        help="Cells have the antennas, powers, carrier, layers and rates of the radio model.", **kept("prb stations"),
+    )  # fmt: skip
+    if stations == "cells" and settings["mode"] == "default":
+        return users, _cells(), settings, "shannon"  # the cells bring their own rates
+    radio = _radio()
+    rates = st.selectbox("Rates", list(RATES), format_func=RATES.__getitem__, **kept("prb rates"))
+    if settings["mode"] == "literal":
+        radio["link"], rates = "uplink", "shannon"
+    return users, radio, settings, rates
 
 
 def _objective() -> tuple[int, dict[str, Any]]:
@@ -45,10 +68,26 @@ def _objective() -> tuple[int, dict[str, Any]]:
     return int(users), settings | {"time_limit": seconds, "seed": int(seed)}
 
 
+def _cells() -> dict[str, Any]:
+    one, two, three, four = st.columns(4)
+    return {
+        "stations": "cells",
+        "link": one.selectbox("Link", ["downlink", "uplink"], **kept("prb link")),
+        "cell_carrier": two.text_input(
+            "Carrier",
+            "",
+            help="A band of the network, such as n41; empty: the widest.",
+            **kept("prb cell carrier"),
+        ).strip(),
+        "environment": three.selectbox("Environment", ["UMa", "UMi"], **kept("prb environment")),
+        "user_dbm": four.number_input("User power (dBm)", -40.0, 40.0, 23.0, 1.0, **kept("prb user power")),
+    }
+
+
 def _radio() -> dict[str, Any]:
     one, two, three, four = st.columns(4)
     return {
-        "link": one.selectbox("Link", ["uplink", "downlink"], **kept("prb link")),
+        "link": one.selectbox("Link", ["downlink", "uplink"], **kept("prb link")),
         "carrier_ghz": two.number_input("Carrier (GHz)", 0.5, 100.0, 2.6, 0.1, **kept("prb carrier")),
         "bandwidth_mhz": three.selectbox(
             "Bandwidth (MHz)", [5, 10, 15, 20, 40, 50, 80, 100], 7, **kept("prb bandwidth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -61,9 +62,10 @@ class SitingSettings:
             if isinstance(value, Places):
                 plain[name] = len(value) + len(value.areas)
             elif isinstance(value, RadioSettings):
-                plain[name] = value.record()
+                plain[name] = json.loads(json.dumps(value.record()))
             elif isinstance(value, SiteDesign):
-                plain[name] = {k: v for k, v in asdict(value).items() if v not in (None, "", ())}
+                planned = {k: v for k, v in asdict(value).items() if np.size(v) and v is not None}
+                plain[name] = {k: np.asarray(v).tolist() for k, v in planned.items() if np.any(v)}
             elif value is not None:
                 plain[name] = value
         return plain

@@ -213,7 +213,7 @@ def _by_rounds(
         # elsewhere PRBs spread a user's power: rules take many of them, which the search is slow to take back
         best = max(best, rule, key=_score)
     for turn in range(1, settings.rounds + 1):
-        if best.score >= enough:
+        if best.score >= enough or (turn > 1 and time.perf_counter() > deadline):
             break
         report(turn, settings.rounds + 2, f"allocating, round {turn}")
         until = started + settings.time_limit * (_BOUND_SHARE + _ROUNDS_SHARE * turn / settings.rounds)

@@ -49,19 +49,26 @@ def _deal(problem: PrbProblem, name: str, settings: PrbSettings, interference: n
     for s in range(problem.stations):
         mine = np.flatnonzero(station == s)
         first = s * problem.prbs // problem.stations
+        one = np.zeros(len(users))  # Mbit/s of a PRB; on the downlink n of them carry n times as much
+        one[mine] = problem.rates(mine, s, 1, met[mine])
         for prb in (first + np.arange(problem.prbs)) % problem.prbs:
             wants = mine[(rate[mine] < problem.demand_mbps[mine]) & (count[mine] < most)]
             if not len(wants):
                 break
-            then = problem.rates(wants, s, count[wants] + 1, met[wants])
             if name == "round-robin":
-                pick = count[wants].argmin()
+                user = wants[count[wants].argmin()]
             elif name == "best-sinr":
-                pick = (problem.gain[wants, s] / (problem.noise_w + met[wants])).argmax()
+                user = wants[(problem.gain[wants, s] / (problem.noise_w + met[wants])).argmax()]
             else:
-                pick = ((then - rate[wants]) / np.maximum(rate[wants], 1e-3)).argmax()
-            user = wants[pick]
+                if problem.uplink:
+                    then = problem.rates(wants, s, count[wants] + 1, met[wants])
+                else:
+                    then = (count[wants] + 1) * one[wants]
+                user = wants[((then - rate[wants]) / np.maximum(rate[wants], 1e-3)).argmax()]
             uses[user, prb] = True
             count[user] += 1
-            rate[user] = then[pick]
+            if problem.uplink:
+                rate[user] = problem.rates(user, s, count[user], met[user])
+            else:
+                rate[user] = count[user] * one[user]
     return Grid.of(problem, settings.objective, station, uses)

@@ -90,10 +90,15 @@ def fewest_prbs(
     used_prbs: int,
     on_sets: OnSets | None,
     deadline: float,
-) -> int:
-    """PRBs that any plan takes to serve so much: at any price t, PRBs >= (served - max of (served - t PRBs)) / t."""
+) -> int | None:
+    """PRBs that any plan takes to serve so much: at any price t, PRBs >= (served - max of (served - t PRBs)) / t.
+
+    None where no time is left until `deadline` (of time.perf_counter).
+    """
     if used_prbs == 0:
         return 0
+    if time.perf_counter() > deadline:
+        return None
     most = settings.most(problem)
 
     def bound(objective: Objective) -> float:

@@ -33,6 +33,7 @@ from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings
 from planning.solver import Model
 
 _MAX_VALUES = 12_000_000  # rates held at once: users x stations x sets
+_ENOUGH_SECONDS = 10.0  # time limit from which as many are held; with less time, less
 _MAX_CLUSTER = 10  # stations: 1,023 sets
 _CUTS = 12  # sets added a cluster and iteration
 _SMOOTH = 0.6  # weight of the best prices against the newest, which swing
@@ -145,9 +146,10 @@ class OnSets:
 
     @classmethod
     def of(cls, problem: PrbProblem, settings: PrbSettings) -> OnSets:
-        """With as large clusters as memory allows."""
+        """With as large clusters as memory and the time limit allow."""
         size = _MAX_CLUSTER
-        while size > 1 and 2**size * problem.gain.size > _MAX_VALUES:
+        values = _MAX_VALUES * min(1.0, settings.time_limit / _ENOUGH_SECONDS)
+        while size > 1 and 2**size * problem.gain.size > values:
             size -= 1
         parts = clusters_of(problem, size)
         return cls(problem, settings, [Cluster.of(problem, part) for part in parts])

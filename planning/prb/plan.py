@@ -90,10 +90,13 @@ class PrbPlan:
         if self.served_bound_mbps is None:
             return ""
         least = max(0.0, float(self.problem.demand_mbps.sum()) - self.served_bound_mbps)
-        return (
+        text = (
             f"No plan serves more than {self.served_bound_mbps:,.1f} Mbit/s (at least {least:,.1f} missing) or meets "
-            f"more than {self.met_bound} demands, and none that serves as much uses fewer than {self.prbs_bound} PRBs."
+            f"more than {self.met_bound} demands"
         )
+        if self.prbs_bound is not None:
+            text += f", and none that serves as much uses fewer than {self.prbs_bound} PRBs"
+        return f"{text}."
 
     @property
     def missing_mbps(self) -> float:

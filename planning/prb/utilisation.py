@@ -7,7 +7,10 @@ spots (`hot_spots`).
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -217,7 +220,29 @@ def network_utilisation(
     coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report)
     mbps = demand.profile(None, quantile)[:, chosen] * downlink_share
     users = demand.profile(None, quantile, "users")[:, chosen]
-    loads = coupled_loads(coverage, mbps, progress=report)
+    loads = _loads(coverage, mbps, report)
     served = coverage.sector_shares().apply(users)
     sentence = f"{downlink_share:.0%} of the traffic is taken to be downlink. {demand.scale.sentence}"
     return NetworkUtilisation(coverage, demand.x, demand.y, chosen, mbps, served, loads, sentence)
+
+
+def _loads(coverage: Coverage, mbps: np.ndarray, report: Progress) -> NetworkLoads:
+    """`coupled_loads` with the hours shared out to the processors, each of which goes through its own in order."""
+    hours = mbps.shape[1]
+    parts = np.array_split(np.arange(hours), min(os.cpu_count() or 1, hours))
+    coverage.serving()  # made once, before threads need it
+    lock, done = threading.Lock(), [0]
+
+    def part(mine: np.ndarray) -> NetworkLoads:
+        def progress(step: int, steps: int, what: str) -> None:
+            with lock:
+                report(done[0], hours, what)
+                done[0] += 1
+
+        return coupled_loads(coverage, mbps[:, mine], progress=progress)
+
+    with ThreadPoolExecutor(len(parts)) as pool:
+        found = list(pool.map(part, parts))
+    arrays = ("load", "offered_mbps", "served_mbps", "uncovered_mbps", "overload_mbps", "iterations")
+    joined = {name: np.concatenate([getattr(f, name) for f in found], axis=-1) for name in arrays}
+    return NetworkLoads(**joined, converged=all(f.converged for f in found))

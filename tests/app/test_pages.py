@@ -321,10 +321,39 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
 
 
 @pytest.mark.slow
+def test_spectrum_shows_the_network_by_hour_and_plans_the_cluster_that_is_clicked(drawn, space):
+    from app.files.scenario import scenario_of
+
+    space.hour = 44
+    test = open_page("spectrum", space)
+    button(test, "Compute utilisation of day 2").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    found = space.utilisation.value.found
+    assert found.hours == tuple(range(24, 48))
+    row = found.by_hour().set_index("hour").loc[44]
+    shown = metrics(test)
+    assert shown["Hour"] == "day 2, 20:00" and shown["Downlink served"] == f"{row['served_share']:.1%}"
+    assert shown["Missing"] == f"{row['missing_mbps']:,.1f} Mbit/s"
+    sites = space.network.value.plan.network.sites
+    assert len(scenario_of(space).tables["utilisation_cells"]) == 24 * len(found.network.cells)
+    drawn["last_clicked"] = {"lng": float(sites["lon"].iloc[0]), "lat": float(sites["lat"].iloc[0])}
+    test.run()
+    test.number_input(key="prb cluster").set_value(2).run()
+    next(b for b in test.button if b.label.startswith("Plan the 2 sites around")).click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    plan = space.spectrum.value.plans["optimised"]
+    assert plan.problem.stations == 2 and not plan.problem.uplink
+    assert any("No plan serves more" in text for text in texts(test.caption))
+
+
+@pytest.mark.slow
 def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     monkeypatch.setattr("app.background.spectrum.SECONDS_AN_HOUR", 0.3)
     space.hour = 44
     test = open_page("spectrum", space)
+    test.button_group[0].set_value("plan").run()
     test.number_input(key="prb users").set_value(10)
     test.number_input(key="prb time limit").set_value(2)
     button(test, "Allocate PRBs at day 2, 20:00").click().run()
@@ -355,6 +384,8 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 
     for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at day 1, 20:00")):
         test = open_page(name, space)
+        if name == "spectrum":
+            test.button_group[0].set_value("plan").run()
         button(test, label).click().run()
         run_jobs(space, test)
     test = open_page("export", space)
