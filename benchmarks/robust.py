@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 SUMMARY = "damaged files, faults of the machine, and many sessions at once"
-INPUTS, QUICK_INPUTS = 400, 12  # of each parser
+INPUTS, QUICK_INPUTS = 560, 12  # of each parser
 SESSIONS, MINUTES = 20, 10.0
 HOSTILE_MINUTES, QUICK_HOSTILE_MINUTES = 5.0, 0.5
 QUICK_SESSIONS, QUICK_MINUTES = 3, 0.5
@@ -78,4 +78,11 @@ def _uploads(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     return found.text(), found.figures()
 
 
-PARTS = {"uploads": _uploads, "parsers": _parsers, "faults": _faults, "load": _load}
+def _apart(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    from benchmarks.robustness.apart import measure
+
+    found = measure(options.inputs or (QUICK_INPUTS if options.quick else INPUTS), options.seed)
+    return found.text(), found.figures()
+
+
+PARTS = {"uploads": _uploads, "apart": _apart, "parsers": _parsers, "faults": _faults, "load": _load}

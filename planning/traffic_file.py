@@ -104,6 +104,7 @@ def _parse(data: bytes, name: str, most_rows: int = MAX_ROWS) -> tuple[pa.Table,
                     f"{name} has {rows:,} rows and the limit is {most_rows:,}; give fewer tiles or samples."
                 )
             schema = pq.read_schema(io.BytesIO(data))
+            _check_columns(schema.names, name)
             table = pq.read_table(io.BytesIO(data), columns=[c for c in _KNOWN if c in schema.names])
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{name} is a damaged Parquet file ({str(error).splitlines()[0]}).") from error
@@ -111,10 +112,24 @@ def _parse(data: bytes, name: str, most_rows: int = MAX_ROWS) -> tuple[pa.Table,
         return table, _json(stored, b"opendiff", name), _json(stored, b"opendiff_tiles", name)
     try:
         frame = read_csv(data, most_rows)
+        _check_columns([str(c) for c in frame.columns], name)
         table = pa.Table.from_pandas(frame[[c for c in _KNOWN if c in frame]], preserve_index=False)
     except (ValueError, OverflowError, pa.ArrowException) as error:
         raise InputError(f"{name} is neither Parquet nor a readable CSV file; it needs {_WANTED}.") from error
     return table, {}, {}
+
+
+def _check_columns(names: list[str], name: str) -> None:
+    """Raises InputError for a table without the columns of traffic; it names those that the file has."""
+    missing = [c for c in _REQUIRED if c not in names]
+    if missing:
+        found = ", ".join(names[:8]) or "none"
+        advice = ""
+        if {"x", "y"} & set(missing):
+            advice = "; measurements by place and date-time become such a table by `python -m planning traffic`"
+        raise InputError(
+            f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found}){advice}."
+        )
 
 
 def _json(stored: dict[bytes, bytes], key: bytes, name: str) -> Metadata:
@@ -131,12 +146,7 @@ def _json(stored: dict[bytes, bytes], key: bytes, name: str) -> Metadata:
 
 def _arrays(table: pa.Table, metadata: Metadata, tile_columns: Metadata, name: str) -> Arrays:
     """A long table, a row a tile, sample and hour, as arrays."""
-    missing = [c for c in _REQUIRED if c not in table.column_names]
-    if missing:
-        found = ", ".join(table.column_names[:8]) or "none"
-        raise InputError(
-            f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found})."
-        )
+    _check_columns(table.column_names, name)
     rows = table.num_rows
     if not rows:
         raise InputError(f"{name} has no rows; a traffic table needs {_WANTED}.")

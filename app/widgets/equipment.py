@@ -1,7 +1,7 @@
 """The energy figures of the cells, as a table to edit, and their fit to measurements."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +15,7 @@ from app.widgets.file_report import file_report
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
+    from planning.measured_power import LoadUnit, PowerUnit
     from planning.power_fit import PowerFit
 
 AS_LISTED = "as in the table"
@@ -150,8 +151,9 @@ def _fit(file: Upload, load: str, power: str, capacity_mbps: float) -> "PowerFit
     fit = None
     with errors_shown("reading the measurements"):
         measured = read_power(
-            file.data, file.name, load_unit=load or None, power_unit=power or None, capacity_mbps=capacity_mbps
-        )
+            file.data, file.name, load_unit=cast("LoadUnit | None", load or None),
+            power_unit=cast("PowerUnit | None", power or None), capacity_mbps=capacity_mbps,
+        )  # fmt: skip
         file_report(measured.report, file.name)
         fit = fit_power(measured.table)
         for doubt in fit.doubts:

@@ -26,9 +26,8 @@ SECRET = "TOPSECRET"
 # page of the app, and what its uploader is called, by reader of `hostile_reading`
 UPLOADERS = {
     "area": ("", "GeoJSON, KML"),
-    "sites": ("deployment", "Your sites"),
+    "sites": ("deployment", "Candidate sites"),  # the same tables as those of "Your sites"
     "places": ("deployment", "Where none may be"),
-    "traffic": ("traffic", "Measured traffic"),
     "scenario": ("compare", "A scenario saved by this app"),
     "pack": ("", "or a zipped pack"),
 }

@@ -255,13 +255,13 @@ def _technologies(cells: pd.DataFrame) -> list[str]:
             is_nr = numbers_of(cells[column]) > limit
             out = [CAPACITY.technology if nr else o for nr, o in zip(is_nr, out, strict=True)]
     if "band" in cells:
-        names = cells["band"].astype(str)
+        names = cells["band"].map(str)  # a missing value stays none with astype(str)
         out = [
             "5G" if n.strip().lower().startswith("n") and band_named(n) else o
             for n, o in zip(names, out, strict=True)
         ]
     if "equipment" in cells:
-        names = cells["equipment"].astype(str)
+        names = cells["equipment"].map(str)
         own = {n: preset(n).technology for n in set(names) if _is_preset(n)}
         out = [own.get(n, o) for n, o in zip(names, out, strict=True)]
     return out

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -525,7 +526,7 @@ def test_a_file_is_reported_and_its_choices_are_remembered_for_the_next_of_its_s
     test = open_page("deployment", space)
     test.file_uploader(key="own sites file").upload("a.xlsx", book, mime).run()
     assert len(space.own_sites.network.cells) == 6
-    report = [text for text in texts(test.expander) if "Validation report of a.xlsx" in text]
+    report = [e.label for e in test.expander if "Validation report of a.xlsx" in e.label]
     assert report and "assumed" in report[0]
     test.selectbox(key="own layer").set_value("5G").run()
     assert not test.exception and len(space.own_sites.network.cells) == 3

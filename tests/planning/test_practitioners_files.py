@@ -17,9 +17,11 @@ from planning.cli import main
 from planning.deployment.places import in_areas, read_places
 from planning.errors import InputError
 from planning.measured_power import read_power
+from planning.measured_traffic import read_measured
 from planning.network.files import Choice, import_network, preview
 from planning.power_fit import fit_power
 from planning.scenario import Scenario
+from planning.traffic import TrafficTable
 
 CASES = Path(__file__).parents[1] / "cases"
 
@@ -36,7 +38,9 @@ def said(report, *words) -> bool:
 @pytest.fixture(scope="module")
 def traffic(tmp_path_factory):
     """Traffic of the README's box, as the command line reads it."""
-    x, y = (v.ravel() for v in np.meshgrid(np.arange(26_933, 26_939), np.arange(13_651, 13_657), indexing="ij"))
+    x, y = (
+        v.ravel() for v in np.meshgrid(np.arange(26_933, 26_939), np.arange(13_651, 13_657), indexing="ij")
+    )
     rows = {"x": np.repeat(x, 24), "y": np.repeat(y, 24), "hour": np.tile(np.arange(24), len(x))}
     rows["traffic"] = 1.0 + np.cos(rows["hour"] / 24 * 2 * np.pi) / 2
     path = tmp_path_factory.mktemp("traffic") / "t.csv"
@@ -65,7 +69,10 @@ def test_a_network_of_elsewhere_says_where_it_lies_and_whether_exchanged_axes_he
     rows = pd.DataFrame({"x": 19_570, "y": 13_656, "hour": range(24), "traffic": 1.0})  # at 35 E, 28.66 N
     rows.to_csv(tmp_path / "t.csv", index=False)
     pd.DataFrame({"site": ["A"], "lon": [28.66], "lat": [35.0]}).to_csv(tmp_path / "s.csv", index=False)
-    assert main(["import", str(tmp_path / "s.csv"), "--traffic", str(tmp_path / "t.csv"), "--out", str(out)]) == 2
+    assert (
+        main(["import", str(tmp_path / "s.csv"), "--traffic", str(tmp_path / "t.csv"), "--out", str(out)])
+        == 2
+    )
     assert "exchanged they would lie in it" in capsys.readouterr().err
 
 
@@ -105,7 +112,12 @@ def test_a_layer_can_be_chosen_and_is_offered():
 def test_tables_that_are_not_read_and_rows_that_do_not_join_are_said():
     book = openpyxl.Workbook()
     for name, rows in {
-        "Sites": [["Site list 2025"], ["Name", "Longitude", "Latitude"], ["A", 115.9, 28.6], ["B", 115.8, 28.7]],
+        "Sites": [
+            ["Site list 2025"],
+            ["Name", "Longitude", "Latitude"],
+            ["A", 115.9, 28.6],
+            ["B", 115.8, 28.7],
+        ],
         "Cells": [["Cell", "Name", "Azimuth"], ["A1", "A", 0], ["A2", "A", 120], ["X1", "X", 0]],
         "Notes": [["Who", "What"], ["me", "this"]],
     }.items():
@@ -117,7 +129,9 @@ def test_tables_that_are_not_read_and_rows_that_do_not_join_are_said():
     book.save(buffer)
     found = import_network(buffer.getvalue(), "n.xlsx")
     assert found.network.cells["cell"].tolist() == ["A1", "A2"]
-    assert said(found.report, "1 rows of Cells name no site") and said(found.report, "1 sites of Sites have no row")
+    assert said(found.report, "1 rows of Cells name no site") and said(
+        found.report, "1 sites of Sites have no row"
+    )
     assert said(found.report, "Notes was not read") and said(found.report, "1 lines above the heading")
 
 
@@ -176,7 +190,9 @@ def test_areas_and_pins_of_one_file_both_forbid(tmp_path):
 
 def test_geometry_counts_before_columns():
     paris = import_network(CASES / "07_attribute_beats_geometry/gj_swapprop_paris.geojson")
-    assert sites_of(paris) == {"A": (2.35, 48.85), "B": (2.36, 48.86)} and said(paris.report, "2 rows lie elsewhere")
+    assert sites_of(paris) == {"A": (2.35, 48.85), "B": (2.36, 48.86)} and said(
+        paris.report, "2 rows lie elsewhere"
+    )
     gaps = import_network(CASES / "07_attribute_beats_geometry/gj_nullprop.geojson")
     assert sites_of(gaps) == {"A": (115.91, 28.67), "B": (115.92, 28.68)}
 
@@ -187,7 +203,9 @@ def test_columns_place_features_without_a_geometry_and_add_digits_to_those_with_
         {"type": "Feature", "properties": {"site": "B", "lon": 115.920000004, "lat": 28.67},
          "geometry": {"type": "Point", "coordinates": [115.92, 28.67]}},
     ]  # fmt: skip
-    found = import_network(json.dumps({"type": "FeatureCollection", "features": features}).encode(), "s.geojson")
+    found = import_network(
+        json.dumps({"type": "FeatureCollection", "features": features}).encode(), "s.geojson"
+    )
     assert sites_of(found) == {"A": (115.910000004, 28.67), "B": (115.920000004, 28.67)}
 
 
@@ -212,7 +230,11 @@ def test_multipoints_areas_and_lines_become_places_or_are_counted(tmp_path):
     plot = shapely.box(115.95, 28.6, 115.9501, 28.6001)
     frame = gpd.GeoDataFrame(
         {"site": ["M", "P", "L"]},
-        geometry=[shapely.MultiPoint([(115.9, 28.6), (115.91, 28.6)]), plot, shapely.LineString([(0, 0), (1, 1)])],
+        geometry=[
+            shapely.MultiPoint([(115.9, 28.6), (115.91, 28.6)]),
+            plot,
+            shapely.LineString([(0, 0), (1, 1)]),
+        ],
         crs="EPSG:4326",
     )
     frame.to_crs("EPSG:32650").to_file(tmp_path / "s.gpkg")
@@ -288,13 +310,18 @@ def test_power_in_kw_and_loads_in_shares_are_read_as_they_are_meant():
     assert fit.slope_w_per_mbps == pytest.approx(161.6 / 300, rel=0.01)
     renamed = (CASES / "16_fit_power_units/load_fraction_renamed.csv").read_bytes()
     assert "share or percent" in fit_power(read_power(renamed, "m.csv").table).doubts[0]
-    assert fit_power(read_power(renamed, "m.csv", load_unit="share", capacity_mbps=300).table).slope_w_per_mbps < 1
+    assert (
+        fit_power(read_power(renamed, "m.csv", load_unit="share", capacity_mbps=300).table).slope_w_per_mbps
+        < 1
+    )
 
 
 def test_power_columns_are_mapped_and_dropped_rows_counted():
     text = 'when;Débit (Mbit/s);P\n1;10;"1 000,5"\n2;20;1100\n3;x;1200\n4;40;1250\n'
     found = read_power(text.encode(), "m.csv", {"load": "Débit (Mbit/s)", "power": "P"})
-    assert found.table["power_w"].tolist() == [1000.5, 1100, 1250] and said(found.report, "1 rows left out", "row 3")
+    assert found.table["power_w"].tolist() == [1000.5, 1100, 1250] and said(
+        found.report, "1 rows left out", "row 3"
+    )
     found = read_power(b'load_mbps,power_w\n1,"1,000.5"\n2,"1,100"\n', "m.csv")
     assert found.table["power_w"].tolist() == [1000.5, 1100]
 
@@ -319,7 +346,9 @@ def test_a_kmz_follows_its_links_inside_and_names_those_outside():
         "files/c.kml": [mark.format("C", 115.8)],
         "other.kml": [mark.format("O", 1)],
     }
-    data = kmz(**{name: f"<kml><Document>{''.join(parts)}</Document></kml>" for name, parts in inside.items()})
+    data = kmz(
+        **{name: f"<kml><Document>{''.join(parts)}</Document></kml>" for name, parts in inside.items()}
+    )
     found = import_network(data, "n.kmz")
     assert set(sites_of(found)) == {"A", "C"}
     assert said(found.report, "outside the archive", "x.example")
@@ -356,5 +385,46 @@ def test_operators_are_told_and_chosen():
 def test_rows_of_one_place_or_name_are_one_site_among_existing_ones():
     places = read_places(CASES / "21_existing_counts_rows/sectors_nocell.csv", areas=False)
     assert places.names == ("S1", "S2") and said(places.report, "2 rows name a site or a place again")
-    unnamed = read_places(b"latitude,longitude,azimuth\n28.67,115.91,0\n28.67,115.91,120\n28.6,115.9,0\n", "p.csv")
+    unnamed = read_places(
+        b"latitude,longitude,azimuth\n28.67,115.91,0\n28.67,115.91,120\n28.6,115.9,0\n", "p.csv"
+    )
     assert len(unnamed) == 2
+
+
+# --- 22: measured traffic ---------------------------------------------------------------------------------------------
+
+
+def test_half_a_day_of_counters_and_a_table_that_is_none_are_told():
+    path = CASES / "22_measured_traffic/cells_hourly.csv"
+    with pytest.raises(InputError, match="measures 2 of the 24 hours of a day"):
+        read_measured(path.read_bytes(), path.name)
+    with pytest.raises(InputError, match=r"found: cell_id, datetime, lon, lat, traffic_mb.*planning traffic"):
+        TrafficTable.read(path)
+
+
+def test_places_become_tiles_and_date_times_hours(tmp_path, capsys):
+    times = pd.date_range("2025-03-01", periods=48, freq="h")
+    one = pd.DataFrame({"When": times, "X": 115.91, "Y": 28.67, "Total (MB)": 450.0})
+    two = one.assign(**{"Total (MB)": 900.0})  # another cell of the tile
+    far = one.assign(X=115.99)[:47]  # another tile, without its last hour
+    pd.concat([one, two, far, one[:1].assign(X=None)]).to_csv(tmp_path / "m.csv", index=False)
+    arguments = ["traffic", str(tmp_path / "m.csv"), "--out", str(tmp_path / "t.parquet")]
+    assert main(arguments) == 2 and "--map time=COLUMN" in capsys.readouterr().err
+    assert main([*arguments, "--map", "time=When", "--map", "traffic=Total (MB)"]) == 0
+    told = capsys.readouterr().err
+    assert "1 rows left out: no longitude" in told and "Mbit/s" in told
+    table = TrafficTable.read(tmp_path / "t.parquet")
+    assert (table.tiles, table.hours) == (2, 24) and table.metadata["unit"] == "Mbit/s"
+    np.testing.assert_allclose(table.traffic[0, 0], (450 + 900) * 8 / 3600)
+    np.testing.assert_allclose(table.traffic[1, 0], 450 * 8 / 3600)
+
+
+def test_hours_without_a_measurement_take_the_shape_of_the_others(tmp_path):
+    times = pd.date_range("2025-03-01", periods=24, freq="h")
+    shape = 1 + np.arange(24) / 24
+    whole = pd.DataFrame({"time": times, "lon": 115.91, "lat": 28.67, "traffic": 10 * shape})
+    part = pd.DataFrame({"time": times, "lon": 115.99, "lat": 28.67, "traffic": 30 * shape})[:12]
+    pd.concat([whole, part]).to_csv(tmp_path / "m.csv", index=False)
+    table, report = read_measured((tmp_path / "m.csv").read_bytes(), "m.csv")
+    np.testing.assert_allclose(table.traffic[1, 0, 12:] / table.traffic[1, 0, 12], shape[12:] / shape[12])
+    assert said(report, "12 hours of tiles that were not measured")
