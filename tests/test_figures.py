@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
-from planning import bands, demand, energy, equipment, radio
+from planning import bands, demand, equipment, power_states, prices, radio
 from planning.deployment import deploy, judging
 from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
-from planning.sleep import SleepProblem, SleepSettings
+from planning.sleep import LABELS, QUANTILE, SleepSettings, offload
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()
 UNITS = {
@@ -40,7 +40,7 @@ def equipment_rows():
     for depth, cut in equipment.SLEEP_DEPTHS.items():
         for kind in equipment.PRESETS.values():
             asleep = equipment.at_depth(kind, depth).sleep_w
-            yield (kind.name, depth, f"{asleep:g} W", f"P0 {kind.standing_w:g} W less {percent(cut)}")
+            yield (kind.name, depth, f"{asleep:g} W", f"{percent(cut)} of {kind.idle_w:g} W idle")
 
 
 def energy_rows():
@@ -48,12 +48,12 @@ def energy_rows():
     yield ("`ac_bias_w`", f"{equipment.AC_BIAS_W:g} W", "assumed")
     yield (
         "CO2 of a kWh",
-        f"{energy.CO2_KG_PER_KWH:g} kg",
+        f"{prices.CO2_KG_PER_KWH:g} kg",
         "China, 2023 grid mean, Ministry of Ecology and Environment",
     )
     yield (
         "tariff",
-        f"{energy.Prices().tariff}".lower(),
+        f"{prices.Prices().tariff}".lower(),
         "no default would be right; without one cost is left out",
     )
 
@@ -108,13 +108,29 @@ def cell_rows():
 
 def sleep_rows():
     settings = SleepSettings()
-    yield ("ring of neighbours", f"{default_of(SleepProblem.build, 'ring_m'):,.0f} m", "assumed")
-    yield ("neighbours at most", f"{default_of(SleepProblem.build, 'max_neighbours')}", "assumed")
-    yield ("minimum up time", f"{settings.min_up} h", "assumed")
-    yield ("price of a switch", f"{settings.switch_wh:g} Wh", "assumed: for wear and handovers, not energy")
-    yield ("price of offloaded traffic", f"{settings.offload_w_per_mbps:g} W per Mbit/s", "assumed")
-    yield ("load threshold: sleep below", f"{percent(settings.sleep_below)} of capacity", "assumed")
-    yield ("load threshold: wake above", f"{percent(settings.wake_above)} of capacity", "assumed")
+    defaults = {
+        "quantile": f"P{100 * QUANTILE:g}",
+        "rate_floor": f"{demand.RATE_FLOOR_MBPS:g}",
+        "max_neighbours": f"{offload.MAX_NEIGHBOURS}",
+        "max_hole_share": "0",
+    }
+    for name, label in LABELS.items():
+        value = defaults.get(name, getattr(settings, name, None))
+        if value is not None and not isinstance(value, bool | tuple):
+            yield (label.title, f"{value}", label.reason)
+    yield (
+        "other sectors are at most weaker by",
+        f"{offload.OFFLOAD_DB:g} dB",
+        "assumed: usual cell individual offset",
+    )
+    for state in power_states.STATES.values():
+        yield (f"{state.name} draws", f"{percent(state.left)} of idle power", state.source)
+    yield ("capacity of a muted cell", percent(power_states.MUTED_CAPACITY), "assumed: half of the layers")
+    yield (
+        "level of a muted cell",
+        f"-{power_states.MUTED_LOSS_DB:g} dB",
+        "assumed: half of power and array gain",
+    )
 
 
 def radio_rows():
