@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, held_out_weeks
 from benchmarks.tables import markdown
+from planning.coverage import Coverage
 from planning.demand import Demand, Scale
 from planning.deployment import density, deploy, largest_remainder
 from planning.deployment.judging import compare
@@ -27,14 +29,15 @@ from planning.errors import InputError
 from planning.network import Network
 from planning.network.serving import tile_shares
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
-from planning.sleep.dispatch import Ring, dispatch
+from planning.sleep.dispatch import dispatch
+from planning.sleep.offload import OffloadGraph
 from planning.traffic import TrafficTable
 
 SUMMARY = "sleep and deployment plans made on generated traffic, judged on the real traffic of held-out tiles"
 REAL = "real"
 BLIND = ("always-on", "night")  # these strategies do not look at traffic
 RULES, ALL = ("threshold", "greedy"), ("threshold", "greedy", "milp")
-PLANNED = {0.5: RULES, 0.75: ALL, 0.9: ALL, 0.99: ALL}  # quantile of samples and days: strategies
+PLANNED = {0.5: RULES, 0.75: ALL, 0.9: ALL, 0.95: ALL, 0.99: ALL}  # quantile of samples and days: strategies
 SIZING_QUANTILE = 0.9
 DEPLOYED_SITES = (100, 1000)  # 100 are about one in three tiles, 1000 show the weights with little rounding
 RING_M, RING_SITES = 2000.0, 6  # as the sleep planner's default
@@ -133,10 +136,13 @@ def sleep_worth(
     wanted += [
         (q, name, source) for q, names in planned.items() for name in names for source in demands.sources()
     ]
+    coverage = Coverage.of(network, demands.real.x, demands.real.y)
     rows = []
     for done, (quantile, strategy, source) in enumerate(wanted):
         demand = demands.sources()[source]
-        problem = SleepProblem.build(network, demand, 24, SIZING_QUANTILE if quantile is None else quantile)
+        problem = SleepProblem.build(
+            network, demand, quantile=SIZING_QUANTILE if quantile is None else quantile, coverage=coverage
+        )
         plan = plan_sleep(problem, strategy, settings)
         judged = replay(plan, demands.real)
         rows.append(
@@ -219,7 +225,17 @@ def served_share(demand: Demand, counts: np.ndarray) -> float:
     network = Network.from_sites(lon, lat)
     load = tile_shares(network, demand.x, demand.y).apply(busy[:, None])
     capacity = np.full_like(load, (1 + HEADROOM) * busy.sum() / len(load))
-    served = dispatch(load, capacity, Ring.of(network.metres(), RING_M, RING_SITES))
+    metres = network.metres()
+    apart, near = cKDTree(metres).query(
+        metres, k=min(RING_SITES + 1, len(metres)), distance_upper_bound=RING_M
+    )
+    others = [
+        [int(t) for d, t in zip(*pair, strict=True) if np.isfinite(d) and t != s]
+        for s, pair in enumerate(
+            zip(apart.reshape(len(metres), -1), near.reshape(len(metres), -1), strict=True)
+        )
+    ]
+    served = dispatch(load, capacity, OffloadGraph.of_classes(np.arange(len(metres)), others, len(metres)))
     return float(served.load.sum() / busy.sum())
 
 

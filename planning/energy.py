@@ -171,11 +171,7 @@ class CellGroups:
         base: dict[str, Any] = {name: getattr(self, name) for name in more}
         base |= {"idle_w": idle, "capacity": capacity}
         joined: dict[str, Any] = {name: np.concatenate([base[name], more[name]]) for name in more}
-        return replace(
-            self,
-            **{name: np.concatenate([base[name], more[name]]) for name in more},
-            parts=self.parts + boosts,
-        )
+        return replace(self, **joined, parts=self.parts + boosts)
 
     def with_few_states(self, most: int) -> tuple[CellGroups, int]:
         """The same with at most so many combinations of awake parts a sector, and how many groups stay awake for it:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from planning.errors import InputError
+from planning.power_states import CARRIER_OFF, DEEP_SLEEP, STATES
 
 _GIULIA = "OpenGiuliaSLS, giulia/kpis/power_consumptions.py"
 
@@ -43,7 +44,7 @@ LTE = Equipment(
     capacity_mbps=40.0,
     idle_w=192.4,
     slope_w_per_mbps=5.0,
-    sleep_w=33.9,
+    sleep_w=38.5,
     bbu_w=160.0,
     standing_w=90.0,
     radiated_w=80.0,
@@ -53,7 +54,7 @@ LTE = Equipment(
         "idle_w": f"{_GIULIA}: P0 90 W + 8 x (2.8 W a chain + 10 W an amplifier)",
         "slope_w_per_mbps": f"{_GIULIA}: 80 W radiated at 40 % efficiency = 200 W at full load, over 40 Mbit/s",
         "radiated_w": "TR 38.901 table 7.8-1: 49 dBm of a UMa carrier of 20 MHz",
-        "sleep_w": f"{_GIULIA}: dormancy, P0 90 W less 62.3 %, chains and amplifiers off",
+        "sleep_w": f"20 % of idle power, {DEEP_SLEEP.source}",
         "bbu_w": f"{_GIULIA}: 4G baseband 160 W a site",
     },
 )
@@ -63,7 +64,7 @@ NR = Equipment(
     capacity_mbps=400.0,
     idle_w=444.9,
     slope_w_per_mbps=1.0,
-    sleep_w=64.5,
+    sleep_w=89.0,
     bbu_w=220.0,
     standing_w=171.0,
     radiated_w=200.0,
@@ -73,23 +74,21 @@ NR = Equipment(
         "idle_w": f"{_GIULIA}: P0 171 W + 64 x (1.28 W a chain + 3 W an amplifier)",
         "slope_w_per_mbps": f"{_GIULIA}: 200 W radiated (assumed) at 50 % efficiency = 400 W, over 400 Mbit/s",
         "radiated_w": "assumed: 53 dBm, usual of 64T64R units of 100 MHz",
-        "sleep_w": f"{_GIULIA}: dormancy, P0 171 W less 62.3 %, chains and amplifiers off",
+        "sleep_w": f"20 % of idle power, {DEEP_SLEEP.source}",
         "bbu_w": f"{_GIULIA}: 5G baseband 220 W a site",
     },
 )
 
-# share of the standing power that a depth of sleep cuts; chains and amplifiers are off in all of them (assumed for
-# symbol and carrier shutdown)
-SLEEP_DEPTHS = {"symbol shutdown": 0.34, "carrier shutdown": 0.47, "dormancy": 0.623}
-DEPTH_SOURCE = f"{_GIULIA}: cuts of P0 by symbol shutdown 34 %, carrier shutdown 47 %, dormancy 62.3 %"
+# states in which a cell carries nothing, with the share of idle power that they draw
+SLEEP_DEPTHS = {state.name: state.left for state in (DEEP_SLEEP, CARRIER_OFF)}
 
 
 def at_depth(equipment: Equipment, depth: str) -> Equipment:
     """The equipment with the sleep power of one of SLEEP_DEPTHS."""
     if depth not in SLEEP_DEPTHS:
         raise InputError(f"Unknown sleep depth {depth!r}; choose one of {', '.join(SLEEP_DEPTHS)}.")
-    asleep = round((1 - SLEEP_DEPTHS[depth]) * equipment.standing_w, 1)
-    return replace(equipment, sleep_w=asleep, sources=equipment.sources | {"sleep_w": DEPTH_SOURCE})
+    asleep = round(SLEEP_DEPTHS[depth] * equipment.idle_w, 1)
+    return replace(equipment, sleep_w=asleep, sources=equipment.sources | {"sleep_w": STATES[depth].source})
 
 
 PRESETS: dict[str, Equipment] = {e.name: e for e in (LTE, NR)}

@@ -87,8 +87,8 @@ class Scenario:
     def with_sleep(
         self, plan: SleepPlan, comparison: pd.DataFrame | None = None, ranges: pd.DataFrame | None = None
     ) -> Scenario:
-        """This scenario with a sleep plan (and, if given, the table of strategies side by side, and what they come to on
-        the ensemble)."""
+        """This scenario with a sleep plan (and, if given, the table of strategies side by side, and what they come
+        to on the ensemble)."""
         from planning.sleep.windows import windows
 
         tables = {

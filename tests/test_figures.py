@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
-from planning import bands, demand, energy, equipment, radio
+from planning import bands, demand, equipment, power_states, prices, radio
 from planning.coverage import DEFAULT_LOAD, RadioSettings
 from planning.coverage.rates import GAP_DB
 from planning.coverage.settings import BAND_CLASSES_MHZ
@@ -14,7 +14,7 @@ from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
 from planning.propagation import building_loss_db
-from planning.sleep import SleepProblem, SleepSettings
+from planning.sleep import LABELS, QUANTILE, SleepSettings, offload
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()
 UNITS = {
@@ -44,7 +44,7 @@ def equipment_rows():
     for depth, cut in equipment.SLEEP_DEPTHS.items():
         for kind in equipment.PRESETS.values():
             asleep = equipment.at_depth(kind, depth).sleep_w
-            yield (kind.name, depth, f"{asleep:g} W", f"P0 {kind.standing_w:g} W less {percent(cut)}")
+            yield (kind.name, depth, f"{asleep:g} W", f"{percent(cut)} of {kind.idle_w:g} W idle")
 
 
 def energy_rows():
@@ -52,12 +52,12 @@ def energy_rows():
     yield ("`ac_bias_w`", f"{equipment.AC_BIAS_W:g} W", "assumed")
     yield (
         "CO2 of a kWh",
-        f"{energy.CO2_KG_PER_KWH:g} kg",
+        f"{prices.CO2_KG_PER_KWH:g} kg",
         "China, 2023 grid mean, Ministry of Ecology and Environment",
     )
     yield (
         "tariff",
-        f"{energy.Prices().tariff}".lower(),
+        f"{prices.Prices().tariff}".lower(),
         "no default would be right; without one cost is left out",
     )
 
@@ -111,15 +111,15 @@ def cell_rows():
 
 
 def cost_rows():
-    prices, plan = costs.Costs(), expansion.ExpansionSettings()
-    yield ("site", f"{prices.site:,.0f}", "pysim5g: tower, civil works, transport, power, backhaul, router")
-    yield ("baseband of a site and technology", f"{prices.baseband:,.0f}", "pysim5g")
-    yield ("antenna of a sector and band", f"{prices.antenna:,.0f}", "pysim5g")
-    yield ("radio unit of a cell", f"{prices.radio_unit:,.0f}", "pysim5g")
-    yield ("visit for a measure", f"{prices.visit:,.0f}", "pysim5g: installation")
-    yield ("rent of a site a year", f"{prices.rent_per_year:,.0f}", "pysim5g")
-    yield ("maintenance a year", f"{percent(prices.maintenance)} of equipment", "assumed")
-    yield ("discount rate a year", percent(prices.discount), "pysim5g")
+    price, plan = costs.Costs(), expansion.ExpansionSettings()
+    yield ("site", f"{price.site:,.0f}", "pysim5g: tower, civil works, transport, power, backhaul, router")
+    yield ("baseband of a site and technology", f"{price.baseband:,.0f}", "pysim5g")
+    yield ("antenna of a sector and band", f"{price.antenna:,.0f}", "pysim5g")
+    yield ("radio unit of a cell", f"{price.radio_unit:,.0f}", "pysim5g")
+    yield ("visit for a measure", f"{price.visit:,.0f}", "pysim5g: installation")
+    yield ("rent of a site a year", f"{price.rent_per_year:,.0f}", "pysim5g")
+    yield ("maintenance a year", f"{percent(price.maintenance)} of equipment", "assumed")
+    yield ("discount rate a year", percent(price.discount), "pysim5g")
     yield ("growth of the traffic a year", percent(plan.growth), "assumed")
     yield ("traffic to be covered", percent(plan.coverage), "assumed")
     yield ("distance of a new site to any other", f"{plan.min_distance_m:g} m", "assumed")
@@ -131,13 +131,29 @@ def cost_rows():
 
 def sleep_rows():
     settings = SleepSettings()
-    yield ("ring of neighbours", f"{default_of(SleepProblem.build, 'ring_m'):,.0f} m", "assumed")
-    yield ("neighbours at most", f"{default_of(SleepProblem.build, 'max_neighbours')}", "assumed")
-    yield ("minimum up time", f"{settings.min_up} h", "assumed")
-    yield ("price of a switch", f"{settings.switch_wh:g} Wh", "assumed: for wear and handovers, not energy")
-    yield ("price of offloaded traffic", f"{settings.offload_w_per_mbps:g} W per Mbit/s", "assumed")
-    yield ("load threshold: sleep below", f"{percent(settings.sleep_below)} of capacity", "assumed")
-    yield ("load threshold: wake above", f"{percent(settings.wake_above)} of capacity", "assumed")
+    defaults = {
+        "quantile": f"P{100 * QUANTILE:g}",
+        "rate_floor": f"{demand.RATE_FLOOR_MBPS:g}",
+        "max_neighbours": f"{offload.MAX_NEIGHBOURS}",
+        "max_hole_share": "0",
+    }
+    for name, label in LABELS.items():
+        value = defaults.get(name, getattr(settings, name, None))
+        if value is not None and not isinstance(value, bool | tuple):
+            yield (label.title, f"{value}", label.reason)
+    yield (
+        "other sectors are at most weaker by",
+        f"{offload.OFFLOAD_DB:g} dB",
+        "assumed: usual cell individual offset",
+    )
+    for state in power_states.STATES.values():
+        yield (f"{state.name} draws", f"{percent(state.left)} of idle power", state.source)
+    yield ("capacity of a muted cell", percent(power_states.MUTED_CAPACITY), "assumed: half of the layers")
+    yield (
+        "level of a muted cell",
+        f"-{power_states.MUTED_LOSS_DB:g} dB",
+        "assumed: half of power and array gain",
+    )
 
 
 def radio_rows():

@@ -31,7 +31,8 @@ class SleepRequest:
     """What is asked of the planners of sleep.
 
     strategies: of `planning.sleep.STRATEGIES`. hours (24, 168 or DAY_TYPES), first_day, max_neighbours: as in
-    `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that never sleep. quantile: of demand that is planned for. rate_floor: Mbit/s
+    `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that
+    never sleep. quantile: of demand that is planned for. rate_floor: Mbit/s
     that every active user gets. measured: a traffic table that plans are replayed on, or else, with held_out, the last
     sample of the ensemble is. equipment: rows of figures instead of the network's. prices: tariff, currency and CO2.
     """

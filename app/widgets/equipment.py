@@ -32,7 +32,7 @@ POWER_UNITS = {"": "as the heading says", "w": "W", "kw": "kW"}
 
 def equipment_editor(space: Workspace) -> pd.DataFrame | None:
     """The rows of equipment whose figures differ from the network's, or None where none does."""
-    from planning.equipment import DEPTH_SOURCE, SLEEP_DEPTHS
+    from planning.equipment import SLEEP_DEPTHS
 
     st.markdown("**Energy figures of the cells**")
     listed = _listed(space)
@@ -40,9 +40,9 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
         "Depth of sleep",
         [AS_LISTED, *SLEEP_DEPTHS],
         format_func=lambda name: (
-            name if name == AS_LISTED else f"{name} (−{SLEEP_DEPTHS[name]:.0%} standing power)"
+            name if name == AS_LISTED else f"{name} ({SLEEP_DEPTHS[name]:.0%} of idle power)"
         ),
-        help=f"For the presets. {DEPTH_SOURCE}.",
+        help="For the presets, from measured stations: see docs/figures.md.",
         **kept("sleep depth"),
     )
     base = _fitted(space, _at_depth(listed, depth))

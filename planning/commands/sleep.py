@@ -342,7 +342,8 @@ def _tell(
     ):
         row = mine.loc[figure]
         print(
-            f"{figure} over the ensemble: mean {row['mean']:{digits}}, P10 {row['p10']:{digits}}, P90 {row['p90']:{digits}}"
+            f"{figure} over the ensemble: mean {row['mean']:{digits}}, "
+            f"P10 {row['p10']:{digits}}, P90 {row['p90']:{digits}}"
             + (f", held out {row['held_out']:{digits}}" if "held_out" in row else "")
         )
     days = mine.loc["saved_kwh_per_day", "mean"]
@@ -366,7 +367,8 @@ def _line(name: str, row: dict[str, Any]) -> str:
     )
     worst = row["worst_sector"]
     if isinstance(worst, str) and row["worst_missing_mbps"] > 0:
-        line += f"; worst sector {worst} on {clock(int(row['worst_hour']))}, {row['worst_missing_mbps']:,.1f} Mbit/s short"
+        when, missing = clock(int(row["worst_hour"])), row["worst_missing_mbps"]
+        line += f"; worst sector {worst} on {when}, {missing:,.1f} Mbit/s short"
     return line
 
 

@@ -171,13 +171,14 @@ def _notes(
     ]
     if added := demand.metadata.get("rate_floor_added_share"):
         notes.append(
-            f"{LABELS['rate_floor'].label} {demand.metadata['rate_floor_mbps']:g} Mbit/s raises the demand by {added:.1%}."
+            f"{LABELS['rate_floor'].label} {demand.metadata['rate_floor_mbps']:g} Mbit/s raises the demand by "
+            f"{added:.1%}."
         )
     if values < samples_needed(quantile):
         notes.insert(
             0,
-            f"Warning: {values} {over} cannot give P{100 * quantile:g}; it is close to their largest value. Generate at "
-            f"least {math.ceil(samples_needed(quantile) / days)} samples or plan for P{100 * (1 - 1 / values):.0f}.",
+            f"Warning: {values} {over} cannot give P{100 * quantile:g}; it is close to their largest value. Generate "
+            f"at least {math.ceil(samples_needed(quantile) / days)} samples or plan for P{100 * (1 - 1 / values):.0f}.",
         )
     bare = float(coverage.grid.weight[pixel_class < 0].sum() / max(coverage.grid.weight.sum(), 1e-300))
     if bare > 0:

@@ -4,7 +4,7 @@ Offloading couples sectors, switching couples hours, coverage couples cells that
 sector carries for each class of another (price m_ah of arc a, W per Mbit/s, as a dispatcher prices a megawatt) and each
 row of coverage (price c_rh, W) takes the network apart: each sector chooses its awake cells over the day alone,
 
-    own traffic   carried at home as far as it fits, the rest sent, class by class, where offloading plus room is cheapest,
+    own traffic   carried at home as far as it fits, the rest sent, class by class, where that is cheapest,
     spare room    sold to the classes that pay most, to each as much as it could send,
     coverage      paid for at c_rh, for each row that the awake cells cover,
     switching     by dynamic programming over the hours,
@@ -49,7 +49,7 @@ class Bound:
 
 
 class PriceSearch:
-    """Subgradient steps that can be taken a few at a time. None of it where a sector has more than MAX_STATES states."""
+    """Subgradient steps that can be taken a few at a time. For sectors of at most MAX_STATES states."""
 
     def __init__(self, problem: SleepProblem, settings: SleepSettings):
         self.relaxed = _Relaxed(problem, settings)
@@ -281,7 +281,7 @@ class _Relaxed:
         sold: np.ndarray,
         covered: np.ndarray,
     ) -> float:
-        """Least cost in Wh of the family's sectors; adds to counts, sent (by class), sold and covered what it chooses."""
+        """Least cost in Wh of the family's sectors; adds what it chooses to counts, sent (by class), sold, covered."""
         family, table = self.families[number], self.tables[number]
         rows = family.rows
         to_send = away[table.send_class, table.send_hour] * table.send_mbps

@@ -2,8 +2,8 @@
 
 Per sector s, hour h, state q of the sector's parts (n_gq of group g awake): what the sector's own traffic costs at home
 in the state (own_qh), what of class k does not fit (left_kqh) and how much room of group g, fewest watts per Mbit/s
-first, is left for others (spare_gqh, added up) are numbers, so that traffic at home first needs no constraint. With arcs
-a = (class, sector that may carry it), coverage rows r, hubs j (radio units of several carriers, sites):
+first, is left for others (spare_gqh, added up) are numbers, so that traffic at home first needs no constraint. With
+arcs a = (class, sector that may carry it), coverage rows r, hubs j (radio units of several carriers, sites):
 
     min  sum_h [ sum_sq own_qh x_sqh + sum_g slope_g i_gh + price * sum_a f_ah + sum_j hub_j z_jh + sum_g wake_g u_gh ]
     s.t. sum_q x_sqh = 1, x binary                                               one state

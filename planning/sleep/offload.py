@@ -141,7 +141,7 @@ def offload_graph(
     all_sector = np.concatenate([np.arange(sectors), sector])
     all_mask = np.concatenate([np.zeros(sectors, np.int64), chosen])
     bits = _popcount(all_mask)
-    labels, first, number = np.unique(
+    _, first, number = np.unique(
         all_sector << 32 | bits << 16 | all_mask, return_index=True, return_inverse=True
     )
     class_sector, class_mask = all_sector[first], all_mask[first]

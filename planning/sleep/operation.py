@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,7 @@ class Operation:
                 mine = np.flatnonzero((groups.sector == sector) & (groups.boost_of < 0))
                 ranks = of_group[mine]
                 levels = np.unique(ranks[np.isfinite(ranks)])
-                for now, later in zip(levels[:-1], levels[1:], strict=True):
+                for now, later in itertools.pairwise(levels):
                     a, b = np.meshgrid(mine[ranks == now], mine[ranks == later])
                     pairs.append(np.stack([a.ravel(), b.ravel()], axis=1))
         return np.concatenate(pairs).astype(int)

@@ -63,8 +63,8 @@ def paper_plan(
     awake = allowed(problem, settings, _place_kinds(problem, groups, kind, counts))
     note = (
         "Eq. 14 as published lets any cell serve any traffic: the evaluation shows what the sectors in reach cannot "
-        "serve. Cells that coverage and the rules of operation need are awake beside those that it chose; objective and "
-        "gap are of eq. 14 alone."
+        "serve. Cells that coverage and the rules of operation need are awake beside those that it chose; objective "
+        "and gap are of eq. 14 alone."
     )
     return awake, result, (note,)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class SleepProblem:
     quantile: float | None = None
     notes: tuple[str, ...] = ()
     grid: PixelGrid | None = None
-    operation: Operation = Operation()
+    operation: Operation = field(default_factory=Operation)
     x: np.ndarray | None = None
     y: np.ndarray | None = None
     week: np.ndarray | None = None

@@ -135,6 +135,6 @@ def verdict(
     share, kwh = of.loc["saving"], of.loc["saved_kwh_per_day"]
     return Verdict(
         best,
-        f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} in "
-        f"8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic stays unserved on {on}.",
+        f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
+        f"in 8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic stays unserved on {on}.",
     )

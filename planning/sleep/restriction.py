@@ -1,4 +1,4 @@
-"""The part of an hour's program that is open: sectors whose cells are in doubt, those that need help, and their helpers."""
+"""The open part of an hour's program: sectors whose cells are in doubt, those that need help, and their helpers."""
 
 from __future__ import annotations
 

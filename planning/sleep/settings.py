@@ -23,14 +23,14 @@ class Label(NamedTuple):
 
 LABELS = {
     "quantile": Label(
-        "Plan for demand up to", "quantile", "P95 of each sector's own traffic: see docs/results.md, Sleep on real weeks"
+        "Plan for demand up to", "quantile", "P95 of each sector's own traffic"
     ),
     "rate_floor": Label(
         "User rate at least", "Mbit/s",
         "0.25: a voice or messaging session goes on; assumed. Demand is raised to it where traffic is lower",
     ),
     "max_load": Label(
-        "Highest load of an awake cell", "share of PRBs", "0.8: above, delay rises steeply and peaks within the hour are lost"
+        "Highest load of an awake cell", "share of PRBs", "0.8: above, delay rises and peaks within the hour are lost"
     ),
     "min_up": Label("Minimum on-time after wake-up", "h", "2: sessions are not handed over twice in an hour"),
     "min_off": Label("Minimum off-time", "h", "2: shorter sleep does not pay for the hand-overs"),

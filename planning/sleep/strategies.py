@@ -1,8 +1,8 @@
 """Base-station sleep: which cells are awake in which hour (eq. 14), by strategy, and strategies side by side.
 
 Every strategy ends as awake parts by hour and is judged by one evaluation (`evaluation`). Strategies: "always-on";
-"night", capacity cells asleep in a fixed window, blindly; "threshold", utilisation with hysteresis; "greedy"; "milp", the
-program of `milp` as `optimise` solves it; "paper", eq. 14 as published. All keep the coverage and the rules of operation.
+"night", capacity cells asleep in a fixed window, blindly; "threshold", utilisation with hysteresis; "greedy"; "milp",
+the program of `milp` as `optimise` solves it; "paper", eq. 14 as published. All keep coverage and rules of operation.
 """
 
 from __future__ import annotations

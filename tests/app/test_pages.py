@@ -292,23 +292,18 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     shown = test.dataframe[0].value.set_index("Strategy")
     assert shown.loc["Optimised (MILP)", "Saving"] == pytest.approx(100 * table.loc["milp", "saving"])
     assert metrics(test)["Saved"] == f"{table.loc['milp', 'saving']:.1%}"
-    plan = space.sleep.value.plans["milp"].evaluation
-    assert plan.max_load.max() <= 0.8 + 1e-9 and plan.hole_km2.max() == 0
-    assert any("Recommended" in text or "Keep everything on" in text for text in texts(test.success))
     ranges = space.sleep.value.ranges.set_index(["strategy", "figure"])
     saved_kwh = ranges.loc[("milp", "saved_kwh_per_year"), "mean"]
-    assert metrics(test)["Cost saved (EUR a year)"] == "–"
-    next(n for n in test.number_input if n.label.startswith("Electricity price")).set_value(0.8).run()
     assert metrics(test)["Energy saved (MWh a year)"] == f"{saved_kwh / 1000:,.0f}"
-    assert metrics(test)["Cost saved (EUR a year)"] == f"{0.8 * saved_kwh:,.0f}"
-    assert metrics(test)["CO₂ saved (t a year)"] == f"{0.5306 * saved_kwh / 1000:,.0f}"
+    assert metrics(test)["Money saved (a year)"] == "–"
+    assert any("Recommended" in t or "Keep everything on" in t for t in texts([*test.success, *test.info]))
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
 @pytest.mark.slow
 def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     test = open_page("sleep", space)
-    next(s for s in test.selectbox if s.label == "Depth of sleep").set_value("symbol shutdown").run()
+    next(s for s in test.selectbox if s.label == "Depth of sleep").set_value("carrier off").run()
     next(t for t in test.toggle if t.label == "Whole sites may sleep").set_value(True).run()
     table = space.traffic_table()
     measured = pd.DataFrame(
@@ -326,7 +321,7 @@ def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     comparison = space.sleep.value
     plan = comparison.plans["milp"]
     figures = plan.network.equipment().set_index("equipment")
-    assert figures.loc["4G 20 MHz 8T 80 W", "sleep_w"] == 59.4  # 66 % of 90 W
+    assert figures.loc["4G 20 MHz 8T 80 W", "sleep_w"] == 67.3  # 35 % of 192.4 W
     assert plan.problem.groups.site_sleeps
     replayed = comparison.table.set_index("strategy").loc["milp", "replay_demand_mbps_hours"]
     assert replayed == pytest.approx(space.demand().sample(0).mbps.sum(dtype=float), rel=1e-4)
@@ -342,7 +337,7 @@ def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, spac
     button(test, "Compare sleep strategies").click().run()
     run_jobs(space, test)
     (text,) = texts(test.error)
-    assert "Mbit/s" in text and "allow" in text and "unexpected" not in text
+    assert "Mbit/s" in text and "too small" in text and "unexpected" not in text
     assert space.sleep is None and space.traffic is not None
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from planning.energy import Groups, Prices
+from planning.energy import CellGroups
 from planning.errors import InputError
 from planning.network import Network
+from planning.prices import Prices
 from tests.planning.sleep.making import line_network
 
 
@@ -13,15 +14,13 @@ def test_power_of_a_site_is_eq_13_by_hand():
     """One site, one 4G and one 5G cell carrying 10 and 100 Mbit/s: every term written out."""
     network = line_network(1)
     network = Network(network.sites.assign(bbu_w=300.0, ac_slope=0.2, ac_bias_w=40.0), network.cells)
-    groups = Groups.of(network)
+    groups = CellGroups.of(network)
     load = np.where(groups.capacity[:, None] == 40, 10.0, 100.0)
     awake = np.ones((2, 1))
-    rrus = (192.4 + 1.25 * 10) + (444.9 + 1.0 * 100)
+    rrus = (192.4 + 5.0 * 10) + (444.9 + 1.0 * 100)
     assert groups.power_w(awake, load)[0, 0] == pytest.approx(1.2 * (300 + rrus) + 40)
     asleep = np.where(groups.capacity[:, None] == 40, 1.0, 0.0)
-    assert groups.power_w(asleep, load * asleep)[0, 0] == pytest.approx(
-        1.2 * (300 + 192.4 + 12.5 + 64.5) + 40
-    )
+    assert groups.power_w(asleep, load * asleep)[0, 0] == pytest.approx(1.2 * (300 + 192.4 + 50 + 89.0) + 40)
     # the paper's form: RRU + BBU + air conditioner written apart
     k_m, c_m, b_m = 0.2, 300, 40
     assert rrus + c_m + (k_m * (c_m + rrus) + b_m) == pytest.approx(groups.power_w(awake, load)[0, 0])
@@ -36,3 +35,8 @@ def test_cost_and_co2_of_a_year():
     assert "assumed" in Prices().sentence(1.0, 24) and "money" not in Prices().sentence(1.0, 24)
     with pytest.raises(InputError, match="at least 0"):
         Prices(-1.0)
+    by_hour = Prices(tuple([0.3] * 8 + [1.0] * 16), currency="CNY")
+    assert by_hour.cost(np.ones(48)) == pytest.approx(2 * (8 * 0.3 + 16))
+    assert "CNY by hour" in by_hour.sentence(1.0, 24, 1.0)
+    with pytest.raises(InputError, match="24 by hour"):
+        Prices((1.0, 2.0))

@@ -60,7 +60,7 @@ def test_a_saved_scenario_is_opened_as_it_was(planned, library_folder):
         assert opened.outdated(made) is None  # everything still fits together
     for strategy, plan in planned.sleep.value.plans.items():
         again = opened.sleep.value.plans[strategy]
-        np.testing.assert_array_equal(again.awake, plan.awake)
+        np.testing.assert_array_equal(again.parts, plan.parts)
         assert again.evaluation.record() == pytest.approx(plan.evaluation.record())
         assert again.settings == plan.settings and again.notes == plan.notes
         assert (again.solve is None) == (plan.solve is None)
