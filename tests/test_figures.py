@@ -11,8 +11,8 @@ from planning.coverage.rates import GAP_DB
 from planning.coverage.settings import BAND_CLASSES_MHZ
 from planning.deployment import costs, deploy, expansion, judging, sizing
 from planning.deployment.sizing import size_network
+from planning.network import cell_databases
 from planning.network import cells as network_cells
-from planning.network import files as network_files
 from planning.propagation import building_loss_db
 from planning.sleep import LABELS, QUANTILE, SleepSettings, offload
 
@@ -86,7 +86,7 @@ def network_rows():
     )
     yield (
         "cells of one site lie within",
-        f"{network_files.CLUSTER_M:g} m",
+        f"{cell_databases.CLUSTER_M:g} m",
         "assumed, for files of cells without sites",
     )
 

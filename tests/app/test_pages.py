@@ -1,7 +1,6 @@
 """The pages run by AppTest: what they show, what their buttons do, and that faults are told in the page."""
 
 import io
-from pathlib import Path
 import time
 from pathlib import Path
 
