@@ -35,7 +35,7 @@ LABELS = {
     "min_up": Label("Minimum on-time after wake-up", "h", "2: sessions are not handed over twice in an hour"),
     "min_off": Label("Minimum off-time", "h", "2: shorter sleep does not pay for the hand-overs"),
     "max_wakes": Label("Most wake-ups of a cell a day", "", "4: wear of power supplies and amplifiers; assumed"),
-    "switch_wh": Label("Energy per wake-up", "Wh", "50: restart of the radio unit and its share of signalling; assumed"),
+    "switch_wh": Label("Energy per wake-up", "Wh", "50: restart of the radio unit and signalling; assumed"),
     "wake_delay_min": Label("Wake-up time before a cell carries traffic", "min", "5: reboot from deep sleep; assumed"),
     "offload_w_per_mbps": Label(
         "Price of traffic carried by other sectors", "W per Mbit/s",
