@@ -71,8 +71,21 @@ def training_series(cities: Sequence[City]) -> np.ndarray:
     """All measured series (tiles, 2, 168). Raises ModelError where there are none."""
     series = np.concatenate([city.series[city.has_traffic] for city in cities])
     if not len(series):
-        raise ModelError("No pack has traffic; training needs at least one with traffic.parquet.")
+        raise ModelError("No city has traffic or people present; training needs at least one.")
     return series
+
+
+def ready(cities: Sequence[City]) -> list[City]:
+    """The cities with gaps of the night filled; where none has traffic, people present stand for traffic and users."""
+    if not any(city.has_traffic.any() for city in cities):
+        cities = [replace(city, series=np.stack([_with_level(city.presence)] * SERIES, axis=1)) for city in cities]
+    return [replace(city, series=fill_gaps(city.series)[0]) for city in cities]
+
+
+def _with_level(presence: np.ndarray) -> np.ndarray:
+    """People present (tiles, 168) in units of their mean, NaN where a tile has none at all."""
+    known = np.where(np.nan_to_num(presence).sum(axis=1, keepdims=True) > 0, presence, np.nan)
+    return np.asarray(known / np.nanmean(known)) if np.isfinite(known).any() else known
 
 
 def night_gaps(profile: np.ndarray) -> list[int]:

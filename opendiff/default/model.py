@@ -15,6 +15,7 @@ from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.prior import SPREADS, Belief, Prior
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
+from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.week import SERIES
 
@@ -26,12 +27,10 @@ ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little besid
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """cities: names of the training cities; components: profiles that open data can move a shape along; width, heads,
-    layers, dropout: of the denoiser; steps: midpoint steps of the sampler; guidance_scale: mu of eq. 8, 0 because
-    guidance narrows the ensemble."""
+    """cities: names of the training cities; width, heads, layers, dropout: of the denoiser; steps: midpoint steps of the
+    sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
 
     cities: tuple[str, ...] = ("",)
-    components: int = COMPONENTS
     width: int = 64
     heads: int = 4
     layers: int = 2
@@ -46,10 +45,10 @@ class TrafficModel(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.prior = Prior(config.components, len(config.cities))
-        summary = LEVEL_WIDTH + config.components + SPREADS
+        self.prior = Prior(COMPONENTS, len(config.cities))
+        summary = LEVEL_WIDTH + COMPONENTS + SPREADS
         self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
-        self.representation = blank_representation(config.components)
+        self.representation = blank_representation()
 
     def remember(self, tokens: Tensor, present: Tensor, belief: Belief) -> ConditionMemory:
         """What the denoiser needs of conditions and of what the prior believes, once a tile."""
@@ -105,7 +104,10 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     # how many steps pay is a matter of the sampler, not of the weights
     config = checkpoint.notes["config"] | {"steps": ModelConfig.steps}
     config["cities"] = tuple(config.get("cities", ()))
-    model = TrafficModel(ModelConfig(**config))
+    try:
+        model = TrafficModel(ModelConfig(**config))
+    except TypeError:
+        raise ModelError(f"{path} was made by another version; train it again.") from None
     checkpoint.load_into(model, "network.")
     parts = {
         field.name: checkpoint.tensor(f"representation.{field.name}")
@@ -117,12 +119,12 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     return model.eval(), checkpoint.checksum
 
 
-def blank_representation(components: int) -> Representation:
+def blank_representation() -> Representation:
     """A representation of the right shapes, in which nothing is fitted."""
     eye = torch.eye(SHAPE_WIDTH)
     return Representation(
         torch.zeros(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
-        eye, eye, torch.zeros(components, SHAPE_WIDTH),
+        eye, eye, torch.zeros(COMPONENTS, SHAPE_WIDTH),
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class Prior(nn.Module):
             torch.cat([present.long(), trust[:, None], city[:, None]], dim=1), dim=0, return_inverse=True
         )
         shape = len(tokens), TOKENS_WIDTH
-        centred, outputs = tokens.new_zeros(shape), tokens.new_zeros(len(tokens), self.outputs)
+        outputs = tokens.new_zeros(len(tokens), self.outputs)
         loading, imputed = tokens.new_zeros(shape), tokens.new_zeros(len(tokens))
         spatial, residual = tokens.new_zeros(len(tokens), 2), tokens.new_zeros(len(tokens), 3)
         mask = token_mask(present)

@@ -37,7 +37,7 @@ SHAPE_NOISE = 0.05  # least standard deviation of a profile coefficient
 SHAPE_WIDTHS = Widths(
     shared={
         "imagery": (0.003, 0.003), "poi": (0.005, 0.003), "osm_poi": (0.01, 0.003), "population": (0.3, 0),
-        "lights": (0.01, 0), "osm_nodes": (0.01, 0), "jobs": (0.06, 0), "activity": (0.01, 0),
+        "lights": (0.01, 0), "osm_nodes": (0.01, 0), "jobs": (0.03, 0), "activity": (0.01, 0),
     },
     own={
         "imagery": (0.02, 0.02), "poi": (0.2, 0.1), "osm_poi": (0.05, 0.05), "population": (0.1, 0),
@@ -64,11 +64,15 @@ class Imputed:
 
 
 def fit_prior(
-    model: TrafficModel, cities: Sequence[City], seed: int = 0, report: Report | None = None
+    model: TrafficModel,
+    cities: Sequence[City],
+    seed: int = 0,
+    report: Report | None = None,
+    count: int = PATTERNS,
 ) -> tuple[np.ndarray, list[Belief]]:
     """Fit representation, prior, and the whitening of what it leaves open.
 
-    Returns patterns (PATTERNS, modalities) of known modalities, and under each what the prior believes of the tiles with
+    Returns patterns (count, modalities) of known modalities, and under each what the prior believes of the tiles with
     traffic, in the order of the cities, without having seen their block: each keeps those of the pattern that it has.
     """
     truth = torch.from_numpy(training_series(cities))
@@ -80,7 +84,7 @@ def fit_prior(
     rng = np.random.default_rng(seed)
     patterns = np.vstack(
         [np.ones(len(MODALITIES), bool), np.zeros(len(MODALITIES), bool),
-         rng.random((PATTERNS - 2, len(MODALITIES))) < 0.6]
+         rng.random((count - 2, len(MODALITIES))) < 0.6]
     )  # fmt: skip
     unseen = left_out_beliefs(cities, directions, model, patterns, rng, report)
     representation = model.representation
@@ -267,7 +271,8 @@ def left_out_spreads(
             line = spread_line(error, expected, variance)
             pooled.append((line, spatial_shares(city, rows, error, expected, variance, line)))
     if pooled:
-        found[0] = np.mean([line for line, _ in pooled], axis=0)
+        lines = np.array([line for line, _ in pooled])
+        found[0] = np.log(np.exp(2 * lines[:, 0]).mean()) / 2, lines[:, 1].mean(), lines[:, 2].mean()
         prior.spatial_share[0] = torch.from_numpy(np.mean([share for _, share in pooled], axis=0))
     else:
         found[0] = found[1:].mean(axis=0)

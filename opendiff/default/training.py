@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from opendiff.conditions import Conditions
-from opendiff.default.cities import City, fill_gaps, training_series
+from opendiff.default.cities import City, ready, training_series
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel
 from opendiff.default.prior import Belief
-from opendiff.default.prior_fit import fit_prior
+from opendiff.default.prior_fit import PATTERNS, fit_prior
 from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
@@ -85,9 +85,11 @@ def train_cities(
 ) -> TrafficModel:
     """The `default` model fitted on cities, of which at least one has traffic. Gaps of the night are filled first."""
     torch.manual_seed(seed)
-    cities = [replace(city, series=fill_gaps(city.series)[0]) for city in cities]
+    cities = ready(cities)
     model = TrafficModel(replace(config, cities=tuple(city.name for city in cities)))
-    patterns, unseen = fit_prior(model, cities, seed, report)
+    # without a denoiser to train nothing has to be believed under some modalities only
+    count = PATTERNS if denoiser_training.steps else 2
+    patterns, unseen = fit_prior(model, cities, seed, report, count)
     truth = torch.from_numpy(training_series(cities)).float()
     measured = [city.conditions.take(city.has_traffic) for city in cities]
     tokens = torch.from_numpy(np.concatenate([part.tokens for part in measured]))

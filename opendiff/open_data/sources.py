@@ -331,6 +331,10 @@ class PackSource:
         covered = listed & (lon > west) & (lon < east) & (lat > south) & (lat < north)
         return np.where(covered[:, None], count_places(places, tiles), 0).astype(np.float32), covered
 
+    def osm_places(self) -> Places | None:
+        """Places of the pack's OpenStreetMap extract, None where it has none."""
+        return self._osm_places[0] if self._osm_places is not None else None
+
     @cached_property
     def _osm_places(self) -> tuple[Places, Bounds] | None:
         """Places of OSM_EXTRACT, and the box W, S, E, N around them; None where the pack has none."""
