@@ -21,8 +21,8 @@ from opendiff.storage.checksums import verify
 MODALITIES: tuple[str, ...] = (
     "imagery", "poi", "osm_poi", "population", "lights", "osm_nodes", "jobs", "activity",
 )  # fmt: skip
-# Numbers a modality: the embedding of an image; else the log density of the tile, its 3 x 3 and its 5 x 5 window, and of
-# places what mix of categories the tile and its 3 x 3 window have.
+# Numbers a modality: the embedding of an image; else the log density of the tile, its 3 x 3 and its 5 x 5 window, and
+# of places what mix of categories the tile and its 3 x 3 window have.
 TOKEN_PARTS: tuple[tuple[int, ...], ...] = ((16,), (3, 10, 6), (3, 6, 4), (3,), (3,), (3,), (3,), (3,))
 TOKEN_WIDTHS: tuple[int, ...] = tuple(sum(parts) for parts in TOKEN_PARTS)
 TOKENS_WIDTH = sum(TOKEN_WIDTHS)

@@ -1,7 +1,7 @@
 """The bundled regions: conditions of tiles of two cities, so that the product works with no data and no network.
 
-They hold what the encoder made of open data, in coarse steps, estimates of the model and a coarse land cover, never open
-data itself. `demo` is the first region, `demo:NAME` any by its name.
+They hold what the encoder made of open data, in coarse steps, estimates of the model and a coarse land cover, never
+open data itself. `demo` is the first region, `demo:NAME` any by its name.
 """
 
 from __future__ import annotations
@@ -150,7 +150,9 @@ def coarse(tokens: np.ndarray) -> np.ndarray:
     """Tokens (tiles, TOKENS_WIDTH) in classes, from which no count can be read; embeddings of images stay."""
     steps = []
     for name, parts in zip(MODALITIES, TOKEN_PARTS, strict=True):
-        steps += [0.0] * parts[0] if name == "imagery" else [TOTAL_CLASS] * parts[0] + [MIX_CLASS] * sum(parts[1:])
+        steps += (
+            [0.0] * parts[0] if name == "imagery" else [TOTAL_CLASS] * parts[0] + [MIX_CLASS] * sum(parts[1:])
+        )
     step = np.array(steps)
     rounded = np.round(tokens / np.where(step > 0, step, 1)) * step
     return np.where(step > 0, rounded, tokens).astype(np.float32)

@@ -31,8 +31,8 @@ WEIGHTS: dict[str, float] = {"population": 0.45, "places": 0.35, "built": 0.1, "
 
 @dataclass(frozen=True)
 class FineTraffic:
-    """values: (tiles, cells, cells) float64, rows from north to south, which sum to each tile's traffic; weights: of what
-    the shares were made where a tile knows all of it."""
+    """values: (tiles, cells, cells) float64, rows from north to south, which sum to each tile's traffic; weights: of
+    what the shares were made where a tile knows all of it."""
 
     tiles: Tiles
     values: np.ndarray
@@ -46,7 +46,9 @@ def spread(tiles: Tiles, traffic: np.ndarray, known: Mapping[str, np.ndarray], c
     in any cell of a tile, or 0 in all, does not count there. Raises SourceError.
     """
     if cells not in CELLS:
-        raise SourceError(f"{cells} cells to a tile's side are not offered; choose {', '.join(map(str, CELLS))}.")
+        raise SourceError(
+            f"{cells} cells to a tile's side are not offered; choose {', '.join(map(str, CELLS))}."
+        )
     if unknown := [name for name in known if name not in WEIGHTS]:
         raise SourceError(f"Nothing is spread by {unknown[0]!r}; choose of {', '.join(WEIGHTS)}.")
     count = len(tiles)
@@ -68,8 +70,8 @@ def known_inside(
     tiles: Tiles, cells: int, pack: PackSource | None = None, population: Path | None = None,
     places: Places | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """What is known inside tiles, for `spread`: residents of a raster of people in each cell, places (given, or those of
-    the pack's OpenStreetMap extract), built-up ground in the pack's images. Raises SourceError."""
+    """What is known inside tiles, for `spread`: residents of a raster of people in each cell, places (given, or those
+    of the pack's OpenStreetMap extract), built-up ground in the pack's images. Raises SourceError."""
     known: dict[str, np.ndarray] = {}
     if population is not None:
         known["population"] = raster_cells(population, tiles, cells)
@@ -83,7 +85,9 @@ def known_inside(
         if data.has_imagery.any():
             built[data.has_imagery] = built_blocks(data.imagery[data.has_imagery], cells)
         known["built"] = built
-        if "population" not in known and cells == 4:  # twelve strips from north to south, even from west to east
+        if (
+            "population" not in known and cells == 4
+        ):  # twelve strips from north to south, even from west to east
             rows = data.population.reshape(len(tiles), cells, -1).sum(axis=2)
             strips = np.repeat(rows[:, :, None], cells, axis=2).astype(float)
             known["population"] = np.where(data.has_population[:, None, None], strips, np.nan)
@@ -117,8 +121,8 @@ def place_cells(places: Places, tiles: Tiles, cells: int) -> np.ndarray:
 
 
 def write_geotiff(fine: FineTraffic, path: Path, unit: str, what: str) -> None:
-    """Write as GeoTIFF in Web Mercator (EPSG:3857), float64, no value (NaN) outside the tiles; tags state the unit, what
-    it is, and the weights. Written whole or not at all."""
+    """Write as GeoTIFF in Web Mercator (EPSG:3857), float64, no value (NaN) outside the tiles; tags state the unit,
+    what it is, and the weights. Written whole or not at all."""
     x, y = fine.tiles["x"].to_numpy(), fine.tiles["y"].to_numpy()
     cells = fine.values.shape[1]
     left, top = int(x.min()), int(y.min())

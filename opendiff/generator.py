@@ -161,7 +161,9 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         x, y = condition_tensors(known)[3:]
         new = int((self.model.prior.city_of(x.to(self.device), y.to(self.device)) == NEW_CITY).sum())
         note = EXTRAPOLATED.format(
-            new=new, tiles=len(known.tiles), cities=", ".join(name.title() for name in self.model.config.cities)
+            new=new,
+            tiles=len(known.tiles),
+            cities=", ".join(name.title() for name in self.model.config.cities),
         )
         return replace(known, notes=(*known.notes, note)) if new else known
 

@@ -1,4 +1,5 @@
-"""Which source a name means: `demo` and `demo:NAME` are bundled regions, anything else a pack, a folder or a zip archive.
+"""Which source a name means: `demo` and `demo:NAME` are bundled regions, anything else a pack, a folder or a zip
+archive.
 
 Imports wait until a source is opened, so that a page or a command which only asks for a name is there at once.
 """

@@ -9,11 +9,11 @@ import numpy as np
 
 from opendiff.area import Tiles
 from opendiff.conditions import Conditions
-from opendiff.default.cities import City
 from opendiff.encoder import IMAGE_FEATURES, Encoder
 from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import SourceError
+from opendiff.observed import City
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.progress import Report
@@ -53,9 +53,7 @@ class TrainingData:
         """An encoder fitted on some rows, and on the features of other cities."""
         part = self.features.take(rows)
         views, has_imagery = self.views[:, rows], self.has_imagery[rows]
-        return train_encoder(
-            trunk, part, views, has_imagery, seed, report=report, state=state, others=others
-        )
+        return train_encoder(trunk, part, views, has_imagery, seed, report=report, state=state, others=others)
 
     def conditions(self, encoder: Encoder) -> Conditions:
         """Conditions of all tiles by an encoder."""
@@ -92,7 +90,9 @@ def read_city(pack: PackSource, trunk: Trunk) -> CityData:
     traffic, users, has_traffic = pack.traffic(tiles)
     presence = pack.presence(tiles)
     if not has_traffic.any() and not np.isfinite(presence).all(axis=1).any():
-        raise SourceError(f"The pack {pack.name} has neither traffic.parquet nor presence.parquet; training needs one.")
+        raise SourceError(
+            f"The pack {pack.name} has neither traffic.parquet nor presence.parquet; training needs one."
+        )
     encoder = Encoder()
     encoder.trunk = trunk
     statistics = np.zeros((len(tiles), IMAGE_FEATURES), np.float32)

@@ -11,7 +11,7 @@ from app.messages import errors_shown, show_error
 from app.server import limits
 from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
-from app.state.inputs import DEMO, is_bundled
+from app.state.inputs import is_bundled
 from app.state.workspace import Workspace
 from app.widgets.layout import note
 
@@ -26,7 +26,9 @@ def source_section(space: Workspace) -> None:
     """Choose where open data comes from; what is chosen becomes `space.source`."""
     note(space, open_data.JOB)
     needed = space.area is not None and space.tiles_with_data == 0
-    with st.expander("Open data", icon=":material/database:", expanded=not is_bundled(space.source) or needed):
+    with st.expander(
+        "Open data", icon=":material/database:", expanded=not is_bundled(space.source) or needed
+    ):
         kinds = [BUNDLED, PACK, FILES, LIVE]
         kind = st.radio("Source", kinds, int(not is_bundled(space.source)), label_visibility="collapsed")
         if kind == BUNDLED:

@@ -9,9 +9,7 @@ from opendiff.commands.parsers import Commands
 
 
 def add_command(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "bundle", help="build a bundled region from a pack with the shipped weights"
-    )
+    parser = commands.add_parser("bundle", help="build a bundled region from a pack with the shipped weights")
     parser.add_argument("--data", required=True, type=Path, metavar="PACK")
     parser.add_argument("--region", default="nanchang", metavar="NAME", help="its name (default: nanchang)")
     parser.set_defaults(run=run)

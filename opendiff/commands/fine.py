@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opendiff.commands.parsers import Commands
+
+if TYPE_CHECKING:
+    from opendiff.poi.places import Places
 
 BUSY = "busy"
 
@@ -17,19 +21,32 @@ def add_command(commands: Commands) -> None:
         description="Spread each tile's traffic over cells by what is known inside it. A tile's cells sum to the tile.",
     )
     parser.add_argument("traffic", type=Path, metavar="TRAFFIC", help="traffic table")
-    parser.add_argument("--source", type=Path, metavar="PACK", default=None, help="pack with imagery, places, population")
-    parser.add_argument("--population", type=Path, metavar="FILE.tif", default=None, help="people in each cell")
-    parser.add_argument("--poi", type=Path, metavar="FILE", default=None, help="places: .osm.pbf, .gpkg or CSV")
+    parser.add_argument(
+        "--source", type=Path, metavar="PACK", default=None, help="pack with imagery, places, population"
+    )
+    parser.add_argument(
+        "--population", type=Path, metavar="FILE.tif", default=None, help="people in each cell"
+    )
+    parser.add_argument(
+        "--poi", type=Path, metavar="FILE", default=None, help="places: .osm.pbf, .gpkg or CSV"
+    )
     parser.add_argument("--cells", type=int, default=4, help="cells to a tile's side: 2, 4 (default) or 8")
     parser.add_argument(
-        "--hour", default="mean", metavar="0..167|mean|busy", help="hour, weekly mean (default) or the area's busy hour"
+        "--hour",
+        default="mean",
+        metavar="0..167|mean|busy",
+        help="hour, weekly mean (default) or the area's busy hour",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tif")
     parser.set_defaults(run=run)
-    layer = commands.add_parser("layer", help="add a layer to a pack: jobs, night lights, node density, activity")
+    layer = commands.add_parser(
+        "layer", help="add a layer to a pack: jobs, night lights, node density, activity"
+    )
     layer.add_argument("--data", type=Path, required=True, metavar="PACK")
     layer.add_argument("--name", required=True, metavar="jobs|lights|osm_nodes|activity")
-    layer.add_argument("--file", type=Path, required=True, metavar="FILE", help="GeoTIFF, or CSV with lon, lat, value")
+    layer.add_argument(
+        "--file", type=Path, required=True, metavar="FILE", help="GeoTIFF, or CSV with lon, lat, value"
+    )
     layer.set_defaults(run=run_layer)
 
 
@@ -57,10 +74,12 @@ def run(options: argparse.Namespace) -> None:
     unit = str(ensemble.metadata.get("unit", "relative"))
     write_geotiff(fine, options.out, unit, what)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in fine.weights.items())
-    print(f"{len(fine.tiles)} tiles x {options.cells} x {options.cells} cells, {what}, by {weights}: {options.out}")
+    print(
+        f"{len(fine.tiles)} tiles x {options.cells} x {options.cells} cells, {what}, by {weights}: {options.out}"
+    )
 
 
-def read_places(path: Path):  # type: ignore[no-untyped-def]
+def read_places(path: Path) -> Places:
     """Places of a user's file. Raises SourceError."""
     from opendiff.poi.csv_files import read_poi_csv
     from opendiff.poi.osm_files import read_osm_places

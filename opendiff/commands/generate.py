@@ -24,7 +24,8 @@ def add_command(commands: Commands) -> None:
         "--source",
         required=True,
         metavar="demo|demo:seoul|live|PACK",
-        help="a bundled region (Nanchang, or by its name), open data fetched for the area, or a pack (a folder or a zip of one)",
+        help="a bundled region (Nanchang, or by its name), open data fetched for the area, or a pack (a folder or a "
+        "zip of one)",
     )
     parser.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")

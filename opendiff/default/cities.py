@@ -7,64 +7,26 @@ city, and its hourly shape relative to its city's mean shape; the scale and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from opendiff.conditions import Conditions
-from opendiff.default.representation import LEAST_LEVEL, Representation
+from opendiff.default.representation import Representation
 from opendiff.errors import ModelError
+from opendiff.observed import City
 from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
 
 WORKDAYS = 5
 DAILY_PROFILES, WEEKEND_PROFILES = 6, 3  # directions along which open data can move a shape
 COMPONENTS = DAILY_PROFILES + WEEKEND_PROFILES
-LARGEST_LOG_RATIO = 2.0  # of an hour of a tile against its city; beyond it a quiet tile's noise is all there is
+LARGEST_LOG_RATIO = (
+    2.0  # of an hour of a tile against its city; beyond it a quiet tile's noise is all there is
+)
 # An hour of the night whose mean is below this share of what its neighbours give by interpolation is a gap of the
 # measurement: in real nights (Beijing, 960 stations) the share is 0.7 to 0.8, which is what a gap is filled with.
 GAP_SHARE, NIGHT_SHARE = 0.5, 0.77
 LONGEST_GAP, NIGHT_HOURS = 2, range(1, 7)
-
-
-@dataclass(frozen=True)
-class City:
-    """Tiles of one city with what was observed of them.
-
-    series: (tiles, 2, 168) traffic and users, NaN where not measured; presence: (tiles, 168) people present, NaN where
-    not known, hour 0 is Monday 0 h; log_intensities: (tiles, 3) log1p of all POI, business POI and population; blocks:
-    (tiles,) spatial block of each tile, which leaves as one.
-    """
-
-    name: str
-    conditions: Conditions
-    series: np.ndarray
-    presence: np.ndarray
-    log_intensities: np.ndarray
-    blocks: np.ndarray
-
-    @property
-    def has_traffic(self) -> np.ndarray:
-        return np.asarray(np.isfinite(self.series).all(axis=(1, 2)))
-
-    @property
-    def has_presence(self) -> np.ndarray:
-        return np.asarray(np.isfinite(self.presence).all(axis=1) & (np.nan_to_num(self.presence).sum(axis=1) > 0))
-
-    def hiding(self, rows: np.ndarray) -> City:
-        """The same city with what was observed of `rows` (an index or mask) forgotten; its open data stays."""
-        series, presence = self.series.copy(), self.presence.copy()
-        series[rows], presence[rows] = np.nan, np.nan
-        return replace(self, series=series, presence=presence)
-
-    def log_level(self) -> np.ndarray:
-        """Mean log level of traffic and users, else the log of people present, (tiles,), NaN where nothing is known."""
-        found = np.full(len(self.series), np.nan)
-        rows = self.has_presence
-        found[rows] = np.log(self.presence[rows].mean(axis=1, dtype=float))
-        rows = self.has_traffic
-        found[rows] = np.log(np.maximum(self.series[rows].mean(axis=2, dtype=float), LEAST_LEVEL)).mean(axis=1)
-        return found
 
 
 def training_series(cities: Sequence[City]) -> np.ndarray:
@@ -78,7 +40,9 @@ def training_series(cities: Sequence[City]) -> np.ndarray:
 def ready(cities: Sequence[City]) -> list[City]:
     """The cities with gaps of the night filled; where none has traffic, people present stand for traffic and users."""
     if not any(city.has_traffic.any() for city in cities):
-        cities = [replace(city, series=np.stack([_with_level(city.presence)] * SERIES, axis=1)) for city in cities]
+        cities = [
+            replace(city, series=np.stack([_with_level(city.presence)] * SERIES, axis=1)) for city in cities
+        ]
     return [replace(city, series=fill_gaps(city.series)[0]) for city in cities]
 
 
@@ -104,7 +68,11 @@ def night_gaps(profile: np.ndarray) -> list[int]:
 def fill_gaps(series: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """Series (tiles, ..., 168) with the night's gaps filled from the hours beside them, and the hours of the day."""
     days = series.reshape(*series.shape[:-1], DAYS, HOURS_A_DAY)
-    profile = np.nanmean(days.reshape(-1, HOURS_A_DAY), axis=0) if np.isfinite(series).any() else np.ones(HOURS_A_DAY)
+    profile = (
+        np.nanmean(days.reshape(-1, HOURS_A_DAY), axis=0)
+        if np.isfinite(series).any()
+        else np.ones(HOURS_A_DAY)
+    )
     hours = night_gaps(profile)
     if not hours:
         return series, []
@@ -142,10 +110,13 @@ def profile_targets(city: City, representation: Representation) -> np.ndarray:
 
 
 def profile_directions(targets: Sequence[np.ndarray]) -> np.ndarray:
-    """Leading directions (COMPONENTS, 48) of the targets of all cities (tiles, 48), which count alike: of the hours of a
-    day, then of the weekend."""
+    """Leading directions (COMPONENTS, 48) of the targets of all cities (tiles, 48), which count alike: of the hours of
+    a day, then of the weekend."""
     found = np.zeros((COMPONENTS, 2 * HOURS_A_DAY))
-    halves = (slice(0, HOURS_A_DAY), DAILY_PROFILES, 0), (slice(HOURS_A_DAY, None), WEEKEND_PROFILES, DAILY_PROFILES)
+    halves = (
+        (slice(0, HOURS_A_DAY), DAILY_PROFILES, 0),
+        (slice(HOURS_A_DAY, None), WEEKEND_PROFILES, DAILY_PROFILES),
+    )
     for half, count, start in halves:
         total = np.zeros((HOURS_A_DAY, HOURS_A_DAY))
         for values in targets:

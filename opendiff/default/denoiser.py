@@ -113,8 +113,8 @@ class Denoiser(nn.Module):
     def remember(
         self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
     ) -> ConditionMemory:
-        """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, summary (rows, summary_width),
-        mean and deviation (rows, 338)."""
+        """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, summary (rows,
+        summary_width), mean and deviation (rows, 338)."""
         embedded = [
             layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
         ]

@@ -15,7 +15,9 @@ import numpy as np
 
 from opendiff.conditions import MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, TOKENS_WIDTH
 
-ITERATIONS = 12  # of the EM algorithm, after which the covariance changes by less than the noise of its estimate
+ITERATIONS = (
+    12  # of the EM algorithm, after which the covariance changes by less than the noise of its estimate
+)
 RIDGE = 0.01  # variance that every token has of its own
 OBSERVATION_VARIANCE = 0.001  # of known tokens: they are told in steps
 START_VARIANCE = 0.5
@@ -48,7 +50,9 @@ def fit_imputation(cities: Sequence[CityTokens]) -> tuple[np.ndarray, np.ndarray
     means = np.zeros(known.shape)
     for number, (city, seen) in enumerate(zip(cities, known, strict=True)):
         means[number, seen] = np.nanmean(city.tokens[:, seen], axis=0)
-    everywhere = np.where(known.any(axis=0), (means * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0)
+    everywhere = np.where(
+        known.any(axis=0), (means * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0
+    )
     means = np.where(known, means, everywhere)
     covariance = start_covariance()
     for _ in range(ITERATIONS):

@@ -27,8 +27,8 @@ ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little besid
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """cities: names of the training cities; width, heads, layers, dropout: of the denoiser; steps: midpoint steps of the
-    sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
+    """cities: names of the training cities; width, heads, layers, dropout: of the denoiser; steps: midpoint steps of
+    the sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
 
     cities: tuple[str, ...] = ("",)
     width: int = 64

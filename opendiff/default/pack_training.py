@@ -34,7 +34,14 @@ def train_encoder_on(
     mixes = [city.poi_mix for city in (part, *others)]
     state = TrainingState(path.with_suffix(".state"), fingerprint(seed, data.views[:, rows], *mixes))
     encoder = train_encoder(
-        trunk, part, data.views[:, rows], data.has_imagery[rows], seed, report=report, state=state, others=others
+        trunk,
+        part,
+        data.views[:, rows],
+        data.has_imagery[rows],
+        seed,
+        report=report,
+        state=state,
+        others=others,
     )
     write_checkpoint(path, encoder.state_dict(), {"model": "encoder", "command": command})
     state.finish()
@@ -49,8 +56,8 @@ def train_sampler_on(
     device: str = "cpu",
     report: Report | None = None,
 ) -> Path:
-    """Fit the model on all tiles of the packs with traffic or people present, by the encoder in `out` or else the shipped
-    one; returns the file of its weights. Raises SourceError."""
+    """Fit the model on all tiles of the packs with traffic or people present, by the encoder in `out` or else the
+    shipped one; returns the file of its weights. Raises SourceError."""
     own = out / encoder_weights.FILE
     encoder = load_encoder(own) if own.is_file() else load_encoder()
     cities = []
@@ -61,7 +68,8 @@ def train_sampler_on(
     if not any(city.has_traffic.any() for city in cities):
         raise SourceError("None of the packs has traffic.parquet; training needs one that has.")
     path = out / FILE
-    key = fingerprint(seed, *(np.nan_to_num(part) for c in cities for part in (c.conditions.tokens, c.series, c.presence)))
+    told = (part for city in cities for part in (city.conditions.tokens, city.series, city.presence))
+    key = fingerprint(seed, *(np.nan_to_num(part) for part in told))
     state = TrainingState(path.with_suffix(".state"), key)
     model = train_cities(cities, seed, device=device, report=report, state=state)
     model.save(path, {"command": command})

@@ -1,10 +1,10 @@
 """The prior: what open data says of a tile before any noise is removed.
 
-The level is exactly Gaussian: traffic of a tile = effect of its city + weights x open data + a residual that neighbours
-share in part. Weights are drawn once a sample, one possible world, so what the model is unsure of moves a whole area;
-their covariance of a city that nobody measured is wider than that of the training cities. Open data that a tile lacks is
-imputed (`imputation`), so one regression serves every pattern of known modalities. The daily and weekly profile, the
-noise of the shape, and counts of places and people follow from the same tokens.
+The level is exactly Gaussian: traffic of a tile = effect of its city + weights x open data + a residual that
+neighbours share in part. Weights are drawn once a sample, one possible world, so what the model is unsure of moves a
+whole area; their covariance of a city that nobody measured is wider than that of the training cities. Open data that a
+tile lacks is imputed (`imputation`), so one regression serves every pattern of known modalities. The daily and weekly
+profile, the noise of the shape, and counts of places and people follow from the same tokens.
 
     level_i = b + w . (z_i - m) + r_i (s_i + e_i),  w ~ N(W, L L'),  s: a field in space,  e: of the tile alone
 
@@ -77,8 +77,8 @@ class Prior(nn.Module):
     def forward(self, tokens: Tensor, present: Tensor, reliability: Tensor, x: Tensor, y: Tensor) -> Belief:
         """The belief for tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, reliability (rows,) and tile
         numbers x, y (rows,)."""
-        # The whole batch is evaluated for each kind of tile in it: matrix products of one fixed shape round a tile alike
-        # wherever it stands in the batch.
+        # The whole batch is evaluated for each kind of tile in it: matrix products of one fixed shape round a tile
+        # alike wherever it stands in the batch.
         city = self.city_of(x, y)
         trust = torch.round(reliability.double() / RELIABILITY_STEP).long()
         kinds, kind = torch.unique(
@@ -172,7 +172,9 @@ class Belief:
     @staticmethod
     def join(beliefs: Sequence[Belief]) -> Belief:
         """The rows of several beliefs, one after the other."""
-        return Belief(*(torch.cat(parts) for parts in zip(*(vars(one).values() for one in beliefs), strict=True)))
+        return Belief(
+            *(torch.cat(parts) for parts in zip(*(vars(one).values() for one in beliefs), strict=True))
+        )
 
 
 def token_mask(present: Tensor) -> Tensor:

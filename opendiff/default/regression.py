@@ -1,8 +1,9 @@
 """Linear regression of several cities at once: weights shared by all, and each city's own departure from them.
 
-y = b_c + w_c . (z - m_c) + e,  w_c = w + d_c,  w ~ N(0, V),  d_c ~ N(0, T): the cities that were measured are a sample of
-cities, so a new one has the weights w with the covariance of w plus a share of T, which is wider than that of any measured one.
-Every city enters by its normal equations, so thousands of tiles cost no more than the widths of the tokens.
+y = b_c + w_c . (z - m_c) + e,  w_c = w + d_c,  w ~ N(0, V),  d_c ~ N(0, T): the cities that were measured are a sample
+of cities, so a new one has the weights w with the covariance of w plus a share of T, which is wider than that of any
+measured one. Every city enters by its normal equations, so thousands of tiles cost no more than the widths of the
+tokens.
 
 The prior V holds what carries over between cities (chosen by leaving cities out): the log densities of residents and
 places count alike (`ACTIVITY`), because each stands for people who are there; mixes of
@@ -20,17 +21,20 @@ from opendiff.conditions import MODALITIES, TOKEN_PARTS, TOKENS_WIDTH
 
 # Tiles side by side err alike: so many tell as much as one that stands alone.
 TILES_AN_OBSERVATION = 3.0
-# Of T in the covariance of a new city: T is wide enough for a measured city to depart where its tiles say so; those left
-# out departed by less.
+# Of T in the covariance of a new city: T is wide enough for a measured city to depart where its tiles say so; those
+# left out departed by less.
 NEW_CITY_SHARE = 0.2
 ACTIVITY: tuple[str, ...] = ("poi", "population")  # of which the tile and its 3 x 3 window count alike
-ACTIVITY_WIDTH, ACTIVITY_DEPARTURE = 0.5, 0.05  # standard deviations of the weight they share, and of a city's own
+ACTIVITY_WIDTH, ACTIVITY_DEPARTURE = (
+    0.5,
+    0.05,
+)  # standard deviations of the weight they share, and of a city's own
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Standard deviations of weights by modality: (of totals, of mixes or images); of what cities share and of what is a
-    city's own."""
+    """Standard deviations of weights by modality: (of totals, of mixes or images); of what cities share and of what is
+    a city's own."""
 
     shared: dict[str, tuple[float, float]]
     own: dict[str, tuple[float, float]]

@@ -1,10 +1,10 @@
 """A week of traffic and users as a vector on which noise and covariance are simple: level and whitened shape.
 
-The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are told by their logarithm, in
-which what holds in one city holds in another up to a constant, shapes by their square root, which makes their spread
-nearly the same for all hours (and keeps zeros, which a logarithm does not). The covariance of what open data cannot explain is whitened symmetrically (ZCA), so that a number of the
-vector still belongs to its hour; it is taken as the same on every day, because nobody knows which weekday the series
-begin on.
+The level of a tile is its weekly mean, its shape the series divided by that mean. Levels are told by their logarithm,
+in which what holds in one city holds in another up to a constant, shapes by their square root, which makes their
+spread nearly the same for all hours (and keeps zeros, which a logarithm does not). The covariance of what open data
+cannot explain is whitened symmetrically (ZCA), so that a number of the vector still belongs to its hour; it is taken
+as the same on every day, because nobody knows which weekday the series begin on.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from opendiff.observed import LEAST_LEVEL
 from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
 
 LEVEL_WIDTH = SERIES
 SHAPE_WIDTH = SERIES * HOURS
 WIDTH = LEVEL_WIDTH + SHAPE_WIDTH
 MOST_LOG_LEVEL = 4.0  # of what is generated, above the mean of the training tiles: 55 times as much
-LEAST_LEVEL = 2.7e-5  # generated, relative units
 LEAST_SHAPE_MEAN = 1e-6  # of generated shapes, so that one of zeros is not divided by zero
 LEAST_VARIANCE = 1e-6  # of the whitened directions, a share of the largest
 
@@ -47,7 +47,8 @@ class Representation:
         return Representation(*(getattr(self, field.name).to(device, dtype) for field in fields(self)))
 
     def level(self, series: Tensor) -> Tensor:
-        """Level coordinates (rows, 2) of series (rows, 2, 168): the mean log level, and the difference of unit variance."""
+        """Level coordinates (rows, 2) of series (rows, 2, 168): the mean log level, and the difference of unit
+        variance."""
         centred = series.mean(-1).clamp_min(LEAST_LEVEL).log() - self.log_mean
         return torch.stack([centred.mean(-1), (centred[:, 0] - centred[:, 1]) / self.difference_std], dim=-1)
 

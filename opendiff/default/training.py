@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from opendiff.conditions import Conditions
-from opendiff.default.cities import City, ready, training_series
+from opendiff.default.cities import ready, training_series
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel
 from opendiff.default.prior import Belief
 from opendiff.default.prior_fit import PATTERNS, fit_prior
 from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
+from opendiff.observed import City
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
 from opendiff.week import DAYS

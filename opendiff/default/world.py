@@ -1,8 +1,8 @@
 """One possible world a sample: the noise of the level that tiles share, the same for any batch, order or worker.
 
-Three kinds of noise make the level of a tile: that of the weights, one vector a sample; two fields in space, of short and
-of long range; and the tile's own. All are counters (`opendiff.noise`): the first by (seed, sample), the fields by a fixed
-grid of cells, (seed, cell, sample), which a tile averages with weights that fall off with distance.
+Three kinds of noise make the level of a tile: that of the weights, one vector a sample; two fields in space, of short
+and of long range; and the tile's own. All are counters (`opendiff.noise`): the first by (seed, sample), the fields by
+a fixed grid of cells, (seed, cell, sample), which a tile averages with weights that fall off with distance.
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ class World:
         return World(
             tile_noise(seed, nowhere, nowhere, samples, TOKENS_WIDTH, WEIGHT_STREAM),
             tile_noise(seed, nowhere, nowhere, samples, WIDTH - LEVEL_WIDTH, SHAPE_STREAM),
-            torch.stack([spatial_field(seed, x, y, samples, scale) for scale in range(len(FIELD_CELLS))], dim=-1),
+            torch.stack(
+                [spatial_field(seed, x, y, samples, scale) for scale in range(len(FIELD_CELLS))], dim=-1
+            ),
         )
 
     def mix(self, belief: Belief, shared_shape: Tensor, own: Tensor, tile: Tensor, sample: Tensor) -> Tensor:
         """Noise (rows, 338), each number standard normal, from the tiles' own (rows, 338).
 
-        belief: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level coordinate
-        is correlated over tiles as the belief says; shared_shape: () share of the variance of the shape's noise that all
-        tiles of a sample have in common.
+        belief: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level
+        coordinate is correlated over tiles as the belief says; shared_shape: () share of the variance of the shape's
+        noise that all tiles of a sample have in common.
         """
         share = belief.spatial
         local = (1 - share.sum(-1)).clamp_min(0).sqrt() * own[:, 0]

@@ -1,8 +1,9 @@
 """The encoder: open data of tiles -> condition tokens.
 
 Imagery goes through a frozen trunk (`backbone`) and a projector that is trained by multi-positive contrastive learning
-(eq. 4-6 of the paper, `contrastive`). Counts of the tile and of the tiles around it are told as log densities in physical units, the
-mix of POI categories through linear bottlenecks. Each modality gives a token of its own, so any of them may be missing.
+(eq. 4-6 of the paper, `contrastive`). Counts of the tile and of the tiles around it are told as log densities in
+physical units, the mix of POI categories through linear bottlenecks. Each modality gives a token of its own, so any of
+them may be missing.
 """
 
 from __future__ import annotations
@@ -171,13 +172,23 @@ class Encoder(nn.Module):
     def tokens(self, features: TileFeatures, image_tokens: np.ndarray, has_imagery: np.ndarray) -> Conditions:
         """Conditions of the tiles of `features`; image_tokens (tiles, 16) counts where has_imagery (tiles,)."""
         totals = features.totals - TOTAL_CENTRE
-        present = np.column_stack([has_imagery, np.isfinite(totals).all(axis=2)])
+        known = np.isfinite(totals).all(axis=2)
+        counted = {
+            "poi": features.has_poi,
+            "osm_poi": features.has_osm_poi,
+            "population": features.has_population,
+        }
+        for number, name in enumerate(TOTALS):
+            known[:, number] &= counted.get(name, True)
+        present = np.column_stack([has_imagery, known])
         mixes = {
             "poi": self._run(self.poi, features.poi_mix), "osm_poi": self._run(self.osm_poi, features.osm_mix),
         }  # fmt: skip
         tokens = [image_tokens]
         for number, name in enumerate(TOTALS):
-            tokens.append(np.column_stack([totals[:, number], mixes[name]] if name in mixes else [totals[:, number]]))
+            tokens.append(
+                np.column_stack([totals[:, number], mixes[name]] if name in mixes else [totals[:, number]])
+            )
         tokens = [np.where(present[:, [number]], token, 0) for number, token in enumerate(tokens)]
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
         # Half precision is what the bundled region ships in, so every source gets it: one tile, one condition.

@@ -1,7 +1,7 @@
 """Cities that the model has not seen: each left out as a whole, and each by spatial blocks, beside trivial references.
 
-Levels are judged after one scale factor, because the scale of a new city is the user's, and shapes by the hours that tell
-working from living: log(14 h / 3 h) and workdays against the weekend.
+Levels are judged after one scale factor, because the scale of a new city is the user's, and shapes by the hours that
+tell working from living: log(14 h / 3 h) and workdays against the weekend.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from opendiff import metrics
 from opendiff.conditions import MODALITIES, Conditions
-from opendiff.default.cities import WORKDAYS, City, ready
+from opendiff.default.cities import WORKDAYS, ready
 from opendiff.default.training import DenoiserTraining, train_cities
 from opendiff.encoder import Encoder
 from opendiff.encoder.weights import load_encoder
 from opendiff.errors import SourceError
 from opendiff.generator import TrafficGenerator
 from opendiff.metrics.sums import sum_figures
+from opendiff.observed import City
 from opendiff.open_data.features import TOTALS
 from opendiff.open_data.sources import PackSource
 from opendiff.progress import Report
@@ -58,7 +59,11 @@ def evaluate_cities(
         own = encoder_without(encoder, data, tested)
         cities = ready([city.city(own) for city in data])
         others, city = [one for one in cities if one.name != tested.name], cities[number]
-        figures: dict[str, Any] = {"left out": {}, "spatial blocks": {}, "references": references(tested, city)}
+        figures: dict[str, Any] = {
+            "left out": {},
+            "spatial blocks": {},
+            "references": references(tested, city),
+        }
         model = train_cities(others, seed, denoiser_training=DenoiserTraining(steps=0))
         for name, modalities in GIVEN.items():
             asked = given(city, modalities)
@@ -95,12 +100,16 @@ def given(city: City, modalities: tuple[str, ...]) -> Conditions | None:
     """The conditions of the observed tiles with these modalities only; None where the city lacks one of them."""
     rows, _ = observed(city)
     asked = city.conditions.take(rows)
-    if modalities != MODALITIES and not all(asked.present[:, MODALITIES.index(name)].any() for name in modalities):
+    if modalities != MODALITIES and not all(
+        asked.present[:, MODALITIES.index(name)].any() for name in modalities
+    ):
         return None
     return asked.without(*(name for name in MODALITIES if name not in modalities))
 
 
-def judge(city: City, asked: Conditions, generator: TrafficGenerator, samples: int, seed: int) -> dict[str, float]:
+def judge(
+    city: City, asked: Conditions, generator: TrafficGenerator, samples: int, seed: int
+) -> dict[str, float]:
     """Figures of what a generator makes of conditions of the observed tiles, where it is told anything."""
     rows, _ = observed(city)
     known = asked.present.any(axis=1)
@@ -154,7 +163,9 @@ def judged(city: City, ensemble: np.ndarray) -> dict[str, float]:
 def day_night(weeks: np.ndarray) -> np.ndarray:
     """log(14 h / 3 h) of weeks (tiles, 168), (tiles,); NaN where an hour is silent."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(weeks[:, DAY_HOUR::HOURS_A_DAY].mean(axis=1) / weeks[:, NIGHT_HOUR::HOURS_A_DAY].mean(axis=1))
+        ratio = np.log(
+            weeks[:, DAY_HOUR::HOURS_A_DAY].mean(axis=1) / weeks[:, NIGHT_HOUR::HOURS_A_DAY].mean(axis=1)
+        )
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
@@ -186,7 +197,9 @@ def references(data: CityData, city: City) -> dict[str, float]:
         if known.sum() > 1:
             floor = FLOOR * values[known].mean()
             found[name] = scaled_r2(log_level[known], np.log(np.maximum(values[known], floor)))
-    features = np.column_stack([data.features.totals[rows].reshape(len(rows), -1), data.features.poi_mix[rows]])
+    features = np.column_stack(
+        [data.features.totals[rows].reshape(len(rows), -1), data.features.poi_mix[rows]]
+    )
     features = np.nan_to_num(features, nan=-1.0)
     guess = np.empty_like(log_level)
     for fold in np.unique(data.folds[rows]):

@@ -79,8 +79,9 @@ def evaluate(
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
 
-    Without names it evaluates all but the published method, which takes hours and so has its own number of samples
-    and a folder `work` for finished parts. `others`: further packs that the model default is trained on as well. Raises ModelError for an unknown name.
+    Without names it evaluates all but the published method, which takes hours and so has its own number of samples and
+    a folder `work` for finished parts. `others`: further packs that the model default is trained on as well. Raises
+    ModelError for an unknown name.
     """
     known = model_names()
     names = names or [name for name in known if name not in PAPER_MODELS]

@@ -74,7 +74,9 @@ def cities_tables(result: dict[str, Any]) -> str:
         lines.append("| --- |" + " --- |" * (1 + len(CITY_COLUMNS)))
         for way in ("left out", "spatial blocks"):
             for name, row in figures[way].items():
-                cells = [f"{row[key]:.3f}" if key in row and np.isfinite(row[key]) else "" for key in CITY_COLUMNS]
+                cells = [
+                    f"{row[key]:.3f}" if key in row and np.isfinite(row[key]) else "" for key in CITY_COLUMNS
+                ]
                 lines.append(f"| {way}: {name} | {row['tiles']:.0f} | " + " | ".join(cells) + " |")
         known = ", ".join(f"{name} {value:.2f}" for name, value in figures["references"].items())
         parts.append("\n".join([*lines, "", f"References, level R²: {known}."]))

@@ -21,7 +21,8 @@ from opendiff.area import Tiles, tile_index
 from opendiff.area.tile_grid import MAX_LATITUDE, TILES_ACROSS, tile_at
 from opendiff.errors import SourceError
 from opendiff.live.rasters import cut_blocks, opened_raster
-from opendiff.open_data.sources import EXTRA_TABLE, LAYER_COLUMNS, PackSource
+from opendiff.open_data.layers import LAYER_COLUMNS
+from opendiff.open_data.sources import EXTRA_TABLE, PackSource
 from opendiff.poi.csv_files import LATITUDE_NAMES, LONGITUDE_NAMES, MAX_BYTES
 from opendiff.storage.atomic import replacing
 
@@ -94,7 +95,9 @@ def table_values(path: Path, tiles: Tiles, summed: bool) -> np.ndarray:
     """Sum or mean of the values of a CSV's places in each tile, (tiles,). A tile between its places without any has 0
     where values are summed, else NaN. Raises SourceError."""
     if path.stat().st_size > MAX_BYTES:
-        raise SourceError(f"{path.name} is larger than {MAX_BYTES // 10**6} MB; keep only the places of the area.")
+        raise SourceError(
+            f"{path.name} is larger than {MAX_BYTES // 10**6} MB; keep only the places of the area."
+        )
     try:
         table = read_csv(path.read_bytes())
     except (ValueError, OSError) as error:

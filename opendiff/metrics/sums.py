@@ -20,10 +20,11 @@ def neighbour_sets(x: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
 def sum_figures(truth: np.ndarray, ensemble: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Coverage and width of 90 % intervals of weekly sums, by name.
 
-    `sum{k}_coverage_90` and `sum{k}_width_90` (divided by the mean true sum) over k neighbouring tiles, k in NEIGHBOURS;
-    the same of `total` (all tiles) and `busy_hour` (the largest hour of the total), whose coverage is 0 or 1, and
-    `total_hours_coverage_90`, the share of the hours of the total inside; `level_energy`, the energy score of the levels
-    of all tiles as one vector, divided by the root mean square of the truth. truth (tiles, hours), ensemble (tiles, samples, hours).
+    `sum{k}_coverage_90` and `sum{k}_width_90` (divided by the mean true sum) over k neighbouring tiles, k in
+    NEIGHBOURS; the same of `total` (all tiles) and `busy_hour` (the largest hour of the total), whose coverage is 0 or
+    1, and `total_hours_coverage_90`, the share of the hours of the total inside; `level_energy`, the energy score of
+    the levels of all tiles as one vector, divided by the root mean square of the truth. truth (tiles, hours), ensemble
+    (tiles, samples, hours).
     """
     truth, ensemble = checked(truth, ensemble)
     level, levels = truth.mean(axis=1), ensemble.mean(axis=2)
@@ -35,7 +36,9 @@ def sum_figures(truth: np.ndarray, ensemble: np.ndarray, x: np.ndarray, y: np.nd
     figures |= _interval("total", total.mean(keepdims=True), totals.mean(axis=1)[None])
     figures |= _interval("busy_hour", total.max(keepdims=True), totals.max(axis=1)[None])
     figures["total_hours_coverage_90"] = float(coverage(total[:, None], totals.T[..., None], 0.9).mean())
-    figures["level_energy"] = float(energy_score(level[None], levels.T[None]).mean() / np.sqrt(np.square(level).mean()))
+    figures["level_energy"] = float(
+        energy_score(level[None], levels.T[None]).mean() / np.sqrt(np.square(level).mean())
+    )
     return figures
 
 
@@ -43,4 +46,7 @@ def _interval(name: str, truth: np.ndarray, samples: np.ndarray) -> dict[str, fl
     """Coverage and width of the 90 % interval of values (rows,), samples (rows, samples)."""
     low, high = np.quantile(samples, (0.05, 0.95), axis=1)
     inside = coverage(truth[:, None], samples[..., None], 0.9).mean()
-    return {f"{name}_coverage_90": float(inside), f"{name}_width_90": float((high - low).mean() / truth.mean())}
+    return {
+        f"{name}_coverage_90": float(inside),
+        f"{name}_width_90": float((high - low).mean() / truth.mean()),
+    }

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from opendiff.area import Tiles, tile_frame, tile_index
-from opendiff.area.tile_grid import TILES_ACROSS
-from opendiff.open_data.sources import LAYERS, PEOPLE_PER_RELATIVE_UNIT, POPULATION_STRIPS, OpenData
+from opendiff.area.tile_grid import TILES_ACROSS, tile_area_km2
+from opendiff.conditions import USUAL_RELIABILITY
+from opendiff.open_data.layers import LAYERS
+from opendiff.open_data.sources import PEOPLE_PER_RELATIVE_UNIT, POPULATION_STRIPS, OpenData
 from opendiff.poi.categories import BUSINESS_POI, POI_CATEGORIES
 from opendiff.poi.registration import REACH, PoiDatum, register_poi
 
 WINDOW_REACH = 2  # tiles around a tile whose POI and population inform it
 WINDOW_SCALES = (0.8, 1.6)  # standard deviations, in tiles, of the weights of the tiles around
-EQUATOR_KM = 40_075.017
 OSM_NODES_SCALE = 10.0  # of osm_nodes, so that it varies as much as the logarithms of counts
 HALO = WINDOW_REACH + REACH  # tiles around an area that are read
 POPULATION_FLOOR = 1e-3  # relative units; below it strips differ by noise only
@@ -62,10 +63,21 @@ class TileFeatures:
     has_population: np.ndarray
     poi_totals: np.ndarray
     population_total: np.ndarray
-    totals: np.ndarray
-    poi_mix: np.ndarray
-    osm_mix: np.ndarray
-    reliability: np.ndarray
+    totals: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0)))
+    poi_mix: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    osm_mix: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    reliability: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        count = len(self.tiles)
+        unknown = {
+            "totals": np.full((count, len(TOTALS), len(TOTAL_WINDOWS)), np.nan),
+            "poi_mix": np.zeros((count, 2 * MIX_WIDTH)), "osm_mix": np.zeros((count, 2 * MIX_WIDTH)),
+            "reliability": np.full(count, USUAL_RELIABILITY),
+        }  # fmt: skip
+        for name, values in unknown.items():
+            if len(getattr(self, name)) != count:
+                object.__setattr__(self, name, values)
 
     def intensities(self) -> np.ndarray:
         """(tiles, 3) all POI, business POI, population; NaN where unknown."""
@@ -76,9 +88,7 @@ class TileFeatures:
 
     def take(self, rows: np.ndarray) -> TileFeatures:
         """The features of some rows (an index or a mask)."""
-        chosen = {
-            field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "tiles"
-        }
+        chosen = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name != "tiles"}
         tiles = self.tiles.iloc[np.arange(len(self.tiles))[rows]].reset_index(drop=True)
         return replace(self, tiles=tiles, **chosen)
 
@@ -128,10 +138,10 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
         "population": np.where(has_population, population.sum(axis=1) * PEOPLE_PER_RELATIVE_UNIT, np.nan),
         **{name: np.asarray(values, float) for name, values in around.layers.items()},
     }
-    area_km2 = tile_area_km2(near["y"].to_numpy())
-    totals = np.stack(
-        [_totals(name, counted.get(name), row, squared_distance, area_km2, len(tiles)) for name in TOTALS], axis=1
-    )
+    area_km2 = tile_area_km2(near["x"].to_numpy(), near["y"].to_numpy())
+    totals = [
+        _totals(name, counted.get(name), row, squared_distance, area_km2, len(tiles)) for name in TOTALS
+    ]
     mixes = [
         _mix(part.near_counts / area_km2[:, None], part.near_known, own, row, squared_distance)
         for part in (poi, osm_poi)
@@ -152,27 +162,17 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
         has_population[own],
         np.column_stack([counts.sum(axis=1), counts[:, BUSINESS].sum(axis=1)]),
         population.sum(axis=1)[own],
-        totals,
+        np.stack(totals, axis=1),
         _where(poi.known, mixes[0]),
         _where(osm_poi.known, mixes[1]),
         np.full(len(tiles), around.population_reliability),
     )
 
 
-def tile_area_km2(y: np.ndarray) -> np.ndarray:
-    """Area (tiles,) of zoom-15 tiles of row y, km2, on the sphere of Web Mercator."""
-    latitude = np.arctan(np.sinh(np.pi * (1 - 2 * (np.asarray(y, float) + 0.5) / TILES_ACROSS)))
-    return (EQUATOR_KM / TILES_ACROSS * np.cos(latitude)) ** 2
-
-
 def _totals(
-    name: str,
-    values: np.ndarray | None,
-    row: np.ndarray,
-    squared_distance: np.ndarray,
-    area_km2: np.ndarray,
+    name: str, values: np.ndarray | None, row: np.ndarray, squared_distance: np.ndarray, area_km2: np.ndarray,
     tiles: int,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Log1p densities (tiles, windows) of counts `values` (near,), NaN where the tile's own is unknown; the windows are
     means over their known tiles."""
     if values is None:
@@ -180,17 +180,15 @@ def _totals(
     density = values * OSM_NODES_SCALE if name == "osm_nodes" else values / TOTAL_UNITS[name]
     if name not in ("lights", "osm_nodes"):
         density = density / area_km2
-    if name == "osm_nodes":  # is a logarithm already
-        take_log = lambda part: part  # noqa: E731
-    else:
-        take_log = np.log1p
     known = np.isfinite(density)
     filled = np.where(known, density, 0.0)
     parts = []
     for reach in TOTAL_WINDOWS:
         weight = (squared_distance <= 2 * reach**2) * (row >= 0) * known[row]
-        parts.append(take_log((weight * filled[row]).sum(axis=1) / np.maximum(weight.sum(axis=1), 1)))
-    found = np.round(np.column_stack(parts) / TOTAL_STEP) * TOTAL_STEP
+        parts.append((weight * filled[row]).sum(axis=1) / np.maximum(weight.sum(axis=1), 1))
+    means = np.column_stack(parts)
+    logs = means if name == "osm_nodes" else np.log1p(means)  # node density is a logarithm already
+    found = np.round(logs / TOTAL_STEP) * TOTAL_STEP
     centre = row[:, np.argmin(squared_distance)]
     return np.where((known[centre] & (centre >= 0))[:, None], found, np.nan)
 

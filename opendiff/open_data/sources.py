@@ -10,7 +10,7 @@ population columns, may state `residents` (people in the tile) in the place of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +27,14 @@ from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
 from opendiff.conditions import USUAL_RELIABILITY
 from opendiff.errors import OutsideSource, SourceError
+from opendiff.open_data.layers import LAYER_COLUMNS, layer_columns, reliability
+from opendiff.open_data.presence import read_presence
 from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.osm_files import read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.registration import PoiDatum
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY
+from opendiff.week import HOURS
 
 IMAGE_SIZE = 256
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
@@ -40,13 +42,6 @@ POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
 EXTRA_TABLE = "extra.parquet"  # further layers by x, y
 RESIDENTS = "residents"  # people in the tile, where a pack has no strips
-# Further layers and the beginning of their column's name; of several columns the last in order (the newest year).
-# jobs: people who work in the tile. lights: radiance of VIIRS night lights, nW/cm2/sr. osm_nodes: density of
-# OpenStreetMap nodes, 0..1 on a logarithmic scale. activity: any count of activity by place of the user's own.
-LAYER_COLUMNS: dict[str, str] = {
-    "lights": "viirs_", "osm_nodes": "osm_nodes_", "jobs": "jobs", "activity": "activity",
-}  # fmt: skip
-LAYERS: tuple[str, ...] = tuple(LAYER_COLUMNS)
 T = TypeVar("T")
 PopulationUnit = Literal["people", "relative"]
 # People in a strip of relative population 1, which is the largest strip of the training pack. The pack does not say
@@ -56,7 +51,6 @@ PopulationUnit = Literal["people", "relative"]
 # 95th percentile at 16,000. An error of this size matters little: the first weights, told 1.5 times as many people on
 # the measured tiles, generate 1.5 % more traffic; told four times as many, 5 %.
 PEOPLE_PER_RELATIVE_UNIT = 20_000.0
-MIN_RELIABILITY_TILES = 30
 POI_COLUMNS = tuple(f"poi_{name}" for name in POI_CATEGORIES)
 POPULATION_COLUMNS = tuple(f"pop_{strip:02d}" for strip in range(POPULATION_STRIPS))
 
@@ -66,11 +60,11 @@ class OpenData:
     """Open data of `tiles`, row for row; where a mask is False the values are 0.
 
     imagery: (tiles, 256, 256, 3) uint8 RGB, north up (no row where it was not asked for); has_imagery: (tiles,) bool.
-    poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
-    osm_poi, has_osm_poi: the same of OpenStreetMap, which lists far fewer places.
-    population: (tiles, 12) float32, strips from north to south, relative units; has_population: (tiles,) bool.
-    layers: each of LAYERS that the source has, (tiles,) float32, NaN where unknown. population_reliability: share of the
-    variance of log residents that the source's other layers bear out, 0..1. notes: sentences on what could not be had.
+    poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool. osm_poi,
+    has_osm_poi: the same of OpenStreetMap, which lists far fewer places. population: (tiles, 12) float32, strips from
+    north to south, relative units; has_population: (tiles,) bool. layers: each of LAYERS that the source has, (tiles,)
+    float32, NaN where unknown. population_reliability: share of the variance of log residents that the source's other
+    layers bear out, 0..1. notes: sentences on what could not be had.
     """
 
     tiles: Tiles
@@ -157,14 +151,17 @@ class PackSource:
     @cached_property
     def population_reliability(self) -> float:
         """Share of the variance of log residents that the pack's other layers bear out; see `reliability`."""
-        if "modalities" in self.facts:  # fetched, and growing: an area must not depend on what else was fetched
+        if (
+            "modalities" in self.facts
+        ):  # fetched, and growing: an area must not depend on what else was fetched
             return USUAL_RELIABILITY
         table = self._table
         residents = table[list(POPULATION_COLUMNS)].sum(axis=1, skipna=False).to_numpy(float)
         if self.population_unit == "relative":
             residents = residents * PEOPLE_PER_RELATIVE_UNIT
         others = {"poi": table[list(POI_COLUMNS)].sum(axis=1, skipna=False)}
-        others |= {name: table[self._layer_columns[name]] for name in self._layer_columns if name in ("lights", "osm_nodes")}
+        columns = self._layer_columns
+        others |= {name: table[columns[name]] for name in ("lights", "osm_nodes") if name in columns}
         return reliability(residents, {name: values.to_numpy(float) for name, values in others.items()})
 
     @property
@@ -209,37 +206,8 @@ class PackSource:
         return traffic, users, has_traffic
 
     def presence(self, tiles: Tiles) -> np.ndarray:
-        """People present, (tiles, 168) float32 by hour from Monday 0 h, in one scale for all tiles; NaN where unknown.
-
-        `presence.parquet` holds `x, y, hour 0..167, people`, maybe in several weeks (`week`), which are averaged; or
-        `x, y, day (workdays, sat, sun), hour 0..23, share`, the share of all people present in that hour.
-        """
-        path = self.root / "presence.parquet"
-        found = np.full((len(tiles), HOURS), np.nan, np.float32)
-        if not path.exists():
-            return found
-        try:
-            table = pq.read_table(path).to_pandas()
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"{path} cannot be read ({error}); make it again.") from None
-        by_day = "day" in table
-        wanted = ["x", "y", "hour", *(("day", "share") if by_day else ("people",))]
-        if missing := [name for name in wanted if name not in table]:
-            raise SourceError(f"{path} lacks the column {missing[0]}; it needs {', '.join(wanted)}.")
-        row = tile_index(tiles).get_indexer(pd.MultiIndex.from_frame(table[["x", "y"]]))
-        hour = table["hour"].to_numpy(int)
-        total, count = np.zeros((2, len(tiles), HOURS))
-        values = table["share" if by_day else "people"].to_numpy(float)
-        for day in range(DAYS):
-            chosen = (row >= 0) & np.isfinite(values)
-            if by_day:
-                chosen &= table["day"].eq(("sat", "sun")[day - 5] if day >= 5 else "workdays").to_numpy()
-            else:
-                chosen &= hour // HOURS_A_DAY == day
-            place = row[chosen], day * HOURS_A_DAY + hour[chosen] % HOURS_A_DAY
-            np.add.at(total, place, values[chosen])
-            np.add.at(count, place, 1)
-        return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0).astype(np.float32)
+        """People present, (tiles, 168) float32; see `opendiff.open_data.presence.read_presence`."""
+        return read_presence(self.root / "presence.parquet", tiles)
 
     @property
     def poi_datum(self) -> PoiDatum:
@@ -300,9 +268,11 @@ class PackSource:
             further = _read_parquet(extra, ["x", "y"], layers=True)
             if further.duplicated(["x", "y"]).any():
                 raise SourceError(f"{extra} lists a tile twice; keep one row for each x, y.")
-            new = [name for name in further if name not in table]
             attributes = table.attrs
-            table = table.merge(further[["x", "y", *new]], on=["x", "y"], how="left")
+            before = table.drop(
+                columns=[name for name in further if name in table and name not in ("x", "y")]
+            )
+            table = before.merge(further, on=["x", "y"], how="left")
             table.attrs = attributes
         if table.empty:
             raise SourceError(f"{path} lists no tile; a pack needs at least one.")
@@ -379,36 +349,9 @@ def read_image(path: Path) -> np.ndarray:
         raise SourceError(f"The image {path} is damaged ({error}); fetch it again or delete it.") from None
 
 
-def layer_columns(columns: Iterable[str]) -> dict[str, str]:
-    """The column of each of LAYERS among names of columns; of several the last in order, which is the newest year."""
-    names = sorted(map(str, columns))
-    found = {layer: [name for name in names if name.startswith(start)] for layer, start in LAYER_COLUMNS.items()}
-    return {layer: fitting[-1] for layer, fitting in found.items() if fitting}
-
-
-def reliability(residents: np.ndarray, others: Mapping[str, np.ndarray]) -> float:
-    """Share of the variance of log residents that is signal, 0.02..1, judged by how well other layers tell it.
-
-    residents: (tiles,) people; others: (tiles,) each, NaN where unknown. A raster whose log residents follow from the
-    others with R2 of 0.5 or more counts as good (Seoul 0.75, the Helsinki region 0.76), one of 0.2 or less as noise
-    (Nanchang 0.2); with fewer than MIN_RELIABILITY_TILES common tiles, or no other layer, it is USUAL_RELIABILITY.
-    """
-    known = {name: values for name, values in others.items() if np.isfinite(values).mean() > 0.3}
-    if not known:
-        return USUAL_RELIABILITY
-    table = np.log1p(np.column_stack([residents / 10, *known.values()]))
-    table = table[np.isfinite(table).all(axis=1)]
-    if len(table) < MIN_RELIABILITY_TILES:
-        return USUAL_RELIABILITY
-    centred = table - table.mean(axis=0)
-    target, design = centred[:, 0], centred[:, 1:]
-    error = target - design @ np.linalg.lstsq(design, target, rcond=None)[0]
-    explained = 1 - (error @ error) / max(target @ target, 1e-12)
-    return float(np.clip((explained - 0.2) / 0.3, 0.02, 1.0))
-
-
 def _read_pack_table(path: Path) -> pd.DataFrame:
-    """`tiles.parquet` with all columns of POI and population, NaN where the file has none of them. Raises SourceError."""
+    """`tiles.parquet` with all columns of POI and population, NaN where the file has none of them. Raises
+    SourceError."""
     optional = ("z", "fold", RESIDENTS, *POI_COLUMNS, *POPULATION_COLUMNS)
     table = _read_parquet(path, ["x", "y"], optional=optional, layers=True)
     if "z" not in table:
@@ -420,7 +363,8 @@ def _read_pack_table(path: Path) -> pd.DataFrame:
     for columns in (POI_COLUMNS, POPULATION_COLUMNS):
         missing = [name for name in columns if name not in table]
         if missing and len(missing) < len(columns):
-            raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs all of {', '.join(columns)}, or none.")
+            every = ", ".join(columns)
+            raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs all of {every}, or none.")
         if missing:
             table = table.assign(**dict.fromkeys(columns, np.nan))
     table.attrs[RESIDENTS] = has_residents
@@ -437,7 +381,9 @@ def _read_parquet(
         if missing := [column for column in columns if column not in names]:
             raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs {', '.join(columns)}.")
         begins = tuple(LAYER_COLUMNS.values()) if layers else ()
-        further = [name for name in names if (name in optional or name.startswith(begins)) and name not in columns]
+        further = [
+            name for name in names if (name in optional or name.startswith(begins)) and name not in columns
+        ]
         table = pq.read_table(path, columns=columns + further)
     except FileNotFoundError:
         raise SourceError(

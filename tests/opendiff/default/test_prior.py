@@ -109,7 +109,8 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     level = noise[:, 0].reshape(4, 4000).numpy()
     found = np.corrcoef(level)
     for other, dx in ((1, 1), (2, 3)):
-        field = 0.5 * field_correlation(0, np.array(dx), np.array(0)) + 0.2 * field_correlation(1, np.array(dx), np.array(0))
+        near, far = (field_correlation(scale, np.array(dx), np.array(0)) for scale in (0, 1))
+        field = 0.5 * near + 0.2 * far
         assert found[0, other] == pytest.approx(0.36 + 0.64 * field, abs=0.06)
     assert found[0, 3] == pytest.approx(0.36, abs=0.05)
     assert level.std(axis=1) == pytest.approx(1, abs=0.05)
@@ -149,7 +150,8 @@ def test_belief_of_a_tile_is_its_own_whatever_the_batch():
 
 
 def test_levels_that_lack_everything_have_the_spread_of_all_tiles():
-    """Nothing known: the level's variance is that of the weights' sum over the covariance of tokens, beside the rest."""
+    """Nothing known: the level's variance is that of the weights' sum over the covariance of tokens, beside the
+    rest."""
     prior = Prior(COMPONENTS, 1)
     prior.weight[0, 16, 0] = 1.0
     prior.feature_cov.mul_(2.0)
