@@ -19,7 +19,7 @@ ITERATIONS = (
     12  # of the EM algorithm, after which the covariance changes by less than the noise of its estimate
 )
 RIDGE = 0.01  # variance that every token has of its own
-OBSERVATION_VARIANCE = 0.001  # of known tokens: they are told in steps
+OBSERVATION_VARIANCE = 0.001  # of known tokens
 START_VARIANCE = 0.5
 # Totals of two layers of which no city knows both are taken to go together as those of others do (log residents and log
 # places of Seoul 0.7): the variance of what they have in common, and what the windows of one layer have besides.

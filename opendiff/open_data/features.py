@@ -32,7 +32,6 @@ MIX_WIDTH = len(POI_CATEGORIES)
 TOTALS: tuple[str, ...] = ("poi", "osm_poi", "population", *LAYERS)
 TOTAL_UNITS = {"poi": 3.0, "osm_poi": 1.0, "population": 10.0, "lights": 1.0, "jobs": 10.0, "activity": 1.0}
 TOTAL_WINDOWS = (0, 1, 2)  # reach of the windows whose mean densities are told: the tile, 3 x 3 and 5 x 5
-TOTAL_STEP = 1 / 16  # totals are told in steps of 6 %, in which no count can be read back
 MIX_UNIT = 0.3  # places a km2
 POPULATION_WIDTH = POPULATION_STRIPS + 2  # the strips, their sum and their spread
 
@@ -188,9 +187,8 @@ def _totals(
         parts.append((weight * filled[row]).sum(axis=1) / np.maximum(weight.sum(axis=1), 1))
     means = np.column_stack(parts)
     logs = means if name == "osm_nodes" else np.log1p(means)  # node density is a logarithm already
-    found = np.round(logs / TOTAL_STEP) * TOTAL_STEP
     centre = row[:, np.argmin(squared_distance)]
-    return np.where((known[centre] & (centre >= 0))[:, None], found, np.nan)
+    return np.where((known[centre] & (centre >= 0))[:, None], logs, np.nan)
 
 
 def _mix(

@@ -11,7 +11,7 @@ from opendiff.cli import main
 from opendiff.conditions import MODALITIES
 from opendiff.encoder import Encoder
 from opendiff.errors import SourceError
-from opendiff.open_data.features import TOTAL_STEP, TOTALS, tile_features, with_halo
+from opendiff.open_data.features import TOTALS, tile_features, with_halo
 from opendiff.open_data.layers import layer_columns, reliability
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 
@@ -50,7 +50,7 @@ def test_layers_become_tokens_and_absent_ones_say_so(pack):
     some = {"population": 36, "lights": 30, "jobs": 18}
     assert known == {name: some.get(name, 0) for name in MODALITIES}
     own = features.totals[:, TOTALS.index("lights"), 0]
-    assert np.nanmax(np.abs(own - np.log1p(7))) <= TOTAL_STEP / 2
+    assert np.nanmax(np.abs(own - np.log1p(7))) < 1e-6
 
 
 def test_windows_are_means_of_densities(pack):
@@ -63,7 +63,7 @@ def test_windows_are_means_of_densities(pack):
     area = [(111.32 * (e[2] - e[0]) * np.cos(np.radians(e[1]))) * (111.32 * (e[3] - e[1])) for e in edge]
     density = [table[18641 + i, 9462 + j] / area[j] for i in range(3) for j in range(3)]
     expected = np.log1p(np.mean(density) / 10)
-    assert features.totals[row, TOTALS.index("population"), 1] == pytest.approx(expected, abs=TOTAL_STEP)
+    assert features.totals[row, TOTALS.index("population"), 1] == pytest.approx(expected, abs=0.01)
 
 
 def test_a_population_is_trusted_as_far_as_other_layers_bear_it_out():
