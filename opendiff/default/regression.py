@@ -95,7 +95,7 @@ def regress(cities: Sequence[Sample | None], widths: Widths) -> Weights:
     shared, own = widths.covariances()
     eye = np.eye(TOKENS_WIDTH)
     precision, moment = np.linalg.inv(shared), np.zeros(TOKENS_WIDTH)
-    told = []
+    told: list[tuple[np.ndarray, np.ndarray, np.ndarray, float] | None] = []
     for city in cities:
         if city is None or len(city.values) < 2:
             told.append(None)
