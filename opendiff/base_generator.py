@@ -29,9 +29,9 @@ LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
 FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
 ASSUMPTIONS = (
     "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
-    "The model learned from one week of one city (Nanchang); elsewhere its level is an extrapolation.",
-    "Hours 3 and 4 of most days are nearly zero in the training data, a gap of the measurement.",
-    "Hour 0 is local midnight of an unknown weekday.",
+    "The model learned traffic from one week of one city (Nanchang), and where people are at which hour from two more; "
+    "elsewhere its level is an extrapolation.",
+    "Hour 0 is Monday, local midnight. Days differ by what two cities tell of workdays and weekends.",
 )
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from opendiff.commands import benchmark, bundle, evaluate, fetch, generate, info, train
+from opendiff.commands import benchmark, bundle, evaluate, fetch, fine, generate, info, train
 from opendiff.errors import OpenDiffError
 
 
@@ -38,7 +38,7 @@ def parser(program: str = "opendiff") -> argparse.ArgumentParser:
     )
     top.set_defaults(kept="nothing was written")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (generate, fetch, train, evaluate, benchmark, bundle, info):
+    for command in (generate, fetch, fine, train, evaluate, benchmark, bundle, info):
         command.add_command(commands)
     return top
 

@@ -19,11 +19,15 @@ from opendiff.storage.shipped import CHECKPOINTS
 
 # Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
 # it knows differs from town to town. A tile may have either or both.
-MODALITIES: tuple[str, ...] = ("imagery", "poi", "osm_poi", "population")
-# Numbers a modality: of the tile itself, then of the tiles around it. Narrow, so that a token is no copy of its input.
-TOKEN_PARTS: tuple[tuple[int, ...], ...] = ((16,), (8, 4), (6, 4), (1, 1))
+MODALITIES: tuple[str, ...] = (
+    "imagery", "poi", "osm_poi", "population", "lights", "osm_nodes", "jobs", "activity",
+)  # fmt: skip
+# Numbers a modality: the embedding of an image; else the log density of the tile, its 3 x 3 and its 5 x 5 window, and
+# of places what mix of categories the tile and its 3 x 3 window have.
+TOKEN_PARTS: tuple[tuple[int, ...], ...] = ((16,), (3, 10, 6), (3, 6, 4), (3,), (3,), (3,), (3,), (3,))
 TOKEN_WIDTHS: tuple[int, ...] = tuple(sum(parts) for parts in TOKEN_PARTS)
 TOKENS_WIDTH = sum(TOKEN_WIDTHS)
+USUAL_RELIABILITY = 0.8  # of a population raster about which nothing else is known
 INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 
@@ -56,11 +60,18 @@ class AreaConditions:
 
 @dataclass(frozen=True)
 class Conditions(AreaConditions):
-    """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, 4) bool in
-    the order of MODALITIES."""
+    """tokens: (tiles, TOKENS_WIDTH) float32, the modalities side by side, 0 where absent; present: (tiles, modalities)
+    bool in the order of MODALITIES; reliability: (tiles,) float32, how far the source's population is borne out by its
+    other layers, 0..1 (`opendiff.open_data.sources.reliability`)."""
 
     tokens: np.ndarray
     present: np.ndarray
+    reliability: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def __post_init__(self) -> None:
+        if len(self.reliability) != len(self.tiles):
+            usual = np.full(len(self.tiles), USUAL_RELIABILITY, np.float32)
+            object.__setattr__(self, "reliability", usual)
 
     def without(self, *modalities: str) -> Conditions:
         """The same tiles with some modalities hidden, to see what each is worth."""
@@ -75,6 +86,7 @@ class Conditions(AreaConditions):
             "y": self.tiles["y"].to_numpy(np.int32),
             "tokens": self.tokens.astype(np.float16),
             "present": self.present.astype(np.uint8),
+            "reliability": self.reliability.astype(np.float32),
             **{name: np.ascontiguousarray(values) for name, values in extra.items()},
         }
         heading = {"source": self.source, "attribution": self.attribution}
@@ -90,7 +102,7 @@ def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             heading = json.loads((file.metadata() or {}).get("conditions", "{}"))
         x, y = tensors.pop("x"), tensors.pop("y")
-        tokens, present = tensors.pop("tokens"), tensors.pop("present")
+        tokens, present, trust = (tensors.pop(name) for name in ("tokens", "present", "reliability"))
     except ModelError as error:
         raise SourceError(str(error)) from None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
@@ -103,6 +115,7 @@ def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]
         tile_frame(x, y),
         tokens.astype(np.float32),
         present.astype(bool),
+        trust.astype(np.float32),
         source=heading.get("source", ""),
         attribution=heading.get("attribution", ""),
     )

@@ -1,4 +1,5 @@
-"""Which source a name means: `demo` is the bundled region, anything else a pack, in a folder or a zip archive.
+"""Which source a name means: `demo` and `demo:NAME` are bundled regions, anything else a pack, a folder or a zip
+archive.
 
 Imports wait until a source is opened, so that a page or a command which only asks for a name is there at once.
 """
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 def open_source(name: str) -> DemoSource | PackSource:
     """The source called `name`. Raises SourceError."""
-    if name == "demo":
+    if name.partition(":")[0] == "demo":
         from opendiff.demo import DemoSource
 
-        return DemoSource()
+        return DemoSource(name)
     if name == "live":
         raise SourceError(
             "Live open data is fetched for an area by choices of yours; see opendiff.live.source.LiveSource, or make a "
@@ -38,13 +39,13 @@ def source_checksum(name: str, tiles: Tiles) -> str:
     It is a checksum of the bundled region's file, or of the files of a pack, whose images, which are many, count by
     their sizes. Raises SourceError.
     """
-    from opendiff.demo import FILE
+    from opendiff.demo import REGIONS, is_bundled, region_name
     from opendiff.open_data.sources import OSM_EXTRACT, PackSource, image_path
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.resume import fingerprint
 
-    if name == "demo":
-        return file_checksum(FILE)
+    if is_bundled(name):
+        return file_checksum(REGIONS[region_name(name)].file)
     root = PackSource(Path(name)).root
     try:
         tables = (root / name for name in ("tiles.parquet", "pack.json", OSM_EXTRACT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from opendiff.encoder import IMAGE_FEATURES, Encoder
 from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.contrastive import train_encoder
 from opendiff.errors import SourceError
+from opendiff.observed import City
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.progress import Report
@@ -19,6 +21,7 @@ from opendiff.storage.resume import UNSAVED, TrainingState
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
+TILES_A_BATCH = 256  # images held at once
 FOLDS = 5  # for packs that name none
 
 
@@ -45,15 +48,65 @@ class TrainingData:
         seed: int,
         report: Report | None = None,
         state: TrainingState = UNSAVED,
+        others: Sequence[TileFeatures] = (),
     ) -> Encoder:
-        """An encoder fitted on some rows."""
+        """An encoder fitted on some rows, and on the features of other cities."""
         part = self.features.take(rows)
         views, has_imagery = self.views[:, rows], self.has_imagery[rows]
-        return train_encoder(trunk, part, views, has_imagery, seed, report=report, state=state)
+        return train_encoder(trunk, part, views, has_imagery, seed, report=report, state=state, others=others)
 
     def conditions(self, encoder: Encoder) -> Conditions:
         """Conditions of all tiles by an encoder."""
         return encoder.tokens(self.features, encoder.project(self.views[0]), self.has_imagery)
+
+
+@dataclass(frozen=True)
+class CityData:
+    """All tiles of a pack as a training city: features, image tokens' inputs, and what was observed.
+
+    statistics: (tiles, 512) trunk statistics of the images; series, presence, folds, blocks as in `City`.
+    """
+
+    name: str
+    features: TileFeatures
+    statistics: np.ndarray
+    has_imagery: np.ndarray
+    series: np.ndarray
+    presence: np.ndarray
+    folds: np.ndarray
+    blocks: np.ndarray
+
+    def city(self, encoder: Encoder) -> City:
+        """The city with conditions by an encoder."""
+        conditions = encoder.tokens(self.features, encoder.project(self.statistics), self.has_imagery)
+        intensities = np.log1p(self.features.intensities() / INTENSITY_UNITS)
+        return City(self.name, conditions, self.series, self.presence, intensities, self.blocks)
+
+
+def read_city(pack: PackSource, trunk: Trunk) -> CityData:
+    """What a pack tells as a training city. Raises SourceError where it has neither traffic nor people present."""
+    tiles = pack.all_tiles()
+    features = tile_features(tiles, pack.open_data(with_halo(tiles), imagery=False), pack.poi_datum)
+    traffic, users, has_traffic = pack.traffic(tiles)
+    presence = pack.presence(tiles)
+    if not has_traffic.any() and not np.isfinite(presence).all(axis=1).any():
+        raise SourceError(
+            f"The pack {pack.name} has neither traffic.parquet nor presence.parquet; training needs one."
+        )
+    encoder = Encoder()
+    encoder.trunk = trunk
+    statistics = np.zeros((len(tiles), IMAGE_FEATURES), np.float32)
+    has_imagery = np.zeros(len(tiles), bool)
+    for start in range(0, len(tiles), TILES_A_BATCH):
+        part = tiles.iloc[start : start + TILES_A_BATCH].reset_index(drop=True)
+        data = pack.open_data(part)
+        rows = start + np.flatnonzero(data.has_imagery)
+        has_imagery[rows] = True
+        statistics[rows] = encoder.image_features(data.imagery[data.has_imagery])
+    return CityData(
+        pack.name, features, statistics, has_imagery, np.stack([traffic, users], axis=1), presence,
+        spatial_folds(pack, tiles), spatial_blocks(tiles),
+    )  # fmt: skip
 
 
 def read_training_data(

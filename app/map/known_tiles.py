@@ -7,7 +7,7 @@ import numpy as np
 
 from app.colours import ACCENT, WARN, rgb
 from app.map.region import Picture, tile_picture
-from app.state.inputs import DEMO
+from app.state.inputs import is_bundled
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
@@ -20,8 +20,8 @@ def known_tiles(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
     from opendiff.conditions import MODALITIES
     from opendiff.demo import DemoSource
 
-    if source == DEMO:
-        present = DemoSource().conditions(tiles).present
+    if is_bundled(source):
+        present = DemoSource(source).conditions(tiles).present
         column = {name: present[:, MODALITIES.index(name)] for name in MODALITIES}
         return {"imagery": column["imagery"], "population": column["population"], "poi": _poi(column)}
     from opendiff.open_data.sources import PackSource, image_path

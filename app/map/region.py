@@ -10,7 +10,7 @@ import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
 from app.server.cache import SharedCache, fingerprint
-from app.state.inputs import DEMO
+from app.state.inputs import is_bundled
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
 MOSAIC_PIXELS = 12
@@ -71,11 +71,11 @@ _regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
 
 
 def open_region(source: str) -> Region:
-    """The region of `source`, DEMO or the path of a pack (a folder or a zip file). Raises SourceError."""
+    """The region of `source`, a bundled one or the path of a pack (a folder or a zip file). Raises SourceError."""
     from opendiff.storage.cache_room import mark_used
 
-    if source == DEMO:
-        return _regions.get(DEMO, _demo_region)
+    if is_bundled(source):
+        return _regions.get(source, lambda: _demo_region(source))
     mark_used(Path(source))
     return _regions.get(f"{_state_of(Path(source))} {source}", lambda: _pack_region(source))
 
@@ -89,16 +89,16 @@ def _state_of(path: Path) -> str:
         return ""
 
 
-def _demo_region() -> Region:
+def _demo_region(source: str) -> Region:
     from opendiff.demo import DemoSource
 
-    opened = DemoSource()
+    opened = DemoSource(source)
     context = opened.context()
     colours = {letter: (*rgb(colour), 255) for letter, (_, colour) in LAND_COVER.items()}
     other = (*rgb(NO_CLASS), 255)
     quarters = [[colours.get(letter, other) for letter in cover] for cover in context["land_cover"]]
     blocks = np.array(quarters, np.uint8).reshape(-1, 2, 2, 4)  # NW NE / SW SE
-    return _region(DEMO, "bundled region", opened.attribution, context, blocks, True)
+    return _region(source, "bundled region", opened.attribution, context, blocks, True)
 
 
 def _pack_region(path: str) -> Region:

@@ -131,7 +131,7 @@ def packs() -> dict[str, Path]:
 def may_open(source: str, own_folder: Path) -> bool:
     """Whether a session may use a source by its path: on a shared server the bundled region, a pack for everybody, or
     what it has made or uploaded itself."""
-    if not shared() or source == "demo":
+    if not shared() or source.partition(":")[0] == "demo":
         return True
     path = Path(source).resolve()
     return path in {p.resolve() for p in packs().values()} or path.is_relative_to(own_folder.resolve())

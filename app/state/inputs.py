@@ -10,7 +10,14 @@ from intake.report import Report
 if TYPE_CHECKING:
     from planning.network import Network
 
-DEMO = "demo"  # the source that is bundled; any other is the path of a pack
+DEMO = "demo"  # the first bundled region; `demo:NAME` is another, any other source the path of a pack
+
+
+def is_bundled(source: str) -> bool:
+    """Whether a source is a bundled region."""
+    return source.partition(":")[0] == DEMO
+
+
 SCALE_KINDS = ("subscribers", "daily total", "busy hour")
 
 

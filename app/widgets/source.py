@@ -11,7 +11,7 @@ from app.messages import errors_shown, show_error
 from app.server import limits
 from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
-from app.state.inputs import DEMO
+from app.state.inputs import is_bundled
 from app.state.workspace import Workspace
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
@@ -30,11 +30,13 @@ def source_section(space: Workspace) -> None:
     if (report := space.reports.get(open_data.JOB)) is not None:
         file_report(report, "your files")
     needed = space.area is not None and space.tiles_with_data == 0
-    with st.expander("Open data", icon=":material/database:", expanded=space.source != DEMO or needed):
+    with st.expander(
+        "Open data", icon=":material/database:", expanded=not is_bundled(space.source) or needed
+    ):
         kinds = [BUNDLED, PACK, FILES, LIVE]
-        kind = st.radio("Source", kinds, int(space.source != DEMO), label_visibility="collapsed")
-        if kind == BUNDLED and space.source != DEMO:
-            _change_source(space, DEMO)
+        kind = st.radio("Source", kinds, int(not is_bundled(space.source)), label_visibility="collapsed")
+        if kind == BUNDLED:
+            _bundled(space)
         elif kind == PACK:
             _pack(space)
         elif kind == FILES:
@@ -43,12 +45,23 @@ def source_section(space: Workspace) -> None:
             _live(space)
 
 
+def _bundled(space: Workspace) -> None:
+    from opendiff.demo import REGIONS, source_name
+
+    names = [source_name(region) for region in REGIONS]
+    labels = dict(zip(names, (region.label for region in REGIONS.values()), strict=True))
+    place = names.index(space.source) if space.source in names else 0
+    chosen = st.selectbox("City", names, place, format_func=labels.__getitem__)
+    if chosen != space.source:
+        _change_source(space, chosen)
+
+
 def _pack(space: Workspace) -> None:
     if limits.shared():
         _pack_for_everybody(space)
     else:
         with st.form("pack", border=False):
-            shown = "" if space.source == DEMO else space.source
+            shown = "" if is_bundled(space.source) else space.source
             path = st.text_input(
                 "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
             )

@@ -13,7 +13,7 @@ from opendiff.baselines.harness import HOURS, TileConditions
 from opendiff.encoder.contrastive import train_encoder
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import SourceError
-from opendiff.open_data.features import TileFeatures, tile_features, with_halo
+from opendiff.open_data.features import MIX_WIDTH, TOTALS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
 from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
@@ -168,4 +168,11 @@ def hidden(features: TileFeatures, element: str) -> TileFeatures:
         "No-Human": ("population", "population_around", "has_population"),
         "No-POI": ("poi", "poi_around", "has_poi", "osm_poi", "osm_poi_around", "has_osm_poi"),
     }[element]
-    return replace(features, **blank(*taken))
+    totals, mixes = features.totals.copy(), [features.poi_mix.copy(), features.osm_mix.copy()]
+    if element == "No-Geo":
+        totals[:, :, 1:] = totals[:, :, :1]  # a window that tells no more than the tile
+        for mix in mixes:
+            mix[:, MIX_WIDTH:] = 0
+    gone = {"No-Human": ("population",), "No-POI": ("poi", "osm_poi")}.get(element, ())
+    totals[:, [TOTALS.index(name) for name in gone]] = np.nan
+    return replace(features, **blank(*taken), totals=totals, poi_mix=mixes[0], osm_mix=mixes[1])

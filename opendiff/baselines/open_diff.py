@@ -19,7 +19,7 @@ from torch.nn import functional
 from opendiff.area import tile_frame
 from opendiff.baselines.csdi import LAST_BETA, PATCH, STEPS, adam_with_drops, descend, noise_of, velocity
 from opendiff.baselines.harness import HOURS, Budget, Draw, NeuralBaseline, Standard, TileConditions
-from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions
+from opendiff.conditions import INTENSITIES, MODALITIES, TOKEN_WIDTHS, TOKENS_WIDTH, Conditions
 from opendiff.default.training import train_model
 from opendiff.errors import ModelError
 from opendiff.generator import TrafficGenerator
@@ -28,7 +28,8 @@ from opendiff.paper.denoiser import DenoiserConfig
 from opendiff.paper.model import PaperConfig, PaperModel
 from opendiff.week import SERIES
 
-FREE = TOKENS_WIDTH - 2  # numbers that tokens of imagery and POI hold
+FREE_MODALITIES = MODALITIES[:3]
+FREE = sum(TOKEN_WIDTHS[:3])  # numbers that tokens of imagery and POI hold
 STAND_IN_SPREAD = 0.01  # of the level of a stand-in for users, so that it has a distribution of its own
 
 
@@ -120,7 +121,7 @@ class Default:
         elif vectors.shape[1] <= FREE:
             tokens = np.zeros((len(vectors), TOKENS_WIDTH), np.float32)
             tokens[:, : vectors.shape[1]] = self.standard(vectors).numpy()
-            present = np.tile([name != "population" for name in MODALITIES], (len(vectors), 1))
+            present = np.tile([name in FREE_MODALITIES for name in MODALITIES], (len(vectors), 1))
         else:
             raise ModelError(
                 f"Conditions of {vectors.shape[1]} numbers do not fit the model default; give at most {FREE}."

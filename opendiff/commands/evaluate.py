@@ -15,7 +15,14 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate", help="spatial-block cross-validation against reference generators"
     )
-    parser.add_argument("--data", required=True, type=Path, metavar="PACK")
+    parser.add_argument(
+        "--data", required=True, action="append", type=Path, metavar="PACK",
+        help="the pack that is evaluated; further ones are trained on as well",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cities", action="store_true",
+        help="leave each of the packs out as a whole, and evaluate its spatial blocks, beside trivial references",
+    )  # fmt: skip
     parser.add_argument(
         "--model",
         action="append",
@@ -52,9 +59,18 @@ def run(options: argparse.Namespace) -> None:
     for path in filter(None, (options.out, options.plots)):
         if not path.parent.is_dir():
             raise OpenDiffError(f"The folder {path.parent} does not exist; make it or name another file.")
+    packs = [PackSource(path) for path in options.data]
+    if options.cities:
+        from opendiff.evaluation.cities import evaluate_cities
+        from opendiff.evaluation.tables import cities_tables
+
+        result = evaluate_cities(packs, options.samples, options.seed, StageBars())
+        write_json(options.out, result)
+        print(cities_tables(result))
+        return
     done = evaluate(
-        PackSource(options.data), options.model, options.samples, options.seed, StageBars(), options.paper_samples,
-        options.work,
+        packs[0], options.model, options.samples, options.seed, StageBars(), options.paper_samples,
+        options.work, packs[1:],
     )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:

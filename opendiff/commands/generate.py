@@ -23,8 +23,9 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--source",
         required=True,
-        metavar="demo|live|PACK",
-        help="the bundled region, open data fetched for the area, or a pack (a folder or a zip of one)",
+        metavar="demo|demo:seoul|live|PACK",
+        help="a bundled region (Nanchang, or by its name), open data fetched for the area, or a pack (a folder or a "
+        "zip of one)",
     )
     parser.add_argument("--samples", type=int, default=20, help="weeks a tile (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same table (default 0)")
@@ -130,6 +131,7 @@ def run_parts(
 ) -> None:
     """Generate tiles into a folder of parts; place: where other processes find the source."""
     from opendiff.cluster import local_workers, scheduler_at
+    from opendiff.demo import is_bundled
     from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings
@@ -146,7 +148,7 @@ def run_parts(
         guidance_scale=config.guidance_scale if options.guidance is None else options.guidance,
         steps=config.steps if options.steps is None else options.steps,
         area=area,
-        encoder_checksum="" if place == "demo" else generator.encoder_checksum,
+        encoder_checksum="" if is_bundled(place) else generator.encoder_checksum,
     )
     makers: AbstractContextManager[Maker] = nullcontext(make_here)
     if options.workers is not None:

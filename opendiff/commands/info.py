@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from opendiff.area import tiles_bounds
-    from opendiff.demo import DemoSource
+    from opendiff.demo import REGIONS, DemoSource, source_name
     from opendiff.generator import SHIPPED, TrafficGenerator
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.shipped import CHECKPOINTS
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> None:
             f"model {name}: {count:,} parameters, {model.config.steps} steps, "
             f"guidance scale {model.config.guidance_scale:g}"
         )
-    tiles = DemoSource().covered_tiles()
-    print(
-        f"bundled region: {len(tiles)} tiles, {','.join(f'{edge:.3f}' for edge in tiles_bounds(tiles))} (W,S,E,N)"
-    )
+    for region in REGIONS:
+        source = source_name(region)
+        tiles = DemoSource(source).covered_tiles()
+        box = ",".join(f"{edge:.3f}" for edge in tiles_bounds(tiles))
+        print(f"bundled region {source}: {len(tiles)} tiles, {box} (W,S,E,N)")

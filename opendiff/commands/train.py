@@ -19,7 +19,10 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser("train", help="train the encoder or the sampler on a pack with traffic")
     parser.add_argument("part", choices=("encoder", "sampler"))
     parser.add_argument("--model", choices=("default", "paper"), default="default")
-    parser.add_argument("--data", required=True, type=Path, metavar="PACK")
+    parser.add_argument(
+        "--data", required=True, action="append", type=Path, metavar="PACK",
+        help="a pack with traffic; the model default takes several, of which others may have people present instead",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the weights")
     parser.add_argument("--epochs", type=int, default=None, help="of the model paper (default: the model's)")
     parser.add_argument(
@@ -35,10 +38,12 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.storage.checksums import write_checksums
 
     check_options(options)
-    pack = PackSource(options.data)
+    packs = [PackSource(path) for path in options.data]
+    if options.model == "paper" and len(packs) > 1:
+        raise OpenDiffError("The model paper is trained on one pack; give one --data.")
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    path = (train_paper if options.model == "paper" else train_default)(pack, options)
+    path = train_paper(packs[0], options) if options.model == "paper" else train_default(packs, options)
     write_checksums(options.out)
     print(f"{path}, {time.perf_counter() - started:.0f} s")
 
@@ -57,13 +62,14 @@ def check_options(options: argparse.Namespace) -> None:
         raise OpenDiffError("--pixels is a matter of the encoder; the sampler takes the encoder as it is.")
 
 
-def train_default(pack: PackSource, options: argparse.Namespace) -> Path:
+def train_default(packs: list[PackSource], options: argparse.Namespace) -> Path:
     from opendiff.default.pack_training import train_encoder_on, train_sampler_on
 
-    command = f"python -m opendiff train {options.part} --data {pack.name} --seed {options.seed}"
+    named = " ".join(f"--data {pack.name}" for pack in packs)
+    command = f"python -m opendiff train {options.part} {named} --seed {options.seed}"
     if options.part == "encoder":  # which learns on the CPU, whatever the device
-        return train_encoder_on(pack, options.out, options.seed, command, StageBars())
-    return train_sampler_on(pack, options.out, options.seed, command, _training_device(options), StageBars())
+        return train_encoder_on(packs, options.out, options.seed, command, StageBars())
+    return train_sampler_on(packs, options.out, options.seed, command, _training_device(options), StageBars())
 
 
 def train_paper(pack: PackSource, options: argparse.Namespace) -> Path:

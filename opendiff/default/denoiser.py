@@ -106,16 +106,15 @@ class Denoiser(nn.Module):
         self.summary_in = nn.Linear(summary_width, width)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.level_out, self.day_out = nn.Linear(width, LEVEL_WIDTH), nn.Linear(width, DAY_WIDTH)
-        for layer in (self.level_out, self.day_out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.day_out = nn.Linear(width, DAY_WIDTH)
+        nn.init.zeros_(self.day_out.weight)
+        nn.init.zeros_(self.day_out.bias)
 
     def remember(
         self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
     ) -> ConditionMemory:
-        """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, 4) bool, summary (rows, summary_width),
-        mean and deviation (rows, 338)."""
+        """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, summary (rows,
+        summary_width), mean and deviation (rows, 338)."""
         embedded = [
             layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
         ]
@@ -137,7 +136,10 @@ class Denoiser(nn.Module):
 
     def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
         """What the network adds to the closed form, (rows, 338), in units of the deviation of its error; white: the
-        whitened x_t (rows, 338)."""
+        whitened x_t (rows, 338).
+
+        Nothing is added to the level, which is exactly Gaussian. Along the path its whitened coordinates do not change,
+        so the network knows the level from the first step on."""
         days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
         h = torch.cat([self.level_in(white[:, :LEVEL_WIDTH])[:, None], self.day_in(days)], dim=1)
         h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
@@ -145,7 +147,7 @@ class Denoiser(nn.Module):
             h = block(h, keys_values)
         h = self.norm(h)
         days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_A_DAY)).transpose(1, 2).flatten(1)
-        return torch.cat([self.level_out(h[:, 0]), days], dim=-1)
+        return torch.cat([torch.zeros_like(white[:, :LEVEL_WIDTH]), days], dim=-1)
 
 
 def time_features(t: Tensor, like: Tensor) -> Tensor:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from opendiff.conditions import Conditions
+from opendiff.default.cities import COMPONENTS
 from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.prior import SPREADS, Belief, Prior
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
+from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.week import SERIES
 
@@ -24,10 +27,10 @@ ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little besid
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """components: daily profiles that open data can move a shape along; width, heads, layers, dropout: of the denoiser;
-    steps: midpoint steps of the sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
+    """cities: names of the training cities; width, heads, layers, dropout: of the denoiser; steps: midpoint steps of
+    the sampler; guidance_scale: mu of eq. 8, 0 because guidance narrows the ensemble."""
 
-    components: int = 8
+    cities: tuple[str, ...] = ("",)
     width: int = 64
     heads: int = 4
     layers: int = 2
@@ -42,14 +45,13 @@ class TrafficModel(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.prior = Prior(config.components)
-        summary = LEVEL_WIDTH + config.components + SPREADS
+        self.prior = Prior(COMPONENTS, len(config.cities))
+        summary = LEVEL_WIDTH + COMPONENTS + SPREADS
         self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
-        self.representation = blank_representation(config.components)
+        self.representation = blank_representation()
 
-    def remember(self, tokens: Tensor, present: Tensor, belief: Belief | None = None) -> ConditionMemory:
-        """What the denoiser needs of conditions, once a tile."""
-        belief = belief or self.prior(tokens, present)
+    def remember(self, tokens: Tensor, present: Tensor, belief: Belief) -> ConditionMemory:
+        """What the denoiser needs of conditions and of what the prior believes, once a tile."""
         mean, deviation = belief.mean(self.representation), belief.deviation()
         return self.denoiser.remember(tokens, present, belief.summary(), mean, deviation)
 
@@ -64,21 +66,28 @@ class TrafficModel(nn.Module):
         """Series (rows, 2, 168) from noise (rows, 338); memory: of each row; empty: as many of the empty condition.
 
         Guidance is eq. 8 of the paper on the expected clean vector, (1 + mu) D(x, c) - mu D(x, nothing), both in one
-        batch; without `empty`, or with mu 0, there is none.
+        batch; without `empty`, or with mu 0, there is none. The level is taken from its noise exactly.
         """
+        mean = memory.mean[:, :LEVEL_WIDTH]
+        if guidance_scale and empty is not None:
+            mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
+        level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
 
         def plain(x: Tensor, t: Tensor) -> Tensor:
             return self.denoiser(x, t, memory)
 
         if not guidance_scale or empty is None:
-            return self.representation.decode(sample_flow(plain, noise, steps))
+            return self._decode(level, sample_flow(plain, noise, steps))
         both = ConditionMemory.join([memory, empty])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
             told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
             return told + guidance_scale * (told - untold)
 
-        return self.representation.decode(sample_flow(guided, noise, steps))
+        return self._decode(level, sample_flow(guided, noise, steps))
+
+    def _decode(self, level: Tensor, vectors: Tensor) -> Tensor:
+        return self.representation.decode(torch.cat([level, vectors[:, LEVEL_WIDTH:]], dim=-1))
 
     def save(self, path: str | Path, notes: dict[str, object]) -> str:
         """Write weights and configuration; returns the checksum."""
@@ -94,7 +103,11 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     checkpoint = read_checkpoint(path, kind="default")
     # how many steps pay is a matter of the sampler, not of the weights
     config = checkpoint.notes["config"] | {"steps": ModelConfig.steps}
-    model = TrafficModel(ModelConfig(**config))
+    config["cities"] = tuple(config.get("cities", ()))
+    try:
+        model = TrafficModel(ModelConfig(**config))
+    except TypeError:
+        raise ModelError(f"{path} was made by another version; train it again.") from None
     checkpoint.load_into(model, "network.")
     parts = {
         field.name: checkpoint.tensor(f"representation.{field.name}")
@@ -106,12 +119,12 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     return model.eval(), checkpoint.checksum
 
 
-def blank_representation(components: int) -> Representation:
+def blank_representation() -> Representation:
     """A representation of the right shapes, in which nothing is fitted."""
     eye = torch.eye(SHAPE_WIDTH)
     return Representation(
-        torch.zeros(SERIES), torch.ones(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
-        torch.zeros(LEVEL_WIDTH, SHAPE_WIDTH), eye, eye, torch.zeros(components, SHAPE_WIDTH),
+        torch.zeros(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
+        eye, eye, torch.zeros(COMPONENTS, SHAPE_WIDTH),
     )  # fmt: skip
 
 
@@ -120,6 +133,10 @@ def rows_a_call(device: torch.device | str) -> int:
     return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
 
 
-def condition_tensors(conditions: Conditions, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Tokens (tiles, TOKENS_WIDTH) and present (tiles, modalities) of conditions."""
-    return torch.from_numpy(conditions.tokens).to(device), torch.from_numpy(conditions.present).to(device)
+def condition_tensors(
+    conditions: Conditions, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Tokens (tiles, TOKENS_WIDTH), present (tiles, modalities), reliability, x and y (tiles,) of conditions."""
+    arrays = conditions.tokens, conditions.present, conditions.reliability
+    numbers = (conditions.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
+    return tuple(torch.from_numpy(np.ascontiguousarray(values)).to(device) for values in (*arrays, *numbers))  # type: ignore[return-value]

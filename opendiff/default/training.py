@@ -5,24 +5,21 @@ Small enough for two cores, and seeded. The stages on a whole pack: `opendiff.de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from opendiff.conditions import Conditions
+from opendiff.default.cities import ready, training_series
 from opendiff.default.denoiser import gaussian_denoiser
-from opendiff.default.model import ModelConfig, TrafficModel, condition_tensors
-from opendiff.default.prior import PATTERNS, Belief, pattern_mask
-from opendiff.default.prior_fit import fit_prior
-from opendiff.default.representation import (
-    LEVEL_WIDTH,
-    SHAPE_WIDTH,
-    Representation,
-    fit_representation,
-    roll_days,
-)
+from opendiff.default.model import ModelConfig, TrafficModel
+from opendiff.default.prior import Belief
+from opendiff.default.prior_fit import PATTERNS, fit_prior
+from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
+from opendiff.observed import City
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
 from opendiff.week import DAYS
@@ -49,7 +46,6 @@ class DenoiserTraining:
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    level_weight: float = 2.0  # of each level coordinate against an hour of the shape; more overfits
     condition_dropout: float = 0.1  # rho of eq. 7
     averaging: float = 0.995  # of the weights that are kept, a step; less in the first steps
 
@@ -65,41 +61,73 @@ def train_model(
     device: str = "cpu",
     report: Report | None = None,
     state: TrainingState = UNSAVED,
+    others: Sequence[City] = (),
+    name: str = "",
 ) -> TrafficModel:
-    """The `default` model fitted on tiles with traffic.
+    """The `default` model fitted on tiles with traffic of a city called `name`, and on `others`.
 
-    series: (tiles, 2, 168) traffic and users; intensities: (tiles, 3) log1p of all POI, business POI and log
-    population, NaN where unknown; blocks: (tiles,) spatial block of each tile, which leaves as one. An interrupted
-    training goes on from `state`.
+    series: (tiles, 2, 168) traffic and users, NaN where unmeasured; intensities: (tiles, 3) log1p of all POI, business
+    POI and log population, NaN where unknown; blocks: (tiles,) spatial block of each tile, which leaves as one. An
+    interrupted training goes on from `state`.
     """
+    unseen = np.full((len(series), series.shape[-1]), np.nan)
+    city = City(name, conditions, series, unseen, intensities, blocks)
+    return train_cities([city, *others], seed, config, denoiser_training, device, report, state)
+
+
+def train_cities(
+    cities: Sequence[City],
+    seed: int = 0,
+    config: ModelConfig = ModelConfig(),  # noqa: B008 (frozen)
+    denoiser_training: DenoiserTraining = DenoiserTraining(),
+    device: str = "cpu",
+    report: Report | None = None,
+    state: TrainingState = UNSAVED,
+) -> TrafficModel:
+    """The `default` model fitted on cities, of which at least one has traffic. Gaps of the night are filled first."""
     torch.manual_seed(seed)
-    model = TrafficModel(config)
-    truth = torch.from_numpy(series).float()
-    model.representation = fit_representation(truth, config.components)
-    unseen = fit_prior(model, conditions, truth, intensities, blocks, report)
+    cities = ready(cities)
+    model = TrafficModel(replace(config, cities=tuple(city.name for city in cities)))
+    # without a denoiser to train nothing has to be believed under some modalities only
+    count = PATTERNS if denoiser_training.steps else 2
+    patterns, unseen = fit_prior(model, cities, seed, report, count)
+    truth = torch.from_numpy(training_series(cities)).float()
+    measured = [city.conditions.take(city.has_traffic) for city in cities]
+    tokens = torch.from_numpy(np.concatenate([part.tokens for part in measured]))
+    present = torch.from_numpy(np.concatenate([part.present for part in measured]))
     model.to(device)
     model.representation = model.representation.to(device)
-    fit_denoiser(model, conditions, truth.to(device), unseen, denoiser_training, report, state)
+    told = Told(tokens.to(device), present.to(device), torch.from_numpy(patterns).to(device), unseen)
+    fit_denoiser(model, told, truth.to(device), denoiser_training, report, state)
     return model.eval()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the denoiser learns from beside the series: tokens and present of the tiles (`Conditions`), patterns
+    (patterns, modalities) of known modalities, and under each the belief that had not seen a tile's block."""
+
+    tokens: Tensor
+    present: Tensor
+    patterns: Tensor
+    unseen: list[Belief]
 
 
 def fit_denoiser(
     model: TrafficModel,
-    conditions: Conditions,
+    told: Told,
     truth: Tensor,
-    unseen: list[Belief],
     training: DenoiserTraining,
     report: Report | None,
     state: TrainingState = UNSAVED,
 ) -> None:
     """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
 
-    unseen: the belief for all tiles under each pattern of modalities (`fit_prior`). The network sees the closed form
-    whitened and learns what is missing in units of its error, so every time and tile weighs alike.
+    The network sees the closed form whitened and learns what is missing in units of its error, so every time and tile
+    weighs alike. The level has no error: it is told.
     """
     device, representation = truth.device, model.representation
-    tokens, present = condition_tensors(conditions, device)
-    table = Beliefs.of(unseen, representation, device)
+    table = Beliefs.of(told.unseen, representation, device)
     level, shape = representation.level(truth), representation.shape_residual(truth)
     denoiser = model.denoiser
     average = {name: value.clone() for name, value in denoiser.state_dict().items()}
@@ -110,23 +138,23 @@ def fit_denoiser(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1, (step + 1) / warm) * max(LEAST_RATE, 1 - step / max(1, training.steps))
     )
-    weight = torch.ones(LEVEL_WIDTH + SHAPE_WIDTH, device=device)
-    weight[:LEVEL_WIDTH] = training.level_weight
     denoiser.train()
     done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)
     for step in range(done, training.steps):
         row = torch.randint(len(truth), (training.batch,), device=device)
-        pattern = draw_patterns(training.batch, training.condition_dropout, device)
-        seen = present[row] & pattern_mask(pattern)
+        pattern = draw_patterns(training.batch, len(told.patterns), training.condition_dropout, device)
+        seen = told.present[row] & told.patterns[pattern]
         rolled = roll_days(shape[row], int(torch.randint(DAYS, ())))  # nobody knows the first weekday
         clean = torch.cat([level[row], rolled @ representation.whiten], dim=-1)
         mean, deviation, summary = table.pick(pattern, row)
-        memory = denoiser.remember(tokens[row], seen, summary, mean, deviation)
+        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation)
         t = torch.sigmoid(torch.randn(training.batch, device=device) * TIME_SPREAD)
         x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
         gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)
-        target = (clean - gaussian) / scale
-        loss = ((denoiser.correction(white, t, memory) - target).square() * weight).mean()
+        known = ((clean - mean) / deviation)[:, :LEVEL_WIDTH]
+        white = torch.cat([known, white[:, LEVEL_WIDTH:]], dim=-1)
+        target = ((clean - gaussian) / scale)[:, LEVEL_WIDTH:]
+        loss = (denoiser.correction(white, t, memory)[:, LEVEL_WIDTH:] - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(denoiser.parameters(), LARGEST_GRADIENT)
@@ -164,9 +192,9 @@ class Beliefs:
         return self.mean[pattern, row], self.deviation[pattern, row], self.summary[pattern, row]
 
 
-def draw_patterns(count: int, empty: float, device: torch.device) -> Tensor:
-    """Patterns of modalities that training rows may keep, (count,): the share `empty` none (eq. 7), of the others the
-    share KEEP_ALL all, the rest any."""
-    pattern = torch.randint(PATTERNS, (count,), device=device)
-    pattern = torch.where(torch.rand(count, device=device) < KEEP_ALL, PATTERNS - 1, pattern)
-    return torch.where(torch.rand(count, device=device) < empty, 0, pattern)
+def draw_patterns(count: int, patterns: int, empty: float, device: torch.device) -> Tensor:
+    """Patterns of modalities that training rows may keep, (count,) of 0 to patterns - 1: the share `empty` none (eq. 7;
+    pattern 1), of the others the share KEEP_ALL all (pattern 0), the rest any."""
+    pattern = torch.randint(patterns, (count,), device=device)
+    pattern = torch.where(torch.rand(count, device=device) < KEEP_ALL, 0, pattern)
+    return torch.where(torch.rand(count, device=device) < empty, 1, pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,8 +93,10 @@ def train_encoder(
     report: Report | None = None,
     state: TrainingState = UNSAVED,
     proximity: bool = True,
+    others: Sequence[TileFeatures] = (),
 ) -> Encoder:
-    """An encoder fitted on the tiles of `features`, without any traffic; `proximity` as of `positive_pairs`.
+    """An encoder fitted on the tiles of `features`, without any traffic; `proximity` as of `positive_pairs`. Tiles of
+    `others`, further cities, tell the mixes of POI categories only.
 
     views: (views, tiles, 512) trunk statistics of each tile's image turned and mirrored; the first is as it is. An
     interrupted training goes on from `state`.
@@ -101,7 +104,7 @@ def train_encoder(
     torch.manual_seed(seed)
     encoder = Encoder()
     encoder.trunk = trunk
-    encoder.fit_bottlenecks(features)
+    encoder.fit_bottlenecks(features, *others)
     rows = np.flatnonzero(has_imagery)
     projector = encoder.image
     plain = torch.from_numpy(views[0, rows])

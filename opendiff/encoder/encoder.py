@@ -1,8 +1,9 @@
 """The encoder: open data of tiles -> condition tokens.
 
 Imagery goes through a frozen trunk (`backbone`) and a projector that is trained by multi-positive contrastive learning
-(eq. 4-6 of the paper, `contrastive`). POI and population of the tile and of the tiles around it go through linear
-bottlenecks. Each modality gives a token of its own, so any of them may be missing.
+(eq. 4-6 of the paper, `contrastive`). Counts of the tile and of the tiles around it are told as log densities in
+physical units, the mix of POI categories through linear bottlenecks. Each modality gives a token of its own, so any of
+them may be missing.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from opendiff.conditions import INTENSITIES, TOKEN_PARTS, TOKEN_WIDTHS, Conditio
 from opendiff.device import side_by_side
 from opendiff.encoder.backbone import STAGES, Trunk
 from opendiff.encoder.embeddings import EmbeddingCache, image_key
-from opendiff.open_data.features import POI_WIDTH, POPULATION_WIDTH, WINDOW_SCALES, TileFeatures
+from opendiff.open_data.features import MIX_WIDTH, TOTALS, TileFeatures
 from opendiff.progress import Progress
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
+TOTAL_CENTRE = 4.0  # of the log densities, so that tokens lie about 0
 TOKEN_ROWS = 256  # tiles a call of projector and bottlenecks
 IMAGE_BATCH = 4  # small batches stay in the cache: three times the images a second of 32
 IMAGE_BATCH_ON_GPU = 128
@@ -27,14 +29,13 @@ IMAGE_BATCH_ON_GPU = 128
 
 class LinearBottleneck(nn.Module):
     """Principal components: centre, then project on the leading directions, which keep their relative scale; the first
-    gets unit variance. standardised: give every input the same weight first; root counts have the right one."""
+    gets unit variance."""
 
     mean: Tensor
     directions: Tensor
 
-    def __init__(self, inputs: int, outputs: int, standardised: bool):
+    def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.standardised = standardised
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("directions", torch.zeros(inputs, outputs))
 
@@ -46,30 +47,30 @@ class LinearBottleneck(nn.Module):
         if not len(values):
             return
         mean = values.mean(axis=0)
-        scale = values.std(axis=0) + 1e-6 if self.standardised else np.ones(values.shape[1])
-        _, singular, directions = np.linalg.svd((values - mean) / scale, full_matrices=False)
+        _, singular, directions = np.linalg.svd(values - mean, full_matrices=False)
         leading = max(singular[0] / np.sqrt(len(values)), 1e-6)
-        directions = directions[: self.directions.shape[1]].T / scale[:, None] / leading
+        directions = directions[: self.directions.shape[1]].T / leading
         self.mean.copy_(torch.from_numpy(mean))
         self.directions[:, : directions.shape[1]].copy_(torch.from_numpy(directions))
 
 
 class Bottlenecks(nn.Module):
-    """The token of a modality from the numbers of the tile itself and of the tiles around it."""
+    """What mix of categories a tile and its window have, from their log densities side by side."""
 
-    def __init__(self, inputs: int, around: int, widths: tuple[int, ...], standardised: bool):
+    def __init__(self, inputs: int, around: int, widths: tuple[int, ...]):
         super().__init__()
-        self.own = LinearBottleneck(inputs, widths[0], standardised)
-        self.around = LinearBottleneck(around, widths[1], standardised)
+        self.inputs = inputs
+        self.own = LinearBottleneck(inputs, widths[0])
+        self.around = LinearBottleneck(around, widths[1])
 
-    def forward(self, own: Tensor, around: Tensor) -> Tensor:
-        """Token (rows, sum of widths)."""
-        return torch.cat([self.own(own), self.around(around)], dim=-1)
+    def forward(self, mix: Tensor) -> Tensor:
+        """(rows, sum of widths) of mix (rows, inputs + around)."""
+        return torch.cat([self.own(mix[:, : self.inputs]), self.around(mix[:, self.inputs :])], dim=-1)
 
-    def fit(self, own: np.ndarray, around: np.ndarray) -> None:
-        """own: (rows, inputs); around: (rows, around)."""
-        self.own.fit(own)
-        self.around.fit(around)
+    def fit(self, mix: np.ndarray) -> None:
+        """mix: (rows, inputs + around)."""
+        self.own.fit(mix[:, : self.inputs])
+        self.around.fit(mix[:, self.inputs :])
 
 
 class ImageProjector(nn.Module):
@@ -111,17 +112,13 @@ class Encoder(nn.Module):
         self.image_batch: int | None = None  # None: what the device takes; less where its memory ran out
         self.trunk = Trunk(TAPPED_STAGES)
         self.image = ImageProjector()
-        scales = len(WINDOW_SCALES)
-        self.poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[1], standardised=False)
-        self.osm_poi = Bottlenecks(POI_WIDTH, scales * POI_WIDTH, TOKEN_PARTS[2], standardised=False)
-        self.population = Bottlenecks(POPULATION_WIDTH, scales, TOKEN_PARTS[3], standardised=True)
+        self.poi = Bottlenecks(MIX_WIDTH, MIX_WIDTH, TOKEN_PARTS[1][1:])
+        self.osm_poi = Bottlenecks(MIX_WIDTH, MIX_WIDTH, TOKEN_PARTS[2][1:])
 
-    def fit_bottlenecks(self, features: TileFeatures) -> None:
-        """Fit everything that needs no gradient, each modality on the tiles that have it."""
-        poi, osm_poi, population = features.has_poi, features.has_osm_poi, features.has_population
-        self.poi.fit(features.poi[poi], features.poi_around[poi])
-        self.osm_poi.fit(features.osm_poi[osm_poi], features.osm_poi_around[osm_poi])
-        self.population.fit(features.population[population], features.population_around[population])
+    def fit_bottlenecks(self, *cities: TileFeatures) -> None:
+        """Fit everything that needs no gradient, each modality on the tiles of all cities that have it."""
+        self.poi.fit(np.concatenate([city.poi_mix[city.has_poi] for city in cities]))
+        self.osm_poi.fit(np.concatenate([city.osm_mix[city.has_osm_poi] for city in cities]))
 
     def image_features(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Trunk statistics (images, 512) float32 of images (images, 256, 256, 3) uint8."""
@@ -174,20 +171,30 @@ class Encoder(nn.Module):
     @torch.inference_mode()
     def tokens(self, features: TileFeatures, image_tokens: np.ndarray, has_imagery: np.ndarray) -> Conditions:
         """Conditions of the tiles of `features`; image_tokens (tiles, 16) counts where has_imagery (tiles,)."""
-        present = np.column_stack(
-            [has_imagery, features.has_poi, features.has_osm_poi, features.has_population]
-        )
-        tokens = [
-            image_tokens,
-            self._run(self.poi, features.poi, features.poi_around),
-            self._run(self.osm_poi, features.osm_poi, features.osm_poi_around),
-            self._run(self.population, features.population, features.population_around),
-        ]
+        totals = features.totals - TOTAL_CENTRE
+        known = np.isfinite(totals).all(axis=2)
+        counted = {
+            "poi": features.has_poi,
+            "osm_poi": features.has_osm_poi,
+            "population": features.has_population,
+        }
+        for number, name in enumerate(TOTALS):
+            known[:, number] &= counted.get(name, True)
+        present = np.column_stack([has_imagery, known])
+        mixes = {
+            "poi": self._run(self.poi, features.poi_mix), "osm_poi": self._run(self.osm_poi, features.osm_mix),
+        }  # fmt: skip
+        tokens = [image_tokens]
+        for number, name in enumerate(TOTALS):
+            tokens.append(
+                np.column_stack([totals[:, number], mixes[name]] if name in mixes else [totals[:, number]])
+            )
         tokens = [np.where(present[:, [number]], token, 0) for number, token in enumerate(tokens)]
         intensities = dict(zip(INTENSITIES, features.intensities().T, strict=True))
         # Half precision is what the bundled region ships in, so every source gets it: one tile, one condition.
         half = np.concatenate(tokens, axis=1).astype(np.float16).astype(np.float32)
-        return Conditions(features.tiles, half, present, intensities=intensities)
+        trust = features.reliability.astype(np.float32)
+        return Conditions(features.tiles, half, present, trust, intensities=intensities)
 
     def _run(self, module: nn.Module, *values: np.ndarray) -> np.ndarray:
         """Output (rows, width) of a module for inputs (rows, ...), in calls of one size: products of matrices of

@@ -6,6 +6,7 @@ Who generates the tiles: `variants` (the model `default`), `opendiff.paper.evalu
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ from typing import Any
 import numpy as np
 
 from opendiff import metrics
+from opendiff.default.cities import night_gaps
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import embedding_figures
 from opendiff.evaluation.reference_features import known_image_statistics, reference_features
 from opendiff.evaluation.references import held_out, other_days, references
 from opendiff.evaluation.variants import VARIANTS, fit_folds, held_out_default
+from opendiff.metrics.sums import sum_figures
 from opendiff.open_data.features import with_halo
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
 from opendiff.progress import Report
-from opendiff.training_data import TrainingData, read_training_data
+from opendiff.training_data import TrainingData, read_city, read_training_data
+from opendiff.week import HOURS_A_DAY
 
 ORACLE = "the tile's other days (oracle)"
 # Endings of a reference's name, by the open data that it is given: the pack's POI as counted; moved to the right tile,
@@ -71,11 +75,13 @@ def evaluate(
     report: Report | None = None,
     paper_samples: int = 10,
     work: Path | None = None,
+    others: Sequence[PackSource] = (),
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
 
-    Without names it evaluates all but the published method, which takes hours and so has its own number of samples
-    and a folder `work` for finished parts. Raises ModelError for an unknown name.
+    Without names it evaluates all but the published method, which takes hours and so has its own number of samples and
+    a folder `work` for finished parts. `others`: further packs that the model default is trained on as well. Raises
+    ModelError for an unknown name.
     """
     known = model_names()
     names = names or [name for name in known if name not in PAPER_MODELS]
@@ -92,7 +98,8 @@ def evaluate(
     ensembles: dict[str, np.ndarray] = {}
     embedding: dict[str, float] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
-        fits = fit_folds(data, seed, report)
+        further = [read_city(other, pretrained_trunk()) for other in others]
+        fits = fit_folds(data, seed, report, further)
         ensembles |= held_out_default(data, fits, chosen, samples, seed, report)
         embedding = embedding_figures(pack, data, fits)
     paper_notes: dict[str, Any] = {}
@@ -161,7 +168,7 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
     )
     return OpenData(
         data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.osm_poi, data.has_osm_poi,
-        data.population, data.has_population, data.attribution,
+        data.population, data.has_population, data.attribution, layers=data.layers,
     )  # fmt: skip
 
 
@@ -181,6 +188,12 @@ def score_model(
     """
     scored = score_folds(truth, ensemble, folds, x, y)
     scored["figures"] |= metrics.controllability(truth, ensemble[:, 0], patterns)
+    scored["figures"] |= sum_figures(truth, ensemble, x, y)
+    if hours := night_gaps(truth.reshape(len(truth), -1, HOURS_A_DAY).mean((0, 1))):
+        measured = ~np.isin(np.arange(truth.shape[1]) % HOURS_A_DAY, hours)
+        # hours of a gap of the measurement are no truth; the figure over all hours stands beside it
+        inside = truth[:, measured], ensemble[:, :, measured]
+        scored["figures"]["ncrps_measured_hours"] = float(metrics.crps(*inside).mean() / inside[0].mean())
     scored["samples"] = ensemble.shape[1]
     if len(np.unique(folds[imaged])) > 1:
         scored["with_imagery"] = score_folds(

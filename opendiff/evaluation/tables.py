@@ -56,3 +56,28 @@ def markdown_table(models: dict[str, Any], samples: int) -> str:
         )
         lines.append(f"| {name}{note} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+CITY_COLUMNS = {
+    "level_r2": "level R²", "level_coverage_90": "tiles", "sum4_coverage_90": "4", "sum9_coverage_90": "9",
+    "sum16_coverage_90": "16", "sum36_coverage_90": "36", "busy_hour_coverage_90": "busy hour",
+    "level_energy": "energy", "day_night_correlation": "day/night r", "day_night_r2": "day/night R²",
+    "weekend_r2": "weekend R²",
+}  # fmt: skip
+
+
+def cities_tables(result: dict[str, Any]) -> str:
+    """The report of `opendiff.evaluation.cities` as Markdown: a table for each city, its references below."""
+    parts = []
+    for city, figures in result["cities"].items():
+        lines = [f"**{city}**", "", "| given | tiles | " + " | ".join(CITY_COLUMNS.values()) + " |"]
+        lines.append("| --- |" + " --- |" * (1 + len(CITY_COLUMNS)))
+        for way in ("left out", "spatial blocks"):
+            for name, row in figures[way].items():
+                cells = [
+                    f"{row[key]:.3f}" if key in row and np.isfinite(row[key]) else "" for key in CITY_COLUMNS
+                ]
+                lines.append(f"| {way}: {name} | {row['tiles']:.0f} | " + " | ".join(cells) + " |")
+        known = ", ".join(f"{name} {value:.2f}" for name, value in figures["references"].items())
+        parts.append("\n".join([*lines, "", f"References, level R²: {known}."]))
+    return "\n\n".join(parts)

@@ -6,6 +6,7 @@ For each fold the encoder is fitted on the open data, and the model on the traff
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from opendiff.default.training import train_model
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.generator import TrafficGenerator
 from opendiff.progress import Report
-from opendiff.training_data import TrainingData
+from opendiff.training_data import CityData, TrainingData
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,21 @@ class FoldFit:
     conditions: Conditions
 
 
-def fit_folds(data: TrainingData, seed: int, report: Report | None = None) -> list[FoldFit]:
-    """One fit a fold that holds traffic."""
+def fit_folds(
+    data: TrainingData, seed: int, report: Report | None = None, others: Sequence[CityData] = ()
+) -> list[FoldFit]:
+    """One fit a fold that holds traffic; `others`: further cities that are trained on as a whole."""
     every = np.unique(data.folds[data.has_traffic])
     fits = []
     for number, fold in enumerate(every):
-        others = data.folds != fold
-        conditions = data.conditions(data.encoder(pretrained_trunk(), others, seed))
-        train = data.has_traffic & others
+        kept = data.folds != fold
+        known = [city.features for city in others]
+        encoder = data.encoder(pretrained_trunk(), kept, seed, others=known)
+        conditions = data.conditions(encoder)
         model = train_model(
-            conditions.take(train), data.series[train], data.log_intensities[train], data.blocks[train], seed
-        )
+            conditions.take(kept), data.series[kept], data.log_intensities[kept], data.blocks[kept], seed,
+            others=[city.city(encoder) for city in others],
+        )  # fmt: skip
         fits.append(FoldFit(int(fold), model, conditions))
         if report:
             report("fits", number + 1, len(every))
@@ -108,9 +113,8 @@ def held_out_default(
 def without_correction(model: TrafficModel) -> TrafficModel:
     """The same model with a denoiser that adds nothing to the closed form."""
     plain = copy.deepcopy(model)
-    for layer in (plain.denoiser.level_out, plain.denoiser.day_out):
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(plain.denoiser.day_out.weight)
+    nn.init.zeros_(plain.denoiser.day_out.bias)
     return plain
 
 

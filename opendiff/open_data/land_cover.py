@@ -17,6 +17,21 @@ def land_cover(images: np.ndarray) -> np.ndarray:
 
     images: (tiles, 256, 256, 3) uint8. Returns (tiles,) of dtype U4.
     """
+    water, built = _classes(images)
+    water_share, built_share = _quarters(water), _quarters(built)
+    letters = np.where(water_share >= WATER_SHARE, "w", np.where(built_share >= BUILT_SHARE, "b", "g"))
+    return np.array(["".join(row) for row in letters.reshape(len(images), 4)], dtype="U4")
+
+
+def built_blocks(images: np.ndarray, cells: int) -> np.ndarray:
+    """Share of built-up blocks in each of cells x cells parts of a tile, (tiles, cells, cells); cells divides 16."""
+    built = _classes(images)[1]
+    tiles, rows, columns = built.shape
+    return built.reshape(tiles, cells, rows // cells, cells, columns // cells).mean(axis=(2, 4))
+
+
+def _classes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which blocks are water and which built-up, (tiles, 16, 16) bool each."""
     tiles, height, width, _ = images.shape
     blocks = images.reshape(
         tiles, height // BLOCK_PIXELS, BLOCK_PIXELS, width // BLOCK_PIXELS, BLOCK_PIXELS, 3
@@ -25,10 +40,7 @@ def land_cover(images: np.ndarray) -> np.ndarray:
     red, green, blue = np.moveaxis(blocks.mean(axis=(2, 4)), -1, 0)
     vivid = green - (red + blue) / 2
     water = (contrast < WATER_CONTRAST) & (red < BRIGHT_RED)
-    built = (contrast > BUILT_CONTRAST) & (vivid < VIVID_GREEN)
-    water_share, built_share = _quarters(water), _quarters(built)
-    letters = np.where(water_share >= WATER_SHARE, "w", np.where(built_share >= BUILT_SHARE, "b", "g"))
-    return np.array(["".join(row) for row in letters.reshape(tiles, 4)], dtype="U4")
+    return water, (contrast > BUILT_CONTRAST) & (vivid < VIVID_GREEN)
 
 
 def _quarters(mask: np.ndarray) -> np.ndarray:

@@ -3,12 +3,15 @@
 A pack is a folder, or a zip archive of one, with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11,
 maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), maybe
 `osm_points.gpkg` (places of OpenStreetMap beside a map service's counts), and maybe `pack.json`,
-which says whose data it is and in which units (`opendiff.live.store`).
+which says whose data it is and in which units (`opendiff.live.store`). `tiles.parquet` may lack the POI or the
+population columns, may state `residents` (people in the tile) in the place of the strips, and may hold further layers
+(`LAYER_COLUMNS`); `extra.parquet` (x, y) may hold the layers as well.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -23,7 +26,10 @@ from intake.guard import guarded
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
+from opendiff.conditions import USUAL_RELIABILITY
 from opendiff.errors import OutsideSource, SourceError
+from opendiff.open_data.layers import LAYER_COLUMNS, layer_columns, reliability
+from opendiff.open_data.presence import read_presence
 from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.osm_files import read_osm_places
@@ -38,6 +44,8 @@ IMAGES_AT_ONCE = 64
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
+EXTRA_TABLE = "extra.parquet"  # further layers by x, y
+RESIDENTS = "residents"  # people in the tile, where a pack has no strips
 T = TypeVar("T")
 PopulationUnit = Literal["people", "relative"]
 # People in a strip of relative population 1, which is the largest strip of the training pack. The pack does not say
@@ -56,10 +64,11 @@ class OpenData:
     """Open data of `tiles`, row for row; where a mask is False the values are 0.
 
     imagery: (tiles, 256, 256, 3) uint8 RGB, north up (no row where it was not asked for); has_imagery: (tiles,) bool.
-    poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool.
-    osm_poi, has_osm_poi: the same of OpenStreetMap, which lists far fewer places.
-    population: (tiles, 12) float32, strips from north to south, relative units; has_population: (tiles,) bool.
-    notes: sentences on what could not be had.
+    poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool. osm_poi,
+    has_osm_poi: the same of OpenStreetMap, which lists far fewer places. population: (tiles, 12) float32, strips from
+    north to south, relative units; has_population: (tiles,) bool. layers: each of LAYERS that the source has, (tiles,)
+    float32, NaN where unknown. population_reliability: share of the variance of log residents that the source's other
+    layers bear out, 0..1. notes: sentences on what could not be had.
     """
 
     tiles: Tiles
@@ -73,6 +82,8 @@ class OpenData:
     has_population: np.ndarray
     attribution: str = ""
     notes: tuple[str, ...] = ()
+    layers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    population_reliability: float = USUAL_RELIABILITY
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,8 @@ class PackSource:
     def covered_tiles(self) -> Tiles:
         """The tiles that have imagery, POI or population."""
         tiles = self.all_tiles()
-        known = self._rows(tiles)[list(POI_COLUMNS + POPULATION_COLUMNS)].notna().any(axis=1).to_numpy()
+        columns = [*POI_COLUMNS, *POPULATION_COLUMNS, *self._layer_columns.values()]
+        known = self._rows(tiles)[columns].notna().any(axis=1).to_numpy()
         imaged = np.array(
             [image_path(self.root, x, y).is_file() for x, y in zip(tiles.x, tiles.y, strict=True)], bool
         )
@@ -129,13 +141,15 @@ class PackSource:
             part = slice(start, start + IMAGES_AT_ONCE)
             images[part], has_imagery[part] = self.images(tiles.iloc[part])
         if self.population_unit == "people":
-            population /= np.float32(PEOPLE_PER_RELATIVE_UNIT)
+            population = population / np.float32(PEOPLE_PER_RELATIVE_UNIT)
         osm_poi, has_osm_poi = self._osm_poi(tiles)
         if self.poi_provider == "osm":  # then the columns of the table are OpenStreetMap's counts
             osm_poi, has_osm_poi, poi, has_poi = poi, has_poi, np.zeros_like(poi), np.zeros_like(has_poi)
         return OpenData(
             tiles, images, has_imagery, poi, has_poi, osm_poi, has_osm_poi, population, has_population,
-            self.attribution, self.notes,
+            self.attribution, self.notes, {name: rows[column].to_numpy(np.float32, na_value=np.nan)
+                                           for name, column in self._layer_columns.items()},
+            self.population_reliability,
         )  # fmt: skip
 
     def images(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
@@ -148,6 +162,27 @@ class PackSource:
                 [path for path, is_there in zip(paths, there, strict=True) if is_there]
             )
         return images, there
+
+    @cached_property
+    def population_reliability(self) -> float:
+        """Share of the variance of log residents that the pack's other layers bear out; see `reliability`."""
+        if (
+            "modalities" in self.facts
+        ):  # fetched, and growing: an area must not depend on what else was fetched
+            return USUAL_RELIABILITY
+        table = self._table
+        residents = table[list(POPULATION_COLUMNS)].sum(axis=1, skipna=False).to_numpy(float)
+        if self.population_unit == "relative":
+            residents = residents * PEOPLE_PER_RELATIVE_UNIT
+        others = {"poi": table[list(POI_COLUMNS)].sum(axis=1, skipna=False)}
+        columns = self._layer_columns
+        others |= {name: table[columns[name]] for name in ("lights", "osm_nodes") if name in columns}
+        return reliability(residents, {name: values.to_numpy(float) for name, values in others.items()})
+
+    @property
+    def _layer_columns(self) -> dict[str, str]:
+        """Column of each of LAYERS that the pack has."""
+        return layer_columns(self._table.columns)
 
     def folds(self, tiles: Tiles) -> np.ndarray:
         """The cross-validation fold of each tile, int64, -1 where the pack does not list it."""
@@ -185,6 +220,10 @@ class PackSource:
             raise SourceError(f"{path} lacks hours of tile {x},{y}; every tile needs all {HOURS} hours.")
         return traffic, users, has_traffic
 
+    def presence(self, tiles: Tiles) -> np.ndarray:
+        """People present, (tiles, 168) float32; see `opendiff.open_data.presence.read_presence`."""
+        return read_presence(self.root / "presence.parquet", tiles)
+
     @property
     def poi_datum(self) -> PoiDatum:
         """The datum POI were counted in: as `pack.json` says; a pack without one that lies in mainland China holds a
@@ -198,7 +237,9 @@ class PackSource:
 
     @property
     def population_unit(self) -> PopulationUnit:
-        """What population is stored in; `open_data` gives relative units always."""
+        """What population is stored in; `open_data` gives relative units always. A column `residents` counts people."""
+        if self._table.attrs.get(RESIDENTS):
+            return "people"
         return self._stated("population_unit", get_args(PopulationUnit), "relative")
 
     @property
@@ -228,8 +269,18 @@ class PackSource:
     def _table(self) -> pd.DataFrame:
         """The content of `tiles.parquet` by (x, y), checked. Raises SourceError."""
         path = self.root / "tiles.parquet"
-        columns = ["z", "x", "y", *POI_COLUMNS, *POPULATION_COLUMNS]
-        table = _read_parquet(path, columns, MAX_TILES, optional=("fold",))
+        table = _read_pack_table(path)
+        extra = self.root / EXTRA_TABLE
+        if extra.is_file():
+            further = _read_parquet(extra, ["x", "y"], MAX_TILES, layers=True)
+            if further.duplicated(["x", "y"]).any():
+                raise SourceError(f"{extra} lists a tile twice; keep one row for each x, y.")
+            attributes = table.attrs
+            before = table.drop(
+                columns=[name for name in further if name in table and name not in ("x", "y")]
+            )
+            table = before.merge(further, on=["x", "y"], how="left")
+            table.attrs = attributes
         if table.empty:
             raise SourceError(f"{path} lists no tile; a pack needs at least one.")
         if not (table["z"] == ZOOM).all():
@@ -238,8 +289,9 @@ class PackSource:
             raise SourceError(f"{path} has tile numbers outside 0..{TILES_ACROSS - 1}; make the pack again.")
         if table.duplicated(["x", "y"]).any():
             raise SourceError(f"{path} lists a tile twice; keep one row for each x, y.")
-        if (table[list(POI_COLUMNS + POPULATION_COLUMNS)] < 0).any(axis=None):
-            raise SourceError(f"{path} has a negative POI count or population; correct it.")
+        layers = layer_columns(table.columns).values()
+        if (table[[*POI_COLUMNS, *POPULATION_COLUMNS, *layers]] < 0).any(axis=None):
+            raise SourceError(f"{path} has a negative POI count, population or layer; correct it.")
         return table.set_index(["x", "y"]).sort_index()
 
     def _rows(self, tiles: Tiles) -> pd.DataFrame:
@@ -255,6 +307,10 @@ class PackSource:
         listed = self._rows(tiles)["z"].notna().to_numpy()
         covered = listed & (lon > west) & (lon < east) & (lat > south) & (lat < north)
         return np.where(covered[:, None], count_places(places, tiles), 0).astype(np.float32), covered
+
+    def osm_places(self) -> Places | None:
+        """Places of the pack's OpenStreetMap extract, None where it has none."""
+        return self._osm_places[0] if self._osm_places is not None else None
 
     @cached_property
     def _osm_places(self) -> tuple[Places, Bounds] | None:
@@ -332,12 +388,35 @@ def _read_images(paths: list[Path]) -> np.ndarray:
     return np.stack([read_image(path) for path in paths])
 
 
+def _read_pack_table(path: Path) -> pd.DataFrame:
+    """`tiles.parquet` with all columns of POI and population, NaN where the file has none of them. Raises
+    SourceError."""
+    optional = ("z", "fold", RESIDENTS, *POI_COLUMNS, *POPULATION_COLUMNS)
+    table = _read_parquet(path, ["x", "y"], MAX_TILES, optional=optional, layers=True)
+    if "z" not in table:
+        table["z"] = ZOOM
+    has_residents = RESIDENTS in table and not any(name in table for name in POPULATION_COLUMNS)
+    if has_residents:
+        for name in POPULATION_COLUMNS:
+            table[name] = table[RESIDENTS] / POPULATION_STRIPS
+    for columns in (POI_COLUMNS, POPULATION_COLUMNS):
+        missing = [name for name in columns if name not in table]
+        if missing and len(missing) < len(columns):
+            every = ", ".join(columns)
+            raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs all of {every}, or none.")
+        if missing:
+            table = table.assign(**dict.fromkeys(columns, np.nan))
+    table.attrs[RESIDENTS] = has_residents
+    return table
+
+
 @guarded(SourceError)
 def _read_parquet(
-    path: Path, columns: list[str], most_rows: int, optional: tuple[str, ...] = ()
+    path: Path, columns: list[str], most_rows: int, optional: tuple[str, ...] = (), layers: bool = False
 ) -> pd.DataFrame:
-    """Columns of a Parquet file, all numeric, and those of `optional` that it has. Raises SourceError, by what the file
-    says of itself before it is unpacked where it has more than `most_rows`."""
+    """Columns of a Parquet file, all numeric, and those of `optional` that it has (with `layers` those of further
+    layers as well). Raises SourceError, by what the file says of itself before it is unpacked where it has more than
+    `most_rows`."""
     try:
         told = pq.read_metadata(path)
         if told.num_rows > most_rows:
@@ -347,7 +426,11 @@ def _read_parquet(
         names = told.schema.to_arrow_schema().names
         if missing := [column for column in columns if column not in names]:
             raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs {', '.join(columns)}.")
-        table = pq.read_table(path, columns=columns + [name for name in optional if name in names])
+        begins = tuple(LAYER_COLUMNS.values()) if layers else ()
+        further = [
+            name for name in names if (name in optional or name.startswith(begins)) and name not in columns
+        ]
+        table = pq.read_table(path, columns=columns + further)
     except FileNotFoundError:
         raise SourceError(
             f"The pack has no {path}; name a folder that holds tiles.parquet and imagery."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -48,9 +49,13 @@ class Checkpoint:
 
 
 def write_checkpoint(path: str | Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> str:
-    """Write tensors in half precision, whole or not at all; returns the checksum."""
+    """Write tensors, float32 in half precision, float64 in single, whole or not at all; returns the checksum."""
     path = Path(path)
-    halves = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
+    kept = {torch.float32: torch.float16, torch.float64: torch.float32}
+    halves = {
+        name: value.detach().cpu().to(kept.get(value.dtype, value.dtype)).contiguous()
+        for name, value in tensors.items()
+    }
     with replacing(path) as temporary:
         save_file(halves, temporary, metadata={"notes": json.dumps(notes)})
     return file_checksum(path)

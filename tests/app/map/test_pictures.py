@@ -66,7 +66,7 @@ def test_the_bundled_region_has_its_land_cover():
     from opendiff.demo import DemoSource
 
     region, context = open_region("demo"), DemoSource().context()
-    assert len(region.x) == len(context) == 465
+    assert len(region.x) == len(context) == 500
     assert region.has_land_cover and "Esri" in region.attribution
     tile = next(
         i for i, cover in enumerate(context["land_cover"]) if len(set(cover)) > 1 and "?" not in cover

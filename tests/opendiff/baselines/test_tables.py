@@ -26,7 +26,7 @@ from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH
 from opendiff.encoder import IMAGE_FEATURES
 from opendiff.errors import ModelError, SourceError
-from opendiff.open_data.features import TileFeatures
+from opendiff.open_data.features import TOTALS, TileFeatures
 from opendiff.storage.work_folder import WorkFolder
 from opendiff.training_data import TrainingData
 
@@ -276,6 +276,7 @@ def made_training_data(count: int = 36) -> TrainingData:
         tile_frame(np.arange(count) % side, np.arange(count) // side),
         rng.random((count, 15)), rng.random((count, 30)), known, rng.random((count, 15)), rng.random((count, 30)),
         known, rng.random((count, 14)), rng.random((count, 2)), known, rng.random((count, 2)), rng.random(count),
+        rng.random((count, len(TOTALS), 3)), rng.random((count, 28)), rng.random((count, 28)), np.ones(count),
     )  # fmt: skip
     views = rng.random((8, count, IMAGE_FEATURES)).astype(np.float32)
     nothing = np.full((count, 2, 168), np.nan)
@@ -295,12 +296,15 @@ def test_an_element_that_is_taken_away_changes_nothing(element, gone):
     told = tokens_without(data, element, 0)
     assert np.isfinite(told).all() and told.shape == (36, TOKENS_WIDTH + len(MODALITIES))
     assert told[:, TOKENS_WIDTH:].all(axis=0).tolist() == [name not in gone for name in MODALITIES]
-    taken = {
-        "No-Geo": ("poi_around", "osm_poi_around", "population_around"),
-        "No-Human": ("population", "population_around"),
-        "No-POI": ("poi", "poi_around", "osm_poi", "osm_poi_around"),
-    }[element]
-    changed = {name: getattr(data.features, name) ** 2 for name in taken}
+    totals, mixes = data.features.totals.copy(), [data.features.poi_mix.copy(), data.features.osm_mix.copy()]
+    if element == "No-Geo":
+        totals[:, :, 1:] += 1
+        for mix in mixes:
+            mix[:, 14:] += 1
+    totals[:, [TOTALS.index(name) for name in gone]] += 1
+    changed = {"totals": totals, "poi_mix": mixes[0], "osm_mix": mixes[1]}
+    for name in ("poi", "osm_poi", "population"):
+        changed |= {one: getattr(data.features, one) ** 2 for one in (name, f"{name}_around") if name in gone}
     other = replace(data, features=replace(data.features, **changed))
     assert np.array_equal(told, tokens_without(other, element, 0))
     assert not np.array_equal(told, tokens_without(data, ALL, 0))

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from opendiff.conditions import TOKEN_WIDTHS, TOKENS_WIDTH
+from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel, load_model
-from opendiff.default.prior import pattern_mask, pattern_number
 from opendiff.default.training import draw_patterns
 from opendiff.device import rounded
 from opendiff.encoder.contrastive import multi_positive_loss
@@ -15,7 +14,15 @@ from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.storage.checksums import write_checksums
 
-SMALL = ModelConfig(components=3, width=16, heads=2, layers=1)
+
+def believed(model: TrafficModel, tokens: torch.Tensor, present: torch.Tensor):
+    """The prior's belief of tiles far from any training city."""
+    rows = len(tokens)
+    place = torch.arange(rows)
+    return model.prior(tokens, present, torch.full((rows,), 0.8), place, place)
+
+
+SMALL = ModelConfig(width=16, heads=2, layers=1)
 
 
 def test_gaussian_denoiser_is_the_posterior_mean():
@@ -50,8 +57,8 @@ def test_multi_positive_loss_agrees_with_a_loop():
 
 def test_an_untrained_denoiser_is_the_closed_form():
     model = TrafficModel(SMALL)
-    tokens, present = torch.randn(5, TOKENS_WIDTH), torch.ones(5, 4, dtype=torch.bool)
-    memory = model.remember(tokens, present)
+    tokens, present = torch.randn(5, TOKENS_WIDTH), torch.ones(5, len(MODALITIES), dtype=torch.bool)
+    memory = model.remember(tokens, present, believed(model, tokens, present))
     x, t = torch.randn(5, 338), torch.tensor(0.3)
     expected = gaussian_denoiser(x, t, memory.mean, memory.deviation)[0]
     torch.testing.assert_close(model.denoiser(x, t, memory), expected)
@@ -62,26 +69,37 @@ def test_absent_modalities_do_not_reach_the_output():
     torch.manual_seed(0)
     model = TrafficModel(SMALL).eval()
     torch.nn.init.normal_(model.denoiser.day_out.weight)
-    present = torch.tensor([[True, False, True, False]])
+    torch.nn.init.normal_(model.prior.weight)
+    present = torch.arange(len(MODALITIES))[None] % 2 == 0
     x, t = torch.randn(1, 338), torch.tensor(0.5)
     results = []
     for seed in (1, 2):
         tokens = torch.ones(1, TOKENS_WIDTH)
         noise = torch.randn(1, TOKENS_WIDTH, generator=torch.Generator().manual_seed(seed))
         absent = ~present.repeat_interleave(torch.tensor(TOKEN_WIDTHS), dim=1)
-        results.append(model.denoiser(x, t, model.remember(torch.where(absent, noise, tokens), present)))
+        given = torch.where(absent, noise, tokens)
+        results.append(model.denoiser(x, t, model.remember(given, present, believed(model, given, present))))
     torch.testing.assert_close(results[0], results[1])
 
 
-def test_patterns_hide_what_their_bits_say():
-    assert pattern_mask(torch.tensor([0, 5, 15])).tolist() == [
-        [False] * 4,
-        [True, False, True, False],
-        [True] * 4,
-    ]
-    assert pattern_number(pattern_mask(torch.arange(16))).tolist() == list(range(16))
-    drawn = draw_patterns(20_000, 0.1, torch.device("cpu"))
-    assert (drawn == 0).float().mean().item() == pytest.approx(0.1 + 0.9 * 0.4 / 16, abs=0.01)
+def test_rows_keep_all_none_or_some_modalities():
+    drawn = draw_patterns(20_000, 12, 0.1, torch.device("cpu"))
+    assert (drawn == 1).float().mean().item() == pytest.approx(0.1 + 0.9 * 0.4 / 12, abs=0.01)
+    assert (drawn == 0).float().mean().item() == pytest.approx(0.9 * (0.6 + 0.4 / 12), abs=0.015)
+
+
+def test_the_level_is_its_mean_and_its_noise():
+    """Whatever the denoiser does, the level of a week is the prior's mean plus its deviation times the noise."""
+    torch.manual_seed(0)
+    model = TrafficModel(SMALL).eval()
+    torch.nn.init.normal_(model.denoiser.day_out.weight)
+    tokens, present = torch.randn(6, TOKENS_WIDTH), torch.ones(6, len(MODALITIES), dtype=torch.bool)
+    memory = model.remember(tokens, present, believed(model, tokens, present))
+    noise = torch.randn(6, 338)
+    week = model.sample(memory, None, noise, 0.0, 2)
+    level = model.representation.level(week)
+    expected = memory.mean[:, :2] + memory.deviation[:, :2] * noise[:, :2]
+    torch.testing.assert_close(level, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_rounding_hides_last_bits_only():

@@ -1,131 +1,177 @@
-"""The prior's regressions against another library and against refits that leave blocks out."""
+"""The prior's regression, imputation and worlds against closed forms, other libraries and draws."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct
+from scipy.stats import multivariate_normal
 
-from opendiff.conditions import MODALITIES, TOKEN_PARTS, TOKEN_WIDTHS, TOKENS_WIDTH
-from opendiff.default.prior import PATTERNS, Prior, mixed, pattern_mask
-from opendiff.default.prior_fit import (
-    INTERCEPT_VARIANCE,
-    LEAST_TILES,
-    committee,
-    likeliest_widths,
-    posterior,
-    regress,
-    stand_ins,
-    token_parts,
-)
+from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, TOKENS_WIDTH
+from opendiff.default.cities import fill_gaps, night_gaps
+from opendiff.default.imputation import CityTokens, expectation, fit_imputation, left_open
+from opendiff.default.prior import NEW_CITY, Belief, Prior
+from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
+from opendiff.default.world import World, field_correlation, spatial_field
 
-ONE_PART = np.zeros(3, int)
+COMPONENTS = 3
 
 
-def made_rows(rows: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens (rows, 3), one output that the first two tokens move, and blocks of five rows."""
-    rng = np.random.default_rng(seed)
-    tokens = rng.normal(size=(rows, 3))
-    output = tokens[:, [0]] - 0.5 * tokens[:, [1]] + 0.3 * rng.normal(size=(rows, 1))
-    return tokens, output, np.arange(rows) // 5
+def made_city(rng: np.random.Generator, tiles: int, weight: np.ndarray) -> Sample:
+    tokens = rng.normal(size=(tiles, TOKENS_WIDTH))
+    values = tokens @ weight + 0.3 * rng.normal(size=tiles) + rng.normal()
+    return Sample(tokens, values, np.full(tiles, 0.09))
 
 
-def test_posterior_agrees_with_gaussian_process_regression():
-    tokens, output, blocks = made_rows()
-    log_widths = np.array([-0.2, -1.0])
-    ours = posterior(tokens, ONE_PART, output, blocks, log_widths)
-    kernel = ConstantKernel(np.exp(2 * log_widths[0]), "fixed") * DotProduct(0.0, "fixed")
-    kernel += ConstantKernel(INTERCEPT_VARIANCE, "fixed")
-    theirs = GaussianProcessRegressor(kernel, alpha=np.exp(2 * log_widths[1]), optimizer=None)
-    theirs.fit(tokens, output[:, 0])
-    new = np.random.default_rng(1).normal(size=(7, 3)) * 3
-    mean, deviation = theirs.predict(new, return_std=True)
-    design = np.column_stack([new, np.ones(7)])
-    np.testing.assert_allclose((design @ ours.weight)[:, 0], mean, rtol=1e-6)
-    spread = np.einsum("nt,tu,nu->n", design, ours.doubt, design) * np.exp(2 * log_widths[1])
-    np.testing.assert_allclose(spread, deviation**2, rtol=1e-5)
-
-
-def test_blocks_left_out_in_closed_form_equal_refits():
-    tokens, output, blocks = made_rows()
-    log_widths = np.array([-0.2, -1.0])
-    ours = posterior(tokens, ONE_PART, output, blocks, log_widths)
-    for block in (0, 4, 11):
-        inside = blocks == block
-        rest = posterior(tokens[~inside], ONE_PART, output[~inside], blocks[~inside], log_widths)
-        design = np.column_stack([tokens[inside], np.ones(inside.sum())])
-        np.testing.assert_allclose(ours.left_out[inside], design @ rest.weight, rtol=1e-7)
-        doubt = np.einsum("nt,tu,nu->n", design, rest.doubt, design)
-        np.testing.assert_allclose(ours.left_out_doubt[inside], doubt, rtol=1e-6)
-
-
-def test_likeliest_widths_are_a_minimum_and_shrink_what_tells_nothing():
-    tokens, output, blocks = made_rows(200)
-    standard = (output - output.mean()) / output.std()
-    parts = np.array([0, 0, 1])
-    log_widths = likeliest_widths(tokens, parts, standard)
-    assert log_widths[0] > log_widths[1] + 1
-    assert np.exp(log_widths[-1]) == pytest.approx(0.3 / output.std(), rel=0.2)
-    found = regress(tokens, parts, output, blocks)
-    np.testing.assert_allclose(found.weight[:, 0], [1, -0.5, 0, 0], atol=0.08)
-    assert found.noise[0] == pytest.approx(0.3, rel=0.15)
-
-
-def test_intervals_of_new_rows_hold_what_they_should():
-    new_tokens, new_output, _ = made_rows(1000, 99)
-    design = np.column_stack([new_tokens, np.ones(1000)])
-    inside = []
-    for seed in range(12):
-        tokens, output, blocks = made_rows(40, seed)
-        found = regress(tokens, ONE_PART, output, blocks)
-        spread = found.noise * np.sqrt(1 + np.einsum("nt,tu,nu->n", design, found.doubt, design))
-        inside.append(np.abs(new_output - design @ found.weight)[:, 0] < 1.645 * spread)
-    assert np.mean(inside) == pytest.approx(0.9, abs=0.04)
-
-
-def test_token_parts_are_the_columns_of_the_modalities():
-    columns, parts = token_parts(PATTERNS - 1)
-    assert columns.tolist() == list(range(TOKENS_WIDTH))
-    assert [int((parts == part).sum()) for part in np.unique(parts)] == [w for ws in TOKEN_PARTS for w in ws]
-    columns, _ = token_parts(1 << MODALITIES.index("poi"))
-    assert columns.tolist() == list(range(TOKEN_WIDTHS[0], sum(TOKEN_WIDTHS[:2])))
-
-
-def test_a_pattern_that_few_tiles_know_is_served_by_one_within_it():
-    poi, osm_poi, imagery = (1 << MODALITIES.index(name) for name in ("poi", "osm_poi", "imagery"))
-    known = np.full(3 * LEAST_TILES, poi)
-    known[:LEAST_TILES] |= imagery
-    serves = stand_ins(known)
-    assert serves[0] == 0 and serves[poi] == poi and serves[osm_poi] == 0
-    assert serves[poi | imagery] == poi | imagery and serves[poi | imagery | osm_poi] == poi | imagery
-
-
-def test_a_belief_ignores_tokens_that_are_absent_and_doubts_what_is_far_away():
-    prior = Prior(3)
-    torch.manual_seed(0)
-    torch.nn.init.normal_(prior.weight)
-    prior.doubt.copy_(torch.eye(TOKENS_WIDTH + 1).expand_as(prior.doubt) * 0.01)
-    present = pattern_mask(torch.tensor([5]))
-    tokens = torch.randn(1, TOKENS_WIDTH)
-    other = torch.where(present.repeat_interleave(torch.tensor(TOKEN_WIDTHS), dim=1), tokens, 9.0)
-    torch.testing.assert_close(prior(tokens, present).level, prior(other, present).level)
-    near, far = (prior(tokens * factor, present).spread[0, 0] for factor in (1, 20))
-    assert far > 2 * near
-
-
-def test_a_mixture_has_the_moments_of_draws_from_its_members():
-    share = torch.tensor([[0.3, 0.7]])
-    means, spreads = torch.tensor([[[1.0, 0.0], [3.0, 0.5]]]), torch.tensor([[[0.5, 1.0], [0.2, 2.0]]])
-    mean, spread = mixed(share, means, spreads)
+def test_weights_agree_with_the_joint_gaussian():
+    """Weights of two cities and of a new one by conditioning one large normal vector on all tiles."""
     rng = np.random.default_rng(0)
-    member = rng.choice(2, 400_000, p=[0.3, 0.7])
-    drawn = means[0].numpy()[member] + spreads[0].numpy()[member] * rng.normal(size=(member.size, 2))
-    np.testing.assert_allclose(mean[0], drawn.mean(axis=0), atol=0.01)
-    np.testing.assert_allclose(spread[0], drawn.std(axis=0), atol=0.01)
+    weight = np.zeros(TOKENS_WIDTH)
+    weight[[16, 35]] = 0.5, 0.3
+    cities = [made_city(rng, tiles, weight) for tiles in (40, 25)]
+    found = regress(cities, LEVEL_WIDTHS)
+    shared, own = LEVEL_WIDTHS.covariances()
+    design = [city.tokens - found.centre[1 + n] for n, city in enumerate(cities)]
+    values = np.concatenate([city.values - found.value[1 + n] for n, city in enumerate(cities)])
+    stacked = np.vstack(design)
+    of_city = np.repeat([0, 1], [40, 25])
+    same = of_city[:, None] == of_city
+    covariance = stacked @ shared @ stacked.T + same * (stacked @ own @ stacked.T)
+    covariance += 0.09 * TILES_AN_OBSERVATION * np.eye(len(values))
+    solved = np.linalg.solve(covariance, values)
+    for city in range(3):
+        cross = shared @ stacked.T + own @ (stacked * (of_city == city - 1)[:, None]).T
+        np.testing.assert_allclose(found.mean[city], cross @ solved, atol=1e-8)
+        if city:  # of a new city only a share of what is its own is taken
+            expected = shared + own - cross @ np.linalg.solve(covariance, cross.T)
+            np.testing.assert_allclose(found.covariance[city], expected, atol=1e-8)
+    assert np.trace(found.covariance[NEW_CITY]) > 0
 
 
-def test_a_committee_leaves_out_one_modality_at_most_and_trusts_the_less_noisy():
-    share = committee(np.arange(PATTERNS), {pattern: 1.0 / (1 + pattern) for pattern in range(PATTERNS)})
-    np.testing.assert_allclose(share.sum(axis=1), 1)
-    assert set(np.flatnonzero(share[0b1011])) == {0b1011, 0b0011, 0b1001, 0b1010}
-    assert share[0b1011].argmax() == 0b1011 and share[0, 0] == 1
+def test_a_city_that_tells_nothing_is_as_a_new_one():
+    rng = np.random.default_rng(1)
+    found = regress([made_city(rng, 30, np.full(TOKENS_WIDTH, 0.1)), None], LEVEL_WIDTHS)
+    np.testing.assert_array_equal(found.mean[2], found.mean[0])
+
+
+def test_imputation_is_the_conditional_expectation():
+    """Against the slopes of a regression on draws of the same covariance."""
+    rng = np.random.default_rng(2)
+    root = 0.4 * rng.normal(size=(TOKENS_WIDTH, TOKENS_WIDTH)) / np.sqrt(TOKENS_WIDTH) + np.eye(TOKENS_WIDTH)
+    covariance = root @ root.T
+    known = np.repeat(np.arange(len(MODALITIES)) % 2 == 1, TOKEN_WIDTHS)
+    draws = rng.multivariate_normal(np.zeros(TOKENS_WIDTH), covariance, 200_000)
+    slopes = np.linalg.lstsq(draws[:, known], draws, rcond=None)[0].T
+    gain = expectation(covariance, known, 0.999)
+    np.testing.assert_allclose(gain[:, known], slopes, atol=0.02)
+    assert (gain[:, ~known] == 0).all()
+    left = np.cov((draws - draws[:, known] @ slopes.T).T)
+    np.testing.assert_allclose(left_open(covariance, gain), left, atol=0.03)
+
+
+def test_em_finds_the_covariance_of_tokens_that_are_missing_at_random():
+    rng = np.random.default_rng(3)
+    root = np.eye(TOKENS_WIDTH)
+    root[35, 16] = 0.9  # population follows places
+    draws = rng.normal(size=(4000, TOKENS_WIDTH)) @ root.T + 2
+    present = rng.random((4000, len(MODALITIES))) < 0.8
+    city = CityTokens.of(draws, present, np.ones(4000))
+    means, covariance = fit_imputation([city])
+    np.testing.assert_allclose(means[1], 2, atol=0.12)
+    assert covariance[35, 16] == pytest.approx(0.9, abs=0.08)
+
+
+def test_a_population_that_is_not_borne_out_counts_less():
+    covariance = np.eye(TOKENS_WIDTH) + 0.5
+    known = np.repeat([name == "population" for name in MODALITIES], TOKEN_WIDTHS)
+    good, poor = (expectation(covariance, known, trust) for trust in (1.0, 0.05))
+    assert 0 < poor[16].sum() < 0.2 * good[16].sum()
+
+
+def made_belief(rows: int, spatial: tuple[float, float]) -> Belief:
+    loading = torch.zeros(rows, TOKENS_WIDTH)
+    loading[:, 0] = 0.6
+    residual = torch.full((rows,), 0.8)
+    spread = torch.ones(rows, 3)
+    return Belief(
+        torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, 3), spread, loading, residual,
+        torch.tensor(spatial).expand(rows, 2),
+    )  # fmt: skip
+
+
+def test_worlds_have_the_covariance_that_the_prior_states():
+    """Weights shared by all tiles, fields by neighbours: correlations of the noise over many samples."""
+    x, y = torch.tensor([100, 101, 103, 900]), torch.tensor([50, 50, 50, 700])
+    samples = torch.arange(4000)
+    world = World.of(7, x, y, samples)
+    tile = torch.arange(4).repeat_interleave(4000)
+    sample = samples.repeat(4)
+    own = torch.randn(16_000, 338, generator=torch.Generator().manual_seed(0))
+    noise = world.mix(made_belief(16_000, (0.5, 0.2)), torch.tensor(0.3), own, tile, sample)
+    level = noise[:, 0].reshape(4, 4000).numpy()
+    found = np.corrcoef(level)
+    for other, dx in ((1, 1), (2, 3)):
+        near, far = (field_correlation(scale, np.array(dx), np.array(0)) for scale in (0, 1))
+        field = 0.5 * near + 0.2 * far
+        assert found[0, other] == pytest.approx(0.36 + 0.64 * field, abs=0.06)
+    assert found[0, 3] == pytest.approx(0.36, abs=0.05)
+    assert level.std(axis=1) == pytest.approx(1, abs=0.05)
+    shape = noise[:, 100].reshape(4, 4000).numpy()
+    assert np.corrcoef(shape)[0, 3] == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
+    x, y = torch.tensor([10, 20, 37]), torch.tensor([5, 6, 90])
+    for scale in (0, 1):
+        whole = spatial_field(3, x, y, torch.arange(6), scale)
+        part = spatial_field(3, x[[2, 0]], y[[2, 0]], torch.tensor([4, 1]), scale)
+        assert torch.equal(part, whole[[2, 0]][:, [4, 1]])
+
+
+def test_a_tile_belongs_to_the_city_in_whose_box_it_lies():
+    prior = Prior(COMPONENTS, 2)
+    prior.bounds[1:] = torch.tensor([[10, 20, 5, 9], [100, 110, 5, 9]])
+    city = prior.city_of(torch.tensor([10, 105, 21, 20]), torch.tensor([5, 9, 5, 10]))
+    assert city.tolist() == [1, 2, NEW_CITY, NEW_CITY]
+
+
+def test_belief_of_a_tile_is_its_own_whatever_the_batch():
+    torch.manual_seed(0)
+    prior = Prior(COMPONENTS, 1)
+    torch.nn.init.normal_(prior.weight)
+    torch.nn.init.normal_(prior.level_factor, std=0.05)
+    tokens, present = torch.randn(8, TOKENS_WIDTH), torch.rand(8, len(MODALITIES)) < 0.5
+    trust, place = torch.full((8,), 0.8), torch.arange(8)
+    every = prior(tokens, present, trust, place, place)
+    order = torch.tensor([3, 3, 3, 3, 5, 5, 5, 5])
+    some = prior(tokens[order], present[order], trust, place[order], place[order])
+    torch.testing.assert_close(some.level, every.level[order])
+    torch.testing.assert_close(some.spread, every.spread[order])
+    variance = every.loading.square().sum(1) + every.residual**2
+    torch.testing.assert_close(every.spread[:, 0] ** 2, variance)
+
+
+def test_levels_that_lack_everything_have_the_spread_of_all_tiles():
+    """Nothing known: the level's variance is that of the weights' sum over the covariance of tokens, beside the
+    rest."""
+    prior = Prior(COMPONENTS, 1)
+    prior.weight[0, 16, 0] = 1.0
+    prior.feature_cov.mul_(2.0)
+    nothing = torch.zeros(1, len(MODALITIES), dtype=torch.bool)
+    belief = prior(torch.zeros(1, TOKENS_WIDTH), nothing, torch.ones(1), torch.tensor([5]), torch.tensor([5]))
+    draws = multivariate_normal(np.zeros(2), np.diag([2.0, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
+    assert belief.spread[0, 0].item() == pytest.approx(draws.std(), rel=0.01)
+
+
+def test_gaps_of_the_night_are_found_and_filled():
+    hours = np.arange(24)
+    day = 1.1 - np.cos((hours - 4) / 24 * 2 * np.pi)
+    assert night_gaps(day) == []
+    broken = day.copy()
+    broken[[3, 4]] = 0.02
+    assert night_gaps(broken) == [3, 4]
+    week = np.tile(broken, 7)[None] * np.array([[1.0], [3.0]])
+    filled, gap = fill_gaps(week)
+    assert gap == [3, 4]
+    kept = ~np.isin(np.arange(168) % 24, gap)
+    np.testing.assert_array_equal(filled[:, kept], week[:, kept])
+    assert (filled[:, ~kept] > 0.5 * week[:, kept].min(axis=1, keepdims=True)).all()
+    assert (filled[:, ~kept] < week[:, [2]]).all()

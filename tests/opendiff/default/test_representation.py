@@ -20,7 +20,7 @@ def series() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted(series):
-    representation = fit_representation(series, 4)
+    representation = fit_representation(series, torch.zeros(9, 336))
     residual = representation.shape_residual(series)
     return with_whitening(representation, residual.double().numpy())
 
@@ -31,7 +31,7 @@ def test_decode_inverts_encode(series, fitted):
 
 def test_vectors_are_centred_and_white(series, fitted):
     vectors = fitted.encode(series)
-    assert vectors.mean(0).abs().max() < 0.2
+    assert vectors.mean(0).abs().max() < 0.4  # the mean shape is that of a day, not of each day of the week
     assert vectors[:, 0].std() == pytest.approx(1, abs=0.1)
     assert vectors[:, 2:].square().mean() == pytest.approx(1, abs=0.25)
 

@@ -1,5 +1,7 @@
 """Training on made tiles whose traffic is known to follow a condition, and on a small made pack end to end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,35 +13,38 @@ from opendiff.area import tile_frame
 from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH, Conditions
 from opendiff.default.model import ModelConfig
-from opendiff.default.prior import PATTERNS
-from opendiff.default.training import DenoiserTraining, train_model
+from opendiff.default.training import DenoiserTraining, train_cities, train_model
 from opendiff.encoder.contrastive import EncoderTraining, positive_pairs, train_encoder
 from opendiff.encoder.weights import load_encoder, pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation import evaluation
 from opendiff.evaluation.references import references
 from opendiff.generator import TrafficGenerator
+from opendiff.observed import City
 from opendiff.open_data.features import TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 from opendiff.storage.resume import TrainingState
 from opendiff.training_data import read_training_data, spatial_folds, turn
 
-SMALL = ModelConfig(components=3, width=16, heads=2, layers=1)
+SMALL = ModelConfig(width=16, heads=2, layers=1)
 BRIEF = {"denoiser_training": DenoiserTraining(steps=20, batch=64)}
 
 
 def made_tiles(count: int, seed: int) -> tuple[Conditions, np.ndarray, np.ndarray]:
-    """Tiles whose level follows the first token and whose evening peak follows the first POI number."""
+    """Tiles whose level follows the first image token, places and residents, and whose evening peak follows
+    residents."""
     rng = np.random.default_rng(seed)
     tokens = rng.normal(size=(count, TOKENS_WIDTH)).astype(np.float32)
-    tokens[:, [0, 16]] *= 3  # the encoder, too, gives what tells most the largest scale
+    tokens[:, [17, 36]] = tokens[:, [16, 35]]  # the window tells of the tile
     hour = np.arange(168) % 24
-    level = 0.05 * np.exp(0.3 * tokens[:, 0] + 0.1 * rng.normal(size=count))
-    evening = np.exp(-(((hour - 20) / 3) ** 2)) * (1 + np.tanh(tokens[:, 16]))[:, None]
+    level = 0.05 * np.exp(
+        0.5 * (tokens[:, 16] + tokens[:, 35]) + 0.3 * tokens[:, 0] + 0.15 * rng.normal(size=count)
+    )
+    evening = np.exp(-(((hour - 20) / 3) ** 2)) * (1 + np.tanh(2 * tokens[:, 35]))[:, None]
     shape = (0.3 + np.exp(-(((hour - 13) / 4) ** 2)) + evening) * rng.gamma(30, 1 / 30, (count, 168))
     traffic = level[:, None] * shape / shape.mean(axis=1, keepdims=True)
     series = np.stack([traffic, traffic * rng.gamma(100, 1 / 100, (count, 168))], axis=1).astype(np.float32)
-    tiles = tile_frame(26900 + np.arange(count) % 12, 13600 + np.arange(count) // 12)
+    tiles = tile_frame(26900 + np.arange(count) // 12, 13600 + np.arange(count) % 12)
     log_intensities = np.column_stack([tokens[:, 16], tokens[:, 17], np.full(count, np.nan)])
     return Conditions(tiles, tokens, np.ones((count, len(MODALITIES)), bool)), series, log_intensities
 
@@ -82,18 +87,26 @@ def test_training_is_reproducible():
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_a_modality_that_no_tile_has_changes_no_belief():
-    """Patterns with it are served by those without it, spreads included."""
+def test_several_cities_train_one_model():
+    """A city with people present only, and one that lacks a modality, beside one with traffic."""
     conditions, series, log_intensities = made_tiles(48, 0)
-    lacking = conditions.without("osm_poi")
+    blocks = np.arange(48) // 12
+    other, people, _ = made_tiles(60, 1)
+    tiles = other.tiles.assign(x=other.tiles["x"] + 500)
+    unseen = np.full_like(people, np.nan)
+    further = City(
+        "other", replace(other.without("poi"), tiles=tiles), unseen, 1e4 * people[:, 0], np.full((60, 3), np.nan),
+        np.arange(60) // 12,
+    )  # fmt: skip
     brief = {"denoiser_training": DenoiserTraining(steps=1, batch=16)}
-    prior = train_model(lacking, series, log_intensities, np.arange(48) // 12, 0, SMALL, **brief).prior
-    bit = 1 << MODALITIES.index("osm_poi")
-    for pattern in range(PATTERNS):
-        for name in ("weight", "level_spread", "shape_spread", "committee"):
-            value = getattr(prior, name)
-            assert torch.equal(value[pattern], value[pattern & ~bit]), (pattern, name)
-    assert (prior.shape_spread[1:] != 1).all()
+    model = train_model(
+        conditions, series, log_intensities, blocks, 0, SMALL, **brief, others=[further], name="one"
+    )
+    assert model.config.cities == ("one", "other")
+    asked = replace(other, tiles=tiles.assign(x=tiles["x"] + 500))
+    nowhere = TrafficGenerator(model).generate(asked, 20, 0).traffic
+    figures = metrics.score(people[:, 0], nowhere * people[:, 0].mean() / nowhere.mean())
+    assert figures["level_r2"] > 0.5
 
 
 class Interrupted(Exception):
@@ -212,7 +225,10 @@ def brief_training(monkeypatch):
     def brief(*arguments, **settings):
         return train_model(*arguments, **{**settings, "config": SMALL, **BRIEF})
 
-    monkeypatch.setattr("opendiff.default.pack_training.train_model", brief)
+    def brief_cities(*arguments, **settings):
+        return train_cities(*arguments, **{**settings, "config": SMALL, **BRIEF})
+
+    monkeypatch.setattr("opendiff.default.pack_training.train_cities", brief_cities)
     monkeypatch.setattr("opendiff.evaluation.variants.train_model", brief)
 
 
@@ -282,3 +298,5 @@ def test_features_of_a_tile_do_not_depend_on_the_area(small_pack):
     np.testing.assert_allclose(part.poi, whole.poi[[7, 8]])
     np.testing.assert_allclose(part.poi_around, whole.poi_around[[7, 8]])
     np.testing.assert_allclose(part.population_around, whole.population_around[[7, 8]])
+    np.testing.assert_allclose(part.totals, whole.totals[[7, 8]])
+    np.testing.assert_allclose(part.poi_mix, whole.poi_mix[[7, 8]])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from intake.systems import gcj02_offset
-from opendiff.default.representation import LEVEL_POWER
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.open_data.sources import PackSource
 from opendiff.poi.registration import REACH, SUBTILES, register_poi, smooth_density, tile_shift
@@ -124,7 +123,7 @@ def test_registered_counts_of_the_real_pack_follow_its_traffic_better(nanchang_p
     tiles = pack.all_tiles()
     around = pack.open_data(with_halo(tiles), imagery=False)
     traffic, _, measured = pack.traffic(tiles)
-    level = traffic[measured].mean(axis=1) ** LEVEL_POWER
+    level = traffic[measured].mean(axis=1) ** 0.4  # where the spread of levels is even
     correlation = {}
     for datum in ("WGS-84", "GCJ-02"):
         features = tile_features(tiles, around, datum)

@@ -1,0 +1,30 @@
+"""Coverage of sums over neighbours, against draws whose truth comes from the same world or from a narrower one."""
+
+import numpy as np
+import pytest
+
+from opendiff.metrics.sums import neighbour_sets, sum_figures
+
+
+def test_neighbours_are_the_nearest():
+    x, y = np.meshgrid(np.arange(5), np.arange(5))
+    rows = neighbour_sets(x.reshape(-1), y.reshape(-1), 9)
+    assert set(rows[12]) == {6, 7, 8, 11, 12, 13, 16, 17, 18} and rows[12, 0] == 12
+    assert neighbour_sets(np.arange(3), np.zeros(3), 9).shape == (3, 3)
+
+
+def test_shared_error_is_seen_in_sums_only():
+    """Tiles that err together: an ensemble that knows is covered in sums, one of independent tiles is not."""
+    rng = np.random.default_rng(0)
+    x, y = (axis.reshape(-1) for axis in np.meshgrid(np.arange(12), np.arange(12)))
+    found: dict[str, list[float]] = {"shared": [], "alone": []}
+    for _ in range(40):
+        common = rng.normal(size=(1, 201))
+        levels = np.exp(0.4 * common + 0.4 * rng.normal(size=(144, 201)))
+        alone = np.exp(np.sqrt(0.32) * rng.normal(size=(144, 200)))
+        truth = np.repeat(levels[:, :1], 24, axis=1)
+        for name, ensemble in (("shared", levels[:, 1:]), ("alone", alone)):
+            figures = sum_figures(truth, np.repeat(ensemble[..., None], 24, axis=2), x, y)
+            found[name].append(figures["sum36_coverage_90"])
+    assert np.mean(found["shared"]) == pytest.approx(0.9, abs=0.08)
+    assert np.mean(found["alone"]) < 0.6
