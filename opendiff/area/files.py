@@ -189,7 +189,7 @@ def _shape(geometry: dict[str, Any]) -> shapely.Geometry:
         return shapely.geometry.shape(geometry)
     # whatever a malformed geometry makes shapely stumble over
     except (
-        ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError
+        ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, shapely.errors.ShapelyError
     ) as error:  # fmt: skip
         kind = geometry.get("type")
         raise AreaError(

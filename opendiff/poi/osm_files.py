@@ -6,6 +6,7 @@ extract. Areas count at their centroid; lines never count.
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
 from opendiff.poi.places import Places, count_places
 
 READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
+COPY = "plain.gpkg"  # of a database, in a folder of its own
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
 POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids, of single and multiple geometries
@@ -80,7 +82,7 @@ def _read_places(
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
             if kind == "gpkg":
-                plain = Path(folder, "plain.gpkg")
+                plain = Path(folder, COPY)
                 copy_plain(path, plain)
             else:
                 plain = path
@@ -90,7 +92,7 @@ def _read_places(
     except Refused as error:
         raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
-        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+        raise _unreadable(shown, _reason(error, path, shown)) from None
     except (
         ValueError,
         RuntimeError,
@@ -98,7 +100,7 @@ def _read_places(
         shapely.errors.ShapelyError,
         pyproj.exceptions.CRSError,
     ) as error:
-        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+        raise _unreadable(shown, _reason(error, path, shown)) from None
     usable = [places for places in found if places is not None]
     if not usable:
         raise SourceError(
@@ -162,6 +164,11 @@ def _read_layer(
     return Places.join(parts)
 
 
+def _reason(error: Exception, path: Path, shown: str) -> str:
+    """What an error says, with the file's name in place of paths, of the file and of its copy."""
+    return re.sub(rf"[^\s'\"`]*{COPY}", lambda found: shown, str(error).replace(str(path), shown))
+
+
 def _unreadable(shown: str, reason: str) -> SourceError:
     return SourceError(f"{shown} cannot be read ({reason}); export the extract again.")
 
@@ -176,7 +183,7 @@ def _database_bounds(path: Path) -> Bounds | None:
     boxes = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder, "plain.gpkg")
+            plain = Path(folder, COPY)
             copy_plain(path, plain)
             for name, shape in pyogrio.list_layers(plain)[:MAX_LAYERS]:
                 info = pyogrio.read_info(plain, layer=name)
@@ -187,7 +194,7 @@ def _database_bounds(path: Path) -> Bounds | None:
                 boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=EDGE_POINTS))
     except (Refused, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError,
             pyproj.exceptions.ProjError) as error:  # fmt: skip
-        raise _unreadable(path.name, str(error).replace(str(path), path.name)) from None
+        raise _unreadable(path.name, _reason(error, path, path.name)) from None
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
