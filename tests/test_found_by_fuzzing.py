@@ -380,3 +380,15 @@ def test_a_register_of_layers_that_lacks_columns(tmp_path):
     database.close()
     with pytest.raises(AreaError):
         read_area_bytes(path.read_bytes(), "a.gpkg")
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["large", "small"])
+def test_a_place_beyond_all_numbers(number):
+    point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [number, 28.6]}}
+    polygon = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}}
+    with pytest.raises(InputError):
+        read_places(
+            json.dumps({"type": "FeatureCollection", "features": [polygon, point]}).encode(), "a.geojson"
+        )
+    with pytest.raises(AreaError):
+        read_area_bytes(json.dumps(point).encode(), "a.geojson")

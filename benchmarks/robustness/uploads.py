@@ -27,7 +27,7 @@ SECRET = "TOPSECRET"
 UPLOADERS = {
     "area": ("", "GeoJSON, KML"),
     "sites": ("deployment", "Candidate sites"),  # the same tables as those of "Your sites"
-    "places": ("deployment", "Where none may be"),
+    "places": ("deployment", "Candidate sites"),
     "scenario": ("compare", "A scenario saved by this app"),
     "pack": ("", "or a zipped pack"),
 }

@@ -9,6 +9,7 @@ counted in the report.
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 import zipfile
@@ -39,6 +40,7 @@ from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.places import Places, count_places
 
 READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
+COPY = "plain.gpkg"  # of a database, in a folder of its own
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
 HEAD_BYTES = 65_536
@@ -118,7 +120,7 @@ def _read_places(
     except Refused as error:
         raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
-        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+        raise _unreadable(shown, _reason(error, path, shown)) from None
     except (
         ValueError,
         RuntimeError,
@@ -126,7 +128,7 @@ def _read_places(
         shapely.errors.ShapelyError,
         pyproj.exceptions.CRSError,
     ) as error:
-        raise _unreadable(shown, str(error).replace(str(path), shown)) from None
+        raise _unreadable(shown, _reason(error, path, shown)) from None
     usable = [places for places in found if places is not None]
     if not usable:
         raise SourceError(
@@ -141,8 +143,8 @@ def _read_places(
 def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
     """The files that GDAL is to open: the extract, or copies of its plain parts in `folder`."""
     if kind == "gpkg":
-        copy_plain(path, folder / "plain.gpkg")
-        return [folder / "plain.gpkg"]
+        copy_plain(path, folder / COPY)
+        return [folder / COPY]
     if kind == "osm":
         with path.open("rb") as file:
             check_plain(file.read(HEAD_BYTES))  # a document type stands before the first element
@@ -247,6 +249,11 @@ def _names(table: pd.DataFrame, rows: np.ndarray) -> list[str]:
     return [] if not len(rows) else [str(text) for text in texts]
 
 
+def _reason(error: Exception, path: Path, shown: str) -> str:
+    """What an error says, with the file's name in place of paths, of the file and of its copy."""
+    return re.sub(rf"[^\s'\"`]*{COPY}", lambda found: shown, str(error).replace(str(path), shown))
+
+
 def _unreadable(shown: str, reason: str) -> SourceError:
     return SourceError(f"{shown} cannot be read ({reason}); export the extract again.")
 
@@ -261,7 +268,7 @@ def _database_bounds(path: Path) -> Bounds | None:
     boxes = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder, "plain.gpkg")
+            plain = Path(folder, COPY)
             copy_plain(path, plain)
             for name, shape in pyogrio.list_layers(plain)[:MAX_LAYERS]:
                 info = pyogrio.read_info(plain, layer=name)
@@ -272,7 +279,7 @@ def _database_bounds(path: Path) -> Bounds | None:
                 boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=EDGE_POINTS))
     except (Refused, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError,
             pyproj.exceptions.ProjError) as error:  # fmt: skip
-        raise _unreadable(path.name, str(error).replace(str(path), path.name)) from None
+        raise _unreadable(path.name, _reason(error, path, path.name)) from None
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)

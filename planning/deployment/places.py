@@ -30,6 +30,9 @@ from planning.network.files import WHOLE, Choice, import_points
 from planning.network.table_files import read_bytes, read_contents
 from planning.network.technologies import carriers_of
 
+# whatever a malformed geometry makes shapely stumble over
+UNREADABLE = (LookupError, AttributeError, TypeError, ValueError, OverflowError, shapely.errors.ShapelyError)
+
 
 @dataclass(frozen=True)
 class Places:
@@ -87,7 +90,7 @@ class Places:
         for feature in features:
             try:
                 geometry = shape(feature.get("geometry") or {})
-            except (LookupError, AttributeError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+            except UNREADABLE as error:
                 raise InputError("A drawn place cannot be read; draw it again.") from error
             properties = feature.get("properties")
             for part in shapely.get_parts(geometry):
