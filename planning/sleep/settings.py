@@ -35,14 +35,14 @@ LABELS = {
     "min_up": Label("Minimum on-time after wake-up", "h", "2: sessions are not handed over twice in an hour"),
     "min_off": Label("Minimum off-time", "h", "2: shorter sleep does not pay for the hand-overs"),
     "max_wakes": Label("Most wake-ups of a cell a day", "", "4: wear of power supplies and amplifiers; assumed"),
-    "switch_wh": Label("Energy per wake-up", "Wh", "50: restart of the radio unit and its share of signalling; assumed"),
+    "switch_wh": Label("Energy per wake-up", "Wh", "50: restart of the radio unit and signalling; assumed"),
     "wake_delay_min": Label("Wake-up time before a cell carries traffic", "min", "5: reboot from deep sleep; assumed"),
     "offload_w_per_mbps": Label(
         "Price of traffic carried by other sectors", "W per Mbit/s",
         "0.5: a weaker signal needs more PRBs; in the objective only, not in the energy reported",
     ),
     "max_hole_share": Label(
-        "Ground that may lose coverage", "share of covered ground", "0: what is covered with everything on stays covered"
+        "Ground that may lose coverage", "share of covered ground", "0: covered ground stays covered"
     ),
     "max_neighbours": Label("Other sectors that may carry a sector's traffic", "", "6: those that reach most of it"),
     "whole_site": Label("Whole sites may sleep", "", "off: the coverage layer stays on, as operators do today"),
@@ -54,7 +54,9 @@ LABELS = {
     "sleep_below": Label("Load threshold: sleep below", "share", "0.5 of the cells that would stay awake"),
     "wake_above": Label("Load threshold: wake above", "share", "0.7 of the awake cells"),
     "boundary": Label(
-        "State before the first hour and after the last", "", "cyclic: the plan repeats. awake: every cell on before and after"
+        "State before the first hour and after the last",
+        "",
+        "cyclic: the plan repeats. awake: every cell on before and after",
     ),
     "allow_unserved": Label(
         "Plan even if the network is too small", "", "off: a demand beyond the network is an error that says where"

@@ -16,7 +16,9 @@ def some_levels(seed, network, pixels):
     """Random levels of every cell on every pixel, strongest first; 15 dB and more reach."""
     rng = np.random.default_rng(seed)
     sector = network.sector_of_cell
-    level = rng.normal(12, 8, (pixels, int(sector.max()) + 1))[:, sector] + rng.normal(0, 2, (pixels, len(sector)))
+    level = rng.normal(12, 8, (pixels, int(sector.max()) + 1))[:, sector] + rng.normal(
+        0, 2, (pixels, len(sector))
+    )
     order = np.argsort(-level, axis=1)
     cells = len(sector)
     return level, Levels(

@@ -22,7 +22,9 @@ def test_a_schedule_comes_back_from_its_json(rules):
     np.testing.assert_array_equal(awake, plan.awake)
     np.testing.assert_array_equal(muted, plan.muted)
     told = json.loads(schedule_json(plan))
-    assert {w["energySavingState"] for c in told["cells"] for w in c["energySavingSchedule"]} == {"isEnergySaving"}
+    assert {w["energySavingState"] for c in told["cells"] for w in c["energySavingSchedule"]} == {
+        "isEnergySaving"
+    }
     other = line_network(1)
     with pytest.raises(InputError, match="no cell"):
         read_schedule(schedule_json(plan), other)
@@ -44,9 +46,16 @@ def test_windows_hold_every_hour_asleep_once():
 def test_the_verdict_takes_the_saver_that_serves():
     rows = []
     for name, saving, unserved in (("always-on", 0, 0), ("greedy", 0.2, 5e-4), ("milp", 0.3, 0.01)):
-        for figure, value in (("saving", saving), ("unserved_share", unserved), ("saved_kwh_per_day", 100 * saving)):
-            rows.append({"strategy": name, "figure": figure, "mean": value, "p10": value, "p90": value, "held_out": value})
+        for figure, value in (
+            ("saving", saving),
+            ("unserved_share", unserved),
+            ("saved_kwh_per_day", 100 * saving),
+        ):
+            of = dict.fromkeys(("mean", "p10", "p90", "held_out"), value)
+            rows.append({"strategy": name, "figure": figure, **of})
     ranges = pd.DataFrame(rows)
     found = verdict(ranges, {"greedy": "Greedy"})
-    assert found.strategy == "greedy" and "Recommended: Greedy" in found.sentence and "20.0%" in found.sentence
+    assert (
+        found.strategy == "greedy" and "Recommended: Greedy" in found.sentence and "20.0%" in found.sentence
+    )
     assert verdict(ranges, enough=1e-5).strategy == "always-on"
