@@ -324,8 +324,8 @@ def measured_energy(folder: Path, seed: int) -> tuple[str, dict[str, float]]:
         raise InputError(f"{folder} lacks {', '.join(absent)}.")
     fit = fit_states(*(pd.read_parquet(folder / f"{n}.parquet") for n in names), seed)
     head = (
-        f"Eq. 13 and energy-saving modes fitted to {fit.hours:,} station-hours by radio unit type, judged on stations "
-        f"that were left out (5 folds): R2 {fit.r2:.3f}. Energy is in the unit of the data."
+        f"Eq. 13 and energy-saving modes fitted to {fit.hours:,} station-hours by type of radio unit, judged on "
+        f"stations that were left out (5 folds): R2 {fit.r2:.3f}. Energy is in the unit of the data."
     )
     styles = {
         c: ".2f" for c in ("idle", "slope (idle to full load)", "held-out R2", "residual (share of mean)")

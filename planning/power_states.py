@@ -1,9 +1,8 @@
 """What a cell draws in its energy-saving states, as a share of its idle power.
 
-The shares are coefficients of `python -m benchmarks sleep --part energy --energy DIR` on the public energy set of an
-ITU challenge (1,020 5G
-stations, a week by hour, energy in a normalised unit): see docs/figures.md. That set does not name its modes; that the
-deepest is deep sleep, the next one carrier off and the mildest RF-channel muting is assumed.
+The shares are rounded from `python -m benchmarks sleep --part energy --energy DIR` on the public energy set of an ITU
+challenge (1,020 5G stations, a week by hour, energy in a normalised unit): see docs/figures.md. That set does not
+name its modes; that the deepest is deep sleep, the next one carrier off and the mildest RF-channel muting is assumed.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     energy of a station-hour = sum over cells [ idle + slope * load - sum_m saving_m * share_m ]
 
 with small terms for antennas and transmit power, by bounded least squares (slope and savings at least 0, no saving
-above the idle energy), with the share of the hour in
-each energy-saving mode. Units of energy do not matter: what a mode still draws is given as a share of idle.
+above the idle energy), with the share of the hour in each energy-saving mode. Units of energy do not matter: what a
+mode still draws is given as a share of idle.
 """
 
 from __future__ import annotations

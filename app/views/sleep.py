@@ -152,7 +152,7 @@ def _comparison(comparison: Comparison) -> None:
                 sleep_charts.risk(comparison.risk), "Saving against risk by reserve", "sleep risk"
             )
             st.caption(
-                "A plan by the greedy rule for each quantile of demand, from the median to the maximum of samples, "
+                "A greedy plan for each quantile of demand, from the median to the maximum of the ensemble, "
                 f"on {plain(comparison.judged_on)}. A higher quantile leaves less traffic unserved and saves less."
             )
 

@@ -1,11 +1,10 @@
 """Who carries which traffic in an hour, for every strategy alike.
 
-Rule: a sector carries its own traffic first, that which the fewest other sectors can carry before the rest, as much as
-fits; what does not fit goes to the other sectors that reach it and have room, in the order of `OffloadGraph`, first to
-room on the carriers that need the fewest watts per Mbit/s, then to that on the next ones; if some is left although
-there
-is room, traffic that was sent already goes elsewhere (augmenting paths), so that as much as possible of what does not
-fit at home is carried by others. No traffic that fits at home is sent away to make room.
+Rule: a sector carries its own traffic first, that which the fewest other sectors can carry before the rest, as much
+as fits; what does not fit goes to the other sectors that reach it and have room, in the order of `OffloadGraph`,
+first to room on the carriers that need the fewest watts per Mbit/s, then to that on the next ones; if some is left
+although there is room, traffic that was sent already goes elsewhere (augmenting paths), so that as much as possible
+of what does not fit at home is carried by others. No traffic that fits at home is sent away to make room.
 """
 
 from __future__ import annotations

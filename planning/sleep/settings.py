@@ -42,8 +42,7 @@ LABELS = {
         "0.5: a weaker signal needs more PRBs; in the objective only, not in the energy reported",
     ),
     "max_hole_share": Label(
-        "Ground that may lose coverage", "share of covered ground",
-        "0: what is covered with everything on stays covered",
+        "Ground that may lose coverage", "share of covered ground", "0: covered ground stays covered"
     ),
     "max_neighbours": Label("Other sectors that may carry a sector's traffic", "", "6: those that reach most of it"),
     "whole_site": Label("Whole sites may sleep", "", "off: the coverage layer stays on, as operators do today"),
@@ -55,7 +54,8 @@ LABELS = {
     "sleep_below": Label("Load threshold: sleep below", "share", "0.5 of the cells that would stay awake"),
     "wake_above": Label("Load threshold: wake above", "share", "0.7 of the awake cells"),
     "boundary": Label(
-        "State before the first hour and after the last", "",
+        "State before the first hour and after the last",
+        "",
         "cyclic: the plan repeats. awake: every cell on before and after",
     ),
     "allow_unserved": Label(

@@ -29,6 +29,7 @@ from planning.sleep.settings import LABELS, SleepSettings
 from planning.solver import SolveResult
 
 STRATEGIES = (*RULES, "milp", "paper")
+TOLERATED = 0.01  # share of the demand that may be beyond the network before a plan is refused
 RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -48,8 +49,8 @@ def plan_sleep(
     Raises
     ------
     CapacityError
-        Naming sectors, hours and missing Mbit/s, when the demand cannot be served even with every cell awake. With
-        settings.allow_unserved the plan is made for what can be served and marked `relaxed`.
+        Naming sectors, hours and missing Mbit/s, when more than 1 % of the demand cannot be served even with every cell
+        awake. With less, or with settings.allow_unserved, the plan is made for what can be served and marked `relaxed`.
 
     Traffic that fits only above the load limit, with every cell awake, is no error: the cells that carry it stay awake
     and a note says so.
@@ -61,7 +62,7 @@ def plan_sleep(
     every = problem.all_awake()
     missing = problem.serve(settings, every, beyond=True).unserved
     relaxed = bool((missing > UNSERVED_MBPS).any())
-    if relaxed and not settings.allow_unserved:
+    if missing.sum() > TOLERATED * problem.demand.sum() and not settings.allow_unserved:
         raise capacity_error(problem.shortfalls(missing), _remedy(problem))
     beyond = problem.serve(settings, every).unserved
     # what does not fit under the limit is taken out of the plan's demand, not out of its evaluation

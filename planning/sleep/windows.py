@@ -102,11 +102,11 @@ def read_schedule(source: Source, network: Network) -> tuple[np.ndarray, np.ndar
     Cells that the file does not name are on. Raises InputError for a file that is none, for cells that the network
     lacks, and for windows outside the period.
     """
-    name = name_of(source)
+    name = name_of(source, None, "the schedule")
     try:
-        told = read_json(content_of(source, MAX_BYTES), name)
-    except Refused as error:
-        raise InputError(f"{name}: {error}") from error
+        told = read_json(content_of(source, MAX_BYTES))
+    except (Refused, OSError, ValueError) as error:
+        raise InputError(f"{name} cannot be read ({error}); give a schedule exported as JSON.") from None
     if not isinstance(told, dict) or told.get("format") != FORMAT or not isinstance(told.get("cells"), list):
         raise InputError(f"{name} is no sleep schedule of this planner; export one as JSON.")
     hours = told.get("periodHours")
