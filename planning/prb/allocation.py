@@ -37,6 +37,7 @@ _SEEK_SHARE = 0.15  # the local search before the exact program
 _ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
 _START_SHARE = 0.3  # the start from the linear program
 _CROWDED = 0.02  # of the demand, between the first plan and its bound: from there interference is what limits
+_HOPELESS = 2.0  # times as far from the bound as the best plan: a round that is ends the rounds
 _STARTS = 15  # of the search before the exact program
 _PATIENCE = 40  # groups of users without gain that end such a start
 _SWEPT = 100_000  # users x stations x PRBs up to which each round ends with a local search of its own
@@ -226,10 +227,15 @@ def _by_rounds(
             break
         last, how = key, f"{turn} round{'s' * (turn > 1)}"
         grid = insert(problem, settings, station, count)
-        if problem.size < _SWEPT:
+        swept = problem.size < _SWEPT
+        hopeless = not swept and enough - grid.score > _HOPELESS * (enough - best.score)
+        if swept:
             grid = improve(grid, settings, until, settings.seed, 0, enough)
         if solve is None or grid.score > best.score:
             best, solve = max(best, grid, key=_score), result
+        if hopeless:
+            how += ", whose interference leaves far less than a simple plan"
+            break
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
     patience = max(1000, 10 * len(problem.gain))
