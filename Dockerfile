@@ -12,9 +12,14 @@ RUN pip install --no-cache-dir "build>=1.2,<2" && python -m build --wheel
 FROM python:3.11-slim
 # GDAL inside rasterio's wheel takes expat from the system, which slim images may lack
 RUN apt-get update && apt-get install -y --no-install-recommends libexpat1 && rm -rf /var/lib/apt/lists/*
+# every file is the one whose hash requirements.lock states; of another index only torch is taken, in the same version
 ARG TORCH_INDEX=""
-COPY requirements.txt /tmp/
-RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r /tmp/requirements.txt
+COPY requirements.lock /tmp/
+RUN cd /tmp && if [ -n "$TORCH_INDEX" ]; then \
+      pip install --no-cache-dir --index-url "$TORCH_INDEX" --no-deps "$(grep -o '^torch==[0-9.]*' requirements.lock)" && \
+      awk '/^[a-z]/ { gpu = /^(torch|triton|nvidia|cuda)[-=]/ } !gpu' requirements.lock > cpu.lock; \
+    else cp requirements.lock cpu.lock; fi && \
+    pip install --no-cache-dir --require-hashes --no-deps -r cpu.lock
 RUN --mount=from=wheel,source=/source/dist,target=/dist pip install --no-cache-dir --no-deps /dist/*.whl
 
 RUN useradd --create-home --uid 1000 planner && install -d -o planner /data

@@ -4,6 +4,8 @@
 # make coverage  run all tests and say which lines they ran
 # make lowest  run the fast tests with the lowest versions that the requirements allow
 # make wheel  build dist/*.whl and the source archive; the wheel holds weights and the bundled region
+# make run LOCKED=1  the same with the very versions and files of requirements.lock
+# make lock   write requirements.lock anew: the newest versions that requirements.txt allows, with their hashes
 # make audit  look for known vulnerabilities of what is installed
 # make clean  remove the virtual environment and caches
 
@@ -12,6 +14,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := build/lowest
+UV := 0.13.9
 QUICK := not slow and not browser
 # two processes of one thread each: a file's tests stay together, so what its fixtures made is made once
 PARALLEL := -n 2 --dist loadfile
@@ -19,12 +22,12 @@ test fast coverage lowest: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fast coverage lowest lint format wheel audit clean
+.PHONY: help run test fast coverage lowest lint format wheel lock audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
-run: $(VENV)/.runtime
+run: $(VENV)/.$(if $(filter 1,$(LOCKED)),locked,runtime)
 	$(BIN)/python -m app --port $(PORT)
 
 test: $(VENV)/.development lint
@@ -54,6 +57,14 @@ format: $(VENV)/.development
 wheel: $(VENV)/.development
 	$(BIN)/python -m build
 
+# uv is a tool of this target alone; the settings of this machine's own index stay out of the file
+lock:
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet uv==$(UV)
+	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS build/lock/bin/uv pip compile requirements.txt \
+	  --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock
+
 audit: $(VENV)/.runtime
 	$(BIN)/python .ci/audit.py $(VENV)
 
@@ -62,10 +73,12 @@ clean:
 
 # The stamps are newer than what they were installed from, so nothing is asked of the network a second time.
 $(VENV)/.runtime: requirements.txt
+$(VENV)/.locked: requirements.lock
+$(VENV)/.runtime $(VENV)/.locked:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "OpenDiff Planner needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet $(if $(findstring locked,$@),--require-hashes) -r $<
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime

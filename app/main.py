@@ -9,13 +9,16 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 import streamlit as st  # noqa: E402
+from streamlit.runtime import Runtime, exists, get_instance  # noqa: E402
 
 from app import pages  # noqa: E402
 from app.background import job_panel  # noqa: E402
 from app.background.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
 from app.saved import open_work  # noqa: E402
+from app.server.access import ACCESS  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
+from app.server.reading import read_apart  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
 from app.widgets import accessible, file_button, navigation  # noqa: E402
 
@@ -30,6 +33,11 @@ STYLE = """<style>
 
 def main() -> None:
     """One run of the script: the page that is open, and what stands above every page."""
+    if exists() and type(get_instance()) is Runtime and not ACCESS.guarded:
+        st.error(
+            "This app is started by `python -m app`, which guards it; `streamlit run` on this file does not."
+        )
+        st.stop()
     # pictures of our own: Streamlit fetches an icon that is named from the internet
     st.set_page_config(page_title="OpenDiff Planner", page_icon=str(HERE / "icon.png"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -37,6 +45,7 @@ def main() -> None:
     st.html(file_button.STYLE)
     space = workspace()
     hold_solvers()
+    read_apart()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
     with head:
         open_work.come_back(space)

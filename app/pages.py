@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from app.views import area, compare, deployment, export, sleep, spectrum, traffic
+from app.views import area, compare, coverage, deployment, export, sleep, spectrum, traffic
 
 
 def menu() -> list[StreamlitPage]:
@@ -11,6 +11,7 @@ def menu() -> list[StreamlitPage]:
     return [
         st.Page(area.page, title="Area", icon=":material/map:", url_path="area", default=True),
         st.Page(traffic.page, title="Traffic", icon=":material/show_chart:", url_path="traffic"),
+        st.Page(coverage.page, title="Coverage", icon=":material/network_cell:", url_path="coverage"),
         st.Page(sleep.page, title="Sleep", icon=":material/bedtime:", url_path="sleep"),
         st.Page(spectrum.page, title="Spectrum", icon=":material/graphic_eq:", url_path="spectrum"),
         st.Page(deployment.page, title="Deployment", icon=":material/cell_tower:", url_path="deployment"),

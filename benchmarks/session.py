@@ -9,10 +9,12 @@ import http.cookiejar
 import itertools
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,17 +46,21 @@ class Session:
     """Connects at once; use as a context manager. address: http://127.0.0.1:PORT/, with the base path if it has one.
 
     widgets: id and kind by label of what the page shows now. texts: what it says. seconds: of each run of the whole
-    script. headers: sent along with every request, as a browser does that has logged in.
+    script. headers: sent along with every request, as a browser does that has logged in. token: of a personal server
+    that asks for one. work: number of open work in the address.
     """
 
     address: str
     patience: float = 120.0
     headers: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+    work: str = ""
     widgets: dict[str, tuple[str, str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     page: str = ""
     page_hash: str = ""
+    session: str = ""  # its number on the server
     panel: str = ""  # the fragment that shows running jobs, while there are any
     pace: float = 0.5  # seconds after which it is to be run again
     _kept: dict[str, WidgetState] = field(default_factory=dict)
@@ -67,13 +73,16 @@ class Session:
         health = urllib.request.Request(f"{self.address}_stcore/health", headers=self.headers)
         with opener.open(health, timeout=self.patience) as answer:
             answer.read()
+        if self.token:
+            with opener.open(f"{self.address}?token={self.token}", timeout=self.patience) as answer:
+                answer.read()
+        self.cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
         self.xsrf = next((cookie.value or "" for cookie in jar if cookie.name == "_streamlit_xsrf"), "")
         self._open = ExitStack()
         opened = connect(
             f"ws://{parts.netloc}{parts.path}_stcore/stream",
             subprotocols=[Subprotocol(name) for name in ("streamlit", self.xsrf) if name],
-            additional_headers=self.headers
-            | ({"Cookie": f"_streamlit_xsrf={self.xsrf}"} if self.xsrf else {}),
+            additional_headers=self.headers | ({"Cookie": self.cookies} if self.cookies else {}),
             origin=Origin(f"http://{parts.netloc}"),
             max_size=MOST_BYTES,
             open_timeout=self.patience,
@@ -96,6 +105,7 @@ class Session:
             if not (widget.HasField("trigger_value") or widget.HasField("string_trigger_value")):
                 self._kept[widget.id] = widget
         state.widget_states.widgets.extend({**self._kept, **{w.id: w for w in changed}}.values())
+        state.query_string = f"work={self.work}" if self.work else ""
         state.context_info.timezone, state.context_info.locale = "Etc/UTC", "en-GB"
         began = time.monotonic()
         self._socket.send(message.SerializeToString())
@@ -128,6 +138,33 @@ class Session:
         else:
             widget.double_value = value
         self.run(widget)
+
+    def choose(self, label: str, option: str) -> None:
+        """Choose an option of a radio."""
+        widget = WidgetState(id=self._find("radio", label))
+        widget.string_value = option
+        self.run(widget)
+
+    def upload(self, name: str, data: bytes, file: str = "") -> int:
+        """Send a file to this session as a browser does before its widget tells of it; returns the HTTP status.
+
+        file: the number that the server gives it, one by chance where it is empty.
+        """
+        limit = secrets.token_hex(16)
+        head = f'--{limit}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        request = urllib.request.Request(
+            f"{self.address}_stcore/upload_file/{self.session}/{file or secrets.token_hex(16)}",
+            data=head.encode() + data + f"\r\n--{limit}--\r\n".encode(),
+            method="PUT",
+            headers=self.headers
+            | {"Content-Type": f"multipart/form-data; boundary={limit}"}
+            | {"Cookie": self.cookies, "X-Xsrftoken": self.xsrf},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.patience) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def figure(self, label: str) -> str:
         """The value of a metric. Raises AppError where the page has none."""
@@ -169,6 +206,8 @@ class Session:
                 raise AppError(f"no answer within {self.patience:.0f} s") from None
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
+            if kind == "new_session":
+                self.session = message.new_session.initialize.session_id
             if kind == "new_session" and whole:
                 self.widgets, self.texts, self.panel = {}, [], ""
             elif kind == "auto_rerun":
@@ -212,17 +251,30 @@ def app(
     environment: dict[str, str] | None = None,
     command: Sequence[str] = (sys.executable, "-m", "app"),
     cwd: Path = ROOT,
+    token: str = "",
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app on a free port of 127.0.0.1, its cache and log in `folder`; yields its address and its process."""
+    """The app on a free port of 127.0.0.1, its cache and log in `folder`; yields its address and its process.
+
+    token: what opens it, in the address as `?token=...`; empty for an app that asks for none.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = os.environ | {"OPENDIFF_CACHE": str(folder / "cache")} | (environment or {})
+    given |= {"OPENDIFF_TOKEN": token} if token else {}
     base = dict(itertools.pairwise(options)).get("--server.baseUrlPath", "")
     address = f"http://127.0.0.1:{port}/" + (f"{base.strip('/')}/" if base else "")
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--server.headless", "true", *options],
+            [
+                *command,
+                "--port",
+                str(port),
+                *([] if token else ["--no-token"]),
+                "--server.headless",
+                "true",
+                *options,
+            ],
             cwd=cwd,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import stat
 import zipfile
@@ -15,12 +16,36 @@ DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFErr
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
-def members(data: bytes, suffixes: tuple[str, ...], most_members: int, most_bytes: int) -> dict[str, bytes]:
+MAX_GROWTH, FREE_BYTES = (
+    100,
+    20_000_000,
+)  # unpacked may be this many times the archive, and this much in any case
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether reading an archive raised it because of what the archive holds."""
+    return isinstance(error, DAMAGED) or type(error).__module__ in ("zlib", "lzma", "_lzma", "bz2")
+
+
+def check_places(infos: list[zipfile.ZipInfo]) -> None:
+    """Raise ValueError where members share bytes of the archive, by which few bytes unpack to many."""
+    ordered = sorted(infos, key=lambda info: info.header_offset)
+    for one, other in itertools.pairwise(ordered):
+        if one.header_offset + 30 + one.compress_size > other.header_offset:
+            raise ValueError("its members overlap")
+
+
+def members(
+    data: bytes, suffixes: tuple[str, ...], most_members: int, most_bytes: int, most_growth: int = MAX_GROWTH
+) -> dict[str, bytes]:
     """Content by name of the members with these suffixes; macOS's resource forks are passed over.
+
+    most_growth: how many times the archive all may be, beyond the FREE_BYTES that are always taken.
 
     Raises `Refused` for more members or bytes than asked for, paths that lead out of the archive, links, passwords, and
     archives that cannot be read.
     """
+    most_bytes = min(most_bytes, FREE_BYTES + most_growth * len(data))
     found, left = {}, most_bytes
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -37,7 +62,7 @@ def members(data: bytes, suffixes: tuple[str, ...], most_members: int, most_byte
     except Refused:
         raise
     except Exception as error:
-        if isinstance(error, DAMAGED) or type(error).__module__ in ("zlib", "lzma", "_lzma", "bz2"):
+        if is_damage(error):
             raise Refused(f"is not a readable zip archive ({type(error).__name__})") from None
         raise
     return found
@@ -48,6 +73,7 @@ def checked(archive: zipfile.ZipFile, most_members: int, most_bytes: int) -> lis
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > most_members:
         raise Refused(f"holds {len(infos):,} files and the limit is {most_members:,}")
+    check_places(infos)
     if sum(info.file_size for info in infos) > most_bytes:
         raise _too_large(most_bytes)
     for info in infos:

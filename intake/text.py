@@ -8,9 +8,13 @@ import re
 import unicodedata
 from typing import Any
 
+import numpy as np
+
 MOST_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+MOST_DEPTH = 100  # of JSON: whatever walks through it afterwards goes as deep
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 HIGH = re.compile(rb"[\x80-\xff]+")
 
 
@@ -50,9 +54,21 @@ def decoded(data: bytes) -> str:
     return data.decode(encoding_of(data), "replace")
 
 
+def _depth(text: str | bytes) -> int:
+    """How deeply JSON is nested, without parsing it; at most, where it is no JSON."""
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if data.count(b"[") + data.count(b"{") <= MOST_DEPTH:
+        return 0
+    marks = np.frombuffer(STRINGS.sub(b"", data), np.uint8)
+    steps = np.isin(marks, (0x5B, 0x7B)).astype(np.int8) - np.isin(marks, (0x5D, 0x7D))
+    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+
+
 def read_json(text: str | bytes) -> Any:
     """What JSON says. Raises ValueError, also for what is nested too deeply and for text with half a character."""
     try:
+        if _depth(text) > MOST_DEPTH:
+            raise RecursionError
         value = json.loads(text)
         escaped = b"\\ud" in text.lower() if isinstance(text, bytes) else "\\ud" in text.lower()
         if escaped:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyogrio
 import shapely
 
-from intake.database import check_plain
+from intake.database import copy_plain
 from intake.text import Refused
 
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -52,7 +52,8 @@ def shapefiles(inside: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
 def handed_to_gdal(parts: dict[str, bytes], suffix: str) -> Iterator[Path]:
     """The path of the part with this suffix, beside the others, while GDAL reads it. parts: content by suffix.
 
-    Raises `Refused` for what cannot be read meanwhile, and for a GeoPackage that is more than plain tables.
+    GDAL sees of a GeoPackage a new file with the rows of its plain tables. Raises `Refused` for what cannot be read
+    meanwhile, and for a GeoPackage that is more than plain tables.
     """
     with tempfile.TemporaryDirectory() as folder:
         for kind, content in parts.items():
@@ -62,7 +63,9 @@ def handed_to_gdal(parts: dict[str, bytes], suffix: str) -> Iterator[Path]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
                 if suffix == ".gpkg":
-                    check_plain(path)
+                    path, given = Path(folder, "plain.gpkg"), path
+                    copy_plain(given, path)
+                    given.unlink()
                 yield path
         except Refused:
             raise

@@ -15,6 +15,7 @@ from opendiff.area import Tiles, tile_frame
 from opendiff.errors import ModelError, SourceError
 from opendiff.storage.atomic import replacing
 from opendiff.storage.checksums import verify
+from opendiff.storage.shipped import CHECKPOINTS
 
 # Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
 # it knows differs from town to town. A tile may have either or both.
@@ -84,7 +85,7 @@ class Conditions(AreaConditions):
 def load_conditions(path: str | Path) -> tuple[Conditions, dict[str, np.ndarray]]:
     """Conditions written by `Conditions.save`, and the extra arrays beside them. Raises SourceError."""
     try:
-        verify(Path(path))
+        verify(Path(path), listed=Path(path).parent == CHECKPOINTS)
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             heading = json.loads((file.metadata() or {}).get("conditions", "{}"))

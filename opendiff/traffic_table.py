@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from intake.guard import guarded
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame
 from opendiff.area.tile_grid import TILES_ACROSS
@@ -149,13 +150,31 @@ class TrafficEnsemble:
                 )
 
 
-def read_traffic(path: str | Path) -> TrafficEnsemble:
+def read_traffic(path: str | Path, max_values: int = MAX_VALUES) -> TrafficEnsemble:
     """Read a traffic table, ours or a foreign one with columns x, y, hour, traffic and maybe sample, users; or a folder
     of them that a finished run in parts made.
 
-    Raises TableError when columns, hours or values are missing, repeated or impossible.
+    max_values: rows of the table; more are refused by what the file says of itself, before they are unpacked. Raises
+    TableError when columns, hours or values are missing, repeated or impossible.
     """
-    path = Path(path)
+    return _read(Path(path), max_values)
+
+
+def to_plain(ensemble: TrafficEnsemble) -> dict[str, Any]:
+    """The ensemble as plain values, see `intake.plain`."""
+    tiles = {name: ensemble.tiles[name].to_numpy() for name in ("x", "y", "covered_share")}
+    rest = {name: getattr(ensemble, name) for name in ("traffic", "users", "intensities", "metadata")}
+    return {"tiles": tiles} | rest
+
+
+def from_plain(plain: dict[str, Any]) -> TrafficEnsemble:
+    """What `to_plain` took apart. Raises TableError, as `TrafficEnsemble` does."""
+    rest = {name: plain[name] for name in ("traffic", "users", "intensities", "metadata")}
+    return TrafficEnsemble(tile_frame(**plain["tiles"]), **rest)
+
+
+@guarded(TableError, pack=to_plain, unpack=from_plain)
+def _read(path: Path, max_values: int) -> TrafficEnsemble:
     files = _parts(path) if path.is_dir() else [path]
     try:
         schemas = [pq.read_schema(file) for file in files]
@@ -164,8 +183,8 @@ def read_traffic(path: str | Path) -> TrafficEnsemble:
                 f"{path} lacks the column {missing[0]}; a traffic table has x, y, hour and traffic."
             )
         rows = sum(pq.read_metadata(file).num_rows for file in files)
-        if not 0 < rows <= MAX_VALUES:
-            raise TableError(f"{path} has {rows:,} rows; a traffic table has from 1 to {MAX_VALUES:,}.")
+        if not 0 < rows <= max_values:
+            raise TableError(f"{path} has {rows:,} rows; a traffic table has from 1 to {max_values:,}.")
         present = [name for name in SCHEMA.names if name in schemas[0].names]
         table = pa.concat_tables([pq.read_table(file, columns=present) for file in files])
     except FileNotFoundError:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from planning.commands import coverage, deploy, export, fit_power, prb, sleep, take_up
+from planning.commands import coverage, deploy, expand, experiment, export, fit_power, prb, sleep, take_up
 from planning.errors import PlanningError
 
 
@@ -35,6 +35,6 @@ def parser(program: str = "opendiff-planning") -> argparse.ArgumentParser:
         description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (deploy, take_up, coverage, sleep, fit_power, prb, export):
+    for command in (deploy, expand, experiment, take_up, coverage, sleep, fit_power, prb, export):
         command.add_command(commands)
     return top

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from intake.delimited import read_csv
+from intake.guard import guarded
 from planning.errors import InputError
 
 MOST_ROWS = 1_000_000  # figures of equipment and measurements come in far fewer
 
 
+@guarded(InputError)
 def read_table(data: bytes, name: str, columns: str) -> pd.DataFrame:
     """The table in a CSV. columns: what it should hold, for the error. Raises InputError."""
     if not data:

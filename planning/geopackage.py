@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
-from intake.database import check_plain
+from intake.database import copy_plain
 from intake.source import Source
 from intake.text import Refused, read_json
 from planning.errors import InputError
@@ -70,10 +70,15 @@ def _read(path: Path, required: Sequence[str]) -> tuple[dict[str, pd.DataFrame],
     name = path.name
     _check_database(path)
     try:
-        frames = {
-            layer: pyogrio.read_dataframe(path, layer=layer, read_geometry=layer == required[0])
-            for layer in _checked_layers(path, required)
-        }
+        with tempfile.TemporaryDirectory(prefix="scenario-", ignore_cleanup_errors=True) as folder:
+            plain = Path(folder, "plain.gpkg")
+            copy_plain(path, plain)
+            frames = {
+                layer: pyogrio.read_dataframe(plain, layer=layer, read_geometry=layer == required[0])
+                for layer in _checked_layers(plain, required, name)
+            }
+    except Refused as error:
+        raise InputError(f"{name} {error}; give a scenario made by this planner.") from None
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -95,15 +100,10 @@ def _check_database(path: Path) -> None:
             raise InputError(
                 f"{path.name} is no readable GeoPackage; give a scenario (.gpkg) made by this planner."
             )
-    try:
-        check_plain(path)
-    except Refused as error:
-        raise InputError(f"{path.name} {error}; give a scenario made by this planner.") from None
 
 
-def _checked_layers(path: Path, required: Sequence[str]) -> list[str]:
-    """The names of the file's layers and tables, their numbers and sizes within the limits."""
-    name = path.name
+def _checked_layers(path: Path, required: Sequence[str], name: str) -> list[str]:
+    """The names of the file's layers and tables, their numbers and sizes within the limits; name: of the file."""
     found = [str(n) for n in pyogrio.list_layers(path)[:, 0] if not str(n).startswith(OTHERS)]
     missing = [layer for layer in (*required, "provenance") if layer not in found]
     if missing:

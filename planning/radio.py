@@ -12,6 +12,7 @@ from planning.errors import InputError
 from planning.propagation import SHADOW_DB, los_probability, path_losses_db
 
 ENVIRONMENTS = ("UMa", "UMi")
+STATIONS = ("sites", "cells")
 CONDITIONS = ("NLOS", "LOS", "drawn")
 HIGHEST_USER_M = 13.0  # above, TR 38.901 draws the height of the surroundings
 
@@ -38,6 +39,10 @@ class Radio:
     user_height_m: float = 1.5
     shadowing: bool = False  # draw it, independent from link to link
     traffic_share: float | None = None  # of an hour's traffic on this link
+    stations: str = (
+        "sites"  # each one omnidirectional station; or "cells", with their own carrier, antenna and power
+    )
+    cell_carrier: str = ""  # of the cells, a label of `planning.prb.stations.carriers`; "": the widest
     seed: int = 0  # of conditions and shadowing
 
     def validate(self) -> None:
@@ -74,7 +79,10 @@ class Radio:
             raise InputError(
                 f"The link's share of the traffic must lie above 0 and at most at 1, not {self.share:g}."
             )
-        prb_count(self.bandwidth_mhz, self.scs_khz)
+        if self.stations not in STATIONS:
+            raise InputError(f"Stations are {' or '.join(STATIONS)}, not {self.stations!r}.")
+        if self.stations == "sites":  # cells state their PRBs
+            prb_count(self.bandwidth_mhz, self.scs_khz)
 
     @property
     def height(self) -> float:

@@ -7,6 +7,7 @@ Layers: tiles (polygons), sites and cells (points), all WGS-84. Tables without g
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,11 @@ class Scenario:
             tables=tables,
             provenance={**self.provenance, "sleep": plan.record(), **_now()},
         )
+
+    def with_utilisation(self, record: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> Scenario:
+        """This scenario with the PRB utilisation of its network; each table is stored as utilisation_NAME."""
+        stored = self.tables | {f"utilisation_{name}": as_objects(table) for name, table in tables.items()}
+        return replace(self, tables=stored, provenance={**self.provenance, "utilisation": record, **_now()})
 
     def with_prb(self, plan: PrbPlan, **more: pd.DataFrame) -> Scenario:
         """This scenario with a PRB plan; `more`: further tables of it, each stored as prb_NAME."""

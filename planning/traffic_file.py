@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from intake.delimited import read_csv
+from intake.guard import guarded
 from intake.source import Source, content_of, name_of
 from intake.text import Refused, read_json
 from planning.errors import InputError
@@ -48,7 +49,16 @@ def read_arrays(source: Source, name: str | None = None, most_rows: int = MAX_RO
     """A Parquet or CSV file (path, bytes or binary file object), or a folder of Parquet parts. Raises InputError."""
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         return _arrays(*_parse_parts(Path(source)), Path(source).name)
-    data, name = _bytes(source, name)
+    return _read_bytes(*_bytes(source, name), most_rows)
+
+
+def _from_plain(plain: tuple) -> Arrays:
+    """What `TrafficTable.from_arrays` checks."""
+    return Arrays(*plain)
+
+
+@guarded(InputError, pack=tuple, unpack=_from_plain)
+def _read_bytes(data: bytes, name: str, most_rows: int) -> Arrays:
     return _arrays(*_parse(data, name, most_rows), name)
 
 

@@ -1,7 +1,10 @@
-"""The audit of dependencies fails for a vulnerability, and never for lack of a network."""
+"""The audit of dependencies fails for a vulnerability, and in CI where it could not run."""
 
 import importlib.util
+import re
 from pathlib import Path
+
+import pytest
 
 PATH = Path(__file__).resolve().parents[1] / ".ci" / "audit.py"
 spec = importlib.util.spec_from_file_location("audit", PATH)
@@ -18,16 +21,29 @@ def test_a_known_vulnerability_fails():
     assert status == 1 and "PYSEC-1, mended in 2" in text
 
 
-def test_what_cannot_be_known_passes_and_is_said():
-    assert audit.judge({"dependencies": [UNKNOWN]}) == (
+@pytest.fixture(
+    params=[("", "", 0), ("true", "", 2), ("true", "offline", 0), ("true", "required", 2), ("", "offline", 0)]
+)
+def status_if_unknown(request, monkeypatch):
+    """Exit status by CI and OPENDIFF_AUDIT."""
+    ci, switch, status = request.param
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("OPENDIFF_AUDIT", switch)
+    return status
+
+
+def test_what_cannot_be_known_fails_in_ci(status_if_unknown):
+    for dependencies in ([], [UNKNOWN], [SOUND, UNKNOWN]):
+        status, text = audit.judge({"dependencies": dependencies})
+        assert status == status_if_unknown and "could not be audited" in text
+    assert audit.judge({"dependencies": [SOUND, SOUND, UNKNOWN]}) == (
         0,
-        "Dependencies could not be audited: the package index here gives no advisories.",
+        "2 packages audited, none with a known vulnerability; 1 unknown to the index.",
     )
-    status, text = audit.judge({"dependencies": [SOUND, UNKNOWN]})
-    assert status == 0 and text.startswith("1 packages audited")
+    assert audit.judge({"dependencies": [FAULTY, UNKNOWN, UNKNOWN]})[0] == 1
 
 
-def test_no_network_passes(tmp_path, monkeypatch, capsys):
+def test_no_network_fails_in_ci(status_if_unknown, tmp_path, monkeypatch, capsys):
     (tmp_path / "lib" / "python3" / "site-packages").mkdir(parents=True)
 
     def refused(*_, **__):
@@ -35,4 +51,10 @@ def test_no_network_passes(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(audit.subprocess, "run", refused)
     monkeypatch.setattr(audit.sys, "argv", ["audit.py", str(tmp_path)])
-    assert audit.main() == 0 and "could not be audited" in capsys.readouterr().out
+    assert audit.main() == status_if_unknown and "could not be audited" in capsys.readouterr().out
+    monkeypatch.setattr(audit.sys, "argv", ["audit.py", str(tmp_path / "nothing")])
+    assert audit.main() == status_if_unknown
+
+
+def test_the_tool_itself_is_of_one_version():
+    assert re.fullmatch(r"pip-audit==[0-9.]+", audit.PIP_AUDIT)

@@ -6,10 +6,14 @@ from pathlib import Path
 
 from app.background.deployment import SITES_A_KM2
 from planning import bands, demand, equipment, power_states, prices, radio
+from planning.coverage import DEFAULT_LOAD, RadioSettings
+from planning.coverage.rates import GAP_DB
+from planning.coverage.settings import BAND_CLASSES_MHZ
 from planning.deployment import deploy, judging
 from planning.deployment.sizing import size_network
 from planning.network import cells as network_cells
 from planning.network import files as network_files
+from planning.propagation import building_loss_db
 from planning.sleep import LABELS, QUANTILE, SleepSettings, offload
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "figures.md").read_text()
@@ -173,6 +177,35 @@ def prb_rows():
         yield (f"{spacing} kHz", ", ".join(f"{width}: {count}" for width, count in by_width.items()))
 
 
+def coverage_rows():
+    settings = RadioSettings()
+    classes = zip(BAND_CLASSES_MHZ, settings.thresholds_dbm, strict=True)
+    yield ("environment", settings.environment, "TR 38.901; `auto` takes UMi below 15 m")
+    yield ("line of sight", settings.los, "mean of LOS and NLOS in dB by its probability")
+    yield ("share of users indoors", percent(settings.indoor_share), "TR 38.901, table 7.2-1")
+    for kind in ("low", "high"):
+        losses = " / ".join(f"{building_loss_db(f, 'UMa', kind):.1f}" for f in (0.8, 1.8, 2.6, 3.5))
+        yield (
+            f"{kind}-loss building, 0.8 / 1.8 / 2.6 / 3.5 GHz",
+            f"{losses} dB",
+            "TR 38.901, 7.4.3.1, mean way inside",
+        )
+    for name, threshold in classes:
+        yield (
+            f"lowest RSRP at the user, {name}",
+            f"{threshold:g} dBm",
+            "assumed: about the noise on a resource element",
+        )
+    yield ("margin for shadowing", f"{settings.margin_db:g} dB", "80 % of places at 6 dB deviation")
+    yield ("noise figure of the user's equipment", f"{settings.noise_figure_db:g} dB", "assumed")
+    yield ("decoder above Shannon's bound", f"{GAP_DB:g} dB", "fits the Vienna LTE link simulator to 0.9 dB")
+    yield ("lowest SINR", f"{settings.rates.min_sinr_db:g} dB", "TR 36.942, annex A.2")
+    yield ("overhead of 5G", percent(settings.overhead_5g), "TS 38.306, 4.1.2, FR1 downlink")
+    yield ("overhead of 4G", percent(settings.overhead_4g), "assumed: control and reference signals")
+    yield ("downlink share of TDD", percent(settings.tdd_downlink), "assumed: 3 of 4 slots")
+    yield ("load of cells where none is known", percent(DEFAULT_LOAD), "assumed")
+
+
 def test_the_tables_of_the_document_are_the_figures_of_the_code():
     kinds = (
         equipment_rows,
@@ -184,6 +217,7 @@ def test_the_tables_of_the_document_are_the_figures_of_the_code():
         radio_rows,
         carrier_rows,
         prb_rows,
+        coverage_rows,
     )
     expected = [f"| {' | '.join(row)} |" for rows in kinds for row in rows()]
     tables = [line for line in DOCUMENT.splitlines() if line.startswith("| ")]

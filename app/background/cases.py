@@ -13,6 +13,7 @@ import pandas as pd
 from app.background import session_jobs
 from app.saved import library, packing
 from app.server import jobs
+from app.server.limits import limits
 from app.state.results import Deployed
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
@@ -101,12 +102,14 @@ def opened(space: Workspace, chosen: list[Offer]) -> list[Case] | None:
 
 
 def _start(space: Workspace, missing: "dict[str, Path]", saved: dict[str, float]) -> None:
+    tile_weeks = limits().tile_weeks  # of this session, which the thread of a job does not know
+
     def work(job: jobs.Job) -> dict[str, Workspace]:
         found = {}
         for done, (identity, path) in enumerate(missing.items()):
             job.report(done, len(missing), f"{done + 1} of {len(missing)}")
             found[identity] = Workspace()
-            packing.unpack(library.read_parts(path), found[identity], controls=False)
+            packing.unpack(library.read_parts(path), found[identity], controls=False, tile_weeks=tile_weeks)
         return found
 
     def deliver(space: Workspace, found: dict[str, Workspace]) -> None:

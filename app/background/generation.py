@@ -12,9 +12,11 @@ from app.map.region import open_region
 from app.server import jobs
 from app.server.cache import SharedCache
 from app.server.limits import check_ensemble
+from app.server.reading import read_apart
 from app.state.inputs import DEMO
 from app.state.results import Made
 from app.state.workspace import Workspace
+from intake import guard
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
@@ -54,6 +56,8 @@ def warm_up_first() -> None:
 
 def _warm() -> None:
     try:
+        read_apart()
+        guard.warm()
         for name in PLANNERS:
             importlib.import_module(name)
         generator()

@@ -13,7 +13,7 @@ from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.server import jobs
-from app.server.limits import limits
+from app.server.limits import limits, owner
 from app.state.workspace import Workspace
 
 
@@ -41,7 +41,9 @@ def start(
     held = _Held(_session())
     bounds = jobs.Bounds(most.job_seconds, most.gone_seconds, lambda: _is_open(held.session))
     space.notes.pop(name, None)
-    space.jobs[name] = held.job = jobs.start(label, work, deliver, bounds)
+    space.jobs[name] = held.job = jobs.start(
+        label, work, deliver, bounds, owner(space.work), most.waiting_jobs
+    )
     with _lock:
         _drop_forgotten()
         _held.setdefault(space.work, {})[name] = held

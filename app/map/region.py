@@ -103,21 +103,19 @@ def _demo_region() -> Region:
 
 def _pack_region(path: str) -> Region:
     from opendiff.errors import SourceError
-    from opendiff.open_data.sources import PackSource, image_path, read_image
+    from opendiff.open_data.sources import IMAGE_SIZE, IMAGES_AT_ONCE, PackSource
 
     pack = PackSource(Path(path))
     tiles = pack.covered_tiles()
     blocks = np.empty((len(tiles), MOSAIC_PIXELS, MOSAIC_PIXELS, 4), np.uint8)
     blocks[:] = (*rgb(NO_CLASS), 255)
     if len(tiles) <= MAX_MOSAIC_TILES:
-        for block, x, y in zip(blocks, tiles["x"], tiles["y"], strict=True):
-            file = image_path(pack.root, x, y)
-            if file.exists():
-                image = read_image(file)
-                size = image.shape[0] // MOSAIC_PIXELS * MOSAIC_PIXELS
-                step = size // MOSAIC_PIXELS
-                shape = (MOSAIC_PIXELS, step, MOSAIC_PIXELS, step, 3)
-                block[..., :3] = image[:size, :size].reshape(shape).mean(axis=(1, 3))
+        step = IMAGE_SIZE // MOSAIC_PIXELS
+        shape, size = (-1, MOSAIC_PIXELS, step, MOSAIC_PIXELS, step, 3), step * MOSAIC_PIXELS
+        for start in range(0, len(tiles), IMAGES_AT_ONCE):
+            images, there = pack.images(tiles.iloc[start : start + IMAGES_AT_ONCE])
+            means = images[there, :size, :size].reshape(shape).mean(axis=(2, 4))
+            blocks[start : start + IMAGES_AT_ONCE][there, ..., :3] = means
     if not len(tiles):
         raise SourceError(
             f"The pack {pack.name} knows nothing about any tile; fetch open data into it first."

@@ -2,12 +2,14 @@
 
 import io
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from intake.archive import members
+from intake.text import Refused, read_json
 
 MOST_ARRAYS, MOST_ARRAY_BYTES = 5_000, 2_000_000_000
 Arrays = dict[str, np.ndarray]
@@ -24,14 +26,24 @@ def to_bytes(told: Any, arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
-def from_bytes(data: bytes) -> tuple[Any, Arrays]:
-    """What `to_bytes` was given. Raises `Refused` or ValueError for anything else."""
-    parts = members(data, (".npy",), MOST_ARRAYS, MOST_ARRAY_BYTES)  # so that it cannot unpack to more
-    arrays = {
-        name[:-4]: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False)
-        for name, part in parts.items()
-    }
-    return json.loads(arrays.pop(_TOLD).tobytes()), arrays
+def from_bytes(data: bytes, most_bytes: int = MOST_ARRAY_BYTES) -> tuple[Any, Arrays]:
+    """What `to_bytes` was given. most_bytes: of all arrays. Raises `Refused` or ValueError for anything else."""
+    parts = members(data, (".npy",), MOST_ARRAYS, most_bytes)  # so that it cannot unpack to more
+    arrays = {name[:-4]: _array(part) for name, part in parts.items()}
+    if _TOLD not in arrays:
+        raise Refused("it says nothing of its arrays")
+    return read_json(arrays.pop(_TOLD).tobytes()), arrays
+
+
+def _array(part: bytes) -> np.ndarray:
+    """A .npy file whose heading says no more than there is. Raises ValueError."""
+    file = io.BytesIO(part)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(file)
+    if kind.hasobject or math.prod(shape) * kind.itemsize != len(part) - file.tell():
+        raise Refused("an array is of another size or kind than it says")
+    return np.lib.format.read_array(io.BytesIO(part), allow_pickle=False)
 
 
 def put_table(arrays: Arrays, name: str, table: pd.DataFrame) -> dict[str, list | None]:

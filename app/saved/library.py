@@ -5,13 +5,10 @@ lie in a table of their own. Files are named by chance, never by what a user typ
 """
 
 import contextlib
-import json
-import os
 import re
 import secrets
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +17,18 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.files.scenario import scenario_of
-from app.saved import packing, room
-from app.server import limits
+from app.saved import files, packing, room
+from app.saved.files import TABLE
+from app.server import audit, folders
+from app.server.folders import library_folder
 from app.state.workspace import Workspace
-from intake.database import check_plain
-from opendiff.storage.folders import user_folder
 
-PARTS = "opendiff_parts"
 MOST_BYTES = 2_000_000_000
 MOST_NAME = 80
+MOST_DESCRIBED = 10_000  # scenarios that the server holds the names of
+State = tuple[int, int]
+Description = tuple[str, list[str] | None] | None
+_descriptions: dict[tuple[Path, State], Description] = {}
 _FILE = re.compile(r"[0-9a-f]{16}\.gpkg")
 
 
@@ -42,36 +42,21 @@ class Entry:
     size: int  # bytes
 
 
-def folder() -> Path:
-    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
-    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SavedWorkError(
-            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
-        ) from error
-    return path
-
-
 def shelf() -> Path:
-    """Where the scenarios of who is in this session lie: the library, or on a shared server a part of it."""
-    owner = limits.owner(str(st.session_state["workspace"].work)) if "workspace" in st.session_state else ""
-    if not owner:
-        return folder()
-    path = folder() / "people" / owner
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    """Where the scenarios of who is in this session lie."""
+    return folders.shelf(_work())
 
 
 def entries() -> list[Entry]:
     """All scenarios, the newest first; a file that is none is passed over."""
-    found = []
-    for path in shelf().iterdir():
-        if _FILE.fullmatch(path.name):
-            with contextlib.suppress(sqlite3.Error, OSError, SavedWorkError):
-                status = path.stat()
-                found.append(Entry(path.stem, _name_of(path), status.st_mtime, status.st_size))
+    if not shelf().is_dir():
+        return []
+    paths = [path for path in shelf().iterdir() if _FILE.fullmatch(path.name)]
+    found = [
+        Entry(path.stem, described[0], state[0] / 1e9, state[1])
+        for path, (state, described) in _described(paths).items()
+        if described is not None
+    ]
     return sorted(found, key=lambda entry: -entry.saved)
 
 
@@ -82,6 +67,7 @@ def save(space: Workspace, name: str, identity: str | None = None) -> str:
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
     _write(path_of(identity), name, packed, layers)
+    audit.log("saved", space.work, scenario=identity, name=name)
     return identity
 
 
@@ -94,41 +80,26 @@ def read_parts(path: Path) -> dict[str, bytes]:
     """The parts in a scenario file. Raises SavedWorkError where it is none."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise SavedWorkError("The scenario is gone or too large; choose another one.")
-    try:
-        check_plain(path)
-        with contextlib.closing(_connect(path, "ro")) as database:
-            rows = database.execute(
-                f"SELECT part, data FROM {PARTS} WHERE part != 'name' AND typeof(data) = 'blob'"
-            ).fetchall()
-    except (sqlite3.Error, ValueError) as error:
-        raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from error
-    return {str(part): bytes(data) for part, data in rows}
+    return files.read_parts(path)
 
 
 def strategies_of(identity: str) -> list[str] | None:
     """The sleep strategies of a scenario, without opening the rest of it; None where it has no network to compare."""
-    with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError, SavedWorkError):
-        path = path_of(identity)
-        check_plain(path)
-        with contextlib.closing(_connect(path, "ro")) as database:
-            row = database.execute(f"SELECT data FROM {PARTS} WHERE part = ?", (packing.STATE,)).fetchone()
-        state = json.loads(row[0])
-        if state["format"] == packing.FORMAT and "network" in state["made"]:
-            return [str(strategy) for strategy in state["strategies"]]
+    with contextlib.suppress(SavedWorkError):
+        for _, described in _described([path_of(identity)]).values():
+            return None if described is None else described[1]
     return None
 
 
 def upload(data: bytes) -> dict[str, bytes]:
     """The parts in an uploaded scenario file."""
-    with tempfile.TemporaryDirectory(prefix="opendiff-") as place:
-        path = Path(place) / "upload.gpkg"
-        path.write_bytes(data)
-        return read_parts(path)
+    return files.read_parts_bytes(data)
 
 
 def rename(identity: str, name: str) -> None:
     """Another name for a scenario; its plans stay as they are."""
     _change(identity, lambda path: _set_name(path, _checked(name)))
+    audit.log("renamed", _work(), scenario=identity, name=_checked(name))
 
 
 def duplicate(identity: str) -> str:
@@ -141,6 +112,7 @@ def duplicate(identity: str) -> str:
         _set_name(temporary, name)
 
     _replace(path_of(copy), fill)
+    audit.log("duplicated", _work(), scenario=identity, name=name, copy=copy)
     return copy
 
 
@@ -148,11 +120,11 @@ def delete(identity: str) -> None:
     """Remove a scenario for good; one that is gone already is no error."""
     with contextlib.suppress(FileNotFoundError):
         path_of(identity).unlink()
+        audit.log("deleted", _work(), scenario=identity)
 
 
-def file_bytes(identity: str) -> bytes:
-    """The GeoPackage of a scenario, to download."""
-    return path_of(identity).read_bytes()
+def _work() -> str:
+    return str(st.session_state["workspace"].work) if "workspace" in st.session_state else ""
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
@@ -178,9 +150,9 @@ def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> No
     def fill(temporary: Path) -> None:
         temporary.write_bytes(layers)
         with contextlib.closing(sqlite3.connect(temporary)) as database, database:
-            database.execute(f"CREATE TABLE {PARTS} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
+            database.execute(f"CREATE TABLE {TABLE} (part TEXT PRIMARY KEY, data BLOB NOT NULL)")
             rows = [("name", name.encode()), *packed.items()]
-            database.executemany(f"INSERT INTO {PARTS} VALUES (?, ?)", rows)
+            database.executemany(f"INSERT INTO {TABLE} VALUES (?, ?)", rows)
 
     _replace(path, fill)
 
@@ -189,9 +161,10 @@ def _replace(path: Path, fill: Callable[[Path], None]) -> None:
     from opendiff.storage.atomic import replacing
 
     try:
-        with room.adding(folder()), replacing(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with room.adding(library_folder()), replacing(path) as temporary:
             fill(temporary)
-            room.check(folder(), temporary, path)
+            room.check(temporary, path)
     except OSError as error:
         raise SavedWorkError(
             f"The scenario cannot be saved ({error.strerror or error}); free some space or set OPENDIFF_LIBRARY."
@@ -210,16 +183,29 @@ def _change(identity: str, change: Callable[[Path], None]) -> None:
 
 def _set_name(path: Path, name: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute(f"UPDATE {PARTS} SET data = ? WHERE part = 'name'", (name.encode(),))
+        database.execute(f"UPDATE {TABLE} SET data = ? WHERE part = 'name'", (name.encode(),))
 
 
 def _name_of(path: Path) -> str:
-    with contextlib.closing(_connect(path, "ro")) as database:
-        row = database.execute(f"SELECT data FROM {PARTS} WHERE part = 'name'").fetchone()
-    if row is None:
-        raise SavedWorkError("There is no such scenario.")
-    return bytes(row[0]).decode("utf-8", "replace")
+    for _, described in _described([path]).values():
+        if described is not None:
+            return described[0]
+    raise SavedWorkError("There is no such scenario.")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
+def _described(paths: list[Path]) -> dict[Path, tuple[State, Description]]:
+    """Of each file that is there its state (time of change in ns, bytes) and what is told of it. A file is read once,
+    until it changes; those that are new, all together."""
+    states: dict[Path, State] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            states[path] = status.st_mtime_ns, status.st_size
+    new = [path for path, state in states.items() if (path, state) not in _descriptions]
+    for path, described in zip(new, files.describe(new) if new else [], strict=True):
+        _descriptions[path, states[path]] = described
+    found = {path: (state, _descriptions[path, state]) for path, state in states.items()}
+    while len(_descriptions) > MOST_DESCRIBED:
+        with contextlib.suppress(StopIteration, KeyError):  # of another session that does the same
+            del _descriptions[next(iter(_descriptions))]
+    return found

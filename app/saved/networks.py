@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.saved.arrays import Arrays, from_bytes, put_table, take_table, to_bytes
+from app.saved.arrays import Arrays, put_table, take_table, to_bytes
 from app.state.results import Deployed, network_identity
 from app.state.workspace import Workspace
 
@@ -52,9 +52,10 @@ def networks_bytes(space: Workspace) -> bytes:
     return to_bytes(told, arrays)
 
 
-def read_networks(data: bytes, space: Workspace) -> tuple[dict[str, Deployed], dict[str, Any] | None]:
+def read_networks(
+    told: Any, arrays: Arrays, space: Workspace
+) -> tuple[dict[str, Deployed], dict[str, Any] | None]:
     """(network by identity, the comparison of deployments as a strategy's identities and table, or None)."""
-    told, arrays = from_bytes(data)
     demands = {about: _demand(arrays, about, record, space) for about, record in told["demands"].items()}
     found = {
         identity: _network(arrays, f"n{number}", record, demands[record["demand"]])

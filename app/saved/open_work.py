@@ -17,8 +17,9 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.messages import errors_shown
-from app.saved import packing, room
-from app.saved.library import folder
+from app.saved import files, packing, room
+from app.server import audit, folders
+from app.server.folders import library_folder
 from app.state.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -38,20 +39,30 @@ def new_work() -> str:
 
 
 def is_work(identity: str) -> bool:
-    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / packing.STATE).is_file()
+    """Whether who is in this session has such work; that of another user of the proxy is none."""
+    return bool(_WORK_ID.fullmatch(identity)) and (_work_folder(identity) / files.STATE).is_file()
 
 
 def _work_folder(identity: str) -> Path:
     if not _WORK_ID.fullmatch(identity):
         raise SavedWorkError("There is no such work.")
-    return folder() / room.OPEN_WORK / identity
+    return folders.shelf(identity) / room.OPEN_WORK / identity
+
+
+def take_in(identity: str) -> None:
+    """Work of an earlier version, which kept that of everybody in one place, goes to whoever comes with its number."""
+    if _WORK_ID.fullmatch(identity):
+        old, new = library_folder() / room.OPEN_WORK / identity, _work_folder(identity)
+        if new != old and old.is_dir() and not new.exists():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            old.rename(new)
 
 
 def reopen(identity: str, space: Workspace) -> None:
     """Bring back what was open under this identity before the page was loaded anew."""
     place = _work_folder(identity)
     with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
-        found = {n: (place / n).read_bytes() for n in packing.PARTS if (place / n).is_file()}
+        found = {n: (place / n).read_bytes() for n in files.PARTS if (place / n).is_file()}
     packing.unpack(found, space)
     space.saved_versions = packing.versions(space)
 
@@ -63,29 +74,40 @@ def keep(space: Workspace) -> threading.Thread | None:
     gone = set(space.saved_versions) - set(now)
     if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
         return None
-    if not _work_folder(space.work).is_dir():
-        room.check_whole(folder())
+    shelf, place = folders.shelf(space.work), _work_folder(space.work)
+    if not place.is_dir():
+        room.check_whole(shelf)
+    refused, space.not_kept = space.not_kept, ""
     makers = packing.pack(space, changed)
     space.saved_versions = now
-    thread = threading.Thread(target=_keep, args=(space, makers, gone), name="keep work", daemon=True)
+    thread = threading.Thread(
+        target=_keep, args=(space, shelf, place, makers, gone), name="keep work", daemon=True
+    )
     thread.start()
+    if refused:
+        raise SavedWorkError(refused)  # of the last time, which had no page to say so
     return thread
 
 
-def _keep(space: Workspace, makers: dict, gone: set[str]) -> None:
+def _keep(space: Workspace, shelf: Path, place: Path, makers: dict, gone: set[str]) -> None:
     from opendiff.storage.atomic import replacing
 
     with _lock_of(space.work):
         try:
-            place = _work_folder(space.work)
             place.mkdir(parents=True, exist_ok=True)
-            for part, make in makers.items():
-                with replacing(place / part) as temporary:
-                    temporary.write_bytes(make())
             for part in gone:
                 (place / part).unlink(missing_ok=True)
-        except (OSError, SavedWorkError):
-            space.saved_versions = {}  # tried again after the next change
+            for part, make in makers.items():
+                data = make()
+                with room.adding(library_folder()), replacing(place / part) as temporary:
+                    before = (place / part).stat().st_size if (place / part).is_file() else 0
+                    room.check_growth(shelf, before, len(data))
+                    temporary.write_bytes(data)
+        except SavedWorkError as error:
+            space.saved_versions, space.not_kept = {}, str(error)  # tried again in the next run
+        except OSError as error:
+            space.saved_versions = {}
+            space.not_kept = f"Your open work cannot be kept ({error.strerror or error}); save it to a file."
             log.warning("Open work could not be kept.", exc_info=True)
 
 
@@ -93,9 +115,11 @@ def forget_old_work(now: float | None = None) -> None:
     """Remove open work that nobody has come back to for KEPT_DAYS."""
     now = time.time() if now is None else now
     with contextlib.suppress(OSError, SavedWorkError):
-        for place in (folder() / room.OPEN_WORK).iterdir():
-            if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
-                shutil.rmtree(place, ignore_errors=True)
+        library = library_folder()
+        for every in (library / room.OPEN_WORK, *library.glob(f"{folders.PEOPLE}/*/{room.OPEN_WORK}")):
+            for place in every.iterdir() if every.is_dir() else ():
+                if _WORK_ID.fullmatch(place.name) and now - place.stat().st_mtime > KEPT_DAYS * 86_400:
+                    shutil.rmtree(place, ignore_errors=True)
 
 
 def come_back(space: Workspace) -> None:
@@ -105,10 +129,12 @@ def come_back(space: Workspace) -> None:
         space.work = new_work()
         with errors_shown("opening the work that this address names"):
             forget_old_work()
+            take_in(asked)
             if is_work(asked):
                 space.work = asked
                 try:
                     reopen(asked, space)
+                    audit.log("opened", asked)
                 except Exception:
                     space.work = new_work()  # what cannot be read is not written over
                     raise

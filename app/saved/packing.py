@@ -9,16 +9,25 @@ Parts: state.json (area, source, scale, hour, choices, places, settings of all c
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from app.errors import SavedWorkError
 from app.files.traffic import parquet_bytes
 from app.map.area_entry import take_area
+from app.saved.files import (
+    FORMAT,
+    NETWORKS,
+    SLEEP,
+    SPECTRUM,
+    STATE,
+    TRAFFIC,
+    UPLOADS,
+    Work,
+    read_work,
+)
 from app.saved.networks import networks, networks_bytes, read_networks
 from app.saved.plans import read_sleep, read_spectrum, sleep_bytes, spectrum_bytes
 from app.server import limits
@@ -27,12 +36,7 @@ from app.state.controls import set_from_file, values
 from app.state.inputs import DEMO, ScaleChoice, Upload
 from app.state.results import Comparison, Made, network_identity
 from app.state.workspace import Workspace
-from intake.archive import members
 
-FORMAT = 2
-STATE, TRAFFIC, NETWORKS = "state.json", "traffic.parquet", "networks.npz"
-SLEEP, SPECTRUM, UPLOADS = "sleep.npz", "spectrum.npz", "uploads.zip"
-PARTS = (STATE, TRAFFIC, NETWORKS, SLEEP, SPECTRUM, UPLOADS)
 PLANNED_ON = ("traffic", "scale", "network")
 BASIS = {
     "traffic": ("area",),
@@ -43,7 +47,6 @@ BASIS = {
     "spectrum_hours": (*PLANNED_ON, "spectrum"),
 }  # what each result is made from
 RESULTS = tuple(BASIS)
-MOST_UPLOADS, MOST_UPLOAD_BYTES = 20, 1_000_000_000
 T = TypeVar("T")
 
 
@@ -87,8 +90,12 @@ def pack(space: Workspace, only: set[str] | None = None) -> dict[str, Callable[[
     return {name: make for name, make in makers.items() if name in wanted}
 
 
-def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> None:
+def unpack(
+    parts: dict[str, bytes], space: Workspace, controls: bool = True, tile_weeks: int | None = None
+) -> None:
     """Put saved work into a workspace, and its settings into the controls of the pages.
+
+    tile_weeks: tiles times samples that its traffic may have, this session's limit where it is None.
 
     Raises SavedWorkError where it cannot be read; the workspace and the controls are as they were then.
     """
@@ -96,15 +103,16 @@ def unpack(parts: dict[str, bytes], space: Workspace, controls: bool = True) -> 
     try:
         if STATE not in parts:
             raise SavedWorkError("It holds no work of the app; open a scenario that the app has saved.")
-        state = json.loads(parts[STATE])
+        saved = read_work(parts, 168 * (limits.limits().tile_weeks if tile_weeks is None else tile_weeks))
+        state = saved.state
         if state.get("format") != FORMAT:
             raise SavedWorkError("It was saved by another version of the planner; open it with that version.")
         _set_state(opened, state)
-        opened.uploads = _read_uploads(parts[UPLOADS]) if UPLOADS in parts else {}
-        if TRAFFIC in parts:
-            opened.traffic = _made(_read_traffic(parts[TRAFFIC]), state, "traffic")
-            if NETWORKS in parts:
-                _set_plans(opened, parts, state)
+        opened.uploads = {key: Upload(name, data) for key, name, data in saved.uploads}
+        if saved.traffic is not None:
+            opened.traffic = _made(saved.traffic, state, "traffic")
+            if saved.networks is not None:
+                _set_plans(opened, saved, state)
         set_controls = dict(state["controls"])
     except SavedWorkError:
         raise
@@ -174,8 +182,9 @@ def _made(value: Any, state: dict[str, Any], name: str) -> Made:
     return Made(value, {given: str(kept["basis"][given]) for given in BASIS[name]}, str(kept["identity"]))
 
 
-def _set_plans(space: Workspace, parts: dict[str, bytes], state: dict[str, Any]) -> None:
-    found, compared = read_networks(parts[NETWORKS], space)
+def _set_plans(space: Workspace, saved: Work, state: dict[str, Any]) -> None:
+    assert saved.networks is not None
+    found, compared = read_networks(*saved.networks, space)
     made = state["made"]
     space.network = _made(found[made["network"]["identity"]], state, "network")
     if compared is not None:
@@ -183,24 +192,15 @@ def _set_plans(space: Workspace, parts: dict[str, bytes], state: dict[str, Any])
         for strategy in compared["plans"]:
             deployed = found[network_identity(space.deployments, strategy)]
             space.deployments.value.plans[strategy] = deployed
-    if SLEEP in parts:
+    if saved.sleep is not None:
         deployed = found[made["sleep"]["basis"]["network"]]
-        space.sleep = _made(read_sleep(parts[SLEEP], deployed), state, "sleep")
-    if SPECTRUM in parts:
+        space.sleep = _made(read_sleep(*saved.sleep, deployed), state, "sleep")
+    if saved.spectrum is not None:
         deployed = found[made["spectrum"]["basis"]["network"]]
-        comparison, hours = read_spectrum(parts[SPECTRUM], deployed)
+        comparison, hours = read_spectrum(*saved.spectrum, deployed)
         space.spectrum = _made(comparison, state, "spectrum")
         if hours is not None:
             space.spectrum_hours = _made(hours, state, "spectrum_hours")
-
-
-def _read_traffic(data: bytes) -> Any:
-    from opendiff.traffic_table import read_traffic
-
-    with tempfile.TemporaryDirectory(prefix="opendiff-") as folder:
-        path = Path(folder) / TRAFFIC
-        path.write_bytes(data)
-        return read_traffic(path)
 
 
 def _uploads_bytes(uploads: dict[str, Upload]) -> bytes:
@@ -212,12 +212,3 @@ def _uploads_bytes(uploads: dict[str, Upload]) -> bytes:
         for number, upload in enumerate(uploads.values()):
             archive.writestr(f"{number}.bin", upload.data)
     return file.getvalue()
-
-
-def _read_uploads(data: bytes) -> dict[str, Upload]:
-    found = members(data, (".json", ".bin"), MOST_UPLOADS, MOST_UPLOAD_BYTES)
-    told = json.loads(found["files.json"])
-    return {
-        str(file["key"]): Upload(str(file["name"]), found[f"{number}.bin"])
-        for number, file in enumerate(told)
-    }

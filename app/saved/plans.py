@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.saved.arrays import Arrays, from_bytes, put_table, take_table, to_bytes
+from app.saved.arrays import Arrays, put_table, take_table, to_bytes
 from app.saved.networks import put_solve, take_solve
 from app.state.results import Comparison, Deployed
 
@@ -76,12 +76,11 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
     return to_bytes(told, arrays)
 
 
-def read_sleep(data: bytes, deployed: Deployed) -> "Comparison[SleepPlan]":
+def read_sleep(told: Any, arrays: Arrays, deployed: Deployed) -> "Comparison[SleepPlan]":
     """What `sleep_bytes` was given, for plans on this network. Raises ValueError where it is of another one, or of an
     earlier version."""
     from planning.sleep import SleepPlan, SleepSettings, evaluate
 
-    told, arrays = from_bytes(data)
     if told.get("version") != SLEEP_VERSION:
         raise ValueError(OUTDATED)
     problem = _sleep_problem(arrays, told, deployed)
@@ -184,11 +183,12 @@ def spectrum_bytes(comparison: "Comparison[PrbPlan]", hours: "PrbHours | None") 
     return to_bytes(told, arrays)
 
 
-def read_spectrum(data: bytes, deployed: Deployed) -> "tuple[Comparison[PrbPlan], PrbHours | None]":
+def read_spectrum(
+    told: Any, arrays: Arrays, deployed: Deployed
+) -> "tuple[Comparison[PrbPlan], PrbHours | None]":
     """What `spectrum_bytes` was given, for plans on this network. Raises ValueError where it is of another one."""
     from planning.prb.hours import PrbHours
 
-    told, arrays = from_bytes(data)
     network = deployed.plan.network
     problem = _prb_problem(arrays, "one", told["problem"], network)
     plans = {name: _prb(arrays, f"plan {name}", record, problem) for name, record in told["plans"].items()}

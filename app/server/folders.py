@@ -1,19 +1,69 @@
-"""Folders of this machine for the files that sessions upload and the open data that they fetch."""
+"""Folders of this machine: the scenario library, the files that sessions upload and the open data that they fetch."""
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from app.errors import SavedWorkError
 from app.server import limits
 
 UPLOADS, SESSIONS = "uploads", "sessions"  # folders in the cache
+PEOPLE = "people"  # folder in the library
 KEPT_DAYS = 60
+PERSON_GB = 5.0  # of one person on a shared server
+log = logging.getLogger(__name__)
+
+
+def library_folder() -> Path:
+    """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
+    from opendiff.storage.folders import user_folder
+
+    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SavedWorkError(
+            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
+        ) from error
+    return path
+
+
+def shelf(work: str) -> Path:
+    """Where the scenarios and the open work of who is in this session lie: the library, or on a shared server a part of
+    it that nobody else is led to, which need not exist."""
+    owner = limits.owner(work)
+    return library_folder() / PEOPLE / owner if owner else library_folder()
+
+
+def make_private() -> None:
+    """Take from other users of this machine what earlier versions let them read in the library and of uploads."""
+    from opendiff.errors import OpenDiffError
+    from opendiff.storage.folders import cache_folder
+
+    try:
+        library, cache = library_folder(), cache_folder()
+        for place in (library, cache / UPLOADS, cache / SESSIONS):
+            _make_private(place)
+        for folder, below, files in os.walk(library):
+            for name in (*below, *files):
+                _make_private(Path(folder, name))
+    except (OSError, SavedWorkError, OpenDiffError):
+        log.warning("Folders of earlier versions could not be made private.", exc_info=True)
+
+
+def _make_private(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
+            path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def own_folder(work: str) -> Path:
@@ -48,7 +98,7 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     """
     from opendiff.errors import SourceError
     from opendiff.storage.atomic import replacing, storage_error
-    from opendiff.storage.cache_room import make_room
+    from opendiff.storage.cache_room import gigabytes, make_room, size_of
     from opendiff.storage.folders import cache_folder
 
     folder = cache_folder() if folder is None else folder
@@ -64,7 +114,15 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
     except OSError as error:
         raise storage_error(path.parent, error.strerror, "make room, or set OPENDIFF_CACHE") from error
     if not path.is_file():
-        make_room(file.seek(0, os.SEEK_END))
+        size = file.seek(0, os.SEEK_END)
+        if folder.is_relative_to(cache_folder() / SESSIONS):
+            most = gigabytes("OPENDIFF_MAX_PERSON_GB", PERSON_GB)
+            if size_of(folder / UPLOADS) + size > most:
+                raise SourceError(
+                    f"Your uploads would take more than {most / 1e9:,.3f} GB, as much as this server keeps for a "
+                    f"person; they go after {KEPT_DAYS} days, or ask its keeper."
+                )
+        make_room(size)
         file.seek(0)
         with replacing(path) as temporary, temporary.open("wb") as out:
             shutil.copyfileobj(file, out)

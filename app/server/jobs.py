@@ -4,6 +4,9 @@ The worker knows nothing of Streamlit: it calls `job.report`, which raises `Canc
 Cancel, has been gone for too long, or the work has taken longer than it may. A finished job is delivered in the next
 run of the script, to the workspace of whoever waits for it then. One job runs at a time on a server, because each uses
 all cores; the others wait their turn and say so.
+
+Turns go round by owner: of the jobs of one owner each belongs to a later round, and a round has one job of every owner
+in the order of their clicks. So a user with ten jobs keeps another's first one waiting for one of them only.
 """
 
 import math
@@ -17,7 +20,10 @@ from planning.errors import PlanningError
 from planning.solver.interruption import stops_when
 
 _turn = threading.Condition()
-_queue: list["Job"] = []  # the first of them runs; the others have their turn in the order of their clicks
+_queue: list[
+    "Job"
+] = []  # the first of them runs; the others wait by round, in each round in the order of their clicks
+_rounds: dict[str, int] = {}  # owner: the last round that a job of theirs was put into
 _POLL_SECONDS = 0.1
 clock = time.monotonic
 
@@ -28,6 +34,10 @@ class Cancelled(Exception):
 
 class TooLong(PlanningError):
     """The work took longer than one piece of work may."""
+
+
+class TooMany(PlanningError):
+    """One owner has more work waiting than a server takes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,8 @@ class Job:
     label: str
     deliver: Callable[[Any, Any], None]  # with a workspace and the result, in the run that finds the job done
     bounds: Bounds = Bounds()
+    owner: str = ""
+    round: int = 0
     state: str = "waiting"
     done: int = 0
     total: int = 0
@@ -135,15 +147,39 @@ class Job:
 
 
 def start(
-    label: str, work: Callable[[Job], Any], deliver: Callable[[Any, Any], None], bounds: Bounds | None = None
+    label: str,
+    work: Callable[[Job], Any],
+    deliver: Callable[[Any, Any], None],
+    bounds: Bounds | None = None,
+    owner: str = "",
+    most_waiting: int = 100,
 ) -> Job:
-    """Run `work(job)` in a thread; its result goes to `deliver` in a later script run."""
-    job = Job(label, deliver, bounds or Bounds())
+    """Run `work(job)` in a thread; its result goes to `deliver` in a later script run.
+
+    owner: whose turn it takes. most_waiting: jobs of the owner, running or waiting. Raises TooMany beyond them.
+    """
+    job = Job(label, deliver, bounds or Bounds(), owner)
     with _turn:
-        _queue.append(job)
+        held = sum(other.owner == owner for other in _queue)
+        if held >= most_waiting:
+            raise TooMany(
+                f"{held} pieces of your work are running or waiting, as many as this server takes; cancel one, or "
+                "wait until one is done."
+            )
+        _queue_up(job)
     job.thread = threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True)
     job.thread.start()
     return job
+
+
+def _queue_up(job: Job) -> None:
+    """Put a job into its round: the present one, or the one after its owner's last. The running job stays first."""
+    present = _queue[0].round if _queue else 0
+    for owner in [owner for owner, last in _rounds.items() if last < present or not _queue]:
+        del _rounds[owner]
+    job.round = _rounds[job.owner] = max(present, _rounds.get(job.owner, present - 1) + 1)
+    at = next((n for n, other in enumerate(_queue) if n and other.round > job.round), len(_queue))
+    _queue.insert(at, job)
 
 
 def _run(job: Job, work: Callable[[Job], Any]) -> None:

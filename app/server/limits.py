@@ -1,7 +1,7 @@
 """What one session may ask of the server, and what it may see of others. Set by environment variables:
 
-OPENDIFF_SHARED              1 where several people use the server, 0 where it is one person's (default: shared as soon
-                             as a proxy stands before it, or it listens on more than this machine)
+OPENDIFF_SHARED              1 where several people use the server, 0 where it is one person's (default: see
+                             `app.server.access`)
 OPENDIFF_USER_HEADER         header in which the proxy names who is logged in; each has a library of their own
 OPENDIFF_PACKS               folder of packs that everybody may choose from
 OPENDIFF_MAX_TILES           tiles of an area
@@ -10,6 +10,7 @@ OPENDIFF_MAX_TILE_WEEKS      tiles times samples, about 1.3 kB each
 OPENDIFF_MAX_SOLVER_SECONDS  of one call of a solver (`planning.solver` keeps to it)
 OPENDIFF_MAX_JOB_SECONDS     that one piece of long work may run
 OPENDIFF_MAX_GONE_SECONDS    that it goes on, and its result is kept, after its browser was closed
+OPENDIFF_MAX_WAITING_JOBS    pieces of long work of one person that run or wait
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime import exists
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip", "Via")
+from app.server import access
+from app.server.settings import whole_number
 
 
 @dataclass(frozen=True)
 class Limits:
     """Of one session: tiles of an area, samples, tiles x samples, seconds of one call of a solver, of one piece of long
-    work, and of such work whose browser was closed."""
+    work, and of such work whose browser was closed; of one person: pieces of such work that run or wait."""
 
     tiles: int
     samples: int
@@ -36,6 +39,7 @@ class Limits:
     solver_seconds: int
     job_seconds: int
     gone_seconds: int
+    waiting_jobs: int
 
 
 OWN = Limits(
@@ -45,9 +49,16 @@ OWN = Limits(
     solver_seconds=3600,
     job_seconds=86_400,
     gone_seconds=86_400,
+    waiting_jobs=100,
 )
 SHARED = Limits(
-    tiles=5_000, samples=50, tile_weeks=100_000, solver_seconds=120, job_seconds=1800, gone_seconds=600
+    tiles=5_000,
+    samples=50,
+    tile_weeks=100_000,
+    solver_seconds=120,
+    job_seconds=1800,
+    gone_seconds=600,
+    waiting_jobs=10,
 )
 
 
@@ -55,31 +66,31 @@ def limits() -> Limits:
     """The limits of this session. Raises PlanningError for a variable that is no number."""
     default = SHARED if shared() else OWN
     return Limits(
-        _number("OPENDIFF_MAX_TILES", default.tiles),
-        _number("OPENDIFF_MAX_SAMPLES", default.samples),
-        _number("OPENDIFF_MAX_TILE_WEEKS", default.tile_weeks),
-        _number("OPENDIFF_MAX_SOLVER_SECONDS", default.solver_seconds),
-        _number("OPENDIFF_MAX_JOB_SECONDS", default.job_seconds),
-        _number("OPENDIFF_MAX_GONE_SECONDS", default.gone_seconds),
+        whole_number("OPENDIFF_MAX_TILES", default.tiles),
+        whole_number("OPENDIFF_MAX_SAMPLES", default.samples),
+        whole_number("OPENDIFF_MAX_TILE_WEEKS", default.tile_weeks),
+        whole_number("OPENDIFF_MAX_SOLVER_SECONDS", default.solver_seconds),
+        whole_number("OPENDIFF_MAX_JOB_SECONDS", default.job_seconds),
+        whole_number("OPENDIFF_MAX_GONE_SECONDS", default.gone_seconds),
+        whole_number("OPENDIFF_MAX_WAITING_JOBS", default.waiting_jobs),
     )
 
 
 def shared() -> bool:
-    """Whether others may be on this server, so that nobody types paths of it and everybody has folders of their own."""
+    """Whether others may be on this server, so that nobody types paths of it and everybody has folders of their own.
+
+    Outside a server it is what OPENDIFF_SHARED says. In one, the guard tells which session is of the person at this
+    machine; a session that it has not seen is shared.
+    """
     stated = os.environ.get("OPENDIFF_SHARED", "")
     if stated in ("0", "1"):
         return stated == "1"
-    address = st.get_option("server.address") or "0.0.0.0"
-    try:
-        local = ip_address(address).is_loopback
-    except ValueError:
-        local = address == "localhost"
-    return not local or bool(st.get_option("server.baseUrlPath")) or any(_header(h) for h in PROXY_HEADERS)
+    return exists() and _header(access.MARK_HEADER) != access.ACCESS.mark
 
 
 def hold_solvers() -> None:
     """Let solvers keep to the limits of a shared server, where nobody has said otherwise."""
-    if shared():
+    if access.shared_server():
         os.environ.setdefault("OPENDIFF_MAX_SOLVER_SECONDS", str(SHARED.solver_seconds))
 
 
@@ -90,9 +101,22 @@ def owner(work: str) -> str:
     """
     if not shared():
         return ""
-    named = os.environ.get("OPENDIFF_USER_HEADER", "")
-    user = _header(named) if named else ""
-    return hashlib.sha256((f"user {user}" if user else f"work {work}").encode()).hexdigest()[:32]
+    name = user()
+    return hashlib.sha256((f"user {name}" if name else f"work {work}").encode()).hexdigest()[:32]
+
+
+def user() -> str:
+    """Who the proxy says is in this session; empty where there is no proxy that does."""
+    named = access.user_header() if access.shared_server() else ""
+    return _header(named) if named else ""
+
+
+def reader() -> str:
+    """Whose file is being read, for the share of each in the reading processes: the person, else the session."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ""  # a piece of long work, of which one runs at a time
+    work = st.session_state["workspace"].work if "workspace" in st.session_state else ""
+    return owner(str(work)) or str(work)
 
 
 def packs() -> dict[str, Path]:
@@ -133,14 +157,3 @@ def _header(name: str) -> str:
         return st.context.headers.get(name) or ""
     except Exception:  # outside a session there are none
         return ""
-
-
-def _number(name: str, default: int) -> int:
-    text = os.environ.get(name, "")
-    if not text:
-        return default
-    if not text.isdigit() or int(text) < 1:
-        from planning.errors import InputError
-
-        raise InputError(f"{name} is {text!r}; set it to a whole number of at least 1, or leave it out.")
-    return int(text)

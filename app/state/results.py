@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     import pandas as pd
 
+    from planning.coverage import Coverage
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
 
@@ -29,6 +30,15 @@ class Deployed:
     plan: "DeploymentPlan"
     demand: "Demand"
     area_name: str
+
+
+@dataclass(frozen=True)
+class Covered:
+    """The coverage of a network, and the deployment that it is of. notes: what was read beside the network."""
+
+    coverage: "Coverage"
+    network: Deployed
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
-from app.state.results import Comparison, Deployed, Made
+from app.state.results import Comparison, Covered, Deployed, Made
 
 if TYPE_CHECKING:
     from opendiff.area import Area, Tiles
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WEEK = 168
 # fields of a workspace that opening other work leaves as they are
-OF_THE_SESSION = ("jobs", "page", "work", "map_version", "deployment_rounds", "saved_versions")
+OF_THE_SESSION = ("jobs", "page", "work", "map_version", "deployment_rounds", "saved_versions", "not_kept")
 
 
 @dataclass
@@ -41,8 +41,9 @@ class Workspace:
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
 
     work: the number that the open work is kept under and its address holds; saved_versions: part to the version that
-    was kept last. jobs: running, by name; notes: errors and notices by the place that shows them. map_version: another
-    number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how often deployment has begun.
+    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices by the place that shows
+    them. map_version: another number mounts the drawing map anew, with the saved outline in it. deployment_rounds: how
+    often deployment has begun.
     """
 
     source: str = DEMO
@@ -59,6 +60,7 @@ class Workspace:
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
+    coverage: Made[Covered] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
     spectrum_hours: "Made[PrbHours] | None" = None
@@ -73,6 +75,7 @@ class Workspace:
 
     work: str = ""
     saved_versions: dict[str, str] = field(default_factory=dict)
+    not_kept: str = ""
     page: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)

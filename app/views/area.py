@@ -13,6 +13,7 @@ from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
+from app.widgets.file_button import exported
 from app.widgets.layout import land_cover_legend, note, region_of
 from app.widgets.navigation import next_step
 from app.widgets.source import source_section
@@ -144,9 +145,10 @@ def _other_ways(space: Workspace) -> None:
             }
             st.download_button(
                 "Download the outline (GeoJSON)",
-                json.dumps(feature),
+                exported(json.dumps(feature).encode, "area.geojson"),
                 "area.geojson",
                 "application/geo+json",
+                on_click="ignore",
                 width="stretch",
             )
             if st.button("Use example area", width="stretch"):

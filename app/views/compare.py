@@ -12,6 +12,7 @@ from app.charts import sleep as sleep_charts
 from app.messages import errors_shown, plain
 from app.saved import library
 from app.saved.packing import unpack
+from app.server import audit
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
@@ -124,7 +125,9 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
             st.rerun()
     five.download_button(
         "Download",
-        lambda: library.file_bytes(entry.identity),
+        audit.logged(
+            library.path_of(entry.identity).read_bytes, "exported", space.work, scenario=entry.identity
+        ),
         "scenario.gpkg",
         "application/geopackage+sqlite3",
         on_click="ignore",
@@ -135,6 +138,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
 def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
     unpack(parts, space)
     space.scenario = identity
+    audit.log("opened", space.work, scenario=identity or "an uploaded file")
     st.toast("Opened. The pages now show this scenario.")
     st.rerun()
 

@@ -16,6 +16,7 @@ from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
+from app.widgets.cells_table import cells_table
 from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, start_button
@@ -192,6 +193,7 @@ def _plan(space: Workspace) -> None:
         st.caption(deployed.demand.scale.sentence)
     if "deployment_curve" in plan.tables:
         _optimised(plan)
+    cells_table(plan.network)
 
 
 def _optimised(plan: "DeploymentPlan") -> None:

@@ -15,7 +15,7 @@ from app.state.results import Made
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets.case_choice import choose_cases
-from app.widgets.file_button import file_button
+from app.widgets.file_button import exported, file_button
 from app.widgets.layout import header, need_traffic, note
 from app.widgets.scale import scale_caption
 
@@ -112,10 +112,11 @@ def _report(space: Workspace) -> None:
             reports.start(space, chosen or [])
             st.rerun()
         if made is not None:
+            filename, report = f"{file_stem(space)}-report.html", made.value
             right.download_button(
                 "Download the report (HTML)",
-                made.value,
-                f"{file_stem(space)}-report.html",
+                exported(lambda: report, filename),
+                filename,
                 "text/html",
                 on_click="ignore",
                 type="primary" if made.basis == basis else "secondary",

@@ -7,6 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.server import audit
+from app.state.workspace import workspace
+
 # Streamlit disables the button while its file is being made, and a run of the page then might lose the file: so the
 # browser alone shows what stands behind such a button
 STYLE = """<style>
@@ -33,7 +36,7 @@ def file_button(
     with where.container(gap="xsmall"):
         st.download_button(
             label,
-            make,
+            exported(make, filename),
             filename,
             mime,
             on_click="ignore",
@@ -46,4 +49,10 @@ def file_button(
 
 def table_button(label: str, table: pd.DataFrame, filename: str) -> None:
     """A button that downloads a table that is shown, as CSV (UTF-8)."""
-    st.download_button(label, table.to_csv(index=False), filename, "text/csv", on_click="ignore")
+    make = exported(lambda: table.to_csv(index=False).encode(), filename)
+    st.download_button(label, make, filename, "text/csv", on_click="ignore")
+
+
+def exported(make: Callable[[], bytes], filename: str) -> Callable[[], bytes]:
+    """`make`, which the audit log notes when the file is asked for."""
+    return audit.logged(make, "exported", workspace().work, file=filename)

@@ -14,7 +14,9 @@ TYPES = ["csv", "txt", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"]
 MOST_MB = 100
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
-           "technology": "Technology", "capacity_mbps": "Capacity (Mbit/s)"}  # fmt: skip
+           "technology": "Technology", "capacity_mbps": "Capacity (Mbit/s)", "band": "Band",
+           "frequency_mhz": "Frequency (MHz)", "height_m": "Antenna height (m)", "tilt_deg": "Downtilt (°)",
+           "power_dbm": "Power (dBm)"}  # fmt: skip
 GUESSED = "(guess)"
 
 
@@ -60,16 +62,13 @@ def _read(space: Workspace, file: Upload, mapping: dict[str, str], identity: tup
 def _columns(data: bytes, name: str) -> tuple[list[str], pd.DataFrame | None]:
     """Column names of a plain table and its first rows; nothing for files of our own or that cannot be read."""
     from planning.errors import PlanningError
-    from planning.network.table_files import read_tables
+    from planning.network.files import preview
 
     try:
-        tables, _ = read_tables(data, name)
+        columns, sample = preview(data, name)
     except PlanningError:
         return [], None  # told where the sites are read
-    if {"sites", "cells"} <= set(tables):
-        return [], None
-    table = max(tables.values(), key=len)
-    return [str(c) for c in table.columns], table.head(3)
+    return columns, sample if columns else None
 
 
 def _mapping(columns: list[str]) -> dict[str, str]:
@@ -80,7 +79,7 @@ def _mapping(columns: list[str]) -> dict[str, str]:
     missing = not {"lon", "lat"} <= set(guessed)
     chosen = {}
     with st.expander("Columns", icon=":material/table:", expanded=missing):
-        for ours, column in zip(COLUMNS, [c for _ in range(2) for c in st.columns(4)], strict=False):
+        for ours, column in zip(COLUMNS, [c for _ in range(3) for c in st.columns(4)], strict=False):
             options = [GUESSED, *columns]
             label = COLUMNS[ours] + (plain(f" ({guessed[ours]})") if ours in guessed else "")
             settings = kept(f"own column {ours}")

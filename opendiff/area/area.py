@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from intake.guard import guarded
 from opendiff.area.files import Drawn, drawn_geojson, read_drawn, read_limited
 from opendiff.area.tile_grid import MAX_LATITUDE, Bounds
 from opendiff.errors import AreaError
@@ -93,6 +94,16 @@ def read_area(text_or_path: str | Path) -> Area:
     return read_area_bytes(read_limited(path), path.name)
 
 
+def _to_plain(area: Area) -> dict[str, Any]:
+    return {"wkb": shapely.to_wkb(area.geometry), "name": area.name}
+
+
+def _from_plain(plain: dict[str, Any]) -> Area:
+    """Raises AreaError, as `Area` does."""
+    return Area(shapely.from_wkb(plain["wkb"]), str(plain["name"]))
+
+
+@guarded(AreaError, pack=_to_plain, unpack=_from_plain)
 def read_area_bytes(data: bytes, filename: str) -> Area:
     """As `read_area`, from the bytes of an uploaded file whose format its name tells.
 

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.storage.checksums import write_checksums
     from opendiff.storage.shipped import CHECKPOINTS
 
+    write_checksums(CHECKPOINTS)  # of weights that have just been put there
     count = build_demo(TrafficGenerator.from_weights(None, "cpu"), PackSource(options.data))
     write_checksums(CHECKPOINTS)
     print(f"{count} tiles in {CHECKPOINTS}")

@@ -19,8 +19,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
+from intake.guard import Stopped, guarded
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
-from opendiff.errors import SourceError
+from opendiff.errors import Cancelled, SourceError
 from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
@@ -35,7 +36,8 @@ FAILURES_IN_A_ROW = 8  # tiles; then the server is taken to be out of order
 VALID = 0.99  # of a tile's pixels that a GeoTIFF must cover
 MERCATOR_HALF_M = 20037508.342789244  # half the side of the Web-Mercator map (EPSG:3857)
 PIXEL_M = 2 * MERCATOR_HALF_M / TILES_ACROSS / IMAGE_SIZE  # 4.78 m on the map
-BLOCK_TILES = 16  # side of the block of tiles that is warped at once
+READ_SECONDS = 300.0  # that a block may take
+BLOCK_TILES = 8  # side of the block of tiles that is warped at once
 WARP_MEGABYTES = 64
 FINER = 0.75  # of a tile's pixel; pixels of a raster below it are averaged
 
@@ -165,22 +167,47 @@ def cut_geotiff(
     """
     absent: list[int] = []
     done = 0
+    for block in cut_blocks(x, y, BLOCK_TILES):
+        check_cancelled(cancelled)
+        try:
+            images, covered = _cut_block(path, x[block], y[block], cancelled=cancelled)
+        except Stopped:
+            raise Cancelled from None
+        for row, image, is_covered in zip(block, images, covered, strict=True):
+            if is_covered:
+                _save_image(image_path(root, x[row], y[row]), image)
+            else:
+                absent.append(int(row))
+        done += len(block)
+        if progress:
+            progress(done, len(x))
+    return np.array(sorted(absent), np.int64)
+
+
+def _as_images(plain: tuple) -> tuple[np.ndarray, np.ndarray]:
+    images, covered = (np.asarray(part) for part in plain)
+    if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE, 3) or covered.dtype != bool:
+        raise TypeError("no images")
+    return images, covered
+
+
+@guarded(SourceError, unpack=_as_images, seconds=READ_SECONDS)
+def _cut_block(
+    path: Path, x: np.ndarray, y: np.ndarray, cancelled: Callable[[], bool] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (tiles, 256, 256, 3) of tiles x, y (tiles,) that lie together, and the mask (tiles,) of those covered."""
+    images = np.zeros((len(x), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    covered = np.zeros(len(x), bool)
+    left, top = int(x.min()), int(y.min())
     with opened_raster(path) as raster:
         bands = _colour_bands(raster, path)
-        for block in cut_blocks(x, y, BLOCK_TILES):
-            left, top = int(x[block].min()), int(y[block].min())
-            with _on_tile_grid(raster, left, top, int(x[block].max()) + 1, int(y[block].max()) + 1) as warped:
-                for row in block:
-                    check_cancelled(cancelled)
-                    pixels = _tile_pixels(warped, bands, int(x[row]) - left, int(y[row]) - top)
-                    if pixels is None:
-                        absent.append(int(row))
-                    else:
-                        _save_image(image_path(root, x[row], y[row]), pixels)
-                    done += 1
-                    if progress:
-                        progress(done, len(x))
-    return np.array(sorted(absent), np.int64)
+        with _on_tile_grid(raster, left, top, int(x.max()) + 1, int(y.max()) + 1) as warped:
+            for row in range(len(x)):
+                check_cancelled(cancelled)
+                pixels = _tile_pixels(warped, bands, int(x[row]) - left, int(y[row]) - top)
+                if pixels is not None:
+                    images[row], covered[row] = pixels, True
+    return images, covered
 
 
 def _save_image(path: Path, pixels: np.ndarray) -> None:

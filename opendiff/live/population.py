@@ -21,9 +21,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
+from intake.guard import Stopped, guarded
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
-from opendiff.errors import SourceError
+from opendiff.errors import Cancelled, SourceError
 from opendiff.live.download import download
 from opendiff.live.http import Client, NotThere, check_cancelled
 from opendiff.live.providers import Provider
@@ -33,6 +34,7 @@ from opendiff.progress import Progress
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB
+READ_SECONDS = 300.0  # that a block may take
 BLOCK_TILES = 32  # side of the block of tiles that is summed at once
 NO_DATA = -99999.0  # of a warped raster that names no such value; negative, so uninhabited
 COVERED = 0.999  # of a tile inside the raster's extent; below it the tile's population counts as unknown
@@ -81,13 +83,25 @@ def strip_population(
     people = np.zeros((len(tiles), POPULATION_STRIPS))
     known = np.zeros(len(tiles), bool)
     x, y = (tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
-    with opened_raster(path) as opened, ExitStack() as stack:
-        raster = opened if _axis_aligned(opened) else stack.enter_context(_warped(opened))
-        for block in cut_blocks(x, y, BLOCK_TILES):
-            check_cancelled(cancelled)
-            people[block], known[block] = _block_population(raster, path, x[block], y[block])
+    for block in cut_blocks(x, y, BLOCK_TILES):
+        check_cancelled(cancelled)
+        try:
+            people[block], known[block] = _read_block(path, x[block], y[block], cancelled=cancelled)
+        except Stopped:
+            raise Cancelled from None
+    if not (np.isfinite(people) & (people >= 0)).all():
+        raise SourceError(f"{path.name} has numbers of people that are not finite; export it again.")
     people[~known] = 0
     return people, known
+
+
+@guarded(SourceError, seconds=READ_SECONDS)
+def _read_block(
+    path: Path, x: np.ndarray, y: np.ndarray, cancelled: Callable[[], bool] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    with opened_raster(path) as opened, ExitStack() as stack:
+        raster = opened if _axis_aligned(opened) else stack.enter_context(_warped(opened))
+        return _block_population(raster, path, x, y)
 
 
 def _block_population(

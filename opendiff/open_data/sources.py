@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
+from intake.guard import guarded
 from intake.text import read_json
 from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
@@ -31,6 +32,9 @@ from opendiff.poi.registration import PoiDatum
 from opendiff.week import HOURS
 
 IMAGE_SIZE = 256
+MAX_TILES = 100_000  # of a pack: some 100,000 km2
+MAX_TEXT_BYTES = 1_000_000  # of pack.json and ATTRIBUTION.txt
+IMAGES_AT_ONCE = 64
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
@@ -93,7 +97,9 @@ class PackSource:
     def attribution(self) -> str:
         """The text of the pack's `ATTRIBUTION.txt`, where there is one."""
         path = self.root / "ATTRIBUTION.txt"
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else f"pack {self.name}"
+        if not path.is_file():
+            return f"pack {self.name}"
+        return _limited_text(path).decode("utf-8", "replace").strip()
 
     def all_tiles(self) -> Tiles:
         """Every tile that the pack lists, sorted by (x, y)."""
@@ -104,7 +110,7 @@ class PackSource:
         tiles = self.all_tiles()
         known = self._rows(tiles)[list(POI_COLUMNS + POPULATION_COLUMNS)].notna().any(axis=1).to_numpy()
         imaged = np.array(
-            [image_path(self.root, x, y).is_file() for x, y in zip(tiles.x, tiles.y, strict=True)]
+            [image_path(self.root, x, y).is_file() for x, y in zip(tiles.x, tiles.y, strict=True)], bool
         )
         return tiles[known | imaged].reset_index(drop=True)
 
@@ -119,11 +125,9 @@ class PackSource:
         population, has_population = _complete_rows(rows, POPULATION_COLUMNS)
         images = np.zeros((len(tiles) if imagery else 0, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         has_imagery = np.zeros(len(tiles), bool)
-        for row in range(len(images)):
-            path = image_path(self.root, tiles["x"].iat[row], tiles["y"].iat[row])
-            if path.is_file():
-                images[row] = read_image(path)
-                has_imagery[row] = True
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            part = slice(start, start + IMAGES_AT_ONCE)
+            images[part], has_imagery[part] = self.images(tiles.iloc[part])
         if self.population_unit == "people":
             population /= np.float32(PEOPLE_PER_RELATIVE_UNIT)
         osm_poi, has_osm_poi = self._osm_poi(tiles)
@@ -133,6 +137,17 @@ class PackSource:
             tiles, images, has_imagery, poi, has_poi, osm_poi, has_osm_poi, population, has_population,
             self.attribution, self.notes,
         )  # fmt: skip
+
+    def images(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
+        """Imagery (tiles, 256, 256, 3) uint8 of a few tiles, 0 where there is none, and the mask (tiles,)."""
+        paths = [image_path(self.root, x, y) for x, y in zip(tiles["x"], tiles["y"], strict=True)]
+        there = np.array([path.is_file() for path in paths], bool)
+        images = np.zeros((len(paths), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        if there.any():
+            images[there] = _read_images(
+                [path for path, is_there in zip(paths, there, strict=True) if is_there]
+            )
+        return images, there
 
     def folds(self, tiles: Tiles) -> np.ndarray:
         """The cross-validation fold of each tile, int64, -1 where the pack does not list it."""
@@ -150,7 +165,7 @@ class PackSource:
         path = self.root / "traffic.parquet"
         if not path.exists():
             return traffic, users, np.zeros(len(tiles), bool)
-        table = _read_parquet(path, ["x", "y", "hour", "traffic", "users"])
+        table = _read_parquet(path, ["x", "y", "hour", "traffic", "users"], HOURS * MAX_TILES)
         row = tile_index(tiles).get_indexer(pd.MultiIndex.from_frame(table[["x", "y"]]))
         hour = table["hour"].to_numpy()
         values = table[["traffic", "users"]].to_numpy(np.float32)
@@ -197,15 +212,7 @@ class PackSource:
     def facts(self) -> dict[str, Any]:
         """The content of `pack.json`, empty where there is none."""
         path = self.root / "pack.json"
-        try:
-            facts = read_json(path.read_text(encoding="utf-8"))
-            if not isinstance(facts, dict):
-                raise ValueError("it is no object")
-        except FileNotFoundError:
-            return {}
-        except (ValueError, OSError) as error:
-            raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
-        return facts
+        return _read_facts(path) if path.is_file() else {}
 
     def _stated(self, name: str, allowed: tuple[T, ...], otherwise: T) -> T:
         """What `pack.json` says under a name, which must be one of `allowed`. Raises SourceError."""
@@ -221,7 +228,8 @@ class PackSource:
     def _table(self) -> pd.DataFrame:
         """The content of `tiles.parquet` by (x, y), checked. Raises SourceError."""
         path = self.root / "tiles.parquet"
-        table = _read_parquet(path, ["z", "x", "y", *POI_COLUMNS, *POPULATION_COLUMNS], optional=("fold",))
+        columns = ["z", "x", "y", *POI_COLUMNS, *POPULATION_COLUMNS]
+        table = _read_parquet(path, columns, MAX_TILES, optional=("fold",))
         if table.empty:
             raise SourceError(f"{path} lists no tile; a pack needs at least one.")
         if not (table["z"] == ZOOM).all():
@@ -292,10 +300,51 @@ def read_image(path: Path) -> np.ndarray:
         raise SourceError(f"The image {path} is damaged ({error}); fetch it again or delete it.") from None
 
 
-def _read_parquet(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Columns of a Parquet file, all numeric, and those of `optional` that it has. Raises SourceError."""
+def _limited_text(path: Path) -> bytes:
+    """The content of a small file. Raises SourceError and OSError."""
+    with path.open("rb") as file:
+        text = file.read(MAX_TEXT_BYTES + 1)
+    if len(text) > MAX_TEXT_BYTES:
+        raise SourceError(f"{path} is larger than {MAX_TEXT_BYTES // 10**6} MB; make the pack again.")
+    return text
+
+
+@guarded(SourceError)
+def _read_facts(path: Path) -> dict[str, Any]:
     try:
-        names = pq.read_schema(path).names
+        facts = read_json(_limited_text(path).decode("utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError("it is no object")
+    except (ValueError, OSError) as error:
+        raise SourceError(f"{path} cannot be read ({error}); make the pack again.") from None
+    return facts
+
+
+def _as_images(plain: Any) -> np.ndarray:
+    images = np.asarray(plain)
+    if images.dtype != np.uint8 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE, 3):
+        raise TypeError("no images")
+    return images
+
+
+@guarded(SourceError, unpack=_as_images)
+def _read_images(paths: list[Path]) -> np.ndarray:
+    return np.stack([read_image(path) for path in paths])
+
+
+@guarded(SourceError)
+def _read_parquet(
+    path: Path, columns: list[str], most_rows: int, optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Columns of a Parquet file, all numeric, and those of `optional` that it has. Raises SourceError, by what the file
+    says of itself before it is unpacked where it has more than `most_rows`."""
+    try:
+        told = pq.read_metadata(path)
+        if told.num_rows > most_rows:
+            raise SourceError(
+                f"{path} has {told.num_rows:,} rows and the limit is {most_rows:,}; make a pack of a smaller area."
+            )
+        names = told.schema.to_arrow_schema().names
         if missing := [column for column in columns if column not in names]:
             raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs {', '.join(columns)}.")
         table = pq.read_table(path, columns=columns + [name for name in optional if name in names])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 import re
 import shutil
 import stat
 import zipfile
-import zlib
 from pathlib import Path
 
+from intake.archive import DAMAGED, check_places, is_damage
+from intake.guard import guarded
 from opendiff.errors import SourceError, StorageError
 from opendiff.storage.atomic import locked
 from opendiff.storage.cache_room import make_room, mark_used
@@ -19,8 +19,15 @@ from opendiff.storage.folders import cache_folder
 MAX_MEMBERS = 200_000
 MAX_BYTES = 8_000_000_000  # unpacked, all members
 MAX_IMAGE_BYTES = 4_000_000  # unpacked
+MAX_TEXT_BYTES = 1_000_000  # unpacked
+MAX_GROWTH, FREE_BYTES = (
+    20,
+    50_000_000,
+)  # unpacked may be this many times the archive, and this much in any case
+UNPACK_SECONDS = 600.0
 CHUNK_BYTES = 1 << 20
-PLAIN = ("tiles.parquet", "traffic.parquet", "osm_points.gpkg", "pack.json", "ATTRIBUTION.txt")
+TABLES, TEXTS = ("tiles.parquet", "traffic.parquet", "osm_points.gpkg"), ("pack.json", "ATTRIBUTION.txt")
+PLAIN = TABLES + TEXTS
 IMAGE = re.compile(r"imagery/15/(\d{1,5})/(\d{1,5})\.png")
 
 
@@ -39,25 +46,10 @@ def unpacked(archive: Path) -> Path:
             if not folder.is_dir():
                 _unpack_into(folder, archive)
         mark_used(home)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        NotImplementedError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        lzma.LZMAError,
-        zlib.error,
-    ) as error:
-        raise SourceError(
-            f"{archive.name} is no readable zip archive ({error}); zip the pack again."
-        ) from None
     except StorageError:
         raise
     except OSError as error:
-        raise SourceError(
-            f"{archive.name} cannot be unpacked ({error}); unpack it and name the folder."
-        ) from None
+        raise _unwritable(archive, error) from None
     return folder
 
 
@@ -66,36 +58,70 @@ def _unpack_into(folder: Path, archive: Path) -> None:
     begun = folder.with_name("begun")
     shutil.rmtree(begun, ignore_errors=True)  # left by a process that ended in the middle
     try:
-        with zipfile.ZipFile(archive) as opened:
-            _unpack(opened, begun, archive.name)
+        make_room(unpacked_bytes(archive))
+        begun.mkdir()
+        unpack(archive, into=begun)
         begun.rename(folder)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path, name: str) -> None:
-    """Write the members of a pack into a folder. Raises SourceError."""
-    members = _members(archive, name)
-    left = MAX_BYTES
-    size = sum(member.file_size for member in members.values())
-    if size > left:
-        raise _too_large(name)
-    make_room(size)
-    for path, member in members.items():
+@guarded(SourceError)
+def unpacked_bytes(archive: Path) -> int:
+    """How much the archive says that its pack unpacks to. Raises SourceError where that is too much."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return sum(member.file_size for member in _members(opened, archive).values())
+    except DAMAGED as error:
+        raise _unreadable(archive, error) from None
+
+
+@guarded(SourceError, seconds=UNPACK_SECONDS)
+def unpack(archive: Path, into: Path) -> None:
+    """Write the files of a pack into a folder. Raises SourceError."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _unpack(opened, archive, into)
+    except SourceError:
+        raise
+    except OSError as error:
+        if isinstance(error, EOFError | zipfile.BadZipFile):
+            raise _unreadable(archive, error) from None
+        raise _unwritable(archive, error) from None
+    except Exception as error:
+        if is_damage(error):
+            raise _unreadable(archive, error) from None
+        raise
+
+
+def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path) -> None:
+    left = _most_bytes(archive)
+    for path, member in _members(opened, archive).items():
         target = folder.joinpath(*path.split("/"))
         target.parent.mkdir(parents=True, exist_ok=True)
-        most = min(left, MAX_IMAGE_BYTES) if path.startswith("imagery/") else left
-        with archive.open(member) as source, target.open("wb") as out:
+        most = min(left, _most_of(path))
+        with opened.open(member) as source, target.open("wb") as out:
             while chunk := source.read(CHUNK_BYTES):  # the size in the heading may lie
                 most, left = most - len(chunk), left - len(chunk)
                 if most < 0:
-                    raise _too_large(name)
+                    raise _too_large(archive, path)
                 out.write(chunk)
 
 
-def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
-    """The members that belong to the pack by their path inside it. Raises SourceError."""
-    infos = archive.infolist()
+def _most_of(path: str) -> int:
+    """Bytes that a member may have."""
+    return MAX_TEXT_BYTES if path in TEXTS else MAX_IMAGE_BYTES if path.startswith("imagery/") else MAX_BYTES
+
+
+def _most_bytes(archive: Path) -> int:
+    """Bytes that an archive may unpack to."""
+    return min(MAX_BYTES, FREE_BYTES + MAX_GROWTH * archive.stat().st_size)
+
+
+def _members(opened: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
+    """The members that belong to the pack by their path inside it, by their headings within the limits. Raises
+    SourceError."""
+    name, infos = archive.name, opened.infolist()
     if len(infos) > MAX_MEMBERS:
         raise SourceError(
             f"{name} holds {len(infos):,} files and the limit is {MAX_MEMBERS:,}; zip the pack only."
@@ -118,7 +144,12 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
             raise SourceError(
                 f"{name} holds a link, a password or a file twice; zip the plain files of the pack."
             )
+        if info.file_size > _most_of(path):
+            raise _too_large(archive, path)
         found[path] = info
+    check_places(list(found.values()))
+    if sum(info.file_size for info in found.values()) > _most_bytes(archive):
+        raise _too_large(archive, "")
     return found
 
 
@@ -126,7 +157,15 @@ def _base(info: zipfile.ZipInfo) -> str:
     return info.filename.rpartition("/")[2]
 
 
-def _too_large(name: str) -> SourceError:
-    return SourceError(
-        f"{name} unpacks to more than a pack may hold ({MAX_BYTES // 10**9} GB); zip a smaller area."
-    )
+def _too_large(archive: Path, path: str) -> SourceError:
+    """path: of the member that is too large, empty where all of them are together."""
+    what = f"{path} in {archive.name}" if path else archive.name
+    return SourceError(f"{what} unpacks to more than a pack may hold; zip a smaller area.")
+
+
+def _unreadable(archive: Path, error: Exception) -> SourceError:
+    return SourceError(f"{archive.name} is no readable zip archive ({error}); zip the pack again.")
+
+
+def _unwritable(archive: Path, error: OSError) -> SourceError:
+    return SourceError(f"{archive.name} cannot be unpacked ({error}); unpack it and name the folder.")

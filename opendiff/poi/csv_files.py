@@ -8,13 +8,15 @@ key (`amenity`, `shop`, ...).
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from intake.delimited import SAMPLE_BYTES, dialect_of
+from intake.guard import guarded
 from intake.numbers import numbers_of
 from opendiff.area.tile_grid import MAX_LATITUDE
 from opendiff.errors import SourceError
@@ -23,6 +25,7 @@ from opendiff.poi.osm_tags import categories_in
 from opendiff.poi.places import Places
 from opendiff.poi.registration import MAINLAND_CHINA, PoiDatum, gcj02_offset
 
+READ_SECONDS = 300.0
 MAX_BYTES = 500_000_000
 ROWS_A_CHUNK = 100_000  # read at once, so that memory does not grow with the file
 LONGITUDE_NAMES = ("lon", "lng", "long", "longitude")
@@ -40,6 +43,22 @@ class PlaceTable:
     provider: PoiProvider
 
 
+def _from_plain(plain: dict[str, Any]) -> PlaceTable:
+    """Raises SourceError for what are no places."""
+    places = Places.kept(*(np.asarray(plain["places"][name], float) for name in ("lon", "lat", "category")))
+    category = places.category.astype(np.int64)
+    if len(category) and category.max() >= len(POI_CATEGORIES):
+        raise SourceError("The places cannot be read; give a CSV with a heading.")
+    provider: PoiProvider = "osm" if plain["provider"] == "osm" else "map-service"
+    return PlaceTable(replace(places, category=category), int(plain["rows"]), int(plain["unknown"]), provider)
+
+
+@guarded(
+    SourceError,
+    pack=lambda table: vars(table) | {"places": vars(table.places)},
+    unpack=_from_plain,
+    seconds=READ_SECONDS,
+)
 def read_poi_csv(path: Path, datum: PoiDatum = "WGS-84") -> PlaceTable:
     """Places of a CSV file. datum: of its positions; GCJ-02 is brought to WGS-84. Raises SourceError."""
     name = path.name

@@ -6,6 +6,7 @@ extract. Areas count at their centroid; lines never count.
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,17 @@ import pyogrio
 import pyproj
 import shapely
 
-from intake.database import check_plain
+from intake.database import copy_plain
+from intake.guard import Stopped, guarded
 from intake.text import Refused
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
+from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_tags import KEYS, OTHER_TAGS, categories_in
 from opendiff.poi.places import Places, count_places
 
+READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
 BATCH_FEATURES = 65_536
 MAX_LAYERS = 100
 POLYGONAL, PUNCTUAL = (3, 6), (0, 4)  # shapely type ids, of single and multiple geometries
@@ -49,16 +53,40 @@ def read_osm_places(
     When `cancelled` says so, reading ends and the places are those read by then; the caller is to stop as well.
     """
     path = Path(path)
-    shown = shown or path.name
+    try:
+        west, south, east, north = map(float, bounds)
+        return _read_places(path, (west, south, east, north), shown or path.name, cancelled=cancelled)
+    except Stopped:
+        return Places.join([])
+
+
+def _from_plain(plain: dict[str, np.ndarray]) -> Places:
+    """Raises SourceError for what are no places."""
+    places = Places(*(np.asarray(plain[name]) for name in ("lon", "lat", "category")))
+    number = places.category.dtype.kind == "i" and len(places.lon) == len(places.lat) == len(places.category)
+    if not number or not (np.isfinite(places.lon) & np.isfinite(places.lat)).all():
+        raise SourceError("The places cannot be read; export the extract again.")
+    return Places.kept(
+        places.lon, places.lat, np.where(places.category < len(POI_CATEGORIES), places.category, -1)
+    )
+
+
+@guarded(SourceError, pack=vars, unpack=_from_plain, seconds=READ_SECONDS)
+def _read_places(
+    path: Path, bounds: Bounds, shown: str, cancelled: Callable[[], bool] | None = None
+) -> Places:
     kind = file_kind(path, shown)
     try:
-        with warnings.catch_warnings():
-            if kind == "gpkg":
-                check_plain(path)
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")  # what GDAL grumbles about is an error below or of no concern
-            layers = [name for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS] if shape is not None]
+            if kind == "gpkg":
+                plain = Path(folder, "plain.gpkg")
+                copy_plain(path, plain)
+            else:
+                plain = path
+            layers = [name for name, shape in pyogrio.list_layers(plain)[:MAX_LAYERS] if shape is not None]
             layers = [name for name in layers if kind != "pbf" or name in PBF_LAYERS]
-            found = [_read_layer(path, name, bounds, cancelled) for name in layers]
+            found = [_read_layer(plain, name, bounds, cancelled) for name in layers]
     except Refused as error:
         raise SourceError(f"{shown} {error}; export the extract again.") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException) as error:
@@ -140,16 +168,26 @@ def _unreadable(shown: str, reason: str) -> SourceError:
 
 def layer_bounds(path: Path) -> Bounds | None:
     """The box around the layers of a GeoPackage, degrees; None where it is not known without reading all of it."""
-    if path.suffix.lower() != ".gpkg":
-        return None
+    return None if path.suffix.lower() != ".gpkg" else _database_bounds(path)
+
+
+@guarded(SourceError, seconds=READ_SECONDS)
+def _database_bounds(path: Path) -> Bounds | None:
     boxes = []
-    for name, shape in pyogrio.list_layers(path)[:MAX_LAYERS]:
-        info = pyogrio.read_info(path, layer=name)
-        if shape is None or info["total_bounds"] is None or info["crs"] is None:
-            continue
-        to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
-        west, south, east, north = info["total_bounds"]
-        boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=EDGE_POINTS))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder, "plain.gpkg")
+            copy_plain(path, plain)
+            for name, shape in pyogrio.list_layers(plain)[:MAX_LAYERS]:
+                info = pyogrio.read_info(plain, layer=name)
+                if shape is None or info["total_bounds"] is None or info["crs"] is None:
+                    continue
+                to_degrees = pyproj.Transformer.from_crs(info["crs"], "EPSG:4326", always_xy=True)
+                west, south, east, north = info["total_bounds"]
+                boxes.append(to_degrees.transform_bounds(west, south, east, north, densify_pts=EDGE_POINTS))
+    except (Refused, pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError,
+            pyproj.exceptions.ProjError) as error:  # fmt: skip
+        raise _unreadable(path.name, str(error).replace(str(path), path.name)) from None
     if not boxes or not np.isfinite(boxes).all():
         return None
     low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)

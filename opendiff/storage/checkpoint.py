@@ -56,14 +56,15 @@ def write_checkpoint(path: str | Path, tensors: dict[str, Tensor], notes: dict[s
     return file_checksum(path)
 
 
-def read_checkpoint(path: str | Path, kind: str) -> Checkpoint:
+def read_checkpoint(path: str | Path, kind: str, listed: bool = True) -> Checkpoint:
     """Read and verify a checkpoint of `kind` ("encoder", "default", ...).
 
-    Where the folder has a list of checksums that names the file, the file must match it. Raises ModelError.
+    It must match the checksum in the list SHA256SUMS of its folder, which `train` writes. listed: whether the list must
+    name it. Raises ModelError.
     """
     path = Path(path)
     try:
-        checksum = verify(path)
+        checksum = verify(path, listed)
         with safe_open(path, framework="pt") as file:
             notes = read_json((file.metadata() or {}).get("notes", "{}"))
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}

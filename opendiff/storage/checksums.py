@@ -11,14 +11,20 @@ from opendiff.storage.atomic import replacing
 CHECKSUMS = "SHA256SUMS"
 
 
-def verify(path: Path) -> str:
-    """The checksum of a file, which must be the one that the list in its folder states, if it states one.
+def verify(path: Path, listed: bool = True) -> str:
+    """The checksum of a file, which must be the one that the list in its folder states.
 
-    Raises ModelError where it is not, OSError where the file cannot be read.
+    listed: whether the list must name the file. Raises ModelError where the checksum is another or missing, OSError
+    where the file cannot be read.
     """
     checksum = file_checksum(path)
-    listed = _listed_checksum(path)
-    if listed and listed != checksum:
+    stated = _listed_checksum(path)
+    if stated is None and listed:
+        raise ModelError(
+            f"{path} is not in the list {CHECKSUMS} of its folder; install it again, or, if you trust the file, "
+            f"write the list there with 'sha256sum *.safetensors > {CHECKSUMS}'."
+        )
+    if stated is not None and stated != checksum:
         raise ModelError(f"{path} is damaged: its checksum is not the one in {CHECKSUMS}; install it again.")
     return checksum
 
@@ -41,7 +47,7 @@ def _listed_checksum(path: Path) -> str | None:
     if not checksums.is_file():
         return None
     for line in checksums.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if name == path.name:
-            return f"sha256:{digest}"
+        digest, _, name = line.strip().partition(" ")
+        if name.lstrip(" *") == path.name:  # an asterisk marks binary files
+            return f"sha256:{digest.lower()}"
     return None

@@ -92,6 +92,10 @@ def run(options: argparse.Namespace) -> None:
             settings = tuning.settings(settings)
             report += tuning.sentences
         grid = _grid(network, scenario, demand, settings)
+        weights = coverage_options.weights(options, grid)
+        people = weights if options.people else None
+        if weights is not None:
+            grid = grid.with_weights(weights)
         coverage = Coverage.on(network, grid, settings, ground, bar)
         hour, awake = _hour(options, demand), None
         if options.plan:
@@ -101,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
             bar(3, 4, "loads of cells")
             loads = _loads(coverage, demand, hour, options.quantile, awake)
         _write(outs, options, coverage, loads, awake, hour)
-    for line in (*report, *coverage.notes, *_summary(coverage, loads, demand, awake, hour)):
+    for line in (*report, *coverage.notes, *_summary(coverage, loads, demand, awake, hour, people)):
         print(line)
     for out in outs:
         print(f"Wrote {out}")
@@ -274,6 +278,7 @@ def _summary(
     demand: Demand | None,
     awake: np.ndarray | None,
     hour: int | None,
+    people: np.ndarray | None,
 ) -> list[str]:
     out, inside, users = coverage.covered_share(awake)
     asleep = 0 if awake is None else int((~awake).sum())
@@ -282,6 +287,13 @@ def _summary(
         f"{coverage.grid.pixel_m:g} m: {out:.1%} of the ground covered outdoors, {inside:.1%} indoors, {users:.1%} for "
         f"{coverage.settings.indoor_share:.0%} of users indoors."
     ]
+    if people is not None:
+        share = [
+            float(people[coverage.covered(awake, indoors)].sum() / people.sum()) for indoors in (False, True)
+        ]
+        lines.append(
+            f"{share[0]:.1%} of the people live where a cell covers outdoors, {share[1]:.1%} indoors."
+        )
     if loads is not None and demand is not None:
         of_traffic = coverage.covered_share(awake, demand.mean_mbps())[2]
         lines.append(f"{of_traffic:.1%} of the traffic lies where a cell covers its users.")

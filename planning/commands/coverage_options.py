@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from planning.commands.shared import read_csv
-from planning.coverage import RadioSettings, RateMapping, Terrain
+from planning.coverage import PixelGrid, RadioSettings, RateMapping, Terrain
 from planning.coverage.rates import MAPPINGS
 from planning.coverage.settings import AUTO, BAND_CLASSES_MHZ, CARRIER_USE, LOS_MODES
 from planning.coverage.tuning import COLUMNS, Tuning, tuned
+from planning.coverage.weights import land_cover_weights, people_weights
 from planning.errors import InputError
 from planning.network import Network
 from planning.propagation import BUILDINGS, ENVIRONMENTS
@@ -69,6 +72,17 @@ def add(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--clutter-loss", nargs="+", type=_class_loss, metavar="CLASS=DB", help="loss of land-cover classes"
     )
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "--people",
+        metavar="TIF",
+        help="people by cell (GeoTIFF as WorldPop's): where in its tile traffic stands",
+    )
+    where.add_argument(
+        "--land-cover",
+        metavar="TIF",
+        help="the same by classes of ESA WorldCover (built-up ground carries most)",
+    )
     group.add_argument("--measured", metavar="CSV", help=f"measured levels to tune by: columns {COLUMNS}")
 
 
@@ -102,6 +116,13 @@ def terrain(options: argparse.Namespace) -> Terrain | None:
     if options.clutter_loss:
         return Terrain(options.terrain, options.clutter, dict(options.clutter_loss))
     return Terrain(options.terrain, options.clutter)
+
+
+def weights(options: argparse.Namespace, grid: PixelGrid) -> np.ndarray | None:
+    """(pixels,) relative traffic, None for even traffic in a tile. Raises InputError."""
+    if options.people:
+        return people_weights(grid, options.people)
+    return land_cover_weights(grid, options.land_cover) if options.land_cover else None
 
 
 def tuning(

@@ -1,9 +1,10 @@
-"""`python -m planning prb`: PRBs for users, in one hour or several."""
+"""`python -m planning prb`: utilisation of a whole network, or PRBs for the users of a cluster or an area."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from planning.commands import prb_options
 from planning.commands.shared import (
@@ -15,9 +16,12 @@ from planning.commands.shared import (
     scenario_and_demand,
 )
 from planning.demand import Demand
-from planning.prb import PrbSettings, compared
+from planning.prb import Cluster, PrbSettings, compared, network_utilisation, relief_of
 from planning.prb.baselines import BASELINES, baseline
+from planning.prb.cluster import MAX_SITES
 from planning.prb.hours import PrbHours, reserve_cost, solve_hours
+from planning.prb.relief import sentences_of
+from planning.prb.utilisation import DOWNLINK_SHARE
 from planning.progress import ProgressBar
 from planning.traffic import TrafficTable
 
@@ -25,8 +29,9 @@ from planning.traffic import TrafficTable
 def add_command(commands: Commands) -> None:
     command = commands.add_parser(
         "prb",
-        help="allocate PRBs to users in one hour or several",
-        description="Allocate physical resource blocks to users drawn for an hour; writes the scenario with the plan.",
+        help="PRB utilisation of a network, or PRBs of users in one hour or several",
+        description="With --network: PRB utilisation of every cell, hot spots and what would relieve them. Else: "
+        "allocate physical resource blocks to users drawn for an hour. Writes the scenario with the result.",
     )
     command.add_argument("scenario", metavar="SCENARIO", help="scenario made by deploy (.gpkg)")
     command.add_argument(
@@ -41,6 +46,21 @@ def add_command(commands: Commands) -> None:
         "--against",
         metavar="TRAFFIC",
         help="measured traffic: also what reserving the planned PRBs would cost",
+    )
+    what = command.add_mutually_exclusive_group()
+    what.add_argument(
+        "--network", action="store_true", help="utilisation of every cell instead of a plan for drawn users"
+    )
+    what.add_argument(
+        "--cluster", type=_place, metavar="LON,LAT[,SITES]",
+        help=f"plan the SITES sites nearest to a place alone (default 7, at most {MAX_SITES})",
+    )  # fmt: skip
+    command.add_argument(
+        "--hot-spots",
+        type=int,
+        default=5,
+        metavar="N",
+        help="with --network: sectors to relieve (default: 5)",
     )
     command.add_argument(
         "--compare", action="store_true", help="also run the baselines; adds the table prb_comparison"
@@ -60,7 +80,11 @@ def add_command(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     out = checked_out(options.out)
+    if options.network:
+        run_network(options, out)
+        return
     radio, settings = prb_options.radio(options), prb_options.settings(options)
+    mapping = prb_options.mapping(options)
     bar = ProgressBar()
     with bar.running():
         bar(0, 3, "reading scenario and traffic")
@@ -68,9 +92,13 @@ def run(options: argparse.Namespace) -> None:
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
 
         def plans_on(traffic: Demand) -> PrbHours:
+            network, inside = scenario.network, None
+            if options.cluster:
+                cluster = Cluster.of(network, traffic, *options.cluster)
+                network, traffic, inside = cluster.network, cluster.demand, cluster.inside
             return solve_hours(
-                scenario.network, traffic, hours, radio, settings, options.users, options.quantile,
-                options.baseline, bar,
+                network, traffic, hours, radio, settings, options.users, options.quantile, options.baseline, bar,
+                inside, mapping,
             )  # fmt: skip
 
         made = plans_on(demand)
@@ -88,6 +116,10 @@ def run(options: argparse.Namespace) -> None:
     if len(hours) > 1:
         print(made.sentence)
     print(plan.sentence)
+    if plan.bounds_sentence:
+        print(plan.bounds_sentence)
+    for note in plan.notes:
+        print(note)
     if options.compare:
         for rule in rules:
             print(rule.sentence)
@@ -103,6 +135,37 @@ def run(options: argparse.Namespace) -> None:
         print(f"... and {len(plan.unmet) - 10} more users; all are in the table prb_assignment.")
     print(demand.scale.sentence)
     print(f"Wrote {out}")
+
+
+def run_network(options: argparse.Namespace, out: Path) -> None:
+    """Utilisation, hot spots and their relief as tables of the scenario."""
+    bar = ProgressBar()
+    with bar.running():
+        bar(0, 0, "reading scenario and traffic")
+        scenario, demand = scenario_and_demand(options)
+        hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
+        share = prb_options.radio(options).traffic_share
+        found = network_utilisation(
+            scenario.network, demand, hours, quantile=options.quantile, progress=bar,
+            downlink_share=DOWNLINK_SHARE if share is None else share,
+        )  # fmt: skip
+        hot = found.hot_spots(max(options.hot_spots, 0))
+        relief = relief_of(found, hot.index.to_numpy(), bar)
+        tables = {"by_hour": found.by_hour(), "cells": found.cells(), "hot_spots": hot, "relief": relief}
+        scenario.with_utilisation(found.record(), tables).save(out)
+    print(found.sentence_of_all)
+    for text in sentences_of(hot, relief):
+        print(text)
+    print(f"Wrote {out}")
+
+
+def _place(text: str) -> tuple[float, float, int]:
+    found = re.fullmatch(r"(-?[\d.]+),(-?[\d.]+)(?:,(\d+))?", text)
+    try:
+        assert found
+        return float(found[1]), float(found[2]), int(found[3] or 7)
+    except (AssertionError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place such as 115.9,28.7 or 115.9,28.7,5") from None
 
 
 def _hours(text: str) -> list[int]:

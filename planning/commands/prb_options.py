@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from planning.coverage.rates import TABLES, RateMapping
 from planning.prb.problem import FAIRNESS, MODES, PrbSettings
-from planning.radio import CONDITIONS, ENVIRONMENTS, PRESETS, Radio
+from planning.radio import CONDITIONS, ENVIRONMENTS, PRESETS, STATIONS, Radio
+
+LINKS = ("downlink", "uplink")
+SHANNON = "shannon"
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -19,8 +23,9 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--quantile", type=float, default=0.5, help="of the ensemble, 0-1 (default: 0.5)")
     group.add_argument(
-        "--mode", choices=MODES, default="default", help="paper: at most one PRB a user (default: default)"
-    )
+        "--mode", choices=MODES, default="default",
+        help="paper: at most one PRB a user; literal: eq. 15 and its objective, nothing else (default: default)",
+    )  # fmt: skip
     group.add_argument(
         "--tau", type=float, default=settings.tau_mbps, metavar="MBPS",
         help=f"penalty a PRB (default: {settings.tau_mbps:g})",
@@ -41,7 +46,19 @@ def add(command: argparse.ArgumentParser) -> None:
         "--preset", choices=PRESETS, help="band with a usual channel; single figures below override it"
     )
     group.add_argument(
-        "--link", choices=("uplink", "downlink"), default=radio.link, help=f"(default: {radio.link})"
+        "--link", choices=LINKS, help=f"(default: {LINKS[0]}; uplink in the modes of the paper)"
+    )
+    group.add_argument(
+        "--rates", choices=(*TABLES, SHANNON), default=next(iter(TABLES)),
+        help=f"bit/s/Hz by SINR: a table of TS 38.214, or {SHANNON}: log2(1 + SINR) (default: {next(iter(TABLES))})",
+    )  # fmt: skip
+    group.add_argument(
+        "--stations", choices=STATIONS,
+        help="cells: of one carrier, with antennas, powers and rates of the radio model (default); sites: each one "
+        "omnidirectional station by the figures below (default where any of them or a mode of the paper is given)",
+    )  # fmt: skip
+    group.add_argument(
+        "--cell-carrier", default="", metavar="BAND", help="of the cells, as n41 (default: the widest)"
     )
     group.add_argument(
         "--environment", choices=ENVIRONMENTS, default=radio.environment, help="(default: UMa)"
@@ -82,9 +99,23 @@ def radio(options: argparse.Namespace) -> Radio:
     """The radio that the options describe."""
     given = {name: getattr(options, name) for name, _, _ in (*_FIGURES, *_ASSUMED)}
     given = {name: value for name, value in given.items() if value is not None}
-    names = ("link", "environment", "condition", "shadowing", "seed")
+    names = ("environment", "condition", "shadowing", "seed")
     base = PRESETS[options.preset] if options.preset else Radio()
-    return replace(base, **given, **{name: getattr(options, name) for name in names})
+    link = options.link or (LINKS[0] if options.mode == "default" else "uplink")
+    own = {name for name, _, _ in _FIGURES} | {"station_height_m", "noise_figure_db"}
+    by_sites = (
+        bool(own & set(given)) or bool(options.preset) or options.mode != "default" or options.shadowing
+    )
+    stations = options.stations or ("sites" if by_sites or options.rates != next(iter(TABLES)) else "cells")
+    return replace(
+        base, link=link, stations=stations, cell_carrier=options.cell_carrier, **given,
+        **{name: getattr(options, name) for name in names},
+    )  # fmt: skip
+
+
+def mapping(options: argparse.Namespace) -> RateMapping | None:
+    """From SINR to rates; None for Shannon's bound, which the literal mode takes always."""
+    return None if options.rates == SHANNON or options.mode == "literal" else RateMapping(options.rates)
 
 
 def settings(options: argparse.Namespace) -> PrbSettings:

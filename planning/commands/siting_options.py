@@ -69,6 +69,11 @@ def add_site_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--capacity-bands", default="", metavar="BANDS", help="of the capacity layers, as n41,n78 (default)"
     )
+    add_radio_options(group)
+
+
+def add_radio_options(group: argparse._ArgumentGroup) -> None:
+    """What `radio_settings` reads."""
     group.add_argument(
         "--environment", choices=ENVIRONMENTS, default=RadioSettings().environment, help="(default: UMa)"
     )

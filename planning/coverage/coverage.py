@@ -126,14 +126,13 @@ class Coverage:
         if mask.shape != (len(self.cells),):
             raise InputError(f"There are {len(self.cells)} cells, but {mask.size} that are awake or asleep.")
         key = np.packbits(mask).tobytes()
-        if key not in self._states:
+        made = self._states.pop(key, None)  # threads may ask at once: each step holds by itself
+        if made is None:
             made = Serving.of(self.cells, self.settings, self.carriers, self.rest_mw, mask)
-            self._states[key] = made
-            while len(self._states) > _KEPT_STATES:
-                self._states.popitem(last=False)
-            return made
-        self._states.move_to_end(key)
-        return self._states[key]
+        self._states[key] = made
+        while len(self._states) > _KEPT_STATES:
+            self._states.popitem(last=False)
+        return made
 
     # --- maps: a value a pixel ---------------------------------------------------------------------------------------
 
@@ -190,6 +189,11 @@ class Coverage:
         cell, level = self.levels.cell[entries], self.levels.rsrp_dbm[entries]
         up = np.ones(len(cell), bool) if awake is None else np.asarray(awake, bool)[cell]
         return cell[up], level[up]
+
+    def covered_users(self, awake: np.ndarray | None = None) -> np.ndarray:
+        """(pixels,) share of a pixel's users that is covered, by the settings' share of users indoors."""
+        outdoors, indoors = self.users_by_place()
+        return outdoors * self.covered(awake) + indoors * self.covered(awake, indoors=True)
 
     # --- shares ------------------------------------------------------------------------------------------------------
 

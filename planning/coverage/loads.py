@@ -18,8 +18,6 @@ MAX_ITERATIONS = 100
 _CHUNK = 4  # hours that start one from the other's loads
 _MEMORY = 4  # iterations that the next one is extrapolated from
 _SHIFT = 0.02  # loads are sought as log(load + _SHIFT), in which small and large ones matter alike
-_BALANCE = 2.0  # how strongly users prefer carriers with less load
-_SMALL_LOAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -60,22 +58,20 @@ def coupled_loads(
     coverage: Coverage,
     demand_mbps: np.ndarray,
     awake: np.ndarray | None = None,
-    balanced: bool = True,
     progress: Progress | None = None,
 ) -> NetworkLoads:
     """The fixed point of cell loads (Siomina and Yuan 2012, eq. 5), hour by hour.
 
     The load of a cell is the time that its traffic takes at the rates of its pixels; the rates follow from the SINR,
-    in which every other cell interferes in proportion to its load, at most 1. Without `balanced` the mapping is a
-    standard interference function: its fixed point is unique and found from any start.
+    in which every other cell interferes in proportion to its load, at most 1. A user's carriers work for the same time
+    (carrier aggregation). The mapping is a standard interference function (but for the steps of the CQI tables): its
+    fixed point is unique and found from any start.
 
     Parameters
     ----------
     coverage : with pixels on the tiles of the demand.
     demand_mbps : (tiles, hours) Mbit/s of each tile.
     awake : (cells, hours) bool; None for all cells in all hours.
-    balanced : a user on several carriers prefers the less loaded ones: each carrier's share of the user's time goes
-        with the load of its cell to the power of -2. False: all carriers for the same time.
 
     References
     ----------
@@ -94,7 +90,7 @@ def coupled_loads(
     if up.shape != (cells, hours):
         raise InputError(f"The plan must say of {cells} cells in {hours} hours whether they are awake.")
     progress = progress or silent
-    problem = _Problem(coverage, balanced)
+    problem = _Problem(coverage)
     coverage.serving(up[:, 0])  # what is made once is made before threads ask for it
     found: list[tuple] = []
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
@@ -117,9 +113,8 @@ def coupled_loads(
 class _Problem:
     """The pixels that have traffic, as users outdoors and indoors."""
 
-    def __init__(self, coverage: Coverage, balanced: bool):
+    def __init__(self, coverage: Coverage):
         self.coverage = coverage
-        self.balanced = balanced and coverage.settings.carriers == "aggregated"
         self.place = coverage.users_by_place()[:, None]
         self.tile = np.maximum(coverage.grid.tile, 0)
 
@@ -139,12 +134,11 @@ class _Problem:
         serving = coverage.serving(awake)
         users = (self.place * coverage.pixel_values(demand)).astype(np.float32)  # (2, pixels) Mbit/s
         load = np.where(awake, start, 0.0)
-        many = self.balanced and coverage.cells.carriers > 1
         iteration, steps = 0, _Extrapolation()
         while True:
             iteration += 1
             rate = serving.rate_mbps(load, held=True)
-            time = serving.time_of(rate, self._preference(load) if many else None) * users[:, None]
+            time = serving.time_of(rate) * users[:, None]
             after = self._by_cell(serving, time)
             change = float(np.abs(np.minimum(after, 2) - np.minimum(load, 2)).max(initial=0.0))
             if change < TOLERANCE or iteration == MAX_ITERATIONS:
@@ -163,10 +157,6 @@ class _Problem:
             np.bincount(self.tile, values * inside, coverage.grid.tiles) for values in (none, beyond)
         )
         return load, offered, offered * kept, uncovered, overload, iteration, settled
-
-    @staticmethod
-    def _preference(load: np.ndarray) -> np.ndarray:
-        return (load + _SMALL_LOAD) ** -_BALANCE
 
     def _by_cell(self, serving: Serving, values: np.ndarray) -> np.ndarray:
         """(cells,) sums of values (2, carriers, pixels) by server."""

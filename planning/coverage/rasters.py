@@ -12,12 +12,14 @@ import rasterio
 import rasterio.warp
 from rasterio.enums import Resampling
 
+from intake.guard import guarded
 from planning.coverage.pixels import PixelGrid
 from planning.errors import InputError
 
 MAX_BYTES = 4_000_000_000  # of a file
 MAX_BLOCK_BYTES = 512_000_000  # GDAL reads whole blocks
 MAX_CELLS = 60_000_000  # of the resampled raster
+READ_SECONDS = 120.0  # that a file may take in the reading process
 _LIMITS = {
     "GDAL_CACHEMAX": 256_000_000,
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no file beside the one that was given is looked at
@@ -47,16 +49,32 @@ class MetricRaster:
 
     def bilinear(self, east_m: np.ndarray, north_m: np.ndarray) -> np.ndarray:
         """(...) float32 values between the middles of squares; those of the border outside."""
+        return self._between((east_m - self.west_m) / self.step_m, (self.north_m - north_m) / self.step_m)
+
+    def bilinear_from(
+        self, east_m: float, north_m: float, right_m: np.ndarray, up_m: np.ndarray
+    ) -> np.ndarray:
+        """The same at distances from one place, in the precision of the distances."""
+        kind = right_m.dtype.type
+        x = right_m * kind(1 / self.step_m) + kind((east_m - self.west_m) / self.step_m)
+        y = up_m * kind(-1 / self.step_m) + kind((self.north_m - north_m) / self.step_m)
+        return self._between(x, y)
+
+    def _between(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         rows, columns = self.values.shape
-        x = np.clip((east_m - self.west_m) / self.step_m - 0.5, 0, columns - 1).astype(np.float32)
-        y = np.clip((self.north_m - north_m) / self.step_m - 0.5, 0, rows - 1).astype(np.float32)
+        x = np.clip(x - 0.5, 0, columns - 1).astype(np.float32, copy=False)
+        y = np.clip(y - 0.5, 0, rows - 1).astype(np.float32, copy=False)
         column, row = np.minimum(x.astype(np.int32), columns - 2), np.minimum(y.astype(np.int32), rows - 2)
         x -= column
         y -= row
         flat, at = self.values.ravel(), row * columns + column
-        upper = flat[at] + x * (flat[at + 1] - flat[at])
-        lower = flat[at + columns] + x * (flat[at + columns + 1] - flat[at + columns])
-        return upper + y * (lower - upper)
+        upper, lower = flat[at], flat[at + columns]
+        upper += x * (flat[at + 1] - upper)
+        lower += x * (flat[at + columns + 1] - lower)
+        lower -= upper
+        lower *= y
+        lower += upper
+        return lower
 
 
 def resampled(source: RasterSource, grid: PixelGrid, margin_m: float, classes: bool = False) -> MetricRaster:
@@ -80,32 +98,55 @@ def resampled(source: RasterSource, grid: PixelGrid, margin_m: float, classes: b
     while (east - west) * (north - south) / step**2 > MAX_CELLS:
         step *= 2
     shape = (max(2, int(np.ceil((north - south) / step))), max(2, int(np.ceil((east - west) / step))))
+    values = _warped(source, grid.crs, (float(west), float(north)), float(step), shape, classes)
+    if values.shape != shape or values.dtype != np.float32:
+        raise InputError("The raster could not be read; export it as GeoTIFF again.")
+    if np.isnan(values).all():
+        raise InputError(f"{_name_of(source)} holds no value in the area; give one that covers it.")
+    return MetricRaster(values, float(west), float(north), float(step))
+
+
+@guarded(InputError, seconds=READ_SECONDS)
+def _warped(
+    source: RasterSource,
+    crs: str,
+    corner_m: tuple[float, float],
+    step: float,
+    shape: tuple[int, int],
+    classes: bool,
+) -> np.ndarray:
+    """(rows, columns) float32 of a file on squares of `step` metres from a north-west corner in `crs`; NaN where it has
+    no value."""
     values = np.full(shape, np.nan, np.float32)
+    west, north = corner_m
+    east, south = west + step * shape[1], north - step * shape[0]
     with _opened(source) as (raster, name):
-        bounds = rasterio.warp.transform_bounds(raster.crs, grid.crs, *raster.bounds)
+        bounds = rasterio.warp.transform_bounds(raster.crs, crs, *raster.bounds)
         own_step = (bounds[2] - bounds[0]) / raster.width
         if bounds[0] >= east or bounds[2] <= west or bounds[1] >= north or bounds[3] <= south:
             raise InputError(f"{name} does not touch the area; give one that covers it.")
+        if classes:
+            method = Resampling.nearest
+        else:
+            method = Resampling.average if own_step < step / 2 else Resampling.bilinear
         rasterio.warp.reproject(
             rasterio.band(raster, 1),
             values,
             dst_transform=rasterio.transform.from_origin(west, north, step, step),
-            dst_crs=grid.crs,
+            dst_crs=crs,
             dst_nodata=np.nan,
-            resampling=Resampling.nearest
-            if classes
-            else Resampling.average
-            if own_step < step / 2
-            else Resampling.bilinear,
+            resampling=method,
         )
-    if np.isnan(values).all():
-        raise InputError(f"{name} holds no value in the area; give one that covers it.")
-    return MetricRaster(values, float(west), float(north), float(step))
+    return values
+
+
+def _name_of(source: RasterSource) -> str:
+    return "the uploaded GeoTIFF" if isinstance(source, bytes) else Path(source).name
 
 
 @contextlib.contextmanager
 def _opened(source: RasterSource) -> Iterator[tuple[rasterio.DatasetReader, str]]:
-    name = "the uploaded GeoTIFF" if isinstance(source, bytes) else Path(source).name
+    name = _name_of(source)
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(rasterio.Env(**_LIMITS))

@@ -147,18 +147,16 @@ class Serving:
         megahertz = (cells.bandwidth_hz / 1e6).astype(np.float32)
         return np.concatenate(tables), begin[self.server], megahertz[self.server] * self.covered
 
-    def time_of(self, rate_mbps: np.ndarray, preference: np.ndarray | None = None) -> np.ndarray:
+    def time_of(self, rate_mbps: np.ndarray) -> np.ndarray:
         """(2, carriers, pixels) share of its server's time that 1 Mbit/s of a user takes on each carrier.
 
-        "aggregated": carriers work together for the same time, weighted by `preference` (cells,) where given; "best":
-        the carrier with the highest rate alone. 0 where nothing serves.
+        "aggregated": carriers work together for the same time; "best": the carrier with the highest rate alone. 0 where
+        nothing serves.
         """
         if self.settings.carriers == "best":
             best = rate_mbps.argmax(axis=1)
             weight = (np.arange(rate_mbps.shape[1])[None, :, None] == best[:, None, :]) & (rate_mbps > 0)
         else:
             weight = rate_mbps > 0
-            if preference is not None:
-                weight = weight * preference.astype(np.float32)[self.server]
         together = (weight * rate_mbps).sum(axis=1, keepdims=True)
         return weight / np.where(together > 0, together, np.float32(np.inf))

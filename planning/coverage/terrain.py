@@ -9,15 +9,26 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from planning.coverage.cells import RadioCells
-from planning.coverage.diffraction import bullington_db
+from planning.coverage.diffraction import LEVEL_STEP_M, level_ground_db, obstruction, obstruction_db
 from planning.coverage.pixels import PixelGrid
 from planning.coverage.rasters import MetricRaster, RasterSource, resampled
 from planning.coverage.settings import RadioSettings
 from planning.errors import InputError
 from planning.propagation import MIN_GROUND_M
 
-PROFILE_STEP_M = 50.0
-_POINTS = (8, 16, 32, 64, 128, 256)  # of a profile: the least that keeps the step, up to the last
+_POINTS = (
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    80,
+    104,
+    128,
+    200,
+)  # of a profile: the least that keeps the step, up to the last
 # ESA WorldCover class -> dB of the clutter around the user beyond what the environment's model has; assumed: foliage,
 # by ITU-R P.833 some 6 to 10 dB at 1-4 GHz; buildings are in UMa and UMi already
 WORLDCOVER_DB = {10: 8.0, 95: 8.0}
@@ -114,41 +125,41 @@ class Surroundings:
         out = loss_db
         if self.elevation is not None:
             out = np.empty_like(loss_db)
-            for i in range(len(sites)):
-                excess, hidden = self._diffraction(
-                    pixels, int(sites[i]), float(height_m[i]), float(frequency_ghz[i])
-                )
-                out[i] = np.where(hidden, blocked_db[i], loss_db[i]) + excess
+            masts, of_link = np.unique(np.column_stack([sites, height_m]), axis=0, return_inverse=True)
+            for mast, (site, height) in enumerate(masts.tolist()):
+                distance, obstacle, in_sight = self._profiles(pixels, int(site), height)
+                for i in np.flatnonzero(of_link.ravel() == mast).tolist():
+                    frequency = float(frequency_ghz[i])
+                    excess = obstruction_db(obstacle, distance, frequency)
+                    if excess.any():
+                        excess = excess - level_ground_db(distance, height, self.user_height_m, frequency)
+                    loss = np.where(in_sight, loss_db[i], blocked_db[i])
+                    out[i] = loss + np.maximum(excess, 0)
         if self.clutter_db is not None:
             out = out + self.clutter_db[pixels]
         return out
 
-    def _diffraction(
-        self, pixels: np.ndarray, site: int, height_m: float, frequency_ghz: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(pixels,) dB beyond level ground, and whether the ground hides the site."""
+    def _profiles(
+        self, pixels: np.ndarray, site: int, height_m: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pixels,) distance in m, and `obstruction` of the way to a site."""
         assert self.elevation is not None
-        east, north = self.grid.east_m[pixels], self.grid.north_m[pixels]
         x, y = self.sites[site]
-        distance = np.maximum(np.hypot(east - x, north - y), MIN_GROUND_M)
-        excess, hidden = np.zeros(len(pixels), np.float32), np.zeros(len(pixels), bool)
-        points = np.array(_POINTS)[
-            np.minimum(np.searchsorted(_POINTS, distance / PROFILE_STEP_M), len(_POINTS) - 1)
-        ]
-        for count in np.unique(points).tolist():
-            mine = points == count
-            along = (np.arange(1, count + 1) / (count + 1)).astype(np.float32)
-            ground = self.elevation.bilinear(
-                x + along * (east[mine] - x)[:, None], y + along * (north[mine] - y)[:, None]
+        east = (self.grid.east_m[pixels] - x).astype(np.float32)
+        north = (self.grid.north_m[pixels] - y).astype(np.float32)
+        distance = np.maximum(np.hypot(east, north), np.float32(MIN_GROUND_M))
+        obstacle, in_sight = np.empty(len(pixels), np.float32), np.empty(len(pixels), bool)
+        wanted = np.minimum(np.searchsorted(_POINTS, distance / LEVEL_STEP_M), len(_POINTS) - 1)
+        start = np.float32(self.site_m[site] + height_m)
+        end = (self.pixel_m[pixels] + np.float32(self.user_height_m)).astype(np.float32)
+        for size in np.unique(wanted).tolist():
+            mine = np.flatnonzero(wanted == size)
+            along = (np.arange(1, _POINTS[size] + 1) / (_POINTS[size] + 1)).astype(np.float32)
+            ground = self.elevation.bilinear_from(x, y, along * east[mine, None], along * north[mine, None])
+            obstacle[mine], in_sight[mine] = obstruction(
+                along, ground, distance[mine], np.full(len(mine), start), end[mine]
             )
-            start, end = self.site_m[site], self.pixel_m[pixels[mine]]
-            level = start + along * (end[:, None] - start)
-            antennas = np.full(len(end), start + height_m), end + np.float32(self.user_height_m)
-            loss, in_sight = bullington_db(along, ground, distance[mine], *antennas, frequency_ghz)
-            flat, _ = bullington_db(along, level, distance[mine], *antennas, frequency_ghz)
-            excess[mine] = np.maximum(loss - flat, 0)
-            hidden[mine] = ~in_sight
-        return excess, hidden
+        return distance, obstacle, in_sight
 
 
 def _filled(raster: MetricRaster, grid: PixelGrid, notes: list[str]) -> MetricRaster:

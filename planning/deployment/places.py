@@ -6,14 +6,16 @@ Points with any of the formats of `planning.network.files`; areas (forbidden) as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
+from intake.guard import guarded
 from intake.numbers import numbers_of
 from intake.source import Source
 from intake.text import read_json
@@ -127,13 +129,36 @@ def read_places(source: Source, name: str | None = None, mapping: dict[str, str]
     A GeoJSON may hold polygons too. An OpenCelliD CSV is clustered into sites; of an OSM extract only communication
     masts and towers count. Raises InputError.
     """
-    if Path(name or str(source)).suffix.lower() in (".geojson", ".json"):
-        features = _features(source, name)
+    return _read_bytes(*read_bytes(source, name), mapping)
+
+
+def _to_plain(places: Places) -> dict[str, Any]:
+    areas = [shapely.to_wkb(area) for area in places.areas]
+    return {field.name: getattr(places, field.name) for field in fields(places)} | {"areas": areas}
+
+
+def _from_plain(plain: dict[str, Any]) -> Places:
+    """Raises InputError for what are no places."""
+    areas = tuple(shapely.from_wkb(area) for area in plain["areas"])
+    places = Places.of(plain["lon"], plain["lat"], plain["names"], areas)
+    cost, capacity = (
+        None if plain[c] is None else np.asarray(plain[c], float) for c in ("cost", "capacity_mbps")
+    )
+    lengths = {len(v) for v in (places.lat, places.names, cost, capacity) if v is not None}
+    if lengths - {len(places)} or not all(area.geom_type == "Polygon" and area.is_valid for area in areas):
+        raise InputError("The places cannot be read; export them again.")
+    return replace(places, cost=cost, capacity_mbps=capacity, report=tuple(map(str, plain["report"])))
+
+
+@guarded(InputError, pack=_to_plain, unpack=_from_plain)
+def _read_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Places:
+    if Path(name).suffix.lower() in (".geojson", ".json"):
+        features = _features(data)
         shapes = [f["geometry"] for f in features if isinstance(f.get("geometry"), dict)]
         kinds = {s["type"] for s in shapes if isinstance(s.get("type"), str)}
         if kinds & {"Polygon", "MultiPolygon"}:
             return Places.from_features(features)
-    frame, report = import_points(source, name, mapping)
+    frame, report = import_points(data, name, mapping)
     blank = np.full(len(frame), np.nan)
     columns = ("cost", "capacity_mbps", "height_m")
     numbers = {c: numbers_of(frame[c]) if c in frame else blank for c in columns}
@@ -158,8 +183,7 @@ def _band(text: object) -> str:
     return next((c.band for c in carriers_of("", str(text)) if c.band), "")
 
 
-def _features(source: Source, name: str | None) -> list[GeoJson]:
-    data, _ = read_bytes(source, name)
+def _features(data: bytes) -> list[GeoJson]:
     try:
         document = read_json(data.decode("utf-8-sig"))
         features = [document] if document.get("type") == "Feature" else document["features"]

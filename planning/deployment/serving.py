@@ -8,13 +8,13 @@ import numpy as np
 
 from planning.coverage import Coverage, RadioSettings, coupled_loads
 from planning.demand import Demand
-from planning.deployment.sizing import PIXEL_M
+from planning.deployment.sizing import DOWNLINK_SHARE, PIXEL_M
 from planning.network import Network
 
 
 @dataclass(frozen=True)
 class Served:
-    """A network in one hour of a demand, median of the samples.
+    """A network in one hour of a demand, median of the samples. Traffic is that of both links.
 
     Attributes
     ----------
@@ -68,8 +68,8 @@ def served(
     hour = demand.busy_hour() if hour is None else hour
     mbps = demand.profile(None, 0.5)[:, hour]
     users = demand.profile(None, 0.5, "users")[:, hour]
-    loads = coupled_loads(coverage, mbps)
-    unserved = loads.unserved_mbps[:, 0]
+    loads = coupled_loads(coverage, DOWNLINK_SHARE * mbps)
+    unserved = loads.unserved_mbps[:, 0] / DOWNLINK_SHARE
     lost = np.divide(unserved, mbps, out=np.zeros_like(mbps), where=mbps > 0)
     return Served(
         hour,

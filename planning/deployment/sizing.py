@@ -13,7 +13,9 @@ from planning.equipment import CAPACITY, COVERAGE
 from planning.errors import InputError, Shortfall
 from planning.network import Network, SiteDesign
 from planning.progress import Progress, silent
+from planning.radio import Radio
 
+DOWNLINK_SHARE = Radio(link="downlink").share  # of the traffic (assumed)
 PIXEL_M = 100.0  # of the coverage that sites are sized with; a map has finer ones
 # Mbit/s of a loaded cell of the default site by the radio model, for first guesses: 100 sites on 112 km2
 LOADED_MBPS = {COVERAGE.technology: 20.0, CAPACITY.technology: 110.0}
@@ -51,13 +53,14 @@ def sector_demand(
 def with_radio_capacity(
     network: Network, coverage: Coverage, demand: Demand, load: float = 1.0, allowed_load: float = 1.0
 ) -> Network:
-    """The network with the capacities of the radio model, over the traffic that each cell serves.
+    """The network with the capacities of the radio model, over the traffic that each cell serves, in Mbit/s of both
+    links: the downlink, which binds, carries DOWNLINK_SHARE of the traffic.
 
     load: of the interfering cells. allowed_load: share of a cell's PRBs that may be used.
     """
     loads = np.full(len(network.cells), float(load))
     capacity = coverage.capacity_mbps(loads, allowed_load, tile_values=demand.mean_mbps())
-    return network.with_capacity(capacity)
+    return network.with_capacity(capacity / DOWNLINK_SHARE)
 
 
 def size_network(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from intake.guard import guarded
 from intake.numbers import numbers_of
 from intake.source import Source
 from planning.errors import InputError
@@ -24,6 +26,7 @@ from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, headings
 from planning.network.rows import assumptions, sites_and_cells
 from planning.network.table_files import read_bytes, read_tables
 
+PREVIEW_ROWS = 3
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
 OSM_MASTS = {  # column of an extract -> values that a site of a mobile network has
     "fclass": ("comms_tower", "tower_comms", "communications_tower", "communication_tower", "mast"),
@@ -56,7 +59,41 @@ def import_network(
 
     Rows without a usable place are left out and counted in the report. Raises InputError where nothing is left.
     """
-    data, name = read_bytes(source, name)
+    return _import_bytes(*read_bytes(source, name), mapping)
+
+
+def preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
+    """(names of the columns, first rows) of the largest table of a file; of our own layers, which need no mapping,
+    nothing. Raises InputError."""
+    columns, sample = _preview(data, name)
+    return [str(c) for c in columns], sample
+
+
+@guarded(InputError)
+def _preview(data: bytes, name: str) -> tuple[list[str], pd.DataFrame]:
+    tables, _ = read_tables(data, name)
+    if {"sites", "cells"} <= set(tables):
+        return [], pd.DataFrame()
+    table = max(tables.values(), key=len)
+    return [str(c) for c in table.columns], table.head(PREVIEW_ROWS)
+
+
+def _to_plain(found: Imported) -> dict[str, Any]:
+    return {
+        "sites": found.network.sites, "cells": found.network.cells, "mapping": found.mapping,
+        "report": found.report, "provenance": found.provenance,
+    }  # fmt: skip
+
+
+def _from_plain(plain: dict[str, Any]) -> Imported:
+    """Raises InputError where the tables are no network."""
+    network = Network.from_tables(plain["sites"], plain["cells"])
+    report = tuple(str(line) for line in plain["report"])
+    return Imported(network, dict(plain["mapping"]), report, dict(plain["provenance"]))
+
+
+@guarded(InputError, pack=_to_plain, unpack=_from_plain)
+def _import_bytes(data: bytes, name: str, mapping: dict[str, str] | None) -> Imported:
     tables, provenance = read_tables(data, name)
     report: list[str] = []
     if "sites" in tables and "cells" in tables:  # our own layers

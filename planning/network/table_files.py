@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -106,7 +107,7 @@ def _xlsx(data: bytes, name: str) -> Tables:
         if sheets is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                sheets = _sheets(data)
+                sheets = _sheets(_only(parts))
     except Exception as error:  # openpyxl raises what its parsers raise
         raise InputError(
             f"{name} is no readable XLSX workbook ({type(error).__name__}); export it again."
@@ -117,6 +118,15 @@ def _xlsx(data: bytes, name: str) -> Tables:
         lines = [f"{k}: {v}" for k, v in zip(own["key"], own["value"], strict=True)]
         provenance = _provenance_of(lines)
     return {str(k): _unescaped(v) for k, v in sheets.items()}, provenance
+
+
+def _only(parts: dict[str, bytes]) -> bytes:
+    """A workbook of these members alone: none that was not looked at is left for a parser."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    return made.getvalue()
 
 
 def _sheets(data: bytes) -> dict[str, pd.DataFrame]:

@@ -135,7 +135,9 @@ def _from_on_sets(
         best, starts = max(best, again, key=_score), starts + 1
     report(2, settings.rounds + 2, "programs of stations and local search")
     best = refine(best, settings, deadline, rng, enough)
-    return _Outcome(best, np.inf, None, "linear program of sending stations, programs of stations, local search")
+    return _Outcome(
+        best, np.inf, None, "linear program of sending stations, programs of stations, local search"
+    )
 
 
 def _asked_gap(settings: PrbSettings) -> float:

@@ -7,7 +7,6 @@ knows that numbers of PRBs are whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +32,9 @@ class Bounds:
     prices: Prices | None = None
 
     @classmethod
-    def of(cls, problem: PrbProblem, settings: PrbSettings, deadline: float, owner: np.ndarray | None = None) -> Bounds:
+    def of(
+        cls, problem: PrbProblem, settings: PrbSettings, deadline: float, owner: np.ndarray | None = None
+    ) -> Bounds:
         """As good as can be had until `deadline` (of time.perf_counter).
 
         owner: (stations, prbs) user or -1 of a plan to begin from.
@@ -93,12 +94,12 @@ def fewest_prbs(
     """PRBs that any plan takes to serve so much: at any price t, PRBs >= (served - max of (served - t PRBs)) / t."""
     if used_prbs == 0:
         return 0
-    bound: Callable[[Objective], float]
-    if on_sets is not None:
-        bound = lambda objective: on_sets.solve(objective, deadline).bound  # noqa: E731
-    else:
-        most = settings.most(problem)
-        bound = lambda objective: solve_dual(Options(problem, objective, most), settings, deadline).bound  # noqa: E731
+    most = settings.most(problem)
+
+    def bound(objective: Objective) -> float:
+        quiet = solve_dual(Options(problem, objective, most), settings, deadline).bound
+        return quiet if on_sets is None else min(quiet, on_sets.solve(objective, deadline).bound)
+
     least = 0.0
     for share in _PRB_PRICES:
         tau = share * served_mbps / used_prbs

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from planning.coverage.rates import RateMapping
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.network import Network
@@ -15,7 +16,7 @@ from planning.prb.allocation import solve_prb
 from planning.prb.baselines import baseline
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
-from planning.prb.users import draw_users
+from planning.prb.users import Inside, draw_users
 from planning.progress import Progress
 from planning.radio import Radio
 
@@ -67,10 +68,13 @@ def solve_hours(
     quantile: float = 0.5,
     rule: str | None = None,
     progress: Progress | None = None,
+    inside: Inside | None = None,
+    mapping: RateMapping | None = None,
 ) -> PrbHours:
     """Plans of these hours of the demand, each with its own users; the time limit is shared by all hours.
 
-    settings.seed draws the users' places. rule: one of BASELINES instead of optimising. Raises InputError for no hours
+    settings.seed draws the users' places. rule: one of BASELINES instead of optimising. inside: as for `draw_users`.
+    mapping: as for `PrbProblem`. Raises InputError for no hours
     and for an hour in which nobody uses the network.
     """
     if not len(hours):
@@ -81,8 +85,8 @@ def solve_hours(
     for done, hour in enumerate(hours):
         if progress:
             progress(done, len(hours), f"hour {hour}")
-        users = draw_users(demand, hour, max_users, settings.seed, quantile)
-        problem = PrbProblem.build(network, users, radio)
+        users = draw_users(demand, hour, max_users, settings.seed, quantile, inside)
+        problem = PrbProblem.build(network, users, radio, mapping)
         plans[hour] = baseline(problem, rule, settings) if rule else solve_prb(problem, settings)
     return PrbHours(plans)
 

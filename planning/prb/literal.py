@@ -57,7 +57,7 @@ def notes_of(plan: PrbPlan, claimed_mbps: float) -> tuple[str, ...]:
     """What eq. 15 says of its plan, and what it leaves out."""
     met = int(plan.met.sum())
     return (
-        f"By eq. 15 this plan is worth {claimed_mbps:,.2f} Mbit/s, and none is worth more; with the interference between "
-        f"stations, which eq. 15 leaves out, it is worth {plan.objective_mbps:,.2f} Mbit/s.",
+        f"By eq. 15 this plan is worth {claimed_mbps:,.2f} Mbit/s, and none is worth more; with the interference "
+        f"between stations, which eq. 15 leaves out, it is worth {plan.objective_mbps:,.2f} Mbit/s.",
         f"The objective does not ask for demands, and each user has at most one PRB: {met} of {len(plan.met)} are met.",
     )

@@ -198,7 +198,10 @@ class OnSets:
             for share in (_SMOOTH, 0.0):
                 at = master
                 if best is not None and share:
-                    at = tuple(share * b + (1 - share) * m for b, m in zip((best.mbps, best.prb), master, strict=True))
+                    at = tuple(
+                        share * b + (1 - share) * m
+                        for b, m in zip((best.mbps, best.prb), master, strict=True)
+                    )
                 bound, added = self._price(objective.tau_mbps, points.rate, value, *at)
                 if best is None or bound < best.bound:
                     best = Prices(*at, bound)

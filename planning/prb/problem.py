@@ -18,6 +18,7 @@ from planning.coverage.rates import TABLES, RateMapping, efficiencies
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network
+from planning.prb.stations import links_of_cells
 from planning.prb.users import Users
 from planning.radio import Radio, dbm_to_w
 
@@ -84,7 +85,7 @@ class PrbSettings:
     cap: float | None = 1.0  # rate counts up to cap x demand, None: all of it
     min_mbps: float | None = None  # rate that each user must have, None: its demand
     missing_price: float = 10.0  # Mbit/s of worth for each one missing
-    unmet_share: float = 0.1
+    unmet_share: float = 0.35  # demands met count beside Mbit/s
     fairness: str = "rate"  # counts Mbit/s, "proportional" their logarithm
     rounds: int = 4  # most solves with the interference found by the one before
     candidates: int = 5  # stations that the local search considers for a user
@@ -154,7 +155,9 @@ class PrbSettings:
 class PrbProblem:
     """gain: (users, stations) linear. metres: (users, stations) on the ground. demand_mbps: (users,) on this link.
     power_w: of a user in all (uplink) or of a station on one PRB (downlink). prbs: of each station. mapping: from SINR
-    to bit/s/Hz, one layer; None: Shannon's log2(1 + SINR), as in eq. 15."""
+    to bit/s/Hz, one layer; None: Shannon's log2(1 + SINR), as in eq. 15. layers: spatial layers at best, which share
+    the power. usable: share of resource elements and time that carries data of this link. Both count with a mapping
+    only. `planning.prb.stations` makes problems whose stations are cells."""
 
     site_names: tuple[str, ...]
     users: Users
@@ -165,6 +168,8 @@ class PrbProblem:
     power_w: float
     prbs: int
     mapping: RateMapping | None = None
+    layers: int = 1
+    usable: float = 1.0
 
     @classmethod
     def build(
@@ -174,9 +179,20 @@ class PrbProblem:
         radio: Radio | None = None,
         mapping: RateMapping | None = None,
     ) -> PrbProblem:
-        """Every site is one station. Raises InputError for radio settings that make no sense."""
+        """Every site is one station, or every cell of a carrier, as `radio.stations` says.
+
+        Cells bring their own rates and layers, and the carrier is asked for its share of the users' traffic; mapping
+        counts for sites alone. Raises InputError for radio settings that make no sense.
+        """
         radio = radio or Radio()
         radio.validate()
+        if radio.stations == "cells":
+            links = links_of_cells(network, users, radio)
+            asked = users.demand_mbps * links.radio.share * links.share
+            return cls(
+                links.names, users, links.radio, links.gain, links.metres, asked, links.power_w, links.prbs,
+                links.mapping, links.layers, links.usable,
+            )  # fmt: skip
         sites = network.sites
         origin = centre_of(users.lon, users.lat)
         metres = distances_m(local_metres(users.lon, users.lat, origin), network.metres(origin))
@@ -234,7 +250,8 @@ class PrbProblem:
             return self.prb_mhz * np.log2(1 + np.asarray(sinr))
         if self._steps is None:
             with np.errstate(divide="ignore"):
-                return self.prb_mhz * self.mapping.layer_efficiency(10 * np.log10(sinr))
+                efficiency = self.mapping.efficiency(10 * np.log10(sinr), self.layers)
+            return self.prb_mhz * self.usable * efficiency
         sinr_from, mbps = self._steps
         return mbps[np.searchsorted(sinr_from, sinr, side="right")]
 
@@ -244,8 +261,14 @@ class PrbProblem:
         mapping is no table."""
         if self.mapping is None or self.mapping.kind not in TABLES:
             return None
-        steps = np.concatenate([[0.0], efficiencies(TABLES[self.mapping.kind])])
-        return 10 ** (self.mapping.thresholds_db / 10), self.prb_mhz * steps
+        steps = efficiencies(TABLES[self.mapping.kind])
+        used = np.arange(1, self.layers + 1)[:, None]  # layers, each with its part of the power
+        sinr_from = (used * 10 ** (self.mapping.thresholds_db / 10)).ravel()
+        order = np.argsort(sinr_from, kind="stable")
+        best = np.maximum.accumulate((used * steps).ravel()[order])
+        rising = np.flatnonzero(np.diff(best, prepend=0.0) > 0)
+        mbps = self.prb_mhz * self.usable * np.concatenate([[0.0], best[rising]])
+        return sinr_from[order][rising], mbps
 
     def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""

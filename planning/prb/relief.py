@@ -23,12 +23,16 @@ SURROUNDINGS_M = 3000.0  # around the site that is looked at (assumed: beyond, a
 SPLIT_DEG = 30.0  # half the angle between the two parts of a sector
 SPLIT_GAIN_DB = 3.0  # of an antenna half as wide
 TILTS_DEG = (2.0, 4.0)  # more downtilt, so that users at the edge go to neighbours
-MEASURES = {"neighbour": "neighbours take over (more downtilt)", "carrier": "another carrier", "split": "split of the sector"}
+MEASURES = {
+    "neighbour": "neighbours take over (more downtilt)",
+    "carrier": "another carrier",
+    "split": "split of the sector",
+}
 
 
 @dataclass(frozen=True)
 class Relief:
-    """A measure at a sector. missing_mbps, load: around it and in its fullest cell, at its worst hour, before and after."""
+    """A measure at a sector. missing: around it, load: of its fullest cell, at its worst hour, before and after."""
 
     sector: str
     site: str
@@ -64,6 +68,26 @@ def relief_of(
     return pd.DataFrame(rows, columns=columns)
 
 
+def sentences_of(hot_spots: pd.DataFrame, relief: pd.DataFrame) -> list[str]:
+    """A sentence a hot spot, with the measure that relieves it most."""
+    best = relief[relief["best"].astype(bool)].set_index("sector") if len(relief) else relief
+    out = []
+    for spot in hot_spots.itertuples():
+        text = (
+            f"{spot.sector}: load {spot.worst_load:.0%} at hour {spot.worst_hour}, "
+            f"{spot.worst_missing_mbps:,.1f} Mbit/s missing"
+        )
+        if spot.sector in best.index:
+            measure = best.loc[spot.sector]
+            if measure["gained_mbps"] > 0.05 or measure["load_after"] < measure["load_before"]:
+                text += (
+                    f"; {MEASURES[measure['measure']]} ({measure['detail']}) would serve "
+                    f"{max(measure['gained_mbps'], 0):,.1f} Mbit/s more around it, load {measure['load_after']:.0%}"
+                )
+        out.append(text + ".")
+    return out
+
+
 def _tried(found: NetworkUtilisation, sector: int) -> list[Relief]:
     hot = found.sectors.iloc[sector]
     missing = found.sector_missing_mbps[sector]
@@ -76,7 +100,17 @@ def _tried(found: NetworkUtilisation, sector: int) -> list[Relief]:
         if results:
             (after, load), detail = min(results, key=lambda r: (round(r[0][0], 3), r[0][1]))
             out.append(
-                Relief(hot["sector"], hot["site"], found.hours[hour], measure, detail, before[0], after, before[1], load)
+                Relief(
+                    hot["sector"],
+                    hot["site"],
+                    found.hours[hour],
+                    measure,
+                    detail,
+                    before[0],
+                    after,
+                    before[1],
+                    load,
+                )
             )
     return out
 

@@ -31,7 +31,11 @@ _PATIENCE = 300  # groups of users without gain that end the local search betwee
 
 
 def start_of(
-    on_sets: OnSets, prices: Prices, settings: PrbSettings, deadline: float, rng: np.random.Generator | None = None
+    on_sets: OnSets,
+    prices: Prices,
+    settings: PrbSettings,
+    deadline: float,
+    rng: np.random.Generator | None = None,
 ) -> Grid:
     """A plan from the sets and stations that the linear program uses.
 
@@ -157,7 +161,9 @@ class _Program:
         model.cost(y, -settings.tau_mbps)
         if len(y):
             model.rows(slot, y, 1.0, upper=size[of].astype(float), count=len(of))
-        model.rows(np.append(user, row), np.append(y, reached), np.append(rate, -np.ones(count)), 0.0, 0.0, count)
+        model.rows(
+            np.append(user, row), np.append(y, reached), np.append(rate, -np.ones(count)), 0.0, 0.0, count
+        )
         model.rows(np.repeat(row, len(stations)), x.ravel(), 1.0, upper=1.0, count=count)
         most = float(settings.most(problem))
         link = user * len(stations) + at[slot]

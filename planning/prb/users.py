@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from planning.deployment.placement import outline_of
 from planning.errors import InputError
 from planning.geometry import GeoJson, tile_corner
 
-_TRIES = 200
+_TRIES = 2000
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,20 @@ class Users:
     sentence: str
 
 
-def draw_users(demand: Demand, hour: int, max_users: int = 60, seed: int = 0, quantile: float = 0.5) -> Users:
+Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (places,) lon and lat in degrees -> bool
+
+
+def draw_users(
+    demand: Demand,
+    hour: int,
+    max_users: int = 60,
+    seed: int = 0,
+    quantile: float = 0.5,
+    inside: Inside | None = None,
+) -> Users:
     """Draw the active users of an hour of the demand (0 .. hours-1), at most `max_users`, with their traffic.
+
+    inside: where users may stand, such as `Cluster.inside`.
 
     Tiles get users in proportion to theirs (largest remainder), each at a seeded uniform place inside its tile and
     inside the area. A tile's traffic is split evenly over its drawn users; all users together carry all traffic.
@@ -48,7 +61,7 @@ def draw_users(demand: Demand, hour: int, max_users: int = 60, seed: int = 0, qu
     per_tile = largest_remainder(active, count)
     rng = np.random.default_rng(seed)
     tile = np.repeat(np.arange(demand.tiles), per_tile)
-    lon, lat = _places(rng, demand.x[tile], demand.y[tile], demand.metadata.get("area"))
+    lon, lat = _places(rng, demand.x[tile], demand.y[tile], demand.metadata.get("area"), inside)
     asked = traffic[tile] / per_tile[tile]
     if asked.sum() > 0:
         asked = asked * traffic.sum() / asked.sum()
@@ -62,16 +75,21 @@ def draw_users(demand: Demand, hour: int, max_users: int = 60, seed: int = 0, qu
 
 
 def _places(
-    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, area: GeoJson | None
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, area: GeoJson | None, inside: Inside | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Uniform in each tile; where the area's outline is known, inside it (_TRIES tries, then anywhere in the tile)."""
+    """Uniform in each tile; inside the area's outline and `inside` where they are known (_TRIES tries, then anywhere in
+    the tile)."""
     outline = outline_of(area)
     lon, lat = tile_corner(x + rng.random(len(x)), y + rng.random(len(x)))
-    if outline is None:
+    if outline is None and inside is None:
         return lon, lat
-    shapely.prepare(outline)
+    if outline is not None:
+        shapely.prepare(outline)
     for _ in range(_TRIES):
-        outside = np.flatnonzero(~shapely.contains_xy(outline, lon, lat))
+        fits = np.ones(len(lon), bool) if outline is None else shapely.contains_xy(outline, lon, lat)
+        if inside is not None:
+            fits = fits & inside(lon, lat)
+        outside = np.flatnonzero(~fits)
         if not len(outside):
             break
         lon[outside], lat[outside] = tile_corner(

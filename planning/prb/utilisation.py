@@ -1,7 +1,7 @@
 """PRB utilisation of a whole network by hour: all traffic, every cell and carrier, and which demand is met.
 
-The load of a cell is the share of its PRBs that its traffic takes at the rates of its users, which depend on the loads of
-all other cells: `planning.coverage.loads` finds where both agree. Sectors whose cells are overloaded or busy are hot
+The load of a cell is the share of its PRBs that its traffic takes at the rates of its users, which depend on the loads
+of all other cells: `planning.coverage.loads` finds where both agree. Sectors whose cells are overloaded or busy are hot
 spots (`hot_spots`).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,8 @@ class NetworkUtilisation:
     Attributes
     ----------
     coverage : its radio model. x, y : (tiles,) of the demand. hours : of the demand, in order.
-    demand_mbps : (tiles, hours) downlink traffic. users : (sectors, hours) active users for which a sector is best server.
+    demand_mbps : (tiles, hours) downlink traffic.
+    users : (sectors, hours) active users for which a sector is best server.
     loads : of cells, and what is served (`NetworkLoads`).
     sentence : the assumption about traffic.
     """
@@ -98,7 +100,8 @@ class NetworkUtilisation:
         served = table["served_mbps"].sum() / demand if demand > 0 else 1.0
         text = (
             f"{len(self.network.sites):,} sites with {len(self.network.cells):,} cells, {len(table)} hours: "
-            f"{served:.1%} of the downlink traffic is served, {table['utilisation'].mean():.0%} of PRBs are used on average"
+            f"{served:.1%} of the downlink traffic is served, {table['utilisation'].mean():.0%} of PRBs are used on "
+            "average"
         )
         if worst["missing_mbps"] > 0:
             text += (
@@ -149,6 +152,21 @@ class NetworkUtilisation:
             }
         )
 
+    def record(self) -> dict[str, Any]:
+        """For provenance."""
+        table = self.by_hour()
+        return {
+            "sentence": self.sentence_of_all,
+            "hours": list(self.hours),
+            "demand_mbps": float(table["demand_mbps"].mean()),
+            "served_mbps": float(table["served_mbps"].mean()),
+            "served_share_of_worst_hour": float(table["served_share"].min()),
+            "utilisation": float(table["utilisation"].mean()),
+            "converged": self.loads.converged,
+            "radio": self.coverage.settings.record(),
+            "notes": list(self.coverage.notes),
+        }
+
     def hot_spots(self, most: int = 20) -> pd.DataFrame:
         """Sectors with missing traffic or a load above BUSY, those that miss most first, then the fullest.
 
@@ -193,7 +211,9 @@ def network_utilisation(
     if wrong:
         raise InputError(f"There is no hour {wrong[0]}; the traffic has the hours 0..{demand.hours - 1}.")
     if not 0 < downlink_share <= 1:
-        raise InputError(f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}.")
+        raise InputError(
+            f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}."
+        )
     coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report)
     mbps = demand.profile(None, quantile)[:, chosen] * downlink_share
     users = demand.profile(None, quantile, "users")[:, chosen]

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from app.state.results import Made
 from app.state.workspace import Workspace
@@ -20,12 +19,9 @@ def library_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def one_persons_server():
-    """AppTest does not read the settings beside the script, by which the app listens on this machine only."""
-    before = st.get_option("server.address")
-    st.config.set_option("server.address", "127.0.0.1")
-    yield
-    st.config.set_option("server.address", before)
+def one_persons_server(monkeypatch):
+    """No guard stands before AppTest, so nothing tells the pages that they are one person's but this."""
+    monkeypatch.setenv("OPENDIFF_SHARED", "0")
 
 
 @pytest.fixture

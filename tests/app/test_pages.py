@@ -109,7 +109,7 @@ def test_a_wrong_pack_is_refused_and_the_source_stays(drawn, space):
     assert space.source == source
 
 
-@pytest.mark.parametrize("name", ["traffic", "sleep", "spectrum", "deployment", "export"])
+@pytest.mark.parametrize("name", ["traffic", "coverage", "sleep", "spectrum", "deployment", "export"])
 def test_pages_without_an_area_say_what_comes_first(drawn, pack, name):
     space = Workspace(source=str(pack))
     test = open_page(name, space)
@@ -232,6 +232,46 @@ def test_measurements_beside_the_generated_week(drawn, space):
     for view in ("heat map", "patterns"):
         next(c for c in test.button_group if c.label == "More of this traffic").set_value(view).run()
         assert not test.exception and not test.error
+
+
+def test_coverage_is_computed_for_the_network_and_compared_with_an_outage(drawn, space):
+    test = open_page("coverage", space)
+    button(test, "Compute coverage").click().run()
+    test = run_jobs(space, test)
+    cover = space.coverage.value.coverage
+    assert space.network is not None and len(cover.cells) == len(space.network.value.plan.network.cells)
+    assert not test.exception and not test.error
+    table = test.dataframe[0].value.set_index("Covered share of")
+    everything = table["Everything on (%)"]
+    assert everything["Ground, outdoors"] == pytest.approx(100 * cover.covered().mean())
+    assert list(table.columns) == ["Everything on (%)"]
+
+    site = cover.network.sites["site"].iloc[0]
+    next(m for m in test.multiselect if m.label == "Sites switched off").set_value([site]).run()
+    assert not test.exception
+    on = (cover.network.cells["site"] != site).to_numpy()
+    shares = test.dataframe[0].value.set_index("Covered share of")
+    assert shares["With the plan (%)"]["Ground, indoors"] == pytest.approx(
+        100 * cover.covered(on, indoors=True).mean()
+    )
+    loads = test.dataframe[1].value.set_index("")
+    assert loads.loc["Cells on"].tolist() == [f"{len(on):,}", f"{on.sum():,}"]
+    was, now = (float(v.removesuffix("%")) for v in loads.loc["Unserved"])
+    assert 0 <= was <= now
+
+
+def test_a_clicked_place_lists_the_cells_that_reach_it(drawn, space):
+    test = open_page("coverage", space)
+    button(test, "Compute coverage").click().run()
+    run_jobs(space, test)
+    cover = space.coverage.value.coverage
+    lon, lat = cover.grid.lon[7], cover.grid.lat[7]
+    drawn["last_clicked"] = {"lng": lon, "lat": lat}
+    test = open_page("coverage", space)
+    shown = next(d.value for d in test.dataframe if "RSRP (dBm)" in d.value)
+    assert shown["Cell"][0] == cover.network.cells["cell"].iloc[cover.best_server()[7]]
+    assert shown["RSRP (dBm)"][0] == pytest.approx(cover.rsrp_dbm()[7], abs=0.06)
+    assert shown["RSRP (dBm)"].is_monotonic_decreasing
 
 
 def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):

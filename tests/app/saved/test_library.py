@@ -68,7 +68,7 @@ def test_a_saved_scenario_is_opened_as_it_was(planned, library_folder):
 
 
 def test_a_scenario_opens_in_other_tools(planned):
-    path = library.folder() / f"{library.save(planned, 'City')}.gpkg"
+    path = library.library_folder() / f"{library.save(planned, 'City')}.gpkg"
     assert {"tiles", "sites", "cells", "sleep_schedule", "provenance"} <= set(gpd.list_layers(path)["name"])
     assert len(gpd.read_file(path, layer="sites")) == len(planned.network.value.plan.network.sites)
 
@@ -79,7 +79,7 @@ def test_names_copies_and_deletion(planned):
     library.rename(first, "../../etc")  # a name never becomes a path
     copy = library.duplicate(first)
     assert {e.name for e in library.entries()} == {"../../etc", "../../etc copy"}
-    assert all(library._FILE.fullmatch(p.name) for p in library.folder().iterdir() if p.is_file())
+    assert all(library._FILE.fullmatch(p.name) for p in library.library_folder().glob("*.gpkg"))
     library.delete(first)
     assert [e.identity for e in library.entries()] == [copy]
     with pytest.raises(SavedWorkError, match="name"):
@@ -92,7 +92,7 @@ def test_names_copies_and_deletion(planned):
 @pytest.mark.slow
 def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypatch):
     identity = library.save(planned, "Kept")
-    before = (library.folder() / f"{identity}.gpkg").read_bytes()
+    before = (library.library_folder() / f"{identity}.gpkg").read_bytes()
 
     class FullDisk(sqlite3.Connection):
         def executemany(self, *args):
@@ -102,15 +102,15 @@ def test_saving_over_a_scenario_that_fails_leaves_the_old_one(planned, monkeypat
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=FullDisk))
     with pytest.raises(SavedWorkError, match="No space left"):
         library.save(planned, "Kept", identity)
-    assert [p.name for p in library.folder().iterdir() if p.is_file()] == [f"{identity}.gpkg"]
-    assert (library.folder() / f"{identity}.gpkg").read_bytes() == before
+    assert [p.name for p in library.library_folder().glob("*.gpkg")] == [f"{identity}.gpkg"]
+    assert (library.library_folder() / f"{identity}.gpkg").read_bytes() == before
 
 
 @pytest.mark.parametrize("data", [b"", b"no database", b"SQLite format 3\0" + bytes(200)])
 def test_a_file_that_is_no_scenario_is_refused(data, library_folder):
     with pytest.raises(SavedWorkError):
         packing.unpack(library.upload(data), Workspace())
-    (library.folder() / f"{'0' * 16}.gpkg").write_bytes(data)
+    (library.library_folder() / f"{'0' * 16}.gpkg").write_bytes(data)
     assert library.entries() == []
 
 
@@ -242,7 +242,7 @@ def everything(planned, monkeypatch):
         "own sites file": Upload("own.csv", b"name,lon,lat\n"),
         "forced file": Upload("f.csv", b"x"),
     }
-    planned.edited_equipment = {"4G 20 MHz 8T 20 W": {"idle_w": 12.5}}
+    planned.edited_equipment = {"4G 20 MHz 8T 80 W": {"idle_w": 12.5}}
     deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
     finished(planned)
     spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})

@@ -151,3 +151,47 @@ def test_a_waiting_job_of_somebody_gone_leaves_the_queue():
     assert until_finished(second).state == "cancelled"
     go_on.set()
     until_finished(first)
+
+
+def test_turns_go_round_by_owner():
+    """Ten jobs of one owner delay another's first job by the one that runs, and nobody's second job waits for ever."""
+    ran, running, go_on = [], threading.Event(), threading.Event()
+
+    def job_of(owner, number):
+        def work(job):
+            if (owner, number) == ("a", 0):
+                running.set()
+                go_on.wait(WAIT)
+            ran.append(f"{owner}{number}")
+            if owner in "cd" and number < 5:  # they come again as soon as they are done
+                later.append(start(owner, number + 1))
+
+        return work
+
+    def start(owner, number):
+        return jobs.start(f"{owner}{number}", job_of(owner, number), lambda space, result: None, owner=owner)
+
+    later, many = [], [start("a", n) for n in range(10)]
+    assert running.wait(WAIT)
+    others = [start(owner, n) for n in range(2) for owner in "bc"] + [start("d", 0)]
+    go_on.set()
+    for job in (*many, *others):
+        until_finished(job)
+    for job in later:
+        until_finished(job)
+    assert ran[:4] == ["a0", "b0", "c0", "d0"]
+    assert ran.index("b1") <= 8 and [r for r in ran if r[0] == "a"] == [f"a{n}" for n in range(10)]
+    assert ran.index("a5") > ran.index("d3")  # no owner gets a second turn of a round
+
+
+def test_an_owner_has_no_more_jobs_than_allowed():
+    go_on = threading.Event()
+    start = lambda owner: jobs.start(  # noqa: E731
+        "held", lambda job: go_on.wait(WAIT), lambda space, result: None, owner=owner, most_waiting=2
+    )
+    held = [start("a"), start("a"), start("b")]
+    with pytest.raises(jobs.TooMany, match="2 pieces of your work"):
+        start("a")
+    go_on.set()
+    for job in held:
+        until_finished(job)

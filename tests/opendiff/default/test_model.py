@@ -113,19 +113,35 @@ def test_damage_is_named(tmp_path):
     with pytest.raises(ModelError, match="checksum"):
         load_model(path)
     path.write_bytes(b"nonsense")
-    (tmp_path / "SHA256SUMS").unlink()
+    write_checksums(tmp_path)
     with pytest.raises(ModelError, match="cannot be read"):
         load_model(path)
     with pytest.raises(ModelError, match="no weights"):
         load_model(tmp_path / "absent.safetensors")
 
 
+def test_weights_without_their_checksum_are_refused(tmp_path):
+    """Neither the list nor the line may be missing; `sha256sum` writes both forms of a line."""
+    path, list_ = tmp_path / "default.safetensors", tmp_path / "SHA256SUMS"
+    digest = TrafficModel(SMALL).save(path, {}).removeprefix("sha256:")
+    for text in (None, "", f"{digest}  other.safetensors\n", f"{digest}  x/default.safetensors\n"):
+        if text is not None:
+            list_.write_text(text)
+        with pytest.raises(ModelError, match="not in the list SHA256SUMS"):
+            load_model(path)
+    for text in (f"{digest}  {path.name}\n", f"{digest.upper()} *{path.name}\r\n"):
+        list_.write_text(text)
+        assert load_model(path)[1] == f"sha256:{digest}"
+
+
 def test_weights_of_another_kind_or_shape_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     write_checkpoint(path, {"weight": torch.zeros(2)}, {"model": "encoder"})
+    write_checksums(tmp_path)
     with pytest.raises(ModelError, match="encoder"):
         read_checkpoint(path, "default")
     module = torch.nn.Linear(3, 1)
     write_checkpoint(path, {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}, {"model": "x"})
+    write_checksums(tmp_path)
     with pytest.raises(ModelError, match=r"weight as \(1, 2\)"):
         read_checkpoint(path, "x").load_into(module, "")

@@ -17,6 +17,7 @@ from opendiff.paper.encoder import (
     turned,
 )
 from opendiff.paper.resnet import ResNet50
+from opendiff.storage.checksums import write_checksums
 from opendiff.storage.resume import TrainingState
 
 CONFIG = EncoderConfig(pixels=32, hidden=16, width=8)
@@ -96,6 +97,7 @@ def test_saved_encoder_embeds_alike(small_trunk, tmp_path):
     images, _ = made_tiles(4)
     encoder = ImageEncoder(CONFIG).eval()
     encoder.save(tmp_path / "paper_encoder.safetensors", {})
+    write_checksums(tmp_path)
     again = load_image_encoder(tmp_path / "paper_encoder.safetensors")
     np.testing.assert_allclose(again.embed(images), encoder.embed(images), atol=5e-3)
     with pytest.raises(ModelError, match="train encoder --model paper"):

@@ -13,6 +13,7 @@ from opendiff.open_data.sources import PackSource
 from opendiff.paper.encoder import EncoderConfig, ImageEncoder
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperModel, Rows, load_paper_model
+from opendiff.storage.checksums import write_checksums
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +101,11 @@ def test_weights_come_from_a_folder_and_imagery_is_needed(
     ImageEncoder(EncoderConfig(pixels=32, hidden=16, width=8)).save(
         tmp_path / "paper_encoder.safetensors", {}
     )
+    write_checksums(tmp_path)
     with pytest.raises(ModelError, match="train sampler"):
         TrafficGenerator.load("paper", "cpu", tmp_path)
     model.save(tmp_path / "paper.safetensors", {})
+    write_checksums(tmp_path)
     assert load_paper_model(tmp_path / "paper.safetensors")[0].config == model.config
     generator = TrafficGenerator.load("paper", "cpu", tmp_path)
     demo = DemoSource()

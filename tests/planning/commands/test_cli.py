@@ -84,7 +84,15 @@ def test_sleep_compares_all_strategies(folder, deployed, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "extra", [[], ["--mode", "paper"], ["--baseline"], ["--link", "downlink"], ["--baseline", "best-sinr"]]
+    "extra",
+    [
+        [],
+        ["--mode", "paper"],
+        ["--mode", "literal"],
+        ["--baseline"],
+        ["--link", "uplink"],
+        ["--rates", "shannon"],
+    ],
 )
 def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
     out = folder / "prb.gpkg"
@@ -101,6 +109,28 @@ def test_prb_writes_the_assignment(folder, deployed, extra, capsys):
     assert main([*arguments, "--out", str(out), "--time-limit", "4", *extra]) == 0
     assert "demands met" in capsys.readouterr().out
     assert len(Scenario.read(out).tables["prb_assignment"]) == 15
+
+
+@pytest.mark.slow
+def test_prb_of_the_whole_network_and_of_a_cluster(folder, deployed, capsys):
+    out, traffic = folder / "use.gpkg", str(folder / "traffic.csv")
+    arguments = ["prb", str(deployed), "--traffic", traffic, "--out", str(out)]
+    assert (
+        main([*arguments, "--hours", "19-20", "--network", "--busy-hour-mbps", "9000", "--hot-spots", "1"])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "of the downlink traffic is served" in printed and "load" in printed
+    scenario = Scenario.read(out)
+    assert scenario.tables["utilisation_by_hour"]["hour"].tolist() == [19, 20]
+    assert len(scenario.tables["utilisation_cells"]) == 2 * len(scenario.network.cells)
+    site = scenario.network.sites.iloc[0]
+    where = f"--cluster={site['lon']},{site['lat']},2"
+    assert main([*arguments, "--hour", "20", "--users", "9", where, "--time-limit", "2"]) == 0
+    assert "No plan serves more" in capsys.readouterr().out
+    assert len(Scenario.read(out).tables["prb_stations"]) == 2
+    with pytest.raises(SystemExit):
+        main([*arguments, "--hour", "20", "--cluster", "here"])
 
 
 def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):

@@ -93,6 +93,12 @@ def test_sampling_far_cells_changes_next_to_nothing():
     exact = Coverage.of(network, x, y, RadioSettings(pixel_m=100, strongest=64))
     np.testing.assert_array_equal(sampled.best_server(), exact.best_server())
     np.testing.assert_allclose(sampled.rsrp_dbm(), exact.rsrp_dbm(), atol=1e-3)
+    total = [
+        np.column_stack([np.asarray(m.power_mw.sum(axis=1)).ravel() for m in c.carriers]) + c.rest_mw
+        for c in (sampled, exact)
+    ]
+    np.testing.assert_allclose(*total, rtol=0.05)
+    assert total[0].mean() == pytest.approx(total[1].mean(), rel=1e-3)
     off = np.abs(sampled.sinr_db() - exact.sinr_db())
     assert off.max() < 0.3 and off.mean() < 0.03
 
@@ -150,7 +156,7 @@ def test_indoors_noise_counts_more_and_thresholds_are_higher():
     coverage = Coverage.of(network_at(0, 0, power_dbm=43.0), x, y, RadioSettings(pixel_m=100))
     outside, inside = coverage.sinr_db(np.zeros(1)), coverage.sinr_db(np.zeros(1), indoors=True)
     heard = np.isfinite(outside)
-    np.testing.assert_allclose((outside - inside)[heard], coverage.cells.indoor_db[0], atol=1e-3)
+    np.testing.assert_allclose(outside[heard] - inside[heard], coverage.cells.indoor_db[0], atol=1e-3)
     settings = coverage.settings
     limit = settings.thresholds_of(2600) + settings.margin_db
     np.testing.assert_array_equal(coverage.covered(), coverage.rsrp_dbm() >= limit)
@@ -278,3 +284,16 @@ def test_progress_is_told_and_may_stop_the_work():
 
     with pytest.raises(Stop):
         Coverage.of(network, x, y, RadioSettings(pixel_m=50), progress=stop)
+
+
+def test_covered_users_are_those_outdoors_and_indoors(small):
+    coverage, _ = small
+    tight = Coverage.on(
+        coverage.network,
+        coverage.grid,
+        RadioSettings(pixel_m=200, indoor_share=0.3, thresholds_dbm=(-75,) * 4),
+    )
+    expected = 0.7 * tight.covered() + 0.3 * tight.covered(indoors=True)
+    np.testing.assert_allclose(tight.covered_users(), expected)
+    assert 0 < expected.mean() < 1
+    assert tight.covered_share()[2] == pytest.approx(expected.mean())

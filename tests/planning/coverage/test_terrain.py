@@ -9,6 +9,7 @@ from rasterio.transform import from_origin
 
 from planning.coverage import Coverage, RadioSettings, Terrain
 from planning.coverage.diffraction import bullington_db, knife_edge_db
+from planning.coverage.weights import land_cover_weights, people_weights
 from planning.errors import InputError
 from planning.propagation import path_losses_db
 from tests.planning.coverage.making import LAT, LON, lon_lat, network_at, tiles_around
@@ -111,7 +112,7 @@ def test_behind_a_ridge_there_is_no_line_of_sight_and_diffraction_adds_to_it(tmp
     by_hand = behind.cells.eirp_dbm[0] - 12 * (depression / 8) ** 2 - blocked[0] - excess
     found = behind.levels.rsrp_dbm[behind.levels.pixel == pixel]
     shown = found[0] if len(found) else 10 * np.log10(behind.rest_mw[pixel, 0])
-    assert shown == pytest.approx(by_hand, abs=2.5)  # a ridge of 120 m is wider than an edge
+    assert shown == pytest.approx(by_hand, abs=4)  # a ridge of 120 m is wider than an edge
 
 
 def test_any_reference_system_gives_the_same(tmp_path):
@@ -188,3 +189,20 @@ def test_land_cover_adds_the_loss_of_its_class(tmp_path):
     np.testing.assert_allclose((plain.rsrp_dbm() - wooded.rsrp_dbm())[clear], loss[clear], atol=1e-4)
     with pytest.raises(InputError, match="-40 to 80 dB"):
         Terrain(clutter=path, clutter_db={10: 100.0})
+
+
+def test_traffic_stands_where_people_or_buildings_are(tmp_path):
+    grid = coverage_with(None).grid
+    people = geotiff(
+        tmp_path, lambda lon, lat: np.where(lon > LON, 30.0, -9999.0), name="people.tif", nodata=-9999.0
+    )
+    east = grid.lon > LON
+    clear = np.abs(grid.lon - LON) > 0.0012
+    weights = people_weights(grid, people)
+    np.testing.assert_allclose(weights[clear], np.where(east, 30.0, 0.0)[clear], rtol=1e-5)
+    cover = geotiff(tmp_path, lambda lon, lat: np.where(lon > LON, 50, 80), name="classes.tif")
+    np.testing.assert_array_equal(land_cover_weights(grid, cover)[clear], east[clear].astype(float))
+    spread = grid.with_weights(weights)
+    assert spread.weight[~east & clear & np.isin(grid.tile, np.unique(grid.tile[east & clear]))].sum() == 0
+    with pytest.raises(InputError, match="nobody in the area"):
+        people_weights(grid, geotiff(tmp_path, lambda lon, lat: 0 * lon, name="none.tif"))

@@ -158,7 +158,10 @@ def test_programs_of_stations_only_improve_and_are_the_best_of_their_kind(seed, 
     # no allocation in which stations send where the first one did, as many on each kind of PRB, is better
     kinds = sorted(map(tuple, (grid.owner >= 0).T.tolist()))
     best = max(
-        sum(slow_worth(config, r, d) for r, d in zip(slow_rates(problem, owner), problem.demand_mbps, strict=True))
+        sum(
+            slow_worth(config, r, d)
+            for r, d in zip(slow_rates(problem, owner), problem.demand_mbps, strict=True)
+        )
         - config.tau_mbps * (owner >= 0).sum()
         for owner in allocations(problem, 3)
         if sorted(map(tuple, (owner >= 0).T.tolist())) == kinds

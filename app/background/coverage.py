@@ -1,0 +1,66 @@
+"""Coverage of the present network in the background: levels on pixels, which every hour and plan then reads."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.background import session_jobs
+from app.background.deployment import present_or_default
+from app.server import jobs
+from app.state.inputs import Upload
+from app.state.results import Covered, Deployed, Made
+from app.state.workspace import Workspace
+
+JOB = "coverage"
+
+if TYPE_CHECKING:
+    from planning.coverage import RadioSettings
+
+
+@dataclass(frozen=True)
+class CoverageRequest:
+    """What is asked of the radio model.
+
+    settings: of the model. elevation, surface: rasters of the ground's height and of what stands on it, in metres.
+    levels: a table of measured levels that the path loss is tuned to.
+    """
+
+    settings: "RadioSettings"
+    elevation: Upload | None = None
+    levels: Upload | None = None
+
+
+def start(space: Workspace, asked: CoverageRequest) -> None:
+    """Compute the coverage of the present network; without one that fits, the default is deployed first."""
+    network = present_or_default(space)
+    basis = space.basis("traffic", "scale")
+
+    def work(job: jobs.Job) -> "tuple[Made[Deployed], Covered]":
+        made = network(job)
+        job.report(0, 0, "preparing")
+        return made, computed(job, made.value, asked)
+
+    def deliver(space: Workspace, result: "tuple[Made[Deployed], Covered]") -> None:
+        made, covered = result
+        space.coverage = Made(covered, basis | {"network": made.identity})
+
+    session_jobs.start(space, JOB, "Computing coverage", work, deliver)
+
+
+def computed(job: jobs.Job, deployed: Deployed, asked: CoverageRequest) -> Covered:
+    """The coverage of a deployed network on the tiles of its demand. Raises PlanningError."""
+    from planning.coverage import Coverage, Terrain
+    from planning.coverage.tuning import COLUMNS, tuned
+    from planning.csv_table import read_table
+
+    demand, network = deployed.demand, deployed.plan.network
+    settings = asked.settings
+    notes: tuple[str, ...] = ()
+    terrain = None if asked.elevation is None else Terrain(elevation=asked.elevation.data)
+    if asked.levels is not None:
+        job.report(0, 0, "tuning to the measured levels")
+        table = read_table(asked.levels.data, asked.levels.name, COLUMNS)
+        tuning = tuned(network, table, settings, terrain)
+        settings, notes = tuning.settings(settings), tuple(tuning.sentences)
+    coverage = Coverage.of(network, demand.x, demand.y, settings, terrain=terrain, progress=job.report)
+    coverage.serving()  # the map's first picture needs it
+    return Covered(coverage, deployed, notes)

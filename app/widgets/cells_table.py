@@ -1,0 +1,53 @@
+"""The cells of a network as a table, with what is assumed of each."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+if TYPE_CHECKING:
+    from planning.network import Network
+
+COLUMNS = {  # of the cells -> label and format
+    "cell": ("Cell", None),
+    "site": ("Site", None),
+    "sector": ("Sector", None),
+    "azimuth": ("Azimuth (°)", "%.0f"),
+    "technology": ("Technology", None),
+    "band": ("Band", None),
+    "frequency_mhz": ("Frequency (MHz)", "%.1f"),
+    "bandwidth_mhz": ("Bandwidth (MHz)", "%.0f"),
+    "prbs": ("PRBs", "%.0f"),
+    "layers": ("Layers", "%.0f"),
+    "height_m": ("Height (m)", "%.0f"),
+    "tilt_deg": ("Downtilt (°)", "%.1f"),
+    "beamwidth_deg": ("Beam width (°)", "%.0f"),
+    "vertical_beamwidth_deg": ("Vertical beam width (°)", "%.0f"),
+    "power_dbm": ("Power (dBm)", "%.1f"),
+    "gain_dbi": ("Antenna gain (dBi)", "%.1f"),
+    "capacity_mbps": ("Capacity (Mbit/s)", "%.0f"),
+    "is_coverage": ("Coverage cell", None),
+    "radio_unit": ("Radio unit", None),
+}
+MOST_ROWS = 5000
+
+
+def cells_table(network: "Network") -> None:
+    """An expander with a row a cell; the last column names what no file stated."""
+    with st.expander("Cells and what is assumed of them", icon=":material/cell_tower:"):
+        cells = network.cells.head(MOST_ROWS)
+        labels = {name: label for name, (label, _) in COLUMNS.items()}
+        shown = cells[list(COLUMNS)].rename(columns=labels)
+        texts = {text: _in_words(text) for text in set(cells["assumed"])}
+        shown["Assumed"] = cells["assumed"].map(texts)
+        formats = {
+            label: st.column_config.NumberColumn(format=form) for label, form in COLUMNS.values() if form
+        }
+        st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=formats, width="stretch", height=320)
+        if len(network.cells) > MOST_ROWS:
+            st.caption(f"The first {MOST_ROWS:,} of {len(network.cells):,} cells; exports have them all.")
+
+
+def _in_words(assumed: str) -> str:
+    names = [name for name in assumed.split(",") if name]
+    return ", ".join(COLUMNS[n][0].split(" (")[0].lower() if n in COLUMNS else n for n in names) or "nothing"
