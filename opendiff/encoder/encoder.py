@@ -172,7 +172,7 @@ class Encoder(nn.Module):
     def tokens(self, features: TileFeatures, image_tokens: np.ndarray, has_imagery: np.ndarray) -> Conditions:
         """Conditions of the tiles of `features`; image_tokens (tiles, 16) counts where has_imagery (tiles,)."""
         totals = features.totals - TOTAL_CENTRE
-        known = np.isfinite(totals).all(axis=2)
+        known = np.asarray(np.isfinite(totals).all(axis=2))
         counted = {
             "poi": features.has_poi,
             "osm_poi": features.has_osm_poi,
