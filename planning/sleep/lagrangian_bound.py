@@ -24,6 +24,7 @@ import numpy as np
 from planning.energy import rows_of_each
 from planning.sleep.families import Family, FamilyTraffic, covers_of, families, number_of_states, traffic_of
 from planning.sleep.problem import SleepProblem
+from planning.sleep.schedule import group_counts
 from planning.sleep.settings import SleepSettings
 from planning.sleep.states import MAX_STATES, best_schedule
 
@@ -197,15 +198,15 @@ class _Relaxed:
         )  # fmt: skip
 
     def _ends(self, family: Family) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(sectors,) states before the first hour and after the last."""
         problem = self.problem
         if problem.before is None or problem.after is None:
             return None, None
-        from planning.sleep.schedule import group_counts
-
-        return tuple(
+        before, after = (
             family.state_of(group_counts(problem.groups, end[:, None]), problem.groups.lowest)[:, 0]
             for end in (problem.before, problem.after)
         )
+        return before, after
 
     def evaluate(
         self, price: np.ndarray, cover_price: np.ndarray

@@ -203,22 +203,15 @@ def _states(
 ) -> _Columns:
     """x: a column a sector, hour and state within low and high (groups, hours); one of them is 1."""
     hours = problem.hours
-    family, sector, row, hour, state, cost = [], [], [], [], [], []
+    found: list[tuple[np.ndarray, ...]] = []
     for number, one in enumerate(every):
         least, most = (limit[one.members].transpose(0, 2, 1)[:, :, None, :] for limit in (low, high))
         counts = one.counts[:, None]  # (sectors, 1, states, groups)
         fits = ((counts >= least) & (counts <= most)).all(axis=3) & ~one.banned
         i, h, q = np.nonzero(fits)
         watts = one.wake_w[i, q] + traffic_of(one, problem.demand).home_w[i, h, q]
-        for values, more in zip(
-            (family, sector, row, hour, state, cost),
-            (np.full(len(i), number), one.rows[i], i, h, q, watts),
-            strict=True,
-        ):
-            values.append(more)
-    family, sector, row, hour, state, cost = (
-        np.concatenate(v) for v in (family, sector, row, hour, state, cost)
-    )
+        found.append((np.full(len(i), number), one.rows[i], i, h, q, watts))
+    family, sector, row, hour, state, cost = (np.concatenate(v) for v in zip(*found, strict=True))
     x = model.variables("x", len(sector), 0, 1, integer=True)
     model.cost(x, cost)
     model.rows(sector * hours + hour, x, 1.0, lower=1.0, upper=1.0, count=problem.groups.sectors * hours)

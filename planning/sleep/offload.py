@@ -216,4 +216,4 @@ def _merged(masks: np.ndarray, weight: np.ndarray, most: int) -> np.ndarray:
 
 
 def _popcount(values: np.ndarray) -> np.ndarray:
-    return np.sum([values >> r & 1 for r in range(16)], axis=0, dtype=np.int64)
+    return np.stack([values >> r & 1 for r in range(16)]).sum(axis=0)

@@ -78,9 +78,8 @@ def served(problem: SleepProblem, settings: SleepSettings, keeper: Keeper, awake
         return awake
     # a cell that is awake longer may take room from traffic that was on its way elsewhere: once more, then all of them
     awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts)))
-    short = (problem.serve(settings, group_counts(problem.groups, awake)).unserved > UNSERVED_MBPS).any(
-        axis=0
-    )
+    left = problem.serve(settings, group_counts(problem.groups, awake)).unserved
+    short = left.max(axis=0, initial=0.0) > UNSERVED_MBPS
     return keeper.keep(awake | short[None, :])
 
 

@@ -85,7 +85,7 @@ def _ladders(problem: SleepProblem, least: np.ndarray) -> list[list[int]]:
     for a, b in problem.pairs.tolist():
         needed_by.setdefault(b, []).append(a)
     now = groups.count.copy()
-    waiting = [[] for _ in range(groups.sectors)]
+    waiting: list[list[int]] = [[] for _ in range(groups.sectors)]
     for g in np.argsort(worth, kind="stable").tolist():
         waiting[groups.sector[g]].extend([g] * int(groups.count[g] - least[g]))
     for s, mine in enumerate(waiting):
