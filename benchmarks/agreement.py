@@ -15,8 +15,7 @@ from planning.demand import Demand, Scale
 from planning.deployment.serving import served
 from planning.network import Network
 from planning.prb import network_utilisation
-from planning.sleep import SleepSettings
-from planning.sleep.building import build_problem
+from planning.sleep import SleepProblem, SleepSettings
 from planning.sleep.evaluation import evaluate
 
 BUSY_MBPS = 150.0  # a site in the busiest hour: about 6 % are more than the cells carry
@@ -30,7 +29,7 @@ def served_by_page(network: Network, demand: Demand, hours: tuple[int, ...] = HO
     one sample."""
     radio = RadioSettings(pixel_m=PIXEL_M)
     coverage = Coverage.of(network, demand.x, demand.y, radio)
-    problem = build_problem(network, demand, hours=None, quantile=0.5, coverage=coverage)
+    problem = SleepProblem.build(network, demand, hours=None, quantile=0.5, coverage=coverage)
     awake = np.ones((problem.groups.number_of_parts, problem.hours), bool)
     asleep = evaluate(problem, SleepSettings(), awake)
     share = network_utilisation(network, demand, hours, radio).by_hour().set_index("hour")["served_share"]

@@ -322,7 +322,8 @@ def measured_energy(folder: Path, seed: int) -> tuple[str, dict[str, float]]:
     absent = [f"{n}.parquet" for n in names if not (folder / f"{n}.parquet").is_file()]
     if absent:
         raise InputError(f"{folder} lacks {', '.join(absent)}.")
-    fit = fit_states(*(pd.read_parquet(folder / f"{n}.parquet") for n in names), seed)
+    cells, stations, energy = (pd.read_parquet(folder / f"{n}.parquet") for n in names)
+    fit = fit_states(cells, stations, energy, seed)
     head = (
         f"Eq. 13 and energy-saving modes fitted to {fit.hours:,} station-hours by type of radio unit, judged on "
         f"stations that were left out (5 folds): R2 {fit.r2:.3f}. Energy is in the unit of the data."

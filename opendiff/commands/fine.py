@@ -81,11 +81,11 @@ def run(options: argparse.Namespace) -> None:
 
 def read_places(path: Path) -> Places:
     """Places of a user's file. Raises SourceError."""
-    from opendiff.poi.csv_files import read_poi_csv
     from opendiff.poi.osm_files import read_osm_places
+    from opendiff.poi.tables import CHUNKED, read_poi_table
 
-    if path.suffix.lower() == ".csv":
-        return read_poi_csv(path).places
+    if path.suffix.lower() in (*CHUNKED, ".xlsx"):
+        return read_poi_table(path).places
     return read_osm_places(path, (-180.0, -90.0, 180.0, 90.0))
 
 

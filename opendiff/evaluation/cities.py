@@ -112,7 +112,7 @@ def judge(
 ) -> dict[str, float]:
     """Figures of what a generator makes of conditions of the observed tiles, where it is told anything."""
     rows, _ = observed(city)
-    known = asked.present.any(axis=1)
+    known = np.asarray(asked.present.any(axis=1))
     ensemble = np.full((len(rows), samples, DAYS * HOURS_A_DAY), np.nan, np.float32)
     ensemble[known] = generator.generate(asked.take(known), samples, seed, steps=STEPS).traffic
     return judged(city, ensemble)

@@ -23,13 +23,14 @@ from opendiff.errors import SourceError
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.layers import LAYER_COLUMNS
 from opendiff.open_data.sources import EXTRA_TABLE, PackSource
-from opendiff.poi.csv_files import LATITUDE_NAMES, LONGITUDE_NAMES, MAX_BYTES
 from opendiff.storage.atomic import replacing
 
 SUMMED = ("jobs", "activity")
 MERCATOR_M = 20_037_508.342789244  # half the width of the Web-Mercator map
 BLOCK_TILES = 64  # side of the square of tiles that is read at once
 RASTERS, TABLES = (".tif", ".tiff"), (".csv", ".txt")
+MAX_BYTES = 500_000_000  # of a table
+LONGITUDE_NAMES, LATITUDE_NAMES = ("lon", "lng", "long", "longitude"), ("lat", "latitude")
 VALUE_NAMES = ("value", "count", "jobs", "activity")
 
 
