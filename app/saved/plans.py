@@ -33,7 +33,7 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
         "class_sector": graph.class_sector,
         "arc_class": graph.arc_class,
         "arc_target": graph.arc_target,
-        "capacity": problem.groups.capacity,
+        "capacity": problem.groups.cell_capacity_mbps,
         "lowest": problem.groups.lowest,
         "coverage": problem.groups.coverage,
         "cells": problem.network.cells[_figures()].to_numpy(float),
@@ -134,16 +134,13 @@ def _sleep_problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> 
             "never": arrays["never"].astype(bool) if "never" in arrays else None,
         }
     )
-    groups = operation.groups(network)
-    number = len(groups.site)
-    if any(len(arrays[name]) != number for name in ("capacity", "lowest", "coverage")):
+    if len(arrays["capacity"]) != len(network.cells):
         raise ValueError("its sleep plan does not fit its network")
-    groups = replace(
-        groups,
-        capacity=arrays["capacity"],
-        lowest=arrays["lowest"].astype(int),
-        coverage=arrays["coverage"].astype(int),
-    )
+    groups = operation.groups(network, arrays["capacity"])
+    number = len(groups.site)
+    if any(len(arrays[name]) != number for name in ("lowest", "coverage")):
+        raise ValueError("its sleep plan does not fit its network")
+    groups = replace(groups, **{name: arrays[name].astype(int) for name in ("lowest", "coverage")})
     graph = OffloadGraph(
         *(arrays[name].astype(int) for name in ("class_sector", "arc_class", "arc_target")), groups.sectors
     )
