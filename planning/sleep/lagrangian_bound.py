@@ -16,8 +16,12 @@ several sectors draws is split evenly among them: both only lower the bound. Sub
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +34,7 @@ from planning.sleep.states import MAX_STATES, best_schedule
 
 # W per Mbit/s that no other sector can carry: any finite price keeps the bound valid
 NOWHERE_W = 1e4
+MIN_SECTORS = 200  # of a thread
 PATIENCE = 4  # steps without gain after which they become shorter
 # a step aims so much above its value, or at this share of the plan at hand
 MIN_RISE, HOPED_FOR = 0.002, 0.995
@@ -110,6 +115,7 @@ class PriceSearch:
                     self.pace, self.stalled = SLOWED * self.pace, 0
 
 
+_Result = TypeVar("_Result")
 _NONE, _PARTLY = -1, -2  # kinds of room in a state: none for others, or for some of what they could send
 
 
@@ -152,7 +158,8 @@ class _Relaxed:
         self.problem, self.graph, self.demand = problem, problem.graph, problem.demand
         self.offload_w = settings.offload_w_per_mbps
         groups, graph = problem.groups, problem.graph
-        self.families = families(problem, settings)
+        self.workers = max(1, min(settings.threads or os.cpu_count() or 1, groups.sectors // MIN_SECTORS))
+        self.families = [part for one in families(problem, settings) for part in one.split(self.workers)]
         asleep = np.zeros((len(groups.site), 1))
         self.constant = float(groups.power_w(asleep, asleep).sum()) * problem.hours
         self.by_class = np.argsort(graph.arc_class, kind="stable")
@@ -242,8 +249,14 @@ class _Relaxed:
         sold = np.zeros_like(padded)
         covered = np.zeros_like(cover_price)
         value = self.constant + float(cover_price.sum())
-        for number in range(len(self.families)):
-            value += self._family(number, away, padded, cover_price, counts, sent, sold, covered)
+
+        def of_family(number: int) -> tuple[float, np.ndarray | None]:
+            return self._family(number, away, padded, cover_price, counts, sent, sold)
+
+        for watts, more in map_threads(of_family, range(len(self.families)), self.workers):
+            value += watts
+            if more is not None:
+                covered += more
         short = 1.0 - covered
         if self.problem.cover.max_hole_share > 0 and len(cover_price):
             holes = self._best_holes(cover_price)
@@ -298,9 +311,8 @@ class _Relaxed:
         counts: np.ndarray,
         sent: np.ndarray,
         sold: np.ndarray,
-        covered: np.ndarray,
-    ) -> float:
-        """Least cost in Wh of the family's sectors; adds what it chooses to counts, sent (by class), sold, covered."""
+    ) -> tuple[float, np.ndarray | None]:
+        """Least cost in Wh of the family's sectors; and (rows, hours) what it covers; sets counts, sent, sold."""
         family, table = self.families[number], self.tables[number]
         rows = family.rows
         to_send = away[table.send_class, table.send_hour] * table.send_mbps
@@ -336,5 +348,13 @@ class _Relaxed:
         if covers is not None:
             on = np.zeros((len(rows), len(family.states), chosen.shape[1]))
             on[row, chosen, hour] = 1.0
-            covered += covers.T @ on.reshape(-1, chosen.shape[1])
-        return float(value.sum())
+            return float(value.sum()), covers.T @ on.reshape(-1, chosen.shape[1])
+        return float(value.sum()), None
+
+
+def map_threads(work: Callable[[int], _Result], numbers: Iterable[int], workers: int) -> Iterable[_Result]:
+    """`work` of each number, side by side where there are workers for it: NumPy lets go of the interpreter."""
+    if workers == 1:
+        return map(work, numbers)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, numbers))
