@@ -234,6 +234,11 @@ class CellGroups:
         return out
 
     @property
+    def cell_capacity_mbps(self) -> np.ndarray:
+        """(cells,) at full load, all parts of a cell together."""
+        return np.bincount(self.cell_of_part, self.capacity[self.group_of_part], self.cells)
+
+    @property
     def factor(self) -> np.ndarray:
         """(groups,) what a watt of a cell costs with its cooling."""
         return 1 + self.ac_slope[self.site]

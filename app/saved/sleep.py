@@ -86,15 +86,10 @@ def _figures() -> list[str]:
 
 def _put_problem(arrays: Arrays, problem: "SleepProblem") -> dict[str, Any]:
     groups, graph, cover, operation = problem.groups, problem.graph, problem.cover, problem.operation
-    capacity = np.zeros(groups.cells)
-    for number, rows in enumerate(groups.parts):
-        if groups.boost_of[number] < 0:
-            boost = np.flatnonzero(groups.boost_of == number)
-            capacity[rows] = groups.capacity[number] + groups.capacity[boost].sum()
     arrays |= {
         "demand": problem.demand,
         "cells": problem.network.cells[_figures()].to_numpy(float),
-        "capacity": capacity,
+        "capacity": groups.cell_capacity_mbps,
         "lowest": groups.lowest,
         "role": groups.coverage,
         "class_sector": graph.class_sector,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -54,6 +54,14 @@ class Family:
     slope: np.ndarray
     wake_wh: np.ndarray
     classes: np.ndarray
+
+    def split(self, pieces: int) -> list[Family]:
+        """The same sectors as several families."""
+        names = (
+            "rows", "members", "free", "counts", "wake_w", "shared_w", "banned", "room", "slope", "wake_wh", "classes",
+        )  # fmt: skip
+        parts = np.array_split(np.arange(len(self.rows)), min(pieces, len(self.rows)))
+        return [replace(self, **{name: getattr(self, name)[part] for name in names}) for part in parts]
 
     def state_of(self, counts: np.ndarray, lowest: np.ndarray) -> np.ndarray:
         """(sectors, hours) state numbers of awake counts (groups, hours)."""

@@ -16,8 +16,12 @@ several sectors draws is split evenly among them: both only lower the bound. Sub
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +34,7 @@ from planning.sleep.states import MAX_STATES, best_schedule
 
 # W per Mbit/s that no other sector can carry: any finite price keeps the bound valid
 NOWHERE_W = 1e4
+MIN_SECTORS = 200  # of a thread
 PATIENCE = 4  # steps without gain after which they become shorter
 # a step aims so much above its value, or at this share of the plan at hand
 MIN_RISE, HOPED_FOR = 0.002, 0.995
@@ -110,6 +115,7 @@ class PriceSearch:
                     self.pace, self.stalled = SLOWED * self.pace, 0
 
 
+_Result = TypeVar("_Result")
 _NONE, _PARTLY = -1, -2  # kinds of room in a state: none for others, or for some of what they could send
 
 
@@ -128,6 +134,7 @@ class _Table:
     part : (parts, 3) int
         Sector, hour and state of each state that has room for some. number: (sectors, hours, states) its row there.
     spare : (parts, slopes) Mbit/s of room in the groups up to each slope.
+    arcs, limit : (parts, places) arcs that may carry something then, and how much.
     """
 
     fixed: np.ndarray
@@ -140,6 +147,8 @@ class _Table:
     part: np.ndarray
     number: np.ndarray
     spare: np.ndarray
+    arcs: np.ndarray
+    limit: np.ndarray
 
 
 class _Relaxed:
@@ -149,7 +158,8 @@ class _Relaxed:
         self.problem, self.graph, self.demand = problem, problem.graph, problem.demand
         self.offload_w = settings.offload_w_per_mbps
         groups, graph = problem.groups, problem.graph
-        self.families = families(problem, settings)
+        self.workers = max(1, min(settings.threads or os.cpu_count() or 1, groups.sectors // MIN_SECTORS))
+        self.families = [part for one in families(problem, settings) for part in one.split(self.workers)]
         asleep = np.zeros((len(groups.site), 1))
         self.constant = float(groups.power_w(asleep, asleep).sum()) * problem.hours
         self.by_class = np.argsort(graph.arc_class, kind="stable")
@@ -165,6 +175,7 @@ class _Relaxed:
         self.into = np.full((graph.sectors, max(map(len, into))), len(graph.arc_class))
         for sector, mine_ in enumerate(into):
             self.into[sector, : len(mine_)] = mine_
+        self.arcs_of = [self._arcs_into(family.rows) for family in self.families]
         sets = problem.cover.bound_sets()
         self.covers = [covers_of(f, sets) if sets.shape[0] else None for f in self.families]
         self.ends = [self._ends(f) for f in self.families]
@@ -191,11 +202,26 @@ class _Relaxed:
         part = np.argwhere(kind == _PARTLY)
         number = np.full(fixed.shape, -1)
         number[tuple(part.T)] = np.arange(len(part))
+        # arcs that carry something into the part's sector in its hour come first, as few as there are at most
+        arcs = self.into[family.rows[part[:, 0]]]
+        limit = self.most[arcs, part[:, 1, None]]
+        order = np.argsort(limit == 0, axis=1, kind="stable")
+        width = int((limit > 0).sum(axis=1).max(initial=0))
+        arcs = np.take_along_axis(arcs, order, 1)[:, :width]
+        limit = np.take_along_axis(limit, order, 1)[:, :width]
         sector, place, hour, state = np.nonzero(own.left * sends[family.classes][:, :, None, None])
         return _Table(
             fixed, np.ravel_multi_index((sector, hour, state), fixed.shape), family.classes[sector, place], hour,
             own.left[sector, place, hour, state], kind, family.slope[:, steps], part, number, spare[tuple(part.T)],
+            arcs, limit,
         )  # fmt: skip
+
+    def _arcs_into(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Arcs that end in some sectors, and the place of each arc's end among them."""
+        place = np.full(self.graph.sectors, -1)
+        place[rows] = np.arange(len(rows))
+        arcs = np.flatnonzero(place[self.graph.arc_target] >= 0)
+        return arcs, place[self.graph.arc_target[arcs]]
 
     def _ends(self, family: Family) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(sectors,) states before the first hour and after the last."""
@@ -223,8 +249,14 @@ class _Relaxed:
         sold = np.zeros_like(padded)
         covered = np.zeros_like(cover_price)
         value = self.constant + float(cover_price.sum())
-        for number in range(len(self.families)):
-            value += self._family(number, away, padded, cover_price, counts, sent, sold, covered)
+
+        def of_family(number: int) -> tuple[float, np.ndarray | None]:
+            return self._family(number, away, padded, cover_price, counts, sent, sold)
+
+        for watts, more in map_threads(of_family, range(len(self.families)), self.workers):
+            value += watts
+            if more is not None:
+                covered += more
         short = 1.0 - covered
         if self.problem.cover.max_hole_share > 0 and len(cover_price):
             holes = self._best_holes(cover_price)
@@ -238,23 +270,22 @@ class _Relaxed:
         return value, slack, short, counts
 
     @staticmethod
-    def _partly(
-        table: _Table, some: np.ndarray, worth: np.ndarray, most: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Of states that have room for some of what others could send, rows of `table.part`: W earned, and (states,
-        arcs) Mbit/s carried, those that pay most first."""
-        sector, hour = table.part[some, 0], table.part[some, 1]
-        pays, limit = worth[sector, :, hour], most[sector, :, hour]
-        order = np.argsort(np.where(limit > 0, -pays, np.inf), axis=1, kind="stable")
-        pays, limit = np.take_along_axis(pays, order, 1), np.take_along_axis(limit, order, 1)
+    def _partly(table: _Table, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the states that have room for some of what others could send: W earned, and (parts, places) Mbit/s carried
+        of `table.arcs`, those that pay most first."""
+        sector, hour = table.part[:, 0], table.part[:, 1]
+        pays = price[table.arcs, hour[:, None]]
+        order = np.argsort(-pays, axis=1)
+        pays, limit = np.take_along_axis(pays, order, 1), np.take_along_axis(table.limit, order, 1)
         start = np.cumsum(limit, axis=1) - limit
-        gain, used = np.zeros(len(some)), np.zeros(pays.shape)
+        gain, used = np.zeros(len(pays)), np.zeros(pays.shape)
         before: np.ndarray | float = 0.0
         for c in range(table.slopes.shape[1]):
-            filled = np.clip(table.spare[some, c, None] - start, 0.0, limit)
-            profit = pays - table.slopes[sector, c, None]
-            gain += (np.maximum(profit, 0.0) * (filled - before)).sum(axis=1)
-            used += np.where(profit > 0, filled - before, 0.0)
+            filled = np.minimum(np.maximum(table.spare[:, c, None] - start, 0.0), limit)
+            profit = np.maximum(pays - table.slopes[sector, c, None], 0.0)
+            more = filled - before
+            gain += np.einsum("pa,pa->p", profit, more)
+            used += more * (profit > 0)
             before = filled
         carried = np.empty_like(used)
         np.put_along_axis(carried, order, used, 1)
@@ -280,20 +311,21 @@ class _Relaxed:
         counts: np.ndarray,
         sent: np.ndarray,
         sold: np.ndarray,
-        covered: np.ndarray,
-    ) -> float:
-        """Least cost in Wh of the family's sectors; adds what it chooses to counts, sent (by class), sold, covered."""
+    ) -> tuple[float, np.ndarray | None]:
+        """Least cost in Wh of the family's sectors; and (rows, hours) what it covers; sets counts, sent, sold."""
         family, table = self.families[number], self.tables[number]
         rows = family.rows
         to_send = away[table.send_class, table.send_hour] * table.send_mbps
         cost = table.fixed + np.bincount(table.send_at, to_send, table.fixed.size).reshape(table.fixed.shape)
-        into = self.into[rows]  # (sectors, arcs)
-        worth, most = price[into], self.most[into]  # (sectors, arcs, hours)
+        here = self.arcs_of[number]  # arcs into the family, and the places of their sectors in it
+        into, place = here
+        worth, most = price[into], self.most[into]
         for c in range(table.slopes.shape[1]):
-            gain = (np.maximum(worth - table.slopes[:, c, None, None], 0.0) * most).sum(axis=1)
+            gain = np.zeros(cost.shape[:2])
+            np.add.at(gain, place, np.maximum(worth - table.slopes[place, c, None], 0.0) * most)
             cost -= np.where(table.kind == c, gain[:, :, None], 0.0)
-        if len(table.part):
-            cost[tuple(table.part.T)] -= self._partly(table, np.arange(len(table.part)), worth, most)[0]
+        partly, carried = self._partly(table, price)
+        cost[tuple(table.part.T)] -= partly
         covers = self.covers[number]
         if covers is not None:
             reward = covers @ cover_price  # (sectors * states, hours)
@@ -308,16 +340,21 @@ class _Relaxed:
         sent[table.send_class[mine], table.send_hour[mine]] = table.send_mbps[mine]
         kind = table.kind[row, hour, chosen]
         slope = np.where(kind >= 0, table.slopes[row, np.maximum(kind, 0)], np.inf)
-        carried = np.where(worth > slope[:, None, :], most, 0.0)
+        sold[into] = np.where(worth > slope[place], most, 0.0)
         some = table.number[row, hour, chosen]
         some = some[some >= 0]
-        if len(some):
-            where = table.part[some]
-            carried[where[:, 0], :, where[:, 1]] = self._partly(table, some, worth, most)[1]
-        sold[into] = carried
+        sold[table.arcs[some], table.part[some, 1, None]] += carried[some]
         counts[family.members] = family.counts[row, chosen].transpose(0, 2, 1)
         if covers is not None:
             on = np.zeros((len(rows), len(family.states), chosen.shape[1]))
             on[row, chosen, hour] = 1.0
-            covered += covers.T @ on.reshape(-1, chosen.shape[1])
-        return float(value.sum())
+            return float(value.sum()), covers.T @ on.reshape(-1, chosen.shape[1])
+        return float(value.sum()), None
+
+
+def map_threads(work: Callable[[int], _Result], numbers: Iterable[int], workers: int) -> Iterable[_Result]:
+    """`work` of each number, side by side where there are workers for it: NumPy lets go of the interpreter."""
+    if workers == 1:
+        return map(work, numbers)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, numbers))

@@ -26,8 +26,8 @@ from planning.sleep.sweep import Sweeper
 from planning.solver import SolveResult, relative_gap
 
 SMALL, LARGE = 4_000, 150_000  # variables: solved whole at once; not built whole at all
-STEPS = (160, 80, 160)  # of the prices, before each round of hours
-PRICING_SHARE, SWEEPING_SHARE = 0.4, 0.2  # of the time that is left, before each round
+STEPS = (140, 60, 60, 60, 80)  # of the prices, each followed by plans that follow from them
+PRICING_SHARE, SWEEPING_SHARE = 0.6, 0.3  # of the time that is left
 
 
 def optimise(
@@ -67,8 +67,9 @@ def optimise(
             search.run(steps, best.objective, clock.until(PRICING_SHARE))
             best.bound = max(best.bound, search.best.bound)
             _round_prices(problem, settings, search, best, clock, sweeper)
-            if best.gap <= settings.gap or clock.left <= 0:
+            if best.gap <= settings.gap or clock.left <= 0 or search.ended:
                 break
+        if best.gap > settings.gap and clock.left > 0:
             plan_by_hour(problem, settings, search.best, best, clock, keeper, sweeper, progress)
     notes: tuple[str, ...] = ()
     if best.gap > settings.gap and clock.left > 0 and (size <= LARGE or best.bound == -np.inf):
