@@ -91,7 +91,8 @@ def _network(space: Workspace) -> None:
     st.markdown("**Plan a cluster PRB by PRB**")
     if clicked is None:
         st.caption(
-            "Click a place on the map to plan the sites around it user by user, with all interference among them and a bound."
+            "Click a place on the map to plan the sites around it user by user, with the interference among them "
+            "and a bound."
         )
         return
     left, right = st.columns([1, 3], vertical_alignment="bottom")
