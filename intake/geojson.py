@@ -22,7 +22,9 @@ GEOMETRIES = (
     "MultiPolygon",
     "GeometryCollection",
 )
-WRONG = (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError)
+WRONG = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, shapely.errors.ShapelyError
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_conditions_of_a_part_are_those_of_the_whole(nanchang_pack, tmp_path, mo
     generator.keep_embeddings = False
     tiles = source.covered_tiles().iloc[150:200].reset_index(drop=True)
     together = generator.conditions(source, tiles)
-    assert together.present.all(axis=1).sum() > 10
+    assert together.present[:, :3].all(axis=1).sum() > 10
     for rows in np.array_split(np.random.default_rng(0).permutation(len(tiles)), 4):
         alone = generator.conditions(source, tiles.iloc[rows].reset_index(drop=True))
         np.testing.assert_array_equal(alone.tokens, together.tokens[rows])

@@ -249,7 +249,8 @@ def test_from_own_files_to_traffic_by_the_command_line(no_network, tmp_path, cap
     table = read_traffic(out)
     assert len(table.tiles) == 9 and (table.traffic > 0).any()
     assert table.metadata["attribution"] == "Imagery from the file city.tif; POI from the file poi.csv"
-    assert table.metadata["notes"] == []
+    (note,) = table.metadata["notes"]
+    assert note.startswith("9 of 9 tiles lie outside the cities that the model learned from")
     live = tmp_path / "live.parquet"
     assert main([*generate, str(live), "--source", "live", *own]) == 0
     assert np.array_equal(read_traffic(live).traffic, table.traffic)
