@@ -115,7 +115,7 @@ class Verdict:
 def verdict(
     ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH
 ) -> Verdict:
-    """Of the strategies by whose sleep at most `enough` of the traffic stays unserved - on held-out traffic where there is some,
+    """Of the strategies by whose sleep at most `enough` of the traffic stays unserved - on held-out traffic if any,
     else at P90 of the ensemble - the one that saves most; always on where there is none.
 
     ranges: as `ensemble_figures` makes them. names: what strategies are called.
@@ -130,7 +130,7 @@ def verdict(
     if not good or saving[good].max() <= 0:
         return Verdict(
             "always-on",
-            f"Keep everything on: no strategy that sleeps leaves at most {enough:.1%} of the traffic unserved for it on {on}.",
+            f"Keep everything on: with every strategy more than {enough:.1%} of the traffic is unserved for it on {on}.",
         )
     best = max(good, key=lambda s: saving[s])
     of = table.loc[best]
@@ -138,5 +138,5 @@ def verdict(
     return Verdict(
         best,
         f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
-        f"in 8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic stays unserved for it on {on}.",
+        f"in 8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic is unserved for it on {on}.",
     )
