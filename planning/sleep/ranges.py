@@ -130,7 +130,7 @@ def verdict(
     if not good or saving[good].max() <= 0:
         return Verdict(
             "always-on",
-            f"Keep everything on: with every strategy more than {enough:.1%} of the traffic is unserved for it on {on}.",
+            f"Keep everything on: every strategy leaves over {enough:.1%} of the traffic unserved for it on {on}.",
         )
     best = max(good, key=lambda s: saving[s])
     of = table.loc[best]
@@ -138,5 +138,5 @@ def verdict(
     return Verdict(
         best,
         f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
-        f"in 8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic is unserved for it on {on}.",
+        f"in 8 of 10 samples): {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of traffic is unserved for it on {on}.",
     )
