@@ -283,6 +283,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
                         "made on": source,
                         "saving %": 100 * judged.saving,
                         "unserved %": 100 * judged.unserved_share,
+                        "for sleep %": 100 * judged.unserved_by_sleep,
                         "overload hours": judged.overload_hours,
                         "kwh": judged.energy_kwh,
                     }
@@ -300,6 +301,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
         figures |= {
             f"replay_energy_regret{tag}": row["regret %"] / 100,
             f"replay_unserved_share{tag}": row["unserved %"] / 100,
+            f"replay_unserved_by_sleep{tag}": row["for sleep %"] / 100,
             f"replay_saving{tag}": row["saving %"] / 100,
         }
     head = (
@@ -307,7 +309,13 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
         f"folds, {len(network.sites)} sites). Regret: energy beyond that of the same plan made on that very week; "
         "below 0 where a plan sleeps more than the real week allows, which its unserved traffic then shows."
     )
-    styles = {"quantile %": ".0f", "saving %": ".1f", "unserved %": ".3f", "regret %": ".1f"}
+    styles = {
+        "quantile %": ".0f",
+        "saving %": ".1f",
+        "unserved %": ".3f",
+        "for sleep %": ".3f",
+        "regret %": ".1f",
+    }
     return f"{head}\n\n{markdown(frame, styles)}", figures
 
 

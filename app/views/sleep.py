@@ -38,6 +38,7 @@ FIGURE_NAMES = {
     "saved_kwh_per_day": "Energy saved (kWh a day)",
     "saving": "Saving (share)",
     "unserved_share": "Unserved traffic (share)",
+    "unserved_by_sleep": "Unserved because cells sleep (share)",
     "kwh_per_gb": "Energy a GB served (kWh/GB)",
     "mbit_per_j": "Energy efficiency, ETSI ES 203 228 (Mbit/J)",
     "cost_per_day": "Energy cost (a day)",

@@ -193,7 +193,7 @@ def run(options: argparse.Namespace) -> None:
         bar(1, 4, "received levels")
         coverage = Coverage.of(network, demand.x, demand.y)
         around = _around(options, network) | {"coverage": coverage}
-        bar(2, 4, "making the plans")
+        bar(2, 4, "plans of the hours")
         made = _planned(options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar)
         bar(3, 4, "the ensemble")
         ranges = ensemble_figures(made.plans, demand, prices, held_out)

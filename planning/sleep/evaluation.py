@@ -28,6 +28,7 @@ class SleepEvaluation:
 
     energy: np.ndarray
     always_on: np.ndarray  # energy of the same traffic with every cell awake
+    always_on_unserved: np.ndarray  # traffic that every cell awake could not serve either
     wake_kwh: np.ndarray
     demand: np.ndarray
     served: np.ndarray
@@ -89,6 +90,12 @@ class SleepEvaluation:
         return self.unserved_mbps_hours / self.demand_mbps_hours if self.demand_mbps_hours else 0.0
 
     @property
+    def unserved_by_sleep(self) -> float:
+        """Share of the demand that is unserved and would not be with every cell awake."""
+        more = self.unserved_mbps_hours - float(self.always_on_unserved.sum())
+        return max(more, 0.0) / self.demand_mbps_hours if self.demand_mbps_hours else 0.0
+
+    @property
     def overload_hours(self) -> int:
         """Hours in which any sector's traffic is not fully served."""
         return int((self.overloaded_sectors > 0).sum())
@@ -118,6 +125,7 @@ class SleepEvaluation:
             "offloaded_mbps_hours": self.offloaded_mbps_hours,
             "unserved_mbps_hours": self.unserved_mbps_hours,
             "unserved_share": self.unserved_share,
+            "unserved_by_sleep": self.unserved_by_sleep,
             "overload_hours": self.overload_hours,
             "max_load": float(self.max_load.max(initial=0.0)),
             "worst_hole_share": float(self.hole_share.max(initial=0.0)),
@@ -157,6 +165,7 @@ def evaluate(
     return SleepEvaluation(
         energy=(groups.power_w(counts, load).sum(axis=0) + wake_w) / 1000,
         always_on=always_on / 1000,
+        always_on_unserved=reference.unserved.sum(axis=0),
         wake_kwh=wake_w / 1000,
         demand=demand.sum(axis=0),
         served=served.load.sum(axis=0),

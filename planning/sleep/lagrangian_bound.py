@@ -35,11 +35,11 @@ from planning.sleep.states import MAX_STATES, best_schedule
 # W per Mbit/s that no other sector can carry: any finite price keeps the bound valid
 NOWHERE_W = 1e4
 MIN_SECTORS = 200  # of a thread
-PATIENCE = 4  # steps without gain after which they become shorter
+PATIENCE = 3  # steps without gain after which they become shorter
 # a step aims so much above its value, or at this share of the plan at hand
-MIN_RISE, HOPED_FOR = 0.002, 0.995
+MIN_RISE, HOPED_FOR = 0.002, 0.993
 SLOWED, SLOWEST, LONGER = 0.75, 1e-4, 1.1  # factors of the steps' length, and its end
-MEMORY = 0.05  # weight of the newest subgradient and counts in their averages (volume algorithm)
+MEMORY = 0.08  # weight of the newest subgradient and counts in their averages (volume algorithm)
 
 
 @dataclass

@@ -11,6 +11,8 @@ from planning.sleep.rules import allowed
 from planning.sleep.settings import SleepSettings
 from planning.solver import Model, SolveResult
 
+MAX_GAP = 1e-3  # relative, of eq. 14: cells of which no two are alike leave many near-optimal choices
+
 
 def paper_plan(
     problem: SleepProblem, settings: SleepSettings
@@ -54,7 +56,7 @@ def paper_plan(
     )
     model.rows(np.tile(np.arange(hours), len(kinds)), t.ravel(), 1.0, lower=demand, count=hours)
     # the published model looks at one hour at a time; all hours in one model are the same, as nothing couples them
-    result = model.solve(settings.solver, settings.time_limit, min(settings.gap, 1e-6), settings.threads)
+    result = model.solve(settings.solver, settings.time_limit, min(settings.gap, MAX_GAP), settings.threads)
     if not result.has_solution:
         raise InfeasibleError(
             f"The solver found no schedule for eq. 14 within {settings.time_limit:g} s; raise the time limit."

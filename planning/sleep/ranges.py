@@ -24,6 +24,7 @@ FIGURES = {
     "saved_kwh_per_day": "kWh a day",
     "saving": "share",
     "unserved_share": "share",
+    "unserved_by_sleep": "share",
     "kwh_per_gb": "kWh/GB",
     "mbit_per_j": "Mbit/J",
     "cost_per_day": "a day",
@@ -44,6 +45,7 @@ def figures_of(found: SleepEvaluation, prices: Prices | None = None) -> dict[str
         "saved_kwh_per_day": saved / days,
         "saving": found.saving,
         "unserved_share": found.unserved_share,
+        "unserved_by_sleep": found.unserved_by_sleep,
         "kwh_per_gb": found.kwh_per_gb,
         "mbit_per_j": found.mbit_per_j,
         "saved_kwh_per_year": saved / found.hours * HOURS_A_YEAR,
@@ -113,7 +115,7 @@ class Verdict:
 def verdict(
     ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH
 ) -> Verdict:
-    """Of the strategies that leave at most `enough` of the traffic unserved - on held-out traffic where there is some,
+    """Of the strategies by whose sleep at most `enough` of the traffic stays unserved - on held-out traffic if any,
     else at P90 of the ensemble - the one that saves most; always on where there is none.
 
     ranges: as `ensemble_figures` makes them. names: what strategies are called.
@@ -121,14 +123,14 @@ def verdict(
     names = names or {}
     table = ranges.set_index(["strategy", "figure"])
     judged = "held_out" if "held_out" in ranges else "p90"
-    risk = table[judged].xs("unserved_share", level="figure")
+    risk = table[judged].xs("unserved_by_sleep", level="figure")
     saving = table["mean"].xs("saving", level="figure")
     good = [s for s in saving.index if risk[s] <= enough and s not in ("always-on", "paper")]
     on = "held-out traffic" if judged == "held_out" else "9 of 10 samples"
     if not good or saving[good].max() <= 0:
         return Verdict(
             "always-on",
-            f"Keep everything on: no strategy that sleeps leaves at most {enough:.1%} of the traffic unserved on {on}.",
+            f"Keep everything on: every strategy leaves over {enough:.1%} of the traffic unserved for it on {on}.",
         )
     best = max(good, key=lambda s: saving[s])
     of = table.loc[best]
@@ -136,5 +138,5 @@ def verdict(
     return Verdict(
         best,
         f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
-        f"in 8 of 10 samples), {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of the traffic stays unserved on {on}.",
+        f"in 8 of 10 samples): {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of traffic is unserved for it on {on}.",
     )

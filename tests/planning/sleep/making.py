@@ -87,6 +87,7 @@ def replayed(
     usual = problem.serve(settings, counts)
     both = problem.serve(settings, counts, beyond=True)
     flows = (usual.moved, both.moved - usual.moved)
+    slopes = [sorted(set(cells["slope_w_per_mbps"][sector_of == s])) for s in range(graph.sectors)]
     for h in range(hours):
         awake = parts[: len(cells), h]
         load = np.zeros(len(cells))
@@ -101,7 +102,15 @@ def replayed(
                 left[k] -= step
                 room[s] -= step
                 carried[s] += step
-            carried += elsewhere(graph, left, room, moved[:, h])
+            tiers = []  # of the usual capacity: what the carriers with the fewest watts have, with the next ones, ...
+            if share == settings.max_load:
+                for place in range(max(len(s) for s in slopes)):
+                    dearest = np.array([slopes[s][: place + 1][-1] for s in sector_of])
+                    on = cells["slope_w_per_mbps"].to_numpy() <= dearest
+                    tiers.append(
+                        share * np.bincount(sector_of, cells["capacity_mbps"] * awake * on, graph.sectors)
+                    )
+            carried += elsewhere(graph, left, room, moved[:, h], tiers, carried.copy())
             for s in range(graph.sectors):
                 mine = [c for c in np.flatnonzero(sector_of == s) if awake[c]]
                 for c in sorted(mine, key=lambda c: (cells["slope_w_per_mbps"].iloc[c], c)):
@@ -130,7 +139,12 @@ def replayed(
 
 
 def elsewhere(
-    graph: OffloadGraph, left: np.ndarray, room: np.ndarray, moved: np.ndarray | None
+    graph: OffloadGraph,
+    left: np.ndarray,
+    room: np.ndarray,
+    moved: np.ndarray,
+    tiers: list[np.ndarray],
+    home: np.ndarray,
 ) -> np.ndarray:
     """(sectors,) what others carry, asked in the order of the arcs; left and room are changed.
 
@@ -139,10 +153,15 @@ def elsewhere(
     """
     flow = np.zeros(len(graph.arc_class))
     rest, space = left.copy(), np.maximum(room, 0)
-    for a, (k, t) in enumerate(zip(graph.arc_class, graph.arc_target, strict=True)):
-        flow[a] = min(rest[k], space[t])
-        rest[k] -= flow[a]
-        space[t] -= flow[a]
+    into = np.zeros(graph.sectors)
+    for tier in [*tiers, None]:
+        for a, (k, t) in enumerate(zip(graph.arc_class, graph.arc_target, strict=True)):
+            free = space[t] if tier is None else min(space[t], max(tier[t] - home[t], 0) - into[t])
+            step = max(min(rest[k], free), 0)
+            flow[a] += step
+            rest[k] -= step
+            space[t] -= step
+            into[t] += step
     if rest.sum() > 1e-7 and space.sum() > 1e-7 and len(flow):
         limit = np.zeros((graph.classes + graph.sectors, len(flow)))
         limit[graph.arc_class, np.arange(len(flow))] = 1
@@ -150,7 +169,7 @@ def elsewhere(
         have = np.concatenate([left, np.maximum(room, 0)])
         most = linprog(-np.ones(len(flow)), limit, have)
         if -most.fun > flow.sum() + 1e-6:
-            assert moved is not None and (moved >= -1e-9).all() and (limit @ moved <= have + 1e-6).all()
+            assert (moved >= -1e-9).all() and (limit @ moved <= have + 1e-6).all()
             assert moved.sum() == pytest.approx(-most.fun, abs=1e-5)
             flow = moved
     np.subtract.at(left, graph.arc_class, flow)

@@ -48,7 +48,7 @@ def test_the_verdict_takes_the_saver_that_serves():
     for name, saving, unserved in (("always-on", 0, 0), ("greedy", 0.2, 5e-4), ("milp", 0.3, 0.01)):
         for figure, value in (
             ("saving", saving),
-            ("unserved_share", unserved),
+            ("unserved_by_sleep", unserved),
             ("saved_kwh_per_day", 100 * saving),
         ):
             of = dict.fromkeys(("mean", "p10", "p90", "held_out"), value)
