@@ -105,7 +105,7 @@ def test_several_cities_train_one_model():
     assert model.config.cities == ("one", "other")
     asked = replace(other, tiles=tiles.assign(x=tiles["x"] + 500))
     nowhere = TrafficGenerator(model).generate(asked, 20, 0).traffic
-    # a place of its own widens the band, so that the mean of 20 samples is noisy: the order of the tiles is what it tells
+    # a place of its own widens the band, so that the mean of 20 samples is noisy: it tells the order of tiles
     true, made = (np.log(v.reshape(60, -1).mean(axis=1)) for v in (people[:, 0], nowhere))
     assert np.corrcoef(true, made)[0, 1] > 0.3  # 60 tiles by chance: 0.13
 
