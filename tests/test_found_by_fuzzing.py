@@ -386,9 +386,9 @@ def test_a_register_of_layers_that_lacks_columns(tmp_path):
 def test_a_place_beyond_all_numbers(number):
     point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [number, 28.6]}}
     polygon = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}}
-    with pytest.raises(InputError):
-        read_places(
-            json.dumps({"type": "FeatureCollection", "features": [polygon, point]}).encode(), "a.geojson"
-        )
+    both = json.dumps({"type": "FeatureCollection", "features": [polygon, point]}).encode()
+    places = read_places(both, "a.geojson")
+    assert len(places.areas) == 1 and not len(places)  # left out, and counted
+    assert any("1 " in line for line in places.report)
     with pytest.raises(AreaError):
         read_area_bytes(json.dumps(point).encode(), "a.geojson")
