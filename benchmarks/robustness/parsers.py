@@ -264,7 +264,7 @@ PARSERS = _listed(
     ("linked area.kmz", corpus.linked_kmz, _area),
     ("areas to forbid.kml", corpus.kml_areas, _places_to_build),
     ("areas to forbid.gpkg", corpus.gpkg_areas, _places_to_build),
-    ("places.geojson", corpus.geojson_areas, _places),
+    ("places.geojson", corpus.geojson_areas, _places_to_build),
     ("sites.xlsx", partial(corpus.networks, "xlsx"), _network),
     ("sites.geojson", partial(corpus.networks, "geojson"), _network),
     ("sites.kml", partial(corpus.networks, "kml"), _network),

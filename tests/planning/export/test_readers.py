@@ -18,7 +18,7 @@ from planning.deployment import deploy
 from planning.export import export, provenance_path, tables
 from planning.network import Network
 from planning.scenario import Scenario
-from planning.sleep import SleepProblem, plan_sleep
+from planning.sleep import SleepProblem, SleepSettings, plan_sleep
 from tests.planning.conftest import make_table
 
 KML = "{http://www.opengis.net/kml/2.2}"
@@ -33,7 +33,7 @@ def scenario() -> Scenario:
     demand = Demand.build(make_table())
     planned = Scenario.from_deployment(deploy(demand, 5), demand)
     problem = SleepProblem.build(planned.network, demand)
-    return planned.with_sleep(plan_sleep(problem, "greedy"))
+    return planned.with_sleep(plan_sleep(problem, "greedy", SleepSettings(allow_unserved=True)))
 
 
 def named(scenario: Scenario, name: str) -> Scenario:
