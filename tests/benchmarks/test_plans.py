@@ -196,7 +196,7 @@ def test_the_command_prints_tables_and_writes_numbers_only(pack, perfect_model, 
     figures = json.loads(path.read_text(encoding="utf-8"))
     assert all(isinstance(value, int | float) for value in figures.values())
     regrets = [figures[name] for name in figures if name.endswith("generated_regret")]
-    assert len(regrets) == 11 and max(map(abs, regrets)) < 1e-9
+    assert len(regrets) == 14 and max(map(abs, regrets)) < 1e-9
     assert figures["deploy_100_generated_traffic_jsd"] == figures["deploy_100_real_traffic_jsd"]
 
 

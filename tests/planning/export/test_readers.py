@@ -111,7 +111,9 @@ def test_sectors_of_a_kml_point_where_the_cells_do_and_have_their_style(scenario
 
 def test_a_workbook_holds_everything_that_was_planned_and_ends_with_where_it_comes_from(scenario):
     book = openpyxl.load_workbook(io.BytesIO(export(scenario, "xlsx")), read_only=True)
-    assert set(book.sheetnames) == {*tables(scenario), "provenance"} and book.sheetnames[-1] == "provenance"
+    of_plan = {"sleep_by_hour", "assumptions"}
+    assert set(book.sheetnames) == {*tables(scenario), *of_plan, "provenance"}
+    assert book.sheetnames[-1] == "provenance"
     rows = list(book["sleep_schedule"].iter_rows(values_only=True))
     assert len(rows) == 1 + len(scenario.tables["sleep_schedule"])
     assert next(book["sites"].iter_rows(values_only=True))[0] == "site"
