@@ -86,7 +86,7 @@ def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
         page.get_by_text("24 hours:").wait_for()
         to(page, "Sleep")
         page.get_by_text("Plan again with other settings").click()
-        return page.get_by_label("Minimum on-time after wake-up (h)")
+        return page.get_by_role("spinbutton", name="Minimum on-time after wake-up (h)", exact=True)
 
     shown().fill("7")
     page.keyboard.press("Enter")
