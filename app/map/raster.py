@@ -89,15 +89,13 @@ def _latitude(y: np.ndarray) -> np.ndarray:
 
 # cividis-like and viridis steps: told apart with any kind of colour vision, and by lightness alone
 _SEVEN = ("#440154", "#443a83", "#31688e", "#21918c", "#35b779", "#90d743", "#fde725")
-_FIVE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 RSRP = Classes((-120.0, -110.0, -100.0, -90.0, -80.0, -70.0), _SEVEN, "dBm")
 SINR = Classes((-5.0, 0.0, 5.0, 10.0, 15.0, 20.0), _SEVEN, "dB")
 RATE = Classes((1.0, 10.0, 50.0, 100.0, 300.0, 600.0), _SEVEN, "Mbit/s")
-LOAD = Classes((0.2, 0.4, 0.6, 0.8), ("#fde725", "#5ec962", "#21918c", "#3b528b", "#440154"), "")
 # purple over white to orange (PuOr): less than before to more than before
 _DIVERGING = ("#542788", "#998ec3", "#d8daeb", "#f7f7f7", "#fee0b6", "#f1a340", "#b35806")
 CHANGE_DB = Classes((-20.0, -10.0, -3.0, 3.0, 10.0, 20.0), _DIVERGING, "dB")
 CHANGE_MBPS = Classes((-300.0, -100.0, -10.0, 10.0, 100.0, 300.0), _DIVERGING, "Mbit/s")
 # colours of Okabe and Ito, without black
 SERVERS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
-COVERED, HOLE, NEW_HOLE, CLOSED = "#21918c", "#fdd686", "#b35806", "#542788"
+COVERED, HOLE, NEW_HOLE = "#21918c", "#fdd686", "#b35806"
