@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from planning.energy import rows_of_each
-from planning.sleep.offload import OffloadGraph
+from planning.sleep.offload import ArcEnds, OffloadGraph
 
 TINY_MBPS = 1e-7  # less is rounding
 _UNSERVED = -1
@@ -65,25 +63,25 @@ def dispatch(
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
     for tier in (*tiers, capacity):
-        needy = np.flatnonzero(np.any(left > TINY_MBPS, axis=1)[graph.arc_class])
-        if not len(needy):
+        needy = np.any(left > TINY_MBPS, axis=1)
+        if not needy.any():
             break
         own = capacity - room - carried
         space = room if tier is capacity else np.maximum(tier - own, 0.0) - carried
         space = np.maximum(np.minimum(space, room), 0.0)
-        for arc in needy:
-            source, target = graph.arc_class[arc], graph.arc_target[arc]
+        for turn in graph.turns:
+            arcs = turn[needy[graph.arc_class[turn]]]
+            source, target = graph.arc_class[arcs], graph.arc_target[arcs]
             step = np.minimum(left[source], space[target])
-            moved[arc] += step
+            moved[arcs] += step
             left[source] -= step
             space[target] -= step
             room[target] -= step
             carried[target] += step
     stuck = np.flatnonzero((left > TINY_MBPS).any(axis=0) & (room > TINY_MBPS).any(axis=0))
     if len(stuck):
-        arcs = _Arcs(graph)
         for hour in stuck:
-            _augment(left, room, moved, int(hour), arcs)
+            _augment(left, room, moved, int(hour), graph.ends)
     left[left < TINY_MBPS] = 0.0
     return Dispatch(capacity - room, home, moved, left)
 
@@ -114,25 +112,6 @@ def _ranks(graph: OffloadGraph) -> list[np.ndarray]:
     return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
 
 
-class _Arcs:
-    """Arcs by their ends; worked out when first asked for, as few hours need them."""
-
-    def __init__(self, graph: OffloadGraph):
-        self.graph = graph
-        self.source: list[int] = graph.arc_class.tolist()
-        self.target: list[int] = graph.arc_target.tolist()
-
-    @cached_property
-    def out_of(self) -> list[list[int]]:
-        """Of each class."""
-        return [a.tolist() for a in rows_of_each(self.graph.arc_class, self.graph.classes)]
-
-    @cached_property
-    def into(self) -> list[list[int]]:
-        """Of each sector."""
-        return [a.tolist() for a in rows_of_each(self.graph.arc_target, self.graph.sectors)]
-
-
 class _Link(NamedTuple):
     """Traffic goes by `way`, an arc, that went by `origin` so far: an arc of the same class, or _UNSERVED."""
 
@@ -140,7 +119,7 @@ class _Link(NamedTuple):
     origin: int
 
 
-def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, arcs: _Arcs) -> None:
+def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, arcs: ArcEnds) -> None:
     """Send traffic of an hour elsewhere until no unserved traffic can reach room (Edmonds-Karp); in place."""
     rest, free, sent = left[:, hour], room[:, hour], moved[:, hour]
     while chain := _shortest_chain(rest, free, sent, arcs):
@@ -157,7 +136,7 @@ def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, a
         free[end] -= amount
 
 
-def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: _Arcs) -> list[_Link]:
+def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: ArcEnds) -> list[_Link]:
     """The links of a chain from a sector with room back to unserved traffic; none where there is no such chain.
 
     Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it carries

@@ -16,12 +16,11 @@ several sectors draws is split evenly among them: both only lower the bound. Sub
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -35,11 +34,14 @@ from planning.sleep.states import MAX_STATES, best_schedule
 # W per Mbit/s that no other sector can carry: any finite price keeps the bound valid
 NOWHERE_W = 1e4
 MIN_SECTORS = 200  # of a thread
-PATIENCE = 3  # steps without gain after which they become shorter
+CHUNKS = 6  # of states by their number of arcs, so that few places are empty
+PATIENCE = 2  # steps without gain after which they become shorter
 # a step aims so much above its value, or at this share of the plan at hand
 MIN_RISE, HOPED_FOR = 0.002, 0.993
 SLOWED, SLOWEST, LONGER = 0.75, 1e-4, 1.1  # factors of the steps' length, and its end
-MEMORY = 0.08  # weight of the newest subgradient and counts in their averages (volume algorithm)
+MEMORY = 0.15  # weight of the newest subgradient in its average (volume algorithm)
+COUNT_MEMORY = 0.08  # the same of the counts
+MIN_SCALE = 0.03  # of an arc, of their mean: those that carry little move in longer steps
 
 
 @dataclass
@@ -67,6 +69,9 @@ class PriceSearch:
         cover = np.zeros((len(problem.cover.binding), problem.hours))
         # a row of coverage is worth about a cell, a Mbit/s about a watt
         self.weight = float(np.maximum(groups.wake_w, 1).mean() * max(groups.capacity.mean(), 1.0)) / 10
+        most = self.relaxed.most[:-1]
+        # (arcs, hours) the subgradient of an arc grows with what it may carry, the price that it needs does not
+        self.scale = most / max(float(most.mean()) if most.size else 0.0, 1e-12) + MIN_SCALE
         value, slack, short, counts = self.relaxed.evaluate(price, cover)
         self.slack, self.short = slack, short
         self.best = Bound(value, price, cover, counts.astype(float))
@@ -86,7 +91,8 @@ class PriceSearch:
         for _ in range(steps):
             price, cover = self.best.price, self.best.cover_price
             slack, short = self.slack, self.short
-            length = float((slack**2).sum() + self.weight * (short**2).sum())
+            away = slack / self.scale
+            length = float((slack * away).sum() + self.weight * (short**2).sum())
             if length == 0 or self.pace < SLOWEST or self.best.bound >= best_plan * (1 - 1e-9):
                 self.ended = True
                 return
@@ -95,17 +101,17 @@ class PriceSearch:
             # the step of Polyak towards a value that the bound may well reach
             target = max(self.best.bound * (1 + MIN_RISE), HOPED_FOR * best_plan)
             stride = self.pace * (target - self.best.bound) / length
-            price = np.maximum(0.0, price + stride * slack)
+            price = np.maximum(0.0, price + stride * away)
             cover = np.maximum(0.0, cover + stride * self.weight * short)
             value, new_slack, new_short, counts = self.relaxed.evaluate(price, cover)
             self.steps += 1
             self.slack = slack + MEMORY * (new_slack - slack)
             self.short = short + MEMORY * (new_short - short)
             average = self.best.counts
-            average += MEMORY * (counts - average)
+            average += COUNT_MEMORY * (counts - average)
             if value > self.best.bound:
                 # a step that could have been longer
-                if float((slack * new_slack).sum() + self.weight * (short * new_short).sum()) > 0:
+                if float((away * new_slack).sum() + self.weight * (short * new_short).sum()) > 0:
                     self.pace = min(self.pace * LONGER, 2.0)
                 self.best = Bound(value, price, cover, average)
                 self.stalled = 0
@@ -115,7 +121,6 @@ class PriceSearch:
                     self.pace, self.stalled = SLOWED * self.pace, 0
 
 
-_Result = TypeVar("_Result")
 _NONE, _PARTLY = -1, -2  # kinds of room in a state: none for others, or for some of what they could send
 
 
@@ -132,9 +137,11 @@ class _Table:
         Number of the slope at which a state has room for all that others could send; _NONE or _PARTLY.
     slopes : (sectors, slopes) W per Mbit/s, rising.
     part : (parts, 3) int
-        Sector, hour and state of each state that has room for some. number: (sectors, hours, states) its row there.
+        Sector, hour and state of each state that has room for some, those with the fewest arcs first. number: (sectors,
+        hours, states) its row there.
     spare : (parts, slopes) Mbit/s of room in the groups up to each slope.
     arcs, limit : (parts, places) arcs that may carry something then, and how much.
+    chunks : (first row, last row excluded, places) of parts with about as many arcs.
     """
 
     fixed: np.ndarray
@@ -149,6 +156,7 @@ class _Table:
     spare: np.ndarray
     arcs: np.ndarray
     limit: np.ndarray
+    chunks: tuple[tuple[int, int, int], ...]
 
 
 class _Relaxed:
@@ -158,8 +166,10 @@ class _Relaxed:
         self.problem, self.graph, self.demand = problem, problem.graph, problem.demand
         self.offload_w = settings.offload_w_per_mbps
         groups, graph = problem.groups, problem.graph
-        self.workers = max(1, min(settings.threads or os.cpu_count() or 1, groups.sectors // MIN_SECTORS))
-        self.families = [part for one in families(problem, settings) for part in one.split(self.workers)]
+        workers = max(1, min(settings.threads or os.cpu_count() or 1, groups.sectors // MIN_SECTORS))
+        # side by side where there are workers for it: NumPy lets go of the interpreter
+        self._map = map if workers == 1 else ThreadPoolExecutor(workers).map
+        self.families = [part for one in families(problem, settings) for part in one.split(workers)]
         asleep = np.zeros((len(groups.site), 1))
         self.constant = float(groups.power_w(asleep, asleep).sum()) * problem.hours
         self.by_class = np.argsort(graph.arc_class, kind="stable")
@@ -200,27 +210,33 @@ class _Relaxed:
         full = (kind == _PARTLY) & (in_first >= offered[:, :, None])
         kind[full] = first[full]
         part = np.argwhere(kind == _PARTLY)
+        width = (self.most[self.into[family.rows[part[:, 0]]], part[:, 1, None]] > 0).sum(axis=1)
+        by_width = np.argsort(width, kind="stable")
+        part, width = part[by_width], width[by_width]
         number = np.full(fixed.shape, -1)
         number[tuple(part.T)] = np.arange(len(part))
         # arcs that carry something into the part's sector in its hour come first, as few as there are at most
         arcs = self.into[family.rows[part[:, 0]]]
         limit = self.most[arcs, part[:, 1, None]]
         order = np.argsort(limit == 0, axis=1, kind="stable")
-        width = int((limit > 0).sum(axis=1).max(initial=0))
-        arcs = np.take_along_axis(arcs, order, 1)[:, :width]
-        limit = np.take_along_axis(limit, order, 1)[:, :width]
+        most = int(width.max(initial=0))
+        arcs = np.take_along_axis(arcs, order, 1)[:, :most]
+        limit = np.take_along_axis(limit, order, 1)[:, :most]
+        cuts = np.unique(np.linspace(0, len(part), CHUNKS + 1).astype(int))
+        chunks = tuple((int(a), int(b), int(width[b - 1])) for a, b in itertools.pairwise(cuts))
         sector, place, hour, state = np.nonzero(own.left * sends[family.classes][:, :, None, None])
         return _Table(
             fixed, np.ravel_multi_index((sector, hour, state), fixed.shape), family.classes[sector, place], hour,
             own.left[sector, place, hour, state], kind, family.slope[:, steps], part, number, spare[tuple(part.T)],
-            arcs, limit,
+            arcs, limit, chunks,
         )  # fmt: skip
 
     def _arcs_into(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Arcs that end in some sectors, and the place of each arc's end among them."""
+        """Arcs that end in some sectors, by their end, and the place of that among the sectors."""
         place = np.full(self.graph.sectors, -1)
         place[rows] = np.arange(len(rows))
         arcs = np.flatnonzero(place[self.graph.arc_target] >= 0)
+        arcs = arcs[np.argsort(place[self.graph.arc_target[arcs]], kind="stable")]
         return arcs, place[self.graph.arc_target[arcs]]
 
     def _ends(self, family: Family) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -253,7 +269,7 @@ class _Relaxed:
         def of_family(number: int) -> tuple[float, np.ndarray | None]:
             return self._family(number, away, padded, cover_price, counts, sent, sold)
 
-        for watts, more in map_threads(of_family, range(len(self.families)), self.workers):
+        for watts, more in self._map(of_family, range(len(self.families))):
             value += watts
             if more is not None:
                 covered += more
@@ -273,22 +289,28 @@ class _Relaxed:
     def _partly(table: _Table, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the states that have room for some of what others could send: W earned, and (parts, places) Mbit/s carried
         of `table.arcs`, those that pay most first."""
-        sector, hour = table.part[:, 0], table.part[:, 1]
-        pays = price[table.arcs, hour[:, None]]
-        order = np.argsort(-pays, axis=1)
-        pays, limit = np.take_along_axis(pays, order, 1), np.take_along_axis(table.limit, order, 1)
-        start = np.cumsum(limit, axis=1) - limit
-        gain, used = np.zeros(len(pays)), np.zeros(pays.shape)
-        before: np.ndarray | float = 0.0
-        for c in range(table.slopes.shape[1]):
-            filled = np.minimum(np.maximum(table.spare[:, c, None] - start, 0.0), limit)
-            profit = np.maximum(pays - table.slopes[sector, c, None], 0.0)
-            more = filled - before
-            gain += np.einsum("pa,pa->p", profit, more)
-            used += more * (profit > 0)
-            before = filled
-        carried = np.empty_like(used)
-        np.put_along_axis(carried, order, used, 1)
+        gain, carried = np.zeros(len(table.part)), np.zeros(table.limit.shape)
+        for first, last, width in table.chunks:
+            sector, hour = table.part[first:last, 0], table.part[first:last, 1]
+            limit = table.limit[first:last, :width]
+            pays = price[table.arcs[first:last, :width], hour[:, None]]
+            order = np.argsort(-pays, axis=1)
+            order += width * np.arange(len(order))[:, None]  # flat
+            pays, limit = pays.ravel()[order], limit.ravel()[order]
+            start = np.cumsum(limit, axis=1)
+            start -= limit
+            used = np.zeros(pays.shape)
+            before: np.ndarray | float = 0.0
+            for c in range(table.slopes.shape[1]):
+                filled = np.minimum(np.maximum(table.spare[first:last, c, None] - start, 0.0), limit)
+                profit = np.maximum(pays - table.slopes[sector, c, None], 0.0)
+                more = filled - before
+                gain[first:last] += np.einsum("pa,pa->p", profit, more)
+                used += more * (profit > 0)
+                before = filled
+            back = np.empty(used.size)
+            back[order.ravel()] = used.ravel()
+            carried[first:last, :width] = back.reshape(used.shape)
         return gain, carried
 
     def _best_holes(self, cover_price: np.ndarray) -> np.ndarray:
@@ -320,9 +342,11 @@ class _Relaxed:
         here = self.arcs_of[number]  # arcs into the family, and the places of their sectors in it
         into, place = here
         worth, most = price[into], self.most[into]
-        for c in range(table.slopes.shape[1]):
+        ends, first = np.unique(place, return_index=True)
+        for c in range(table.slopes.shape[1] if len(ends) else 0):
             gain = np.zeros(cost.shape[:2])
-            np.add.at(gain, place, np.maximum(worth - table.slopes[place, c, None], 0.0) * most)
+            each = np.maximum(worth - table.slopes[place, c, None], 0.0) * most
+            gain[ends] = np.add.reduceat(each, first, axis=0)
             cost -= np.where(table.kind == c, gain[:, :, None], 0.0)
         partly, carried = self._partly(table, price)
         cost[tuple(table.part.T)] -= partly
@@ -350,11 +374,3 @@ class _Relaxed:
             on[row, chosen, hour] = 1.0
             return float(value.sum()), covers.T @ on.reshape(-1, chosen.shape[1])
         return float(value.sum()), None
-
-
-def map_threads(work: Callable[[int], _Result], numbers: Iterable[int], workers: int) -> Iterable[_Result]:
-    """`work` of each number, side by side where there are workers for it: NumPy lets go of the interpreter."""
-    if workers == 1:
-        return map(work, numbers)
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, numbers))

@@ -11,6 +11,8 @@ on the classes holds on the pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +26,16 @@ MAX_CLASSES = 6  # of a sector, beside the one that no other sector reaches
 MAX_NEIGHBOURS = 6  # sectors that may carry traffic of one
 OFFLOAD_DB = 6.0  # assumed: largest cell individual offset in use (TS 38.331 allows up to 24 dB)
 _SECOND_CHOICE = 0.25  # worth of each further sector that reaches a class, beside 1 for the first
+
+
+class ArcEnds(NamedTuple):
+    """Arcs as lists, for loops over single ones. source, target: class and sector of each arc. out_of, into: arcs of
+    each class and into each sector."""
+
+    source: list[int]
+    target: list[int]
+    out_of: list[list[int]]
+    into: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,31 @@ class OffloadGraph:
         """(arcs,) home sector of each arc's class."""
         return self.class_sector[self.arc_class]
 
-    @property
+    @cached_property
     def by_sector(self) -> sparse.csr_array:
         """(sectors, classes) 0/1."""
         shape = (self.sectors, self.classes)
         return sparse.csr_array((np.ones(self.classes), (self.class_sector, np.arange(self.classes))), shape)
+
+    @cached_property
+    def turns(self) -> list[np.ndarray]:
+        """Arcs in the order in which they are asked, taken together as far as no two of an array share a class or a
+        target."""
+        free_class, free_target = [0] * self.classes, [0] * self.sectors
+        turn = np.empty(len(self.arc_class), int)
+        for arc, (k, t) in enumerate(zip(self.arc_class.tolist(), self.arc_target.tolist(), strict=True)):
+            turn[arc] = free_class[k] = free_target[t] = max(free_class[k], free_target[t]) + 1
+        return rows_of_each(turn - 1, int(turn.max(initial=0)))
+
+    @cached_property
+    def ends(self) -> ArcEnds:
+        """Made when first asked for, as few plans need it."""
+        return ArcEnds(
+            self.arc_class.tolist(),
+            self.arc_target.tolist(),
+            [a.tolist() for a in rows_of_each(self.arc_class, self.classes)],
+            [a.tolist() for a in rows_of_each(self.arc_target, self.sectors)],
+        )
 
     def arcs_at(self, ends: np.ndarray, rows: int) -> sparse.csr_array:
         """(rows, arcs) 0/1: the arcs with each end, for sums over them."""

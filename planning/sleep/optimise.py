@@ -26,7 +26,7 @@ from planning.sleep.sweep import Sweeper
 from planning.solver import SolveResult, relative_gap
 
 SMALL, LARGE = 4_000, 150_000  # variables: solved whole at once; not built whole at all
-STEPS = (100, 40, 40, 60, 80)  # of the prices, each followed by plans that follow from them
+STEPS = (70, 40, 40, 60, 80)  # of the prices, each followed by plans that follow from them
 PRICING_SHARE, SWEEPING_SHARE = 0.6, 0.3  # of the time that is left
 
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 MAX_STATES = 128  # of a sector; beyond, the dynamic programme would cost more than it is worth
-_DENSE = 200_000  # sums of states before and after that are looked at one by one
+_DENSE = 20_000  # sums of states before and after that are looked at one by one
 MAX_CYCLIC_STATES = 16  # up to here the cycle of hours is closed exactly; beyond, for nothing: still a bound
 
 
@@ -47,52 +47,69 @@ def best_schedule(
     if number == 1 or not wake_wh.any() or (hours == 1 and not ends):
         chosen = cost.argmin(axis=2)
         return np.take_along_axis(cost, chosen[:, :, None], axis=2).sum(axis=(1, 2)), chosen
-    gained = np.maximum(states[None, :, :] - states[:, None, :], 0)  # (from, to, groups)
-    step = np.einsum("ftg,sg->sft", gained, wake_wh)  # (sectors, from, to)
     row = np.arange(sectors)
     closed = not ends and number <= MAX_CYCLIC_STATES
+    by_hour = np.ascontiguousarray(cost.transpose(1, 2, 0))  # (hours, states, sectors): long rows
+    # value: (states, first states, sectors)
     if closed:  # one run for each first state, side by side
-        value = np.where(np.eye(number, dtype=bool), cost[:, 0, None, :], np.inf)  # (sectors, first, state)
+        value = np.where(np.eye(number, dtype=bool)[:, :, None], by_hour[0][:, None], np.inf)
     else:
-        value = cost[:, 0, None, :]
+        value = by_hour[0][:, None].copy()
         if ends:
-            value = value + step[row, before][:, None, :]
+            value += _wake_wh(states[before].T[:, None], states.T[:, :, None], wake_wh)[:, None]
     trail = [value]
-    few = value.size * number <= _DENSE
+    steps = None  # (from, to, sectors)
+    if number * value.size <= _DENSE:
+        steps = _wake_wh(states.T[:, :, None, None], states.T[:, None, :, None], wake_wh)
     for hour in range(1, hours):
-        if few:
-            value = (value[:, :, :, None] + step[:, None]).min(axis=2) + cost[:, hour, None, :]
+        if steps is not None:
+            value = (value[:, None] + steps[:, :, None]).min(axis=0) + by_hour[hour][:, None]
         else:
-            value = _after_switch(value, grid, wake_wh) + cost[:, hour, None, :]
+            value = _after_switch(value, grid, wake_wh) + by_hour[hour][:, None]
         trail.append(value)
-    if closed:
-        value = value + step.transpose(0, 2, 1)  # from the last state back to the first
+    if closed:  # from the last state back to the first
+        value = value + _wake_wh(states.T[:, :, None, None], states.T[:, None, :, None], wake_wh)
     elif ends:
-        value = value + step[row, :, after][:, None, :]
-    flat = value.reshape(sectors, -1)
-    best = flat.argmin(axis=1)
-    first, last = np.divmod(best, number)
+        value = value + _wake_wh(states.T[:, :, None], states[after].T[:, None], wake_wh)[:, None]
+    flat = value.reshape(-1, sectors)
+    best = flat.argmin(axis=0)
+    last, first = np.divmod(best, value.shape[1])
     chosen = np.empty((sectors, hours), int)
     chosen[:, -1] = last
     for hour in range(hours - 1, 0, -1):
-        earlier = trail[hour - 1][row, first] + step[row, :, chosen[:, hour]]
-        chosen[:, hour - 1] = earlier.argmin(axis=1)
-    return flat[row, best], chosen
+        if steps is not None:
+            price = steps[:, chosen[:, hour], row]
+        else:
+            into = states[chosen[:, hour]].T[:, None]  # (groups, 1, sectors)
+            price = _wake_wh(states.T[:, :, None], into, wake_wh)
+        earlier = trail[hour - 1][:, first, row] + price
+        chosen[:, hour - 1] = earlier.argmin(axis=0)
+    return flat[best, row], chosen
+
+
+def _wake_wh(before: np.ndarray, after: np.ndarray, wake_wh: np.ndarray) -> np.ndarray:
+    """(..., sectors) Wh of going from counts before to counts after, both (groups, ..., sectors or 1)."""
+    out: np.ndarray | float = 0.0
+    for group, price in enumerate(wake_wh.T):
+        out = out + np.maximum(after[group] - before[group], 0) * price
+    return np.asarray(out)
 
 
 def _after_switch(value: np.ndarray, grid: tuple[int, ...], wake_wh: np.ndarray) -> np.ndarray:
-    """min over the state before of value + price of the parts woken; one pass a group, as the price is a sum."""
-    out = value.reshape(*value.shape[:2], *grid)
-    for axis, size in enumerate(grid, start=2):
-        shape = [1] * out.ndim
-        shape[0], shape[axis] = len(wake_wh), size
-        ramp = (wake_wh[:, axis - 2, None] * np.arange(size)).reshape(shape)
-        if size == 2:
-            low, high = np.take(out, [0], axis), np.take(out, [1], axis)
-            price = np.take(ramp, [1], axis)
-            out = np.concatenate([np.minimum(low, high), np.minimum(high, low + price)], axis)
+    """min over the state before of value (states, first states, sectors) + price of the parts woken; one pass a group,
+    as the price is a sum."""
+    out = value.reshape(*grid, *value.shape[1:])
+    for axis, size in enumerate(grid):
+        if size == 1:
             continue
-        woken = np.minimum.accumulate(out - ramp, axis=axis) + ramp
-        asleep = np.flip(np.minimum.accumulate(np.flip(out, axis), axis=axis), axis)
-        out = np.minimum(woken, asleep)
+        price = wake_wh[:, axis]
+        by_count = np.moveaxis(out, axis, 0)
+        best = np.empty(out.shape)
+        into = np.moveaxis(best, axis, 0)
+        into[0] = by_count[0]
+        for count in range(1, size):
+            np.minimum(by_count[count], into[count - 1] + price, out=into[count])
+        for count in range(size - 2, -1, -1):
+            np.minimum(into[count], into[count + 1], out=into[count])
+        out = best
     return out.reshape(value.shape)

@@ -9,6 +9,7 @@ sweep without the price of switching is the greedy strategy.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,6 +24,45 @@ from planning.sleep.states import MAX_STATES, best_schedule
 WORTHWHILE_WH = 1e-6  # less is rounding
 MAX_SWEEPS = 4  # over all sectors
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class _ArcsOf:
+    """Ways of a sector's traffic to other sectors.
+
+    arc: (arcs,) numbers. ends: of each arc, the place of its class in the sector and that of its end in `targets`.
+    targets: (sectors,) other sectors. rows: their places. to_target: (sectors, arcs) 0/1.
+    """
+
+    arc: np.ndarray
+    ends: list[tuple[int, int]]
+    targets: np.ndarray
+    rows: np.ndarray
+    to_target: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Others:
+    """Other sectors without what they carry of one.
+
+    price: (sectors, groups) W per Mbit/s. start, capacity: (sectors, groups, hours) Mbit/s before and of each group.
+    load: (sectors, hours). tiers: room (sectors, hours) of the carriers with the fewest watts, of these and the next
+    ones, and so on.
+    """
+
+    price: np.ndarray
+    start: np.ndarray
+    capacity: np.ndarray
+    load: np.ndarray
+    tiers: list[np.ndarray]
+
+    def watts(self, more: np.ndarray) -> np.ndarray:
+        """(hours, states) W of carrying `more` (sectors, hours, states) Mbit/s."""
+        start, most = self.start[:, :, :, None], self.capacity[:, :, :, None]
+        load = self.load[:, None, :, None]
+        carried = np.minimum(np.maximum(load + more[:, None] - start, 0.0), most)
+        carried -= np.minimum(np.maximum(load - start, 0.0), most)
+        return np.tensordot(self.price, carried, 2)
 
 
 class Sweeper:
@@ -42,18 +82,9 @@ class Sweeper:
             for i, s in enumerate(family.rows.tolist()):
                 if family.grid:
                     self.place[s] = (family, i)
-        self.classes_of = rows_of_each(graph.class_sector, graph.sectors)
-        arcs = rows_of_each(graph.arc_class, graph.classes)
-        self.arcs_of = [
-            [(int(a), j, int(graph.arc_target[a])) for j, k in enumerate(mine) for a in arcs[k].tolist()]
-            for mine in self.classes_of
-        ]
         self.into = rows_of_each(graph.arc_target, graph.sectors)
-        price = groups.factor * groups.slope
-        self.merit = [
-            mine[np.lexsort((mine, price[mine]))] for mine in rows_of_each(groups.sector, groups.sectors)
-        ]
-        self.price = [price[mine] for mine in self.merit]
+        self._prepare_arcs()
+        self._prepare_merit()
         self._prepare_cover()
         self._prepare_hubs()
 
@@ -90,21 +121,16 @@ class Sweeper:
         hours = self.problem.hours
         arcs = self.arcs_of[sector]
         inflow = self.moved[self.into[sector]].sum(axis=0) if len(self.into[sector]) else np.zeros(hours)
-        space = {t: self.room[t].copy() for _, _, t in arcs}
-        for a, _, t in arcs:
-            space[t] += self.moved[a]
-        cost, away = self._costs(sector, family, i, inflow, space)
-        lowest = groups.lowest
-        present = state_in(family, i, self.counts[members], lowest)
+        present = self._state_in(sector, family, i, self.counts[members])
         index = np.arange(hours)
-        self._as_it_is(sector, family, i, present, inflow, space, cost, away)
+        cost, away = self._costs(sector, family, i, present, inflow)
         if greedy:
             chosen = cost.argmin(axis=1)
         else:
             ends: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
             if self.problem.before is not None and self.problem.after is not None:
                 ends = tuple(
-                    state_in(family, i, group_counts(groups, end[:, None])[members], lowest)
+                    self._state_in(sector, family, i, group_counts(groups, end[:, None])[members])
                     for end in (self.problem.before, self.problem.after)
                 )  # type: ignore[assignment]
             chosen = best_schedule(cost[None], family.grid, family.states, family.wake_wh[[i]], *ends)[1][0]
@@ -119,7 +145,7 @@ class Sweeper:
         held = wanted if greedy else self.keeper.keep_sector(wanted, sector)
         if not (held == wanted).all():
             counts = np.stack([held[np.searchsorted(parts, groups.parts[g])].sum(axis=0) for g in members])
-            chosen = state_in(family, i, counts, lowest)
+            chosen = self._state_in(sector, family, i, counts)
         if not greedy:
             before = cost[index, present].sum() + self._wake_cost(parts, self.awake[parts])
             after = cost[index, chosen].sum() + self._wake_cost(parts, held)
@@ -143,9 +169,9 @@ class Sweeper:
         parts: np.ndarray,
         held: np.ndarray,
         counts: np.ndarray,
-        away: list[np.ndarray],
+        away: np.ndarray,
         chosen: np.ndarray,
-        arcs: list[tuple[int, int, int]],
+        arcs: _ArcsOf,
         inflow: np.ndarray,
     ) -> None:
         index = np.arange(len(chosen))
@@ -157,17 +183,17 @@ class Sweeper:
             self.covering += self.sets[:, members] @ (now.astype(np.int32) - was)
         if self.hubs.shape[0]:
             self.on += self.hubs[:, members] @ (now.astype(np.int32) - was)
-        for (a, _, t), flow in zip(arcs, away, strict=True):
-            step = flow[index, chosen]
-            self.room[t] += self.moved[a] - step
-            self.moved[a] = step
+        if len(arcs.arc):
+            now_moved = away[:, index, chosen]
+            self.room[arcs.targets] += arcs.to_target @ (self.moved[arcs.arc] - now_moved)
+            self.moved[arcs.arc] = now_moved
         capacity = self.settings.max_load * (groups.capacity[members] @ counts)
         self.room[sector] = np.maximum(capacity - self.total[sector], 0.0) - inflow
 
     def _costs(
-        self, sector: int, family: Family, i: int, inflow: np.ndarray, space: dict[int, np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """(hours, states) W with inf where a state cannot serve or cover, and for each arc (hours, states) what it
+        self, sector: int, family: Family, i: int, present: np.ndarray, inflow: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(hours, states) W with inf where a state cannot serve or cover, and (arcs, hours, states) what each arc
         carries."""
         own = self.traffic[family.rows[0]]
         cost = own.home_w[i] + family.wake_w[i]
@@ -181,80 +207,99 @@ class Sweeper:
             before = filled
         bad |= family.banned[i]
         bad |= self._uncovers(sector, family, i)
-        left = own.left[i].copy()
-        away = [np.zeros(cost.shape) for _ in self.arcs_of[sector]]
-        if left.any():
-            used = {t: np.zeros(cost.shape) for t in space}
-            tiers = {t: self._tiers(t, s) for t, s in space.items()}
-            for rank in range(max(map(len, tiers.values()), default=0)):
-                for place, (_, j, t) in enumerate(self.arcs_of[sector]):
-                    free = tiers[t][min(rank, len(tiers[t]) - 1)][:, None] - used[t]
-                    step = np.maximum(np.minimum(left[j], free), 0.0)
-                    left[j] -= step
-                    used[t] += step
-                    away[place] += step
-            for t, s in space.items():
-                cost += self._elsewhere_w(t, s, s[:, None] - used[t])
-                cost += self.settings.offload_w_per_mbps * used[t]
+        arcs, index = self.arcs_of[sector], np.arange(len(present))
+        as_it_is = cost[index, present].copy()
+        away = np.zeros((len(arcs.arc), *cost.shape))
+        if len(arcs.arc):
+            moved = self.moved[arcs.arc]
+            others = self._others(arcs, moved)
+            left = own.left[i].copy()
+            used = np.zeros((len(arcs.targets), *cost.shape))
+            needed = left.any(axis=(1, 2)).tolist()
+            for tier in others.tiers:
+                for place, (j, t) in enumerate(arcs.ends):
+                    if needed[j]:
+                        step = np.maximum(np.minimum(left[j], tier[t][:, None] - used[t]), 0.0)
+                        left[j] -= step
+                        used[t] += step
+                        away[place] += step
+            present_used = arcs.to_target @ moved
+            watts = others.watts(np.concatenate([used, present_used[:, :, None]], axis=2))
+            cost += watts[:, :-1] + self.settings.offload_w_per_mbps * used.sum(axis=0)
+            as_it_is += watts[:, -1] + self.settings.offload_w_per_mbps * present_used.sum(axis=0)
             bad |= left.sum(axis=0) > _ROUNDING * (1 + self.total[sector])[:, None]
         cost[bad] = np.inf
+        # the present states with the flows that they have where those cost less, or where none were found
+        better = as_it_is < cost[index, present]
+        if better.any():
+            hours, states = index[better], present[better]
+            cost[hours, states] = as_it_is[better]
+            if len(arcs.arc):
+                away[:, hours, states] = moved[:, better]
         return cost, away
 
-    def _as_it_is(
-        self,
-        sector: int,
-        family: Family,
-        i: int,
-        present: np.ndarray,
-        inflow: np.ndarray,
-        space: dict[int, np.ndarray],
-        cost: np.ndarray,
-        away: list[np.ndarray],
-    ) -> None:
-        """Give the present states the flows that they have where those cost less, or where none were found."""
-        index = np.arange(len(present))
-        own = self.traffic[family.rows[0]]
-        watts = family.wake_w[i][present] + own.home_w[i][index, present]
-        if self.shared_of[sector]:
-            watts = watts + np.asarray(self._shared(sector, family, i))[index, present]
-        before: np.ndarray | float = 0.0
-        for m in range(family.members.shape[1]):
-            filled = np.minimum(inflow, own.spare[i][index, present, m])
-            watts = watts + family.slope[i, m] * (filled - before)
-            before = filled
-        for a, _, _ in self.arcs_of[sector]:
-            watts = watts + self.settings.offload_w_per_mbps * self.moved[a]
-        for t, s in space.items():
-            watts = watts + self._elsewhere_w(t, s, self.room[t][:, None])[:, 0]
-        better = watts < cost[index, present]
-        hours, states = index[better], present[better]
-        cost[hours, states] = watts[better]
-        for (a, _, _), flow in zip(self.arcs_of[sector], away, strict=True):
-            flow[hours, states] = self.moved[a][hours]
+    def _others(self, arcs: _ArcsOf, moved: np.ndarray) -> _Others:
+        """The sectors that may carry a sector's traffic, without what they carry of it: moved (arcs, hours)."""
+        merit = self.merit[arcs.targets]
+        capacity = self.merit_capacity[arcs.targets][:, :, None] * self.counts[merit]
+        capacity *= self.settings.max_load
+        end = np.cumsum(capacity, axis=1)
+        space = self.room[arcs.targets] + arcs.to_target @ moved
+        load = end[:, -1] - space
+        tiers = [
+            np.minimum(np.maximum(end[arcs.rows, last] - load, 0.0), space)
+            for last in self.tier[arcs.targets].T
+        ]
+        return _Others(self.merit_price[arcs.targets], end - capacity, capacity, load, tiers)
 
-    def _tiers(self, sector: int, space: np.ndarray) -> list[np.ndarray]:
-        """(hours,) room of another sector on its most efficient carriers, on these and the next ones, and so on."""
-        mine, price = self.merit[sector], self.price[sector]
-        capacity = self.settings.max_load * np.cumsum(
-            self.groups.capacity[mine, None] * self.counts[mine], axis=0
-        )  # (groups, hours)
-        load = capacity[-1] - space
-        last = [m for m in range(len(mine)) if m == len(mine) - 1 or price[m + 1] > price[m]]
-        return [np.minimum(np.maximum(capacity[m] - load, 0.0), space) for m in last]
+    def _state_in(self, sector: int, family: Family, i: int, counts: np.ndarray) -> np.ndarray:
+        """(hours,) state numbers of a sector, from awake counts of its members (groups, hours)."""
+        place, lowest = self.free_places[sector]
+        return np.ravel_multi_index(tuple(np.maximum(counts[place] - lowest, 0)), family.grid, mode="clip")
 
-    def _elsewhere_w(self, sector: int, space: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """(hours, states) W that carrying more costs another sector, whose room shrinks from space (hours,) to free."""
-        mine = self.merit[sector]
-        capacity = self.settings.max_load * (
-            self.groups.capacity[mine, None] * self.counts[mine]
-        )  # (groups, hours)
-        total = capacity.sum(axis=0)
-        load, now = total[:, None] - free, (total - space)[:, None]
-        out = np.zeros(free.shape)
-        for price, room in zip(self.price[sector], capacity, strict=True):
-            out += price * (np.minimum(load, room[:, None]) - np.minimum(now, room[:, None]))
-            load, now = np.maximum(load - room[:, None], 0.0), np.maximum(now - room[:, None], 0.0)
-        return out
+    def _prepare_arcs(self) -> None:
+        graph = self.graph
+        classes = rows_of_each(graph.class_sector, graph.sectors)
+        arcs = rows_of_each(graph.arc_class, graph.classes)
+        self.arcs_of = []
+        for mine in classes:
+            listed = [(a, j, int(graph.arc_target[a])) for j, k in enumerate(mine) for a in arcs[k].tolist()]
+            targets, number = np.unique([t for _, _, t in listed], return_inverse=True)
+            to_target = np.zeros((len(targets), len(listed)))
+            to_target[number, np.arange(len(listed))] = 1.0
+            self.arcs_of.append(
+                _ArcsOf(
+                    np.array([a for a, _, _ in listed], int),
+                    [(j, t) for (_, j, _), t in zip(listed, number.tolist(), strict=True)],
+                    targets.astype(int), np.arange(len(targets)), to_target,
+                )
+            )  # fmt: skip
+
+    def _prepare_merit(self) -> None:
+        """Groups of each sector, fewest watts per Mbit/s first, padded with groups without capacity."""
+        groups = self.groups
+        price = groups.factor * groups.slope
+        of_sector = rows_of_each(groups.sector, groups.sectors)
+        shape = (groups.sectors, max(map(len, of_sector)))
+        self.merit, self.merit_capacity = np.zeros(shape, int), np.zeros(shape)
+        self.merit_price = np.zeros(shape)
+        tiers: list[list[int]] = []  # the last group of those with the same price
+        for sector, mine in enumerate(of_sector):
+            mine = mine[np.lexsort((mine, price[mine]))]
+            self.merit[sector, : len(mine)] = mine
+            self.merit_capacity[sector, : len(mine)] = groups.capacity[mine]
+            self.merit_price[sector, : len(mine)] = price[mine]
+            last = len(mine) - 1
+            tiers.append([m for m in range(len(mine)) if m == last or price[mine[m + 1]] > price[mine[m]]])
+        most = max(map(len, tiers))
+        self.tier = np.array([mine + [mine[-1]] * (most - len(mine)) for mine in tiers])
+        self.free_places = {
+            s: (
+                np.array([np.flatnonzero(family.members[i] == g)[0] for g in family.free[i]]),
+                groups.lowest[family.free[i]][:, None],
+            )
+            for s, (family, i) in ((s, p) for s, p in enumerate(self.place) if p is not None)
+        }
 
     def _prepare_cover(self) -> None:
         cover, groups = self.problem.cover, self.groups
@@ -310,10 +355,3 @@ class Sweeper:
         elsewhere = (self.area @ (self.covering == 0)) - area @ (self.covering[rows] == 0)
         holes = (open_ * area) @ ~covers + elsewhere[:, None]
         return holes > self.problem.cover.budget_km2 + _ROUNDING
-
-
-def state_in(family: Family, i: int, counts: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-    """(hours,) state numbers of a sector of a family, from awake counts of its members (groups, hours)."""
-    place = [int(np.flatnonzero(family.members[i] == g)[0]) for g in family.free[i]]
-    beyond = np.maximum(counts[place] - lowest[family.free[i]][:, None], 0)
-    return np.ravel_multi_index(tuple(beyond), family.grid, mode="clip")
