@@ -165,7 +165,7 @@ def written_sites() -> list[bytes]:
     texts = (
         "Site list;;\nmade 2025;;\nSite;Longitude;Latitude\nA;115,91;28,67\nB;115,92;28,68\n",
         "sep=;\n基站名称;经度;纬度;方位角\n红谷滩;115.91;28.67;0/120/240\n",
-        "site,Latitude,Longitude\nA,\"28°40'12.0\"\"N\",\"115°54'36.0\"\"E\"\n",
+        'site,Latitude,Longitude\nA,"28°40\'12.0""N","115°54\'36.0""E"\n',
         'site,coordinates\nA,"28.67, 115.91"\nB,"28.68; 115.92"\n',
         "site,wkt\nA,POINT (115.91 28.67)\nB,SRID=3857;POINT (12902000 3334000)\n",
         "4G;460;0;11202;117;;;28.67;115.91;Road;1300\n5G;460;0;11203;117;;;28.67;115.91;;\n",
@@ -175,7 +175,10 @@ def written_sites() -> list[bytes]:
 
 def joined_tables() -> list[bytes]:
     """Sites and their cells in two tables of an archive."""
-    sites, cells = b"Name,Longitude,Latitude\nA,115.91,28.67\n", b"Site,Transmitter,Azimuth\nA,A1,0\nA,A2,120\n"
+    sites, cells = (
+        b"Name,Longitude,Latitude\nA,115.91,28.67\n",
+        b"Site,Transmitter,Azimuth\nA,A1,0\nA,A2,120\n",
+    )
     return [zipped({"Sites.csv": sites, "Transmitters.csv": cells})]
 
 

@@ -176,6 +176,10 @@ def run_apart(names: list[str], count: int, seed: int, folder: Path) -> tuple[in
         left = [name for name in left if name not in done["done"]]
         if child.returncode == 0:
             break
+        if not left:
+            raise RuntimeError(
+                f"The process ended with {child.returncode} after its last input: {errors[-2000:]}"
+            )
         data = current.read_bytes() if current.is_file() else b""
         what = "the process hung" if hung else f"the process ended with {child.returncode}"
         found.append(Finding(left[0], what, errors[-2000:], _digest(data)))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planning.energy import rows_of_each
 from planning.sleep.offload import ArcEnds, OffloadGraph
 
 TINY_MBPS = 1e-7  # less is rounding
@@ -52,10 +53,46 @@ def dispatch(
     tiers: capacity (sectors, hours) of the most efficient carriers, of these and the next ones, and so on; the last of
     them, all carriers, may be left out.
     """
+    part = _with_traffic(demand, graph)
+    if part is None:
+        return _dispatch(demand, capacity, graph, tiers)
+    classes, sectors, arcs, smaller = part
+    of_part = _dispatch(demand[classes], capacity[sectors], smaller, [tier[sectors] for tier in tiers])
+    out = Dispatch(*(np.zeros((n, demand.shape[1])) for n in (
+        graph.sectors, graph.classes, len(graph.arc_class), graph.classes
+    )))  # fmt: skip
+    out.load[sectors], out.home[classes] = of_part.load, of_part.home
+    out.moved[arcs], out.unserved[classes] = of_part.moved, of_part.unserved
+    return out
+
+
+def _with_traffic(
+    demand: np.ndarray, graph: OffloadGraph
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, OffloadGraph] | None:
+    """Classes with traffic, the sectors that may carry it, the arcs between them, and the graph of these; None where
+    that is most of the graph."""
+    busy = demand.any(axis=1)
+    if 2 * busy.sum() > len(busy):
+        return None
+    classes, arcs = np.flatnonzero(busy), np.flatnonzero(busy[graph.arc_class])
+    reached = np.zeros(graph.sectors, bool)
+    reached[graph.class_sector[classes]] = reached[graph.arc_target[arcs]] = True
+    class_number, sector_number = np.cumsum(busy) - 1, np.cumsum(reached) - 1
+    smaller = OffloadGraph(
+        sector_number[graph.class_sector[classes]], class_number[graph.arc_class[arcs]],
+        sector_number[graph.arc_target[arcs]], int(reached.sum()),
+    )  # fmt: skip
+    return classes, np.flatnonzero(reached), arcs, smaller
+
+
+def _dispatch(
+    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Sequence[np.ndarray]
+) -> Dispatch:
+    """`dispatch` on all of a graph."""
     room = np.array(capacity, float)
     left = np.array(demand, float)
     home = np.zeros(left.shape)
-    for rank in _ranks(graph):
+    for rank in _ranks(graph, np.flatnonzero(left.any(axis=1))):
         at = graph.class_sector[rank]
         home[rank] = np.minimum(left[rank], room[at])
         room[at] -= home[rank]
@@ -63,25 +100,40 @@ def dispatch(
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
     for tier in (*tiers, capacity):
-        needy = np.any(left > TINY_MBPS, axis=1)
-        if not needy.any():
+        needy, hours = (left > TINY_MBPS).any(axis=1), np.flatnonzero((left > TINY_MBPS).any(axis=0))
+        if not len(hours):
             break
-        own = capacity - room - carried
-        space = room if tier is capacity else np.maximum(tier - own, 0.0) - carried
-        space = np.maximum(np.minimum(space, room), 0.0)
-        for turn in graph.turns:
-            arcs = turn[needy[graph.arc_class[turn]]]
-            source, target = graph.arc_class[arcs], graph.arc_target[arcs]
-            step = np.minimum(left[source], space[target])
-            moved[arcs] += step
-            left[source] -= step
+        own = capacity[:, hours] - room[:, hours] - carried[:, hours]
+        space = (
+            room[:, hours] if tier is capacity else np.maximum(tier[:, hours] - own, 0.0) - carried[:, hours]
+        )
+        space = np.maximum(np.minimum(space, room[:, hours]), 0.0)
+        before, over = space.copy(), left[:, hours]
+        arcs = np.flatnonzero(needy[graph.arc_class])
+        sent = np.empty((len(arcs), len(hours)))
+        for turn in rows_of_each(graph.turn[arcs], graph.turns):
+            source, target = graph.arc_class[arcs[turn]], graph.arc_target[arcs[turn]]
+            sent[turn] = step = np.minimum(over[source], space[target])
+            over[source] -= step
             space[target] -= step
-            room[target] -= step
-            carried[target] += step
+        moved[np.ix_(arcs, hours)] += sent
+        left[:, hours] = over
+        room[:, hours] -= before - space
+        carried[:, hours] += before - space
     stuck = np.flatnonzero((left > TINY_MBPS).any(axis=0) & (room > TINY_MBPS).any(axis=0))
     if len(stuck):
-        for hour in stuck:
-            _augment(left, room, moved, int(hour), graph.ends)
+        way_out, closed = _ways_out(room[:, stuck], moved[:, stuck], graph)
+        waits = (left[:, stuck] > TINY_MBPS) & way_out
+        some = np.flatnonzero(waits.any(axis=0))
+        hours = stuck[some]
+        # an hour a row, as single numbers are asked for
+        rest, free, sent, shut, wait = (
+            np.ascontiguousarray(array.T)
+            for array in (left[:, hours], room[:, hours], moved[:, hours], closed[:, some], waits[:, some])
+        )
+        for row in range(len(some)):
+            _augment(rest[row], free[row], sent[row], shut[row], np.flatnonzero(wait[row]), graph.ends)
+        left[:, hours], room[:, hours], moved[:, hours] = rest.T, free.T, sent.T
     left[left < TINY_MBPS] = 0.0
     return Dispatch(capacity - room, home, moved, left)
 
@@ -106,10 +158,11 @@ def served_above(
     return first
 
 
-def _ranks(graph: OffloadGraph) -> list[np.ndarray]:
-    """Classes by their place in their sector: at most one a sector in each array."""
-    rank = np.arange(graph.classes) - np.searchsorted(graph.class_sector, graph.class_sector)
-    return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
+def _ranks(graph: OffloadGraph, classes: np.ndarray) -> list[np.ndarray]:
+    """Some classes by their place in their sector: at most one a sector in each array."""
+    sector = graph.class_sector[classes]
+    rank = np.arange(len(classes)) - np.searchsorted(sector, sector)
+    return [classes[rows] for rows in rows_of_each(rank, int(rank.max(initial=-1)) + 1)]
 
 
 class _Link(NamedTuple):
@@ -119,37 +172,71 @@ class _Link(NamedTuple):
     origin: int
 
 
-def _augment(left: np.ndarray, room: np.ndarray, moved: np.ndarray, hour: int, arcs: ArcEnds) -> None:
-    """Send traffic of an hour elsewhere until no unserved traffic can reach room (Edmonds-Karp); in place."""
-    rest, free, sent = left[:, hour], room[:, hour], moved[:, hour]
-    while chain := _shortest_chain(rest, free, sent, arcs):
-        end = arcs.target[chain[0].way]
-        owner = arcs.source[chain[-1].way]
-        amount = min(
-            free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
-        )
-        for way, origin in chain:
-            sent[way] += amount
-            if origin != _UNSERVED:
-                sent[origin] -= amount
-        rest[owner] -= amount
-        free[end] -= amount
+def _ways_out(room: np.ndarray, moved: np.ndarray, graph: OffloadGraph) -> tuple[np.ndarray, np.ndarray]:
+    """Where a chain to room can begin, and where none leads.
+
+    Returns (classes, hours) bool, classes from which a chain leads to room (sectors, hours); and (sectors, hours) bool,
+    sectors without room that can send nothing of what they carry, moved (arcs, hours), elsewhere.
+    """
+    of_class = graph.arcs_at(graph.arc_class, graph.classes).astype(np.int32)
+    into = graph.arcs_at(graph.arc_target, graph.sectors).astype(np.int32)
+    sends = moved > TINY_MBPS
+    opened = room > TINY_MBPS
+    while True:
+        way_out = of_class @ opened[graph.arc_target].astype(np.int32) > 0
+        more = opened | (into @ (sends & way_out[graph.arc_class]).astype(np.int32) > 0)
+        if (more == opened).all():
+            return way_out, ~opened
+        opened = more
 
 
-def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: ArcEnds) -> list[_Link]:
-    """The links of a chain from a sector with room back to unserved traffic; none where there is no such chain.
+def _augment(
+    left: np.ndarray,
+    room: np.ndarray,
+    moved: np.ndarray,
+    shut: np.ndarray,
+    owners: np.ndarray,
+    ends: ArcEnds,
+) -> None:
+    """Send traffic of an hour, (classes,), (sectors,) and (arcs,), elsewhere until no unserved traffic can reach room;
+    in place. shut: (sectors,) bool that can reach no room; owners: classes that may.
 
-    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it carries
-    for a class elsewhere.
+    One class after the other, each by shortest chains until none is left. The sectors that a search without success
+    came through can reach no room, and no later chain enters them, so they are never searched again.
+    """
+    # quick to ask for single numbers
+    rest, free, sent, closed = (memoryview(array) for array in (left, room, moved, shut))
+    for owner in owners.tolist():
+        while rest[owner] > TINY_MBPS and (chain := _shortest_chain(owner, free, sent, ends, closed)):
+            end = ends.target[chain[0].way]
+            amount = min(
+                free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
+            )
+            for way, origin in chain:
+                sent[way] += amount
+                if origin != _UNSERVED:
+                    sent[origin] -= amount
+            rest[owner] -= amount
+            free[end] -= amount
+
+
+def _shortest_chain(
+    owner: int, free: memoryview, sent: memoryview, ends: ArcEnds, closed: memoryview
+) -> list[_Link]:
+    """The links of a chain from a sector with room back to unserved traffic of a class.
+
+    None where there is no such chain; all sectors found on the way are then marked in `closed`, (sectors,) bool. Breadth first: a node is
+    a sector with the question "can it take more?", whose answer may be to send what it carries for a class elsewhere.
     """
     found: dict[int, tuple[int, _Link]] = {}  # sector -> (the sector that it relieves, how)
     queue: deque[int] = deque()
+    out_of, into, source, target = ends.out_of, ends.into, ends.source, ends.target
 
-    def with_room(previous: int, owner: int, origin: int) -> int:
+    def with_room(previous: int, carried_for: int, origin: int) -> int:
         """The first new sector with room that may carry the class, -1 for none; the others join the queue."""
-        for way in arcs.out_of[owner]:
-            sector = arcs.target[way]
-            if sector in found or way == origin:
+        for way in out_of[carried_for]:
+            sector = target[way]
+            if sector in found or closed[sector] or way == origin:
                 continue
             found[sector] = (previous, _Link(way, origin))
             queue.append(sector)
@@ -157,19 +244,18 @@ def _shortest_chain(rest: np.ndarray, free: np.ndarray, sent: np.ndarray, arcs: 
                 return sector
         return -1
 
-    def chain_to(sector: int) -> list[_Link]:
-        chain = []
-        while sector >= 0:
-            sector, link = found[sector]
-            chain.append(link)
-        return chain
-
-    for owner in np.flatnonzero(rest > TINY_MBPS).tolist():
-        if (end := with_room(-1, owner, _UNSERVED)) >= 0:
-            return chain_to(end)
-    while queue:
+    end = with_room(-1, owner, _UNSERVED)
+    while end < 0 and queue:
         sector = queue.popleft()
-        for arc in arcs.into[sector]:
-            if sent[arc] > TINY_MBPS and (end := with_room(sector, arcs.source[arc], arc)) >= 0:
-                return chain_to(end)
-    return []
+        for arc in into[sector]:
+            if sent[arc] > TINY_MBPS and (end := with_room(sector, source[arc], arc)) >= 0:
+                break
+    if end < 0:
+        for sector in found:
+            closed[sector] = True
+        return []
+    chain = []
+    while end >= 0:
+        end, link = found[end]
+        chain.append(link)
+    return chain

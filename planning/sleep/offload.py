@@ -73,14 +73,18 @@ class OffloadGraph:
         return sparse.csr_array((np.ones(self.classes), (self.class_sector, np.arange(self.classes))), shape)
 
     @cached_property
-    def turns(self) -> list[np.ndarray]:
-        """Arcs in the order in which they are asked, taken together as far as no two of an array share a class or a
-        target."""
+    def turn(self) -> np.ndarray:
+        """(arcs,) int from 0: arcs may be asked together, in the order of these numbers, as no two of one number share a
+        class or a target."""
         free_class, free_target = [0] * self.classes, [0] * self.sectors
         turn = np.empty(len(self.arc_class), int)
         for arc, (k, t) in enumerate(zip(self.arc_class.tolist(), self.arc_target.tolist(), strict=True)):
             turn[arc] = free_class[k] = free_target[t] = max(free_class[k], free_target[t]) + 1
-        return rows_of_each(turn - 1, int(turn.max(initial=0)))
+        return turn - 1
+
+    @property
+    def turns(self) -> int:
+        return int(self.turn.max(initial=-1)) + 1
 
     @cached_property
     def ends(self) -> ArcEnds:

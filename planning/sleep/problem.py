@@ -196,9 +196,11 @@ class SleepProblem:
         """Named sector-hours of a (classes, hours) array of missing Mbit/s."""
         by_sector = self.by_sector(unserved)
         names = self.sector_names
+        sector, hour = np.nonzero(by_sector > UNSERVED_MBPS)
+        missing = by_sector[sector, hour].tolist()
         return [
-            Shortfall(names[s], int(h), float(by_sector[s, h]))
-            for s, h in np.argwhere(by_sector > UNSERVED_MBPS)
+            Shortfall(names[s], h, lack)
+            for s, h, lack in zip(sector.tolist(), hour.tolist(), missing, strict=True)
         ]
 
     def of_week(self) -> SleepProblem:

@@ -22,14 +22,12 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
     out = np.clip(counts, problem.least(), groups.count[:, None])
     for a, b in _ordered(problem.pairs):
         out[b] = np.maximum(out[b], np.minimum(out[a], groups.count[b]))
+    w_per_mbps = groups.full_saving_w / np.maximum(groups.capacity, _LEAST_MBPS)
     order = [
-        mine[
-            np.argsort(
-                groups.full_saving_w[mine] / np.maximum(groups.capacity[mine], _LEAST_MBPS), kind="stable"
-            )
-        ]
+        mine[np.argsort(w_per_mbps[mine], kind="stable")].tolist()
         for mine in rows_of_each(groups.sector, groups.sectors)
     ]
+    capacity = groups.capacity.tolist()
     needs: dict[int, list[int]] = {}
     for a, b in problem.pairs.tolist():
         needs.setdefault(a, []).append(b)
@@ -37,11 +35,14 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
     for s, t in zip(graph.arc_source.tolist(), graph.arc_target.tolist(), strict=True):
         targets[s].add(t)
 
-    def wake(g: int, hour: int) -> None:
+    def wake(g: int, hour: int) -> float:
+        """Mbit/s of one more part of a group and of those that it needs."""
         out[g, hour] += 1
+        added = capacity[g]
         for b in needs.get(g, ()):
             if out[b, hour] < min(out[g, hour], groups.count[b]):
-                wake(b, hour)
+                added += wake(b, hour)
+        return added
 
     hours = np.arange(problem.hours)
     for turn in range(MAX_ROUNDS):
@@ -55,9 +56,7 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
             for sector in (s, *sorted(targets[s])) if turn else (s,):
                 for g in order[sector]:
                     while lack > TINY_MBPS and out[g, hour] < groups.count[g]:
-                        before = out[:, hour] @ groups.capacity
-                        wake(int(g), hour)
-                        lack -= settings.max_load * (out[:, hour] @ groups.capacity - before)
+                        lack -= settings.max_load * wake(g, hour)
                 if lack <= TINY_MBPS:
                     break
         hours = hours[np.unique(needy[:, 1])]
