@@ -74,8 +74,7 @@ class OffloadGraph:
 
     @cached_property
     def turn(self) -> np.ndarray:
-        """(arcs,) int from 0: arcs may be asked together, in the order of these numbers, as no two of one number share a
-        class or a target."""
+        """(arcs,) int from 0: arcs of one number may be asked together, as no two of them share a class or a target."""
         free_class, free_target = [0] * self.classes, [0] * self.sectors
         turn = np.empty(len(self.arc_class), int)
         for arc, (k, t) in enumerate(zip(self.arc_class.tolist(), self.arc_target.tolist(), strict=True)):
