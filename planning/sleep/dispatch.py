@@ -226,8 +226,8 @@ def _shortest_chain(
     """The links of a chain from a sector with room back to unserved traffic of a class.
 
     None where there is no such chain; all sectors found on the way are then marked in `closed`, (sectors,) bool.
-    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it carries for a
-    class elsewhere.
+    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it
+    carries for a class elsewhere.
     """
     found: dict[int, tuple[int, _Link]] = {}  # sector -> (the sector that it relieves, how)
     queue: deque[int] = deque()
