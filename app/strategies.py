@@ -10,12 +10,6 @@ STRATEGY_NAMES = {
     "uniform": "Uniform",
     "optimised": "Optimised",
     "uploaded": "Your sites",
-    "always-on": "Always on",
-    "night": "Night window",
-    "threshold": "Load threshold",
-    "greedy": "Greedy",
-    "milp": "Optimised (MILP)",
-    "paper": "Paper (eq. 14)",
     "round-robin": "Nearest, round robin",
     "best-sinr": "Best SINR first",
     "proportional-fair": "Proportional fair",
@@ -23,4 +17,9 @@ STRATEGY_NAMES = {
 
 
 def strategy_name(name: str) -> str:
-    return STRATEGY_NAMES.get(name) or plain(name.capitalize())
+    """Of any planner; those of sleep are called as `planning.sleep.STRATEGIES` says."""
+    if name in STRATEGY_NAMES:
+        return STRATEGY_NAMES[name]
+    from planning.sleep import STRATEGIES
+
+    return STRATEGIES[name].label if name in STRATEGIES else plain(name.capitalize())

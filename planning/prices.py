@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,63 @@ from planning.errors import InputError
 
 HOURS_A_YEAR = 8760
 CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Environment; editable
+
+
+def tariff_of(text: str, base: float | None = None) -> float | tuple[float, ...] | None:
+    """The tariff that a text states.
+
+    Parameters
+    ----------
+    text : a price of a kWh ("0.8"); 24 of them by hour of the day with commas between; or prices of hours of the day,
+        the last hour excluded, with commas between ("22-6 0.35, 10-15 1.1"), beside at most one for all other hours.
+        Empty: `base`.
+    base : price of the hours that the text does not name; None: it must name all.
+
+    Raises
+    ------
+    InputError
+        For a text that states none.
+    """
+    items = [item.strip() for item in text.replace(";", ",").split(",") if item.strip()]
+    windows: list[tuple[int, int, float]] = []
+    prices: list[float] = []
+    for item in items:
+        found = re.fullmatch(r"(\d{1,2})\s*-\s*(\d{1,2})[\s:=]+(\S+)", item)
+        try:
+            if found:
+                windows.append((int(found[1]), int(found[2]), float(found[3])))
+            else:
+                prices.append(float(item))
+        except ValueError:
+            found = None
+        if not found and not prices:
+            raise InputError(f"{item!r} is no price and no price of hours such as 22-6 0.35.")
+    if not items:
+        return base
+    if not windows:
+        if len(prices) == 1:
+            return prices[0]
+        if len(prices) != 24:
+            raise InputError(f"A tariff is one price a kWh or 24 by hour of the day, not {len(prices)}.")
+        return tuple(prices)
+    if len(prices) > 1:
+        raise InputError("Beside prices of hours, a tariff has one price for all other hours.")
+    by_hour = np.full(24, np.nan if base is None else base)
+    if prices:
+        by_hour[:] = prices[0]
+    named = np.zeros(24, bool)
+    for first, last, price in windows:
+        if not (0 <= first <= 23 and 0 <= last <= 24) or first == last:
+            raise InputError(f"The hours {first}-{last} of a tariff must be between 0 and 24 and differ.")
+        hours = np.arange(first, last if last > first else last + 24) % 24
+        if named[hours].any():
+            raise InputError(f"The tariff has two prices for hour {hours[named[hours]][0]}.")
+        named[hours] = True
+        by_hour[hours] = price
+    if np.isnan(by_hour).any():
+        hour = int(np.flatnonzero(np.isnan(by_hour))[0])
+        raise InputError(f"The tariff has no price for hour {hour}; add one for all other hours.")
+    return tuple(by_hour.tolist())
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from app.strategies import strategy_name
 
 if TYPE_CHECKING:
     import pandas as pd
+    import shapely
 
     from planning.coverage import Coverage
     from planning.demand import Demand
@@ -31,10 +32,11 @@ class SleepRequest:
     """What is asked of the planners of sleep.
 
     strategies: of `planning.sleep.STRATEGIES`. hours (24, 168 or DAY_TYPES), first_day, max_neighbours: as in
-    `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that
-    never sleep. quantile: of demand that is planned for. rate_floor: Mbit/s
-    that every active user gets. measured: a traffic table that plans are replayed on, or else, with held_out, the last
-    sample of the ensemble is. equipment: rows of figures instead of the network's. prices: tariff, currency and CO2.
+    `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that never
+    sleep; never_areas: areas (degrees) whose sites never do. quantile: of demand that is planned for. rate_floor:
+    Mbit/s that every active user gets. measured: a traffic table that plans are replayed on, or else, with held_out,
+    the last sample of the ensemble is. equipment: rows of figures instead of the network's. prices: tariff, currency
+    and CO2.
     """
 
     strategies: Sequence[str]
@@ -44,6 +46,7 @@ class SleepRequest:
     max_neighbours: int = 6
     rules: dict[str, Any] = field(default_factory=dict)
     never: tuple[str, ...] = ()
+    never_areas: tuple["shapely.Geometry", ...] = ()
     quantile: float = 0.95
     rate_floor: float = 0.25
     held_out: bool = True
@@ -54,12 +57,11 @@ class SleepRequest:
     def around(self, network: "Network") -> dict[str, Any]:
         """Arguments of `SleepProblem.build` beside network, demand and quantile."""
         from planning.sleep import Operation
-        from planning.sleep.operation import never_sleeping
+        from planning.sleep.operation import never
 
-        never = never_sleeping(network, self.never) if self.never else None
         return {
             "hours": self.hours, "first_day": self.first_day, "max_neighbours": self.max_neighbours,
-            "operation": Operation(**self.rules, never=never),
+            "operation": Operation(**self.rules, never=never(network, self.never, self.never_areas)),
         }  # fmt: skip
 
 

@@ -25,8 +25,8 @@ def add_drawing(base: folium.Map, outline: shapely.Geometry | None) -> None:
     _draw_tools(drawn, points=False).add_to(base)
 
 
-def add_places(base: folium.Map, places: Sequence[dict[str, Any]]) -> None:
-    """Tools for points and areas, with those that are there already (GeoJSON features) in their group."""
+def add_places(base: folium.Map, places: Sequence[dict[str, Any]], points: bool = True) -> None:
+    """Tools for areas, and points if wanted, with those that are there already (GeoJSON features) in their group."""
     drawn = folium.FeatureGroup(name="drawn", control=False)
     for feature in places:
         shape = shapely.geometry.shape(feature["geometry"])
@@ -35,7 +35,7 @@ def add_places(base: folium.Map, places: Sequence[dict[str, Any]]) -> None:
         elif shape.geom_type == "Polygon":
             _polygon(shape).add_to(drawn)
     drawn.add_to(base)
-    _draw_tools(drawn, points=True).add_to(base)
+    _draw_tools(drawn, points).add_to(base)
 
 
 def _polygon(polygon: shapely.Polygon) -> folium.Polygon:

@@ -45,6 +45,7 @@ def map_view(
     outline: shapely.Geometry | None = None,
     draw: bool = False,
     places: Sequence[dict[str, Any]] | None = None,
+    points: bool = True,
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
     clicks: bool = False,
@@ -54,16 +55,21 @@ def map_view(
 
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
     changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
-    there already), points and polygons can be drawn beside the outline, which stays as it is.
+    there already), polygons and with `points` also points can be drawn beside the outline, which stays as it is.
     """
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
         bounds = _overlap(outline.bounds, region.bounds)
     shown = frame.base(
         fingerprint(
-            region.identity, bounds, None if outline is None else outline.wkb, draw, json.dumps(places)
+            region.identity,
+            bounds,
+            None if outline is None else outline.wkb,
+            draw,
+            points,
+            json.dumps(places),
         ),
-        lambda: _mounted(region, bounds, outline, draw, places),
+        lambda: _mounted(region, bounds, outline, draw, places, points),
     )
     over = frame.layers(
         fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots)),
@@ -85,13 +91,14 @@ def _mounted(
     outline: shapely.Geometry | None,
     draw: bool,
     places: Sequence[dict[str, Any]] | None,
+    points: bool,
 ) -> folium.Map:
     """What does not change while the map is mounted."""
     base = _base_map(region, bounds)
     if draw:
         add_drawing(base, outline)
     elif places is not None:
-        add_places(base, places)
+        add_places(base, places, points)
     if outline is not None and not draw:
         fixed_outline(outline).add_to(base)
     return base

@@ -135,6 +135,7 @@ def _state(space: Workspace) -> dict[str, Any]:
         "scale": asdict(space.scale),
         "hour": space.hour,
         "places": space.drawn_places,
+        "never_areas": space.never_areas,
         "equipment": space.edited_equipment,
         "opened": space.scenario,
         "strategies": strategies(space),
@@ -165,6 +166,9 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
     space.hour = int(state["hour"]) % 168
     Places.from_features(state["places"])  # raises for what was never drawn
     space.drawn_places = list(state["places"])
+    never_areas = state.get("never_areas") or []  # work of an earlier version has none
+    Places.from_features(never_areas)
+    space.never_areas = list(never_areas)
     space.edited_equipment = {
         str(name): {str(figure): float(value) for figure, value in edited.items()}
         for name, edited in state["equipment"].items()

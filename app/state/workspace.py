@@ -35,7 +35,8 @@ class Workspace:
 
     hour: 0..167, local time of the area, Monday 00:00 first: the one hour of all maps and charts. uploads: by the key
     of the control that took the file; own_sites: the file of sites among them, as it was read. edited_equipment:
-    equipment to figure to value. drawn_places: GeoJSON features, for the optimised strategy. sleep_choice,
+    equipment to figure to value. drawn_places: GeoJSON features, for the optimised strategy; never_areas: likewise, of
+    sites that never sleep. sleep_choice,
     spectrum_choice: the strategies that are shown and exported; spectrum_hour: 0..167, that of the spectrum plan, and
     spectrum_cluster: lon, lat and number of the sites that it is for, None for all. utilisation: is computed anew where
     the work is opened again.
@@ -59,6 +60,7 @@ class Workspace:
     own_sites: OwnSites | None = None
     edited_equipment: dict[str, dict[str, float]] = field(default_factory=dict)
     drawn_places: list[dict[str, Any]] = field(default_factory=list)
+    never_areas: list[dict[str, Any]] = field(default_factory=list)
 
     traffic: "Made[TrafficEnsemble] | None" = None
     network: Made[Deployed] | None = None

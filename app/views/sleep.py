@@ -16,7 +16,7 @@ from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
-from app.strategies import STRATEGY_NAMES, strategy_name
+from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.layout import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 MAX_HOLE_DOTS = 3000
+CLICK_M = 300.0  # as far from a site as a click still means it
+CLICKED, SITE, ALL_SITES = "sleep clicked", "sleep site", "all sites"
 FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIGURE_NAMES = {
     "kwh_per_day": "Energy (kWh a day)",
@@ -100,7 +102,7 @@ def _verdict(comparison: Comparison) -> None:
 
     if comparison.ranges is None:
         return
-    found = verdict(comparison.ranges, STRATEGY_NAMES)
+    found = verdict(comparison.ranges)
     show = st.info if found.strategy == "always-on" else st.success
     show(plain(found.sentence), icon=":material/bedtime:")
     plan = next(iter(comparison.plans.values()))
@@ -231,8 +233,10 @@ def _schedule(space: Workspace, plan: "SleepPlan", hour: int) -> None:
     of_cell = plan.network.cells["site"].to_numpy()
     sleepy = (~plan.awake | plan.muted).any(axis=1)
     one, two, three, four = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
-    site = one.selectbox("Site", ["all sites", *sites], **kept("sleep site"))
-    shown = sleepy if site == "all sites" or site not in sites else of_cell == site
+    if st.session_state.get(SITE) not in (ALL_SITES, *sites):  # of another network
+        st.session_state.pop(SITE, None)
+    site = one.selectbox("Site", [ALL_SITES, *sites], **kept(SITE))
+    shown = sleepy if site not in sites else of_cell == site
     if shown.any():
         figure = sleep_charts.schedule(
             plan.awake[shown], plan.loads()[shown], plan.network.cells[shown], hour, plan.capacities()[shown]
@@ -307,7 +311,7 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
     )
     picture, top = demand_picture(space, demand, space.hour)
     layers = {"Cells asleep by site": dots} | _hole_dots(plan, hour)
-    map_of_places(
+    clicked = map_of_places(
         space,
         f"sleep {made.identity}",
         region,
@@ -315,11 +319,27 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
         layers,
         hour_label(space.hour),
         [picture],
+        clicks=True,
     )
+    _filter_by_click(clicked, sites)
     st.html(
         sleep_charts.sleep_legend()
         + ramp_legend(f"Median demand of a tile, {hour_label(space.hour)} (Mbit/s)", top)
     )
+
+
+def _filter_by_click(clicked: tuple[float, float] | None, sites: pd.DataFrame) -> None:
+    """The schedule below shows the site that was clicked last, until another one is chosen there."""
+    from planning.geometry import local_metres
+
+    st.caption("Click a site to see the schedule of its cells.")
+    if clicked is None or st.session_state.get(CLICKED) == clicked:
+        return
+    st.session_state[CLICKED] = clicked
+    lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
+    apart = np.hypot(*local_metres(lon, lat, clicked).T)
+    if apart.min() <= CLICK_M:
+        st.session_state[SITE] = sites["site"].iloc[int(apart.argmin())]
 
 
 def _hole_dots(plan: "SleepPlan", hour: int) -> dict[str, Dots]:

@@ -78,12 +78,23 @@ def map_of_places(
     when: str,
     pictures: Sequence[Picture] = (),
     height: int = 400,
-) -> None:
-    """A map of sites and users in the area that `demand` is for, told to screen readers.
+    clicks: bool = False,
+) -> tuple[float, float] | None:
+    """A map of sites and users in the area that `demand` is for, told to screen readers; the last click (lon, lat).
 
     places: by what they are, those on top last. when: the hour, or another word for what is shown. height: in pixels.
+    clicks: whether a click runs the page.
     """
     for title, dots in places.items():
         accessible.site_map(title, when, dots)
     outline = space.outline_of(demand.metadata)
-    map_view(key, region, outline=outline, pictures=pictures, dots=list(places.values()), height=height)
+    events = map_view(
+        key,
+        region,
+        outline=outline,
+        pictures=pictures,
+        dots=list(places.values()),
+        clicks=clicks,
+        height=height,
+    )
+    return events.clicked

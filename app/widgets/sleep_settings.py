@@ -1,35 +1,39 @@
 """What a sleep plan is made for and obeys, as controls: labels, units and reasons are the planner's own."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.background.sleep import SleepRequest
+from app.map.view import map_view
+from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
-from app.widgets.layout import time_limit
+from app.widgets.layout import region_of, time_limit
 from app.widgets.uploads import upload
 
-STRATEGIES = ("always-on", "night", "threshold", "greedy", "milp", "paper")
-CHOSEN_FIRST = STRATEGIES[:-1]
+if TYPE_CHECKING:
+    import shapely
+
 HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 168: "the whole week"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BOUNDARIES = {"cyclic": "the plan repeats", "awake": "every cell on before and after"}
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 MOST_MEASURED_MB = 200
+AREA_TYPES, MAX_AREAS_MB = ["geojson", "json", "kml", "kmz", "gpkg", "zip"], 20
 
 
 def sleep_settings(space: Workspace) -> SleepRequest:
     """The settings as chosen."""
     from planning.prices import CO2_KG_PER_KWH, Prices
-    from planning.sleep import SleepSettings
+    from planning.sleep import COMPARED, STRATEGIES, SleepSettings
 
     strategies = st.multiselect(
-        "Strategies", STRATEGIES, CHOSEN_FIRST, format_func=strategy_name, **kept("sleep strategies")
+        "Strategies", list(STRATEGIES), list(COMPARED), format_func=strategy_name, **kept("sleep strategies")
     )
     columns = st.columns(4)
     asked = _demand(columns)
@@ -37,6 +41,7 @@ def sleep_settings(space: Workspace) -> SleepRequest:
     columns = st.columns(4)
     settings = _limits(columns)
     asked["rules"], asked["never"] = _rules(space)
+    asked["never_areas"] = _never_areas(space)
     with st.expander("Rules of thumb, solver and check", icon=":material/rule:"):
         columns = st.columns(4)
         settings |= _thumb(columns) | _solver(columns)
@@ -48,21 +53,36 @@ def sleep_settings(space: Workspace) -> SleepRequest:
             space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
             "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
         )  # fmt: skip
-    one, two, three, _ = st.columns(4)
+    one, two, three, four = st.columns(4)
     tariff = one.number_input(
         "Electricity price (per kWh)", 0.0, 1000.0, None, 0.05, placeholder="not given", **kept("tariff"),
         help="Without it no cost is shown, as no default would be right.",
     )  # fmt: skip
-    currency = two.text_input("Currency", "", max_chars=8, placeholder="CNY", **kept("currency"))
-    kg_per_kwh = three.number_input(
+    by_hour = two.text_input(
+        "Other prices by hour", "", max_chars=500, placeholder="22-6 0.35, 10-15 1.10", **kept("tariff by hour"),
+        help="First hour, last hour (excluded) and price, with commas between; other hours cost the price beside. "
+        "Or 24 prices from midnight on.",
+    )  # fmt: skip
+    currency = three.text_input("Currency", "", max_chars=8, placeholder="CNY", **kept("currency"))
+    kg_per_kwh = four.number_input(
         "CO₂ (kg a kWh)", 0.0, 5.0, CO2_KG_PER_KWH, 0.01, format="%.4f", **kept("co2"),
         help="Of your grid. The default is China's grid mean of 2023.",
     )  # fmt: skip
     equipment = equipment_editor(space)
     return SleepRequest(
         strategies, SleepSettings(**settings), measured=measured, equipment=equipment,
-        prices=Prices(tariff, kg_per_kwh, currency), **asked,
+        prices=Prices(_tariff(by_hour, tariff), kg_per_kwh, currency), **asked,
     )  # fmt: skip
+
+
+def _tariff(by_hour: str, base: float | None) -> float | tuple[float, ...] | None:
+    """The tariff of both controls; one that makes no sense is told below them, and no cost is shown then."""
+    from planning.prices import tariff_of
+
+    tariff = None
+    with errors_shown("reading the prices by hour"):
+        tariff = tariff_of(by_hour, base)
+    return tariff
 
 
 def _label(name: str) -> tuple[str, str]:
@@ -155,6 +175,45 @@ def _rules(space: Workspace) -> tuple[dict[str, Any], tuple[str, ...]]:
     )
     names = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
     return rules, (*names, *(_names_of(listed.data, listed.name) if listed else ()))
+
+
+def _never_areas(space: Workspace) -> "tuple[shapely.Geometry, ...]":
+    """Areas whose sites never sleep: of a file, and drawn on the map."""
+    from planning.deployment.places import Places, read_places
+
+    one, two = st.columns([1, 3], vertical_alignment="bottom")
+    with two:
+        file = upload(
+            space, "sleep never areas", "Areas whose sites never sleep (file)", AREA_TYPES, MAX_AREAS_MB,
+            "Polygons: hospitals, stations, venues. GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile.",
+        )  # fmt: skip
+    areas: list[Any] = []
+    with errors_shown("reading the areas"):
+        if file is not None:
+            areas += space.cached(
+                "sleep never areas",
+                file.identity,
+                lambda: read_places(file.data, file.name, areas=True).areas,
+            )
+            if not areas:
+                st.warning(plain(f"{file.name} holds no area."), icon=":material/warning:")
+    # off again with each plan: these controls are folded then, and a map cannot be laid out where nothing shows
+    drawing = one.toggle(
+        "Draw such areas", key=f"draw never areas {space.sleep.identity if space.sleep else ''}",
+        on_change=space.mount_anew,
+    )  # fmt: skip
+    if drawing and (region := region_of(space)) is not None:
+        key = f"never areas {space.map_version} {space.area_identity}"
+        seed = space.cached("never areas seed", key, lambda: list(space.never_areas))
+        outline = space.area.geometry if space.area else None
+        events = map_view(key, region, outline=outline, places=seed, points=False, height=420)
+        if events.drawings is not None:
+            space.never_areas = events.drawings
+    if space.never_areas:
+        one.caption(f"{len(space.never_areas)} drawn")
+    with errors_shown("reading what is drawn"):
+        areas += Places.from_features(space.never_areas).areas
+    return tuple(areas)
 
 
 def _names_of(data: bytes, name: str) -> list[str]:

@@ -24,9 +24,10 @@ from planning.commands.shared import (
 )
 from planning.coverage import Coverage
 from planning.demand import RATE_FLOOR_MBPS, Demand
+from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network import FIGURES, Network
-from planning.prices import Prices
+from planning.prices import Prices, tariff_of
 from planning.progress import ProgressBar
 from planning.scenario import Scenario
 from planning.sleep import (
@@ -46,7 +47,7 @@ from planning.sleep import (
 )
 from planning.sleep.evaluation import SleepEvaluation
 from planning.sleep.offload import MAX_NEIGHBOURS
-from planning.sleep.operation import BOUNDARIES, never_sleeping
+from planning.sleep.operation import BOUNDARIES, never
 from planning.sleep.ranges import ensemble_figures, verdict
 from planning.sleep.windows import schedule_json
 from planning.traffic import TrafficTable
@@ -82,7 +83,8 @@ def add_command(commands: Commands) -> None:
         "--tariff",
         type=_tariff,
         metavar="MONEY",
-        help="price of a kWh, or 24 of them by hour with commas between",
+        help="price of a kWh, or 24 of them by hour with commas between, or prices of hours: 22-6=0.35,0.8 for 0.8 in "
+        "all other hours",
     )
     command.add_argument("--currency", default="", help="of the tariff, for the sentences")
     command.add_argument(
@@ -128,6 +130,10 @@ def _add_problem_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--never", action="append", default=[], metavar="NAMES",
         help="cells and sites that never sleep: names with commas between, or a CSV with a column cell or site",
+    )  # fmt: skip
+    group.add_argument(
+        "--never-in", action="append", default=[], metavar="FILE",
+        help="areas whose sites never sleep: GeoJSON, KML, GeoPackage or zipped Shapefile with polygons",
     )  # fmt: skip
     group.add_argument("--window", type=_window, metavar="H-H", help=_about("window"))
     group.add_argument(
@@ -262,7 +268,7 @@ def _around(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     """What a problem is made with beside network, demand and quantile."""
     bands = tuple(band.strip() for band in options.band_order.split(",") if band.strip())
     operation = Operation(
-        whole_site=options.whole_site, muting=options.muting, never=_never(options.never, network),
+        whole_site=options.whole_site, muting=options.muting, never=_never(options, network),
         window=options.window, band_order=bands, max_hole_share=options.max_holes, boundary=options.boundary,
     )  # fmt: skip
     return {
@@ -271,10 +277,10 @@ def _around(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _never(texts: list[str], network: Network) -> np.ndarray | None:
-    """(cells,) bool of names and files."""
+def _never(options: argparse.Namespace, network: Network) -> np.ndarray | None:
+    """(cells,) bool of names, files of names and files of areas."""
     names: list[str] = []
-    for text in texts:
+    for text in options.never:
         if Path(text).suffix.lower() == ".csv":
             table = read_csv(text, "cell or site")
             columns = [c for c in ("cell", "site") if c in table]
@@ -285,7 +291,13 @@ def _never(texts: list[str], network: Network) -> np.ndarray | None:
             names += [str(v) for c in columns for v in table[c].dropna()]
         else:
             names += [part.strip() for part in text.split(",") if part.strip()]
-    return never_sleeping(network, names) if names else None
+    areas: list[Any] = []
+    for file in options.never_in:
+        found = read_places(file, areas=True).areas
+        if not found:
+            raise InputError(f"{file} holds no area; give polygons whose sites never sleep.")
+        areas += found
+    return never(network, names, areas)
 
 
 def _planned(
@@ -309,7 +321,7 @@ def _planned(
     )  # fmt: skip
     if not options.compare:
         return _Made({options.strategy: plan_sleep(problem, options.strategy, settings, bar)}, None)
-    return _Made(*compare_strategies(problem, STRATEGIES, settings, held_out, bar))
+    return _Made(*compare_strategies(problem, tuple(STRATEGIES), settings, held_out, bar))
 
 
 def _tell(
@@ -395,12 +407,12 @@ def _hours(text: str) -> int | str:
 
 def _tariff(text: str) -> float | tuple[float, ...]:
     try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no price and no 24 prices with commas between"
-        ) from None
-    return values[0] if len(values) == 1 else values
+        tariff = tariff_of(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if tariff is None:
+        raise argparse.ArgumentTypeError("the tariff is empty")
+    return tariff
 
 
 def _pair(text: str) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Base-station sleep (eq. 14): which cells are awake in which hour, by strategy."""
 
 from planning.sleep.building import DAY_TYPES, QUANTILE
+from planning.sleep.catalogue import COMPARED, STRATEGIES, Strategy, strategy_label
 from planning.sleep.evaluation import evaluate
 from planning.sleep.operation import Operation
 from planning.sleep.plan import SleepPlan, replay
@@ -9,13 +10,13 @@ from planning.sleep.schedule import group_counts
 from planning.sleep.settings import LABELS, SleepSettings
 from planning.sleep.strategies import (
     RISK_QUANTILES,
-    STRATEGIES,
     compare_strategies,
     plan_sleep,
     risk_curve,
 )
 
 __all__ = [
+    "COMPARED",
     "DAY_TYPES",
     "LABELS",
     "QUANTILE",
@@ -25,10 +26,12 @@ __all__ = [
     "SleepPlan",
     "SleepProblem",
     "SleepSettings",
+    "Strategy",
     "compare_strategies",
     "evaluate",
     "group_counts",
     "plan_sleep",
     "replay",
     "risk_curve",
+    "strategy_label",
 ]

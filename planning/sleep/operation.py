@@ -100,6 +100,14 @@ class Operation:
         return np.broadcast_to(inside, (len(groups.site), hours))
 
 
+def never(network: Network, names: Sequence[str] = (), areas: Sequence[Any] = ()) -> np.ndarray | None:
+    """(cells,) bool: cells of these names or sites, and of sites in these areas; None without either. Raises
+    InputError."""
+    if not names and not areas:
+        return None
+    return never_sleeping(network, names) | never_in(network, areas)
+
+
 def never_sleeping(network: Network, names: Sequence[str]) -> np.ndarray:
     """(cells,) bool: the cells of these names and of these sites. Raises InputError for a name that is neither."""
     cells = network.cells["cell"].astype(str)

@@ -13,6 +13,7 @@ from planning.demand import Demand
 from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
 from planning.progress import Progress
+from planning.sleep.catalogue import STRATEGIES, strategy_label
 from planning.sleep.evaluation import SleepEvaluation, evaluate
 from planning.sleep.plan import SleepPlan
 
@@ -112,20 +113,17 @@ class Verdict:
     sentence: str
 
 
-def verdict(
-    ranges: pd.DataFrame, names: Mapping[str, str] | None = None, enough: float = SERVED_ENOUGH
-) -> Verdict:
+def verdict(ranges: pd.DataFrame, enough: float = SERVED_ENOUGH) -> Verdict:
     """Of the strategies by whose sleep at most `enough` of the traffic stays unserved - on held-out traffic if any,
     else at P90 of the ensemble - the one that saves most; always on where there is none.
 
-    ranges: as `ensemble_figures` makes them. names: what strategies are called.
+    ranges: as `ensemble_figures` makes them.
     """
-    names = names or {}
     table = ranges.set_index(["strategy", "figure"])
     judged = "held_out" if "held_out" in ranges else "p90"
     risk = table[judged].xs("unserved_by_sleep", level="figure")
     saving = table["mean"].xs("saving", level="figure")
-    good = [s for s in saving.index if risk[s] <= enough and s not in ("always-on", "paper")]
+    good = [s for s in saving.index if risk[s] <= enough and STRATEGIES[s].advised]
     on = "held-out traffic" if judged == "held_out" else "9 of 10 samples"
     if not good or saving[good].max() <= 0:
         return Verdict(
@@ -137,6 +135,6 @@ def verdict(
     share, kwh = of.loc["saving"], of.loc["saved_kwh_per_day"]
     return Verdict(
         best,
-        f"Recommended: {names.get(best, best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
+        f"Recommended: {strategy_label(best)}. It saves {share['mean']:.1%} ({share['p10']:.1%} to {share['p90']:.1%} "
         f"in 8 of 10 samples): {kwh['mean']:,.0f} kWh a day; {risk[best]:.3%} of traffic is unserved for it on {on}.",
     )

@@ -4,7 +4,6 @@ that has to be kept."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -121,12 +120,3 @@ def allowed(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray) 
     if problem.cover.kept(held).all():
         return awake
     return keeper.keep(awake | to_parts(problem.groups, problem.cover.repaired(problem.groups, held)))
-
-
-# each: (SleepProblem, SleepSettings) -> (parts, hours) bool
-RULES: dict[str, Callable[[SleepProblem, SleepSettings], np.ndarray]] = {
-    "always-on": always_on,
-    "night": night,
-    "threshold": threshold,
-    "greedy": greedy,
-}

@@ -1,6 +1,6 @@
 """Base-station sleep: which cells are awake in which hour (eq. 14), by strategy, and strategies side by side.
 
-Every strategy ends as awake parts by hour and is judged by one evaluation (`evaluation`). Strategies: "always-on";
+Every strategy of `catalogue` ends as awake parts by hour and is judged by one evaluation (`evaluation`): "always-on";
 "night", capacity cells asleep in a fixed window, blindly; "threshold", utilisation with hysteresis; "greedy"; "milp",
 the program of `milp` as `optimise` solves it; "paper", eq. 14 as published. All keep coverage and rules of operation.
 """
@@ -18,17 +18,13 @@ from planning.demand import Demand
 from planning.errors import InputError, capacity_error
 from planning.network import Network
 from planning.progress import Progress, part_of
+from planning.sleep.catalogue import STRATEGIES
 from planning.sleep.evaluation import evaluate
 from planning.sleep.keeper import Keeper
-from planning.sleep.optimise import optimise
-from planning.sleep.paper import paper_plan
 from planning.sleep.plan import SleepPlan, replay
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
-from planning.sleep.rules import RULES
 from planning.sleep.settings import LABELS, SleepSettings
-from planning.solver import SolveResult
 
-STRATEGIES = (*RULES, "milp", "paper")
 TOLERATED = 0.01  # share of the demand that may be beyond the network before a plan is refused
 RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
@@ -67,16 +63,9 @@ def plan_sleep(
     beyond = problem.serve(settings, every).unserved
     # what does not fit under the limit is taken out of the plan's demand, not out of its evaluation
     servable = replace(problem, demand=np.maximum(problem.demand - beyond, 0.0)) if beyond.any() else problem
-    solve: SolveResult | None = None
-    notes: tuple[str, ...] = ()
     if progress:
         progress(0, 1, strategy)
-    if strategy == "milp":
-        awake, solve, notes = optimise(servable, settings, progress, earlier)
-    elif strategy == "paper":
-        awake, solve, notes = paper_plan(servable, settings)
-    else:
-        awake = RULES[strategy](servable, settings)
+    awake, solve, notes = STRATEGIES[strategy].make(servable, settings, progress, earlier)
     if beyond.any():
         hot = problem.by_sector(beyond) > UNSERVED_MBPS
         notes += (
@@ -107,7 +96,7 @@ def _remedy(problem: SleepProblem) -> str:
 
 def compare_strategies(
     problem: SleepProblem,
-    strategies: Sequence[str] = STRATEGIES,
+    strategies: Sequence[str] = tuple(STRATEGIES),
     settings: SleepSettings | None = None,
     held_out: Demand | np.ndarray | None = None,
     progress: Progress | None = None,

@@ -309,6 +309,40 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
+def test_prices_by_hour_and_drawn_areas_go_into_the_plan_and_a_click_filters_its_schedule(drawn, space):
+    test = open_page("sleep", space)
+    test.multiselect(key="sleep strategies").set_value(["night"]).run()
+    test.text_input(key="tariff by hour").set_value("0-6 0").run()
+    assert any("no price for hour 6" in text for text in texts(test.error))
+    test.number_input(key="tariff").set_value(1.0).run()
+    assert not test.error
+    quiet = space.traffic.value.tiles.geometry.iloc[4]
+    drawn["all_drawings"] = [
+        {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(quiet)}
+    ]
+    next(t for t in test.toggle if t.label == "Draw such areas").set_value(True).run()
+    assert len(space.never_areas) == 1
+    button(test, "Compare sleep strategies").click().run()
+    run_jobs(space, test)
+    assert not test.exception and not test.error and not space.notes
+    plan = space.sleep.value.plans["night"]
+    sites = plan.network.sites
+    inside = shapely.intersects_xy(quiet, sites["lon"], sites["lat"])[plan.network.site_of_cell]
+    assert inside.any() and plan.awake[inside].all() and not plan.awake[~inside].all()
+    # cells sleep from 0 to 6 o'clock, when a kWh costs nothing, and wake when it costs 1
+    ranges = space.sleep.value.ranges.set_index("figure")["mean"]
+    assert ranges["saved_kwh_per_day"] > 0
+    assert ranges["saved_cost_per_day"] == pytest.approx(-plan.evaluation.wake_kwh.sum())
+    site = sites.iloc[2]
+    drawn["last_clicked"] = {"lng": site.lon + 5e-4, "lat": site.lat}
+    test.run()
+    assert test.selectbox(key="sleep site").value == site.site
+    windows = next(f.value for f in test.dataframe if "Wake at" in f.value)
+    assert set(windows["Site"]) <= {site.site}
+    test.selectbox(key="sleep site").set_value("all sites").run()  # the same click does not come back
+    assert test.selectbox(key="sleep site").value == "all sites"
+
+
 @pytest.mark.slow
 def test_energy_figures_and_measured_traffic_go_into_the_plan(drawn, space):
     test = open_page("sleep", space)

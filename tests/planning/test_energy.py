@@ -6,7 +6,7 @@ import pytest
 from planning.energy import CellGroups
 from planning.errors import InputError
 from planning.network import Network
-from planning.prices import Prices
+from planning.prices import Prices, tariff_of
 from tests.planning.sleep.making import line_network
 
 
@@ -40,3 +40,25 @@ def test_cost_and_co2_of_a_year():
     assert "CNY by hour" in by_hour.sentence(1.0, 24, 1.0)
     with pytest.raises(InputError, match="24 by hour"):
         Prices((1.0, 2.0))
+
+
+def test_a_tariff_is_read_from_text():
+    assert tariff_of("0.8") == 0.8 and tariff_of(" ") is None and tariff_of("", 0.5) == 0.5
+    assert tariff_of(",".join(map(str, range(24)))) == tuple(map(float, range(24)))
+    night = (0.35,) * 6 + (0.8,) * 16 + (0.35,) * 2
+    assert (
+        tariff_of("22-6 0.35", 0.8)
+        == tariff_of("22-6=0.35,0.8")
+        == tariff_of("22-6: 0.35; 6-22: 0.8")
+        == night
+    )
+    for text, said in (
+        ("22-6 0.35", "no price for hour 6"),
+        ("0-5 1, 4-6 2, 3", "two prices for hour 4"),
+        ("dear", "no price"),
+        ("0-25 1", "between 0 and 24"),
+        ("1,2", "24 by hour"),
+        ("0-5 1, 2, 3", "one price for all other hours"),
+    ):
+        with pytest.raises(InputError, match=said):
+            tariff_of(text)

@@ -287,6 +287,28 @@ def test_sleep_says_what_a_year_saves_and_what_saving_risks(folder, deployed, ca
     assert all(f"{share}: saves" in printed for share in ("50%", "90%", "100%"))
 
 
+def test_sites_in_given_areas_never_sleep_and_prices_go_by_hour(folder, deployed, capsys):
+    sites = Scenario.read(deployed).network.sites
+    west, row = float(sites["lon"].median()), sites.iloc[0]
+    ring = [
+        [row.lon + a * 1e-4, row.lat + b * 1e-4] for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+    ]
+    area = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (folder / "quiet.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [area]}))
+    point = area | {"geometry": {"type": "Point", "coordinates": [west, float(row.lat)]}}
+    (folder / "point.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [point]}))
+    arguments = ["sleep", str(deployed), "--traffic", str(folder / "traffic.csv"), "--strategy", "night"]
+    out = folder / "quiet.gpkg"
+    arguments += ["--out", str(out), "--tariff", "22-6=0.35,0.8"]
+    assert main([*arguments, "--never-in", str(folder / "quiet.geojson")]) == 0
+    assert "by hour" in capsys.readouterr().out
+    schedule = Scenario.read(out).tables["sleep_schedule"]
+    asleep = set(schedule.loc[~schedule["awake"].astype(bool), "site"])
+    assert asleep and row.site not in asleep
+    assert main([*arguments, "--never-in", str(folder / "point.geojson")]) == 2
+    assert "holds no area" in capsys.readouterr().err
+
+
 def test_fit_power_writes_a_page(tmp_path, capsys):
     table = tmp_path / "measured.csv"
     table.write_text("load_mbps,power_w\n0,100\n10,120\n20,140\nbroken,1\n")

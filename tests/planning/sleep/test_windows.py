@@ -54,7 +54,7 @@ def test_the_verdict_takes_the_saver_that_serves():
             of = dict.fromkeys(("mean", "p10", "p90", "held_out"), value)
             rows.append({"strategy": name, "figure": figure, **of})
     ranges = pd.DataFrame(rows)
-    found = verdict(ranges, {"greedy": "Greedy"})
+    found = verdict(ranges)
     assert (
         found.strategy == "greedy" and "Recommended: Greedy" in found.sentence and "20.0%" in found.sentence
     )
