@@ -198,9 +198,7 @@ def spread_line(error: np.ndarray, expected: np.ndarray, variance: np.ndarray) -
     return np.array([*minimize(loss, START_SPREAD, method="Nelder-Mead").x, place])
 
 
-def spread_loss(
-    error: np.ndarray, variance: np.ndarray, log_spread: np.ndarray, weight: np.ndarray
-) -> float:
+def spread_loss(error: np.ndarray, variance: np.ndarray, log_spread: np.ndarray, weight: np.ndarray) -> float:
     """Negative log-likelihood of errors (tiles,) of a variance that is known and of a residual of this log standard
     deviation (tiles,); weight (tiles,), of sum 1: of each tile."""
     total = variance + np.exp(2 * log_spread.clip(*LOG_SPREAD_RANGE))
