@@ -78,7 +78,9 @@ def cross_validate(root: Path, steps: tuple[int, ...], quick: bool) -> Quality:
             ensemble = np.empty((len(truth), 10 if quick else SAMPLES, truth.shape[1]), np.float32)
             for fold, model in models.items():
                 asked = conditions[fold].take(rows & (data.folds == fold))
-                made = TrafficGenerator(model).generate(asked, ensemble.shape[1], SEED, steps=count)
+                made = TrafficGenerator(model, mirrored=False).generate(
+                    asked, ensemble.shape[1], SEED, steps=count
+                )
                 ensemble[folds == fold] = made.traffic
             errors = [
                 metrics.crps(truth[folds == f], ensemble[folds == f]).mean() / truth[folds == f].mean()

@@ -35,7 +35,7 @@ from opendiff.encoder import weights as encoder_weights
 from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.encoder.weights import load_encoder
 from opendiff.errors import Cancelled, ModelError, OutsideSource
-from opendiff.noise import tile_noise
+from opendiff.noise import mirrored_noise
 from opendiff.open_data.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.paper.generator import PaperGenerator
 from opendiff.progress import Progress
@@ -83,7 +83,9 @@ def encode_open_data(
 class TrafficGenerator(EnsembleGenerator[Conditions]):
     """The model `default` with its encoder; `TrafficGenerator.load` opens any model by its name.
 
-    keep_embeddings: whether embeddings of images are kept between runs, in the user's cache folder.
+    keep_embeddings: whether embeddings of images are kept between runs, in the user's cache folder; mirrored: whether
+    samples 2k and 2k + 1 are mirror images (`opendiff.noise.mirrored_noise`), which steadies means; independent ones
+    are for scores that take them as such, as the fair CRPS does.
     """
 
     model: TrafficModel
@@ -97,8 +99,10 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         checksum: str = "",
         device: str = "cpu",
         encoder: Encoder | None = None,
+        mirrored: bool = True,
     ):
         self.model, self.name, self.checksum, self._encoder = model, name, checksum, encoder
+        self.mirrored = mirrored
         self.move(device)
 
     @staticmethod
@@ -202,7 +206,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         x, y = asked[3:]
         memory, belief = self._remember(*asked)
         empty = self._remember(asked[0] * 0, asked[1] & False, *asked[2:])[0] if guidance_scale else None
-        numbers = torch.arange(samples.start, samples.stop, device=self.device)
+        numbers = torch.arange(samples.start, samples.stop, device=self.device) * (1 if self.mirrored else 2)
         world = World.of(seed, x, y, numbers)
         shared_shape = self.model.prior.shared_shape
         rows = count * len(samples)
@@ -212,7 +216,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         def call(start: int) -> int:
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
             tile, sample = row // len(samples), row % len(samples)
-            own = tile_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
+            own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
             noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
             nothing = None if empty is None else empty.take(tile)
             series = rounded(self.model.sample(memory.take(tile), nothing, noise, guidance_scale, steps))

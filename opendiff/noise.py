@@ -52,3 +52,18 @@ def tile_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int, stre
     angle = 2 * math.pi * uniform[..., 1::2]
     normal = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)
     return normal.reshape(len(x), -1)[:, :width].float()
+
+
+def mirrored_noise(seed: int, x: Tensor, y: Tensor, sample: Tensor, width: int, stream: int = 0) -> Tensor:
+    """As `tile_noise`, but samples 2k and 2k + 1 are each other's mirror image, noise and minus noise.
+
+    Antithetic variates (Hammersley and Morton 1956): each sample is distributed as before, and what is linear in the
+    noise cancels in the mean of a pair, so the mean of a few samples is nearly that of many.
+    """
+    pair = sample.div(2, rounding_mode="floor")
+    sign = (1 - 2 * (sample - 2 * pair)).float()[:, None]
+    # rows of both halves of a pair side by side, as whole ensembles have them, are drawn once
+    if not x.is_cuda and len(x) % 2 == 0 and all(torch.equal(v[::2], v[1::2]) for v in (x, y, pair)):
+        half = tile_noise(seed, x[::2], y[::2], pair[::2], width, stream)
+        return half.repeat_interleave(2, dim=0) * sign
+    return tile_noise(seed, x, y, pair, width, stream) * sign

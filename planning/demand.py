@@ -167,12 +167,13 @@ class Demand(TileSeries):
     def held_out(self, share: float = 0.25) -> tuple[Demand, Demand | None]:
         """(samples to plan on, samples to judge on): the last `share` of them is held out, at least one.
 
-        With a single sample there is nothing to hold out: (itself, None).
+        The first that is held out has an even number, so that samples that were generated in mirrored pairs stay
+        together. With a single sample there is nothing to hold out: (itself, None).
         """
         if self.samples < 2:
             return self, None
         first = self.samples - max(1, round(share * self.samples))
-        first = max(first, 1)
+        first = max(first - first % 2, 1)
         parts = (slice(0, first), slice(first, None))
         plan, rest = (replace(self, mbps=self.mbps[:, p], users=self.users[:, p]) for p in parts)
         return plan, rest

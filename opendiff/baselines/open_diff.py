@@ -111,7 +111,11 @@ class Default:
         return self
 
     def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
-        return TrafficGenerator(self.model).generate(self.conditions(conditions), samples, seed).traffic
+        return (
+            TrafficGenerator(self.model, mirrored=False)
+            .generate(self.conditions(conditions), samples, seed)
+            .traffic
+        )
 
     def conditions(self, told: TileConditions) -> Conditions:
         """Vectors that are not the encoder's own tokens take the places of imagery's and POI's."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize, nnls
+from scipy.optimize import minimize, minimize_scalar, nnls
 
 from opendiff.conditions import TOKENS_WIDTH
 from opendiff.default.imputation import CityTokens, expectation, left_open
 from opendiff.default.model import TrafficModel
-from opendiff.default.prior import Prior
+from opendiff.default.prior import LOG_SPREAD_RANGE, Prior
 from opendiff.default.regression import LEVEL_WIDTHS, Sample, Weights, regress
 from opendiff.default.world import FIELD_CELLS, field_correlation
 from opendiff.observed import City
@@ -99,7 +99,7 @@ def level_samples(
         )
         expected = values.mean() + centred @ slope
         at, gradient, place = spreads[1 + number]
-        variance = np.exp(2 * (at + gradient * (expected - (place or values.mean()))).clip(-1.9, 0.9))
+        variance = np.exp(2 * (at + gradient * (expected - (place or values.mean()))).clip(*LOG_SPREAD_RANGE))
         samples.append(Sample(tokens, values, variance + part.variance(plain)[rows]))
     return samples
 
@@ -111,7 +111,8 @@ def left_out_spreads(
     """Log standard deviation of a tile's own log level and its slope, (1 + cities, 3), from tiles whose block was left
     out; of a new city from whole cities left out. Fills the shares of the prior's fields in space as well."""
     found = np.zeros_like(spreads)
-    pooled = []
+    pooled: list[LeftOut] = []
+    anchor, value = _anchor(cities, weights, prior)
     for number, city in enumerate(cities):
         rows = known[number]
         if len(rows) < 2:
@@ -136,32 +137,72 @@ def left_out_spreads(
         alone = [others if n != number else others[:0] for n, others in enumerate(known)]
         if sum(len(others) > 1 for others in alone):
             fit = regress(level_samples(levels, alone, imputed, spreads), LEVEL_WIDTHS)
-            centred = imputed[number].tokens[rows] - imputed[number].tokens[rows].mean(axis=0)
+            tokens = imputed[number].tokens[rows]
+            centred = tokens - tokens.mean(axis=0)
             expected = centred @ fit.mean[0]
             error = levels[number][rows] - levels[number][rows].mean() - expected
             variance = _leverage(centred, fit.covariance[0]) + imputed[number].variance(fit.mean[0])[rows]
-            line = spread_line(error, expected, variance)
-            pooled.append((line, spatial_shares(city, rows, error, expected, variance, line)))
+            # on the plane of a new city, whose unit is that of the cities with traffic
+            pooled.append(LeftOut(city, rows, error, value + (tokens - anchor) @ fit.mean[0], variance))
     if pooled:
-        lines = np.array([line for line, _ in pooled])
-        found[0] = np.log(np.exp(2 * lines[:, 0]).mean()) / 2, lines[:, 1].mean(), lines[:, 2].mean()
-        prior.spatial_share[0] = torch.from_numpy(np.mean([share for _, share in pooled], axis=0))
+        fitted = [1 + number for number, rows in enumerate(known) if len(rows) > 1]
+        found[0] = pooled_line(pooled, float(found[fitted, 1].mean()))
+        shares = [spatial_shares(*vars(one).values(), found[0]) for one in pooled]
+        prior.spatial_share[0] = torch.from_numpy(np.mean(shares, axis=0))
     else:
         found[0] = found[1:].mean(axis=0)
         prior.spatial_share[0] = prior.spatial_share[1:].mean(0)
     return found
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A city that a fit has not seen: rows of its observed tiles, the error (tiles,) of their log levels after one
+    scale, what was expected of them, and the variance (tiles,) that weights and imputed tokens explain."""
+
+    city: City
+    rows: np.ndarray
+    error: np.ndarray
+    expected: np.ndarray
+    variance: np.ndarray
+
+
+def pooled_line(cities: Sequence[LeftOut], slope: float) -> np.ndarray:
+    """`spread_line` of a new city from cities that were left out, which count alike, (3,).
+
+    Busy tiles stray less than quiet ones, in one unit for all cities; how much less, cities tell by their own tiles
+    (slope), because between two cities much else differs.
+    """
+    weight = np.concatenate([np.full(len(one.error), 1 / (len(one.error) * len(cities))) for one in cities])
+    parts = [(one.error, one.expected, one.variance) for one in cities]
+    error, expected, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
+    place = float(weight @ expected)
+
+    def loss(log_spread: float) -> float:
+        return spread_loss(error, variance, log_spread + slope * (expected - place), weight)
+
+    found = minimize_scalar(loss, bounds=LOG_SPREAD_RANGE, method="bounded")
+    return np.array([found.x, slope, place])
+
+
 def spread_line(error: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """(log standard deviation at the mean level, its slope, that level), (3,), by maximum likelihood, beside a variance
     (tiles,) that is known already."""
     place = float(expected.mean())
+    weight = np.full(len(error), 1 / len(error))
 
     def loss(line: np.ndarray) -> float:
-        total = variance + np.exp(2 * (line[0] + line[1] * (expected - place)).clip(-1.9, 0.9))
-        return float((np.log(total) + error**2 / total).mean() / 2 + 0.5 * 0.01 * line[1] ** 2)
+        log_spread = line[0] + line[1] * (expected - place)
+        return spread_loss(error, variance, log_spread, weight) + 0.5 * 0.01 * line[1] ** 2
 
     return np.array([*minimize(loss, START_SPREAD, method="Nelder-Mead").x, place])
+
+
+def spread_loss(error: np.ndarray, variance: np.ndarray, log_spread: np.ndarray, weight: np.ndarray) -> float:
+    """Negative log-likelihood of errors (tiles,) of a variance that is known and of a residual of this log standard
+    deviation (tiles,); weight (tiles,), of sum 1: of each tile."""
+    total = variance + np.exp(2 * log_spread.clip(*LOG_SPREAD_RANGE))
+    return float(weight @ (np.log(total) + error**2 / total) / 2)
 
 
 def spatial_shares(
@@ -174,7 +215,7 @@ def spatial_shares(
 ) -> np.ndarray:
     """Shares (2,) of the residual's variance in the fields of short and of long range, by least squares on the products
     of the residuals of tiles up to 8 apart."""
-    own = np.exp(2 * (line[0] + line[1] * (expected - line[2])).clip(-1.9, 0.9))
+    own = np.exp(2 * (line[0] + line[1] * (expected - line[2])).clip(*LOG_SPREAD_RANGE))
     scaled = (error - error.mean()) / np.sqrt(own + variance)
     x, y = (city.conditions.tiles[axis].to_numpy()[rows] for axis in ("x", "y"))
     dx, dy = np.abs(x[:, None] - x), np.abs(y[:, None] - y)

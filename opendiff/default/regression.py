@@ -20,10 +20,10 @@ import numpy as np
 from opendiff.conditions import MODALITIES, TOKEN_PARTS, TOKENS_WIDTH
 
 # Tiles side by side err alike: so many tell as much as one that stands alone.
-TILES_AN_OBSERVATION = 3.0
+TILES_AN_OBSERVATION = 2.0
 # Of T in the covariance of a new city: T is wide enough for a measured city to depart where its tiles say so; those
 # left out departed by less.
-NEW_CITY_SHARE = 0.2
+NEW_CITY_SHARE = 0.1
 ACTIVITY: tuple[str, ...] = ("poi", "population")  # of which the tile and its 3 x 3 window count alike
 ACTIVITY_WIDTH, ACTIVITY_DEPARTURE = (
     0.5,
@@ -62,7 +62,7 @@ LEVEL_WIDTHS = Widths(
         "lights": (0.05, 0), "osm_nodes": (0.03, 0), "jobs": (0.02, 0), "activity": (0.01, 0),
     },
     own={
-        "imagery": (0.1, 0.1), "poi": (0.15, 0.1), "osm_poi": (0.2, 0.02), "population": (0.15, 0),
+        "imagery": (0.1, 0.1), "poi": (0.15, 0.2), "osm_poi": (0.1, 0.04), "population": (0.15, 0),
         "lights": (0.4, 0), "osm_nodes": (0.1, 0), "jobs": (0.1, 0), "activity": (0.1, 0),
     },
 )  # fmt: skip

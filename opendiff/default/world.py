@@ -2,7 +2,8 @@
 
 Three kinds of noise make the level of a tile: that of the weights, one vector a sample; two fields in space, of short
 and of long range; and the tile's own. All are counters (`opendiff.noise`): the first by (seed, sample), the fields by
-a fixed grid of cells, (seed, cell, sample), which a tile averages with weights that fall off with distance.
+a fixed grid of cells, (seed, cell, sample), which a tile averages with weights that fall off with distance. Samples 2k
+and 2k + 1 are mirror images, so that the mean of few worlds is nearly that of many.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from torch import Tensor
 from opendiff.conditions import TOKENS_WIDTH
 from opendiff.default.prior import Belief
 from opendiff.default.representation import LEVEL_WIDTH, WIDTH
-from opendiff.noise import tile_noise
+from opendiff.noise import mirrored_noise
 
-# Numbers of streams of `tile_noise`; a tile's own noise is stream 0.
+# Numbers of streams of `mirrored_noise`; a tile's own noise is stream 0.
 WEIGHT_STREAM, SHAPE_STREAM, FIELD_STREAM = 1, 2, 3
 FIELD_CELLS = (1, 4)  # side of a field's cells, tiles
 FIELD_REACH = 2  # cells around a tile's that tell of it
@@ -39,8 +40,8 @@ class World:
         """For tiles x, y (tiles,) and the samples of these numbers (samples,), int64."""
         nowhere = torch.zeros_like(samples)
         return World(
-            tile_noise(seed, nowhere, nowhere, samples, TOKENS_WIDTH, WEIGHT_STREAM),
-            tile_noise(seed, nowhere, nowhere, samples, WIDTH - LEVEL_WIDTH, SHAPE_STREAM),
+            mirrored_noise(seed, nowhere, nowhere, samples, TOKENS_WIDTH, WEIGHT_STREAM),
+            mirrored_noise(seed, nowhere, nowhere, samples, WIDTH - LEVEL_WIDTH, SHAPE_STREAM),
             torch.stack(
                 [spatial_field(seed, x, y, samples, scale) for scale in range(len(FIELD_CELLS))], dim=-1
             ),
@@ -76,7 +77,7 @@ def spatial_field(seed: int, x: Tensor, y: Tensor, samples: Tensor, scale: int) 
     cells, place = torch.unique(torch.stack([column, row], dim=-1).reshape(-1, 2), dim=0, return_inverse=True)
     place = place.reshape(column.shape)
     count = len(samples)
-    noise = tile_noise(
+    noise = mirrored_noise(
         seed, cells[:, 0].repeat_interleave(count), cells[:, 1].repeat_interleave(count), samples.repeat(len(cells)),
         1, FIELD_STREAM + scale,
     ).reshape(len(cells), count)  # fmt: skip

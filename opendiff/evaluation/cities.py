@@ -1,12 +1,14 @@
 """Cities that the model has not seen: each left out as a whole, and each by spatial blocks, beside trivial references.
 
 Levels are judged after one scale factor, because the scale of a new city is the user's, and shapes by the hours that
-tell working from living: log(14 h / 3 h) and workdays against the weekend.
+tell working from living: log(14 h / 3 h) and workdays against the weekend. What a tile is estimated at is the mean over
+as many samples as a user gets; bands and scores are of independent samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from opendiff import metrics
 from opendiff.conditions import MODALITIES, Conditions
 from opendiff.default.cities import WORKDAYS, ready
+from opendiff.default.model import TrafficModel
 from opendiff.default.training import DenoiserTraining, train_cities
 from opendiff.encoder import Encoder
 from opendiff.encoder.weights import load_encoder
@@ -30,6 +33,7 @@ from opendiff.week import DAYS, HOURS_A_DAY
 
 DAY_HOUR, NIGHT_HOUR = 14, 3
 STEPS = 2  # of the sampler: the path of the closed form is nearly straight
+SHOWN_SAMPLES = 20  # of an ensemble as the commands and the app make it
 FLOOR = 1e-3  # of the mean: smaller values of a reference are raised to it before their logarithm
 GIVEN: dict[str, tuple[str, ...]] = {
     "all layers": MODALITIES,
@@ -68,11 +72,11 @@ def evaluate_cities(
         for name, modalities in GIVEN.items():
             asked = given(city, modalities)
             if asked is not None:
-                figures["left out"][name] = judge(city, asked, TrafficGenerator(model), samples, seed)
+                figures["left out"][name] = judge(city, asked, model, samples, seed)
         if report:
             report("cities left out", number + 1, len(data))
         blocks = held_out_blocks(cities, number, tested.folds, samples, seed)
-        figures["spatial blocks"]["all layers"] = judged(city, blocks)
+        figures["spatial blocks"]["all layers"] = judged(city, blocks, new=False)
         if report:
             report("spatial blocks", number + 1, len(data))
         result["cities"][tested.name] = figures
@@ -107,52 +111,83 @@ def given(city: City, modalities: tuple[str, ...]) -> Conditions | None:
     return asked.without(*(name for name in MODALITIES if name not in modalities))
 
 
-def judge(
-    city: City, asked: Conditions, generator: TrafficGenerator, samples: int, seed: int
-) -> dict[str, float]:
-    """Figures of what a generator makes of conditions of the observed tiles, where it is told anything."""
+def judge(city: City, asked: Conditions, model: TrafficModel, samples: int, seed: int) -> dict[str, float]:
+    """Figures of what a model makes of conditions of the observed tiles, where it is told anything."""
     rows, _ = observed(city)
     known = np.asarray(asked.present.any(axis=1))
-    ensemble = np.full((len(rows), samples, DAYS * HOURS_A_DAY), np.nan, np.float32)
-    ensemble[known] = generator.generate(asked.take(known), samples, seed, steps=STEPS).traffic
-    return judged(city, ensemble)
+    made = Made.blank(len(rows), samples)
+    made.fill(known, model, asked.take(known), seed)
+    return judged(city, made, new=True)
 
 
-def held_out_blocks(
-    cities: Sequence[City], number: int, folds: np.ndarray, samples: int, seed: int
-) -> np.ndarray:
-    """Ensemble (observed tiles, samples, 168) of a city, each tile by a fit that has not seen its fold."""
+@dataclass(frozen=True)
+class Made:
+    """What was generated of tiles, NaN where nothing was asked: ensemble (tiles, samples, 168) of independent samples,
+    which is scored, and shown (tiles, SHOWN, 168), as a user gets it, whose mean is the estimate of a tile."""
+
+    ensemble: np.ndarray
+    shown: np.ndarray
+
+    @staticmethod
+    def blank(tiles: int, samples: int) -> Made:
+        """For so many tiles and samples."""
+        hours = DAYS * HOURS_A_DAY
+        return Made(
+            *(np.full((tiles, count, hours), np.nan, np.float32) for count in (samples, SHOWN_SAMPLES))
+        )
+
+    def fill(self, rows: np.ndarray, model: TrafficModel, asked: Conditions, seed: int) -> None:
+        """Generate the tiles `rows` (a mask) from their conditions."""
+        for mirrored, out in ((False, self.ensemble), (True, self.shown)):
+            generator = TrafficGenerator(model, mirrored=mirrored)
+            out[rows] = generator.generate(asked, out.shape[1], seed, steps=STEPS).traffic
+
+
+def held_out_blocks(cities: Sequence[City], number: int, folds: np.ndarray, samples: int, seed: int) -> Made:
+    """What is generated of the observed tiles of a city, each by a fit that has not seen its fold."""
     city = cities[number]
-    rows, weeks = observed(city)
-    ensemble = np.full((len(rows), samples, weeks.shape[1]), np.nan, np.float32)
+    rows, _ = observed(city)
+    made = Made.blank(len(rows), samples)
     for fold in np.unique(folds[rows]):
         known = [one.hiding(folds == fold) if one is city else one for one in cities]
         model = train_cities(known, seed, denoiser_training=DenoiserTraining(steps=0))
         test = folds[rows] == fold
-        asked = city.conditions.take(rows[test])
-        ensemble[test] = TrafficGenerator(model).generate(asked, samples, seed, steps=STEPS).traffic
-    return ensemble
+        made.fill(test, model, city.conditions.take(rows[test]), seed)
+    return made
 
 
-def judged(city: City, ensemble: np.ndarray) -> dict[str, float]:
-    """Figures of an ensemble (observed tiles, samples, 168), NaN in tiles that were not asked for."""
+def judged(city: City, made: Made, new: bool) -> dict[str, float]:
+    """Figures of what was made of the observed tiles; new: the model has not seen the city.
+
+    The unit of a new city is unknown, in every sample another, so each is scaled to the true total; the hours of a
+    city whose profile is unknown, because it is new or shows people present, are judged after one factor an hour.
+    """
     rows, weeks = observed(city)
-    known = np.isfinite(ensemble).all(axis=(1, 2))
-    truth, made = weeks[known].astype(float), ensemble[known].astype(float)
-    made *= truth.mean() / made.mean()
-    level, levels = truth.mean(axis=1), made.mean(axis=2)
+    known = np.isfinite(made.ensemble).all(axis=(1, 2))
+    truth, ensemble, shown = (part[known].astype(float) for part in (weeks, made.ensemble, made.shown))
+    ensemble *= truth.mean() / ensemble.mean(axis=(0, 2) if new else None, keepdims=True)
+    if new or not city.has_traffic.any():
+        level = ensemble.mean(axis=2, keepdims=True)
+        ensemble *= truth.mean(axis=0) / ensemble.mean(axis=(0, 1))
+        ensemble *= level / ensemble.mean(axis=2, keepdims=True)
+    level, levels = truth.mean(axis=1), ensemble.mean(axis=2)
     figures = {
         "tiles": float(known.sum()),
-        "level_r2": scaled_r2(np.log(level), np.log(levels).mean(axis=1)),
+        "level_r2": scaled_r2(np.log(level), np.log(shown.mean(axis=2)).mean(axis=1)),
+        "level_r2_independent": scaled_r2(np.log(level), np.log(levels).mean(axis=1)),
         "level_ncrps": float(metrics.crps(level[:, None], levels[..., None]).mean() / level.mean()),
         "level_coverage_90": float(metrics.coverage(level[:, None], levels[..., None], 0.9).mean()),
     }
     tiles = city.conditions.tiles.iloc[rows[known]]
-    figures |= sum_figures(truth, made, tiles["x"].to_numpy(), tiles["y"].to_numpy())
-    middle = np.median(made, axis=1)
+    figures |= sum_figures(truth, ensemble, tiles["x"].to_numpy(), tiles["y"].to_numpy())
+    if new:  # true by the scale
+        figures = {name: value for name, value in figures.items() if not name.startswith("total_")}
     for name, contrast in (("day_night", day_night), ("weekend", weekend)):
-        true, guess = contrast(truth), contrast(middle)
-        usable = np.isfinite(true) & np.isfinite(guess)
+        true = contrast(truth)
+        of_samples = contrast(shown.reshape(-1, shown.shape[2])).reshape(shown.shape[:2])
+        told = np.isfinite(of_samples)
+        guess = np.where(told, of_samples, 0).sum(axis=1) / told.sum(axis=1).clip(1)
+        usable = np.isfinite(true) & told.any(axis=1)
         if name == "weekend" and city.has_traffic.any() and not city.has_presence.any():
             continue  # nobody knows its weekdays
         figures[f"{name}_r2"] = scaled_r2(true[usable], guess[usable])

@@ -60,7 +60,7 @@ def markdown_table(models: dict[str, Any], samples: int) -> str:
 
 CITY_COLUMNS = {
     "level_r2": "level R²", "level_coverage_90": "tiles", "sum4_coverage_90": "4", "sum9_coverage_90": "9",
-    "sum16_coverage_90": "16", "sum36_coverage_90": "36", "busy_hour_coverage_90": "busy hour",
+    "sum16_coverage_90": "16", "sum36_coverage_90": "36", "busy36_coverage_90": "busy hour of 36",
     "level_energy": "energy", "day_night_correlation": "day/night r", "day_night_r2": "day/night R²",
     "weekend_r2": "weekend R²",
 }  # fmt: skip

@@ -97,8 +97,9 @@ def held_out_default(
     for number, fit in enumerate(fits):
         test = rows & (data.folds == fit.fold)
         generators = {
-            True: TrafficGenerator(fit.model),
-            False: TrafficGenerator(without_correction(fit.model)),
+            # the fair CRPS takes samples as independent
+            True: TrafficGenerator(fit.model, mirrored=False),
+            False: TrafficGenerator(without_correction(fit.model), mirrored=False),
         }
         for name, variant in variants.items():
             asked = vary(fit.conditions.take(test), variant, seed)

@@ -4,6 +4,7 @@ Tiles may each be calibrated while their sums are not, because what a model is w
 """
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from opendiff.metrics.scores import checked, coverage, energy_score
 
@@ -21,10 +22,10 @@ def sum_figures(truth: np.ndarray, ensemble: np.ndarray, x: np.ndarray, y: np.nd
     """Coverage and width of 90 % intervals of weekly sums, by name.
 
     `sum{k}_coverage_90` and `sum{k}_width_90` (divided by the mean true sum) over k neighbouring tiles, k in
-    NEIGHBOURS; the same of `total` (all tiles) and `busy_hour` (the largest hour of the total), whose coverage is 0 or
-    1, and `total_hours_coverage_90`, the share of the hours of the total inside; `level_energy`, the energy score of
-    the levels of all tiles as one vector, divided by the root mean square of the truth. truth (tiles, hours), ensemble
-    (tiles, samples, hours).
+    NEIGHBOURS; `busy{k}_coverage_90` and `busy{k}_width_90` of the largest hour of such areas; the same of `total` (all
+    tiles) and `busy_hour` (the largest hour of the total), whose coverage is 0 or 1, and `total_hours_coverage_90`, the
+    share of the hours of the total inside; `level_energy`, the energy score of the levels of all tiles as one vector,
+    divided by the root mean square of the truth. truth (tiles, hours), ensemble (tiles, samples, hours).
     """
     truth, ensemble = checked(truth, ensemble)
     level, levels = truth.mean(axis=1), ensemble.mean(axis=2)
@@ -32,6 +33,7 @@ def sum_figures(truth: np.ndarray, ensemble: np.ndarray, x: np.ndarray, y: np.nd
     for count in NEIGHBOURS:
         rows = neighbour_sets(x, y, count)
         figures |= _interval(f"sum{count}", level[rows].sum(axis=1), levels[rows].sum(axis=1))
+        figures |= _interval(f"busy{count}", *busy_hours(truth, ensemble, rows))
     total, totals = truth.sum(axis=0), ensemble.sum(axis=0)
     figures |= _interval("total", total.mean(keepdims=True), totals.mean(axis=1)[None])
     figures |= _interval("busy_hour", total.max(keepdims=True), totals.max(axis=1)[None])
@@ -40,6 +42,16 @@ def sum_figures(truth: np.ndarray, ensemble: np.ndarray, x: np.ndarray, y: np.nd
         energy_score(level[None], levels.T[None]).mean() / np.sqrt(np.square(level).mean())
     )
     return figures
+
+
+def busy_hours(truth: np.ndarray, ensemble: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest hour of the sum over the tiles of each area, rows (areas, tiles of it): of the truth (areas,) and of each
+    sample (areas, samples)."""
+    areas, count = rows.shape
+    starts = np.arange(0, areas * count + 1, count)
+    member = csr_array((np.ones(areas * count), rows.reshape(-1), starts), shape=(areas, len(truth)))
+    peaks = [(member @ ensemble[:, sample]).max(axis=1) for sample in range(ensemble.shape[1])]
+    return (member @ truth).max(axis=1), np.stack(peaks, axis=1)
 
 
 def _interval(name: str, truth: np.ndarray, samples: np.ndarray) -> dict[str, float]:

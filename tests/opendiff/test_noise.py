@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from opendiff.noise import philox, tile_noise
+from opendiff.noise import mirrored_noise, philox, tile_noise
 
 # kat_vectors of Random123 (Salmon et al. 2011), philox4x32-10: counter, key, answer
 KNOWN_ANSWERS = [
@@ -64,3 +64,13 @@ def test_noise_does_not_change_between_versions():
     """The first numbers of one tile, as they were before streams: tables of old seeds stay what they are."""
     noise = tile_noise(0, torch.tensor([26913]), torch.tensor([13652]), torch.tensor([0]), 338)
     assert noise[0, :3].tolist() == pytest.approx([-1.3555311, 1.7888838, 1.0483458], rel=1e-6)
+
+
+def test_samples_of_a_pair_are_mirror_images_whatever_is_asked_for():
+    x, y = (axis.repeat_interleave(6) for axis in (torch.tensor([7, 3, 9]), torch.tensor([1, 8, 4])))
+    sample = torch.arange(6).repeat(3)
+    whole = mirrored_noise(3, x, y, sample, 10)
+    torch.testing.assert_close(whole[0::2], -whole[1::2], rtol=0, atol=0)
+    assert torch.equal(whole[0::2], tile_noise(3, x[0::2], y[0::2], sample[0::2] // 2, 10))
+    for rows in ([0, 1], [1, 2, 3, 4], [5, 4, 17], [3]):  # pairs whole, cut, turned round, and a half alone
+        assert torch.equal(mirrored_noise(3, x[rows], y[rows], sample[rows], 10), whole[rows])

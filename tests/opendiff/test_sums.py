@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from opendiff.metrics.sums import neighbour_sets, sum_figures
+from opendiff.metrics.sums import busy_hours, neighbour_sets, sum_figures
 
 
 def test_neighbours_are_the_nearest():
@@ -28,3 +28,13 @@ def test_shared_error_is_seen_in_sums_only():
             found[name].append(figures["sum36_coverage_90"])
     assert np.mean(found["shared"]) == pytest.approx(0.9, abs=0.08)
     assert np.mean(found["alone"]) < 0.6
+
+
+def test_busy_hours_are_those_of_the_sums():
+    rng = np.random.default_rng(1)
+    truth, ensemble = rng.gamma(2, size=(7, 24)), rng.gamma(2, size=(7, 3, 24))
+    rows = neighbour_sets(np.arange(7), np.zeros(7), 4)
+    true, made = busy_hours(truth, ensemble, rows)
+    for area, members in enumerate(rows):
+        assert true[area] == pytest.approx(truth[members].sum(axis=0).max())
+        assert made[area] == pytest.approx(ensemble[members].sum(axis=0).max(axis=1))

@@ -100,10 +100,10 @@ def made_belief(rows: int, spatial: tuple[float, float]) -> Belief:
 def test_worlds_have_the_covariance_that_the_prior_states():
     """Weights shared by all tiles, fields by neighbours: correlations of the noise over many samples."""
     x, y = torch.tensor([100, 101, 103, 900]), torch.tensor([50, 50, 50, 700])
-    samples = torch.arange(4000)
+    samples = 2 * torch.arange(4000)  # one of each mirrored pair
     world = World.of(7, x, y, samples)
     tile = torch.arange(4).repeat_interleave(4000)
-    sample = samples.repeat(4)
+    sample = torch.arange(4000).repeat(4)
     own = torch.randn(16_000, 338, generator=torch.Generator().manual_seed(0))
     noise = world.mix(made_belief(16_000, (0.5, 0.2)), torch.tensor(0.3), own, tile, sample)
     level = noise[:, 0].reshape(4, 4000).numpy()
