@@ -29,7 +29,8 @@ class Measurements:
     Attributes
     ----------
     x, y : (tiles,) int64 zoom-15 tile numbers, each pair once.
-    traffic, users : (tiles, hours) float64, hours 168 or 24, NaN in tiles where the quantity was not measured.
+    traffic, users : (tiles, hours) float64, hours 168, 24, or 1 of a mean alone, NaN in tiles where the
+        quantity was not measured.
     noise : (tiles,) standard deviation of the measured log level.
     unit : "Mbit/s" or "relative", of the traffic; users are then active users, or relative.
     name : of the file.
@@ -52,10 +53,11 @@ class Measurements:
         if self.traffic.shape != self.users.shape or self.traffic.shape not in (
             (tiles, HOURS),
             (tiles, HOURS_A_DAY),
+            (tiles, 1),
         ):
             raise TableError(
                 f"Measured traffic has shape {self.traffic.shape} and users {self.users.shape}; both must be ({tiles} "
-                f"tiles, {HOURS} or {HOURS_A_DAY} hours)."
+                f"tiles, {HOURS}, {HOURS_A_DAY} or 1 hours)."
             )
         for name in ("traffic", "users"):
             values = getattr(self, name)
