@@ -483,29 +483,35 @@ def _arranged(rows: _Rows, timezone: str, unit: str) -> dict[str, Any]:
     if not good.any():
         raise Refused("has no row with a name and a date-time that can be read; check the column mapping")
     quantities = {q: rows.column(q) for q in QUANTITIES if q in rows}
-    order = np.argsort(
-        np.where(good, entity.astype(np.int64) << 32 | minute, np.int64(2) ** 62), kind="stable"
-    )
-    order = order[: int(good.sum())]
-    entity, minute = entity[order], minute[order]
-    quantities = {q: v[order] for q, v in quantities.items()}
-    del order
+    key = entity.astype(np.int64) << 32
+    key |= minute
+    key[~good] = np.int64(2) ** 62
+    if not (key[1:] >= key[:-1]).all():
+        order = np.argsort(key, kind="stable").astype(np.uint32)
+        entity, minute = entity[order], minute[order]
+        for quantity in quantities:
+            quantities[quantity] = quantities[quantity][order]
+        del order
+    del key
+    number = int(good.sum())
+    entity, minute = entity[:number], minute[:number]
+    quantities = {q: v[:number] for q, v in quantities.items()}
     entity, minute, quantities = _without_doubles(entity, minute, quantities, report)
     step = _step(entity, minute, report)
-    values = {}
     traffic_unit = "relative"
-    for quantity, raw in quantities.items():
+    first = int(minute.min()) // 60
+    hours = int(minute.max()) // 60 - first + max(1, step // 60)
+    hourly = {}
+    for quantity in list(quantities):
+        raw = quantities.pop(quantity)
         raw = _reset(quantity, entity, raw, rows.used[quantity], report)
         raw, own = _in_units(
             quantity, raw, rows.used[quantity], unit if quantity == "traffic" else "", step, report
         )
         if quantity == "traffic":
             traffic_unit = own
-        values[quantity] = raw
-    first = int(minute.min()) // 60
-    hours = int(minute.max()) // 60 - first + max(1, step // 60)
-    hourly = {q: _hourly(entity, minute, v, len(names), first, hours, step) for q, v in values.items()}
-    _tell_gaps(hourly, step, first, report)
+        hourly[quantity] = _hourly(entity, minute, raw, len(names), first, hours, step)
+    _tell_gaps(hourly, step, report)
     days = hours / DAY
     report.taken(
         f"{ {'cell': 'cells', 'place': 'places', 'tile': 'tiles'}[kind] }, {days:,.0f} days in steps of "
@@ -604,50 +610,62 @@ def _minutes(rows: _Rows, timezone: str, report: Report) -> np.ndarray:
         value = np.append(hours, np.nan)[codes]
         monday = 4 * DAY  # 5 January 1970
         good = np.isfinite(value) & (value >= 0) & (value < WEEK)
-        return np.where(good, (monday + np.nan_to_num(value)) * 60, -1).astype(np.int64)
+        return np.where(good, (monday + np.nan_to_num(value)) * 60, -1).astype(np.int32)
     codes = rows.column("time")
     texts = rows.codes["time"].texts
     times: Times = parse_times(texts)
-    minute = np.append(times.minute, -1)[codes]
-    stated = np.append(times.offset, np.nan)[codes]
-    if "timezone" in rows:
-        zone = rows.column("timezone")
-        offsets = np.array([offset_minutes(t) for t in rows.codes["timezone"].texts] + [np.nan])
-        stated = np.where(np.isfinite(stated), stated, offsets[zone])
-    if "hour" in rows and (np.append(times.minute, 0)[codes] % 1440 == 0).all():
-        hours = written_numbers(
-            pd.Series(rows.codes["hour"].texts, dtype="string").str.replace(r":.*$", "", regex=True)
-        )
-        minute = np.where(
-            minute >= 0, minute + 60 * np.nan_to_num(np.append(hours, 0)[rows.column("hour")]), -1
-        )
-    minute = minute.astype(np.int64)
     if times.ambiguous:
         report.assumed(f"Dates such as {times.example} are read as {times.order}")
-    known = np.isfinite(stated) & (minute >= 0)
+    written, stated = np.append(times.minute, -1), np.append(times.offset, np.nan)
+    if "timezone" in rows:  # each pair of a date-time and a zone is a date-time
+        offsets = np.append([offset_minutes(t) for t in rows.codes["timezone"].texts], np.nan)
+        pair, codes = np.unique(
+            (codes.astype(np.int64) % len(written)) * len(offsets) + rows.column("timezone") % len(offsets),
+            return_inverse=True,
+        )
+        codes = codes.reshape(-1)
+        written, own = written[pair // len(offsets)], stated[pair // len(offsets)]
+        stated = np.where(np.isfinite(own), own, offsets[pair % len(offsets)])
+    if "hour" in rows and (written[written >= 0] % 1440 == 0).all():
+        hours = pd.Series(rows.codes["hour"].texts, dtype="string").str.replace(r":.*$", "", regex=True)
+        of_hour = np.append(np.nan_to_num(written_numbers(hours)), 0).astype(np.int64) * 60
+        pair, codes = np.unique(
+            (codes.astype(np.int64) % len(written)) * len(of_hour) + rows.column("hour") % len(of_hour),
+            return_inverse=True,
+        )
+        codes = codes.reshape(-1)
+        stated, written = stated[pair // len(of_hour)], written[pair // len(of_hour)]
+        written = np.where(written >= 0, written + of_hour[pair % len(of_hour)], -1)
+    number = np.bincount(codes % len(written), minlength=len(written))
+    return _local(written, stated, number, timezone, report).astype(np.int32)[codes]
+
+
+def _local(
+    written: np.ndarray, stated: np.ndarray, number: np.ndarray, timezone: str, report: Report
+) -> np.ndarray:
+    """Local minutes of date-times (texts,) as written, with the offset that they state, and how many rows have each."""
+    known = np.isfinite(stated) & (written >= 0)
     if not known.any():
         report.assumed("Date-times state no time zone: they are local time of the area")
-        return minute
-    found, count = np.unique(stated[known], return_counts=True)
+        return written
+    found, of = np.unique(stated[known], return_inverse=True)
+    count = np.bincount(of.reshape(-1), number[known]).astype(np.int64)
     local = offset_minutes(timezone) if timezone else float(found[count.argmax()])
-    if not np.isfinite(local):
-        local = np.nan
-        zone_minutes = _zone_offsets(timezone, minute, stated)
-    else:
-        zone_minutes = np.full(len(minute), local)
-    other = known & (stated != zone_minutes)
+    zone = np.full(len(written), local) if np.isfinite(local) else _zone_offsets(timezone, written, stated)
+    other = known & (stated != zone)
     if other.any():
         names = ", ".join(
             f"UTC{_offset_text(o)} ({int(c):,} rows)" for o, c in zip(found, count, strict=True)
         )
         where = timezone or f"UTC{_offset_text(local)}"
         report.fixed(
-            f"rows of another time zone were brought to {where}; the file states {names}", int(other.sum())
+            f"rows of another time zone were brought to {where}; the file states {names}",
+            int(number[other].sum()),
         )
-        minute = np.where(known, minute - np.nan_to_num(stated) + zone_minutes, minute).astype(np.int64)
-    if not known.all() and ((minute >= 0) & ~known).any():
-        report.assumed("rows state no time zone: they are local time", int(((minute >= 0) & ~known).sum()))
-    return minute
+    bare = int(number[(written >= 0) & ~known].sum())
+    if bare:
+        report.assumed("rows state no time zone: they are local time", bare)
+    return np.where(known, written - np.nan_to_num(stated) + zone, written)
 
 
 def _zone_offsets(timezone: str, minute: np.ndarray, stated: np.ndarray) -> np.ndarray:
@@ -785,7 +803,8 @@ def _hourly(
             inside = known & (at < hours)
             found[entity[inside], at[inside]] = values[inside]
         return found
-    cell = (entity.astype(np.int64) * hours + hour)[known]
+    cell = entity[known].astype(np.int64) * hours
+    cell += hour[known]
     size = count * hours
     number = np.bincount(cell, minlength=size)
     total = np.bincount(cell, values[known], minlength=size)
@@ -795,18 +814,22 @@ def _hourly(
     return mean.reshape(count, hours).astype(np.float32)
 
 
-def _tell_gaps(hourly: dict[str, np.ndarray], step: int, first: int, report: Report) -> None:
+def _tell_gaps(hourly: dict[str, np.ndarray], step: int, report: Report) -> None:
+    found: dict[tuple[int, int], list[str]] = {}
     for quantity, values in hourly.items():
         gaps = ~np.isfinite(values)
         if gaps.all():
             raise Refused(f"has no usable value of {quantity}")
         if gaps.any() and step <= 60:
-            with_gaps = int(gaps.any(axis=1).sum())
-            report.fixed(
-                f"hours without {quantity} ({gaps.mean():.1%} of all, in {with_gaps:,} of {len(gaps):,}): a typical "
-                "week takes them from other weeks",
-                int(gaps.sum()),
-            )
+            found.setdefault((int(gaps.sum()), int(gaps.any(axis=1).sum())), []).append(quantity)
+    for (hours, rows), quantities in found.items():
+        total = next(iter(hourly.values())).shape
+        share = hours / (total[0] * total[1])
+        report.fixed(
+            f"hours without {', '.join(quantities)} ({share:.1%} of all, in {rows:,} of {total[0]:,}): a typical week "
+            "takes them from other weeks",
+            hours,
+        )
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
