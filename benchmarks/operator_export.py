@@ -12,6 +12,7 @@ FIRST = np.datetime64("2025-03-03T00:00", "m")  # a Monday
 LON, LAT = 115.90, 28.68
 SITE_KM = 0.9
 LOCAL = "+08:00"
+CAPACITY_MBPS, IDLE_W, SLOPE_W = 60.0, 200.0, 1.5  # of every cell; W per Mbit/s
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,19 @@ def write_export(
     lat = LAT + (site // across) * SITE_KM / 111.32
     names = [f"南昌站{s + 1:04d}-{c % 3 + 1}" for c, s in enumerate(site)]
     network = folder / "network.csv"
-    lines = [f"{n},{a:.6f},{b:.6f},{120 * (c % 3)}" for c, (n, a, b) in enumerate(zip(names, lon, lat, strict=True))]
+    lines = [
+        f"{n},{a:.6f},{b:.6f},{120 * (c % 3)}"
+        for c, (n, a, b) in enumerate(zip(names, lon, lat, strict=True))
+    ]
     network.write_text("小区名称,经度,纬度,方位角\n" + "\n".join(lines) + "\n", encoding="utf-8")
     minute = np.arange(steps) * step_minutes
     hour = minute / 60 % 24
     day = 1 + 0.8 * np.sin((hour - 9) / 24 * 2 * np.pi)
-    level = np.exp(rng.normal(3.5, 0.8, cells))
+    level = np.exp(rng.normal(6.0, 0.7, cells))
     volume = (level[:, None] * day * rng.lognormal(0, 0.1, (cells, steps))).astype(np.float32)
-    prb = (100 * volume / (volume + 4 * level[:, None])).clip(0, 100)
-    users = volume / 20
-    energy = 60 + 0.2 * volume
+    prb = (100 * volume * 8 / (60 * step_minutes) / CAPACITY_MBPS).clip(0, 100)
+    users = volume / 200
+    energy = (IDLE_W + SLOPE_W * volume * 8 / (60 * step_minutes)) * step_minutes / 60
     gone = np.zeros((cells, steps), bool)
     for cell in rng.permutation(cells)[: cells // 4]:
         start = int(rng.integers(steps - 200))
@@ -82,7 +86,7 @@ def write_export(
             rows += len(parts)
             file.write("".join(parts))
     faults = Faults(
-        rows, int(gone.sum()), int(doubled.sum()), int((below.sum() + (below & doubled).sum())),
+        rows, int(gone.sum()), int(doubled.sum()), int(below.sum() + (below & doubled).sum()),
         int((~gone[utc]).sum() + doubled[utc].sum()), volume,
     )  # fmt: skip
     return export, network, faults
