@@ -6,7 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import app, coverage, deployment, plans, prb, robust, sampler, screenshots, sleep, sources
+from benchmarks import (
+    app,
+    coverage,
+    deployment,
+    measured,
+    plans,
+    prb,
+    robust,
+    sampler,
+    screenshots,
+    sleep,
+    sources,
+)
 from opendiff.errors import OpenDiffError
 from opendiff.storage.atomic import write_json
 from planning.errors import InputError, PlanningError
@@ -15,6 +27,7 @@ BENCHMARKS = {
     "app": app,
     "coverage": coverage,
     "deployment": deployment,
+    "measured": measured,
     "plans": plans,
     "prb": prb,
     "robust": robust,

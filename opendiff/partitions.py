@@ -8,6 +8,7 @@ conditions of a tile depend on nothing but the tile.
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import json
@@ -23,8 +24,10 @@ import pyarrow.parquet as pq
 
 from opendiff.area import Tiles, tile_frame
 from opendiff.base_generator import EnsembleGenerator
+from opendiff.conditioned import condition, near_area
 from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
 from opendiff.generator import TrafficGenerator
+from opendiff.measurements import Measurements
 from opendiff.opening import open_source, source_checksum
 from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, write_json
@@ -48,12 +51,36 @@ LOCK_FILE = "_lock"  # readers of Parquet datasets leave out names that begin wi
 
 
 @dataclass(frozen=True)
+class MeasuredTiles:
+    """Measurements as text, as they travel to other processes and into `_run.json`."""
+
+    packed: str
+    unit: str
+    name: str
+
+    @staticmethod
+    def near(measurements: Measurements, tiles: Tiles) -> MeasuredTiles:
+        """The measured tiles that count in an area. Raises TableError where there is none."""
+        near, _ = near_area(measurements.sorted(), tiles)
+        buffer = io.BytesIO()
+        arrays = {name: getattr(near, name) for name in ("x", "y", "traffic", "users", "noise")}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        return MeasuredTiles(base64.b64encode(buffer.getvalue()).decode(), near.unit, near.name)
+
+    def measurements(self) -> Measurements:
+        """What was packed."""
+        with np.load(io.BytesIO(base64.b64decode(self.packed)), allow_pickle=False) as arrays:
+            own = {name: arrays[name] for name in ("x", "y", "traffic", "users", "noise")}
+        return Measurements(**own, unit=self.unit, name=self.name)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What every part is made by: plain values, as they travel to other processes.
 
     source: "demo" or the path of a pack, called source_name in the tables; weights: a folder, or None for the shipped
     ones; checksum, encoder_checksum: of the weights, so that a worker which has others says so (the encoder's is ""
-    where the source holds conditions and needs none).
+    where the source holds conditions and needs none); measured: tiles that the ensemble is conditioned on.
     """
 
     source: str
@@ -68,6 +95,7 @@ class Recipe:
     steps: int | None
     area: str = ""
     encoder_checksum: str = ""
+    measured: MeasuredTiles | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +144,7 @@ def make_here(recipe: Recipe, parts: list[Part]) -> Iterator[MadePart]:
 
 def make_part(recipe: Recipe, part: Part) -> MadePart:
     """Generate one part. Raises ModelError where this process has other weights than the recipe asks for."""
-    generator, source = _opened(recipe.source, recipe.model, recipe.weights, recipe.device)
+    generator, source = _opened(recipe.source, recipe.model, recipe.weights, recipe.device, recipe.measured)
     encoder = generator.encoder_checksum if recipe.encoder_checksum else ""
     if (generator.checksum, encoder) != (recipe.checksum, recipe.encoder_checksum):
         raise ModelError(
@@ -140,10 +168,13 @@ def make_part(recipe: Recipe, part: Part) -> MadePart:
 
 @functools.lru_cache(maxsize=1)
 def _opened(
-    source: str, model: str, weights: str | None, device: str
+    source: str, model: str, weights: str | None, device: str, measured: MeasuredTiles | None
 ) -> tuple[EnsembleGenerator[Any], DemoSource | PackSource]:
     """Generator and source of a process, opened once."""
-    return TrafficGenerator.load(model, device, weights), open_source(source)
+    generator, opened = TrafficGenerator.load(model, device, weights), open_source(source)
+    if measured is not None:
+        generator = condition(generator, opened, measured.measurements())
+    return generator, opened
 
 
 def cut(tiles: Tiles, tiles_a_part: int = TILES_A_PART) -> list[Part]:

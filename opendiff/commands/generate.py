@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
 from opendiff.commands.parsers import Commands
+from opendiff.errors import TableError
 from opendiff.progress import ProgressBar, StageBars
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
     from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
+    from opendiff.measurements import Measurements
 
 
 def add_command(commands: Commands) -> None:
@@ -49,6 +51,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--steps", type=int, default=None, help="sampler steps, two evaluations each (default: the model's)"
     )
+    add_measured_options(parser.add_argument_group("conditioned on measurements"))
     parts = parser.add_argument_group(
         "a long run in parts",
         "--out is then a folder of Parquet files; the same command again goes on where it was",
@@ -69,11 +72,50 @@ def add_command(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
+def add_measured_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--measured", type=Path, default=None, metavar="FILE",
+        help="measured hours of tiles (x, y, hour, traffic or users), cells or places (CSV, XLSX or Parquet)",
+    )  # fmt: skip
+    group.add_argument(
+        "--network",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="where the measured cells are, and their azimuths",
+    )
+    group.add_argument(
+        "--map", action="append", default=[], type=_pair, metavar="OURS=THEIRS",
+        help="column of --measured: cell, time, traffic, users, lon, lat, x, y, hour (default: by usual names)",
+    )  # fmt: skip
+    group.add_argument(
+        "--timezone",
+        default="",
+        metavar="ZONE",
+        help="of the area, such as Asia/Shanghai or +08:00 (default: that of most rows)",
+    )
+    group.add_argument(
+        "--unit",
+        default="",
+        metavar="UNIT",
+        help="of measured traffic whose heading states none: MB, GB, Mbit/s ...",
+    )
+    group.add_argument(
+        "--crs", default="", metavar="CODE", help="of positions in --network, such as EPSG:27700"
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair such as traffic=DL_Volume_MB")
+    return ours, theirs
+
+
 def run(options: argparse.Namespace) -> None:
     from intake.report import Report
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
-    from opendiff.errors import TableError
     from opendiff.generator import TrafficGenerator
     from opendiff.partitions import MOST_TILES
 
@@ -87,9 +129,15 @@ def run(options: argparse.Namespace) -> None:
     source, place = open_named(options, tiles)
     generator = TrafficGenerator.load(options.model, options.device, options.weights)
     area = options.area if not Path(options.area).exists() else Path(options.area).name
+    measurements = measured_of(options)
     if in_parts:
-        return run_parts(options, generator, source, place, tiles, area)
+        return run_parts(options, generator, source, place, tiles, area, measurements)
     conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
+    if measurements is not None:
+        from opendiff.conditioned import condition
+
+        generator = condition(generator, source, measurements, tiles, conditions)
+        print_notes(generator.notes)
     ensemble = generator.generate(
         conditions,
         options.samples,
@@ -101,7 +149,23 @@ def run(options: argparse.Namespace) -> None:
     print_notes(conditions.notes)
     ensemble.metadata["area"] = area
     ensemble.save(options.out)
-    print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles)
+    print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles, ensemble.metadata["unit"])
+
+
+def measured_of(options: argparse.Namespace) -> Measurements | None:
+    """The measurements of --measured, with what was taken and left out on standard error."""
+    if options.measured is None:
+        if options.network is not None or options.map:
+            raise TableError("--network and --map say how to read --measured; give that as well.")
+        return None
+    from opendiff.measured_files import read_measurements
+
+    measurements = read_measurements(
+        options.measured, options.network, dict(options.map), options.timezone, options.unit, options.crs
+    )
+    for entry in measurements.report.entries:
+        print(f"{entry.kind}: {entry.line}", file=sys.stderr)
+    return measurements
 
 
 def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSource | ConditionSource, str]:
@@ -128,11 +192,12 @@ def run_parts(
     place: str,
     tiles: Tiles,
     area: str,
+    measurements: Measurements | None = None,
 ) -> None:
     """Generate tiles into a folder of parts; place: where other processes find the source."""
     from opendiff.cluster import local_workers, scheduler_at
     from opendiff.demo import is_bundled
-    from opendiff.partitions import TILES_A_PART, Maker, Recipe, generate_dataset, make_here
+    from opendiff.partitions import TILES_A_PART, Maker, MeasuredTiles, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings
     config = generator.model.config
@@ -148,6 +213,7 @@ def run_parts(
         guidance_scale=config.guidance_scale if options.guidance is None else options.guidance,
         steps=config.steps if options.steps is None else options.steps,
         area=area,
+        measured=None if measurements is None else MeasuredTiles.near(measurements, tiles),
         encoder_checksum="" if is_bundled(place) else generator.encoder_checksum,
     )
     makers: AbstractContextManager[Maker] = nullcontext(make_here)
@@ -168,14 +234,18 @@ def run_parts(
     print_notes(made.notes)
     if made.kept_parts:
         print(f"{made.kept_parts} of {made.parts} parts were there before", file=sys.stderr)
-    print_made(options, source.name, made.tiles, made.missing_tiles)
+    unit = "relative" if measurements is None else measurements.unit
+    print_made(options, source.name, made.tiles, made.missing_tiles, unit)
 
 
-def print_made(options: argparse.Namespace, source: str, tiles: int, missing: int) -> None:
+def print_made(
+    options: argparse.Namespace, source: str, tiles: int, missing: int, unit: str = "relative"
+) -> None:
     """Say what was written; missing: tiles that the source knows nothing of."""
     if missing:
         print(
             f"{missing} of {tiles + missing} tiles have no open data in {source} and are left out",
             file=sys.stderr,
         )
-    print(f"{tiles} tiles x {options.samples} samples x 168 hours, relative units: {options.out}")
+    what = "relative units" if unit == "relative" else unit
+    print(f"{tiles} tiles x {options.samples} samples x 168 hours, {what}: {options.out}")

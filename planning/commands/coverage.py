@@ -14,7 +14,16 @@ import pyogrio
 
 from planning.atomic import write_whole
 from planning.commands import coverage_options
-from planning.commands.shared import Commands, add_scale_options, check_folder, scale_of
+from planning.commands.shared import (
+    Commands,
+    add_counter_options,
+    add_scale_options,
+    check_folder,
+    counters_sentence,
+    read_counters_of,
+    scale_of,
+)
+from planning.counted import counted_demand
 from planning.coverage import DEFAULT_LOAD, Coverage, NetworkLoads, PixelGrid, RadioSettings, coupled_loads
 from planning.coverage.export import RSRP_LEVELS, contours, geotiff_bytes, kmz_bytes
 from planning.coverage.maps import MAPS, CoverageMap, coverage_map
@@ -69,6 +78,7 @@ def add_command(commands: Commands) -> None:
     command.add_argument("--indoors", action="store_true", help="maps of RSRP, SINR and rate indoors")
     coverage_options.add(command)
     add_scale_options(command)
+    add_counter_options(command, ("--counters",), "--counter-map")
     command.set_defaults(run=run)
 
 
@@ -87,6 +97,9 @@ def run(options: argparse.Namespace) -> None:
         if options.traffic:
             table = TrafficTable.read(options.traffic)
             demand = Demand.build(table, scale_of(options, table, scenario.scale() if scenario else None))
+        network, counted = read_counters_of(options, network)
+        if counted is not None and demand is None:
+            raise InputError("Counters scale generated traffic; name it with --traffic as well.")
         tuning = coverage_options.tuning(options, network, settings, ground)
         if tuning is not None:
             settings = tuning.settings(settings)
@@ -97,6 +110,9 @@ def run(options: argparse.Namespace) -> None:
         if weights is not None:
             grid = grid.with_weights(weights)
         coverage = Coverage.on(network, grid, settings, ground, bar)
+        if counted is not None and demand is not None:
+            demand, coverage = counted_demand(demand, counted, coverage)
+            report.append(counters_sentence(demand))
         hour, awake = _hour(options, demand), None
         if options.plan:
             awake = _awake(options.plan, scenario, network, hour)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from planning.commands import prb_options
 from planning.commands.shared import (
     Commands,
+    add_counter_options,
     add_out,
     add_scale_options,
     add_solver_options,
     checked_out,
+    counters_sentence,
+    read_counters_of,
     scenario_and_demand,
 )
+from planning.counted import counted_demand
+from planning.coverage import Coverage
 from planning.demand import Demand
 from planning.prb import Cluster, PrbSettings, compared, network_utilisation, relief_of
 from planning.prb.baselines import BASELINES, baseline
@@ -73,6 +79,7 @@ def add_command(commands: Commands) -> None:
         help=f"instead of optimising ({BASELINES[0]})",
     )
     add_scale_options(command)
+    add_counter_options(command)
     prb_options.add(command)
     add_solver_options(command, gap=PrbSettings().gap, time_limit=PrbSettings().time_limit)
     command.set_defaults(run=run)
@@ -89,6 +96,11 @@ def run(options: argparse.Namespace) -> None:
     with bar.running():
         bar(0, 3, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
+        network, counted = read_counters_of(options, scenario.network)
+        if counted is not None:
+            coverage = Coverage.of(network, demand.x, demand.y)
+            scenario = replace(scenario, network=network)
+            demand, _ = counted_demand(demand, counted, coverage)
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
 
         def plans_on(traffic: Demand) -> PrbHours:
@@ -113,6 +125,8 @@ def run(options: argparse.Namespace) -> None:
             tables["comparison"] = compared([plan, *rules])
         bar(2, 3, "writing the scenario")
         scenario.with_prb(plan, **tables).save(out)
+    if counted is not None:
+        print(counters_sentence(demand))
     if len(hours) > 1:
         print(made.sentence)
     print(plan.sentence)

@@ -10,9 +10,11 @@ from typing import TypeAlias
 import pandas as pd
 
 from intake.report import Report
+from planning.counted import Counted, counted_network, read_counted
 from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
+from planning.network import Network
 from planning.scenario import Scenario
 from planning.solver import SOLVERS
 from planning.traffic import TrafficTable
@@ -82,6 +84,56 @@ def scenario_and_demand(options: argparse.Namespace) -> tuple[Scenario, Demand]:
         print(scenario.provenance["cells"])
     table = TrafficTable.read(options.traffic)
     return scenario, Demand.build(table, scale_of(options, table, scenario.scale()))
+
+
+def add_counter_options(
+    command: argparse.ArgumentParser,
+    names: tuple[str, ...] = ("--measured", "--counters"),
+    columns: str = "--map",
+) -> None:
+    """What `read_counters_of` looks at; names, columns: of the options, where the usual ones are taken."""
+    group = command.add_argument_group("an operator's counters (docs/measured.md)")
+    group.add_argument(
+        *names, dest="counters", metavar="FILE",
+        help="counters by cell (CSV, XLSX or Parquet): measured cells carry what they say, others what was generated; "
+        "capacities follow from PRB use, power (eq. 13) from energy",
+    )  # fmt: skip
+    group.add_argument(
+        columns, dest="counter_columns", action="append", default=[], type=assignment, metavar="OURS=THEIRS",
+        help="column of the counters: cell, time, traffic, users, prb, energy, radio_unit (default: by usual names)",
+    )  # fmt: skip
+    group.add_argument("--timezone", default="", metavar="ZONE", help="of the area: Asia/Shanghai or +08:00")
+    group.add_argument(
+        "--unit", default="", metavar="UNIT", help="of traffic without one in its heading: MB, Mbit/s"
+    )
+
+
+def read_counters_of(options: argparse.Namespace, network: Network) -> tuple[Network, Counted | None]:
+    """The network with what the counters of --measured say of its cells, and these; (network, None) without."""
+    if not options.counters:
+        return network, None
+    counted = read_counted(
+        Path(options.counters),
+        Path(options.counters).name,
+        network,
+        dict(options.counter_columns),
+        options.timezone,
+        options.unit,
+    )
+    print_report(counted.report)
+    network, notes = counted_network(network, counted)
+    for note in notes:
+        print(note)
+    return network, counted
+
+
+def counters_sentence(demand: Demand) -> str:
+    """How much of a demand was measured."""
+    told = demand.metadata["counters"]
+    return (
+        f"{told['counted_sectors']:,} of {told['sectors']:,} sectors carry what {told['counted_cells']:,} measured "
+        f"cells carried (to {told['counted_error']:.1%}), the others what was generated."
+    )
 
 
 def checked_out(text: str) -> Path:

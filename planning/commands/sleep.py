@@ -14,14 +14,18 @@ import pandas as pd
 from planning.atomic import write_whole
 from planning.commands.shared import (
     Commands,
+    add_counter_options,
     add_out,
     add_scale_options,
     add_solver_options,
     check_folder,
     checked_out,
+    counters_sentence,
+    read_counters_of,
     read_csv,
     scenario_and_demand,
 )
+from planning.counted import counted_demand
 from planning.coverage import Coverage
 from planning.demand import RATE_FLOOR_MBPS, Demand
 from planning.deployment.places import read_places
@@ -92,6 +96,7 @@ def add_command(commands: Commands) -> None:
         help=f"of the grid (default: {prices.kg_per_kwh:g}, China's mean of 2023)",
     )  # fmt: skip
     add_scale_options(command)
+    add_counter_options(command)
     _add_problem_options(command)
     _add_strategy_options(command)
     add_solver_options(command, gap=SleepSettings().gap)
@@ -196,8 +201,11 @@ def run(options: argparse.Namespace) -> None:
         network = scenario.network
         if options.equipment:
             network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
+        network, counted = read_counters_of(options, network)
         bar(1, 4, "received levels")
         coverage = Coverage.of(network, demand.x, demand.y)
+        if counted is not None:
+            demand, coverage = counted_demand(demand, counted, coverage)
         around = _around(options, network) | {"coverage": coverage}
         bar(2, 4, "plans of the hours")
         made = _planned(options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar)
@@ -224,6 +232,8 @@ def run(options: argparse.Namespace) -> None:
             )
     _tell(made, plan, prices, ranges, replayed, risk)
     print(demand.scale.sentence)
+    if counted is not None:
+        print(counters_sentence(demand))
     for path in (out, *schedules):
         print(f"Wrote {path}")
 
