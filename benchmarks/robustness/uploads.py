@@ -79,6 +79,10 @@ def measure(minutes: float, seed: int = 0) -> Uploads:
         "OPENDIFF_SHARED": "1",
         "OPENDIFF_MAX_UPLOADS_PER_MINUTE": "100000",
         "OPENDIFF_MAX_UPLOADS_MB": "100000",
+        "OPENDIFF_MAX_SESSION_UPLOADS": "100000",
+        "OPENDIFF_MAX_SESSION_UPLOAD_MB": "100000",
+        "OPENDIFF_MAX_PERSON_UPLOADS": "100000",
+        "OPENDIFF_MAX_PERSON_UPLOAD_MB": "100000",
     }
     with tempfile.TemporaryDirectory() as place, app(Path(place), environment=shared) as (address, process):
         secret = Path(place, "secret.csv")
