@@ -346,7 +346,7 @@ def _names_column(text: str, theirs: str, source: bytes | Path, options: dict[st
     found = re.search(r"column #(\d+)", text)
     with pacsv.open_csv(_opened(source), **options) as reader:
         names = reader.schema.names
-    return bool(found) and int(found[1]) < len(names) and names[int(found[1])] == theirs
+    return found is not None and int(found[1]) < len(names) and names[int(found[1])] == theirs
 
 
 def _numbers_of(column: pa.ChunkedArray) -> pa.Array:
