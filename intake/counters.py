@@ -33,7 +33,7 @@ from intake.report import Report
 from intake.text import Refused
 
 MAX_BYTES, MAX_ROWS, MAX_CELLS = 4_000_000_000, 60_000_000, 500_000
-HEAD_BYTES, BLOCK_BYTES = 262_144, 8 << 20
+HEAD_BYTES, BLOCK_BYTES = 262_144, 2 << 20
 WEEK, DAY = 168, 24
 EMPTY = [
     "",
@@ -195,6 +195,7 @@ def _read(
     rows = _Rows(mapping, report)
     for part in _parts(source, name, mapping, layer, report):
         rows.add(part)
+    pa.default_memory_pool().release_unused()
     return _arranged(rows, timezone, unit)
 
 
@@ -278,7 +279,7 @@ def _csv(source: bytes | Path, mapping: dict[str, str], report: Report) -> Itera
         report.left_out("lines above the heading passed over", len(dialect.titles), dialect.titles)
     options = {
         "read_options": pacsv.ReadOptions(
-            encoding=dialect.encoding, skip_rows=dialect.skip, block_size=BLOCK_BYTES, use_threads=True
+            encoding=dialect.encoding, skip_rows=dialect.skip, block_size=BLOCK_BYTES, use_threads=False
         ),
         "parse_options": pacsv.ParseOptions(
             delimiter=dialect.separator, invalid_row_handler=lambda row: "skip"
