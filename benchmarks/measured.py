@@ -31,15 +31,18 @@ FOLD_COUNTS = (5, 10, 20, 50)
 BAND = 1.6449
 CELLS, QUICK_CELLS = 2000, 60
 READ = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from intake.counters import read_counters
 
 start, clock = time.process_time(), time.perf_counter()
 counters = read_counters(Path(sys.argv[1]), "counters.csv")
+# not ru_maxrss, in which a process keeps that of its parent
+status = Path("/proc/self/status").read_text()
+peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 print(json.dumps({
     "seconds": time.perf_counter() - clock, "processor_seconds": time.process_time() - start,
-    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, "report": list(counters.report),
+    "peak_mb": peak / 1000, "report": list(counters.report),
 }))
 """
 
