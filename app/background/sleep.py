@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
 from app.background.deployment import present_or_default
+from app.files.measurements import cell_counters
 from app.server import jobs
 from app.server.limits import limits
 from app.state.inputs import Upload
@@ -73,6 +74,7 @@ def start(space: Workspace, asked: SleepRequest) -> None:
     figures that cannot be planned with.
     """
     network = present_or_default(space)
+    asked = replace(asked, counters=cell_counters(space))
     planned, held_out, judged_on = _demands(space, asked)
     basis = space.basis("traffic", "scale")
     last = space.sleep.value.plans.get("milp") if space.sleep else None
@@ -158,7 +160,11 @@ def _compared(
 
 
 def _counted(
-    counters: "Counters", network: "Network", coverage: "Coverage", planned: "Demand", held_out: "Demand | None"
+    counters: "Counters",
+    network: "Network",
+    coverage: "Coverage",
+    planned: "Demand",
+    held_out: "Demand | None",
 ) -> "tuple[Network, Coverage, Demand, Demand | None]":
     """All of them as the counters say, where any cell of the network was measured."""
     from planning.counted import counted_demand, counted_network, counted_of

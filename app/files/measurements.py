@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.state.inputs import Upload
+from app.state.workspace import Workspace
 from opendiff.errors import TableError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from planning.traffic import TrafficTable
 
 FILE, NETWORK = "measurements", "measured network"  # keys of the uploads
+CACHE = "read measurements"  # name under which a workspace holds what was read
 COLUMNS = {
     "cell": "Cell", "time": "Date-time", "traffic": "Traffic", "users": "Users", "prb": "PRB use", "energy": "Energy",
 }  # fmt: skip
@@ -47,6 +49,15 @@ def read_measured(
             raise TableError(f"{network.name} {error}.") from None
         counters.report.extend(report)
     return Measured(counters, measurements_of(counters, places, file.name))
+
+
+def cell_counters(space: Workspace) -> Counters | None:
+    """The counters of cells that were uploaded, as they were read last; None without any."""
+    if FILE not in space.uploads:
+        return None
+    read = space.last_cached(CACHE)
+    counters: Counters = _counters(space.uploads[FILE], None, "", "") if read is None else read.counters
+    return counters if counters.kind == "cell" else None
 
 
 def read_table(file: Upload) -> TrafficTable:

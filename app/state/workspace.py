@@ -164,6 +164,11 @@ class Workspace:
             kept = self._cache[name] = (key, build())
         return kept[1]
 
+    def last_cached(self, name: str) -> Any:
+        """The value of this name that `cached` built last, None where there is none."""
+        kept = self._cache.get(name)
+        return None if kept is None else kept[1]
+
     def traffic_table(self) -> Any:
         """The traffic as the planners take it. Call only when there is traffic."""
         from planning.traffic import TrafficTable
