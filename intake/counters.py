@@ -33,7 +33,7 @@ from intake.report import Report
 from intake.text import Refused
 
 MAX_BYTES, MAX_ROWS, MAX_CELLS = 4_000_000_000, 60_000_000, 500_000
-HEAD_BYTES, BLOCK_BYTES = 262_144, 8 << 20
+HEAD_BYTES, BLOCK_BYTES = 262_144, 2 << 20
 WEEK, DAY = 168, 24
 EMPTY = [
     "",
@@ -195,6 +195,7 @@ def _read(
     rows = _Rows(mapping, report)
     for part in _parts(source, name, mapping, layer, report):
         rows.add(part)
+    pa.default_memory_pool().release_unused()
     return _arranged(rows, timezone, unit)
 
 
@@ -278,7 +279,7 @@ def _csv(source: bytes | Path, mapping: dict[str, str], report: Report) -> Itera
         report.left_out("lines above the heading passed over", len(dialect.titles), dialect.titles)
     options = {
         "read_options": pacsv.ReadOptions(
-            encoding=dialect.encoding, skip_rows=dialect.skip, block_size=BLOCK_BYTES, use_threads=True
+            encoding=dialect.encoding, skip_rows=dialect.skip, block_size=BLOCK_BYTES, use_threads=False
         ),
         "parse_options": pacsv.ParseOptions(
             delimiter=dialect.separator, invalid_row_handler=lambda row: "skip"
@@ -346,7 +347,7 @@ def _names_column(text: str, theirs: str, source: bytes | Path, options: dict[st
     found = re.search(r"column #(\d+)", text)
     with pacsv.open_csv(_opened(source), **options) as reader:
         names = reader.schema.names
-    return bool(found) and int(found[1]) < len(names) and names[int(found[1])] == theirs
+    return found is not None and int(found[1]) < len(names) and names[int(found[1])] == theirs
 
 
 def _numbers_of(column: pa.ChunkedArray) -> pa.Array:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles, tile_frame
-from opendiff.base_generator import ConditionSource, OpenDataSource
+from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import Conditions
 from opendiff.default.conditioning import Posterior, posterior
 from opendiff.default.denoiser import ConditionMemory
@@ -132,7 +132,7 @@ class ConditionedGenerator(TrafficGenerator):
 
 
 def condition(
-    generator: TrafficGenerator,
+    generator: EnsembleGenerator[Any],
     source: OpenDataSource | ConditionSource,
     measurements: Measurements,
     tiles: Tiles | None = None,
@@ -226,13 +226,20 @@ def join(one: Conditions, other: Conditions) -> Conditions:
     x = np.concatenate([one.tiles["x"], other.tiles["x"]])
     y = np.concatenate([one.tiles["y"], other.tiles["y"]])
     order = np.lexsort((y, x))
-    both = {
-        name: np.concatenate([getattr(one, name), getattr(other, name)])[order]
+    tokens, present, reliability = (
+        np.concatenate([getattr(one, name), getattr(other, name)])[order]
         for name in ("tokens", "present", "reliability")
-    }
+    )
     names = set(one.intensities) & set(other.intensities)
     intensities = {
         name: np.concatenate([one.intensities[name], other.intensities[name]])[order] for name in names
     }
     share = np.concatenate([one.tiles["covered_share"], other.tiles["covered_share"]])
-    return replace(one, tiles=tile_frame(x, y, share), intensities=intensities, **both)
+    return replace(
+        one,
+        tiles=tile_frame(x, y, share),
+        intensities=intensities,
+        tokens=tokens,
+        present=present,
+        reliability=reliability,
+    )

@@ -62,7 +62,7 @@ def read_measurements(
 def measurements_of(counters: Counters, places: CellPlaces | None, name: str) -> Measurements:
     """Measured tiles of counters; places: of the cells, for counters by cell. Raises TableError."""
     report = Report([*counters.report.entries])
-    quantities = [q for q in ("traffic", "users") if q in counters.values]
+    quantities: list[str] = [q for q in ("traffic", "users") if q in counters.values]
     if not quantities:
         found = ", ".join(counters.values)
         raise TableError(f"{name} measures {found} only; the generator is told traffic or users.")
@@ -103,11 +103,13 @@ def measurements_of(counters: Counters, places: CellPlaces | None, name: str) ->
         raise TableError(f"{name} measures no tile: no place or cell has enough hours.")
     kind = {168: "a typical week", 24: "a typical day", 1: "a mean without hours"}[counters.period]
     report.taken(f"measured tiles, {kind} each", int(keep.sum()))
+    told = {q: laid[q][keep] for q in quantities}
     return Measurements.of(
         x[keep],
         y[keep],
-        **{q: laid[q][keep] for q in quantities},
-        noise=noise[keep],
+        told.get("traffic"),
+        told.get("users"),
+        noise[keep],
         unit=unit,
         name=name,
         report=report,

@@ -104,7 +104,9 @@ def cell_places(network: Network) -> CellPlaces:
     )  # fmt: skip
 
 
-def counted_demand(demand: Demand, counted: Counted, coverage: Coverage) -> tuple[Demand, Coverage]:
+def counted_demand(
+    demand: Demand, counted: Counted, coverage: Coverage, first_week: int = 0
+) -> tuple[Demand, Coverage]:
     """The demand in which every measured sector carries what its counters say, and other sectors what was generated;
     and the coverage in which the traffic lies inside the tiles where it was measured.
 
@@ -112,6 +114,8 @@ def counted_demand(demand: Demand, counted: Counted, coverage: Coverage) -> tupl
     ----------
     demand : of tiles, in Mbit/s.
     coverage : of the network on the demand's tiles; it says which sector serves which part of a tile.
+
+    first_week : of the measured ones that the first sample takes; others follow in turn.
 
     A sector counts as measured where any cell of it was; its carriers that were not measured are taken to carry as much
     as the mean of the others. Raises InputError where the counters have no traffic in Mbit/s.
@@ -128,7 +132,7 @@ def counted_demand(demand: Demand, counted: Counted, coverage: Coverage) -> tupl
         before = np.maximum(scaled[:, sample], LEAST_MBPS)
         # of the mean that was measured, in the course of the generated week
         laid = before * (mean / np.maximum(before.mean(axis=1), LEAST_MBPS))[:, None]
-        target = np.where(known[:, None], weeks[:, sample % weeks.shape[1]], laid_on @ laid)
+        target = np.where(known[:, None], weeks[:, (first_week + sample) % weeks.shape[1]], laid_on @ laid)
         for _ in range(ITERATIONS):
             ratio = target / np.maximum(laid_on @ laid, LEAST_MBPS)
             laid = laid * (laid_on.T @ ratio + (1 - covered).clip(0)[:, None])

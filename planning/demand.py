@@ -77,6 +77,11 @@ class Scale:
             raise InputError(
                 "The traffic table does not state the unit Mbit/s; give subscribers, a daily total or a busy-hour rate."
             )
+        told = table.metadata.get("measured")
+        if isinstance(told, dict) and told.get("users_unit") == "relative" and table.users is not None:
+            month = float(table.area_profile().mean()) * SECONDS_PER_DAY / MBIT_PER_GB * DAYS_PER_MONTH
+            sentence = f"Scale: measured, by {told.get('tiles', 'some')} tiles of {told.get('file') or 'measurements'}"
+            return cls._of_month(table, "measured", month, month / GB_PER_MONTH, sentence)
         return cls("measured", 1.0, 1.0, "Scale: the traffic table states Mbit/s and active users")
 
     def record(self) -> dict[str, Any]:

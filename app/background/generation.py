@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
+from app.background.measuring import conditioned, worth
 from app.map.region import open_region
 from app.server import jobs
 from app.server.cache import SharedCache
@@ -19,6 +20,7 @@ from app.state.workspace import Workspace
 from intake import guard
 
 if TYPE_CHECKING:
+    from opendiff.measurements import Measurements
     from opendiff.traffic_table import TrafficEnsemble
 
 log = logging.getLogger(__name__)
@@ -69,8 +71,17 @@ def _warm() -> None:
     gc.freeze()
 
 
-def start(space: Workspace, samples: int, seed: int, guidance_scale: float | None) -> None:
-    """Generate traffic for the area of the workspace in the background. Raises PlanningError beyond the limits."""
+def start(
+    space: Workspace,
+    samples: int,
+    seed: int,
+    guidance_scale: float | None,
+    measured: "Measurements | None" = None,
+) -> None:
+    """Generate traffic for the area of the workspace in the background, given measured tiles where there are any.
+
+    Raises PlanningError beyond the limits.
+    """
     area, tiles, source = space.area, space.tiles, space.source
     assert area is not None and tiles is not None
     check_ensemble(len(tiles), samples)
@@ -81,7 +92,13 @@ def start(space: Workspace, samples: int, seed: int, guidance_scale: float | Non
 
         job.report(0, 0, "loading the model")
         model = generator()
-        conditions = model.conditions(open_source(source), tiles)
+        opened = open_source(source)
+        conditions = model.conditions(opened, tiles)
+        described = {"area": area.to_geojson(), "area_name": area.name}
+        if measured is not None:
+            job.report(0, 0, "conditioning on the measurements")
+            plain, model = model, conditioned(model, opened, measured, tiles, conditions)
+            described["measured_worth"] = worth(plain, model, conditions, seed)
         job.report(0, 0, f"{len(conditions.tiles)} tiles, {samples} samples")
         ensemble = model.generate(
             conditions,
@@ -91,7 +108,6 @@ def start(space: Workspace, samples: int, seed: int, guidance_scale: float | Non
             progress=lambda done, total: job.report(done, total, job.what),
             cancelled=job.cancelled,
         )
-        described = {"area": area.to_geojson(), "area_name": area.name}
         return replace(ensemble, metadata=ensemble.metadata | described)
 
     def deliver(space: Workspace, ensemble: "TrafficEnsemble") -> None:

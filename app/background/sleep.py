@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
 from app.background.deployment import present_or_default
+from app.files.measurements import cell_counters
 from app.server import jobs
 from app.server.limits import limits
 from app.state.inputs import Upload
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import shapely
 
+    from intake.counters import Counters
     from planning.coverage import Coverage
     from planning.demand import Demand
     from planning.network import Network
@@ -35,8 +37,8 @@ class SleepRequest:
     `SleepProblem.build`. rules: fields of `Operation` but for `never`. never: names of cells and sites that never
     sleep; never_areas: areas (degrees) whose sites never do. quantile: of demand that is planned for. rate_floor:
     Mbit/s that every active user gets. measured: a traffic table that plans are replayed on, or else, with held_out,
-    the last sample of the ensemble is. equipment: rows of figures instead of the network's. prices: tariff, currency
-    and CO2.
+    the last sample of the ensemble is. equipment: rows of figures instead of the network's. counters: of cells,
+    which carry what these say. prices: tariff, currency and CO2.
     """
 
     strategies: Sequence[str]
@@ -52,6 +54,7 @@ class SleepRequest:
     held_out: bool = True
     measured: Upload | None = None
     equipment: "pd.DataFrame | None" = None
+    counters: "Counters | None" = None
     prices: "Prices | None" = None
 
     def around(self, network: "Network") -> dict[str, Any]:
@@ -72,6 +75,7 @@ def start(space: Workspace, asked: SleepRequest) -> None:
     figures that cannot be planned with.
     """
     network = present_or_default(space)
+    asked = replace(asked, counters=cell_counters(space))
     planned, held_out, judged_on = _demands(space, asked)
     basis = space.basis("traffic", "scale")
     last = space.sleep.value.plans.get("milp") if space.sleep else None
@@ -126,6 +130,9 @@ def _compared(
     if coverage is None:  # else the radio settings are those of the Coverage page
         job.report(0, 0, "received levels")
         coverage = Coverage.of(network, planned.x, planned.y)
+    if asked.counters is not None:
+        job.report(0, 0, "laying the counters on cells")
+        network, coverage, planned, held_out = _counted(asked.counters, network, coverage, planned, held_out)
     around = asked.around(network) | {"coverage": coverage}
     floored = planned.with_rate_floor(asked.rate_floor)
     problem = SleepProblem.build(network, floored, quantile=asked.quantile, **around)
@@ -151,6 +158,28 @@ def _compared(
             **around,
         )
     return Comparison(plans, table, deployed, judged_on, risk, ranges)
+
+
+def _counted(
+    counters: "Counters",
+    network: "Network",
+    coverage: "Coverage",
+    planned: "Demand",
+    held_out: "Demand | None",
+) -> "tuple[Network, Coverage, Demand, Demand | None]":
+    """All of them as the counters say, where any cell of the network was measured."""
+    from planning.counted import counted_demand, counted_network, counted_of
+    from planning.errors import InputError
+
+    try:
+        counted = counted_of(counters, network, "the counters")
+    except InputError:  # another network, such as one that was planned here
+        return network, coverage, planned, held_out
+    if counters.unit == "Mbit/s":
+        rest = held_out
+        held_out = None if rest is None else counted_demand(rest, counted, coverage, planned.samples)[0]
+        planned, coverage = counted_demand(planned, counted, coverage)
+    return counted_network(network, counted)[0], coverage, planned, held_out
 
 
 def _measured(upload: Upload, demand: "Demand") -> "Demand":

@@ -7,10 +7,16 @@ from app.charts.axes import DAY, day_axis, finish, mark_hour, week_axis
 from app.colours import ACCENT, BAND_50, BAND_90, SERIES, WARN
 
 
-def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | None = None) -> go.Figure:
+def week_band(
+    series: np.ndarray,
+    hour: int,
+    unit: str,
+    measured: np.ndarray | None = None,
+    before: np.ndarray | None = None,
+) -> go.Figure:
     """The week of an ensemble, series (samples, 168): its median and its central 50 % and 90 % bands.
 
-    measured: (168,) to be drawn over it.
+    measured, before: (168,) to be drawn over it; before: what was generated without measurements.
     """
     hours = np.arange(series.shape[1])
     figure = go.Figure()
@@ -34,6 +40,10 @@ def week_band(series: np.ndarray, hour: int, unit: str, measured: np.ndarray | N
     )
     if measured is not None:
         figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
+    if before is not None:
+        figure.add_scatter(
+            x=hours, y=before, line={"color": SERIES[2], "width": 1.5, "dash": "dot"}, name="before"
+        )
     mark_hour(figure, hour)
     return finish(figure, f"traffic ({unit})", week_axis())
 

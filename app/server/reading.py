@@ -28,6 +28,8 @@ READERS = (
     "planning.traffic_file",
     "planning.csv_table",
     "planning.coverage.rasters",
+    "intake.counters",
+    "intake.cell_places",
     "planning.measured_power",
     "planning.measured_traffic",
     "app.saved.files",

@@ -166,6 +166,11 @@ class Workspace:
             kept = self._cache[name] = (key, build())
         return kept[1]
 
+    def last_cached(self, name: str) -> Any:
+        """The value of this name that `cached` built last, None where there is none."""
+        kept = self._cache.get(name)
+        return None if kept is None else kept[1]
+
     def traffic_table(self) -> Any:
         """The traffic as the planners take it. Call only when there is traffic."""
         from planning.traffic import TrafficTable
@@ -187,11 +192,18 @@ class Workspace:
             ),
         )
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the present traffic is in Mbit/s by measurements, so that no scale has to be chosen."""
+        return self.traffic is not None and self.traffic.value.metadata.get("unit") == "Mbit/s"
+
     def stated_scale(self) -> "Scale":
         """The scale chosen, for the present traffic. Raises PlanningError on an impossible figure."""
         from planning.demand import Scale
 
         table, choice = self.traffic_table(), self.scale
+        if self.is_measured:
+            return Scale.measured(table)
         if choice.kind == "daily total":
             return Scale.daily_total(table, choice.gb_per_day)
         if choice.kind == "busy hour":

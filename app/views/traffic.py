@@ -20,6 +20,7 @@ from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, outdated, region_of
+from app.widgets.measurements import measurements, worth
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
 
@@ -80,6 +81,8 @@ def _generate(space: Workspace, primary: bool) -> None:
                 help="How strictly traffic follows the open data (μ of eq. 8). 0 is plain; more varies less.",
                 **kept("guidance"),
             )
+        with advanced.expander("Your own measurements", icon=":material/upload_file:"):
+            read = measurements(space)
         if action.button(
             "Generate traffic",
             type="primary" if primary else "secondary",
@@ -88,7 +91,7 @@ def _generate(space: Workspace, primary: bool) -> None:
             width="stretch",
         ):
             with errors_shown("starting"):
-                generation.start(space, int(samples), int(seed), guidance)
+                generation.start(space, int(samples), int(seed), guidance, read.tiles if read else None)
                 st.rerun()
         if space.tiles_with_data == 0:
             action.caption("No tile of the area has data.")
@@ -129,6 +132,8 @@ def _result(space: Workspace, region: Region) -> None:
         if unit == "Mbit/s":
             scale_caption(space)
         _origin(ensemble.metadata)
+    with errors_shown("showing what the measurements are worth"):
+        worth(space, region, hour)
     details(space, median, profile, hour, unit)
     _downloads(space)
 

@@ -29,6 +29,10 @@ ASKED = {
 
 def scale_setting(space: Workspace) -> None:
     """A popover in which the scale is chosen."""
+    if space.is_measured:
+        with st.popover("Scale: measured", icon=":material/straighten:", width="stretch"):
+            st.caption("The traffic is in Mbit/s, as measured; no assumption is needed.")
+        return
     with st.popover("Scale", icon=":material/straighten:", width="stretch"):
         st.caption(
             "The model gives relative traffic. One assumption turns it into Mbit/s, on every page and export."

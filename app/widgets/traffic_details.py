@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import traffic as traffic_charts
+from app.files.measurements import read_table
 from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.workspace import Workspace
@@ -85,17 +86,15 @@ def _measured(space: Workspace, hour: int) -> None:
     file = upload(
         space,
         "measured traffic",
-        "Measured traffic (Parquet or CSV with columns x, y, hour 0-167, traffic; x, y are zoom-15 tiles)",
-        ["parquet", "csv"],
+        "Measured traffic by tile (x, y, hour), or by place (lon, lat) and date-time",
+        ["parquet", "csv", "xlsx", "txt"],
         MOST_MEASURED_MB,
         where=one,
     )
     unit = two.selectbox("Its unit", ["Mbit/s", "relative units"], **kept("measured unit"))
     if file is None:
         return
-    from planning.traffic import TrafficTable
-
-    table = space.cached("measured", file.identity, lambda: TrafficTable.read(file.data, file.name))
+    table = space.cached("measured", file.identity, lambda: read_table(file))
     _beside(space, table, unit, hour)
 
 

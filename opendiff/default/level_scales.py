@@ -17,7 +17,9 @@ from opendiff.default.world import FIELD_CELLS
 # Standard deviations over tiles of the log level that the weights and the residual leave open in a city that was left
 # out of training, and how much cities differ in their logarithms (Nanchang, Seoul and Helsinki, each left out).
 NEW_CITY_PRIOR = ((0.04, 1.1), (0.42, 0.7))
-KNOWN_CITY_SPREAD = 0.25  # the same of a training city, around what training found
+# The same of a training city, around what training found: factors of the standard deviations, and how sure they are.
+# That of the weights is smaller, as training takes several neighbours for one observation (`regression`).
+KNOWN_CITY_PRIOR = ((0.25, 0.5), (1.0, 0.15))
 NEW_CITY_SHARES = (
     0.8,
     0.1,
@@ -104,7 +106,8 @@ def fit_scales(terms: LevelTerms, observed: Observed, new_city: bool) -> Scales:
         spread = np.array([NEW_CITY_PRIOR[0][1], NEW_CITY_PRIOR[1][1]])
         shares = np.array(NEW_CITY_SHARES)
     else:
-        centre, spread = np.zeros(2), np.full(2, KNOWN_CITY_SPREAD)
+        centre = np.log([KNOWN_CITY_PRIOR[0][0], KNOWN_CITY_PRIOR[1][0]])
+        spread = np.array([KNOWN_CITY_PRIOR[0][1], KNOWN_CITY_PRIOR[1][1]])
         shares = np.maximum([1 - part.spatial[0].sum(), *part.spatial[0]], MIN_SHARE)
     first = np.array([*centre, *np.log(shares[1:] / shares[0])])
     width = np.array([*spread, SHARE_SPREAD, SHARE_SPREAD])

@@ -74,10 +74,8 @@ class ShapePosterior:
         variance[known] = 1 - ((1 - spread)[:, None] * basis**2).sum(0)
         deviation = factor * variance.clamp_min(1e-6).sqrt()
         device = shared.device
-        parts = (
-            value.to(device) for value in (basis, common, along, told.nan_to_num(), known, shift, deviation)
-        )
-        return ConditionedShape(*(value.to(device) for value in parts), q=q, factor=factor, left=left)
+        on = [v.to(device) for v in (basis, common, along, told.nan_to_num(), known, shift, deviation)]
+        return ConditionedShape(on[0], on[1], on[2], on[3], on[4], on[5], on[6], q, factor, left)
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,9 @@ def shape_posterior(
 ) -> ShapePosterior:
     """What the measured shapes tell, of tiles that the belief expects (in the order of the measurements)."""
     traffic, users = measurements.has_traffic, measurements.has_users
-    known = (traffic.all(), users.all())
+    known = bool(traffic.all()), bool(users.all())
     if not any(known):  # some tiles one, some the other: the more frequent of them
-        known = (traffic.sum() >= users.sum(), traffic.sum() < users.sum())
+        known = bool(traffic.sum() >= users.sum()), bool(traffic.sum() < users.sum())
     if measurements.traffic.shape[1] == 1:  # means without hours
         nothing = np.zeros((len(traffic), 0))
         return ShapePosterior(
@@ -139,10 +137,8 @@ def shape_posterior(
     own = (seen - expected) / belief.spread[:, LEVEL_WIDTH].double().numpy()[:, None]
     rows = np.isfinite(own).all(axis=1)
     if not rows.any():
-        nothing = np.zeros(len(directions))
-        return ShapePosterior(
-            directions, nothing, nothing + 1, share, 1.0, np.full_like(own, np.nan), MEASURED_NOISE
-        )
+        zero, one = np.zeros(len(directions)), np.ones(len(directions))
+        return ShapePosterior(directions, zero, one, share, 1.0, np.full(own.shape, np.nan), MEASURED_NOISE)
     told = own[rows]
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))
     _, q, factor = min(

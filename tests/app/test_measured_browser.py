@@ -1,0 +1,47 @@
+"""The operator's counters in a real browser: upload them and the network, generate, plan sleep, export."""
+
+import geopandas as gpd
+import pytest
+
+from benchmarks.operator_export import write_export
+from tests.app.test_browser import WORK_MS, page, server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+assert page and server  # fixtures
+BOX = "115.89, 28.67, 115.95, 28.72"
+
+
+def test_from_counters_to_an_exported_plan(page, tmp_path):
+    counters, network, _ = write_export(tmp_path, cells=45, weeks=2, step_minutes=60)
+    page.get_by_text("Type a box").click()
+    page.get_by_label("West, south, east, north (degrees)").fill(BOX)
+    page.get_by_role("button", name="Take this box").click()
+    page.get_by_text("With data").wait_for()
+    page.get_by_role("button", name="Next: generate traffic").click()
+    page.get_by_text("Your own measurements").click()
+    inputs = page.locator("[data-testid='stFileUploader']")
+    inputs.filter(has_text="Network: where").locator("input[type=file]").set_input_files(network)
+    page.get_by_text("network.csv").first.wait_for()
+    inputs.filter(has_text="Counters of").locator("input[type=file]").set_input_files(counters)
+    page.get_by_text("measured tiles, in Mbit/s").wait_for(timeout=WORK_MS)
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
+    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_text("Where to measure next", exact=True).wait_for()
+    page.get_by_role("button", name="Scale: measured").wait_for()
+
+    page.get_by_role("link", name="Deployment", exact=True).click()
+    page.get_by_text("Your own sites").click()
+    inputs.filter(has_text="Your sites").locator("input[type=file]").set_input_files(network)
+    page.get_by_role("button", name="Plan with these sites").click()
+    page.get_by_text("45 cells").first.wait_for(timeout=WORK_MS)
+    page.get_by_role("link", name="Sleep", exact=True).click()
+    page.get_by_role("button", name="Compare sleep strategies").click()
+    page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+
+    page.get_by_role("link", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="GeoPackage (QGIS)").click()
+    plan = tmp_path / download.value.suggested_filename
+    download.value.save_as(plan)
+    cells = gpd.read_file(plan, layer="cells")
+    assert len(cells) == 45 and cells["idle_w"].between(190, 210).any()
