@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, held_out_weeks
+from benchmarks.nearest_site import tile_shares
 from benchmarks.tables import markdown
 from planning.coverage import Coverage
 from planning.demand import Demand, Scale
@@ -27,7 +28,6 @@ from planning.deployment.judging import compare
 from planning.deployment.placement import place
 from planning.errors import InputError
 from planning.network import Network
-from planning.network.serving import tile_shares
 from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
 from planning.sleep.dispatch import dispatch
 from planning.sleep.offload import OffloadGraph

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.nearest_site import tile_shares
 from planning.equipment import CAPACITY, COVERAGE, PRESETS, preset
 from planning.errors import InputError
 from planning.geometry import distances_m, local_metres, tile_centre
 from planning.network import CELL_COLUMNS, SITE_COLUMNS, Network, SiteDesign
 from planning.network.cells import is_assumed
-from planning.network.serving import tile_shares
 from tests.planning.conftest import X0, Y0
 from tests.planning.sleep.making import line_network
 
