@@ -148,6 +148,47 @@ def seoul(data: list, quick: bool = False) -> dict[str, float]:
             f"seoul_r2_k{count}": float(r2), f"seoul_r2_absolute_k{count}": float(absolute),
             f"band90_k{count}": float(band), f"seoul_r2_none_same_tiles_k{count}": float(before),
         }  # fmt: skip
+    return figures | hours_of_seoul(model, city, quick)
+
+
+def hours_of_seoul(model: TrafficModel, city: City, quick: bool) -> dict[str, float]:
+    """R² of log(14 h / 3 h) over tiles that were not measured, and the mean error of the area's hourly profile."""
+    from opendiff.conditioned import ConditionedGenerator
+    from opendiff.default.conditioning import posterior
+    from opendiff.evaluation.cities import day_night, observed, scaled_r2
+    from opendiff.generator import TrafficGenerator
+    from opendiff.measurements import Measurements
+
+    rows, weeks = observed(city)
+    belief, asked = belief_of(model, city, rows), city.conditions.take(rows)
+    x, y = (asked.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
+    figures: dict[str, float] = {}
+    for count in (20,) if quick else (10, 20, 100):
+        found = []
+        for draw in range(1 if quick else 4):
+            told = np.random.default_rng(draw).permutation(len(rows))[:count]
+            told = told[np.lexsort((y[told], x[told]))]
+            rest = np.setdiff1d(np.arange(len(rows)), told)
+            generator = ConditionedGenerator(model)
+            measured = Measurements.of(x[told], y[told], weeks[told])
+            generator.posterior = posterior(model, belief.take(torch.from_numpy(told)), measured)
+            real, part = weeks[rest], []
+            for made in (generator, TrafficGenerator(model)):
+                middle = np.median(
+                    made.generate(asked.take(rest), 20, 0, steps=2).traffic.astype(float), axis=1
+                )
+                true, guess = day_night(real), day_night(middle)
+                usable = np.isfinite(true) & np.isfinite(guess)
+                profile, own = middle.mean(axis=0), real.mean(axis=0)
+                error = np.abs(profile / profile.mean() - own / own.mean()).mean()
+                part += [scaled_r2(true[usable], guess[usable]), error]
+            found.append(part)
+        r2, error, r2_none, error_none = np.mean(found, axis=0)
+        figures |= {
+            f"seoul_day_night_r2_k{count}": float(r2), f"seoul_profile_error_k{count}": float(error),
+            f"seoul_day_night_r2_none_k{count}": float(r2_none),
+            f"seoul_profile_error_none_k{count}": float(error_none),
+        }  # fmt: skip
     return figures
 
 

@@ -28,8 +28,9 @@ from opendiff.default.level_scales import Observed, Scales, fit_scales, log_loss
 from opendiff.default.level_terms import LevelTerms
 from opendiff.default.model import TrafficModel
 from opendiff.default.prior import NEW_CITY, Belief
+from opendiff.default.profile_conditioning import ProfileUpdate
 from opendiff.default.representation import Representation
-from opendiff.default.shape_conditioning import ShapePosterior, shape_posterior
+from opendiff.default.shape_conditioning import ShapePosterior, profiles_of, shape_posterior
 from opendiff.errors import TableError
 from opendiff.measurements import MAX_TILES, RELATIVE, Measurements
 
@@ -51,6 +52,7 @@ class Posterior:
     log_mean : of the model's traffic and users.
     shape : what is known of the shape.
     new_city : whether the measured tiles lie outside all training cities.
+    profiles : what they tell of the hours of tiles in a new city, by `Belief.loading` before the scales.
     """
 
     measurements: Measurements
@@ -64,6 +66,7 @@ class Posterior:
     log_mean: tuple[float, float]
     shape: ShapePosterior
     new_city: bool
+    profiles: ProfileUpdate | None
 
     # ---- exact moments ------------------------------------------------------------------------------------------
 
@@ -161,6 +164,10 @@ def posterior(
     terms = LevelTerms.of(scaled, measurements.x, measurements.y)
     total = terms.covariance(terms) + observed.unit_std**2 + np.diag(observed.noise)
     root = cholesky(total, lower=True)
+    profiles = profiles_of(representation, cpu, measurements) if new_city else None
+    if profiles is not None:
+        shift = torch.from_numpy(profiles.shift(cpu.loading.double().numpy())).to(scaled.profile)
+        scaled = replace(scaled, profile=scaled.profile + shift)
     shape = shape_posterior(representation, scaled, float(prior.shared_shape), measurements, new_city)
     return Posterior(
         measurements,
@@ -174,6 +181,7 @@ def posterior(
         (log_mean[0], log_mean[1]),
         shape,
         new_city,
+        profiles,
     )
 
 

@@ -43,7 +43,16 @@ def conditioned(
     units = np.concatenate([unit for _, unit in parts])[asked]
     spread = prior.spread.clone()
     spread[:, :LEVEL_WIDTH] = torch.from_numpy(moments.deviation).to(spread)
-    told = replace(prior, level=torch.from_numpy(moments.mean).to(prior.level), spread=spread)
+    profile = prior.profile
+    if posterior.profiles is not None:
+        loading = belief.loading.double().cpu().numpy()
+        shift = np.empty(tuple(profile.shape))
+        for rows, kept, size in _calls(len(shift)):
+            shift[kept] = posterior.profiles.shift(loading[rows])[:size]
+        profile = profile + torch.from_numpy(shift).to(profile)
+    told = replace(
+        prior, profile=profile, level=torch.from_numpy(moments.mean).to(prior.level), spread=spread
+    )
     return Conditioned(
         told, torch.from_numpy(noise).float().to(x.device), torch.from_numpy(units).float(), measured
     )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from opendiff.default.prior import Belief
+from opendiff.default.profile_conditioning import ProfileUpdate, fit_profiles
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.measurements import Measurements
 from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
@@ -112,19 +113,30 @@ class ConditionedShape:
         return (value - self.shift[tile]) / self.deviation[tile]
 
 
+def profiles_of(
+    representation: Representation, belief: Belief, measurements: Measurements
+) -> ProfileUpdate | None:
+    """What the measured weeks of a city tell of how hours differ between its tiles (`profile_conditioning`)."""
+    if measurements.traffic.shape[1] == 1:
+        return None
+    known = _known(measurements)
+    maps = _map(known, measurements.traffic.shape[1])
+    profiles = representation.profiles.double().numpy()
+    expected = representation.shape_mean.double().numpy() + belief.profile.double().numpy() @ profiles
+    missed = _roots(measurements, known) - expected @ maps.T
+    return fit_profiles(belief.loading.double().numpy(), missed, profiles @ maps.T)
+
+
 def shape_posterior(
     representation: Representation, belief: Belief, share: float, measurements: Measurements, new_city: bool
 ) -> ShapePosterior:
     """What the measured shapes tell, of tiles that the belief expects (in the order of the measurements)."""
-    traffic, users = measurements.has_traffic, measurements.has_users
-    known = bool(traffic.all()), bool(users.all())
-    if not any(known):  # some tiles one, some the other: the more frequent of them
-        known = bool(traffic.sum() >= users.sum()), bool(traffic.sum() < users.sum())
     if measurements.traffic.shape[1] == 1:  # means without hours
-        nothing = np.zeros((len(traffic), 0))
+        nothing = np.zeros((len(measurements.x), 0))
         return ShapePosterior(
             np.zeros((0, SHAPE_WIDTH)), np.zeros(0), np.ones(0), share, 1.0, nothing + np.nan, MEASURED_NOISE
         )
+    known = _known(measurements)
     maps = _map(known, measurements.traffic.shape[1])
     colour = representation.colour.double().numpy()
     factor_of = maps @ colour.T  # of whitened coordinates to what is measured
@@ -161,6 +173,14 @@ def _loss(told: np.ndarray, q: float, factor: float) -> float:
     fit = np.square(z - mean).sum() / own + tiles * np.square(mean).sum() / together
     logs = directions * ((tiles - 1) * np.log(own) + np.log(together))
     return float(fit + logs) / 2 + tiles * directions * float(np.log(factor))
+
+
+def _known(measurements: Measurements) -> tuple[bool, bool]:
+    """Whether the shape is told by traffic, by users: by both where every tile has both, else by the more frequent."""
+    traffic, users = measurements.has_traffic, measurements.has_users
+    if traffic.all() or users.all():
+        return bool(traffic.all()), bool(users.all())
+    return bool(traffic.sum() >= users.sum()), bool(traffic.sum() < users.sum())
 
 
 def _map(known: tuple[bool, bool], hours: int) -> np.ndarray:

@@ -1,12 +1,15 @@
 """The ensemble given measured tiles, against the closed form of a normal distribution and the generator without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from opendiff.area import Area, tiles_covering
+from opendiff.area import Area, tile_frame, tiles_covering
 from opendiff.conditioned import condition
 from opendiff.default.level_terms import LevelTerms, field_weights
+from opendiff.default.profile_conditioning import fit_profiles
 from opendiff.default.world import FIELD_CELLS, spatial_field
 from opendiff.demo import DemoSource
 from opendiff.errors import ModelError, TableError
@@ -162,3 +165,48 @@ def test_covariance_has_the_variance_on_its_diagonal(conditioned):
     terms = conditioned.posterior.terms
     assert isinstance(terms, LevelTerms)
     np.testing.assert_allclose(np.diag(terms.covariance(terms)), terms.variance(), rtol=1e-9)
+
+
+class Elsewhere:
+    """The demo's conditions a thousand tiles farther east, where nobody was trained."""
+
+    name, attribution, step = "elsewhere", "", 1000
+
+    def conditions(self, tiles):
+        here = DemoSource().conditions(tile_frame(tiles["x"] - self.step, tiles["y"]))
+        return replace(here, tiles=tile_frame(here.tiles["x"] + self.step, here.tiles["y"]))
+
+
+def test_in_a_new_city_any_partition_gives_the_same_and_the_profile_follows(generator, area, measured):
+    """The measured days begin six hours later than the model's; so do those of the tiles that were not measured."""
+    source = Elsewhere()
+    rows, told = measured
+    tiles = tile_frame(area.tiles["x"] + source.step, area.tiles["y"])
+    asked = generator.conditions(source, tiles)
+    late = Measurements.of(told.x + source.step, told.y, np.roll(told.traffic, 6, axis=1), unit=MBPS)
+    made = condition(generator, source, late, tiles, asked)
+    assert made.posterior.new_city and made.posterior.profiles is not None
+    whole = made.generate(asked, 8, 1)
+    for part in np.array_split(np.random.default_rng(1).permutation(len(tiles)), 3):
+        np.testing.assert_array_equal(made.generate(asked.take(part), 8, 1).traffic, whole.traffic[part])
+    np.testing.assert_allclose(
+        whole.traffic[rows].astype(float).mean(axis=(1, 2)).sum(), late.traffic.mean(axis=1).sum(), rtol=0.02
+    )
+    others = np.setdiff1d(np.arange(len(tiles)), rows)
+    day = whole.traffic[others].astype(float).mean(axis=(0, 1)).reshape(7, 24).mean(axis=0)
+    plain = generator.generate(asked.take(others), 8, 1).traffic.astype(float).mean(axis=(0, 1))
+    plain = plain.reshape(7, 24).mean(axis=0)
+    assert np.corrcoef(day, np.roll(plain, 6))[0, 1] > np.corrcoef(day, plain)[0, 1]
+
+
+def test_weights_of_profiles_are_found_again():
+    """Coefficients that follow one token are told of tiles that were not measured (closed form: least squares)."""
+    rng = np.random.default_rng(0)
+    loading, weight = rng.normal(size=(200, 4)), np.array([[0.5, 0], [0, -0.3], [0, 0], [0, 0]])
+    directions = rng.normal(size=(2, 48))
+    missed = (0.2 + loading @ weight + rng.normal(0, 0.02, (200, 2))) @ directions
+    missed[5] = np.nan
+    update = fit_profiles(loading[:150], missed[:150], directions)
+    expected = 0.2 + loading[150:] @ weight
+    np.testing.assert_allclose(update.shift(loading[150:]), expected, atol=0.1)
+    assert fit_profiles(loading[:2], missed[:2], directions) is None
