@@ -138,7 +138,7 @@ class EnsembleGenerator(ABC, Generic[C]):
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Traffic and users (tiles, samples, 2, 168) float32 of the samples of these numbers, and intensities (tiles,)
+        """Traffic and users (2, tiles, samples, 168) float32 of the samples of these numbers, and intensities (tiles,)
         of the tiles. Raises Cancelled."""
 
     def conditions(
@@ -219,8 +219,7 @@ class EnsembleGenerator(ABC, Generic[C]):
             )  # fmt: skip
             made, intensities = self.within_memory(make)
             weeks.append(made)
-            series = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
-            traffic, users = np.ascontiguousarray(series[:, :, 0]), np.ascontiguousarray(series[:, :, 1])
+            traffic, users = np.concatenate(weeks, axis=2) if len(weeks) > 1 else made
             metadata = self._metadata(conditions, seed, guidance_scale, steps)
             yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
             begin, end = end, min(2 * end, samples)
