@@ -6,9 +6,11 @@ plain torch is captured once as a CUDA graph and replayed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -42,76 +44,84 @@ class Asked:
     world: World
 
 
-@cache
-def kernels_run(device: str) -> bool:
-    """Whether Triton is there, knows this GPU and finds what it compiles with."""
-    if torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
-        return False
-    try:
-        from opendiff.default import fused
-
-        out, one = torch.empty(1, WIDTH, device=device), torch.ones(1, dtype=torch.int64, device=device)
-        mix = fused.Mix(torch.ones(1, 1, device=device), out[0], torch.ones(1, SHAPE_WIDTH, device=device), 1.0, 0.0)
-        fused.draw(out, one, one, one, one, mix)
-        torch.cuda.synchronize(device)
-    except Exception:  # of many kinds: no Triton, no compiler, a driver that is too old
-        return False
-    return True
+Make = Callable[[int, int, Tensor], None]  # (first tile, tiles, out (2, tiles * samples, 168)): fills out
 
 
 def weeks(model: TrafficModel, asked: Asked, steps: int, call_rows: int, out: np.ndarray) -> Iterator[int]:
     """Fill out (2, tiles * samples, 168), tile after tile, and tell after each call how many rows are done."""
-    samples, tiles = len(asked.numbers), len(asked.x)
+    samples, tiles, device = len(asked.numbers), len(asked.x), asked.x.device
     tiles_a_call = max(1, call_rows // samples)
-    rows = max(call_rows, samples)  # a buffer's; products have as many rows whatever is asked for
-    config = model.config
-    tokens = len(MODALITIES) + 1
-    make: Callable[[int, int, Tensor], None]
-    if kernels_run(str(asked.x.device)) and _fused().fits(config.width, config.heads, tokens):
-        make = with_kernels(model, asked, steps, rows)
-    else:
-        make = with_graph(model, asked, steps, rows)
-    device = asked.x.device
+    rows = max(call_rows, samples)  # of a buffer: products have as many rows whatever is asked for
+    make = maker(model, asked, steps, rows)
     made = [torch.empty(SERIES * rows * HOURS, device=device) for _ in range(2)]
-    held = [torch.empty(SERIES * rows * HOURS, pin_memory=True) for _ in range(2)]
+    pinned = device.type == "cuda"
+    held = [torch.empty(SERIES * rows * HOURS, pin_memory=pinned) for _ in range(2)]
+    copies = torch.cuda.Stream(device) if pinned else None
     target = torch.from_numpy(out)
-    copies = torch.cuda.Stream(device)
-    waiting: list[tuple[int, Tensor, torch.cuda.Event]] = []
+    waiting: list[tuple[int, Tensor, torch.cuda.Event | None]] = []
 
     def fetch() -> int:
         start, week, ready = waiting.pop(0)
-        ready.synchronize()
+        if ready is not None:
+            ready.synchronize()
         target[:, start : start + week.shape[1]].copy_(week)
         return start + week.shape[1]
 
     for number, first in enumerate(range(0, tiles, tiles_a_call)):
         here = min(tiles_a_call, tiles - first)
         size = SERIES * here * samples * HOURS
-        week = made[number % 2][:size]
+        week, host = made[number % 2][:size], held[number % 2][:size]
         make(first, here, week.view(SERIES, -1, HOURS))
-        copies.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(copies):
-            host = held[number % 2][:size]
-            host.copy_(week, non_blocking=True)
-            ready = torch.cuda.Event()
-            ready.record(copies)
-        waiting.append((first * samples, host.view(SERIES, -1, HOURS), ready))
-        if len(waiting) == 2:  # the buffers of the call before are free before they are written again
+        waiting.append((first * samples, host.view(SERIES, -1, HOURS), _copied(week, host, copies)))
+        if len(waiting) == 2:  # what the call before made is fetched before its buffers are written again
             yield fetch()
     while waiting:
         yield fetch()
 
 
-def _fused():  # type: ignore[no-untyped-def]
-    from opendiff.default import fused
+def _copied(week: Tensor, host: Tensor, copies: torch.cuda.Stream | None) -> torch.cuda.Event | None:
+    """Copy a call's weeks to the host, on a GPU beside the work that follows; returns what tells that it is done."""
+    if copies is None:
+        host.copy_(week)
+        return None
+    copies.wait_stream(torch.cuda.current_stream(week.device))
+    with torch.cuda.stream(copies):
+        host.copy_(week, non_blocking=True)
+        ready = torch.cuda.Event()
+        ready.record(copies)
+    return ready
 
-    return fused
+
+def maker(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
+    """What makes weeks on the device of `asked`, for calls of at most `rows` rows."""
+    device, config = asked.x.device, model.config
+    if can_run_kernels(device):
+        from opendiff.default import fused
+
+        if fused.fits(config.width, config.heads, len(MODALITIES) + 1):
+            try:
+                return with_kernels(model, asked, steps, rows)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:  # noqa: BLE001  # no compiler, a driver that is too old: of many kinds
+                _WITHOUT.add(str(device))
+    return with_graph(model, asked, steps, rows)
 
 
-def with_kernels(
-    model: TrafficModel, asked: Asked, steps: int, rows: int
-) -> Callable[[int, int, Tensor], None]:
-    """What makes the weeks of some tiles, (first, tiles, out (2, tiles * samples, 168)), with Triton's kernels."""
+_WITHOUT: set[str] = set()  # devices on which the kernels failed
+
+
+def can_run_kernels(device: torch.device) -> bool:
+    """Whether Triton is there, and for this device."""
+    if find_spec("triton") is None or str(device) in _WITHOUT:
+        return False
+    if device.type != "cuda":
+        return os.environ.get("TRITON_INTERPRET") == "1"
+    return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+
+
+def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
+    """What makes weeks with Triton's kernels."""
     from opendiff.default import fused
 
     network, representation = fold(model.denoiser), model.representation
@@ -121,15 +131,39 @@ def with_kernels(
     device, samples = asked.x.device, len(asked.numbers)
     seed = torch.tensor([asked.seed], device=device)
     mean, spread = asked.memory.mean.contiguous(), asked.belief.spread.contiguous()
-    vectors, shapes = torch.zeros(rows, WIDTH, device=device), torch.empty(rows, SHAPE_WIDTH, device=device)
+    vectors, shapes = torch.zeros(rows, WIDTH, device=device), torch.zeros(rows, SHAPE_WIDTH, device=device)
 
-    def make(first: int, tiles: int, out: Tensor) -> None:
+    def draw(first: int, tiles: int) -> None:
         fused.draw(vectors, seed, asked.x, asked.y, asked.numbers, mix, first, tiles)
+
+    def follow(first: int, tiles: int) -> None:
         fused.follow(vectors, samples, weights, memory, mean, spread, first, tiles)
-        torch.mm(vectors[:, LEVEL_WIDTH:], representation.colour, out=shapes)
+
+    def decode(out: Tensor) -> None:
         fused.decode(out, shapes, vectors, representation)
 
+    def make(first: int, tiles: int, out: Tensor) -> None:
+        draw(first, tiles)
+        follow(first, tiles)
+        torch.mm(vectors[:, LEVEL_WIDTH:], representation.colour, out=shapes)
+        decode(out)
+
+    if (str(device), steps) not in _COMPILED and device.type == "cuda":
+        blank = torch.empty(SERIES, 1, HOURS, device=device)
+        work = (lambda: draw(0, 1), lambda: follow(0, 1), lambda: decode(blank))
+        with ThreadPoolExecutor(len(work)) as pool:  # side by side they are compiled in half the time
+            for done in [pool.submit(_on, device, one) for one in work]:
+                done.result()
+        _COMPILED.add((str(device), steps))
     return make
+
+
+_COMPILED: set[tuple[str, int]] = set()
+
+
+def _on(device: torch.device, work: Callable[[], None]) -> None:
+    with torch.cuda.device(device), torch.inference_mode():
+        work()
 
 
 def folded_memory(model: TrafficModel, memory: ConditionMemory) -> FoldedMemory:
@@ -142,10 +176,8 @@ def folded_memory(model: TrafficModel, memory: ConditionMemory) -> FoldedMemory:
     return FoldedMemory.join(parts)
 
 
-def with_graph(
-    model: TrafficModel, asked: Asked, steps: int, rows: int
-) -> Callable[[int, int, Tensor], None]:
-    """As `with_kernels`, in plain torch: one call is captured and replayed for all."""
+def with_graph(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
+    """What makes weeks in plain torch: one call is captured and replayed for all."""
     device, samples, count = asked.x.device, len(asked.numbers), len(asked.x)
     tile, sample = torch.zeros(2, rows, dtype=torch.int64, device=device).unbind()
     series = torch.empty(rows, SERIES, HOURS, device=device)
@@ -169,7 +201,9 @@ def with_graph(
 
 
 def _captured(call: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """The work of a call as a graph; as it is where it cannot be captured."""
+    """The work of a call as a graph; on a CPU as it is."""
+    if device.type != "cuda":
+        return call
     aside = torch.cuda.Stream(device)
     aside.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(aside):

@@ -1,7 +1,5 @@
 """The kernels of a GPU beside plain torch: on the GPU where there is one, else by Triton's interpreter on the CPU."""
 
-import os
-
 import pytest
 import torch
 
@@ -15,8 +13,6 @@ from opendiff.generator import TrafficGenerator
 from opendiff.noise import tile_noise
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read as Triton and the kernels are imported
 pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for GPUs")
 
 from opendiff.default import fused  # noqa: E402
