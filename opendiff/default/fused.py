@@ -38,7 +38,6 @@ ABSENT = -1e9  # score of a padded token
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 # 16 bits of which 11 are mantissa: eight times as exact as bfloat16, and layer norms keep all factors small
 FACTOR = torch.float32 if INTERPRETED else torch.float16
-LOG2E = 1.4426950408889634
 PAIRS = 256  # of normal numbers of a row, padded
 HOURS_PADDED = 256
 
@@ -88,9 +87,9 @@ def pack(network: Folded, times: Times) -> Weights:
     for block in network.blocks:
         query, key, value = block.self_in.split(width, 1)
         query_bias, _, value_bias = block.self_in_bias.split(width)  # that of the keys shifts all scores alike
-        matrices += [query * LOG2E, key, value, block.self_out, block.feed_in, block.feed_out]
+        matrices += [query, key, value, block.self_out, block.feed_in, block.feed_out]
         biases += [
-            query_bias * LOG2E, value_bias @ block.self_out + block.self_out_bias, block.feed_in_bias,
+            query_bias, value_bias @ block.self_out + block.self_out_bias, block.feed_in_bias,
             block.feed_out_bias,
         ]  # fmt: skip
     return Weights(
@@ -106,8 +105,8 @@ def pack_memory(memory: FoldedMemory, heads: int) -> TileMemory:
     for key, bias, value in memory.layers:
         tokens = key.shape[-1] // heads
         pad = (0, TOKENS - tokens)
-        keys.append(torch.nn.functional.pad(key.unflatten(-1, (heads, tokens)) * LOG2E, pad).flatten(-2))
-        bias = torch.nn.functional.pad(bias.unflatten(-1, (heads, tokens)) * LOG2E, pad, value=ABSENT)
+        keys.append(torch.nn.functional.pad(key.unflatten(-1, (heads, tokens)), pad).flatten(-2))
+        bias = torch.nn.functional.pad(bias.unflatten(-1, (heads, tokens)), pad, value=ABSENT)
         biases.append(bias.flatten(1))
         values.append(torch.nn.functional.pad(value.unflatten(1, (heads, tokens)), (0, 0, *pad)).flatten(1, 2))
     return TileMemory(
@@ -154,9 +153,7 @@ def _noise(
 
 @triton.jit
 def _norm(h, eps, WIDTH: tl.constexpr):
-    centred = h - (tl.sum(h, axis=1) * (1.0 / WIDTH))[:, None]
-    variance = tl.sum(centred * centred, axis=1) * (1.0 / WIDTH)
-    return centred * tl.rsqrt(variance + eps)[:, None]
+    return h * tl.rsqrt(tl.sum(h * h, axis=1) * (1.0 / WIDTH) + eps)[:, None]
 
 
 @triton.jit(do_not_specialize=["first", "samples"])
@@ -222,7 +219,7 @@ def _path(
             h += tl.dot(tl.reshape(share, (M, WIDTH)).to(FACTOR), tl.load(values + of_tile * WIDTH + square))
             normed = _norm(h, eps, WIDTH).to(FACTOR)
             fed = tl.dot(normed, tl.load(weight + 4 * WIDTH * WIDTH + wide)) + tl.load(bias + 2 * WIDTH + twice)[None, :]
-            fed = fed / (1.0 + tl.exp2(fed * -1.4426950408889634))
+            fed = fed / (1.0 + tl.exp2(fed))
             h += tl.dot(fed.to(FACTOR), tl.load(weight + 6 * WIDTH * WIDTH + tall))
             h += tl.load(bias + 4 * WIDTH + column)[None, :]
         normed = _norm(h, eps, WIDTH).to(FACTOR)
