@@ -16,7 +16,8 @@ from torch import Tensor
 
 from opendiff.errors import ModelError
 
-LOST_BITS = 6  # of the 24 of a float32: rounding moves at most 4e-6 of a number, above what float32 sums differ by
+# Of the 24 of a float32: rounding moves at most 4e-6 of a number, above what float32 sums differ by.
+LOST_BITS = 6
 CALLS_A_THREAD = 2  # that wait or run at once, so that no thread is idle and few results are held
 
 T = TypeVar("T")

@@ -27,7 +27,8 @@ from opendiff.device import rounded
 from opendiff.noise import tile_noise
 from opendiff.week import HOURS, SERIES
 
-TILES_A_FOLD = 256  # of which keys and values are made at once, padded so that their numbers are always the same
+# Tiles whose keys and values are made at once, padded so that their numbers are always the same.
+TILES_A_FOLD = 64
 LEAST_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
 
 
@@ -103,7 +104,7 @@ def maker(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
                 return with_kernels(model, asked, steps, rows)
             except torch.OutOfMemoryError:
                 raise
-            except Exception:  # noqa: BLE001  # no compiler, a driver that is too old: of many kinds
+            except Exception:  # no compiler, a driver that is too old: of many kinds
                 _WITHOUT.add(str(device))
     return with_graph(model, asked, steps, rows)
 

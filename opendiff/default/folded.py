@@ -26,7 +26,8 @@ from opendiff.default.sampler import time_grid
 from opendiff.week import DAYS, HOURS_A_DAY, SERIES
 
 LOG2E = math.log2(math.e)
-LARGEST_SCORE = 100.0  # base 2, either way: weights must neither overflow nor all be 0; no trained network comes near it
+# Of scores in base 2, either way: weights must neither overflow nor all be 0. No trained network comes near it.
+LARGEST_SCORE = 100.0
 PLACES = 1 + DAYS
 PLACE_WIDTH = DAY_WIDTH + LEVEL_WIDTH
 
@@ -146,8 +147,9 @@ def fold_memory(denoiser: Denoiser, memory: ConditionMemory) -> FoldedMemory:
         head = keys.shape[-1]
         matrix, query_bias = _normed(block.norm_cross, block.query)
         scale = LOG2E / math.sqrt(head)
-        from_query = (matrix * scale).unflatten(1, (block.heads, head))  # (width, heads, head)
-        to_output = _centred(block.cross_out.weight.T).unflatten(0, (block.heads, head))  # (heads, head, width)
+        # (width, heads, head) and (heads, head, width)
+        from_query = (matrix * scale).unflatten(1, (block.heads, head))
+        to_output = _centred(block.cross_out.weight.T).unflatten(0, (block.heads, head))
         bias = (query_bias * scale).unflatten(0, (block.heads, head))
         folded_keys = torch.einsum("rhtd,whd->rwht", keys, from_query).flatten(2)
         key_bias = torch.einsum("rhtd,hd->rht", keys, bias).flatten(1)[:, None]

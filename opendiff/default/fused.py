@@ -86,7 +86,8 @@ def pack(network: Folded, times: Times) -> Weights:
     matrices, biases = [], []
     for block in network.blocks:
         query, key, value = block.self_in.split(width, 1)
-        query_bias, _, value_bias = block.self_in_bias.split(width)  # that of the keys shifts all scores alike
+        # the keys' bias is left out: it shifts all scores of a query alike
+        query_bias, _, value_bias = block.self_in_bias.split(width)
         matrices += [query, key, value, block.self_out, block.feed_in, block.feed_out]
         biases += [
             query_bias, value_bias @ block.self_out + block.self_out_bias, block.feed_in_bias,
@@ -95,7 +96,8 @@ def pack(network: Folded, times: Times) -> Weights:
     return Weights(
         torch.cat([entry.flatten(), out.flatten()]).to(FACTOR), out_bias,
         torch.cat([matrix.flatten() for matrix in matrices]).to(FACTOR), torch.cat(biases),
-        times.embedding.contiguous(), times.at.to(out_bias), times.move.to(out_bias), width, network.heads, len(network.blocks), network.eps,
+        times.embedding.contiguous(), times.at.to(out_bias), times.move.to(out_bias), width, network.heads,
+        len(network.blocks), network.eps,
     )  # fmt: skip
 
 
@@ -108,9 +110,13 @@ def pack_memory(memory: FoldedMemory, heads: int) -> TileMemory:
         keys.append(torch.nn.functional.pad(key.unflatten(-1, (heads, tokens)), pad).flatten(-2))
         bias = torch.nn.functional.pad(bias.unflatten(-1, (heads, tokens)), pad, value=ABSENT)
         biases.append(bias.flatten(1))
-        values.append(torch.nn.functional.pad(value.unflatten(1, (heads, tokens)), (0, 0, *pad)).flatten(1, 2))
+        values.append(
+            torch.nn.functional.pad(value.unflatten(1, (heads, tokens)), (0, 0, *pad)).flatten(1, 2)
+        )
     return TileMemory(
-        torch.stack(keys, 1).to(FACTOR), torch.stack(biases, 1).contiguous(), torch.stack(values, 1).to(FACTOR)
+        torch.stack(keys, 1).to(FACTOR),
+        torch.stack(biases, 1).contiguous(),
+        torch.stack(values, 1).to(FACTOR),
     )
 
 
@@ -130,7 +136,9 @@ def _noise(
     pair = tl.arange(0, PAIRS)
     counter = tl.zeros((ROWS, PAIRS), tl.uint32)
     position = counter + (pair // 2).to(tl.uint32)[None, :]
-    w0, w1, w2, w3 = tl.philox(tl.load(seed), position, counter + column, counter + row, counter + number[:, None])
+    w0, w1, w2, w3 = tl.philox(
+        tl.load(seed), position, counter + column, counter + row, counter + number[:, None]
+    )
     second = (pair % 2 == 1)[None, :]
     first_word = tl.where(second, w2, w0).to(tl.float64)
     second_word = tl.where(second, w3, w1).to(tl.float64)
@@ -160,8 +168,9 @@ def _norm(h, eps, WIDTH: tl.constexpr):
 def _path(
     vectors, mean, spread, keys, key_bias, values, ends, out_bias, matrices, biases, embedding, at, move,
     first, samples, eps,
-    EVALUATIONS: tl.constexpr, WIDTH: tl.constexpr, HEADS: tl.constexpr, LAYERS: tl.constexpr, ROWS: tl.constexpr, HOURS: tl.constexpr,
-    HOURS_A_DAY: tl.constexpr, DAY: tl.constexpr, VECTOR: tl.constexpr, FACTOR: tl.constexpr,
+    EVALUATIONS: tl.constexpr, WIDTH: tl.constexpr, HEADS: tl.constexpr, LAYERS: tl.constexpr,
+    ROWS: tl.constexpr, HOURS: tl.constexpr, HOURS_A_DAY: tl.constexpr, DAY: tl.constexpr,
+    VECTOR: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
     """Noise in vectors becomes data: ROWS samples of a tile a program, all evaluations of the path."""
     local, block = tl.program_id(0), tl.program_id(1)
@@ -218,7 +227,8 @@ def _path(
             share = share / tl.sum(share, axis=2, keep_dims=True)
             h += tl.dot(tl.reshape(share, (M, WIDTH)).to(FACTOR), tl.load(values + of_tile * WIDTH + square))
             normed = _norm(h, eps, WIDTH).to(FACTOR)
-            fed = tl.dot(normed, tl.load(weight + 4 * WIDTH * WIDTH + wide)) + tl.load(bias + 2 * WIDTH + twice)[None, :]
+            fed = tl.dot(normed, tl.load(weight + 4 * WIDTH * WIDTH + wide))
+            fed += tl.load(bias + 2 * WIDTH + twice)[None, :]
             fed = fed / (1.0 + tl.exp2(fed))
             h += tl.dot(fed.to(FACTOR), tl.load(weight + 6 * WIDTH * WIDTH + tall))
             h += tl.load(bias + 4 * WIDTH + column)[None, :]

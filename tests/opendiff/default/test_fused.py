@@ -52,7 +52,9 @@ def test_noise_is_that_of_any_device(model, asked):
     own = tile_noise(seed, x[tile], y[tile], numbers[sample], 338)
     expected = world.mix(belief.take(tile), share, own, tile, sample)
     vectors = torch.full((TILES * SAMPLES + 5, 338), torch.nan, device=DEVICE)
-    fused.draw(vectors, torch.tensor([seed], device=DEVICE), x, y, numbers, fused.Mix.of(world, belief, share))
+    fused.draw(
+        vectors, torch.tensor([seed], device=DEVICE), x, y, numbers, fused.Mix.of(world, belief, share)
+    )
     torch.testing.assert_close(vectors[: len(row)], expected, rtol=1e-5, atol=2e-6)
     assert vectors[len(row) :].isnan().all()
 
