@@ -98,7 +98,8 @@ class EnsembleGenerator(ABC, Generic[C]):
 
     A model says in its own way how it makes conditions (`encode`), which tiles it can generate (`informed`) and what
     the weeks are (`weeks`); settings, metadata and the ensemble are the same for all. checksum: of the model's weights
-    file, "" where they are in no file; device_note: what was done because the memory of the device ran out.
+    file, "" where they are in no file; device_note: what was done because the
+    memory of the device ran out or its kernels failed.
     """
 
     model: Model
@@ -264,6 +265,11 @@ class EnsembleGenerator(ABC, Generic[C]):
         self._call_rows = None
         self.move("cpu")
         self.device_note = "The memory of the GPU ran out even with small calls, so the CPU was used."
+
+    def add_note(self, *sentences: str) -> None:
+        """Say something in `device_note` that it does not say yet."""
+        new = [sentence for sentence in sentences if sentence not in self.device_note]
+        self.device_note = " ".join(filter(None, [self.device_note, *new]))
 
     def shrink(self, rows: int) -> None:
         """Make network calls of `rows` rows from now on."""

@@ -208,25 +208,27 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         shared_shape = self.model.prior.shared_shape
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
+        asked_weeks = card.Asked(seed, x, y, numbers, memory, belief, world)
         if torch.device(self.device).type == "cuda" and empty is None:
-            asked_weeks = card.Asked(seed, x, y, numbers, memory, belief, world)
             calls = card.weeks(self.model, asked_weeks, steps, call_rows, out)
         else:
-            sample_weeks = self.model.sampler(steps)
+            plain_weeks = card.plain_weeks(self.model, asked_weeks, steps)
 
             @torch.inference_mode()
             def call(start: int) -> int:
                 row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
                 tile, sample = row // len(samples), row % len(samples)
-                own = tile_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
-                noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
-                told = memory.take(tile)
                 if empty is None:
-                    series = sample_weeks(told, noise)
+                    here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
+                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
+                    series = plain_weeks(tile, sample, folded.take(tile - tile[0]))
                 else:
-                    series = self.model.sample(told, empty.take(tile), noise, guidance_scale, steps)
+                    own = tile_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
+                    noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
+                    told, nothing = memory.take(tile), empty.take(tile)
+                    series = rounded(self.model.sample(told, nothing, noise, guidance_scale, steps))
                 done = min(start + call_rows, rows)
-                out[:, start:done] = rounded(series[: done - start]).transpose(0, 1).cpu().numpy()
+                out[:, start:done] = series[: done - start].transpose(0, 1).cpu().numpy()
                 return done
 
             calls = side_by_side(call, range(0, rows, call_rows), self.device)
@@ -235,6 +237,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
                 progress(done, rows)
             if cancelled():
                 raise Cancelled("Generation was cancelled.")
+        self.add_note(*card.faults(self.device))
         intensities = known_or_estimated(conditions, belief.log_intensity.cpu().numpy())
         return out.reshape(SERIES, count, len(samples), HOURS), intensities
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ from opendiff.noise import tile_noise
 from opendiff.week import HOURS, SERIES
 
 # Tiles whose keys and values are made at once, padded so that their numbers are always the same.
-TILES_A_FOLD = 64
+TILES_A_FOLD = 256
+TILES_A_FOLD_ON_CPU = 8  # few, because a call has 256 rows
 LEAST_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
 
 
@@ -46,6 +48,7 @@ class Asked:
 
 
 Make = Callable[[int, int, Tensor], None]  # (first tile, tiles, out (2, tiles * samples, 168)): fills out
+Way = Callable[[TrafficModel, Asked, int, int], Make]
 
 
 def weeks(model: TrafficModel, asked: Asked, steps: int, call_rows: int, out: np.ndarray) -> Iterator[int]:
@@ -94,27 +97,92 @@ def _copied(week: Tensor, host: Tensor, copies: torch.cuda.Stream | None) -> tor
 
 
 def maker(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
-    """What makes weeks on the device of `asked`, for calls of at most `rows` rows."""
-    device, config = asked.x.device, model.config
-    if can_run_kernels(device):
-        from opendiff.default import fused
+    """What makes weeks on the device of `asked`, for calls of at most `rows` rows: kernels, a captured graph, or plain
+    products one by one, the first of these that works.
 
-        if fused.fits(config.width, config.heads, len(MODALITIES) + 1):
-            try:
-                return with_kernels(model, asked, steps, rows)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception:  # no compiler, a driver that is too old: of many kinds
-                _WITHOUT.add(str(device))
-    return with_graph(model, asked, steps, rows)
+    A way is compared with plain products on the same device when a model first takes it. One that fails or differs is
+    not taken again, and `faults` says so.
+    """
+    device = asked.x.device
+    ways: list[tuple[str, Way]] = []
+    if can_run_kernels(device) and _kernels_fit(model):
+        ways.append((KERNELS, with_kernels))
+    if device.type == "cuda":
+        ways.append((GRAPH, with_graph))
+    checked = _CHECKED.setdefault(model, set())
+    for name, way in ways:
+        if (str(device), name) in _FAULTS:
+            continue
+        try:
+            make = way(model, asked, steps, rows)
+            if (str(device), steps, name) not in checked:
+                check(make, model, asked, steps)
+                checked.add((str(device), steps, name))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # no compiler, a driver that is too old, another card: of many kinds
+            _FAULTS[str(device), name] = _fault(name, error)
+        else:
+            return make
+    return with_products(model, asked, steps, rows)
 
 
-_WITHOUT: set[str] = set()  # devices on which the kernels failed
+KERNELS, GRAPH = "kernels", "CUDA graph"
+MAX_DEVIATION = 2e-3  # of a way's weeks from those of plain products, relative, over a batch
+MAX_ROW_DEVIATION = 1e-2  # the same, of one week of one quantity
+
+_CHECKED: WeakKeyDictionary[TrafficModel, set[tuple[str, int, str]]] = (
+    WeakKeyDictionary()
+)  # (device, steps, way)
+_FAULTS: dict[tuple[str, str], str] = {}  # (device, way) that failed: a sentence that says so
+
+
+class Deviates(Exception):
+    """Weeks made in one way are not those of plain products."""
+
+
+def faults(device: torch.device | str) -> tuple[str, ...]:
+    """Sentences on the ways of making weeks that failed on a device."""
+    return tuple(sentence for (where, _), sentence in _FAULTS.items() if where == str(torch.device(device)))
+
+
+def _fault(name: str, error: Exception) -> str:
+    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    if not isinstance(error, Deviates):
+        reason = f"failed ({type(error).__name__}: {reason})"
+    return f"The sampler's {name} on the GPU {reason}, so a slower way was taken."
+
+
+def _kernels_fit(model: TrafficModel) -> bool:
+    from opendiff.default import fused
+
+    return fused.fits(model.config.width, model.config.heads, len(MODALITIES) + 1)
+
+
+def check(make: Make, model: TrafficModel, asked: Asked, steps: int) -> None:
+    """Compare the weeks of the first and of the last tile with those of plain products on the same device. Raises
+    Deviates."""
+    device, samples = asked.x.device, len(asked.numbers)
+    plain = plain_weeks(model, asked, steps)
+    sample = torch.arange(samples, device=device)
+    for first in sorted({0, len(asked.x) - 1}):
+        tile = torch.full_like(sample, first)
+        memory = fold_memory(model.denoiser, asked.memory.take(tile))
+        expected = plain(tile, sample, memory).transpose(0, 1)
+        found = torch.full((SERIES, samples, HOURS), torch.nan, device=device)
+        make(first, 1, found)
+        if not bool(found.isfinite().all()):
+            raise Deviates("made values that are not finite")
+        gap = found - expected
+        overall = float(gap.norm() / expected.norm())
+        row = float((gap.norm(dim=-1) / expected.norm(dim=-1)).max())
+        if overall > MAX_DEVIATION or row > MAX_ROW_DEVIATION:
+            raise Deviates(f"deviate from plain products by {max(overall, row):.1%}")
 
 
 def can_run_kernels(device: torch.device) -> bool:
     """Whether Triton is there, and for this device."""
-    if find_spec("triton") is None or str(device) in _WITHOUT:
+    if find_spec("triton") is None:
         return False
     if device.type != "cuda":
         return os.environ.get("TRITON_INTERPRET") == "1"
@@ -167,29 +235,55 @@ def _on(device: torch.device, work: Callable[[], None]) -> None:
         work()
 
 
-def folded_memory(model: TrafficModel, memory: ConditionMemory) -> FoldedMemory:
-    """The memory of tiles as a path needs it, made in parts of one size."""
+def folded_memory(model: TrafficModel, memory: ConditionMemory, tiles: int = TILES_A_FOLD) -> FoldedMemory:
+    """The memory of tiles as a path needs it, made for `tiles` of them at a time, whatever is asked for."""
     parts, count = [], len(memory.mean)
-    for start in range(0, count, TILES_A_FOLD):
-        row = torch.arange(start, start + TILES_A_FOLD, device=memory.mean.device)
+    for start in range(0, count, tiles):
+        row = torch.arange(start, start + tiles, device=memory.mean.device)
         folded = fold_memory(model.denoiser, memory.take(row.clamp_max(count - 1)))
         parts.append(folded.take(slice(0, count - start)))
     return FoldedMemory.join(parts)
 
 
+def plain_weeks(
+    model: TrafficModel, asked: Asked, steps: int
+) -> Callable[[Tensor, Tensor, FoldedMemory], Tensor]:
+    """What makes rounded series (rows, 2, 168) in plain torch from the index of each row's tile and sample, (rows,)
+    each, and the folded memory of each row."""
+    sample_weeks = model.sampler(steps)
+
+    def series(tile: Tensor, sample: Tensor, folded: FoldedMemory) -> Tensor:
+        own = tile_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], WIDTH)
+        noise = asked.world.mix(asked.belief.take(tile), model.prior.shared_shape, own, tile, sample)
+        mean, deviation = asked.memory.mean[tile], asked.memory.deviation[tile]
+        return rounded(sample_weeks(mean, deviation, folded, noise))
+
+    return series
+
+
 def with_graph(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
     """What makes weeks in plain torch: one call is captured and replayed for all."""
+    return _plainly(model, asked, steps, rows, _captured)
+
+
+def with_products(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
+    """What makes weeks in plain torch, product by product."""
+    return _plainly(model, asked, steps, rows, lambda call, _: call)
+
+
+def _plainly(
+    model: TrafficModel, asked: Asked, steps: int, rows: int,
+    prepared: Callable[[Callable[[], None], torch.device], Callable[[], None]],
+) -> Make:  # fmt: skip
     device, samples, count = asked.x.device, len(asked.numbers), len(asked.x)
     tile, sample = torch.zeros(2, rows, dtype=torch.int64, device=device).unbind()
     series = torch.empty(rows, SERIES, HOURS, device=device)
+    memory, plain = folded_memory(model, asked.memory), plain_weeks(model, asked, steps)
 
     def call() -> None:
-        own = tile_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], WIDTH)
-        noise = asked.world.mix(asked.belief.take(tile), model.prior.shared_shape, own, tile, sample)
-        series.copy_(rounded(sample_weeks(asked.memory.take(tile), noise)))
+        series.copy_(plain(tile, sample, memory.take(tile)))
 
-    sample_weeks = model.sampler(steps)
-    replay = _captured(call, device)
+    replay = prepared(call, device)
 
     def make(first: int, tiles: int, out: Tensor) -> None:
         row = torch.arange(rows, device=device)

@@ -85,9 +85,12 @@ class FoldedMemory:
 
     def take(self, rows: Tensor | slice) -> FoldedMemory:
         """The memory of some rows (an index)."""
-        return FoldedMemory(
-            tuple((keys[rows], bias[rows], values[rows]) for keys, bias, values in self.layers)
-        )
+        if isinstance(rows, slice):
+            return FoldedMemory(
+                tuple((keys[rows], bias[rows], values[rows]) for keys, bias, values in self.layers)
+            )
+        layers = [tuple(part.index_select(0, rows) for part in layer) for layer in self.layers]
+        return FoldedMemory(tuple((keys, bias, values) for keys, bias, values in layers))
 
     @staticmethod
     def join(memories: list[FoldedMemory]) -> FoldedMemory:

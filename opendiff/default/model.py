@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from opendiff.conditions import Conditions
 from opendiff.default.cities import COMPONENTS
 from opendiff.default.denoiser import ConditionMemory, Denoiser
-from opendiff.default.folded import fold, fold_memory, fold_times, follow
+from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times, follow
 from opendiff.default.prior import SPREADS, Belief, Prior
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
@@ -71,7 +71,8 @@ class TrafficModel(nn.Module):
         batch; without `empty`, or with mu 0, there is none. The level is taken from its noise exactly.
         """
         if not guidance_scale or empty is None:
-            return self.sampler(steps)(memory, noise)
+            folded = fold_memory(self.denoiser, memory)
+            return self.sampler(steps)(memory.mean, memory.deviation, folded, noise)
         mean = memory.mean[:, :LEVEL_WIDTH]
         mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
         level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
@@ -84,16 +85,14 @@ class TrafficModel(nn.Module):
         return self._decode(level, sample_flow(guided, noise, steps)[:, LEVEL_WIDTH:])
 
     @torch.no_grad()
-    def sampler(self, steps: int) -> Callable[[ConditionMemory, Tensor], Tensor]:
-        """Sampling without guidance: series (rows, 2, 168) of memory and noise (rows, 338), with what all calls have in
-        common made once."""
+    def sampler(self, steps: int) -> Callable[[Tensor, Tensor, FoldedMemory, Tensor], Tensor]:
+        """Sampling without guidance: series (rows, 2, 168) of each row's mean, deviation and noise, (rows, 338) each,
+        and its memory. What all calls have in common is computed here, once."""
         network, times = fold(self.denoiser), fold_times(self.denoiser, steps)
 
         @torch.no_grad()
-        def series(memory: ConditionMemory, noise: Tensor) -> Tensor:
-            mean, deviation = memory.mean, memory.deviation
+        def series(mean: Tensor, deviation: Tensor, folded: FoldedMemory, noise: Tensor) -> Tensor:
             level = mean[:, :LEVEL_WIDTH] + deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
-            folded = fold_memory(self.denoiser, memory)
             shape = follow(network, times, folded, deviation[:, LEVEL_WIDTH], noise)
             return self._decode(level, shape + mean[:, LEVEL_WIDTH:])
 

@@ -12,7 +12,7 @@ from opendiff.demo import DemoSource
 from opendiff.generator import TrafficGenerator
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-TILES, SAMPLES, STEPS, SEED = 5, 3, 2, 8
+TILES, SAMPLES, STEPS, SEED = 5, 3, 1, 8
 WAYS = {"kernels": card.with_kernels, "graph": card.with_graph}
 
 
@@ -51,21 +51,70 @@ def test_weeks_are_those_of_the_cpu(way, conditions, expected, monkeypatch):
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < (2e-3 if DEVICE == "cuda" else 1e-5)
 
 
+@pytest.fixture
+def fresh(monkeypatch):
+    """No way of making weeks was tried before, and this device takes kernels."""
+    monkeypatch.setattr(card, "_FAULTS", {})
+    monkeypatch.setattr(card, "_CHECKED", {})
+    monkeypatch.setattr(card, "can_run_kernels", lambda device: True)
+    monkeypatch.setattr(card, "_kernels_fit", lambda model: True)
+
+
+def stand_in(change):
+    """Kernels that make the weeks of plain products, and change them."""
+
+    def way(model, asked, steps, rows):
+        plain = card.with_products(model, asked, steps, rows)
+
+        def make(first, tiles, out):
+            plain(first, tiles, out)
+            change(out)
+
+        return make
+
+    return way
+
+
+def fail(*_):
+    raise RuntimeError("Failed to find C compiler.\nSecond line.")
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        (stand_in(lambda out: out[1, -1].mul_(1.05)), "deviate from plain products by 5.0%"),
+        (stand_in(lambda out: out[0, 0].fill_(torch.nan)), "not finite"),
+        (fail, "failed (RuntimeError: Failed to find C compiler)"),
+    ],
+)
 @torch.inference_mode()
-def test_kernels_that_fail_are_not_asked_again(conditions, monkeypatch):
-    pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for GPUs")
+def test_kernels_that_deviate_or_fail_are_left_and_that_is_said(
+    way, said, conditions, expected, monkeypatch, fresh
+):
     tried = []
 
-    def fail(*_):
+    def counted(*arguments):
         tried.append(True)
-        raise RuntimeError("Failed to find C compiler.")
+        return way(*arguments)
 
     generator = TrafficGenerator.load("default", DEVICE)
-    monkeypatch.setattr(card, "with_kernels", fail)
-    monkeypatch.setattr(card, "_WITHOUT", set())
-    asked = asked_of(generator, conditions)
+    monkeypatch.setattr(card, "with_kernels", counted)
     for _ in range(2):
         out = np.full((2, TILES * SAMPLES, 168), np.nan, np.float32)
-        list(card.weeks(generator.model, asked, 1, 15, out))
-        assert np.isfinite(out).all()
+        list(card.weeks(generator.model, asked_of(generator, conditions), STEPS, 15, out))
+        np.testing.assert_allclose(out.reshape(expected.shape), expected, rtol=1e-2, atol=1e-3)
+        generator.add_note(*card.faults(DEVICE))
     assert len(tried) == 1
+    assert said in generator.device_note and generator.device_note.count("slower way") == 1
+
+
+@torch.inference_mode()
+def test_kernels_that_agree_are_checked_once(conditions, monkeypatch, fresh):
+    generator = TrafficGenerator.load("default", DEVICE)
+    checks, check = [], card.check
+    monkeypatch.setattr(card, "with_kernels", stand_in(lambda out: out.mul_(1 + 1e-4)))
+    monkeypatch.setattr(card, "check", lambda *arguments: (checks.append(True), check(*arguments)))
+    asked = asked_of(generator, conditions)
+    for _ in range(2):
+        card.maker(generator.model, asked, STEPS, 15)
+    assert len(checks) == 1 and not card.faults(DEVICE)
