@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from opendiff.errors import ModelError
 
 # Of the 24 of a float32: rounding moves at most 4e-6 of a number, above what float32 sums differ by.
 LOST_BITS = 6
+FIT_THREADS = 4  # of a fit, whose products are too small for more: further threads wait by spinning
 CALLS_A_THREAD = 2  # that wait or run at once, so that no thread is idle and few results are held
 
 T = TypeVar("T")
@@ -55,6 +57,20 @@ def side_by_side(run: Callable[[int], T], starts: Iterable[int], device: torch.d
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # torch keeps the last number for threads that are still to come
+
+
+@contextmanager
+def few_threads(most: int = FIT_THREADS) -> Iterator[None]:
+    """At most `most` threads for torch and for the BLAS of NumPy and SciPy, and no more than there were."""
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, most))
+    try:
+        with threadpool_limits(min(before, most)):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def rounded(series: Tensor) -> Tensor:
