@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.sampler_workers import seconds_and_peak, workers_report
 from benchmarks.tables import markdown
-
-if TYPE_CHECKING:
-    from opendiff.conditions import Conditions
 
 SUMMARY = "speed of the samplers beside their error, of the encoder, and of several workers"
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -203,47 +201,88 @@ def known_images_a_second(count: int = 200) -> float:
 
 
 def gpu_report(quick: bool) -> tuple[str, dict[str, float]]:
-    """A million tile-weeks on a GPU, and the share of its peak that the network reaches."""
+    """A million tile-weeks on a GPU, its first call in a fresh process, and the share of its peak that is reached."""
     import torch
 
     if not torch.cuda.is_available():
-        return "No GPU was there to be measured.", {}
+        return "No GPU was there, so gpu_seconds_1m and gpu_cold_seconds are not measured.", {}
     from opendiff.demo import DemoSource
     from opendiff.generator import TrafficGenerator
 
+    cold = gpu_cold_seconds()
     generator = TrafficGenerator.load("default", "cuda")
     source = DemoSource()
     conditions = generator.conditions(source, source.covered_tiles())
-    samples = min(1000, (GPU_TILE_WEEKS // (10 if not quick else 1000)) // len(conditions.tiles))
-    runs = 1 if quick else -(-GPU_TILE_WEEKS // (samples * len(conditions.tiles)))
+    tiles = len(conditions.tiles)
+    total = GPU_TILE_WEEKS // 100 if quick else GPU_TILE_WEEKS
+    samples = min(1000, total // tiles)
+    runs = -(-total // (samples * tiles))
     generator.generate(conditions, 40)
     torch.cuda.synchronize()
     taken = seconds(lambda: [generator.generate(conditions, samples, seed) for seed in range(runs)])
-    rate = runs * samples * len(conditions.tiles) / taken
+    rate = runs * samples * tiles / taken
     name = torch.cuda.get_device_name()
-    work = operations_a_tile_week(conditions)
+    work = operations_a_tile_week()
     peak = next((value for key, value in GPU_PEAKS.items() if key in name), float("nan"))
     share = rate * work / peak
     text = (
-        f"{name}: {runs * samples * len(conditions.tiles):,} tile-weeks in {taken:.1f} s, {rate:,.0f} a second, at "
-        f"{work / 1e6:.0f} million operations each {share:.2%} of the card's peak"
+        f"{name}: {runs * samples * tiles:,} tile-weeks in {taken:.2f} s, {rate:,.0f} a second, at "
+        f"{work / 1e6:.1f} million operations each {share:.2%} of the card's peak; the first tile-weeks of a process "
+        f"after {cold:.1f} s. {generator.device_note}"
     )
-    return text, {
+    return text.strip(), {
+        "gpu_seconds_1m": GPU_TILE_WEEKS / rate,
+        "gpu_cold_seconds": cold,
         "gpu_tile_weeks_per_second": rate,
         "gpu_share_of_peak": share,
         "gpu_operations_a_tile_week": work,
     }
 
 
-def operations_a_tile_week(conditions: Conditions) -> float:
-    """Multiplications and additions in matrix products, counted by torch."""
-    from torch.utils.flop_counter import FlopCounterMode
+FIRST_CALL = """
+import time
+from opendiff.demo import DemoSource
+from opendiff.generator import TrafficGenerator
+source = DemoSource()
+generator = TrafficGenerator.load("default", "cuda")
+conditions = generator.conditions(source, source.covered_tiles())
+started = time.perf_counter()
+generator.generate(conditions, 20)
+print(time.perf_counter() - started)
+"""
 
-    from opendiff.default.model import ROWS_A_CALL
-    from opendiff.generator import TrafficGenerator
 
-    generator = TrafficGenerator.load("default", "cpu")
-    tile = conditions.take(np.arange(1))
-    with FlopCounterMode(display=False) as counter:
-        generator.generate(tile, 1)
-    return counter.get_total_flops() / ROWS_A_CALL
+def gpu_cold_seconds() -> float:
+    """Seconds of the first call of a process that has compiled nothing yet, nor finds compiled kernels on the disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_CALL], check=True, capture_output=True, text=True,
+            env=os.environ | {"TRITON_CACHE_DIR": folder},
+        )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def operations_a_tile_week() -> float:
+    """Multiplications and additions of the matrix products that make a tile-week: of the network along its path, and of
+    the shape's covariance. Those that are made once a tile are left out.
+
+    They are those of the products as they are written in `opendiff.default.folded`, without the padding of a kernel.
+    """
+    from opendiff.conditions import MODALITIES
+    from opendiff.default.folded import PLACE_WIDTH, PLACES
+    from opendiff.default.model import ModelConfig
+    from opendiff.default.representation import SHAPE_WIDTH
+
+    config = ModelConfig()
+    width, tokens = config.width, config.heads * (len(MODALITIES) + 1)
+    block = (
+        width * 3 * width  # queries, keys and values
+        + 2 * PLACES * width  # scores and sums of the attention among places, all heads
+        + width * width
+        + 2 * width * tokens  # the same to the condition, with the weights around it inside
+        + tokens * tokens  # sums of each head's shares
+        + 2 * width * 2 * width
+    )
+    evaluation = PLACES * (PLACE_WIDTH * width + config.layers * block)
+    evaluation += (PLACES - 1) * width * (PLACE_WIDTH - 2)
+    return 2.0 * (2 * config.steps * evaluation + SHAPE_WIDTH**2)

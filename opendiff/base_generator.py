@@ -98,7 +98,8 @@ class EnsembleGenerator(ABC, Generic[C]):
 
     A model says in its own way how it makes conditions (`encode`), which tiles it can generate (`informed`) and what
     the weeks are (`weeks`); settings, metadata and the ensemble are the same for all. checksum: of the model's weights
-    file, "" where they are in no file; device_note: what was done because the memory of the device ran out.
+    file, "" where they are in no file; device_note: what was done because the
+    memory of the device ran out or its kernels failed.
     """
 
     model: Model
@@ -138,7 +139,7 @@ class EnsembleGenerator(ABC, Generic[C]):
         progress: Progress | None,
         cancelled: Callable[[], bool],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Traffic and users (tiles, samples, 2, 168) float32 of the samples of these numbers, and intensities (tiles,)
+        """Traffic and users (2, tiles, samples, 168) float32 of the samples of these numbers, and intensities (tiles,)
         of the tiles. Raises Cancelled."""
 
     def conditions(
@@ -219,8 +220,7 @@ class EnsembleGenerator(ABC, Generic[C]):
             )  # fmt: skip
             made, intensities = self.within_memory(make)
             weeks.append(made)
-            series = np.concatenate(weeks, axis=1) if len(weeks) > 1 else made
-            traffic, users = np.ascontiguousarray(series[:, :, 0]), np.ascontiguousarray(series[:, :, 1])
+            traffic, users = np.concatenate(weeks, axis=2) if len(weeks) > 1 else made
             metadata = self._metadata(conditions, seed, guidance_scale, steps)
             yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
             begin, end = end, min(2 * end, samples)
@@ -265,6 +265,11 @@ class EnsembleGenerator(ABC, Generic[C]):
         self._call_rows = None
         self.move("cpu")
         self.device_note = "The memory of the GPU ran out even with small calls, so the CPU was used."
+
+    def add_note(self, *sentences: str) -> None:
+        """Say something in `device_note` that it does not say yet."""
+        new = [sentence for sentence in sentences if sentence not in self.device_note]
+        self.device_note = " ".join(filter(None, [self.device_note, *new]))
 
     def shrink(self, rows: int) -> None:
         """Make network calls of `rows` rows from now on."""

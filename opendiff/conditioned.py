@@ -69,7 +69,7 @@ class ConditionedGenerator(TrafficGenerator):
         belief, units = level.belief, level.units.to(self.device)
         memory = self._memory(tokens, present, belief, shape)
         rows = count * len(samples)
-        out = np.empty((rows, SERIES, HOURS), np.float32)
+        out = np.empty((SERIES, rows, HOURS), np.float32)
 
         @torch.inference_mode()
         def call(start: int) -> int:
@@ -81,7 +81,7 @@ class ConditionedGenerator(TrafficGenerator):
             series = self.model.sample(memory.take(tile), None, noise, 0.0, steps)
             series = rounded(series * units[sample][:, :, None])
             done = min(start + call_rows, rows)
-            out[start:done] = series[: done - start].cpu().numpy()
+            out[:, start:done] = series[: done - start].transpose(0, 1).cpu().numpy()
             return done
 
         for done in side_by_side(call, range(0, rows, call_rows), self.device):
@@ -90,7 +90,7 @@ class ConditionedGenerator(TrafficGenerator):
             if cancelled():
                 raise Cancelled("Generation was cancelled.")
         intensities = known_or_estimated(conditions, prior.log_intensity.cpu().numpy())
-        return out.reshape(count, len(samples), SERIES, HOURS), intensities
+        return out.reshape(SERIES, count, len(samples), HOURS), intensities
 
     def _memory(
         self, tokens: torch.Tensor, present: torch.Tensor, belief: Belief, shape: ConditionedShape

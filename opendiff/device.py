@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from opendiff.errors import ModelError
 
-ROUNDING_STEP = (
-    2.0**-18
-)  # of a mantissa in 0.5..1: at most 8e-6 of a number, above what float32 sums differ by
+# Of the 24 of a float32: rounding moves at most 4e-6 of a number, above what float32 sums differ by.
+LOST_BITS = 6
+FIT_THREADS = 4  # of a fit, whose products are too small for more: further threads wait by spinning
 CALLS_A_THREAD = 2  # that wait or run at once, so that no thread is idle and few results are held
 
 T = TypeVar("T")
@@ -58,7 +59,23 @@ def side_by_side(run: Callable[[int], T], starts: Iterable[int], device: torch.d
         torch.set_num_threads(threads)  # torch keeps the last number for threads that are still to come
 
 
+@contextmanager
+def few_threads(most: int = FIT_THREADS) -> Iterator[None]:
+    """At most `most` threads for torch and for the BLAS of NumPy and SciPy, and no more than there were."""
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, most))
+    try:
+        with threadpool_limits(min(before, most)):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def rounded(series: Tensor) -> Tensor:
-    """Numbers with their last bits rounded away, so that equal work in another order gives equal tables."""
-    mantissa, exponent = torch.frexp(series)
-    return torch.ldexp(torch.round(mantissa / ROUNDING_STEP) * ROUNDING_STEP, exponent)
+    """Float32 numbers with their last bits rounded away (half to even), so that equal work in another order gives equal
+    tables."""
+    bits = series.view(torch.int32)
+    half = ((bits >> LOST_BITS) & 1) + ((1 << (LOST_BITS - 1)) - 1)
+    return (half.add_(bits) & -(1 << LOST_BITS)).view(torch.float32)

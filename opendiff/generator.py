@@ -17,6 +17,7 @@ import torch
 from opendiff.area import Tiles
 from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
+from opendiff.default import card
 from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.model import (
     FILE,
@@ -200,7 +201,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         """As the base class says; intensities as the source counts them, and the model's estimate where it does not."""
         count = len(conditions.tiles)
         if not count:
-            return np.empty((0, len(samples), SERIES, HOURS), np.float32), {}
+            return np.empty((SERIES, 0, len(samples), HOURS), np.float32), {}
         call_rows = self.rows_a_call
         asked = condition_tensors(conditions, self.device)
         x, y = asked[3:]
@@ -210,27 +211,39 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         world = World.of(seed, x, y, numbers)
         shared_shape = self.model.prior.shared_shape
         rows = count * len(samples)
-        out = np.empty((rows, SERIES, HOURS), np.float32)
+        out = np.empty((SERIES, rows, HOURS), np.float32)
+        asked_weeks = card.Asked(seed, x, y, numbers, memory, belief, world)
+        if torch.device(self.device).type == "cuda" and empty is None:
+            calls = card.weeks(self.model, asked_weeks, steps, call_rows, out)
+        else:
+            plain_weeks = card.plain_weeks(self.model, asked_weeks, steps)
 
-        @torch.inference_mode()
-        def call(start: int) -> int:
-            row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
-            tile, sample = row // len(samples), row % len(samples)
-            own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
-            noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
-            nothing = None if empty is None else empty.take(tile)
-            series = rounded(self.model.sample(memory.take(tile), nothing, noise, guidance_scale, steps))
-            done = min(start + call_rows, rows)
-            out[start:done] = series[: done - start].cpu().numpy()
-            return done
+            @torch.inference_mode()
+            def call(start: int) -> int:
+                row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
+                tile, sample = row // len(samples), row % len(samples)
+                if empty is None:
+                    here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
+                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
+                    series = plain_weeks(tile, sample, folded.take(tile - tile[0]))
+                else:
+                    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
+                    noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
+                    told, nothing = memory.take(tile), empty.take(tile)
+                    series = rounded(self.model.sample(told, nothing, noise, guidance_scale, steps))
+                done = min(start + call_rows, rows)
+                out[:, start:done] = series[: done - start].transpose(0, 1).cpu().numpy()
+                return done
 
-        for done in side_by_side(call, range(0, rows, call_rows), self.device):
+            calls = side_by_side(call, range(0, rows, call_rows), self.device)
+        for done in calls:
             if progress:
                 progress(done, rows)
             if cancelled():
                 raise Cancelled("Generation was cancelled.")
+        self.add_note(*card.faults(self.device))
         intensities = known_or_estimated(conditions, belief.log_intensity.cpu().numpy())
-        return out.reshape(count, len(samples), SERIES, HOURS), intensities
+        return out.reshape(SERIES, count, len(samples), HOURS), intensities
 
     def _remember(
         self,

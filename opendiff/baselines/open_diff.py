@@ -46,7 +46,7 @@ class Ablation:
 
 
 class Published(NeuralBaseline):
-    """The published denoiser on traffic; the second of its two series is traffic again."""
+    """A reduction of the published denoiser, on traffic; the second of its two series is traffic again."""
 
     network: PaperModel
 

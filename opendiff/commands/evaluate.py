@@ -39,6 +39,12 @@ def add_command(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="cpu",
+        help="where models learn and generate (default cpu)",
+    )
+    parser.add_argument(
         "--out", type=Path, default=Path("report.json"), help="JSON report; the table goes to standard output"
     )
     parser.add_argument(
@@ -52,6 +58,7 @@ def add_command(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from opendiff.device import chosen_device
     from opendiff.evaluation import evaluate
     from opendiff.evaluation.tables import markdown_tables
     from opendiff.open_data.sources import PackSource
@@ -59,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
     for path in filter(None, (options.out, options.plots)):
         if not path.parent.is_dir():
             raise OpenDiffError(f"The folder {path.parent} does not exist; make it or name another file.")
+    device = chosen_device(options.device)
     packs = [PackSource(path) for path in options.data]
     if options.cities:
         from opendiff.evaluation.cities import evaluate_cities
@@ -70,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
         return
     done = evaluate(
         packs[0], options.model, options.samples, options.seed, StageBars(), options.paper_samples,
-        options.work, packs[1:],
+        options.work, packs[1:], device,
     )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:

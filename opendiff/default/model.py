@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from opendiff.conditions import Conditions
 from opendiff.default.cities import COMPONENTS
 from opendiff.default.denoiser import ConditionMemory, Denoiser
+from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times, follow
 from opendiff.default.prior import SPREADS, Belief, Prior
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
 from opendiff.default.sampler import sample_flow
@@ -68,26 +70,36 @@ class TrafficModel(nn.Module):
         Guidance is eq. 8 of the paper on the expected clean vector, (1 + mu) D(x, c) - mu D(x, nothing), both in one
         batch; without `empty`, or with mu 0, there is none. The level is taken from its noise exactly.
         """
-        mean = memory.mean[:, :LEVEL_WIDTH]
-        if guidance_scale and empty is not None:
-            mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
-        level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
-
-        def plain(x: Tensor, t: Tensor) -> Tensor:
-            return self.denoiser(x, t, memory)
-
         if not guidance_scale or empty is None:
-            return self._decode(level, sample_flow(plain, noise, steps))
+            folded = fold_memory(self.denoiser, memory)
+            return self.sampler(steps)(memory.mean, memory.deviation, folded, noise)
+        mean = memory.mean[:, :LEVEL_WIDTH]
+        mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
+        level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
         both = ConditionMemory.join([memory, empty])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
             told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
             return told + guidance_scale * (told - untold)
 
-        return self._decode(level, sample_flow(guided, noise, steps))
+        return self._decode(level, sample_flow(guided, noise, steps)[:, LEVEL_WIDTH:])
 
-    def _decode(self, level: Tensor, vectors: Tensor) -> Tensor:
-        return self.representation.decode(torch.cat([level, vectors[:, LEVEL_WIDTH:]], dim=-1))
+    @torch.no_grad()
+    def sampler(self, steps: int) -> Callable[[Tensor, Tensor, FoldedMemory, Tensor], Tensor]:
+        """Sampling without guidance: series (rows, 2, 168) of each row's mean, deviation and noise, (rows, 338) each,
+        and its memory. What all calls have in common is computed here, once."""
+        network, times = fold(self.denoiser), fold_times(self.denoiser, steps)
+
+        @torch.no_grad()
+        def series(mean: Tensor, deviation: Tensor, folded: FoldedMemory, noise: Tensor) -> Tensor:
+            level = mean[:, :LEVEL_WIDTH] + deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
+            shape = follow(network, times, folded, deviation[:, LEVEL_WIDTH], noise)
+            return self._decode(level, shape + mean[:, LEVEL_WIDTH:])
+
+        return series
+
+    def _decode(self, level: Tensor, shape: Tensor) -> Tensor:
+        return self.representation.decode(torch.cat([level, shape], dim=-1))
 
     def save(self, path: str | Path, notes: dict[str, object]) -> str:
         """Write weights and configuration; returns the checksum."""

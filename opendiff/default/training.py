@@ -19,6 +19,7 @@ from opendiff.default.model import ModelConfig, TrafficModel
 from opendiff.default.prior import Belief
 from opendiff.default.prior_fit import PATTERNS, fit_prior
 from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
+from opendiff.device import few_threads
 from opendiff.observed import City
 from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
@@ -75,6 +76,7 @@ def train_model(
     return train_cities([city, *others], seed, config, denoiser_training, device, report, state)
 
 
+@few_threads()
 def train_cities(
     cities: Sequence[City],
     seed: int = 0,

@@ -76,6 +76,7 @@ def evaluate(
     paper_samples: int = 10,
     work: Path | None = None,
     others: Sequence[PackSource] = (),
+    device: str = "cpu",
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
 
@@ -99,12 +100,12 @@ def evaluate(
     embedding: dict[str, float] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
         further = [read_city(other, pretrained_trunk()) for other in others]
-        fits = fit_folds(data, seed, report, further)
-        ensembles |= held_out_default(data, fits, chosen, samples, seed, report)
+        fits = fit_folds(data, seed, report, further, device)
+        ensembles |= held_out_default(data, fits, chosen, samples, seed, report, device)
         embedding = embedding_figures(pack, data, fits)
     paper_notes: dict[str, Any] = {}
     if published := [name for name in names if name in PAPER_MODELS]:
-        made, paper_notes = held_out_paper(pack, published, paper_samples, seed, work, report)
+        made, paper_notes = held_out_paper(pack, published, paper_samples, seed, work, report, device=device)
         ensembles |= made
     ensembles |= held_out_references(pack, data, names, samples, seed, report)
     if ORACLE in names:

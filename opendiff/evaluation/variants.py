@@ -60,7 +60,11 @@ class FoldFit:
 
 
 def fit_folds(
-    data: TrainingData, seed: int, report: Report | None = None, others: Sequence[CityData] = ()
+    data: TrainingData,
+    seed: int,
+    report: Report | None = None,
+    others: Sequence[CityData] = (),
+    device: str = "cpu",
 ) -> list[FoldFit]:
     """One fit a fold that holds traffic; `others`: further cities that are trained on as a whole."""
     every = np.unique(data.folds[data.has_traffic])
@@ -72,7 +76,7 @@ def fit_folds(
         conditions = data.conditions(encoder)
         model = train_model(
             conditions.take(kept), data.series[kept], data.log_intensities[kept], data.blocks[kept], seed,
-            others=[city.city(encoder) for city in others],
+            others=[city.city(encoder) for city in others], device=device,
         )  # fmt: skip
         fits.append(FoldFit(int(fold), model, conditions))
         if report:
@@ -87,6 +91,7 @@ def held_out_default(
     samples: int,
     seed: int,
     report: Report | None = None,
+    device: str = "cpu",
 ) -> dict[str, np.ndarray]:
     """Traffic (tiles with traffic, samples, 168) of each variant, every tile by the fit that has not seen its fold."""
     rows = data.has_traffic
@@ -98,8 +103,8 @@ def held_out_default(
         test = rows & (data.folds == fit.fold)
         generators = {
             # the fair CRPS takes samples as independent
-            True: TrafficGenerator(fit.model, mirrored=False),
-            False: TrafficGenerator(without_correction(fit.model), mirrored=False),
+            True: TrafficGenerator(fit.model, device=device, mirrored=False),
+            False: TrafficGenerator(without_correction(fit.model), device=device, mirrored=False),
         }
         for name, variant in variants.items():
             asked = vary(fit.conditions.take(test), variant, seed)

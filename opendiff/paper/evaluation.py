@@ -48,6 +48,7 @@ def held_out_paper(
     work: Path | None = None,
     report: Report | None = None,
     settings: PaperSettings = PaperSettings(),
+    device: str = "cpu",
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Traffic (tiles with traffic, samples, 168) of those of PAPER_MODELS that are in `names`, every tile by a model
     that has not seen its fold; and how training went: for each fold the loss of the encoder beside what it is by
@@ -67,9 +68,9 @@ def held_out_paper(
     every = np.unique(data.folds[rows])
     for number, fold in enumerate(every):
         model, conditions, notes["folds"][str(fold)] = fit_without(
-            data, int(fold), seed, settings, folder, report
+            data, int(fold), seed, settings, folder, report, device
         )
-        generator = PaperGenerator(model)
+        generator = PaperGenerator(model, device=device)
         for has_image in (True, False):
             test = rows & (data.folds == fold) & (data.has_imagery == has_image)
             for name in names:
@@ -98,10 +99,11 @@ def fit_without(
     settings: PaperSettings,
     folder: WorkFolder,
     report: Report | None = None,
+    device: str = "cpu",
 ) -> tuple[PaperModel, ImageConditions, dict[str, Any]]:
     """The model fitted without a fold, conditions of all tiles by an encoder fitted without it, and both losses."""
     others = data.folds != fold
-    embedding, encoder_losses, encoder_key = _embeddings(data, others, seed, settings, folder, report)
+    embedding, encoder_losses, encoder_key = _embeddings(data, others, seed, settings, folder, report, device)
     known = data.has_imagery | data.features.has_poi | data.features.has_population
     conditions = ImageConditions(data.tiles, embedding, data.has_imagery, known)
 
@@ -114,9 +116,9 @@ def fit_without(
         state = folder.training("sampler", key)
         model, losses = train_paper_model(
             embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
-            settings.sampler_training, state=state, report=report,
+            settings.sampler_training, state=state, report=report, device=device,
         )  # fmt: skip
-        found = {name: value.numpy() for name, value in model.state_dict().items()}, losses
+        found = {name: value.cpu().numpy() for name, value in model.state_dict().items()}, losses
         folder.write("sampler", key, *found)
         state.finish()
     weights, sampler_losses = found
@@ -132,6 +134,7 @@ def _embeddings(
     settings: PaperSettings,
     folder: WorkFolder,
     report: Report | None,
+    device: str,
 ) -> tuple[np.ndarray, Any, str]:
     """Embeddings (tiles, 128) of all tiles by an encoder fitted on `others` (tiles,) bool, 0 without imagery; how its
     training went; and the key of all that they were made from."""
@@ -144,7 +147,7 @@ def _embeddings(
     if found is None:
         state = folder.training("encoder", key)
         encoder, history = train_image_encoder(
-            images, features, seed, settings.encoder, settings.encoder_training, state=state, report=report
+            images, features, seed, settings.encoder, settings.encoder_training, device, state, report
         )
         embedding = np.zeros((len(data.tiles), settings.encoder.width), np.float32)
         embedding[data.has_imagery] = encoder.embed(data.images[torch.from_numpy(data.has_imagery)])
@@ -177,7 +180,7 @@ def _generated(
     traffic = np.zeros((count, samples, HOURS), np.float32)
     key = fingerprint(
         asdict(generator.model.config),
-        *(value for _, value in sorted(generator.model.state_dict().items())),
+        *(value.cpu() for _, value in sorted(generator.model.state_dict().items())),
         conditions.embedding, conditions.present, conditions.tiles[["x", "y"]].to_numpy(), samples, seed,
         guidance_scale,
     )  # fmt: skip

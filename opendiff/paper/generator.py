@@ -18,7 +18,7 @@ from opendiff.open_data.features import tile_features, with_halo
 from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
-from opendiff.paper.model import ROWS_A_CALL, PaperModel, Rows, load_paper_model
+from opendiff.paper.model import PaperModel, Rows, load_paper_model, rows_a_call
 from opendiff.progress import Progress
 from opendiff.week import HOURS, SERIES
 
@@ -47,7 +47,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
 
     @property
     def rows_a_call(self) -> int:
-        return ROWS_A_CALL
+        return self._call_rows or rows_a_call(self.device)
 
     @classmethod
     def from_weights(cls, weights: str | Path | None, device: str) -> PaperGenerator:
@@ -123,18 +123,18 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
             raise ModelError(
                 f"The model paper takes {self.model.config.steps} steps, not {steps}; leave the number of steps out."
             )
-        out = np.empty((len(conditions.tiles), len(samples), SERIES, HOURS), np.float32)
-        rows = out.reshape(-1, SERIES, HOURS)
+        out = np.empty((SERIES, len(conditions.tiles), len(samples), HOURS), np.float32)
+        rows = out.reshape(SERIES, -1, HOURS)
         done = 0
         for has_condition in (True, False):
             (tiles,) = np.nonzero(conditions.present == has_condition)
             for row, weeks in self._weeks_of(
                 conditions, tiles, samples, seed, guidance_scale if has_condition else 0.0
             ):
-                rows[row] = weeks
+                rows[:, row] = weeks.swapaxes(0, 1)
                 done += len(row)
                 if progress:
-                    progress(done, len(rows))
+                    progress(done, rows.shape[1])
                 if cancelled():
                     raise Cancelled("Generation was cancelled.")
         known = {name: v for name, v in conditions.intensities.items() if np.isfinite(v).all()}
@@ -146,20 +146,21 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         """Batches of (rows of the table, series (rows, 2, 168)) for some tiles, in calls of one size."""
         told = torch.from_numpy(np.where(conditions.present[:, None], conditions.embedding, 0)).float()
         x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)) for axis in ("x", "y"))
-        empty = self.model.remember(torch.zeros(ROWS_A_CALL, told.shape[1], device=self.device))
+        call_rows = self.rows_a_call
+        empty = self.model.remember(torch.zeros(call_rows, told.shape[1], device=self.device))
         count = len(samples)
         every = torch.from_numpy((tiles[:, None] * count + np.arange(count)).reshape(-1))
 
         @torch.inference_mode()
         def call(start: int) -> tuple[np.ndarray, np.ndarray]:
-            row = every[torch.arange(start, start + ROWS_A_CALL).clamp_max(len(every) - 1)]
+            row = every[torch.arange(start, start + call_rows).clamp_max(len(every) - 1)]
             tile, sample = row // count, samples.start + row % count
             memory = self.model.remember(told[tile].to(self.device))
             if guidance_scale:
                 memory = memory.followed_by(empty)
             rows = Rows(seed, *(part.to(self.device) for part in (x[tile], y[tile], sample)))
             series = rounded(self.model.sample(memory, rows, guidance_scale))
-            kept = min(ROWS_A_CALL, len(every) - start)
+            kept = min(call_rows, len(every) - start)
             return row[:kept].numpy(), series[:kept].cpu().numpy()
 
-        return side_by_side(call, range(0, len(every), ROWS_A_CALL), self.device)
+        return side_by_side(call, range(0, len(every), call_rows), self.device)

@@ -22,6 +22,7 @@ from opendiff.week import HOURS, SERIES
 FILE = "paper.safetensors"
 # Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
 ROWS_A_CALL = 8
+ROWS_A_CALL_ON_GPU = 512  # so many that its kernels are busy
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Rows:
         """Standard normal numbers (rows, 2, 168) of a step, the same whatever the other rows are."""
         flat = tile_noise(self.seed, self.x, self.y, self.sample, SERIES * HOURS, stream=step)
         return flat.unflatten(-1, (SERIES, HOURS))
+
+
+def rows_a_call(device: torch.device | str) -> int:
+    """Rows of a network call on a device."""
+    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
 
 
 class PaperModel(nn.Module):

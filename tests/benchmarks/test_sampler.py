@@ -3,7 +3,10 @@
 import json
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import sampler
 from benchmarks.cli import main
 from benchmarks.sampler_quality import Quality
 
@@ -28,3 +31,39 @@ def test_loss_is_against_the_best_of_all_sizes_and_steps():
     quality = Quality(rows, (64, 2, 4))
     assert quality.figures()["ncrps_relative_loss"] == pytest.approx(0.01)
     assert quality.of_shipped() == {2: 0.32, 4: 0.303} and "0.303" in quality.text()
+
+
+class CountedProducts(TorchDispatchMode):
+    """Multiplications and additions of matrix products in this thread."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        out = function(*arguments, **(options or {}))
+        name = function.overloadpacket.__name__.rstrip("_")
+        if name in ("mm", "matmul", "bmm", "addmm", "baddbmm"):
+            self.operations += 2 * out.numel() * arguments[-1].shape[-2]
+        return out
+
+
+def test_operations_are_those_that_torch_counts():
+    """Of the products that torch is asked for, those in place included, which its own counter leaves out."""
+    from opendiff.default import card
+    from opendiff.default.model import condition_tensors
+    from opendiff.default.world import World
+    from opendiff.demo import DemoSource
+    from opendiff.generator import TrafficGenerator
+
+    source = DemoSource()
+    generator = TrafficGenerator.load("default", "cpu")
+    tensors = condition_tensors(source.conditions(source.covered_tiles().iloc[:1]))
+    memory, belief = generator._remember(*tensors)
+    rows = 16
+    numbers, tile = torch.arange(rows), torch.zeros(rows, dtype=torch.int64)
+    asked = card.Asked(0, *tensors[3:], numbers, memory, belief, World.of(0, *tensors[3:], numbers))
+    with torch.inference_mode():
+        plain = card.plain_weeks(generator.model, asked, generator.model.config.steps)
+        folded = card.folded_memory(generator.model, memory, 1).take(tile)
+        with CountedProducts() as counter:
+            plain(tile, numbers, folded)
+    assert sampler.operations_a_tile_week() == pytest.approx(counter.operations / rows, rel=0.01)

@@ -14,6 +14,7 @@ from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH, Conditions
 from opendiff.default.model import ModelConfig
 from opendiff.default.training import DenoiserTraining, train_cities, train_model
+from opendiff.device import few_threads
 from opendiff.encoder.contrastive import EncoderTraining, positive_pairs, train_encoder
 from opendiff.encoder.weights import load_encoder, pretrained_trunk
 from opendiff.errors import ModelError, SourceError
@@ -301,3 +302,16 @@ def test_features_of_a_tile_do_not_depend_on_the_area(small_pack):
     np.testing.assert_allclose(part.population_around, whole.population_around[[7, 8]])
     np.testing.assert_allclose(part.totals, whole.totals[[7, 8]])
     np.testing.assert_allclose(part.poi_mix, whole.poi_mix[[7, 8]])
+
+
+def test_a_fit_has_few_threads():
+    """Torch and every BLAS that is loaded; afterwards they have as many as before."""
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+    before = threads()
+    with few_threads(1):
+        assert set(threads()) == {1}
+    assert threads() == before
