@@ -65,15 +65,16 @@ def night_gaps(profile: np.ndarray) -> list[int]:
     return []
 
 
-def fill_gaps(series: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Series (tiles, ..., 168) with the night's gaps filled from the hours beside them, and the hours of the day."""
+def fill_gaps(series: np.ndarray, hours: list[int] | None = None) -> tuple[np.ndarray, list[int]]:
+    """Series (tiles, ..., 168) with the night's gaps filled from the hours beside them, and the hours of the day, which
+    are those of `night_gaps` where none are given."""
     days = series.reshape(*series.shape[:-1], DAYS, HOURS_A_DAY)
     profile = (
         np.nanmean(days.reshape(-1, HOURS_A_DAY), axis=0)
         if np.isfinite(series).any()
         else np.ones(HOURS_A_DAY)
     )
-    hours = night_gaps(profile)
+    hours = night_gaps(profile) if hours is None else hours
     if not hours:
         return series, []
     filled = days.copy()

@@ -132,7 +132,7 @@ def left_out_spreads(
         variance += imputed[number].variance(weights.mean[1 + number])[rows]
         found[1 + number] = spread_line(error, expected, variance)
         prior.spatial_share[1 + number] = torch.from_numpy(
-            spatial_shares(city, rows, error, expected, variance, found[1 + number])
+            spatial_shares(LeftOut(city, rows, error, expected, variance), found[1 + number])
         )
         alone = [others if n != number else others[:0] for n, others in enumerate(known)]
         if sum(len(others) > 1 for others in alone):
@@ -147,7 +147,7 @@ def left_out_spreads(
     if pooled:
         fitted = [1 + number for number, rows in enumerate(known) if len(rows) > 1]
         found[0] = pooled_line(pooled, float(found[fitted, 1].mean()))
-        shares = [spatial_shares(*vars(one).values(), found[0]) for one in pooled]
+        shares = [spatial_shares(one, found[0]) for one in pooled]
         prior.spatial_share[0] = torch.from_numpy(np.mean(shares, axis=0))
     else:
         found[0] = found[1:].mean(axis=0)
@@ -205,16 +205,10 @@ def spread_loss(error: np.ndarray, variance: np.ndarray, log_spread: np.ndarray,
     return float(weight @ (np.log(total) + error**2 / total) / 2)
 
 
-def spatial_shares(
-    city: City,
-    rows: np.ndarray,
-    error: np.ndarray,
-    expected: np.ndarray,
-    variance: np.ndarray,
-    line: np.ndarray,
-) -> np.ndarray:
+def spatial_shares(left: LeftOut, line: np.ndarray) -> np.ndarray:
     """Shares (2,) of the residual's variance in the fields of short and of long range, by least squares on the products
     of the residuals of tiles up to 8 apart."""
+    city, rows, error, expected, variance = left.city, left.rows, left.error, left.expected, left.variance
     own = np.exp(2 * (line[0] + line[1] * (expected - line[2])).clip(*LOG_SPREAD_RANGE))
     scaled = (error - error.mean()) / np.sqrt(own + variance)
     x, y = (city.conditions.tiles[axis].to_numpy()[rows] for axis in ("x", "y"))

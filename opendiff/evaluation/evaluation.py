@@ -18,6 +18,7 @@ from opendiff.default.cities import night_gaps
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import embedding_figures
+from opendiff.evaluation.realism import paired_difference, realism_figures, tail_figures
 from opendiff.evaluation.reference_features import known_image_statistics, reference_features
 from opendiff.evaluation.references import held_out, other_days, references
 from opendiff.evaluation.variants import VARIANTS, fit_folds, held_out_default
@@ -30,6 +31,7 @@ from opendiff.progress import Report
 from opendiff.training_data import TrainingData, read_city, read_training_data
 from opendiff.week import HOURS_A_DAY
 
+DEFAULT = "default"
 ORACLE = "the tile's other days (oracle)"
 # Endings of a reference's name, by the open data that it is given: the pack's POI as counted; moved to the right tile,
 # as our model moves them; and with those of OpenStreetMap beside them, which is all that our model is given.
@@ -120,6 +122,10 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 1),
         "models": {name: score_model(truth, ensembles[name], folds, x, y, imaged, patterns) for name in names},
     }  # fmt: skip
+    if DEFAULT in names:
+        scored["differences"] = differences(
+            truth, ensembles, [name for name in names if name != DEFAULT], data.blocks[rows]
+        )
     if embedding:
         scored["embedding"] = embedding
     if paper_notes:
@@ -173,6 +179,26 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
     )  # fmt: skip
 
 
+def differences(
+    truth: np.ndarray, ensembles: dict[str, np.ndarray], names: list[str], blocks: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """nCRPS of each model less that of `default`, over the hours that were measured, with its 95 % interval
+    (`paired_difference`)."""
+    hours = measured_hours(truth)
+    found = {}
+    for name in names:
+        pair = ensembles[name][:, :, hours], ensembles[DEFAULT][:, :, hours]
+        value, low, high = paired_difference(truth[:, hours], *pair, blocks)
+        found[name] = {"difference": value, "low": low, "high": high}
+    return found
+
+
+def measured_hours(truth: np.ndarray) -> np.ndarray:
+    """Mask (168,) of the hours that are no gap of the measurement."""
+    gaps = night_gaps(truth.reshape(len(truth), -1, HOURS_A_DAY).mean((0, 1)))
+    return ~np.isin(np.arange(truth.shape[1]) % HOURS_A_DAY, gaps)
+
+
 def score_model(
     truth: np.ndarray,
     ensemble: np.ndarray,
@@ -190,11 +216,14 @@ def score_model(
     scored = score_folds(truth, ensemble, folds, x, y)
     scored["figures"] |= metrics.controllability(truth, ensemble[:, 0], patterns)
     scored["figures"] |= sum_figures(truth, ensemble, x, y)
-    if hours := night_gaps(truth.reshape(len(truth), -1, HOURS_A_DAY).mean((0, 1))):
-        measured = ~np.isin(np.arange(truth.shape[1]) % HOURS_A_DAY, hours)
-        # hours of a gap of the measurement are no truth; the figure over all hours stands beside it
+    scored["figures"] |= tail_figures(truth, ensemble) | realism_figures(truth, ensemble, folds)
+    measured = measured_hours(truth)
+    if not measured.all():
+        # hours of a gap of the measurement are no truth; the figures over all hours stand beside these
         inside = truth[:, measured], ensemble[:, :, measured]
         scored["figures"]["ncrps_measured_hours"] = float(metrics.crps(*inside).mean() / inside[0].mean())
+        scored["figures"]["coverage_50_measured_hours"] = float(metrics.coverage(*inside, 0.5).mean())
+        scored["figures"]["coverage_90_measured_hours"] = float(metrics.coverage(*inside, 0.9).mean())
     scored["samples"] = ensemble.shape[1]
     if len(np.unique(folds[imaged])) > 1:
         scored["with_imagery"] = score_folds(

@@ -11,6 +11,8 @@ from typing import Protocol, Self
 import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
 from opendiff.week import HOURS_A_DAY
@@ -133,6 +135,32 @@ class TreesRidgeShape:
 
 
 @dataclass
+class ProcessNearestShapes:
+    """A level whose cube root is a Gaussian process over the features (one length for all, noise beside it, by marginal
+    likelihood) times the shape of one of the nearest training tiles."""
+
+    neighbours: int = 20
+    scaling: "Scaling" = field(init=False, repr=False)
+    process: GaussianProcessRegressor = field(init=False, repr=False)
+    shape: NearestTiles = field(init=False, repr=False)
+
+    def fit(self, features: np.ndarray, traffic: np.ndarray) -> Self:
+        self.scaling = Scaling.of(features)
+        scaled, root = self.scaling(features), np.cbrt(traffic.mean(axis=1, dtype=float))
+        kernel = ConstantKernel() * RBF(np.sqrt(scaled.shape[1])) + WhiteKernel()
+        self.process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(scaled, root)
+        self.shape = NearestTiles(self.neighbours).fit(features, _shapes(traffic))
+        return self
+
+    def sample(self, features: np.ndarray, samples: int, seed: int = 0) -> np.ndarray:
+        level_seed, shape_seed = np.random.SeedSequence(seed).spawn(2)
+        mean, spread = self.process.predict(self.scaling(features), return_std=True)
+        noise = np.random.default_rng(level_seed).standard_normal((len(features), samples))
+        level = np.maximum(mean[:, None] + spread[:, None] * noise, 0) ** 3
+        return (level[..., None] * self.shape.sample(features, samples, shape_seed)).astype(np.float32)
+
+
+@dataclass
 class TreeLevel:
     """The weekly mean of a tile: extra-trees on its cube root plus residuals drawn from the training tiles.
 
@@ -207,6 +235,7 @@ def references() -> dict[str, Reference]:
         "extra-trees level x 20 nearest shapes": TreesNearestShapes(20),
         "extra-trees level (spread 0.7) x ridge shape": TreesRidgeShape(0.7),
         "extra-trees level x ridge shape": TreesRidgeShape(),
+        "Gaussian-process level x 20 nearest shapes": ProcessNearestShapes(20),
     }
 
 
@@ -228,11 +257,11 @@ def held_out(
 
 
 def other_days(traffic: np.ndarray) -> np.ndarray:
-    """An oracle, not a generator: each hour's mean over the tile's own other days, (tiles, 1, hours)."""
+    """An oracle, not a generator: each hour on the tile's own other days, an ensemble (tiles, days - 1, hours)."""
     tiles, hours = traffic.shape
     days = traffic.reshape(tiles, hours // HOURS_A_DAY, HOURS_A_DAY)
-    others = (days.sum(axis=1, keepdims=True) - days) / (days.shape[1] - 1)
-    return others.reshape(tiles, 1, hours)
+    others = [np.roll(days, shift, axis=1).reshape(tiles, hours) for shift in range(1, days.shape[1])]
+    return np.stack(others, axis=1)
 
 
 def _shapes(traffic: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ def markdown_tables(report: dict[str, Any]) -> str:
     models = report["models"]
     heading = f"{report['folds']} spatial folds, {report['samples']} samples, seed {report['seed']}"
     parts = [f"{report['tiles']} tiles, {heading}", markdown_table(models, report["samples"])]
+    if all("auc_summaries" in scored["figures"] for scored in models.values()):
+        parts.append(realism_table(report))
     imaged = {name: scored["with_imagery"] for name, scored in models.items() if "with_imagery" in scored}
     if imaged:
         kept = {name: scored | {"samples": models[name]["samples"]} for name, scored in imaged.items()}
@@ -41,6 +43,35 @@ def markdown_tables(report: dict[str, Any]) -> str:
             f"{figures['colour_and_texture_level_r2']:.2f} from statistics of colour and texture."
         )
     return "\n\n".join(parts)
+
+
+REALISM = {
+    "ncrps_measured_hours": "nCRPS, measured hours", "coverage_90_measured_hours": "90 % band",
+    "auc_summaries": "AUC, summaries", "auc_root_shapes": "AUC, weeks", "peaks_above_95": "peaks above 95 %",
+    "levels_above_99": "levels above 99 %",
+}  # fmt: skip
+TOLD = ("peak/mean", "kurtosis", "largest jump", "same-hour variation", "lag 24")  # quantiles over tiles
+
+
+def realism_table(report: dict[str, Any]) -> str:
+    """Whether weeks look real, the tails, and the paired difference to `default`, as Markdown."""
+    heads = [*REALISM.values(), "nCRPS less default's (95 %)", *(f"{name} 5/50/95" for name in TOLD)]
+    lines = ["| model | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    figures = {name: scored["figures"] for name, scored in report["models"].items()}
+    first = next(iter(figures.values()))
+    real = [_quantiles(first, name, "real") for name in TOLD]
+    lines.append("| real weeks | " + " | ".join(["" for _ in REALISM] + ["", *real]) + " |")
+    for name, found in figures.items():
+        cells = [f"{found[key]:.3f}" if key in found else "" for key in REALISM]
+        gap = report.get("differences", {}).get(name)
+        cells.append(f"{gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" if gap else "")
+        cells += [_quantiles(found, quantity, "made") for quantity in TOLD]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _quantiles(figures: dict[str, float], name: str, kind: str) -> str:
+    return " / ".join(f"{figures[f'{name}_{kind}_{share}']:.2f}" for share in (5, 50, 95))
 
 
 def markdown_table(models: dict[str, Any], samples: int) -> str:

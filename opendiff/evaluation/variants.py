@@ -16,6 +16,7 @@ from opendiff.conditions import MODALITIES, Conditions
 from opendiff.default.model import TrafficModel
 from opendiff.default.training import train_model
 from opendiff.encoder.weights import pretrained_trunk
+from opendiff.evaluation.resampled import GENERATED, REAL_WEEKS, RESIDUALS, resampled
 from opendiff.generator import TrafficGenerator
 from opendiff.progress import Report
 from opendiff.training_data import CityData, TrainingData
@@ -23,17 +24,21 @@ from opendiff.training_data import CityData, TrainingData
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to ask the `default` model: with which modalities, whose condition and how much guidance."""
+    """One way to ask the `default` model: with which modalities, whose condition and how much guidance; shapes: its own
+    or put together from real weeks (`opendiff.evaluation.resampled`)."""
 
     modalities: tuple[str, ...] = MODALITIES
     shuffled: bool = False
     corrected: bool = True  # False: the closed form of the prior alone, without what the denoiser learned
     guidance_scale: float = 0.0
+    shapes: str = GENERATED
 
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
     "default, prior alone": Variant(corrected=False),
+    "default's level x random real weeks": Variant(corrected=False, shapes=REAL_WEEKS),
+    "default, residuals of real weeks": Variant(corrected=False, shapes=RESIDUALS),
     "default, guidance 0.5": Variant(guidance_scale=0.5),
     "default, another tile's condition": Variant(shuffled=True),
     "default, no condition": Variant(modalities=()),
@@ -45,6 +50,7 @@ VARIANTS: dict[str, Variant] = {
     "default, imagery and OSM POI": Variant(modalities=("imagery", "osm_poi")),
     "default, imagery and population": Variant(modalities=("imagery", "population")),
     "default, POI and population": Variant(modalities=("poi", "population")),
+    "default, POI, OSM POI and population": Variant(modalities=("poi", "osm_poi", "population")),
     "default, imagery, POI and population": Variant(modalities=("imagery", "poi", "population")),
     "default, imagery, OSM POI and population": Variant(modalities=("imagery", "osm_poi", "population")),
 }
@@ -110,7 +116,13 @@ def held_out_default(
             asked = vary(fit.conditions.take(test), variant, seed)
             generator = generators[variant.corrected]
             generated = generator.generate(asked, samples, seed, variant.guidance_scale)
-            ensembles[name][place[test]] = generated.traffic
+            made = generated.traffic
+            if variant.shapes != GENERATED:
+                rng = np.random.default_rng((seed, number))
+                known = rows & (data.folds != fit.fold)
+                told = fit.conditions.take(known)
+                made = resampled(variant.shapes, made, fit.model, asked, told, data.series[known], rng)
+            ensembles[name][place[test]] = made
         if report:
             report("folds", number + 1, len(fits))
     return ensembles

@@ -142,9 +142,9 @@ def test_no_tile_is_seen_before_it_is_sampled():
 
 def test_other_days_leave_out_the_day_itself():
     found = other_days(TRAFFIC)
-    assert found.shape == (120, 1, 168)
+    assert found.shape == (120, 6, 168)
     days = TRAFFIC[7].reshape(7, 24)
-    assert found[7, 0, 3 * 24 + 5] == pytest.approx(np.delete(days[:, 5], 3).mean())
+    np.testing.assert_allclose(np.sort(found[7, :, 3 * 24 + 5]), np.sort(np.delete(days[:, 5], 3)))
 
 
 @pytest.mark.slow
@@ -162,4 +162,4 @@ def test_on_nanchang_the_order_of_the_references_is_as_published(nanchang_pack):
     ]
     ncrps.append(metrics.crps(traffic, other_days(traffic)).mean() / traffic.mean())
     assert ncrps == sorted(ncrps, reverse=True)
-    assert 0.5 < ncrps[0] < 0.62 and 0.35 < ncrps[1] < 0.45 and 0.13 < ncrps[3] < 0.16
+    assert 0.5 < ncrps[0] < 0.62 and 0.35 < ncrps[1] < 0.45 and 0.08 < ncrps[3] < 0.11
