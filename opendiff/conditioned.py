@@ -55,7 +55,7 @@ class ConditionedGenerator(TrafficGenerator):
             raise ModelError("Measured tiles fix the traffic, so the guidance scale must be 0.")
         count = len(conditions.tiles)
         if not count:
-            return np.empty((0, len(samples), SERIES, HOURS), np.float32), {}
+            return np.empty((SERIES, 0, len(samples), HOURS), np.float32), {}
         call_rows = self.rows_a_call
         tokens, present, reliability, x, y = condition_tensors(conditions, self.device)
         prior = self._remember(tokens, present, reliability, x, y)[1]

@@ -10,7 +10,7 @@ from opendiff.default.world import World
 from opendiff.demo import DemoSource
 from opendiff.device import rounded
 from opendiff.generator import TrafficGenerator
-from opendiff.noise import tile_noise
+from opendiff.noise import mirrored_noise
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for GPUs")
@@ -49,7 +49,7 @@ def test_noise_is_that_of_any_device(model, asked):
     tile, sample = row // SAMPLES, row % SAMPLES
     seed = 2**40 + 17
     world, share = World.of(seed, x, y, numbers), model.prior.shared_shape
-    own = tile_noise(seed, x[tile], y[tile], numbers[sample], 338)
+    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], 338)
     expected = world.mix(belief.take(tile), share, own, tile, sample)
     vectors = torch.full((TILES * SAMPLES + 5, 338), torch.nan, device=DEVICE)
     fused.draw(
