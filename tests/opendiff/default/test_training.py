@@ -106,9 +106,9 @@ def test_several_cities_train_one_model():
     assert model.config.cities == ("one", "other")
     asked = replace(other, tiles=tiles.assign(x=tiles["x"] + 500))
     nowhere = TrafficGenerator(model).generate(asked, 20, 0).traffic
-    # a place of its own widens the band, so that the mean of 20 samples is noisy: it tells the order of tiles
-    true, made = (np.log(v.reshape(60, -1).mean(axis=1)) for v in (people[:, 0], nowhere))
-    assert np.corrcoef(true, made)[0, 1] > 0.3  # 60 tiles by chance: 0.13
+    # in mirrored pairs, whose mean log level is what is expected, however wide the band of a place of its own
+    true, made = np.log(people[:, 0].mean(axis=1)), np.log(nowhere.mean(axis=2)).mean(axis=1)
+    assert np.corrcoef(true, made)[0, 1] > 0.7  # two small cities shrink the slope, not the order
 
 
 class Interrupted(Exception):
