@@ -205,7 +205,7 @@ def _augment(
     came through can reach no room, and no later chain enters them, so they are never searched again.
     """
     # quick to ask for single numbers
-    rest, free, sent, closed = (memoryview(array) for array in (left, room, moved, shut))
+    rest, free, sent, closed = left.data, room.data, moved.data, shut.data
     for owner in owners.tolist():
         while rest[owner] > TINY_MBPS and (chain := _shortest_chain(owner, free, sent, ends, closed)):
             end = ends.target[chain[0].way]
