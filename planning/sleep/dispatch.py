@@ -71,7 +71,7 @@ def _with_traffic(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, OffloadGraph] | None:
     """Classes with traffic, the sectors that may carry it, the arcs between them, and the graph of these; None where
     that is most of the graph."""
-    busy = demand.any(axis=1)
+    busy = np.asarray(demand.any(axis=1))
     if 2 * busy.sum() > len(busy):
         return None
     classes, arcs = np.flatnonzero(busy), np.flatnonzero(busy[graph.arc_class])
@@ -100,7 +100,8 @@ def _dispatch(
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
     for tier in (*tiers, capacity):
-        needy, hours = (left > TINY_MBPS).any(axis=1), np.flatnonzero((left > TINY_MBPS).any(axis=0))
+        short = left > TINY_MBPS
+        needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
         if not len(hours):
             break
         own = capacity[:, hours] - room[:, hours] - carried[:, hours]
