@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 
 from benchmarks.operator_export import write_export
 from benchmarks.tables import markdown
@@ -117,6 +116,8 @@ def belief_of(model: TrafficModel, city: City, rows: np.ndarray) -> Belief:
 
 def seoul(data: list, quick: bool = False) -> dict[str, float]:
     """Level R² after one scale of the tiles that were not measured, and the share of them in the 90 % band."""
+    import torch
+
     from opendiff.default.conditioning import posterior
     from opendiff.evaluation.cities import observed, scaled_r2
     from opendiff.measurements import Measurements
@@ -153,6 +154,8 @@ def seoul(data: list, quick: bool = False) -> dict[str, float]:
 
 def hours_of_seoul(model: TrafficModel, city: City, quick: bool) -> dict[str, float]:
     """R² of log(14 h / 3 h) over tiles that were not measured, and the mean error of the area's hourly profile."""
+    import torch
+
     from opendiff.conditioned import ConditionedGenerator
     from opendiff.default.conditioning import posterior
     from opendiff.evaluation.cities import day_night, observed, scaled_r2
@@ -194,6 +197,8 @@ def hours_of_seoul(model: TrafficModel, city: City, quick: bool) -> dict[str, fl
 
 def nanchang_fold(data: list, quick: bool = False) -> dict[str, float]:
     """nCRPS of one fold of Nanchang, some of its tiles measured, on the others."""
+    import torch
+
     from opendiff import metrics
     from opendiff.conditioned import ConditionedGenerator
     from opendiff.default.conditioning import posterior
