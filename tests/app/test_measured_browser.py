@@ -22,6 +22,8 @@ def test_from_counters_to_an_exported_plan(page, tmp_path):
     inputs = page.locator("[data-testid='stFileUploader']")
     inputs.filter(has_text="Network: where").locator("input[type=file]").set_input_files(network)
     page.get_by_text("network.csv").first.wait_for()
+    # a file that comes while the page is being drawn with the one before may be lost to the page
+    page.locator("[data-test-script-state='notRunning']").wait_for(timeout=WORK_MS)
     inputs.filter(has_text="Counters of").locator("input[type=file]").set_input_files(counters)
     page.get_by_text("measured tiles, in Mbit/s").wait_for(timeout=WORK_MS)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
