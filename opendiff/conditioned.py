@@ -20,9 +20,9 @@ from opendiff.default.prior import Belief
 from opendiff.default.representation import WIDTH
 from opendiff.default.shape_conditioning import ConditionedShape
 from opendiff.default.world import World
-from opendiff.device import rounded, side_by_side
-from opendiff.errors import Cancelled, ModelError, TableError
-from opendiff.generator import TrafficGenerator, known_or_estimated
+from opendiff.device import rounded
+from opendiff.errors import ModelError, TableError
+from opendiff.generator import TrafficGenerator, follow_calls, known_or_estimated
 from opendiff.measurements import MBPS, Measurements
 from opendiff.noise import tile_noise
 from opendiff.progress import Progress
@@ -56,7 +56,6 @@ class ConditionedGenerator(TrafficGenerator):
         count = len(conditions.tiles)
         if not count:
             return np.empty((SERIES, 0, len(samples), HOURS), np.float32), {}
-        call_rows = self.rows_a_call
         tokens, present, reliability, x, y = condition_tensors(conditions, self.device)
         prior = self._remember(tokens, present, reliability, x, y)[1]
         numbers = torch.arange(samples.start, samples.stop, device=self.device)
@@ -71,24 +70,14 @@ class ConditionedGenerator(TrafficGenerator):
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
 
-        @torch.inference_mode()
-        def call(start: int) -> int:
-            row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
-            tile, sample = row // len(samples), row % len(samples)
+        def series(tile: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
             own = tile_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
             bent = shape.noise(own[:, SERIES:], tile, before + sample)
             noise = torch.cat([level.level_noise[tile, sample], bent], dim=1)
-            series = self.model.sample(memory.take(tile), None, noise, 0.0, steps)
-            series = rounded(series * units[sample][:, :, None])
-            done = min(start + call_rows, rows)
-            out[:, start:done] = series[: done - start].transpose(0, 1).cpu().numpy()
-            return done
+            week = self.model.sample(memory.take(tile), None, noise, 0.0, steps)
+            return rounded(week * units[sample][:, :, None])
 
-        for done in side_by_side(call, range(0, rows, call_rows), self.device):
-            if progress:
-                progress(done, rows)
-            if cancelled():
-                raise Cancelled("Generation was cancelled.")
+        follow_calls(self._calls(series, len(samples), out), rows, progress, cancelled)
         intensities = known_or_estimated(conditions, prior.log_intensity.cpu().numpy())
         return out.reshape(SERIES, count, len(samples), HOURS), intensities
 

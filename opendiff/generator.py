@@ -5,7 +5,7 @@ Open data -> conditions (`encode`) -> an ensemble of weeks (`generate` of the ba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -219,32 +219,40 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         else:
             plain_weeks = card.plain_weeks(self.model, asked_weeks, steps)
 
-            @torch.inference_mode()
-            def call(start: int) -> int:
-                row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
-                tile, sample = row // len(samples), row % len(samples)
+            def series(tile: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
                 if empty is None:
                     here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
                     folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
-                    series = plain_weeks(tile, sample, folded.take(tile - tile[0]))
-                else:
-                    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
-                    noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
-                    told, nothing = memory.take(tile), empty.take(tile)
-                    series = rounded(self.model.sample(told, nothing, noise, guidance_scale, steps))
-                done = min(start + call_rows, rows)
-                out[:, start:done] = series[: done - start].transpose(0, 1).cpu().numpy()
-                return done
+                    return plain_weeks(tile, sample, folded.take(tile - tile[0]))
+                own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
+                noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
+                told, nothing = memory.take(tile), empty.take(tile)
+                return rounded(self.model.sample(told, nothing, noise, guidance_scale, steps))
 
-            calls = side_by_side(call, range(0, rows, call_rows), self.device)
-        for done in calls:
-            if progress:
-                progress(done, rows)
-            if cancelled():
-                raise Cancelled("Generation was cancelled.")
+            calls = self._calls(series, len(samples), out)
+        follow_calls(calls, rows, progress, cancelled)
         self.add_note(*card.faults(self.device))
         intensities = known_or_estimated(conditions, belief.log_intensity.cpu().numpy())
         return out.reshape(SERIES, count, len(samples), HOURS), intensities
+
+    def _calls(
+        self, series: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], samples: int, out: np.ndarray
+    ) -> Iterator[int]:
+        """Fill out (2, tiles * samples, 168) in calls of one size, and tell after each how many rows are done.
+
+        series: rounded series (rows, 2, 168) from the index of each row's tile and sample, (rows,) each.
+        """
+        rows, call_rows = out.shape[1], self.rows_a_call
+
+        @torch.inference_mode()
+        def call(start: int) -> int:
+            row = torch.arange(start, start + call_rows, device=self.device).clamp_max(rows - 1)
+            made = series(row // samples, row % samples)
+            done = min(start + call_rows, rows)
+            out[:, start:done] = made[: done - start].transpose(0, 1).cpu().numpy()
+            return done
+
+        return side_by_side(call, range(0, rows, call_rows), self.device)
 
     def _remember(
         self,
@@ -270,6 +278,17 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         with torch.inference_mode():
             belief = self._remember(*condition_tensors(conditions, self.device))[1]
         return intensities_of(belief.log_intensity.cpu().numpy())
+
+
+def follow_calls(
+    calls: Iterator[int], rows: int, progress: Progress | None, cancelled: Callable[[], bool]
+) -> None:
+    """Run calls that tell how many of `rows` are done. Raises Cancelled."""
+    for done in calls:
+        if progress:
+            progress(done, rows)
+        if cancelled():
+            raise Cancelled("Generation was cancelled.")
 
 
 def intensities_of(log_intensity: np.ndarray) -> dict[str, np.ndarray]:
