@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 import opendiff
 from opendiff import metrics
 from opendiff.baselines.cities import City
-from opendiff.baselines.harness import Budget
+from opendiff.baselines.harness import Budget, TileConditions
 from opendiff.baselines.models import CSDI, DEFAULT, PUBLISHED, TABLES, TRANSFER, Entry
 from opendiff.errors import ModelError
+from opendiff.processes import in_processes
 from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
@@ -55,8 +57,10 @@ def run_table(
     folder: WorkFolder,
     report: Report | None = None,
     names: list[str] | None = None,
+    workers: int = 1,
 ) -> dict[str, Any]:
-    """The figures of a table by city, with what they were made with; without names all of its models.
+    """The figures of a table by city, with what they were made with; without names all of its models. workers:
+    processes in which folds are made side by side.
 
     Raises ModelError for names that the table does not know and for data sets of one name.
     """
@@ -64,20 +68,27 @@ def run_table(
     if len({city.name for city in cities}) < len(cities):
         raise ModelError("Two data sets have the same name; rename one of their files.")
     started = time.perf_counter()
-    found: dict[str, dict[int, dict[str, Made]]] = {city.name: {} for city in cities}
-    jobs = [
-        (seed, city, name)
+    found: dict[str, dict[int, dict[str, Made]]] = {
+        city.name: {seed: {} for seed in settings.seeds} for city in cities
+    }
+    folds = [
+        fold
         for seed in settings.seeds
         for city in cities
-        for name in entries
-        if possible(entries[name], name, city, cities)
+        for name, entry in entries.items()
+        if possible(entry, name, city, cities)
+        for fold in folds_of(name, entry, city, cities, seed)
     ]
-    for number, (seed, city, name) in enumerate(jobs):
-        other = next((one for one in cities if one is not city), None)
-        made = held_out(name, entries[name], city, other, seed, settings, folder)
-        found[city.name].setdefault(seed, {})[name] = made
+    parts = in_processes(partial(held_out, table=table, settings=settings, folder=folder), folds, workers)
+    for number, (fold, (weeks, seconds)) in enumerate(zip(folds, parts, strict=True)):
+        of_seed = found[fold.city][fold.seed]
+        made = of_seed.get(fold.name, Made({}, 0.0))
+        for row, values in weeks.items():
+            shape = len(fold.test), settings.samples, values.shape[-1]
+            made.ensembles.setdefault(row, np.zeros(shape, np.float32))[fold.test] = values
+        of_seed[fold.name] = Made(made.ensembles, made.seconds + seconds)
         if report:
-            report(f"table {table}", number + 1, len(jobs))
+            report(f"table {table}", number + 1, len(folds))
     judge = by_pattern if table == 2 else judged
     return {
         "table": table, "seeds": list(settings.seeds), "samples": settings.samples,
@@ -117,40 +128,55 @@ def versions() -> dict[str, str]:
     }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Fold:
+    """A model of a table on the rows of a city outside a fold: conditions and series of all rows, which of them are the
+    fold's (rows,) bool, and another city where the model learns from one."""
+
+    name: str
+    city: str
+    seed: int
+    fold: int
+    conditions: TileConditions
+    series: np.ndarray
+    test: np.ndarray
+    other: City | None
+
+
+def folds_of(name: str, entry: Entry, city: City, cities: list[City], seed: int) -> list[Fold]:
+    """The folds of a city for an entry."""
+    other = next((one for one in cities if one is not city), None) if name == TRANSFER else None
+    return [
+        Fold(
+            name, city.name, seed, fold, city.conditions[entry.element][fold], city.series, city.folds == fold, other
+        )
+        for fold in np.unique(city.folds).tolist()
+    ]  # fmt: skip
+
+
 def held_out(
-    name: str,
-    entry: Entry,
-    city: City,
-    other: City | None,
-    seed: int,
-    settings: Settings,
-    folder: WorkFolder,
-) -> Made:
-    """Weeks of every row of the city; a fold that is in the folder is not made again."""
-    ensembles = {row: np.zeros((len(city.folds), settings.samples, 168), np.float32) for row in entry.rows}
-    seconds = 0.0
-    for fold in np.unique(city.folds):
-        told, test = city.conditions[entry.element][int(fold)], city.folds == fold
-        source = [other.series] if name == TRANSFER and other is not None else []
-        key = fingerprint(
-            opendiff.__version__, name, int(fold), seed, settings.samples, settings.budget,
-            told.vectors, told.graph, told.groups, city.series, city.folds, *source,
-        )  # fmt: skip
-        part = f"{city.name}-{name.replace(' ', '-').replace(',', '')}-{seed}-{fold}"
-        kept = folder.read(part, key)
-        if kept is None:
-            began = time.process_time()
-            model = entry.make(other).fit(told.take(~test), city.series[~test], seed, settings.budget)
-            arrays = {
-                row: ask(model).sample(told.take(test), settings.samples, seed)
-                for row, ask in entry.rows.items()
-            }
-            kept = arrays, time.process_time() - began
-            folder.write(part, key, *kept)
-        for row in entry.rows:
-            ensembles[row][test] = kept[0][row]
-        seconds += kept[1]
-    return Made(ensembles, seconds)
+    fold: Fold, table: int, settings: Settings, folder: WorkFolder
+) -> tuple[dict[str, np.ndarray], float]:
+    """Weeks (rows of the fold, samples, 168) by reported row, and the CPU seconds that they took; those in the folder
+    are not made again."""
+    entry, told, test = TABLES[table][fold.name], fold.conditions, fold.test
+    source = [] if fold.other is None else [fold.other.series]
+    key = fingerprint(
+        opendiff.__version__, fold.name, fold.fold, fold.seed, settings.samples, settings.budget,
+        told.vectors, told.graph, told.groups, fold.series, test, *source,
+    )  # fmt: skip
+    part = f"{fold.city}-{fold.name.replace(' ', '-').replace(',', '')}-{fold.seed}-{fold.fold}"
+    kept = folder.read(part, key)
+    if kept is None:
+        began = time.process_time()
+        model = entry.make(fold.other).fit(told.take(~test), fold.series[~test], fold.seed, settings.budget)
+        weeks = {
+            row: ask(model).sample(told.take(test), settings.samples, fold.seed)
+            for row, ask in entry.rows.items()
+        }
+        kept = weeks, time.process_time() - began
+        folder.write(part, key, *kept)
+    return kept
 
 
 def oracle(city: City, samples: int, seed: int) -> np.ndarray:

@@ -46,6 +46,10 @@ def add_command(commands: Commands) -> None:
         help="where networks learn and sample (default: a GPU where there is one); each kind draws its own noise",
     )  # fmt: skip
     parser.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="processes side by side, of one thread each; they share a GPU (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--quick",
         action="store_true",
         help="two folds of 40 rows, one seed and few updates, to see that it runs",
@@ -77,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     if options.quick:
         cities = [city.part(QUICK_FOLDS, QUICK_ROWS) for city in cities]
         settings = Settings((0,), 4, replace(budget, updates=12, checks=2, check_rows=8, check_samples=2))
-    result = run_table(options.table, cities, settings, folder, report, options.model)
+    result = run_table(options.table, cities, settings, folder, report, options.model, options.workers)
     path = options.out / f"table{options.table}"
     write_json(path.with_suffix(".json"), result)
     for suffix, text in ((".md", markdown(result)), (".svg", drawing(result))):

@@ -37,6 +37,10 @@ def add_command(commands: Commands) -> None:
         "--work", type=Path, default=None, metavar="DIR",
         help="keep finished parts of the model paper here, so that an interrupted evaluation goes on",
     )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="processes that share the folds of the model paper (default 1)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--device",
@@ -78,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
         return
     done = evaluate(
         packs[0], options.model, options.samples, options.seed, StageBars(), options.paper_samples,
-        options.work, packs[1:], device,
+        options.work, packs[1:], device, options.workers,
     )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:

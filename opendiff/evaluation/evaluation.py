@@ -79,12 +79,13 @@ def evaluate(
     work: Path | None = None,
     others: Sequence[PackSource] = (),
     device: str = "cpu",
+    workers: int = 1,
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
 
     Without names it evaluates all but the published method, which takes hours and so has its own number of samples and
-    a folder `work` for finished parts. `others`: further packs that the model default is trained on as well. Raises
-    ModelError for an unknown name.
+    a folder `work` for finished parts; `workers` processes share its folds. `others`: further packs that the model
+    default is trained on as well. Raises ModelError for an unknown name.
     """
     known = model_names()
     names = names or [name for name in known if name not in PAPER_MODELS]
@@ -107,7 +108,9 @@ def evaluate(
         embedding = embedding_figures(pack, data, fits)
     paper_notes: dict[str, Any] = {}
     if published := [name for name in names if name in PAPER_MODELS]:
-        made, paper_notes = held_out_paper(pack, published, paper_samples, seed, work, report, device=device)
+        made, paper_notes = held_out_paper(
+            pack, published, paper_samples, seed, work, report, device=device, workers=workers
+        )
         ensembles |= made
     ensembles |= held_out_references(pack, data, names, samples, seed, report)
     if ORACLE in names:

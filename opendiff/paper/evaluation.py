@@ -6,6 +6,7 @@ A fold takes an encoder, a sampler and 400 network calls a week, so every finish
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from opendiff.paper.encoder import EncoderConfig, EncoderTraining, train_image_e
 from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperConfig, PaperModel
 from opendiff.paper.training import SamplerTraining, train_paper_model
+from opendiff.processes import in_processes
 from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
@@ -49,12 +51,14 @@ def held_out_paper(
     report: Report | None = None,
     settings: PaperSettings = PaperSettings(),
     device: str = "cpu",
+    workers: int = 1,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Traffic (tiles with traffic, samples, 168) of those of PAPER_MODELS that are in `names`, every tile by a model
     that has not seen its fold; and how training went: for each fold the loss of the encoder beside what it is by
     chance, and that of the sampler.
 
     Tiles are in the order of the pack's `all_tiles`. work: a folder; what was finished there before is not done again.
+    workers: processes that share the folds.
     """
     if unknown := [name for name in names if name not in PAPER_MODELS]:
         raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(PAPER_MODELS)}.")
@@ -65,31 +69,49 @@ def held_out_paper(
     place = np.cumsum(rows) - 1
     ensembles = {name: np.zeros((rows.sum(), samples, data.series.shape[-1]), np.float32) for name in names}
     notes: dict[str, Any] = {"settings": asdict(settings), "folds": {}}
-    every = np.unique(data.folds[rows])
-    for number, fold in enumerate(every):
-        model, conditions, notes["folds"][str(fold)] = fit_without(
-            data, int(fold), seed, settings, folder, report, device
-        )
-        generator = PaperGenerator(model, device=device)
-        for has_image in (True, False):
-            test = rows & (data.folds == fold) & (data.has_imagery == has_image)
-            for name in names:
-                asked = conditions.take(test)
-                asked = shuffled(asked, seed) if name == SHUFFLED else asked
-                # without imagery guidance changes nothing, so the variants share these parts of the work folder
-                guided = has_image and name != UNGUIDED
-                ensembles[name][place[test]] = _generated(
-                    generator,
-                    asked,
-                    samples,
-                    seed,
-                    settings.model.guidance_scale if guided else 0.0,
-                    folder,
-                    report,
-                )
+    every = np.unique(data.folds[rows]).tolist()
+    alone = partial(
+        _of_fold, data=data, names=names, samples=samples, seed=seed, settings=settings, folder=folder, device=device,
+        report=report if workers == 1 else None,
+    )  # fmt: skip
+    for number, (fold, (made, losses)) in enumerate(
+        zip(every, in_processes(alone, every, workers), strict=True)
+    ):
+        notes["folds"][str(fold)] = losses
+        test = place[rows & (data.folds == fold)]
+        for name in names:
+            ensembles[name][test] = made[name]
         if report:
             report("folds", number + 1, len(every))
     return ensembles, notes
+
+
+def _of_fold(
+    fold: int,
+    data: PaperData,
+    names: list[str],
+    samples: int,
+    seed: int,
+    settings: PaperSettings,
+    folder: WorkFolder,
+    device: str,
+    report: Report | None,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Traffic (tiles of the fold with traffic, samples, 168) by name, by models that have not seen it; and losses."""
+    model, conditions, losses = fit_without(data, fold, seed, settings, folder, report, device)
+    generator = PaperGenerator(model, device=device)
+    tested = data.has_traffic & (data.folds == fold)
+    made = {name: np.zeros((tested.sum(), samples, HOURS), np.float32) for name in names}
+    for has_image in (True, False):
+        part = data.has_imagery[tested] == has_image
+        for name in names:
+            asked = conditions.take(tested & (data.has_imagery == has_image))
+            asked = shuffled(asked, seed) if name == SHUFFLED else asked
+            # without imagery guidance changes nothing, so the variants share these parts of the work folder
+            guided = has_image and name != UNGUIDED
+            scale = settings.model.guidance_scale if guided else 0.0
+            made[name][part] = _generated(generator, asked, samples, seed, scale, folder, report)
+    return made, losses
 
 
 def fit_without(
@@ -188,8 +210,10 @@ def _generated(
     done = 0
     if found is not None:
         traffic, done = found[0]["traffic"], found[1]
+    # a call has one size, so a part fills at least one
+    tiles_a_part = max(TILES_A_PART, generator.rows_a_call // samples)
     while done < count:
-        part = np.arange(done, min(done + TILES_A_PART, count))
+        part = np.arange(done, min(done + tiles_a_part, count))
         traffic[part] = generator.generate(conditions.take(part), samples, seed, guidance_scale).traffic
         done += len(part)
         folder.write("weeks", key, {"traffic": traffic}, done)

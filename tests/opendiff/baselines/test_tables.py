@@ -9,7 +9,16 @@ import pytest
 from opendiff import metrics
 from opendiff.area import tile_frame
 from opendiff.baselines import benchmark
-from opendiff.baselines.benchmark import Settings, degradation, held_out, lead, oracle, row_figures, run_table
+from opendiff.baselines.benchmark import (
+    Settings,
+    degradation,
+    folds_of,
+    held_out,
+    lead,
+    oracle,
+    row_figures,
+    run_table,
+)
 from opendiff.baselines.cities import ALL, City, read_stations, tokens_without
 from opendiff.baselines.graph_embedding import embed_tiles
 from opendiff.baselines.harness import (
@@ -73,7 +82,7 @@ def test_a_file_without_stations_is_refused(content, tmp_path):
         read_stations(path)
 
 
-def test_a_fit_never_sees_its_fold_and_finished_folds_are_kept(stations, tmp_path):
+def test_a_fit_never_sees_its_fold_and_finished_folds_are_kept(stations, tmp_path, monkeypatch):
     city, seen = read_stations(stations), []
 
     class Spy:
@@ -87,10 +96,26 @@ def test_a_fit_never_sees_its_fold_and_finished_folds_are_kept(stations, tmp_pat
             return np.full((len(conditions), samples, 168), len(seen), np.float32)
 
     entry = Entry(lambda other: Spy(), {"spy": lambda model: model})
-    one, two = (held_out("spy", entry, city, None, 0, BRIEF, WorkFolder(tmp_path / "work")) for _ in range(2))
+    monkeypatch.setitem(TABLES[1], "spy", entry)
+    folder = WorkFolder(tmp_path / "work")
+    folds = folds_of("spy", entry, city, [city], seed=0)
+    one, two = ([held_out(fold, 1, BRIEF, folder) for fold in folds] for _ in range(2))
     assert seen == [24, 24, 24]
-    assert np.array_equal(one.ensembles["spy"][:, 0, 0], city.folds + 1)
-    assert np.array_equal(one.ensembles["spy"], two.ensembles["spy"]) and one.seconds == two.seconds
+    for number, fold in enumerate(folds):
+        assert np.array_equal(fold.test, city.folds == number)
+        assert (one[number][0]["spy"] == number + 1).all() and len(one[number][0]["spy"]) == fold.test.sum()
+        assert np.array_equal(one[number][0]["spy"], two[number][0]["spy"])
+        assert one[number][1] == two[number][1]
+
+
+def test_several_processes_give_the_same_table(stations):
+    names = ["random tiles", "extra-trees level x ridge shape"]
+    made = [
+        run_table(1, [read_stations(stations)], BRIEF, WorkFolder(None), names=names, workers=workers)
+        for workers in (1, 2)
+    ]
+    for one, two in zip(*([m["cities"]["made"]["models"][n] for n in names] for m in made), strict=True):
+        assert one["mean"] == two["mean"]
 
 
 @pytest.mark.slow
@@ -135,16 +160,17 @@ def test_figures_are_those_of_the_metrics(stations, monkeypatch):
     monkeypatch.setitem(TABLES, 1, {"random tiles": FIDELITY["random tiles"]})
     city = read_stations(stations)
     result = run_table(1, [city], BRIEF, WorkFolder(None))["cities"]["made"]["models"]["random tiles"]
-    made = [
-        held_out("random tiles", FIDELITY["random tiles"], city, None, seed, BRIEF, WorkFolder(None))
-        for seed in BRIEF.seeds
-    ]
-    scored = [metrics.score(city.truth, one.ensembles["random tiles"]) for one in made]
+    made = []
+    for seed in BRIEF.seeds:
+        made.append(np.zeros((len(city.folds), BRIEF.samples, 168), np.float32))
+        for fold in folds_of("random tiles", FIDELITY["random tiles"], city, [city], seed):
+            made[-1][fold.test] = held_out(fold, 1, BRIEF, WorkFolder(None))[0]["random tiles"]
+    scored = [metrics.score(city.truth, one) for one in made]
     for figure in ("jsd", "mae", "rmse", "crps", "ncrps"):
         first, second = (one[figure] for one in scored)
         assert result["mean"][figure] == pytest.approx((first + second) / 2)
         assert result["deviation"][figure] == pytest.approx(abs(first - second) / np.sqrt(2))
-    own = row_figures(city.truth, made[0].ensembles["random tiles"]).mean(axis=0)
+    own = row_figures(city.truth, made[0]).mean(axis=0)
     assert own == pytest.approx([scored[0][name] for name in ("jsd", "mae", "rmse", "crps")])
 
 
