@@ -15,7 +15,7 @@ import opendiff
 from opendiff import metrics
 from opendiff.baselines.cities import City
 from opendiff.baselines.harness import Budget, TileConditions
-from opendiff.baselines.models import CSDI, DEFAULT, PUBLISHED, TABLES, TRANSFER, Entry
+from opendiff.baselines.models import CSDI, DEFAULT, ON_REQUEST, PUBLISHED, TABLES, TRANSFER, Entry
 from opendiff.errors import ModelError
 from opendiff.processes import in_processes
 from opendiff.progress import Report
@@ -104,12 +104,16 @@ def run_table(
 
 
 def chosen(table: int, names: list[str] | None) -> dict[str, Entry]:
-    """The entries of a table under these names, all without names. Raises ModelError for a name it does not know, and
-    where what eq. 12 compares with is left out."""
+    """The entries of a table under these names; without names all but those on request.
+
+    Raises ModelError for a name it does not know, and where what eq. 12 compares with is left out.
+    """
     known = TABLES[table]
     if unknown := [name for name in names or () if name not in known]:
         raise ModelError(f"Table {table} has no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
-    entries = {name: entry for name, entry in known.items() if not names or name in names}
+    entries = {
+        name: entry for name, entry in known.items() if name in (names or known.keys() - set(ON_REQUEST))
+    }
     if table in (3, 4) and not {CSDI, PUBLISHED, DEFAULT} & set(known) <= set(entries):
         raise ModelError(f"Eq. 12 of table {table} compares with CSDI and OpenDiff; leave --model out.")
     return entries

@@ -86,6 +86,7 @@ class Csdi(NeuralBaseline):
     """The published training, on velocities; a week is sampled in STEPS ancestral steps."""
 
     network: CsdiNetwork
+    on_gpu = True
 
     def build(self, width: int, weeks: Tensor) -> None:
         self.network = CsdiNetwork(width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -25,7 +25,7 @@ Draw = Callable[[], tuple[Tensor, Tensor]]
 class Budget:
     """The same for every baseline. updates: of the network that generates, each with `batch` training weeks (critics
     have theirs besides); checks: how often validation CRPS is taken on the rows held back; patience: checks without a
-    better one before training stops; device: where networks learn and sample."""
+    better one before training stops; device: where networks learn and sample that gain by it."""
 
     updates: int = 600
     batch: int = 16
@@ -141,6 +141,9 @@ class NeuralBaseline(ABC):
 
     network: nn.Module  # all that generates; what early stopping keeps
     told: str = "vectors"  # the field of the conditions that it is told
+    on_gpu: bool = (
+        False  # whether a GPU is worth it: updates of 16 rows leave one waiting, calls of many steps do not
+    )
 
     @abstractmethod
     def build(self, width: int, weeks: Tensor) -> None:
@@ -162,7 +165,7 @@ class NeuralBaseline(ABC):
         told, scaled = self.standard(values), self.scale.scaled(traffic)
         back = held_back(conditions.groups, budget.held_back, seed)
         checked = np.random.default_rng(seed).permutation(np.flatnonzero(back))[: budget.check_rows]
-        self.budget, self.done = budget, 0
+        self.budget, self.done = budget if self.on_gpu else replace(budget, device="cpu"), 0
         stopping = self.begin(told[~back], torch.from_numpy(scaled[~back]))
         every = max(1, budget.updates // budget.checks)
         for self.done in range(1, budget.updates + 1):

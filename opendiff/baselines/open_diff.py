@@ -1,6 +1,6 @@
 """Our own models behind the interface of the baselines: the published method, its ablations, and `default`.
 
-The published denoiser is the one of `opendiff.paper` with six hours a token and 50 steps, as CSDI has here, so that
+The reduced denoiser is the one of `opendiff.paper` with six hours a token and 50 steps, as CSDI has here, so that
 the two differ by what OpenDiff adds: attention to the condition, its dropout, and guidance. It is told what all are
 told, not an image embedding alone; the whole published method takes hours and is judged by `opendiff evaluate`.
 """
@@ -37,29 +37,41 @@ STAND_IN_SPREAD = 0.01  # of the level of a stand-in for users, so that it has a
 class Ablation:
     """tokens: keys of the attention to the condition; one key has weight 1 whatever the hour, so the condition is only
     added (NA). condition_dropout and guidance_scale 0: no classifier-free guidance (NC). forgets: the condition is
-    zeroed after the first step, as in the authors' public sampler."""
+    zeroed after the first step, as in the authors' public sampler. patch, steps, last_beta: hours a token, steps and
+    the last beta of the schedule."""
 
     tokens: int = 8
     condition_dropout: float = 0.5
     guidance_scale: float = 0.2
     forgets: bool = False
+    patch: int = PATCH
+    steps: int = STEPS
+    last_beta: float = LAST_BETA
 
 
 class Published(NeuralBaseline):
-    """A reduction of the published denoiser, on traffic; the second of its two series is traffic again."""
+    """The published denoiser, as a rule reduced, on traffic; the second of its two series is traffic again."""
 
     network: PaperModel
+    on_gpu = True
 
     def __init__(self, ablation: Ablation = Ablation()):
         self.ablation = ablation
 
     def build(self, width: int, weeks: Tensor) -> None:
         denoiser = DenoiserConfig(
-            condition_width=width, tokens=self.ablation.tokens, steps=STEPS, patch=PATCH
+            condition_width=width,
+            tokens=self.ablation.tokens,
+            steps=self.ablation.steps,
+            patch=self.ablation.patch,
         )
         self.network = PaperModel(
             PaperConfig(
-                denoiser, 1e-4, LAST_BETA, self.ablation.condition_dropout, self.ablation.guidance_scale
+                denoiser,
+                1e-4,
+                self.ablation.last_beta,
+                self.ablation.condition_dropout,
+                self.ablation.guidance_scale,
             )
         )
         self.optimiser, self.rate = adam_with_drops(self.network.denoiser, self.budget.updates)
@@ -67,7 +79,7 @@ class Published(NeuralBaseline):
     def update(self, draw: Draw) -> None:
         condition, clean = draw()
         clean = clean[:, None].expand(-1, SERIES, -1)
-        step, noise = torch.randint(STEPS, (len(clean),)), torch.randn_like(clean)
+        step, noise = torch.randint(self.ablation.steps, (len(clean),)), torch.randn_like(clean)
         kept = torch.rand(len(clean)) >= self.ablation.condition_dropout  # eq. 7, each sample on its own
         memory = self.network.denoiser.remember(condition * kept[:, None])
         schedule = self.network.schedule
@@ -83,7 +95,7 @@ class Published(NeuralBaseline):
 
         def estimate(x: Tensor, step: int) -> Tensor:
             at = torch.tensor([step])
-            if self.ablation.forgets and step < STEPS - 1:
+            if self.ablation.forgets and step < self.ablation.steps - 1:
                 return self.network.denoiser(x, at, untold)  # both branches of eq. 8 are this one
             found = self.network.denoiser(x, at, both)
             return guided(found[:rows], found[rows:], scale) if scale else found
@@ -142,5 +154,6 @@ def with_users(series: np.ndarray, seed: int) -> np.ndarray:
     return np.concatenate([series, series * level], axis=1).astype(np.float32)
 
 
+LITERAL = Ablation(patch=1, steps=400, last_beta=0.05)  # an hour a token and the schedule as published
 NO_ATTENTION = replace(Ablation(), tokens=1)
 NO_GUIDANCE = replace(Ablation(), condition_dropout=0.0, guidance_scale=0.0)

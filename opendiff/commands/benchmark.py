@@ -37,13 +37,13 @@ def add_command(commands: Commands) -> None:
         "--model",
         action="append",
         metavar="NAME",
-        help="only this row's model; repeat for several (default: all)",
+        help="only this row's model; repeat for several (default: all but 'OpenDiff, 400 steps', which takes hours)",
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default 3)")
     parser.add_argument("--samples", type=int, default=10, help="weeks a row (default 10)")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",
-        help="where networks learn and sample (default: a GPU where there is one); each kind draws its own noise",
+        help="where diffusion models learn and sample (default: a GPU where there is one); each draws its own noise",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N",

@@ -143,7 +143,9 @@ class Deviates(Exception):
 
 def faults(device: torch.device | str) -> tuple[str, ...]:
     """Sentences on the ways of making weeks that failed on a device."""
-    return tuple(sentence for (where, _), sentence in _FAULTS.items() if where == str(torch.device(device)))
+    # a tensor on "cuda" is on "cuda:0", or on whichever GPU is the current one
+    where = str(torch.empty(0, device=device).device)
+    return tuple(sentence for (found, _), sentence in _FAULTS.items() if found == where)
 
 
 def _fault(name: str, error: Exception) -> str:

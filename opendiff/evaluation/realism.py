@@ -32,7 +32,7 @@ def summaries(weeks: np.ndarray) -> dict[str, np.ndarray]:
     profile, total = days.mean(axis=1), days.mean(axis=2)
     rest = (days - profile[:, None]).reshape(len(week), -1)
     jump = np.diff(week, axis=1)
-    centred = week - 1
+    centred = week - week.mean(axis=1, keepdims=True)  # 0 where a week is silent
     spread = np.maximum(centred.std(axis=1), 1e-9)
     of_rest = np.maximum(rest.std(axis=1), 1e-9)
     lagged = autocorrelation(week, HOURS_A_DAY)
