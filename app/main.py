@@ -13,7 +13,7 @@ from streamlit.runtime import Runtime, exists, get_instance  # noqa: E402
 
 from app import pages  # noqa: E402
 from app.background import job_panel  # noqa: E402
-from app.background.generation import warm_up  # noqa: E402
+from app.background.generation import collect_garbage, warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
 from app.saved import open_work  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
@@ -63,6 +63,7 @@ def main() -> None:
     with errors_shown("keeping your work"):
         open_work.keep(space)
     warm_up()
+    collect_garbage()
 
 
 main()

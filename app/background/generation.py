@@ -34,6 +34,7 @@ PLANNERS = (
     "app.charts.sleep",
 )
 _warming = threading.Lock()
+_warm_done = threading.Event()
 _models: SharedCache[Any] = SharedCache(1, lambda model: 1)
 
 
@@ -66,9 +67,16 @@ def _warm() -> None:
         open_region(DEMO)
     except Exception:  # it comes up again, and is then shown, when traffic is generated
         log.warning("The model could not be loaded ahead of time.", exc_info=True)
-    # Streamlit collects garbage after every run of a page or panel, and would each time walk through all of this
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was loaded stays; no later collection has to walk through it
+    _warm_done.set()
+
+
+def collect_garbage() -> None:
+    """After a run of a page: not before the server is warm, when a collection walks through all that is being loaded,
+    and no other thread runs meanwhile."""
+    if _warm_done.is_set():
+        gc.collect()
 
 
 def start(

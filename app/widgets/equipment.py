@@ -131,7 +131,9 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     name = right.selectbox("Measured equipment", base["equipment"], **kept("measured equipment"))
     one, two = right.columns(2)
     load = one.selectbox("Load in", list(LOAD_UNITS), format_func=LOAD_UNITS.__getitem__, **kept("load unit"))
-    power = two.selectbox("Power in", list(POWER_UNITS), format_func=POWER_UNITS.__getitem__, **kept("power unit"))
+    power = two.selectbox(
+        "Power in", list(POWER_UNITS), format_func=POWER_UNITS.__getitem__, **kept("power unit")
+    )
     mine = base["equipment"] == name
     fit = _fit(file, load, power, float(base.loc[mine, "capacity_mbps"].iloc[0]))
     if fit is None:

@@ -15,7 +15,21 @@ from app.widgets.uploads import upload
 if TYPE_CHECKING:
     from planning.network.files import Preview
 
-TYPES = ["csv", "txt", "tsv", "xlsx", "xlsm", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz", "gpkg", "zip"]
+TYPES = [
+    "csv",
+    "txt",
+    "tsv",
+    "xlsx",
+    "xlsm",
+    "geojson",
+    "json",
+    "geojsonl",
+    "ndjson",
+    "kml",
+    "kmz",
+    "gpkg",
+    "zip",
+]
 MOST_MB = 100
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",

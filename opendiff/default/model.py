@@ -37,7 +37,7 @@ class ModelConfig:
     heads: int = 4
     layers: int = 2
     dropout: float = 0.1
-    steps: int = 4
+    steps: int = 2
     guidance_scale: float = 0.0
 
 

@@ -1,0 +1,25 @@
+"""Loading ahead of time is not held up by collections of garbage."""
+
+import gc
+import threading
+import tomllib
+from pathlib import Path
+
+import app
+from app.background import generation
+
+
+def test_garbage_is_collected_only_once_all_is_loaded(monkeypatch):
+    done, collected = threading.Event(), []
+    monkeypatch.setattr(generation, "_warm_done", done)
+    monkeypatch.setattr(gc, "collect", lambda *_: collected.append(True))
+    generation.collect_garbage()
+    assert not collected
+    done.set()
+    generation.collect_garbage()
+    assert collected == [True]
+
+
+def test_streamlit_leaves_collecting_to_the_app():
+    config = tomllib.loads((Path(app.__file__).parent / ".streamlit" / "config.toml").read_text())
+    assert config["runner"]["postScriptGC"] is False
