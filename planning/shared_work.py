@@ -105,7 +105,7 @@ class SharedWork:
     Attributes
     ----------
     workers : processes, or this one.
-    folder : where `--work` keeps results; None keeps none.
+    folder : where `--work` keeps results, those of each planner in a folder of its name; None keeps none.
     """
 
     workers: Workers = work_here
@@ -118,7 +118,13 @@ class SharedWork:
         if self.folder is None:
             yield Run(self.workers, None)
             return
-        with work_folder(self.folder, planner, fingerprint(FORMAT, planner, *decisive)) as kept:
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"The folder {self.folder} cannot be made ({error.strerror}); name another --work."
+            ) from None
+        with work_folder(self.folder / planner, planner, fingerprint(FORMAT, planner, *decisive)) as kept:
             yield Run(self.workers, kept)
 
 

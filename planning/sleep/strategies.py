@@ -19,6 +19,7 @@ from planning.errors import InputError, capacity_error
 from planning.network import Network
 from planning.progress import Progress, part_of
 from planning.shared_work import SharedWork
+from planning.sleep.areas import SITES_PER_AREA
 from planning.sleep.catalogue import STRATEGIES
 from planning.sleep.evaluation import evaluate
 from planning.sleep.in_areas import optimise_in_areas
@@ -38,6 +39,7 @@ def plan_sleep(
     progress: Progress | None = None,
     earlier: np.ndarray | None = None,
     work: SharedWork | None = None,
+    sites_per_area: int = SITES_PER_AREA,
 ) -> SleepPlan:
     """Make a plan by one of STRATEGIES.
 
@@ -45,6 +47,7 @@ def plan_sleep(
     ----------
     earlier : awake parts (parts, hours) that "milp" may begin from.
     work : plans "milp" area by area, by several processes (`in_areas`); other strategies are planned here.
+    sites_per_area : most sites of an area then.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def plan_sleep(
     if progress:
         progress(0, 1, strategy)
     if work is not None and strategy == "milp":
-        awake, solve, notes = optimise_in_areas(servable, settings, work, progress, earlier)
+        awake, solve, notes = optimise_in_areas(servable, settings, work, progress, earlier, sites_per_area)
     else:
         awake, solve, notes = STRATEGIES[strategy].make(servable, settings, progress, earlier)
     if beyond.any():
