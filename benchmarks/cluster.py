@@ -85,8 +85,8 @@ def sleep_report(quick: bool, seed: int) -> tuple[str, dict[str, float]]:
     text = (
         f"Sleep of {groups.sites:,} sites ({groups.sectors:,} sectors, {groups.cells:,} cells) x {HOURS} hours, asked "
         f"gap {GAP:.1%} an area, seed {seed}: {solve.solver}. The plan saves {found.saving:.1%}, leaves "
-        f"{found.unserved_share:.3%} unserved and is within {solve.gap:.2%} of the bound of the whole network; plans of "
-        f"one worker, two, and two of which one was killed are {'the same' if equal else 'NOT the same'}.\n\n"
+        f"{found.unserved_share:.3%} unserved and is within {solve.gap:.2%} of the bound of the whole network; plans "
+        f"of one worker, two, and two of which one was killed are {'the same' if equal else 'NOT the same'}.\n\n"
         f"{_table(one, two, killed)}"
     )
     return text, figures
@@ -111,9 +111,7 @@ def coverage_report(quick: bool, seed: int) -> tuple[str, dict[str, float]]:
         for other in (two, killed)
     )
     name = f"coverage_{COVERAGE[1][0] * COVERAGE[1][1]}"
-    figures = _figures(name, one, two, killed) | {
-        "killed_worker_coverage_equal": float(equal and deaths > 0)
-    }
+    figures = _figures(name, one, two, killed) | {"killed_worker_coverage_equal": float(equal and deaths > 0)}
     text = (
         f"Received levels and best servers of {len(x):,} tiles ({len(one.result.grid):,} pixels of {PIXEL_M:g} m) with "
         f"{sites:,} sites, {len(network.cells):,} cells, seed {seed}; levels of one worker, two, and two of which one "
@@ -174,5 +172,10 @@ def _table(one: _Timed, two: _Timed, killed: _Timed) -> str:
          "processor s of workers": timed.worker_seconds, "of this process": timed.own_seconds}
         for label, timed in (("1", one), ("2", two), ("2, one killed", killed))
     ]  # fmt: skip
-    styles = {"s": ".1f", "of the time of one": ".2f", "processor s of workers": ".1f", "of this process": ".1f"}
+    styles = {
+        "s": ".1f",
+        "of the time of one": ".2f",
+        "processor s of workers": ".1f",
+        "of this process": ".1f",
+    }
     return markdown(pd.DataFrame(rows), styles)

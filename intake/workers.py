@@ -109,7 +109,7 @@ def _workers(client: Client, smaller: str) -> Workers:
         distributed = _dask()
         waiting = iter(enumerate(tasks))
         done = distributed.as_completed(with_results=False)
-        number_of: dict[str, int] = {}
+        number_of: dict[Any, int] = {}
 
         def submit(count: int) -> None:
             for _ in range(count):

@@ -72,13 +72,17 @@ def work_folder(path: Path, planner: str, run: str) -> Iterator[WorkFolder]:
         path.mkdir(exist_ok=True)
         names = {file.name for file in path.iterdir() if not file.name.startswith(".")}
     except OSError as error:
-        raise InputError(f"The folder {path} cannot be made ({error.strerror}); name another --work.") from None
+        raise InputError(
+            f"The folder {path} cannot be made ({error.strerror}); name another --work."
+        ) from None
     if names - {LOCK_FILE}:
         try:
             before = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
             known = before["planner"], before["run"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(f"{path} holds something else than a planner's work; name another --work.") from None
+            raise InputError(
+                f"{path} holds something else than a planner's work; name another --work."
+            ) from None
         if known != (planner, run):
             raise InputError(
                 f"{path} holds the work of another run ({known[0]} with other input or settings); name another --work, "
@@ -105,7 +109,7 @@ class SharedWork:
     Attributes
     ----------
     workers : processes, or this one.
-    folder : where `--work` keeps results, those of each planner in a folder of its name; None keeps none.
+    folder : where `--work` keeps results, those of each run in a folder of its own; None keeps none.
     """
 
     workers: Workers = work_here
@@ -113,8 +117,8 @@ class SharedWork:
 
     @contextmanager
     def run(self, planner: str, *decisive: Any) -> Iterator[Run]:
-        """A run of a planner whose results depend on `decisive` alone; arguments as of `fingerprint`. Raises
-        InputError or ClusterError as `work_folder` does."""
+        """A run of a planner whose results depend on `decisive` alone; arguments as of `fingerprint`. Other input or
+        settings are another run, beside this one. Raises InputError or ClusterError as `work_folder` does."""
         if self.folder is None:
             yield Run(self.workers, None)
             return
@@ -124,8 +128,27 @@ class SharedWork:
             raise InputError(
                 f"The folder {self.folder} cannot be made ({error.strerror}); name another --work."
             ) from None
-        with work_folder(self.folder / planner, planner, fingerprint(FORMAT, planner, *decisive)) as kept:
+        number = fingerprint(FORMAT, planner, *decisive)
+        with work_folder(self.folder / f"{planner}-{number[:12]}", planner, number) as kept:
             yield Run(self.workers, kept)
+
+    def done(
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        what: str,
+        progress: Progress | None = None,
+    ) -> list[Any]:
+        """The results of all tasks in their order, of whatever kind; none is kept. Raises ClusterError."""
+        found: dict[int, Any] = {}
+        try:
+            for number, result in self.workers(function, tasks):
+                found[number] = result
+                if progress:
+                    progress(len(found), len(tasks), what)
+        except WorkersError as error:
+            raise ClusterError(str(error)) from None
+        return [found[number] for number in range(len(tasks))]
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,9 @@ def run(options: argparse.Namespace) -> None:
             demand, coverage = counted_demand(demand, counted, coverage)
         around = _around(options, network) | {"coverage": coverage}
         bar(2, 4, "plans of the hours")
-        made = _planned(options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar, work)
+        made = _planned(
+            options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar, work
+        )
         bar(3, 4, "the ensemble")
         ranges = ensemble_figures(made.plans, demand, prices, held_out)
         plan = made.plans[options.strategy]
@@ -338,7 +340,9 @@ def _planned(
         **limits,
     )  # fmt: skip
     if not options.compare:
-        return _Made({options.strategy: plan_sleep(problem, options.strategy, settings, bar, work=work)}, None)
+        return _Made(
+            {options.strategy: plan_sleep(problem, options.strategy, settings, bar, work=work)}, None
+        )
     return _Made(*compare_strategies(problem, tuple(STRATEGIES), settings, held_out, bar, work=work))
 
 

@@ -16,13 +16,16 @@ def add_worker_options(command: argparse.ArgumentParser, shared: str) -> None:
     """What `shared_work` looks at; shared: what is shared, for the help."""
     group = command.add_argument_group(
         "a large network on several processors or machines (needs Dask)",
-        f"{shared}; the result does not depend on the number of workers",
+        f"{shared}; the number of workers changes nothing of the result",
     )
     who = group.add_mutually_exclusive_group()
-    who.add_argument("--workers", type=int, metavar="N", help="share the work among N processes of this machine")
+    who.add_argument(
+        "--workers", type=int, metavar="N", help="share the work among N processes of this machine"
+    )
     who.add_argument(
         "--scheduler", metavar="ADDRESS",
-        help="share it among the workers of a Dask scheduler, such as tcp://host:8786, with this version of the product",
+        help="share it among the workers of a Dask scheduler, such as tcp://host:8786; they need this version of the "
+        "product",
     )  # fmt: skip
     group.add_argument(
         "--work", type=Path, metavar="DIR",

@@ -58,7 +58,9 @@ def levels_in_parts(
     parts = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
     near = [whole.cells_near(pixels) for pixels in parts]
     tasks = [
-        LevelTask(_of_cells(cells, mine), _of_pixels(grid, pixels), settings, _around(surroundings, grid, pixels))
+        LevelTask(
+            _of_cells(cells, mine), _of_pixels(grid, pixels), settings, _around(surroundings, grid, pixels)
+        )
         for pixels, mine in zip(parts, near, strict=True)
     ]
     ground: list[np.ndarray | None] = []
@@ -67,9 +69,11 @@ def levels_in_parts(
         ground = [surroundings.pixel_m, surroundings.clutter_db, surroundings.site_m]
         ground.append(None if elevation is None else elevation.values)
     arrays = [value for name, value in vars(cells).items() if name not in ("network", "notes")]
-    with work.run("coverage", grid.east_m, grid.north_m, grid.pixel_m, settings.record(), *arrays, *ground) as run:
+    with work.run(
+        "coverage", grid.east_m, grid.north_m, grid.pixel_m, settings.record(), *arrays, *ground
+    ) as run:
         made = run.results("received levels", levels_of_part, tasks, progress)
-    found = [
+    found: list[tuple[np.ndarray, ...]] = [
         (one["count"], mine[one["cell"]].astype(np.int32), one["rsrp_dbm"], one["rest_mw"])
         for one, mine in zip(made, near, strict=True)
     ]

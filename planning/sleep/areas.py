@@ -1,8 +1,8 @@
 """A large sleep problem cut into areas of sites, each with a halo of the sites around it.
 
-Sites are the atoms: radio units, basebands and sectors belong to one. An area is a core of sites that lie together and a
-halo: every site that shares an arc of the offload graph or a row of coverage with the core, `RINGS` times over. The
-cut depends on the problem alone, never on who works on it.
+Radio units, basebands and sectors belong to one site, so sites are never cut. An area is a core of sites that lie
+together and a halo: every site that shares an arc of the offload graph or a row of coverage with the core, `RINGS`
+times over. The cut depends on the problem alone, never on who works on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from planning.energy import rows_of_each
 from planning.sleep.cover import Cover
 from planning.sleep.offload import OffloadGraph
 from planning.sleep.problem import SleepProblem
@@ -103,9 +102,7 @@ def neighbours(problem: SleepProblem) -> sparse.csr_array:
     return (both.T @ both).astype(bool).tocsr()
 
 
-def areas_of(
-    problem: SleepProblem, sites_per_area: int = SITES_PER_AREA, rings: int = RINGS
-) -> list[Area]:
+def areas_of(problem: SleepProblem, sites_per_area: int = SITES_PER_AREA, rings: int = RINGS) -> list[Area]:
     """The areas of a problem, whose cores hold every sector once."""
     area_of_site = cut_sites(problem.network.metres(), sites_per_area)
     near = neighbours(problem).astype(np.int32)
@@ -211,8 +208,3 @@ def _incidence(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> s
     made = sparse.coo_array((np.ones(len(row), np.int32), (row, column)), shape).tocsr()
     made.data[:] = 1
     return made
-
-
-def rows_by_area(area_of_site: np.ndarray) -> list[np.ndarray]:
-    """Sites of each area."""
-    return rows_of_each(area_of_site, int(area_of_site.max(initial=-1)) + 1)

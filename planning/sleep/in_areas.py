@@ -83,9 +83,7 @@ def optimise_in_areas(
         "sleep", problem.demand, problem.graph, problem.groups, problem.cover, problem.may_sleep, problem.pairs,
         problem.before, problem.after, problem.network.metres(), counting, earlier, sites_per_area,
     ) as run:  # fmt: skip
-        tasks = [
-            PlanTask(area, settings, None if earlier is None else earlier[area.parts]) for area in areas
-        ]
+        tasks = [PlanTask(area, settings, None if earlier is None else earlier[area.parts]) for area in areas]
         plans = run.results("plans of areas", plan_area, tasks, progress)
         joined = _joined(problem, areas, plans)
         awake = mended(problem, settings, _closed(problem, areas, plans, joined))

@@ -27,6 +27,7 @@ from planning.sleep.keeper import Keeper
 from planning.sleep.plan import SleepPlan, replay
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.settings import LABELS, SleepSettings
+from planning.solver import SolveResult
 
 TOLERATED = 0.01  # share of the demand that may be beyond the network before a plan is refused
 RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
@@ -72,6 +73,7 @@ def plan_sleep(
     servable = replace(problem, demand=np.maximum(problem.demand - beyond, 0.0)) if beyond.any() else problem
     if progress:
         progress(0, 1, strategy)
+    solve: SolveResult | None
     if work is not None and strategy == "milp":
         awake, solve, notes = optimise_in_areas(servable, settings, work, progress, earlier, sites_per_area)
     else:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -179,7 +180,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     problem, folder, seen = line_problem(), tmp_path / "work", []
     with pytest.raises(KeyboardInterrupt):
         planned(problem, SharedWork(partial(stops_after, 3), folder))
-    kept = sorted((folder / "sleep").glob("*.npz"))
+    kept = sorted(folder.glob("sleep-*/*.npz"))
     assert len(kept) == 3
     kept[1].write_bytes(kept[1].read_bytes()[:100])  # a disk may damage what was whole
     resumed = planned(problem, SharedWork(folder=folder), lambda *told: seen.append(told))
@@ -189,25 +190,33 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     same(again, resumed)
 
 
-def test_the_work_of_another_run_is_refused(tmp_path):
-    folder = tmp_path / "work"
-    planned(line_problem(), SharedWork(folder=folder))
-    with pytest.raises(InputError, match="another run"):
-        planned(line_problem(4), SharedWork(folder=folder))
-    with pytest.raises(InputError, match="another run"):
-        optimise_in_areas(line_problem(), QUICK, SharedWork(folder=folder), sites_per_area=1)
-    mine = tmp_path / "mine" / "sleep"
-    mine.mkdir(parents=True)
-    (mine / "thesis.txt").write_text("42")
-    with pytest.raises(InputError, match="something else"):
-        planned(line_problem(), SharedWork(folder=tmp_path / "mine"))
+def test_the_work_of_another_run_is_neither_taken_nor_touched(tmp_path):
+    folder, small = tmp_path / "work", {"sites": 4, "hours": 6}
+    planned(line_problem(**small), SharedWork(folder=folder))
+    same(
+        planned(line_problem(4, **small), SharedWork(folder=folder)), planned(line_problem(4, **small), HERE)
+    )
+    loose = optimise_in_areas(
+        line_problem(**small), replace(QUICK, max_load=0.7), SharedWork(folder=folder), sites_per_area=1
+    )
+    assert len(list(folder.iterdir())) == 3 and loose[1].bound > 0
     with pytest.raises(InputError, match="cannot be made"):
-        planned(line_problem(), SharedWork(folder=tmp_path / "no" / "work"))
-    assert [file.name for file in mine.iterdir()] == ["thesis.txt"]
+        planned(line_problem(**small), SharedWork(folder=tmp_path / "no" / "work"))
+    with work_folder(tmp_path / "sleep", "sleep", "0"):
+        pass
+    with pytest.raises(InputError, match="another run"), work_folder(tmp_path / "sleep", "sleep", "1"):
+        pass
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("42")
+    with pytest.raises(InputError, match="something else"), work_folder(tmp_path / "mine", "sleep", "0"):
+        pass
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):
     with work_folder(tmp_path / "sleep", "sleep", "0"):
-        with pytest.raises(ClusterError, match="Another process"), work_folder(tmp_path / "sleep", "sleep", "0"):
+        with (
+            pytest.raises(ClusterError, match="Another process"),
+            work_folder(tmp_path / "sleep", "sleep", "0"),
+        ):
             pass
-
