@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     app,
+    cluster,
     coverage,
     deployment,
     measured,
@@ -25,6 +26,7 @@ from planning.errors import InputError, PlanningError
 
 BENCHMARKS = {
     "app": app,
+    "cluster": cluster,
     "coverage": coverage,
     "deployment": deployment,
     "measured": measured,

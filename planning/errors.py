@@ -39,6 +39,10 @@ class CapacityError(InfeasibleError):
     """The demand exceeds what the network can carry even with every cell awake."""
 
 
+class ClusterError(PlanningError):
+    """The processes or machines that were to share the work cannot."""
+
+
 class SolverError(PlanningError):
     """No usable solver, or a solver that stopped without an answer."""
 

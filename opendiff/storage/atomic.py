@@ -3,8 +3,6 @@
 import json
 import os
 import secrets
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,9 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from intake.locks import held
 from opendiff.errors import StorageError
-
-LOCK_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -56,15 +53,8 @@ def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Itera
         file = Path(path).open("a+b")
     except OSError as error:
         raise storage_error(path, error.strerror, "check the permissions of its folder") from error
-    with file:
-        while not _try_lock(file.fileno()):
-            if waiting:
-                waiting()
-            time.sleep(LOCK_POLL_SECONDS)
-        try:
-            yield
-        finally:
-            _unlock(file.fileno())
+    with held(file, waiting):
+        yield
 
 
 def storage_error(path: str | Path, reason: object, remedy: str) -> StorageError:
@@ -72,32 +62,3 @@ def storage_error(path: str | Path, reason: object, remedy: str) -> StorageError
     error = StorageError(f"{path} cannot be written ({reason}); {remedy}.")
     error.strerror = str(reason)
     return error
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(number: int) -> bool:
-        try:
-            os.lseek(number, 0, os.SEEK_SET)
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(number: int) -> None:
-        os.lseek(number, 0, os.SEEK_SET)
-        msvcrt.locking(number, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(number: int) -> bool:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(number: int) -> None:
-        fcntl.flock(number, fcntl.LOCK_UN)

@@ -23,6 +23,7 @@ from planning.commands.shared import (
     read_counters_of,
     scale_of,
 )
+from planning.commands.worker_options import add_worker_options, shared_work
 from planning.counted import counted_demand
 from planning.coverage import DEFAULT_LOAD, Coverage, NetworkLoads, PixelGrid, RadioSettings, coupled_loads
 from planning.coverage.export import RSRP_LEVELS, contours, geotiff_bytes, kmz_bytes
@@ -79,6 +80,7 @@ def add_command(commands: Commands) -> None:
     coverage_options.add(command)
     add_scale_options(command)
     add_counter_options(command, ("--counters",), "--counter-map")
+    add_worker_options(command, "received levels, part by part")
     command.set_defaults(run=run)
 
 
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"The load must lie between 0 and 1, not {options.load:g}.")
     settings, ground = coverage_options.radio_settings(options), coverage_options.terrain(options)
     bar = ProgressBar()
-    with bar.running():
+    with bar.running(), shared_work(options) as work:
         bar(0, 4, "reading the network")
         network, scenario, report = _network(options.network)
         demand = None
@@ -109,7 +111,7 @@ def run(options: argparse.Namespace) -> None:
         people = weights if options.people else None
         if weights is not None:
             grid = grid.with_weights(weights)
-        coverage = Coverage.on(network, grid, settings, ground, bar)
+        coverage = Coverage.on(network, grid, settings, ground, bar, work)
         if counted is not None and demand is not None:
             demand, coverage = counted_demand(demand, counted, coverage)
             report.append(counters_sentence(demand))

@@ -20,6 +20,7 @@ from planning.commands.siting_options import (
     radio_settings,
     siting_settings,
 )
+from planning.commands.worker_options import add_worker_options, shared_work
 from planning.demand import Demand
 from planning.deployment import STRATEGIES, DeploymentPlan, available, deploy
 from planning.deployment.judging import comparison_text, judge
@@ -68,6 +69,7 @@ def add_command(commands: Commands) -> None:
     add_site_options(command)
     add_siting_options(command)
     add_solver_options(command, gap=SitingSettings().gap)
+    add_worker_options(command, "received levels of the sites, part by part")
     command.set_defaults(run=run)
 
 
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     if (options.real or options.against) and not options.compare:
         raise InputError("Real sites and other traffic are for judging strategies; add --compare.")
     bar = ProgressBar()
-    with bar.running():
+    with bar.running(), shared_work(options) as work:
         bar(0, 100, "reading places and traffic")
         siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
         real = None if options.real is None else read_places(options.real, areas=False)
@@ -91,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
         def deployed(strategy: str) -> DeploymentPlan:
             return deploy(
                 basis, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
-                options.area_tiles, siting, radio_settings(options), design_of(options), bar,
+                options.area_tiles, siting, radio_settings(options), design_of(options), bar, work,
             )  # fmt: skip
 
         plan, comparison = deployed(options.strategy), None

@@ -19,6 +19,7 @@ from planning.commands.shared import (
     read_counters_of,
     scenario_and_demand,
 )
+from planning.commands.worker_options import add_worker_options, shared_work
 from planning.counted import counted_demand
 from planning.coverage import Coverage
 from planning.demand import Demand
@@ -82,6 +83,9 @@ def add_command(commands: Commands) -> None:
     add_counter_options(command)
     prb_options.add(command)
     add_solver_options(command, gap=PrbSettings().gap, time_limit=PrbSettings().time_limit)
+    add_worker_options(
+        command, "received levels with --network, else the hours of --hours (which --work does not keep)"
+    )
     command.set_defaults(run=run)
 
 
@@ -93,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
     radio, settings = prb_options.radio(options), prb_options.settings(options)
     mapping = prb_options.mapping(options)
     bar = ProgressBar()
-    with bar.running():
+    with bar.running(), shared_work(options) as work:
         bar(0, 3, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
         network, counted = read_counters_of(options, scenario.network)
@@ -110,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
                 network, traffic, inside = cluster.network, cluster.demand, cluster.inside
             return solve_hours(
                 network, traffic, hours, radio, settings, options.users, options.quantile, options.baseline, bar,
-                inside, mapping,
+                inside, mapping, work,
             )  # fmt: skip
 
         made = plans_on(demand)
@@ -154,13 +158,13 @@ def run(options: argparse.Namespace) -> None:
 def run_network(options: argparse.Namespace, out: Path) -> None:
     """Utilisation, hot spots and their relief as tables of the scenario."""
     bar = ProgressBar()
-    with bar.running():
+    with bar.running(), shared_work(options) as work:
         bar(0, 0, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
         share = prb_options.radio(options).traffic_share
         found = network_utilisation(
-            scenario.network, demand, hours, quantile=options.quantile, progress=bar,
+            scenario.network, demand, hours, quantile=options.quantile, progress=bar, work=work,
             downlink_share=DOWNLINK_SHARE if share is None else share,
         )  # fmt: skip
         hot = found.hot_spots(max(options.hot_spots, 0))

@@ -25,6 +25,7 @@ from planning.commands.shared import (
     read_csv,
     scenario_and_demand,
 )
+from planning.commands.worker_options import add_worker_options, shared_work
 from planning.counted import counted_demand
 from planning.coverage import Coverage
 from planning.demand import RATE_FLOOR_MBPS, Demand
@@ -34,6 +35,7 @@ from planning.network import FIGURES, Network
 from planning.prices import Prices, tariff_of
 from planning.progress import ProgressBar
 from planning.scenario import Scenario
+from planning.shared_work import SharedWork
 from planning.sleep import (
     DAY_TYPES,
     LABELS,
@@ -100,6 +102,11 @@ def add_command(commands: Commands) -> None:
     _add_problem_options(command)
     _add_strategy_options(command)
     add_solver_options(command, gap=SleepSettings().gap)
+    add_worker_options(
+        command,
+        "received levels, and the strategy milp area by area, without --time-limit: each area stops at --gap or after "
+        "a number of steps",
+    )
     command.set_defaults(run=run)
 
 
@@ -194,7 +201,7 @@ def run(options: argparse.Namespace) -> None:
     prices = Prices(options.tariff, options.co2_kg_per_kwh, options.currency)
     if options.risk_curve and not options.replay:
         raise InputError("A risk curve needs traffic that was not planned on; name it with --replay.")
-    with bar.running():
+    with bar.running(), shared_work(options) as work:
         bar(0, 4, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
         held_out = _held_out(options, demand)
@@ -203,12 +210,14 @@ def run(options: argparse.Namespace) -> None:
             network = network.with_equipment(read_csv(options.equipment, "equipment and figures"))
         network, counted = read_counters_of(options, network)
         bar(1, 4, "received levels")
-        coverage = Coverage.of(network, demand.x, demand.y)
+        coverage = Coverage.of(network, demand.x, demand.y, progress=bar if work else None, work=work)
         if counted is not None:
             demand, coverage = counted_demand(demand, counted, coverage)
         around = _around(options, network) | {"coverage": coverage}
         bar(2, 4, "plans of the hours")
-        made = _planned(options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar)
+        made = _planned(
+            options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar, work
+        )
         bar(3, 4, "the ensemble")
         ranges = ensemble_figures(made.plans, demand, prices, held_out)
         plan = made.plans[options.strategy]
@@ -317,6 +326,7 @@ def _planned(
     held_out: Demand | None,
     around: dict[str, Any],
     bar: ProgressBar,
+    work: SharedWork | None,
 ) -> _Made:
     problem = SleepProblem.build(network, demand, quantile=options.quantile, **around)
     limits = {
@@ -330,8 +340,10 @@ def _planned(
         **limits,
     )  # fmt: skip
     if not options.compare:
-        return _Made({options.strategy: plan_sleep(problem, options.strategy, settings, bar)}, None)
-    return _Made(*compare_strategies(problem, tuple(STRATEGIES), settings, held_out, bar))
+        return _Made(
+            {options.strategy: plan_sleep(problem, options.strategy, settings, bar, work=work)}, None
+        )
+    return _Made(*compare_strategies(problem, tuple(STRATEGIES), settings, held_out, bar, work=work))
 
 
 def _tell(

@@ -104,7 +104,7 @@ def received_levels(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return _joined([future.result() for future in futures], blocks, len(grid), len(cells), cells.carriers)
+    return joined([future.result() for future in futures], blocks, len(grid), len(cells), cells.carriers)
 
 
 class LevelWork:
@@ -134,8 +134,7 @@ class LevelWork:
     def levels(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
         """(entries a pixel, cells, dBm, rest mW) of a block."""
         grid, carrier = self.grid, self.cells.carrier
-        near = self._sites_near(grid.east_m[pixels], grid.north_m[pixels])
-        cells = np.flatnonzero(near[self.cells.site])
+        cells = self.cells_near(pixels)
         rest = np.zeros((len(pixels), self.cells.carriers), np.float32)
         side = int(SAMPLE_M / grid.pixel_m)
         if side > 1 and len(cells) > 2 * self.settings.strongest * self.cells.carriers:
@@ -150,6 +149,11 @@ class LevelWork:
                     rest[square, number] = value
             cells = cells[strong]
         return self._strongest(self.rsrp_dbm(pixels, cells), cells, rest)
+
+    def cells_near(self, pixels: np.ndarray) -> np.ndarray:
+        """Rows of the cells within reach of the box around some pixels."""
+        near = self._sites_near(self.grid.east_m[pixels], self.grid.north_m[pixels])
+        return np.flatnonzero(near[self.cells.site])
 
     def _may_be_strong(self, level: np.ndarray, carrier: np.ndarray) -> np.ndarray:
         """(cells,) bool, from levels at samples (cells, samples)."""
@@ -303,7 +307,7 @@ def _squares(row: np.ndarray, column: np.ndarray, side: int) -> list[np.ndarray]
     return np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
 
 
-def _joined(
+def joined(
     parts: list[tuple[np.ndarray, ...]],
     blocks: list[np.ndarray],
     pixels: int,

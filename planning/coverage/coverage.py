@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import received_levels
+from planning.coverage.in_parts import levels_in_parts
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
 from planning.coverage.serving import INDOORS, OUTDOORS, CarrierLevels, Serving
@@ -20,6 +21,7 @@ from planning.coverage.terrain import Terrain
 from planning.errors import InputError
 from planning.network import Network
 from planning.progress import Progress
+from planning.shared_work import SharedWork
 
 DEFAULT_LOAD = 0.5  # of interfering cells where no loads are known (assumed)
 _KEPT_STATES = 4  # of which serving cells are kept: a page compares before and after
@@ -70,6 +72,7 @@ class Coverage:
         weights: ArrayLike | None = None,
         terrain: Terrain | None = None,
         progress: Progress | None = None,
+        work: SharedWork | None = None,
     ) -> Coverage:
         """The coverage of zoom-15 tiles.
 
@@ -80,6 +83,7 @@ class Coverage:
         settings : of the radio model.
         weights : (pixels,) where the traffic of a tile stands, see `PixelGrid.with_weights`.
         terrain : elevation and land cover, for ground that is not flat and land cover.
+        work : computes the levels part by part, by several processes; None: by the threads of this one.
 
         Raises
         ------
@@ -88,7 +92,7 @@ class Coverage:
         """
         settings = settings or RadioSettings()
         return cls.on(
-            network, PixelGrid.of_tiles(x, y, settings.pixel_m, weights), settings, terrain, progress
+            network, PixelGrid.of_tiles(x, y, settings.pixel_m, weights), settings, terrain, progress, work
         )
 
     @classmethod
@@ -99,12 +103,16 @@ class Coverage:
         settings: RadioSettings | None = None,
         terrain: Terrain | None = None,
         progress: Progress | None = None,
+        work: SharedWork | None = None,
     ) -> Coverage:
-        """The coverage of the pixels of a grid. Raises InputError."""
+        """The coverage of the pixels of a grid. Raises InputError, ClusterError."""
         settings = settings or RadioSettings(pixel_m=grid.pixel_m)
         cells = RadioCells.of(network, settings)
         surroundings = None if terrain is None else terrain.prepared(grid, cells, settings)
-        levels, rest = received_levels(cells, grid, settings, surroundings, progress)
+        if work is None:
+            levels, rest = received_levels(cells, grid, settings, surroundings, progress)
+        else:
+            levels, rest = levels_in_parts(cells, grid, settings, surroundings, work, progress)
         notes = cells.notes + (() if surroundings is None else surroundings.notes)
         return cls(cells, grid, levels, rest, settings, notes)
 

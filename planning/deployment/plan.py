@@ -26,6 +26,7 @@ from planning.network import Network, SiteDesign
 from planning.network.cells import is_assumed
 from planning.network.near import MARGIN_M, only_near
 from planning.progress import Progress, silent
+from planning.shared_work import SharedWork
 from planning.solver import SolveResult
 
 UPLOADED = "uploaded"
@@ -83,6 +84,7 @@ def deploy(
     radio: RadioSettings | None = None,
     design: SiteDesign | None = None,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> DeploymentPlan:
     """Place `sites` sites by a strategy and size each for its traffic.
 
@@ -90,7 +92,8 @@ def deploy(
     area_tiles: tiles a side of the areas over which a
     proportional strategy shares out the sites first. radio: of the radio model. design: heights and bands of the sites;
     the optimised strategy takes those of its settings. siting: of the optimised strategy; sites may be None where it
-    has a budget. Raises InputError or InfeasibleError, one sentence.
+    has a budget. work: computes received levels by several processes. Raises InputError, InfeasibleError or
+    ClusterError, one sentence.
     """
     if sites is None and (strategy != "optimised" or siting is None or siting.budget is None):
         raise InputError(
@@ -109,7 +112,7 @@ def deploy(
     sites_alone = Network.from_sites(placed.lon, placed.lat, placed.names)
     sizing = size_network(
         sites_alone, demand, quantile, headroom, max_layers, radio, placed.design or design,
-        lambda done, total, what: tell(95 + 4 * done // total, 100, what),
+        lambda done, total, what: tell(95 + 4 * done // total, 100, what), work,
     )  # fmt: skip
     tell(99, 100, "what the network serves")
     serves = served(sizing.network, demand, radio=radio, coverage=sizing.coverage)

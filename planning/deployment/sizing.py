@@ -14,6 +14,7 @@ from planning.errors import InputError, Shortfall
 from planning.network import Network, SiteDesign
 from planning.progress import Progress, silent
 from planning.radio import Radio
+from planning.shared_work import SharedWork
 
 DOWNLINK_SHARE = Radio(link="downlink").share  # of the traffic (assumed)
 PIXEL_M = 100.0  # of the coverage that sites are sized with; a map has finer ones
@@ -72,6 +73,7 @@ def size_network(
     radio: RadioSettings | None = None,
     design: SiteDesign | None = None,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> Sizing:
     """Sites with as many 5G layers (1 .. max_layers) as their sectors' own peaks, with headroom, ask for.
 
@@ -85,6 +87,7 @@ def size_network(
     headroom : 0.2 plans for 1.2 x the peak.
     radio : of the radio model; pixels of PIXEL_M by default.
     design : heights, bands and sectors of the sites.
+    work : computes received levels by several processes.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def size_network(
         made = Network.from_sites(
             sites["lon"], sites["lat"], sites["site"], capacity_layers=layers, design=design
         )
-        coverage = Coverage.of(made, demand.x, demand.y, radio)
+        coverage = Coverage.of(made, demand.x, demand.y, radio, work=work)
         return with_radio_capacity(made, coverage, demand, load), coverage
 
     tell(0, 3, "coverage of the sites")

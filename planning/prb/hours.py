@@ -19,6 +19,7 @@ from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.users import Inside, draw_users
 from planning.progress import Progress
 from planning.radio import Radio
+from planning.shared_work import SharedWork
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,48 @@ def solve_hours(
     progress: Progress | None = None,
     inside: Inside | None = None,
     mapping: RateMapping | None = None,
+    work: SharedWork | None = None,
 ) -> PrbHours:
     """Plans of these hours of the demand, each with its own users; the time limit is shared by all hours.
 
     settings.seed draws the users' places. rule: one of BASELINES instead of optimising. inside: as for `draw_users`.
-    mapping: as for `PrbProblem`. Raises InputError for no hours
-    and for an hour in which nobody uses the network.
+    mapping: as for `PrbProblem`. work: plans hours by several processes. Raises InputError for no hours and for an hour
+    in which nobody uses the network, ClusterError where the workers cannot do it.
     """
     if not len(hours):
         raise InputError("Give at least one hour to plan.")
     settings = settings or PrbSettings()
     settings = replace(settings, time_limit=max(0.3, settings.time_limit / len(hours)))
+
+    def of_hour(hour: int) -> HourTask:
+        users = draw_users(demand, hour, max_users, settings.seed, quantile, inside)
+        return HourTask(PrbProblem.build(network, users, radio, mapping), settings, rule)
+
+    if work is not None:
+        tasks = [of_hour(hour) for hour in hours]
+        return PrbHours(dict(zip(hours, work.done(plan_hour, tasks, "hours", progress), strict=True)))
     plans = {}
     for done, hour in enumerate(hours):
         if progress:
             progress(done, len(hours), f"hour {hour}")
-        users = draw_users(demand, hour, max_users, settings.seed, quantile, inside)
-        problem = PrbProblem.build(network, users, radio, mapping)
-        plans[hour] = baseline(problem, rule, settings) if rule else solve_prb(problem, settings)
+        plans[hour] = plan_hour(of_hour(hour))
     return PrbHours(plans)
+
+
+@dataclass(frozen=True)
+class HourTask:
+    """An hour to be planned; rule: one of BASELINES instead of optimising."""
+
+    problem: PrbProblem
+    settings: PrbSettings
+    rule: str | None
+
+
+def plan_hour(task: HourTask) -> PrbPlan:
+    """The plan of an hour."""
+    if task.rule:
+        return baseline(task.problem, task.rule, task.settings)
+    return solve_prb(task.problem, task.settings)
 
 
 def reserve_cost(planned: PrbHours, measured: PrbHours) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from planning.errors import InputError
 from planning.network import Network
 from planning.progress import Progress, silent
 from planning.radio import Radio
+from planning.shared_work import SharedWork
 
 BUSY = 0.7  # load above which operators usually expand a cell (assumed)
 DOWNLINK_SHARE = Radio(link="downlink").share  # of the traffic (assumed)
@@ -200,10 +201,12 @@ def network_utilisation(
     quantile: float = 0.5,
     downlink_share: float = DOWNLINK_SHARE,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> NetworkUtilisation:
     """Loads of all cells in these hours of the demand.
 
-    quantile: of the ensemble. downlink_share: of the traffic. Raises InputError for no hours, hours that the demand
+    quantile: of the ensemble. downlink_share: of the traffic. work: computes received levels by several processes.
+    Raises InputError for no hours, hours that the demand
     lacks, and a share outside 0 to 1.
     """
     report = progress or silent
@@ -217,7 +220,7 @@ def network_utilisation(
         raise InputError(
             f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}."
         )
-    coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report)
+    coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report, work=work)
     mbps = demand.profile(None, quantile)[:, chosen] * downlink_share
     users = demand.profile(None, quantile, "users")[:, chosen]
     loads = _loads(coverage, mbps, report)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planning.energy import rows_of_each
+from planning.sleep.cover import Cover
 from planning.sleep.families import Family, FamilyTraffic, covers_of, families, number_of_states, traffic_of
 from planning.sleep.problem import SleepProblem
 from planning.sleep.schedule import group_counts
@@ -81,6 +82,18 @@ class PriceSearch:
     @staticmethod
     def possible(problem: SleepProblem) -> bool:
         return number_of_states(problem.groups).max(initial=1) <= MAX_STATES
+
+    @staticmethod
+    def relaxation(problem: SleepProblem, settings: SleepSettings) -> _Relaxed:
+        """The relaxed problem alone, to be evaluated at given prices."""
+        return _Relaxed(problem, settings)
+
+    @staticmethod
+    def worth_of_holes(cover: Cover, cover_price: np.ndarray) -> float:
+        """W that the ground which may lose coverage is worth at most at the prices (binding rows, hours)."""
+        if cover.max_hole_share <= 0 or not len(cover_price):
+            return 0.0
+        return float((_best_holes(cover, cover_price) * cover_price).sum())
 
     def chosen(self) -> np.ndarray:
         """(groups, hours) counts that are cheapest at the best prices."""
@@ -166,6 +179,7 @@ class _Relaxed:
         self.problem, self.graph, self.demand = problem, problem.graph, problem.demand
         self.offload_w = settings.offload_w_per_mbps
         groups, graph = problem.groups, problem.graph
+        self.counted = np.ones(groups.sectors, bool)  # sectors whose cost is in the value
         workers = max(1, min(settings.threads or os.cpu_count() or 1, groups.sectors // MIN_SECTORS))
         # side by side where there are workers for it: NumPy lets go of the interpreter
         self._map = map if workers == 1 else ThreadPoolExecutor(workers).map
@@ -275,7 +289,7 @@ class _Relaxed:
                 covered += more
         short = 1.0 - covered
         if self.problem.cover.max_hole_share > 0 and len(cover_price):
-            holes = self._best_holes(cover_price)
+            holes = _best_holes(self.problem.cover, cover_price)
             value -= float((holes * cover_price).sum())
             short -= holes
         slack = -sold[:-1]
@@ -312,17 +326,6 @@ class _Relaxed:
             back[order.ravel()] = used.ravel()
             carried[first:last, :width] = back.reshape(used.shape)
         return gain, carried
-
-    def _best_holes(self, cover_price: np.ndarray) -> np.ndarray:
-        """(rows, hours) 0..1: the rows worth most a km2, as many as the budget of holes allows."""
-        area = self.problem.cover.area_km2[self.problem.cover.binding]
-        order = np.argsort(-cover_price / np.maximum(area, 1e-12)[:, None], axis=0, kind="stable")
-        sorted_area = area[order]
-        left = self.problem.cover.budget_km2 - (np.cumsum(sorted_area, axis=0) - sorted_area)
-        share = np.clip(left / np.maximum(sorted_area, 1e-12), 0.0, 1.0)
-        out = np.empty_like(share)
-        np.put_along_axis(out, order, share, axis=0)
-        return out
 
     def _family(
         self,
@@ -372,5 +375,17 @@ class _Relaxed:
         if covers is not None:
             on = np.zeros((len(rows), len(family.states), chosen.shape[1]))
             on[row, chosen, hour] = 1.0
-            return float(value.sum()), covers.T @ on.reshape(-1, chosen.shape[1])
-        return float(value.sum()), None
+            return float(value[self.counted[rows]].sum()), covers.T @ on.reshape(-1, chosen.shape[1])
+        return float(value[self.counted[rows]].sum()), None
+
+
+def _best_holes(cover: Cover, cover_price: np.ndarray) -> np.ndarray:
+    """(rows, hours) 0..1: the rows worth most a km2, as many as the budget of holes allows."""
+    area = cover.area_km2[cover.binding]
+    order = np.argsort(-cover_price / np.maximum(area, 1e-12)[:, None], axis=0, kind="stable")
+    sorted_area = area[order]
+    left = cover.budget_km2 - (np.cumsum(sorted_area, axis=0) - sorted_area)
+    share = np.clip(left / np.maximum(sorted_area, 1e-12), 0.0, 1.0)
+    out = np.empty_like(share)
+    np.put_along_axis(out, order, share, axis=0)
+    return out

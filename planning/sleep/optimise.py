@@ -66,7 +66,7 @@ def optimise(
         for steps in STEPS:
             search.run(steps, best.objective, clock.until(PRICING_SHARE))
             best.bound = max(best.bound, search.best.bound)
-            _round_prices(problem, settings, search, best, clock, sweeper)
+            round_prices(problem, settings, search, best, clock, sweeper)
             if best.gap <= settings.gap or clock.left <= 0 or search.ended:
                 break
         if best.gap > settings.gap and clock.left > 0:
@@ -77,7 +77,7 @@ def optimise(
     return best.awake, _result(best, clock, settings), notes
 
 
-def _round_prices(
+def round_prices(
     problem: SleepProblem,
     settings: SleepSettings,
     search: PriceSearch,

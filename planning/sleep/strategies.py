@@ -18,12 +18,16 @@ from planning.demand import Demand
 from planning.errors import InputError, capacity_error
 from planning.network import Network
 from planning.progress import Progress, part_of
+from planning.shared_work import SharedWork
+from planning.sleep.areas import SITES_PER_AREA
 from planning.sleep.catalogue import STRATEGIES
 from planning.sleep.evaluation import evaluate
+from planning.sleep.in_areas import optimise_in_areas
 from planning.sleep.keeper import Keeper
 from planning.sleep.plan import SleepPlan, replay
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.settings import LABELS, SleepSettings
+from planning.solver import SolveResult
 
 TOLERATED = 0.01  # share of the demand that may be beyond the network before a plan is refused
 RISK_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
@@ -35,12 +39,16 @@ def plan_sleep(
     settings: SleepSettings | None = None,
     progress: Progress | None = None,
     earlier: np.ndarray | None = None,
+    work: SharedWork | None = None,
+    sites_per_area: int = SITES_PER_AREA,
 ) -> SleepPlan:
     """Make a plan by one of STRATEGIES.
 
     Parameters
     ----------
     earlier : awake parts (parts, hours) that "milp" may begin from.
+    work : plans "milp" area by area, by several processes (`in_areas`); other strategies are planned here.
+    sites_per_area : most sites of an area then.
 
     Raises
     ------
@@ -65,7 +73,11 @@ def plan_sleep(
     servable = replace(problem, demand=np.maximum(problem.demand - beyond, 0.0)) if beyond.any() else problem
     if progress:
         progress(0, 1, strategy)
-    awake, solve, notes = STRATEGIES[strategy].make(servable, settings, progress, earlier)
+    solve: SolveResult | None
+    if work is not None and strategy == "milp":
+        awake, solve, notes = optimise_in_areas(servable, settings, work, progress, earlier, sites_per_area)
+    else:
+        awake, solve, notes = STRATEGIES[strategy].make(servable, settings, progress, earlier)
     if beyond.any():
         hot = problem.by_sector(beyond) > UNSERVED_MBPS
         notes += (
@@ -101,15 +113,16 @@ def compare_strategies(
     held_out: Demand | np.ndarray | None = None,
     progress: Progress | None = None,
     earlier: np.ndarray | None = None,
+    work: SharedWork | None = None,
 ) -> tuple[dict[str, SleepPlan], pd.DataFrame]:
     """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*).
 
-    earlier: as in `plan_sleep`.
+    earlier, work: as in `plan_sleep`.
     """
     plans, rows = {}, []
     for number, strategy in enumerate(strategies):
         part = None if progress is None else part_of(progress, number, len(strategies))
-        plan = plan_sleep(problem, strategy, settings, part, earlier)
+        plan = plan_sleep(problem, strategy, settings, part, earlier, work)
         plans[strategy] = plan
         row = {"strategy": strategy, **plan.evaluation.record()}
         row["status"] = "rule" if plan.solve is None else plan.solve.status
