@@ -35,6 +35,10 @@ PLACE: dict[str, tuple[str, ...]] = {
         "utmn", "utmnorthing", "northingutm", "osgbnorthing", "gridy", "projy", "ymetres", "ymeters", "y坐标",
         "纵坐标",
     ),
+    "ngr": (
+        "ngr", "nationalgridreference", "osgridreference", "osgridref", "osgbgridref", "gridreference", "gridref",
+        "osreference", "osref", "bng", "bngreference", "sitengr", "gridrefngr", "ngrgridreference", "ngrref",
+    ),
     "wkt": (
         "wkt", "geomwkt", "wktgeom", "wktgeometry", "geometrywkt", "thegeom", "geom", "geometry", "ewkt", "wkb",
         "shape", "pointwkt", "geoshape", "geojson",

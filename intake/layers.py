@@ -31,6 +31,7 @@ TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
 GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpkg", ".zip")
 SQLITE = b"SQLite format 3\x00"
+OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")  # compound files: workbooks before 2007, and encrypted ones of today
 KM_A_DEGREE = 111.32
 MAX_DEPTH = 20  # of collections inside each other
 OWN_NOTES = ("provenance.json", "columns.json")  # in archives that we write
@@ -100,6 +101,11 @@ def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: b
     Raises `Refused`: the text goes after the file's name.
     """
     suffix = Path(name).suffix.lower()
+    if suffix == ".xls" or data.startswith(OLE2):
+        raise Refused(
+            "is a workbook of the format before 2007, or one protected by a password; save it as .xlsx without a "
+            "password"
+        )
     if suffix in (".csv", ".txt", ".tsv"):
         return _csv(data, name, limits)
     if suffix in (".xlsx", ".xlsm"):
@@ -114,8 +120,6 @@ def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: b
         return _gpkg(data, limits, attributes)
     if suffix == ".zip":
         return _zip(data, limits, attributes)
-    if suffix == ".xls":
-        raise Refused("is a workbook of the format before 2007; save it as .xlsx")
     if suffix == ".shp":
         raise Refused("is only a part of a Shapefile; zip it together with its .shx, .dbf and .prj files")
     raise Refused("is of no known format")

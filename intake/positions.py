@@ -1,7 +1,7 @@
 """Positions out of the columns of a table, however they are written.
 
 Two columns of degrees (decimal, degrees-minutes-seconds, with hemispheres), one column of both ("28.67, 115.91") or of
-WKT, WKB or GeoJSON, or eastings and northings in a stated reference system.
+WKT, WKB or GeoJSON, references of the British National Grid, or eastings and northings in a stated reference system.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from intake.grid_references import SYSTEM as GRID_SYSTEM
+from intake.grid_references import grid_references
 from intake.headings import LON_FIRST, forms, place_columns
 from intake.numbers import written_numbers
 from intake.report import Report, rows_of
@@ -19,7 +21,8 @@ from intake.systems import EXAMPLES, WGS84, is_projected, system_of, to_degrees
 from intake.text import Refused
 
 MAX_LATITUDE = 90.0
-KINDS = (("lon", "lat"), ("both",), ("wkt",), ("easting", "northing"))
+COARSE_M = 10.0  # side of a grid reference's square beyond which it is said that it is no place
+KINDS = (("lon", "lat"), ("both",), ("wkt",), ("ngr",), ("easting", "northing"))
 _WORDS = {
     "度": "°", "分": "'", "秒": '"', "北纬": "N", "南纬": "S", "东经": "E", "西经": "W", "º": "°", "˚": "°",
     "′": "'", "’": "'", "‘": "'", "´": "'", "″": '"', "”": '"', "“": '"', "''": '"', "−": "-", "–": "-",
@@ -43,9 +46,9 @@ def positions_of(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """(lon, lat) of each row in degrees WGS-84, NaN where it has none, and the columns used.
 
-    mapping: "lon", "lat", "easting", "northing", "both" or "wkt" -> the table's column, over what headings tell. crs:
-    of positions that do not state their own. What was fixed or assumed goes into the report. Raises `Refused` where no
-    row has a position, with what was seen and the option that helps.
+    mapping: "lon", "lat", "easting", "northing", "both", "wkt" or "ngr" (National Grid reference) -> the table's
+    column, over what headings tell. crs: of positions that do not state their own. What was fixed or assumed goes into
+    the report. Raises `Refused` where no row has a position, with what was seen and the option that helps.
     """
     system = WGS84 if crs is None else system_of(crs)
     columns = place_columns(table.columns) | {k: v for k, v in (mapping or {}).items() if v in table}
@@ -188,10 +191,33 @@ def _well_known(
     return _moved(x, y, WGS84 if is_projected(system) else system, report)
 
 
+def _grid(
+    table: pd.DataFrame, used: dict[str, str], system: str, stated: bool, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of a column of references of the British National Grid."""
+    column = used["ngr"]
+    x, y, side = grid_references(table[column].astype("string").fillna("").tolist())
+    good = np.isfinite(x)
+    if not good.any():
+        shown = table[column].dropna().astype(str)
+        raise Refused(
+            f"has no reference of the British National Grid, such as TQ 30080 80430, in {column} (first: "
+            f"{shown.iloc[0] if len(shown) else 'all empty':.40})"
+        )
+    coarse = int((side > COARSE_M).sum())
+    if coarse:
+        report.assumed(
+            f"{coarse:,} grid references name squares of {np.nanmax(side):,.0f} m or less, not places; each counts at "
+            "the centre of its square"
+        )
+    return _moved(x, y, GRID_SYSTEM, report)
+
+
 _READERS = {
     ("lon", "lat"): _degrees,
     ("both",): _both,
     ("wkt",): _well_known,
+    ("ngr",): _grid,
     ("easting", "northing"): _eastings,
 }
 

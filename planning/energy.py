@@ -200,6 +200,25 @@ class CellGroups:
                     lowest[base] = self.count[base]
         return replace(self, lowest=lowest, coverage=np.maximum(self.coverage, lowest)), locked
 
+    def only(self, sectors: np.ndarray) -> tuple[CellGroups, np.ndarray]:
+        """The groups of some sectors (sectors,) ascending, and their numbers: for capacities and loads.
+
+        Watts that other sectors share, as of sites and hubs, are not those of the smaller groups.
+        """
+        number = np.full(self.sectors, -1)
+        number[sectors] = np.arange(len(sectors))
+        kept = np.flatnonzero(number[self.sector] >= 0)
+        mine = {
+            name: getattr(self, name)[kept]
+            for name in ("site", "count", "capacity", "idle_w", "slope", "off_w", "coverage", "lowest")
+        }
+        none = np.zeros(0, int)
+        smaller = replace(
+            self, **mine, sector=number[self.sector[kept]], parts=(), boost_of=np.full(len(kept), -1), hub=none,
+            hub_group=none, hub_w=np.zeros(0), hub_site=none, site_of_sector=self.site_of_sector[sectors],
+        )  # fmt: skip
+        return smaller, kept
+
     @property
     def sectors(self) -> int:
         return len(self.site_of_sector)
@@ -299,12 +318,12 @@ class CellGroups:
         return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
 
     def spread(self, counts: np.ndarray, load: np.ndarray, limit: float = 1.0) -> np.ndarray:
-        """(groups, hours) Mbit/s of a sector's load (sectors, hours) on its awake parts.
+        """(groups, hours) Mbit/s of a sector's load (sectors, hours) on its awake parts (groups, hours or 1).
 
         Fewest watts per Mbit/s first, each up to `limit` of its capacity, then what is left up to all of it.
         """
         rest = load.copy()
-        out = np.zeros(counts.shape)
+        out = np.zeros((len(self.site), load.shape[1]))
         for share in (limit,) if limit >= 1 else (limit, 1.0):
             for rank in self._merit:
                 room = share * self.capacity[rank, None] * counts[rank] - out[rank]
@@ -319,6 +338,11 @@ class CellGroups:
         order = np.lexsort((np.arange(len(self.site)), self.slope * self.factor, self.sector))
         rank = np.arange(len(order)) - np.searchsorted(self.sector[order], self.sector[order])
         return [order[rank == r] for r in range(int(rank.max(initial=-1)) + 1)]
+
+    @property
+    def load_w(self) -> np.ndarray:
+        """(groups,) W per Mbit/s that a group carries, cooling included."""
+        return self.factor * self.slope
 
     def power_w(self, counts: np.ndarray, load: np.ndarray) -> np.ndarray:
         """(sites, hours) W of eq. 13, for awake counts and loads (groups, hours)."""
@@ -375,4 +399,7 @@ def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:
     if not count:
         return []
     order = np.argsort(number, kind="stable")
-    return np.split(order, np.searchsorted(number[order], np.arange(1, count)))
+    ends = np.searchsorted(number[order], np.arange(1, count)).tolist()
+    return [
+        order[a:b] for a, b in zip([0, *ends], [*ends, len(order)], strict=True)
+    ]  # np.split takes far longer

@@ -17,6 +17,7 @@ from planning.commands.siting_options import (
     add_site_options,
     add_siting_options,
     design_of,
+    layer_of,
     radio_settings,
     siting_settings,
 )
@@ -27,6 +28,7 @@ from planning.deployment.judging import comparison_text, judge
 from planning.deployment.places import read_places
 from planning.deployment.siting import SitingSettings
 from planning.errors import InputError
+from planning.network.files import Choice
 from planning.progress import ProgressBar
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
@@ -77,11 +79,16 @@ def run(options: argparse.Namespace) -> None:
     out = checked_out(options.out)
     if (options.real or options.against) and not options.compare:
         raise InputError("Real sites and other traffic are for judging strategies; add --compare.")
+    layer_of(options, "real")  # refuses a --layer without a file before the work
     bar = ProgressBar()
     with bar.running(), shared_work(options) as work:
         bar(0, 100, "reading places and traffic")
         siting = siting_settings(options) if options.compare or options.strategy == "optimised" else None
-        real = None if options.real is None else read_places(options.real, areas=False)
+        real = (
+            None
+            if options.real is None
+            else read_places(options.real, areas=False, choice=Choice(layer=layer_of(options, "real")))
+        )
         table = TrafficTable.read(options.traffic)
         demand = Demand.build(table, scale_of(options, table))
         basis, unseen = demand, None

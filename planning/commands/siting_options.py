@@ -11,9 +11,12 @@ from planning.deployment.candidates import OBJECTIVES
 from planning.deployment.places import Places, read_places
 from planning.deployment.siting import HOURS, ROBUST, SitingSettings
 from planning.deployment.sizing import PIXEL_M
+from planning.errors import InputError
 from planning.network import SiteDesign
 from planning.network.files import Choice
 from planning.propagation import ENVIRONMENTS
+
+PLACE_FILES = ("candidates", "existing", "force", "forbid", "real")  # options that name files of places
 
 
 def add_siting_options(command: argparse.ArgumentParser) -> None:
@@ -50,6 +53,10 @@ def add_siting_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--crs", default="", metavar="CODE",
         help="of positions in these files that do not state theirs, such as EPSG:27700 or GCJ-02 (default: WGS-84)",
+    )  # fmt: skip
+    group.add_argument(
+        "--layer", action="append", default=[], metavar="[FILE=]NAME",
+        help="sheet or layer of these files, or of one of them, as candidates=Sites (default: all with places)",
     )  # fmt: skip
     group.add_argument(
         "--forbid-m", type=float, default=preset.forbidden_m, metavar="M",
@@ -106,13 +113,33 @@ def radio_settings(options: argparse.Namespace) -> RadioSettings:
     return RadioSettings(environment=options.environment, pixel_m=options.pixel_m)
 
 
+def layer_of(options: argparse.Namespace, role: str) -> str:
+    """Sheet or layer that --layer names for the file of one of PLACE_FILES, "" for all. Raises InputError."""
+    found: dict[str, str] = {}
+    given = [option for option in PLACE_FILES if getattr(options, option, None)]
+    for text in options.layer:
+        option, equals, name = text.partition("=")
+        if not equals or option not in PLACE_FILES:
+            option, name = "", text
+        if option in found:
+            raise InputError("--layer is given twice for a file; name the file of each, as candidates=Sites.")
+        if option not in ("", *given):
+            raise InputError(f"--layer {text} needs a file of places by --{option}.")
+        found[option] = name
+    if found and not given:
+        raise InputError("--layer needs a file of places, such as --candidates.")
+    return found.get(role, found.get("", ""))
+
+
 def siting_settings(options: argparse.Namespace) -> SitingSettings:
     """The settings that the options ask for, their files read. Raises InputError."""
 
-    def places(file: str | None, areas: bool = False) -> Places | None:
+    def places(role: str, areas: bool = False) -> Places | None:
+        file = getattr(options, role)
         if file is None:
             return None
-        found = read_places(file, areas=areas, choice=Choice(crs=options.crs))
+        choice = Choice(crs=options.crs, layer=layer_of(options, role))
+        found = read_places(file, areas=areas, choice=choice)
         print_report(found.report, f"{Path(file).name}: ")
         return found
 
@@ -126,12 +153,12 @@ def siting_settings(options: argparse.Namespace) -> SitingSettings:
         budget=options.budget,
         site_cost=options.site_cost,
         min_distance_m=options.min_distance_m,
-        candidates=places(options.candidates),
+        candidates=places("candidates"),
         spacing_m=options.spacing_m,
-        existing=places(options.existing),
+        existing=places("existing"),
         move_existing=options.move_existing,
-        forced=places(options.force),
-        forbidden=places(options.forbid, areas=True),
+        forced=places("force"),
+        forbidden=places("forbid", areas=True),
         forbidden_m=options.forbid_m,
         robust=options.robust,
         hours=options.hours,

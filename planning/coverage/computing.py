@@ -251,7 +251,7 @@ class LevelWork:
                 out[mine] = self.surroundings.loss_db(
                     pixels, links.site[mast[mine]], out[mine], blocked, height, frequency
                 )
-        for i, j in enumerate(link.tolist()):
+        for i, j in enumerate(link.tolist()) if settings.tuning else ():
             tuning = links.tuning[j]
             if tuning != BandTuning():
                 far = np.hypot(np.maximum(ground[row[i]], MIN_GROUND_M), links.height_m[mast[i]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -87,26 +87,52 @@ class RateMapping:
 
     def layer_efficiency(self, sinr_db: ArrayLike) -> np.ndarray:
         """(...) bit/s/Hz of one layer at a SINR in dB."""
-        sinr_db = np.asarray(sinr_db)
-        if self.kind == "shannon":
-            rate = self.attenuation * np.log2(1 + 10 ** (sinr_db / 10))
-            return np.where(sinr_db < self.min_sinr_db, 0.0, np.minimum(rate, self.max_efficiency))
-        values, lowest = efficiencies(TABLES[self.kind]), self.thresholds_db[0]
-        steps = values[np.maximum(np.searchsorted(self.thresholds_db, sinr_db, side="right") - 1, 0)]
-        repeated = steps * 10 ** (np.minimum(sinr_db - lowest, 0) / 10)
-        return np.where(sinr_db < self.min_sinr_db, 0.0, repeated)
+        return self.efficiency(sinr_db, 1)
 
     def efficiency(self, sinr_db: ArrayLike, layers: int) -> np.ndarray:
-        """(...) bit/s/Hz over as many layers as carry most, up to `layers`.
+        """(...) bit/s/Hz over as many layers as carry most, up to `layers`; `efficiency_of` with the SINR in dB."""
+        return self.efficiency_of(10 ** (np.asarray(sinr_db) / 10), layers)
 
+    def efficiency_of(self, sinr: ArrayLike, layers: int) -> np.ndarray:
+        """(...) bit/s/Hz over as many layers as carry most, up to `layers`, at a linear SINR.
+
+        Never less at a better SINR.
         The power is shared by the layers in use, so that each has a SINR of SINR / layers; beams are taken as free of
         interference among them. One layer carries most at the edge of a cell, all of them near its antenna.
         """
-        sinr_db = np.asarray(sinr_db)
-        best = self.layer_efficiency(sinr_db)
-        for used in range(2, int(layers) + 1):
-            best = np.maximum(best, used * self.layer_efficiency(sinr_db - 10 * np.log10(used)))
+        sinr = np.asarray(sinr)
+        lowest = 10 ** (self.min_sinr_db / 10)
+        if self.kind == "shannon":
+            best = np.zeros(sinr.shape)
+            for used in range(1, int(layers) + 1):
+                rate = np.minimum(self.attenuation * np.log2(1 + sinr / used), self.max_efficiency)
+                best = np.maximum(best, np.where(sinr < used * lowest, 0.0, used * rate))
+            return best
+        sinr_from, steps = _steps(self, int(layers))
+        best = steps[np.searchsorted(sinr_from, sinr, side="right")]
+        first = 10 ** (self.thresholds_db[0] / 10)
+        weak = (sinr >= lowest) & (sinr < layers * first)
+        if weak.any():  # transport blocks are repeated, on as many layers as do so
+            repeated = np.zeros(sinr.shape, bool)
+            for used in range(1, int(layers) + 1):
+                repeated |= (sinr >= used * lowest) & (sinr < used * first)
+            slope = efficiencies(TABLES[self.kind])[0] / first
+            best = np.where(repeated, np.maximum(best, slope * sinr), best)
         return best
+
+
+@lru_cache(maxsize=64)
+def _steps(mapping: RateMapping, layers: int) -> tuple[np.ndarray, np.ndarray]:
+    """(steps,) linear SINR from which each step of a table is used over up to `layers` layers.
+
+    And (steps + 1,) bit/s/Hz below the first and from each."""
+    used = np.arange(1, layers + 1)[:, None]
+    lowest = 10 ** (mapping.min_sinr_db / 10)
+    sinr_from = (used * np.maximum(10 ** (mapping.thresholds_db / 10), lowest)).ravel()
+    order = np.argsort(sinr_from, kind="stable")
+    best = np.maximum.accumulate((used * efficiencies(TABLES[mapping.kind])).ravel()[order])
+    rising = np.flatnonzero(np.diff(best, prepend=0.0) > 0)
+    return sinr_from[order][rising], np.concatenate([[0.0], best[rising]])
 
 
 def efficiency_table(mapping: RateMapping, layers: int) -> np.ndarray:

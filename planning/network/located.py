@@ -138,7 +138,9 @@ def _with_place(table: pd.DataFrame, lon: np.ndarray, lat: np.ndarray) -> pd.Dat
 
 
 def _for_positions(mapping: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in mapping.items() if k in ("lon", "lat", "easting", "northing", "both", "wkt")}
+    return {
+        k: v for k, v in mapping.items() if k in ("lon", "lat", "easting", "northing", "both", "wkt", "ngr")
+    }
 
 
 def _by_geometry(

@@ -21,7 +21,7 @@ from planning.prb.baselines import BASELINES, dealt
 from planning.prb.bounds import Bounds, fewest_prbs
 from planning.prb.exact import solve_exact
 from planning.prb.fixed import choose, found_interference, usual_interference
-from planning.prb.improve import improve, insert, replace_users
+from planning.prb.improve import improve, improve_in_stages, insert, replace_users
 from planning.prb.literal import solve_literal
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
@@ -239,6 +239,6 @@ def _by_rounds(
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")
     patience = max(1000, 10 * len(problem.gain))
-    best = improve(best, settings, deadline, settings.seed, patience, enough)
+    best = improve_in_stages(best, settings, deadline, settings.seed, patience, enough)
     best = max(best, rule, key=_score)
     return _Outcome(best, np.inf, solve, f"fixed interference, {how or 'no round needed'}, local search")

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from planning.coverage.rates import TABLES, RateMapping, efficiencies
+from planning.coverage.rates import RateMapping
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network
@@ -248,27 +248,7 @@ class PrbProblem:
         """Mbit/s of one PRB at a linear SINR (any shape); never less at a better one."""
         if self.mapping is None:
             return self.prb_mhz * np.log2(1 + np.asarray(sinr))
-        if self._steps is None:
-            with np.errstate(divide="ignore"):
-                efficiency = self.mapping.efficiency(10 * np.log10(sinr), self.layers)
-            return self.prb_mhz * self.usable * efficiency
-        sinr_from, mbps = self._steps
-        return mbps[np.searchsorted(sinr_from, sinr, side="right")]
-
-    @cached_property
-    def _steps(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Linear SINR from which each step of a table is used, and Mbit/s of a PRB below and from each; None where the
-        mapping is no table."""
-        if self.mapping is None or self.mapping.kind not in TABLES:
-            return None
-        steps = efficiencies(TABLES[self.mapping.kind])
-        used = np.arange(1, self.layers + 1)[:, None]  # layers, each with its part of the power
-        sinr_from = (used * 10 ** (self.mapping.thresholds_db / 10)).ravel()
-        order = np.argsort(sinr_from, kind="stable")
-        best = np.maximum.accumulate((used * steps).ravel()[order])
-        rising = np.flatnonzero(np.diff(best, prepend=0.0) > 0)
-        mbps = self.prb_mhz * self.usable * np.concatenate([[0.0], best[rising]])
-        return sinr_from[order][rising], mbps
+        return self.prb_mhz * self.usable * self.mapping.efficiency_of(sinr, self.layers)
 
     def rates(self, user: Rows, station: Rows, count: Values, interference_w: Values) -> np.ndarray:
         """Mbit/s of `count` PRBs at a given interference per PRB in W (arrays broadcast)."""

@@ -78,6 +78,12 @@ class Grid:
             setattr(other, name, getattr(self, name).copy())
         return other
 
+    def judged_by(self, objective: Objective) -> Grid:
+        """The same allocation under another objective."""
+        other = self.copy()
+        other.objective = objective
+        return other
+
     @property
     def uses(self) -> np.ndarray:
         """(users, prbs) bool."""

@@ -105,19 +105,24 @@ def planned_demand(
     graph: OffloadGraph, shares: ClassShares, demand: Demand, hours: int | None, quantile: float
 ) -> np.ndarray:
     """(classes, hours) Mbit/s: the quantile of each sector's own traffic, on its classes by their mean parts of it."""
-    by_sector = graph.by_sector
-    sectors = np.empty((graph.sectors, demand.samples, demand.hours))
-    total = np.zeros((graph.classes, demand.hours))
+    # classes and sectors without any ground have no traffic
+    classes = np.flatnonzero(np.diff(shares.share.indptr))
+    share = shares.share[classes]
+    sectors, of_class = np.unique(graph.class_sector[classes], return_inverse=True)
+    by_sector = graph.by_sector[sectors][:, classes]
+    own = np.empty((len(sectors), demand.samples, demand.hours))
+    total = np.zeros((len(classes), demand.hours))
     for sample in range(demand.samples):
-        laid = shares.apply(demand.mbps[:, sample].astype(float))
-        sectors[:, sample] = by_sector @ laid
+        laid = share @ demand.mbps[:, sample].astype(float)
+        own[:, sample] = by_sector @ laid
         total += laid
-    profile = quantile_profile(sectors, hours, quantile)
+    profile = quantile_profile(own, hours, quantile)
     length = profile.shape[1]
-    mean = total.reshape(graph.classes, -1, length).sum(axis=1) if length < demand.hours else total
+    mean = total.reshape(len(classes), -1, length).sum(axis=1) if length < demand.hours else total
     of_sector = by_sector @ mean
-    part = mean / np.maximum(of_sector, 1e-300)[graph.class_sector]
-    return part * profile[graph.class_sector]
+    out = np.zeros((graph.classes, length))
+    out[classes] = mean / np.maximum(of_sector, 1e-300)[of_class] * profile[of_class]
+    return out
 
 
 def week_of_day_types(demand: Demand, first_day: int) -> np.ndarray:

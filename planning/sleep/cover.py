@@ -118,7 +118,8 @@ def cover_of(
     group = _group_of_entry(reach, spare_db, groups)
     pixel = reach.pixel.astype(np.int64)
     pixels, number = len(grid), len(groups.site)
-    pair = np.unique(pixel * number + group)
+    pair = np.sort(pixel * number + group)
+    pair = pair[np.diff(pair, prepend=-1) > 0]
     pixel, group = pair // number, pair % number
     weight = grid.weight * np.where(grid.tile >= 0, tile_mbps[np.maximum(grid.tile, 0)], 0.0)
     weight = weight / max(float(weight.sum()), 1e-300)

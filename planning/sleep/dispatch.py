@@ -9,7 +9,6 @@ of what does not fit at home is carried by others. No traffic that fits at home 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -53,36 +52,48 @@ def dispatch(
     tiers: capacity (sectors, hours) of the most efficient carriers, of these and the next ones, and so on; the last of
     them, all carriers, may be left out.
     """
-    part = _with_traffic(demand, graph)
-    if part is None:
-        return _dispatch(demand, capacity, graph, tiers)
-    classes, sectors, arcs, smaller = part
-    of_part = _dispatch(demand[classes], capacity[sectors], smaller, [tier[sectors] for tier in tiers])
-    out = Dispatch(*(np.zeros((n, demand.shape[1])) for n in (
-        graph.sectors, graph.classes, len(graph.arc_class), graph.classes
-    )))  # fmt: skip
-    out.load[sectors], out.home[classes] = of_part.load, of_part.home
-    out.moved[arcs], out.unserved[classes] = of_part.moved, of_part.unserved
-    return out
-
-
-def _with_traffic(
-    demand: np.ndarray, graph: OffloadGraph
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, OffloadGraph] | None:
-    """Classes with traffic, the sectors that may carry it, the arcs between them, and the graph of these; None where
-    that is most of the graph."""
     busy = np.asarray(demand.any(axis=1))
     if 2 * busy.sum() > len(busy):
-        return None
-    classes, arcs = np.flatnonzero(busy), np.flatnonzero(busy[graph.arc_class])
-    reached = np.zeros(graph.sectors, bool)
-    reached[graph.class_sector[classes]] = reached[graph.arc_target[arcs]] = True
-    class_number, sector_number = np.cumsum(busy) - 1, np.cumsum(reached) - 1
-    smaller = OffloadGraph(
-        sector_number[graph.class_sector[classes]], class_number[graph.arc_class[arcs]],
-        sector_number[graph.arc_target[arcs]], int(reached.sum()),
-    )  # fmt: skip
-    return classes, np.flatnonzero(reached), arcs, smaller
+        return _dispatch(demand, capacity, graph, tiers)
+    part = Part.of(busy, graph)
+    sectors = part.sectors
+    of_part = _dispatch(
+        demand[part.classes], capacity[sectors], part.graph, [tier[sectors] for tier in tiers]
+    )
+    return part.whole(of_part, graph)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Classes with traffic, the sectors that may carry it, the arcs between them, and the graph of these."""
+
+    classes: np.ndarray
+    sectors: np.ndarray
+    arcs: np.ndarray
+    graph: OffloadGraph
+
+    @classmethod
+    def of(cls, busy: np.ndarray, graph: OffloadGraph) -> Part:
+        """busy: (classes,) bool, those with traffic."""
+        classes, arcs = np.flatnonzero(busy), np.flatnonzero(busy[graph.arc_class])
+        reached = np.zeros(graph.sectors, bool)
+        reached[graph.class_sector[classes]] = reached[graph.arc_target[arcs]] = True
+        class_number, sector_number = np.cumsum(busy) - 1, np.cumsum(reached) - 1
+        smaller = OffloadGraph(
+            sector_number[graph.class_sector[classes]], class_number[graph.arc_class[arcs]],
+            sector_number[graph.arc_target[arcs]], int(reached.sum()),
+        )  # fmt: skip
+        return cls(classes, np.flatnonzero(reached), arcs, smaller)
+
+    def whole(self, of_part: Dispatch, graph: OffloadGraph) -> Dispatch:
+        """Of all of a graph, from that of its part."""
+        hours = of_part.load.shape[1]
+        out = Dispatch(*(np.zeros((n, hours)) for n in (
+            graph.sectors, graph.classes, len(graph.arc_class), graph.classes
+        )))  # fmt: skip
+        out.load[self.sectors], out.home[self.classes] = of_part.load, of_part.home
+        out.moved[self.arcs], out.unserved[self.classes] = of_part.moved, of_part.unserved
+        return out
 
 
 def _dispatch(
@@ -104,23 +115,34 @@ def _dispatch(
         needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
         if not len(hours):
             break
-        own = capacity[:, hours] - room[:, hours] - carried[:, hours]
-        space = (
-            room[:, hours] if tier is capacity else np.maximum(tier[:, hours] - own, 0.0) - carried[:, hours]
-        )
-        space = np.maximum(np.minimum(space, room[:, hours]), 0.0)
-        before, over = space.copy(), left[:, hours]
         arcs = np.flatnonzero(needy[graph.arc_class])
+        # only what has room and what may send there, in the hours with a need
+        with_room = np.asarray((room > 0).any(axis=1))
+        arcs = arcs[with_room[graph.arc_target[arcs]]]
+        classes, source = np.unique(graph.arc_class[arcs], return_inverse=True)
+        sectors, target = np.unique(graph.arc_target[arcs], return_inverse=True)
+        ways, senders, takers = (
+            (rows,) if len(hours) == left.shape[1] else np.ix_(rows, hours)
+            for rows in (arcs, classes, sectors)
+        )
+        free = room[takers]
+        space = free.copy()
+        if tier is not capacity:
+            gone = carried[takers]
+            own = capacity[takers] - free - gone
+            space = np.minimum(np.maximum(tier[takers] - own, 0.0) - gone, free)
+        space = np.maximum(space, 0.0)
+        before, over = space.copy(), left[senders]
         sent = np.empty((len(arcs), len(hours)))
         for turn in rows_of_each(graph.turn[arcs], graph.turns):
-            source, target = graph.arc_class[arcs[turn]], graph.arc_target[arcs[turn]]
-            sent[turn] = step = np.minimum(over[source], space[target])
-            over[source] -= step
-            space[target] -= step
-        moved[np.ix_(arcs, hours)] += sent
-        left[:, hours] = over
-        room[:, hours] -= before - space
-        carried[:, hours] += before - space
+            sent[turn] = step = np.minimum(over[source[turn]], space[target[turn]])
+            over[source[turn]] -= step
+            space[target[turn]] -= step
+        moved[ways] += sent
+        left[senders] = over
+        before -= space
+        room[takers] -= before
+        carried[takers] += before
     stuck = np.flatnonzero((left > TINY_MBPS).any(axis=0) & (room > TINY_MBPS).any(axis=0))
     if len(stuck):
         way_out, closed = _ways_out(room[:, stuck], moved[:, stuck], graph)
@@ -151,11 +173,12 @@ def served_above(
     hours = np.flatnonzero(first.unserved.any(axis=0))
     if not len(hours) or not (most > usual + TINY_MBPS).any():
         return first
-    more = dispatch(first.unserved[:, hours], most[:, hours] - first.load[:, hours], graph)
-    first.load[:, hours] += more.load
-    first.home[:, hours] += more.home
-    first.moved[:, hours] += more.moved
-    first.unserved[:, hours] = more.unserved
+    at = slice(None) if len(hours) == demand.shape[1] else hours
+    more = _dispatch(first.unserved[:, at], most[:, at] - first.load[:, at], graph, ())
+    first.load[:, at] += more.load
+    first.home[:, at] += more.home
+    first.moved[:, at] += more.moved
+    first.unserved[:, at] = more.unserved
     return first
 
 
@@ -179,16 +202,48 @@ def _ways_out(room: np.ndarray, moved: np.ndarray, graph: OffloadGraph) -> tuple
     Returns (classes, hours) bool, classes from which a chain leads to room (sectors, hours); and (sectors, hours) bool,
     sectors without room that can send nothing of what they carry, moved (arcs, hours), elsewhere.
     """
-    of_class = graph.arcs_at(graph.arc_class, graph.classes).astype(np.int32)
-    into = graph.arcs_at(graph.arc_target, graph.sectors).astype(np.int32)
-    sends = moved > TINY_MBPS
-    opened = room > TINY_MBPS
+    hours = room.shape[1]
+    sends, opened = _as_bits(moved > TINY_MBPS), _as_bits(room > TINY_MBPS)
+    of_class, into = _Any.of(graph.arc_class, graph.classes), _Any.of(graph.arc_target, graph.sectors)
     while True:
-        way_out = of_class @ opened[graph.arc_target].astype(np.int32) > 0
-        more = opened | (into @ (sends & way_out[graph.arc_class]).astype(np.int32) > 0)
+        way_out = of_class(opened[graph.arc_target])
+        more = opened | into(sends & way_out[graph.arc_class])
         if (more == opened).all():
-            return way_out, ~opened
+            return _from_bits(way_out, hours), ~_from_bits(opened, hours)
         opened = more
+
+
+@dataclass(frozen=True)
+class _Any:
+    """Whether any arc at an end is set: from (arcs, words) bits to (ends, words)."""
+
+    order: np.ndarray
+    starts: np.ndarray
+    present: np.ndarray
+    ends: int
+
+    @classmethod
+    def of(cls, end: np.ndarray, ends: int) -> _Any:
+        order = np.argsort(end, kind="stable")
+        present, starts = np.unique(end[order], return_index=True)
+        return cls(order, starts, present, ends)
+
+    def __call__(self, bits: np.ndarray) -> np.ndarray:
+        out = np.zeros((self.ends, bits.shape[1]), np.uint64)
+        if len(self.present):
+            out[self.present] = np.bitwise_or.reduceat(bits[self.order], self.starts, axis=0)
+        return out
+
+
+def _as_bits(flags: np.ndarray) -> np.ndarray:
+    """(rows, hours) bool -> (rows, words) uint64, an hour a bit."""
+    whole = np.zeros((len(flags), -(-flags.shape[1] // 64) * 64), bool)
+    whole[:, : flags.shape[1]] = flags
+    return np.packbits(whole).view(np.uint64).reshape(len(flags), -1)
+
+
+def _from_bits(bits: np.ndarray, hours: int) -> np.ndarray:
+    return np.unpackbits(bits.view(np.uint8), axis=1, count=hours).astype(bool)
 
 
 def _augment(
@@ -230,34 +285,48 @@ def _shortest_chain(
     Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it
     carries for a class elsewhere.
     """
-    found: dict[int, tuple[int, _Link]] = {}  # sector -> (the sector that it relieves, how)
-    queue: deque[int] = deque()
     out_of, into, source, target = ends.out_of, ends.into, ends.source, ends.target
-
-    def with_room(previous: int, carried_for: int, origin: int) -> int:
-        """The first new sector with room that may carry the class, -1 for none; the others join the queue."""
-        for way in out_of[carried_for]:
-            sector = target[way]
-            if sector in found or closed[sector] or way == origin:
-                continue
-            found[sector] = (previous, _Link(way, origin))
+    found: dict[
+        int, tuple[int, int, int]
+    ] = {}  # sector -> the sector that it relieves, by which way, of which origin
+    seen = bytearray(closed)
+    asked = bytearray(len(out_of))  # classes: all that may carry one are found when it is met first
+    queue: list[int] = []
+    asked[owner] = 1
+    end = _UNSERVED
+    for way in out_of[owner]:
+        sector = target[way]
+        if not seen[sector]:
+            seen[sector] = 1
+            found[sector] = (-1, way, _UNSERVED)
             queue.append(sector)
             if free[sector] > TINY_MBPS:
-                return sector
-        return -1
-
-    end = with_room(-1, owner, _UNSERVED)
-    while end < 0 and queue:
-        sector = queue.popleft()
-        for arc in into[sector]:
-            if sent[arc] > TINY_MBPS and (end := with_room(sector, source[arc], arc)) >= 0:
+                end = sector
                 break
+    # the queue grows while it is gone through
+    for previous in queue if end < 0 else ():
+        for arc in into[previous]:
+            if sent[arc] > TINY_MBPS and not asked[source[arc]]:
+                asked[source[arc]] = 1
+                for way in out_of[source[arc]]:
+                    sector = target[way]
+                    if not seen[sector]:
+                        seen[sector] = 1
+                        found[sector] = (previous, way, arc)
+                        queue.append(sector)
+                        if free[sector] > TINY_MBPS:
+                            end = sector
+                            break
+                if end >= 0:
+                    break
+        if end >= 0:
+            break
     if end < 0:
         for sector in found:
             closed[sector] = True
         return []
     chain = []
     while end >= 0:
-        end, link = found[end]
-        chain.append(link)
+        end, way, origin = found[end]
+        chain.append(_Link(way, origin))
     return chain

@@ -17,6 +17,16 @@ _TINY = 1e-12
 
 
 @dataclass(frozen=True)
+class Short:
+    """Unserved traffic: names of all sectors, and (n,) sector, hour and Mbit/s."""
+
+    names: tuple[str, ...]
+    sector: np.ndarray
+    hour: np.ndarray
+    mbps: np.ndarray
+
+
+@dataclass(frozen=True)
 class SleepEvaluation:
     """What a plan does on a demand. Arrays are (hours,); rates in Mbit/s, their sums in Mbit/s-hours, energy in kWh.
 
@@ -45,7 +55,14 @@ class SleepEvaluation:
     worst_sector: str | None  # with the most missing Mbit/s in an hour, None where nothing is missing
     worst_hour: int | None
     worst_missing_mbps: float
-    shortfalls: tuple[Shortfall, ...] = field(repr=False, default=())
+    short: Short = field(repr=False)
+
+    @property
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """Sectors and hours with unserved traffic, sector by sector."""
+        short = self.short
+        rows = zip(short.sector.tolist(), short.hour.tolist(), short.mbps.tolist(), strict=True)
+        return tuple(Shortfall(short.names[s], h, lack) for s, h, lack in rows)
 
     @property
     def hours(self) -> int:
@@ -137,43 +154,47 @@ class SleepEvaluation:
 
 
 def evaluate(
-    problem: SleepProblem, settings: SleepSettings, awake: np.ndarray, demand: np.ndarray | None = None
+    problem: SleepProblem,
+    settings: SleepSettings,
+    awake: np.ndarray,
+    demand: np.ndarray | None = None,
+    reference: Carried | None = None,
 ) -> SleepEvaluation:
     """Energy and service of awake parts (parts, plan's hours) on demand (classes, hours), by the rules common to all.
 
     The plan is repeated as often as the hours ask for. Cells are loaded up to the limit, and above only with traffic
-    that does not fit anywhere otherwise.
+    that does not fit anywhere otherwise. reference: `all_awake` of the demand, where it is at hand.
     """
     demand = problem.demand if demand is None else demand
     groups = problem.groups
-    periods = demand.shape[1] // awake.shape[1]
+    hours = demand.shape[1]
+    periods = hours // awake.shape[1]
     once = group_counts(groups, awake)
-    counts = np.tile(once, periods)
-    served = problem.serve(settings, counts, demand, beyond=True)
-    load = groups.spread(counts, served.load, settings.max_load)
-    every = problem.all_awake(demand.shape[1])
-    reference = problem.serve(settings, every, demand, beyond=True)
-    always_on = groups.power_w(every, groups.spread(every, reference.load, settings.max_load)).sum(axis=0)
+    carried = _carried(problem, settings, once, demand)
+    every = _carried(problem, settings, groups.count[:, None], demand) if reference is None else reference
     wakes = woken(awake, problem.before, problem.after)
     wake_w = np.tile(problem.wake_wh(settings)[groups.group_of_part] @ wakes, periods)
-    use = load / np.maximum(groups.capacity[:, None] * counts, _TINY)
-    missing = problem.by_sector(served.unserved)
-    worst = np.unravel_index(missing.argmax(), missing.shape) if (missing > UNSERVED_MBPS).any() else None
+    unserved = carried.unserved
+    sector, hour = np.nonzero(unserved > UNSERVED_MBPS)
+    missing = unserved[sector, hour]
+    worst = int(missing.argmax()) if len(missing) else None  # the first of equal ones
+    names = problem.sector_names if len(missing) else []
+    sector = carried.sectors[sector]
     cells = groups.cells
     holes = np.tile(problem.cover.hole_km2(once), periods)
     muted = _muted(problem, awake)
     return SleepEvaluation(
-        energy=(groups.power_w(counts, load).sum(axis=0) + wake_w) / 1000,
-        always_on=always_on / 1000,
-        always_on_unserved=reference.unserved.sum(axis=0),
+        energy=(carried.watts + wake_w) / 1000,
+        always_on=every.watts / 1000,
+        always_on_unserved=every.unserved.sum(axis=0),
         wake_kwh=wake_w / 1000,
         demand=demand.sum(axis=0),
-        served=served.load.sum(axis=0),
-        offloaded=served.moved.sum(axis=0),
-        unserved=missing.sum(axis=0),
-        overloaded_sectors=(missing > UNSERVED_MBPS).sum(axis=0),
-        above_limit=((use > settings.max_load + 1e-9) * counts).sum(axis=0),
-        max_load=use.max(axis=0, initial=0.0),
+        served=carried.served,
+        offloaded=carried.offloaded,
+        unserved=unserved.sum(axis=0),
+        overloaded_sectors=(unserved > UNSERVED_MBPS).sum(axis=0),
+        above_limit=carried.above_limit,
+        max_load=carried.max_load,
         asleep_cells=np.tile((~awake[:cells]).sum(axis=0), periods),
         muted_cells=np.tile(muted.sum(axis=0), periods),
         hole_km2=holes,
@@ -181,11 +202,55 @@ def evaluate(
         if problem.cover.covered_km2
         else 0.0 * holes,
         switches=int(wakes[:cells].sum()) * periods,
-        worst_sector=None if worst is None else problem.sector_names[worst[0]],
-        worst_hour=None if worst is None else int(worst[1]),
+        worst_sector=None if worst is None else names[sector[worst]],
+        worst_hour=None if worst is None else int(hour[worst]),
         worst_missing_mbps=0.0 if worst is None else float(missing[worst]),
-        shortfalls=tuple(problem.shortfalls(served.unserved)),
+        short=Short(tuple(names), sector, hour, missing),
     )
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What awake counts carry of a demand. sectors: (n,) numbers; unserved: (n, hours) of them, no other sector has
+    any; the others (hours,)."""
+
+    sectors: np.ndarray
+    unserved: np.ndarray
+    watts: np.ndarray
+    served: np.ndarray
+    offloaded: np.ndarray
+    above_limit: np.ndarray
+    max_load: np.ndarray
+
+
+def all_awake(problem: SleepProblem, settings: SleepSettings, demand: np.ndarray | None = None) -> Carried:
+    """What every cell awake carries of a demand (classes, hours): the same for all plans."""
+    return _carried(
+        problem, settings, problem.groups.count[:, None], problem.demand if demand is None else demand
+    )
+
+
+def _carried(
+    problem: SleepProblem, settings: SleepSettings, counts: np.ndarray, demand: np.ndarray
+) -> Carried:
+    """counts: (groups, hours), repeated as often as the hours of the demand ask for. Groups whose sectors carry nothing
+    cost what they cost idle."""
+    part, groups, _ = problem.part_of(np.asarray(demand.any(axis=1)))
+    hours = demand.shape[1]
+    unserved = np.zeros((len(part.sectors), hours))
+    watts, served, offloaded, above_limit, max_load = np.zeros((5, hours))
+    for now, mine, found in problem.served_by_day(settings, counts, demand):
+        load = groups.spread(mine, found.load, settings.max_load)
+        use = load / np.maximum(groups.capacity[:, None] * mine, _TINY)
+        unserved[:, now] = part.graph.by_sector @ found.unserved
+        watts[now] = groups.load_w @ load
+        served[now] = found.load.sum(axis=0)
+        offloaded[now] = found.moved.sum(axis=0)
+        above_limit[now] = ((use > settings.max_load + 1e-9) * mine).sum(axis=0)
+        max_load[now] = use.max(axis=0, initial=0.0)
+    idle = problem.groups.power_w(counts, np.zeros((1, 1))).sum(axis=0)
+    watts += np.tile(idle, hours // counts.shape[1])
+    return Carried(part.sectors, unserved, watts, served, offloaded, above_limit.astype(int), max_load)
 
 
 def _muted(problem: SleepProblem, awake: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,12 +16,13 @@ from planning.network import Network
 from planning.progress import Progress
 from planning.sleep.building import QUANTILE, ground_and_traffic
 from planning.sleep.cover import Cover
-from planning.sleep.dispatch import Dispatch, served_above
+from planning.sleep.dispatch import Dispatch, Part, served_above
 from planning.sleep.offload import MAX_NEIGHBOURS, ClassShares, OffloadGraph
 from planning.sleep.operation import Operation
 from planning.sleep.settings import SleepSettings
 
 UNSERVED_MBPS = 1e-6  # less is rounding
+_HOURS_AT_ONCE = 24  # of long traffic: more would not fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class SleepProblem:
     x: np.ndarray | None = None
     y: np.ndarray | None = None
     week: np.ndarray | None = None
+    _parts: dict[bytes, tuple[Part, CellGroups, np.ndarray]] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def build(
@@ -181,12 +186,42 @@ class SleepProblem:
         beyond: bool = False,
     ) -> Dispatch:
         """Who carries what with awake counts (groups, hours); beyond: what does not fit under the load limit may use
-        the capacity above it."""
+        the capacity above it. Counts of one hour hold for all."""
         demand = self.demand if demand is None else demand
-        most = self.groups.capacity_of(counts)
-        usual = settings.max_load * most
-        tiers = [settings.max_load * tier for tier in self.groups.tiers(counts)[:-1]]
-        return served_above(demand, usual, most if beyond else usual, self.graph, tiers)
+        busy = np.asarray(demand.any(axis=1))
+        if 2 * busy.sum() > len(busy):
+            return _served(settings, self.groups, self.graph, counts, demand, beyond)
+        part, groups, rows = self.part_of(busy)
+        served = _served(settings, groups, part.graph, counts[rows], demand[part.classes], beyond)
+        return part.whole(served, self.graph)
+
+    def part_of(self, busy: np.ndarray) -> tuple[Part, CellGroups, np.ndarray]:
+        """The part of classes with traffic (classes,) bool, its groups, and their numbers; the last one is kept."""
+        key = np.packbits(busy).tobytes()
+        made = self._parts.get(key)  # threads may ask at once: each step holds by itself
+        if made is None:
+            part = Part.of(busy, self.graph)
+            made = (part, *self.groups.only(part.sectors))
+            self._parts.clear()
+            self._parts[key] = made
+        return made
+
+    def served_by_day(
+        self, settings: SleepSettings, counts: np.ndarray, demand: np.ndarray
+    ) -> Iterator[tuple[slice, np.ndarray, Dispatch]]:
+        """`serve` with all capacity, of `part_of` the classes with traffic alone, some hours at a time.
+
+        Yields the hours, the counts (groups of the part, hours or 1) and who carries what in them. Counts of fewer
+        hours than the demand are repeated.
+        """
+        part, groups, rows = self.part_of(np.asarray(demand.any(axis=1)))
+        kept = counts[rows]
+        for begin in range(0, demand.shape[1], _HOURS_AT_ONCE):
+            hours = slice(begin, min(begin + _HOURS_AT_ONCE, demand.shape[1]))
+            mine = kept
+            if kept.shape[1] > 1:
+                mine = kept[:, np.arange(hours.start, hours.stop) % kept.shape[1]]
+            yield hours, mine, _served(settings, groups, part.graph, mine, demand[part.classes, hours], True)
 
     def by_sector(self, values: np.ndarray) -> np.ndarray:
         """(classes, hours) -> (sectors, hours)."""
@@ -225,6 +260,24 @@ class SleepProblem:
             raise InputError("The traffic has no tile in common with that which the plan was made for.")
         laid[rows[known]] = demand.mbps[known, sample]
         return self.shares.apply(laid)
+
+
+def _served(
+    settings: SleepSettings,
+    groups: CellGroups,
+    graph: OffloadGraph,
+    counts: np.ndarray,
+    demand: np.ndarray,
+    beyond: bool,
+) -> Dispatch:
+    """As `SleepProblem.serve`; counts (groups, 1) are those of every hour."""
+    most, *tiers = (
+        np.ascontiguousarray(np.broadcast_to(values, (graph.sectors, demand.shape[1])))
+        for values in (groups.capacity_of(counts), *groups.tiers(counts)[:-1])
+    )
+    usual = settings.max_load * most
+    tiers = [settings.max_load * tier for tier in tiers]
+    return served_above(demand, usual, most if beyond else usual, graph, tiers)
 
 
 def tile_rows(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> np.ndarray:

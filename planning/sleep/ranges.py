@@ -14,7 +14,7 @@ from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
 from planning.progress import Progress
 from planning.sleep.catalogue import STRATEGIES, strategy_label
-from planning.sleep.evaluation import SleepEvaluation, evaluate
+from planning.sleep.evaluation import SleepEvaluation, all_awake, evaluate
 from planning.sleep.plan import SleepPlan
 
 SERVED_ENOUGH = (
@@ -85,9 +85,14 @@ def ensemble_figures(
     for sample in range(demand.samples):
         if progress:
             progress(sample, demand.samples, "the ensemble")
-        laid = first.problem.laid(demand, sample)
+        laid, reference = first.problem.laid(demand, sample), None
         for name, plan in plans.items():
-            values[name].append(figures_of(evaluate(plan.problem, plan.settings, plan.parts, laid), prices))
+            if not (plan.problem is first.problem and plan.settings == first.settings):
+                reference = None
+            elif reference is None:
+                reference = all_awake(first.problem, first.settings, laid)
+            found = evaluate(plan.problem, plan.settings, plan.parts, laid, reference)
+            values[name].append(figures_of(found, prices))
     rows = []
     for name, plan in plans.items():
         other: dict[str, float] = {}

@@ -21,7 +21,7 @@ from planning.progress import Progress, part_of
 from planning.shared_work import SharedWork
 from planning.sleep.areas import SITES_PER_AREA
 from planning.sleep.catalogue import STRATEGIES
-from planning.sleep.evaluation import evaluate
+from planning.sleep.evaluation import all_awake, evaluate
 from planning.sleep.in_areas import optimise_in_areas
 from planning.sleep.keeper import Keeper
 from planning.sleep.plan import SleepPlan, replay
@@ -63,10 +63,11 @@ def plan_sleep(
     settings.validate(problem.hours)
     if strategy not in STRATEGIES:
         raise InputError(f"Unknown sleep strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}.")
-    every = problem.all_awake()
-    missing = problem.serve(settings, every, beyond=True).unserved
-    relaxed = bool((missing > UNSERVED_MBPS).any())
-    if missing.sum() > TOLERATED * problem.demand.sum() and not settings.allow_unserved:
+    every = problem.groups.count[:, None]
+    carried = all_awake(problem, settings)
+    relaxed = bool((carried.unserved > UNSERVED_MBPS).any())
+    if carried.unserved.sum() > TOLERATED * problem.demand.sum() and not settings.allow_unserved:
+        missing = problem.serve(settings, every, beyond=True).unserved
         raise capacity_error(problem.shortfalls(missing), _remedy(problem))
     beyond = problem.serve(settings, every).unserved
     # what does not fit under the limit is taken out of the plan's demand, not out of its evaluation
@@ -92,7 +93,9 @@ def plan_sleep(
         problem = whole
     if progress:
         progress(1, 1, strategy)
-    found = evaluate(problem, settings, awake)
+    # a plan of day types is judged on its whole week
+    reference = carried if awake.shape[1] == carried.unserved.shape[1] else None
+    found = evaluate(problem, settings, awake, reference=reference)
     return SleepPlan(strategy, awake, problem, settings, solve, relaxed, found, notes)
 
 

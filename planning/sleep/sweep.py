@@ -262,7 +262,12 @@ class Sweeper:
         classes = rows_of_each(graph.class_sector, graph.sectors)
         arcs = rows_of_each(graph.arc_class, graph.classes)
         self.arcs_of = []
+        none = np.zeros(0, int)
+        alone = _ArcsOf(none, [], none, none, np.zeros((0, 0)))
         for mine in classes:
+            if not any(len(arcs[k]) for k in mine.tolist()):
+                self.arcs_of.append(alone)
+                continue
             listed = [(a, j, int(graph.arc_target[a])) for j, k in enumerate(mine) for a in arcs[k].tolist()]
             targets, number = np.unique([t for _, _, t in listed], return_inverse=True)
             to_target = np.zeros((len(targets), len(listed)))

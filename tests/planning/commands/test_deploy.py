@@ -101,3 +101,28 @@ def test_what_cannot_be_done_is_one_line(folder, options, words, capsys):
     assert deploy(folder, *(o.format(**places) for o in options)) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert words in last and last.startswith("planning deploy: ")
+
+
+def test_a_sheet_of_places_can_be_named_for_all_files_or_for_one(folder, capsys):
+    lon, lat = tile_centre([X0, X0 + 1, X0 + 2], [Y0, Y0 + 1, Y0 + 2])
+    with pd.ExcelWriter(folder / "places.xlsx") as book:
+        for sheet, rows in (("Built", slice(1)), ("Sites", slice(1, 3))):
+            table = pd.DataFrame({"site": ["a", "b", "c"], "lon": lon, "lat": lat})[rows]
+            table.to_excel(book, sheet_name=sheet, index=False)
+    file = str(folder / "places.xlsx")
+    assert deploy(folder, "--candidates", file, "--layer", "sites", "--sites", "2") == 0
+    both = Scenario.read(folder / "out.gpkg").network.sites
+    np.testing.assert_allclose(np.sort(both["lon"]), np.sort(lon[1:]))
+    one_each = ("--layer", "candidates=Sites", "--layer", "existing=Built")
+    assert deploy(folder, "--candidates", file, "--existing", file, *one_each, "--sites", "2") == 0
+    sites = Scenario.read(folder / "out.gpkg").network.sites
+    assert len(sites) == 2 and np.isclose(sites["lon"], lon[0]).any()
+    capsys.readouterr()
+    for options, told in (
+        (("--candidates", file, "--layer", "Masts"), "no sheet or layer 'Masts'; it has Built, Sites"),
+        (("--candidates", file, "--layer", "force=Sites"), "needs a file of places by --force"),
+        (("--candidates", file, "--layer", "Sites", "--layer", "Built"), "given twice"),
+        (("--layer", "Sites"), "needs a file of places"),
+    ):
+        assert deploy(folder, *options, "--sites", "2") == 2
+        assert told in capsys.readouterr().err

@@ -8,6 +8,7 @@ from planning.coverage.rates import (
     CQI_256QAM,
     MCS_64QAM,
     MCS_256QAM,
+    TABLES,
     RateMapping,
     efficiencies,
     efficiency_at,
@@ -104,3 +105,26 @@ def test_wrong_settings_are_refused():
         RateMapping("qam")
     with pytest.raises(InputError, match="gap of 0 to 20 dB"):
         RateMapping(gap_db=-1)
+
+
+@pytest.mark.parametrize("kind", ["cqi-256qam", "mcs-64qam", "shannon"])
+@pytest.mark.parametrize("lowest_db", [-10.0, -4.0, 0.0])
+def test_layers_are_the_best_of_every_number_of_equal_ones(kind, lowest_db):
+    mapping = RateMapping(kind, min_sinr_db=lowest_db)
+    sinr = 10 ** (np.linspace(-20, 45, 1301) / 10)
+
+    def one(share: np.ndarray) -> np.ndarray:
+        """Of a layer, written out: repeated below the first index, nothing below the lowest SINR."""
+        if kind == "shannon":
+            rate = np.minimum(mapping.attenuation * np.log2(1 + share), mapping.max_efficiency)
+        else:
+            bits = np.array([order * code / 1024 for order, code in TABLES[kind]])
+            needed = 10 ** (mapping.gap_db / 10) * (2**bits - 1)
+            rate = np.max(np.where(share[:, None] >= needed * (1 - 1e-12), bits, 0.0), axis=1)
+            rate = np.where(share < needed[0], bits[0] * share / needed[0], rate)
+        return np.where(share < 10 ** (lowest_db / 10) * (1 - 1e-12), 0.0, rate)
+
+    expected = np.max([k * one(sinr / k) for k in (1, 2, 3, 4)], axis=0)
+    found = mapping.efficiency_of(sinr, 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert (np.diff(found) >= -1e-12).all()

@@ -11,6 +11,7 @@ from planning.errors import InputError
 from planning.prb import BASELINES, PrbSettings, Users, baseline, compared, solve_prb
 from planning.prb.bound import Options, solve_dual
 from planning.prb.fixed import choose, found_interference, usual_interference
+from planning.prb.improve import improve, improve_in_stages, replace_users
 from planning.prb.relaxation import lines
 from planning.prb.sinr import Grid, rates_of, score, true_sinr
 from tests.planning.prb.making import slow_rates, slow_worth, toy
@@ -321,3 +322,19 @@ def test_a_plan_made_again_is_no_worse_than_the_one_before(link):
         problem, PrbSettings(mode="paper", time_limit=0.1), earlier=before
     )  # does not fit, is left aside
     assert max(map(len, paper.prbs)) <= 1
+
+
+def test_a_crowded_uplink_is_searched_without_the_jump_of_demands_first():
+    objective = SETTINGS.objective
+    direct, staged, demand = [], [], 0.0
+    for seed in range(3):
+        problem = toy(24, 4, seed, demand=3.0, prbs=20, spread=0.01, link="uplink")
+        first = replace_users(Grid(problem, objective), np.arange(24), 5, 20)
+        direct.append(improve(first, SETTINGS, np.inf, seed, 0).score)
+        found = improve_in_stages(first, SETTINGS, np.inf, seed, 0)
+        assert found.objective is first.objective and found.score >= first.score
+        rate = slow_rates(problem, found.owner)
+        assert found.score == pytest.approx(score(problem, objective, rate, int(found.count.sum())))
+        staged.append(found.score)
+        demand += problem.demand_mbps.sum()
+    assert sum(staged) > sum(direct) + 0.1 * demand

@@ -112,3 +112,24 @@ def test_own_traffic_stays_at_home_and_chains_carry_the_rest():
     assert served.home[:, 0].tolist() == [2, 4, 1, 0, 0]
     # 0 sends 4 to its first choice and 4 to the second; what 1 cannot send stays unserved only where no chain helps
     assert served.unserved.sum() == 0 and served.load[:, 0].tolist() == [2, 4, 5, 8, 2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sectors_without_traffic_cost_what_they_cost_idle(seed):
+    problem = some_problem(seed, line_network(8, 2, 2), busy=1.3)
+    quiet = (
+        problem.graph.class_sector >= 4
+    )  # few classes have traffic: the others are left out of the dispatch
+    problem = replace(problem, demand=np.where(quiet[:, None], 0.0, problem.demand))
+    assert 2 * problem.demand.any(axis=1).sum() <= problem.graph.classes
+    plan = plan_sleep(problem, "greedy", SETTINGS)
+    agrees(problem, SETTINGS, plan.parts, plan.evaluation)
+    week = np.tile(problem.demand, 7) * np.repeat(np.linspace(0.3, 1.5, 7), 24)
+    found = replay(plan, week)
+    other = replayed(replace(problem, demand=week), SETTINGS, np.tile(plan.parts, 7))
+    np.testing.assert_allclose(1000 * (found.energy - found.wake_kwh), other["energy_wh"], rtol=1e-6)
+    np.testing.assert_allclose(found.unserved, other["unserved"], atol=1e-6 * week.sum())
+    missing = sum(shortfall.missing_mbps for shortfall in found.shortfalls)
+    assert missing == pytest.approx(found.unserved_mbps_hours, abs=1e-3)
+    worst = max(found.shortfalls, key=lambda s: s.missing_mbps, default=None)
+    assert (worst and worst.name) == found.worst_sector and (worst and worst.hour) == found.worst_hour
