@@ -15,7 +15,9 @@ BAND_50 = "rgba(11, 110, 153, 0.35)"
 BAND_90 = "rgba(11, 110, 153, 0.15)"
 GOOD = "#2a8a57"
 WARN = "#c4512d"
-SERIES = ("#0b6e99", "#e08a1e", "#2a8a57", "#a8447f", "#6a5fb5", "#7a6a53")
+SERIES = (
+    "#0b6e99", "#e08a1e", "#2a8a57", "#a8447f", "#6a5fb5", "#7a6a53", "#56b4e9", "#c4512d", "#b59f00", "#8a949c",
+)  # fmt: skip
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

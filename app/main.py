@@ -26,6 +26,12 @@ STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 [data-testid="stVerticalBlock"] h3 { padding: 0; }
+/* the tools of a table stay inside it: above it they would cover the button to the next page */
+.stDataFrame [data-testid="stElementToolbar"],
+[data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
+/* where the menu is folded, its button says what it is */
+[data-testid="stExpandSidebarButton"] { width: auto; }
+[data-testid="stExpandSidebarButton"]::after { content: "Menu"; font-size: 0.9rem; padding-right: 0.4rem; }
 [data-testid="stElementContainer"]:has(> .stHtml > .told) { position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 </style>"""

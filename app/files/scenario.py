@@ -62,6 +62,18 @@ def scenario_of(space: Workspace) -> "Scenario":
     return scenario
 
 
+def left_out(space: Workspace) -> list[str]:
+    """Plans that `scenario_of` leaves out, as they were made for another network, traffic or scale."""
+    if space.network is None:
+        return []
+    plans = {
+        "the sleep plan": space.sleep,
+        "the utilisation of the network": space.utilisation,
+        "the spectrum plan": space.spectrum,
+    }
+    return [name for name, made in plans.items() if made and not _is_for(made, space.network)]
+
+
 def _is_for(made: Made, network: Made) -> bool:
     shared = ("traffic", "scale")
     return made.basis["network"] == network.identity and all(

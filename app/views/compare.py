@@ -55,7 +55,7 @@ def _save(space: Workspace) -> None:
     if space.area is None:
         st.caption("There is nothing to save yet: draw an area first.")
         return
-    with st.form("save scenario", border=False):
+    with st.form("save scenario", border=False, enter_to_submit=False):
         name = st.text_input("Name", space.area.name, max_chars=library.MOST_NAME)
         new, over = st.columns(2)
         as_new = new.form_submit_button(

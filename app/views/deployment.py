@@ -65,10 +65,10 @@ def _controls(space: Workspace, primary: bool) -> None:
         possible = [s for s in STRATEGIES if s in available(demand)]
         number, action = st.columns([3, 1], vertical_alignment="bottom")
         sites = number.number_input(
-            "Base stations",
+            "Base stations to deploy",
             1,
             20_000,
-            deployment.default_sites(space),
+            _sites_now(space) or deployment.default_sites(space),
             help=f"Preset: {deployment.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
             **kept(f"sites {space.area_identity}"),
         )
@@ -109,6 +109,12 @@ def _controls(space: Workspace, primary: bool) -> None:
                 strategies = [*strategies, UPLOADED]
             deployment.start(space, int(sites), strategies, options, judged)
             st.rerun()
+
+
+def _sites_now(space: Workspace) -> int:
+    """Sites of the network that is planned with, 0 without one that fits: the page then shows one number of sites."""
+    made = space.network
+    return 0 if made is None or space.outdated(made) else len(made.value.plan.network.sites)
 
 
 def _result(space: Workspace) -> None:

@@ -8,7 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from app.background import cases, reports
-from app.files.scenario import FORMATS, download, ending_and_mime, file_stem, scenario_extent, scenario_of
+from app.files.scenario import (
+    FORMATS,
+    download,
+    ending_and_mime,
+    file_stem,
+    left_out,
+    scenario_extent,
+    scenario_of,
+)
 from app.files.traffic import PARQUET, parquet_bytes, traffic_extent
 from app.messages import errors_shown, plain
 from app.state.results import Made
@@ -30,6 +38,12 @@ def page() -> None:
     if space.network is None:
         st.info(
             "There is no network yet: deploy base stations or plan sleep, and the plan can be exported here."
+        )
+    elif names := left_out(space):
+        st.warning(
+            f"The files leave out {' and '.join(names)}: made for another network, traffic or scale. Make them again "
+            "to export them.",
+            icon=":material/history:",
         )
     with errors_shown("preparing the export"):
         _downloads(space)
@@ -80,11 +94,25 @@ def _downloads(space: Workspace) -> None:
             ending, mime = ending_and_mime(kind)
             files.append((label, stem + ending, mime, partial(download, scenario, kind), extent))
     st.markdown("**Files**")
+    old = [
+        name
+        for name, made in (("traffic", space.traffic), ("network", space.network))
+        if _is_old(space, made)
+    ]
+    wanted = not old or st.toggle(
+        f"Offer files of the {' and the '.join(old)} although out of date", key=f"old files {old}"
+    )
     for start in range(0, len(files), 3):
         for column, (label, filename, mime, make, extent) in zip(
             st.columns(3), files[start : start + 3], strict=False
         ):
-            file_button(column, label, make, filename, mime, extent, filename.endswith(".gpkg"))
+            file_button(
+                column, label, make, filename, mime, extent, filename.endswith(".gpkg"), disabled=not wanted
+            )
+
+
+def _is_old(space: Workspace, made: Made[Any] | None) -> bool:
+    return made is not None and space.outdated(made) is not None
 
 
 def _report(space: Workspace) -> None:

@@ -190,15 +190,21 @@ def _plan(space: Workspace) -> None:
         "Saved", f"{result.saving:.1%}", help="Of the energy with everything always on, on planned traffic."
     )
     two.metric("Asleep this hour", f"{int(by_hour.asleep_cells)} of {len(plan.network.cells)} cells")
+    change = round(by_hour.energy_kwh - by_hour.always_on_kwh, 1)
     three.metric(
         "Power this hour",
         f"{by_hour.energy_kwh:,.1f} kW",
-        f"{by_hour.energy_kwh - by_hour.always_on_kwh:,.1f} kW",
-        delta_color="inverse",
+        f"{change:+,.1f} kW" if change else "no change",
+        delta_color="inverse" if change else "off",
+        delta_arrow="auto" if change else "off",
     )
+    key = (made.identity, strategy)
+    moved = space.cached("moved by sleep", key, lambda: moved_by_sleep(comparison, plan))[hour]
     four.metric(
-        "Traffic carried by other sectors", f"{by_hour.offloaded_mbps / max(by_hour.demand_mbps, 1e-9):.1%}"
-    )
+        "Traffic moved by sleep", f"{moved / max(by_hour.demand_mbps, 1e-9):.1%}",
+        help="Share of the hour's traffic that other sectors carry because cells sleep. What they carry with "
+        "everything on, because a sector is full, is not counted.",
+    )  # fmt: skip
     five.metric(
         "Ground that lost coverage", f"{by_hour.hole_km2:,.2f} km²",
         help="Covered with everything on, and not in this hour.",
@@ -221,6 +227,21 @@ def _plan(space: Workspace) -> None:
         }  # fmt: skip
         st.dataframe(best.rename(columns=names), hide_index=True, width="stretch")
     st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
+
+
+def moved_by_sleep(comparison: Comparison, plan: "SleepPlan") -> np.ndarray:
+    """Mbit/s that other sectors carry because cells sleep: (hours of the plan,).
+
+    What a full sector leaves to others with everything on is taken off.
+    """
+    from planning.sleep import evaluate
+
+    always = comparison.plans.get("always-on")
+    if always is None or always.hours != plan.hours:
+        spill = evaluate(plan.problem, plan.settings, plan.problem.all_awake()).offloaded
+    else:
+        spill = always.evaluation.offloaded
+    return np.maximum(plan.evaluation.offloaded - spill, 0.0)
 
 
 def _schedule(space: Workspace, plan: "SleepPlan", hour: int) -> None:

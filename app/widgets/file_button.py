@@ -28,6 +28,7 @@ def file_button(
     mime: str,
     what: str,
     primary: bool = False,
+    disabled: bool = False,
 ) -> None:
     """A button that writes and downloads a file; while it is being written, it says so.
 
@@ -43,6 +44,7 @@ def file_button(
             type="primary" if primary else "secondary",
             icon=":material/download:",
             width="stretch",
+            disabled=disabled,
         )
         st.html(f'<p class="writing" role="status">Writing {escape(label)}: {escape(what)}.</p>')
 

@@ -74,6 +74,19 @@ def region_of(space: Workspace) -> Region | None:
     return region
 
 
+def city_of(region: Region) -> str:
+    """Which city a region of open data shows: by its name, or the town nearest to its middle."""
+    from app.map.gazetteer import nearest
+    from opendiff.demo import REGIONS, source_name
+
+    for name, place in REGIONS.items():
+        if region.source == source_name(name):
+            return place.label
+    west, south, east, north = region.bounds
+    town, _ = nearest((west + east) / 2, (south + north) / 2)
+    return f"{town.label} (pack {region.name})"
+
+
 def need_area(space: Workspace) -> bool:
     """True when there is an area; otherwise show how to get one."""
     if space.area is not None:
@@ -111,9 +124,10 @@ def network_caption(space: Workspace, where: Any) -> None:
         )
     else:
         sites = deployment.default_sites(space)
+        begun = "No network yet" if made is None else "The network is out of date"
         where.caption(
-            f"No network yet: {sites} base stations are deployed first, in proportion to traffic "
-            "(change this under Deployment)."
+            f"{begun}: {sites} base stations are deployed first, in proportion to traffic "
+            "(change this under Network)."
         )
 
 

@@ -27,7 +27,14 @@ TIMEOUT = 60
 def drawn(monkeypatch):
     """Stands for the browser's map: put features here, and the app gets them as drawn."""
     events = {"all_drawings": None, "last_clicked": None}
-    monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: dict(events))
+    mounted = {}  # a drawing belongs to the map that it was made on: one that is mounted anew has none
+
+    def component(*args, **kwargs):
+        drawings = events["all_drawings"]
+        key = mounted.setdefault(id(drawings), kwargs["key"])
+        return events | {"all_drawings": drawings if key == kwargs["key"] else None}
+
+    monkeypatch.setattr(streamlit_folium, "_component_func", component)
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     return events
 
@@ -81,7 +88,7 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     area = box_of_tiles(X0, Y0, X0 + 2, Y0)
     drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
     test = open_page("area", space)
-    choose = next(c for c in test.button_group if c.label.startswith("Known of the tiles"))
+    choose = next(c for c in test.button_group if c.label.startswith("Data coverage"))
     assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
     choose.set_value("poi").run()
     assert not test.exception and not test.error
