@@ -15,12 +15,12 @@ from app import pages  # noqa: E402
 from app.background import job_panel  # noqa: E402
 from app.background.generation import warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
-from app.saved import open_work  # noqa: E402
+from app.saved import links, open_work  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
 from app.server.reading import read_apart  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
-from app.widgets import accessible, file_button, navigation  # noqa: E402
+from app.widgets import accessible, file_button, navigation, work_menu  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
@@ -29,6 +29,11 @@ STYLE = """<style>
 /* the tools of a table stay inside it: above it they would cover the button to the next page */
 .stDataFrame [data-testid="stElementToolbar"],
 [data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
+/* the menu of scenarios stands at the right of the menu of pages */
+.st-key-scenarios { position: fixed; top: 0.55rem; right: 0.9rem; width: auto; z-index: 999991; }
+.st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }
+@media (max-width: 1280px) { [data-testid="stTopNavLink"] [data-testid="stIconMaterial"] { display: none; } }
+@media (max-width: 1100px) { [data-testid="stTopNavLink"] { padding: 0.2rem 0.35rem; } }
 /* where the menu is folded, its button says what it is */
 [data-testid="stExpandSidebarButton"] { width: auto; }
 [data-testid="stExpandSidebarButton"]::after { content: "Menu"; font-size: 0.9rem; padding-right: 0.4rem; }
@@ -54,13 +59,16 @@ def main() -> None:
     read_apart()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
     with head:
-        open_work.come_back(space)
+        open_work.come_back(space, links.open_link)
         job_panel.deliver_finished(space)
     every = pages.menu()
     page = st.navigation(every, position="top")
     navigation.begin(every)
     navigation.arrive(space, page)
     with head:
+        with errors_shown("using the library"):
+            work_menu.menu(space)
+            work_menu.told(space)
         job_panel.show_running(space)
     accessible.begin()
     with errors_shown("showing this page"):

@@ -47,10 +47,11 @@ def _keep_partial(space: Workspace, job: Job, doing: str) -> bool:
     """Whether the cancelled job had finished a part of its work, which is then delivered."""
     if job.partial is None:
         return False
+    delivered = False
     with errors_shown(doing):
         _deliver(space, job, job.partial())
-        return True
-    return False
+        delivered = True
+    return delivered
 
 
 def show_running(space: Workspace) -> None:

@@ -8,7 +8,18 @@ import plotly.graph_objects as go
 from app.charts.axes import finish
 from app.colours import ACCENT, MUTED, SERIES
 
-SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon", "pentagon", "bowtie")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "cross",
+    "x",
+    "triangle-up",
+    "star",
+    "hexagon",
+    "pentagon",
+    "bowtie",
+)
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 

@@ -43,7 +43,9 @@ def scenario_of(space: Workspace) -> "Scenario":
         scenario = scenario.with_table("deployment_comparison", compared.value.table)
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
-        scenario = scenario.with_sleep(comparison.plans[space.sleep_choice], comparison.table, comparison.ranges)
+        scenario = scenario.with_sleep(
+            comparison.plans[space.sleep_choice], comparison.table, comparison.ranges
+        )
     if space.utilisation and _is_for(space.utilisation, space.network):
         use = space.utilisation.value
         tables = {

@@ -10,6 +10,7 @@ from app.map.known_tiles import KNOWN, SOURCES, UNKNOWN, known_picture, known_ti
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown, plain
+from app.saved import open_work
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
@@ -18,6 +19,7 @@ from app.widgets.file_report import file_report
 from app.widgets.layout import city_of, land_cover_legend, note, region_of
 from app.widgets.navigation import next_step
 from app.widgets.source import no_data, source_section
+from app.widgets.work_menu import recent_work
 
 SHOWN = "coverage shown"  # key of the control that paints a source's tiles
 MOST_COUNTED = 20_000  # tiles whose sources are counted
@@ -37,6 +39,8 @@ def page() -> None:
         st.markdown("### Area")
         note(space, area_entry.PLACE)
         _summary(space)
+        if space.area is None:
+            _recent(space)
         _other_ways(space)
         source_section(space)
 
@@ -56,6 +60,16 @@ def _welcome(space: Workspace, region: Region | None) -> None:
         if right.button("Use example area", type="primary", icon=":material/bolt:", width="stretch"):
             area_entry.example(space)
             st.rerun()
+
+
+def _recent(space: Workspace) -> None:
+    """Work to go on with, where there is no area yet."""
+    if open_work.recent(1):
+        with (
+            st.expander("Recent work", icon=":material/history:", expanded=True),
+            errors_shown("opening the work"),
+        ):
+            recent_work(space)
 
 
 def _map(space: Workspace, region: Region) -> None:
@@ -120,7 +134,9 @@ def _summary(space: Workspace) -> None:
 
     tiles = space.tiles
     km2 = float((tile_area_km2(tiles["x"], tiles["y"]) * tiles["covered_share"]).sum())
-    name = st.text_input("Name", space.area.name, max_chars=80, key=f"name {space.area_identity}")
+    name = st.text_input(
+        "Name", space.area.name, max_chars=80, key=f"name {space.area_identity} {space.map_version}"
+    )
     if name.strip() and name != space.area.name:
         space.rename_area(name.strip())
     one, two, three = st.columns(3)

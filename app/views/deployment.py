@@ -40,9 +40,10 @@ def page() -> None:
     space = workspace()
     made = space.deployments
     header(
-        "Deployment",
-        "Where base stations go, by several strategies. Sleep and spectrum plan with the network chosen here.",
-        ("Sleep", "Next: plan sleep") if made else None,
+        "Network",
+        "Where base stations go: deploy them by several strategies, or import your own. All other pages plan with the "
+        "network chosen here.",
+        ("Coverage", "Next: coverage") if made else None,
     )
     plan_page(
         space,

@@ -48,7 +48,7 @@ def page() -> None:
         "Spectrum",
         "How full the PRBs of every cell are hour by hour, what goes unserved and what relieves it; and which PRBs "
         "serve which users of one hour.",
-        ("Export", "Next: export") if space.utilisation or space.spectrum else None,
+        ("Compare", "Next: compare") if space.utilisation or space.spectrum else None,
     )
     if (wanted := st.session_state.pop(NEXT_SECTION, None)) is not None:
         st.session_state[SECTION] = wanted  # before the control is there, which then holds it

@@ -34,7 +34,7 @@ def page() -> None:
     header(
         "Traffic",
         "One week of hourly traffic, generated from open data: an ensemble of possible weeks.",
-        ("Sleep", "Next: plan sleep") if space.traffic else None,
+        ("Network", "Next: network") if space.traffic else None,
     )
     note(space, generation.JOB)
     if not need_area(space):

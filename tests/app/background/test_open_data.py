@@ -181,7 +181,7 @@ def test_a_zipped_pack_is_uploaded_and_opened(pack, tmp_path):
     with zipfile.ZipFile(archive, "w") as opened:
         opened.write(pack / "tiles.parquet", "city/tiles.parquet")
     space = Workspace()
-    test = choose(area_page(space), "A pack")
+    test = choose(area_page(space), "Offline data package")
     upload(test, "or a zipped pack", archive)
     assert not test.exception and not test.error
     assert space.source.endswith("my_city.zip")
@@ -192,7 +192,7 @@ def test_a_zipped_pack_is_uploaded_and_opened(pack, tmp_path):
 def test_a_broken_zip_is_one_sentence(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK nothing")
     space = Workspace()
-    test = choose(area_page(space), "A pack")
+    test = choose(area_page(space), "Offline data package")
     upload(test, "or a zipped pack", tmp_path / "broken.zip")
     assert any("no readable zip" in error.value for error in test.error) and space.source == DEMO
 
