@@ -6,6 +6,7 @@ import numpy as np
 
 # pale yellow over red to deep violet: grows darker evenly, and stands out from the greens and blues of the land cover
 _RAMP = ("#fff4c2", "#fdd686", "#fbac5b", "#f27c4a", "#d94f56", "#ad346e", "#77277c", "#40196a")
+RAMP_SCALE = [[i / (len(_RAMP) - 1), colour] for i, colour in enumerate(_RAMP)]  # the same for charts
 LAND_COVER = {"w": ("water", "#b9d6ec"), "g": ("green", "#cfe5c3"), "b": ("built-up", "#e0d8cf")}
 NO_CLASS = "#ededea"
 

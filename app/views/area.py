@@ -122,6 +122,7 @@ def _known_choice(space: Workspace) -> None:
             "Data coverage (click to show)",
             list(known),
             format_func=lambda name: f"{SOURCES[name]} {int(known[name].sum()):,} of {len(known[name]):,}",
+            wrap=True,
             **kept(SHOWN),
         )
 

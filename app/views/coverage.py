@@ -76,7 +76,7 @@ def page() -> None:
         space,
         made,
         coverage.JOB,
-        "Compute again with other settings",
+        "Change settings and compute again",
         lambda primary: _controls(space, primary),
         lambda: _result(space),
     )

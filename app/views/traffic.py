@@ -51,7 +51,7 @@ def page() -> None:
         return
     _result(space, region)
     if not stale:
-        with st.expander("Generate again", icon=":material/refresh:"):
+        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
             _generate(space, primary=False)
 
 

@@ -35,6 +35,8 @@ def test_every_strategy_has_a_line_of_its_own_in_the_chart_of_users_covered():
     assert [line.name for line in lines] == names
     assert len({line.line.color for line in lines}) == len(names)
     assert len({line.marker.symbol for line in lines}) == len(names)
+    legend = users_covered(table, str).layout.legend
+    assert legend.yanchor == "bottom" and legend.y > 1  # it hides no line, however many rows it has
     widths = [line.line.width for line in lines]
     assert widths == sorted(widths, reverse=True) and widths[0] > widths[3]  # the same values still show
 

@@ -129,7 +129,11 @@ def test_live_data_is_a_choice_after_the_terms(tmp_path):
         area_entry.take_area(space, lambda: area, "taking the area")
         test = choose(area_page(space), "Live providers")
         fetch = lambda: button(test, "Fetch open data")  # noqa: E731
-        assert fetch().disabled  # no country yet
+        country = next(t for t in test.text_input if t.label.startswith("Country"))
+        assert len(country.value) == 3  # found by the nearest town
+        country.set_value("")
+        test.run()
+        assert fetch().disabled and any("three letters" in caption.value for caption in test.caption)
         next(t for t in test.text_input if t.label.startswith("Country")).set_value("xxa")
         test.run()
         assert not fetch().disabled
