@@ -34,6 +34,13 @@ STYLE = """<style>
 .st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }
 @media (max-width: 1280px) { [data-testid="stTopNavLink"] [data-testid="stIconMaterial"] { display: none; } }
 @media (max-width: 1100px) { [data-testid="stTopNavLink"] { padding: 0.2rem 0.35rem; } }
+@media (max-width: 640px) {
+  [data-testid="stHeaderLogo"], .stLogo { height: 1.35rem; max-width: 8.2rem; }
+  .st-key-scenarios { right: 0.4rem; }
+  .st-key-scenarios button { font-size: 0.85rem; padding: 0.1rem 0.4rem; }
+  [data-testid="stColumn"]:has([data-testid="stMetric"]):not(:has(iframe, button, .stPlotlyChart, .stDataFrame)) {
+    min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem); }
+}
 /* where the menu is folded, its button says what it is */
 [data-testid="stExpandSidebarButton"] { width: auto; }
 [data-testid="stExpandSidebarButton"]::after { content: "Menu"; font-size: 0.9rem; padding-right: 0.4rem; }

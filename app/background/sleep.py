@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
+from app.background.coverage import computed as computed_coverage
+from app.background.coverage import saved_request
 from app.background.deployment import present_or_default
 from app.files.measurements import cell_counters
 from app.server import jobs
@@ -79,13 +81,15 @@ def start(space: Workspace, asked: SleepRequest) -> None:
     planned, held_out, judged_on = _demands(space, asked)
     basis = space.basis("traffic", "scale")
     last = space.sleep.value.plans.get("milp") if space.sleep else None
-    computed = space.coverage
+    computed, saved = space.coverage, saved_request(space) if space.coverage is None else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         made = network(job)
         job.report(0, 0, "preparing")
         known = computed is not None and computed.basis.get("network") == made.identity
         coverage = computed.value.coverage if computed is not None and known else None
+        if saved is not None:
+            coverage = computed_coverage(job, made.value, saved).coverage
         finished = lambda some: setattr(job, "partial", lambda: (made, some))  # noqa: E731
         return made, _compared(job, made.value, asked, planned, held_out, judged_on, last, coverage, finished)
 

@@ -48,6 +48,7 @@ def map_view(
     points: bool = True,
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
+    marked: Sequence[Bounds] = (),
     clicks: bool = False,
     height: int = 520,
 ) -> MapEvents:
@@ -56,6 +57,7 @@ def map_view(
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
     changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
     there already), polygons and with `points` also points can be drawn beside the outline, which stays as it is.
+    marked: boxes that are outlined, such as the tile that was clicked.
     """
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
@@ -72,8 +74,8 @@ def map_view(
         lambda: _mounted(region, bounds, outline, draw, places, points),
     )
     over = frame.layers(
-        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots)),
-        lambda: _laid_over(pictures, dots),
+        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots), *marked),
+        lambda: _laid_over(pictures, dots, marked),
     )
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
@@ -104,10 +106,16 @@ def _mounted(
     return base
 
 
-def _laid_over(pictures: Sequence[Picture], dots: Sequence[Dots]) -> folium.FeatureGroup:
+def _laid_over(
+    pictures: Sequence[Picture], dots: Sequence[Dots], marked: Sequence[Bounds]
+) -> folium.FeatureGroup:
     group = folium.FeatureGroup(name="layers")
     for picture in pictures:
         _overlay(picture, pane="traffic", opacity=1.0).add_to(group)
+    for west, south, east, north in marked:
+        folium.Rectangle(
+            [[south, west], [north, east]], color="#000000", weight=3, fill=False, interactive=False
+        ).add_to(group)
     for some in dots:
         add_dots(group, some)
     return group

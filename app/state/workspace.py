@@ -51,6 +51,8 @@ class Workspace:
     spectrum_cluster: lon, lat and number of the sites that it is for, None for all. utilisation: is computed anew where
     the work is opened again.
 
+    coverage_saved: what saved work says of its coverage, which is computed anew when it is needed.
+
     scenario: of the library, that the work was saved to or opened from. opened_scenarios: by identity, those opened to
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
 
@@ -78,6 +80,7 @@ class Workspace:
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
     coverage: Made[Covered] | None = None
+    coverage_saved: dict[str, Any] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     utilisation: Made[NetworkUse] | None = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None

@@ -16,10 +16,10 @@ from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
-from app.widgets.cells_table import cells_table
-from app.widgets.layout import choice, demand_picture, header, region_of
+from app.widgets.cells_table import cells_of_site, cells_table
+from app.widgets.layout import choice, demand_picture, header, opacity_control, region_of
 from app.widgets.own_sites import own_sites
-from app.widgets.plan_page import map_of_places, plan_page, start_button
+from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
 from app.widgets.siting_settings import siting_settings
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
-    map_of_places(
+    clicked = map_of_places(
         space,
         f"deployment {made.identity}",
         region,
@@ -263,7 +263,15 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         "as deployed",
         [picture],
         height=460,
+        clicks=True,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))
+    opacity_control()
+    site = site_at(clicked, sites)
+    if site is None:
+        st.caption("Click a site to see its cells.")
+    else:
+        st.markdown(f"**Cells of {plain(site)}**")
+        cells_of_site(deployed.plan.network, site)
     if len(set(origin.values())) > 1:
         st.html(swatch_legend(list(ORIGINS.items())))

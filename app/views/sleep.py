@@ -26,14 +26,13 @@ from app.widgets.layout import (
     header,
     region_of,
 )
-from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
+from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, site_at, start_button
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 LAYER, LAYERS = "sleep layer", {"demand": "Demand", "holes": "Coverage holes"}
-CLICK_M = 300.0  # as far from a site as a click still means it
 CLICKED, SITE, ALL_SITES = "sleep clicked", "sleep site", "all sites"
 FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIGURE_NAMES = {
@@ -364,16 +363,12 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
 
 def _filter_by_click(clicked: tuple[float, float] | None, sites: pd.DataFrame) -> None:
     """The schedule below shows the site that was clicked last, until another one is chosen there."""
-    from planning.geometry import local_metres
-
     st.caption("Click a site to see the schedule of its cells.")
     if clicked is None or st.session_state.get(CLICKED) == clicked:
         return
     st.session_state[CLICKED] = clicked
-    lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
-    apart = np.hypot(*local_metres(lon, lat, clicked).T)
-    if apart.min() <= CLICK_M:
-        st.session_state[SITE] = sites["site"].iloc[int(apart.argmin())]
+    if (site := site_at(clicked, sites)) is not None:
+        st.session_state[SITE] = site
 
 
 def _holes(space: Workspace, plan: "SleepPlan", hour: int) -> Picture | None:

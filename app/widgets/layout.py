@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from planning.demand import Demand
 
 
+OPACITY = "layer opacity"
+
+
 def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
     """The page's title, what it is for, and the button to the next page (its title and the label)."""
     left, right = st.columns([4, 1], vertical_alignment="center")
@@ -152,8 +155,18 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     when = "mean of the week" if hour is None else hour_label(hour)
     accessible.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
-    rgba = colours.ramp(values, top, alpha=0.6)
+    rgba = colours.ramp(values, top, opacity())
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
+
+
+def opacity() -> float:
+    """Of the layer of traffic or demand over the map, 0 to 1, as chosen on any page."""
+    return float(st.session_state.get(OPACITY, 70)) / 100
+
+
+def opacity_control() -> None:
+    """The slider of it."""
+    st.slider("Layer opacity (%)", 10, 100, 70, 10, **kept(OPACITY))
 
 
 def land_cover_legend(region: Region) -> None:

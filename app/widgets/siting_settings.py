@@ -2,16 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from app.background import deployment
+from app.colours import MUTED, ramp_legend, swatch_legend
+from app.map.dots import Dots
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.widgets.file_report import file_report
-from app.widgets.layout import time_limit
+from app.widgets.layout import demand_picture, time_limit
 from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
 
@@ -151,20 +154,40 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
     ):
         key = f"places {space.map_version} {space.area_identity}"
         seed = space.cached("places seed", key, lambda: list(space.drawn_places))
-        st.caption("A small circle: a site must stand there. A polygon or box: none may stand inside.")
+        st.caption("A small circle: a mandatory site. A polygon or box: an exclusion zone without sites.")
         outline = space.area.geometry if space.area else None
-        events = map_view(key, region, outline=outline, places=seed, height=420)
+        picture, top = demand_picture(space, space.demand(), None)
+        present = _present_sites(space)
+        events = map_view(
+            key, region, outline=outline, places=seed, pictures=[picture], dots=[present], height=420
+        )
+        st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s)", top))
+        st.html(swatch_legend([("present sites", MUTED)]))
         if events.drawings is not None:
             space.drawn_places = events.drawings
     points = sum(feature["geometry"]["type"] == "Point" for feature in space.drawn_places)
     if space.drawn_places:
-        st.caption(
-            f"Drawn: sites that must stand {points}, areas without {len(space.drawn_places) - points}."
-        )
+        st.caption(f"Drawn: mandatory sites {points}, exclusion zones {len(space.drawn_places) - points}.")
     drawn = Places.of([], [])
     with errors_shown("reading what is drawn"):
         drawn = Places.from_features(space.drawn_places)
     return drawn
+
+
+def _present_sites(space: Workspace) -> Dots:
+    """Your own sites, or else those of the present network."""
+    network = (
+        space.own_sites.network if space.own_sites else space.network and space.network.value.plan.network
+    )
+    if not network:
+        return Dots(np.empty(0), np.empty(0), [], [])
+    sites = network.sites
+    return Dots(
+        sites["lon"].to_numpy(),
+        sites["lat"].to_numpy(),
+        [MUTED] * len(sites),
+        sites["site"].astype(str).tolist(),
+    )
 
 
 def _joined(file: "Places | None", drawn: "Places", areas: bool) -> "Places | None":

@@ -253,3 +253,27 @@ def test_where_there_is_no_data_the_page_says_what_to_get_and_where_to_put_it(dr
     (command,) = [c.value for c in test.get("code")]
     assert "--country FRA" in command and command.startswith("python -m opendiff fetch 2.3")
     assert any("Offline data package" in text for text in texts(test.markdown))
+
+
+def test_coverage_is_saved_with_the_work_and_computed_anew(drawn, space, monkeypatch):  # noqa: F811
+    from app.background import coverage
+    from app.saved import packing
+    from planning.coverage import RadioSettings
+
+    deploy(space, 5, ["traffic"], {})
+    until_all(space)
+    settings = RadioSettings(pixel_m=100.0, indoor_share=0.6, thresholds_dbm=(-118.0, -117.0, -116.0, -105.0))
+    coverage.start(space, coverage.CoverageRequest(settings))
+    until_all(space)
+    parts = {name: make() for name, make in packing.pack(space).items()}
+    again = Workspace()
+    packing.unpack(parts, again)
+    assert again.coverage is None and coverage.saved_request(again).settings == settings
+    test = run_jobs(again, open_page("coverage", again))
+    assert not test.exception and not test.error
+    found = again.coverage.value.coverage
+    assert found.settings == settings and again.coverage_saved is None
+    np.testing.assert_array_equal(found.covered(), space.coverage.value.coverage.covered())
+    again.network = Made(again.network.value, again.network.basis)  # another network: it does not fit
+    again.coverage, again.coverage_saved = None, packing.coverage.record(space)
+    assert coverage.saved_request(again) is None
