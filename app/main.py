@@ -29,6 +29,8 @@ STYLE = """<style>
 /* the tools of a table stay inside it: above it they would cover the button to the next page */
 .stDataFrame [data-testid="stElementToolbar"],
 [data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
+/* captions are to be read, too: 4.5 to 1 against the page (WCAG AA) */
+.stMarkdown [data-testid="stCaptionContainer"] { color: color-mix(in srgb, currentColor 82%, transparent); opacity: 1; }
 /* the menu of scenarios stands at the right of the menu of pages */
 .st-key-scenarios { position: fixed; top: 0.55rem; right: 0.9rem; width: auto; z-index: 999991; }
 .st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }

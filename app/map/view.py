@@ -26,7 +26,9 @@ from app.map.region import Picture, Region
 from app.messages import plain
 from app.server.cache import fingerprint
 
-STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
+STYLE = """<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}
+@media (prefers-color-scheme: dark){.leaflet-container{background:#15191e}
+.leaflet-base-pane img{filter:brightness(0.5) saturate(0.8)}}</style>"""
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 

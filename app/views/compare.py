@@ -201,10 +201,32 @@ def _kpis(chosen: list[Case]) -> None:
                     delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                     delta_arrow="off" if delta == "no change" else "auto",
                 )
+    money = cases.yearly(chosen)
+    if len(money):
+        st.markdown("**Energy, CO₂ and cost saved** · mean (P10 to P90 of the ensemble)")
+        st.dataframe(money.fillna("–"), hide_index=True, width="stretch")
+    _verdict(chosen)
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         table_button("Table (CSV)", table, "comparison.csv")
+
+
+def _verdict(chosen: list[Case]) -> None:
+    """One line: which plan takes the least energy, and what it leaves unserved."""
+    found = {case.label: cases.figures(case) for case in chosen}
+    known = {label: figures for label, figures in found.items() if "kwh_a_day" in figures}
+    if len(known) < 2:
+        return
+    label = min(known, key=lambda name: known[name]["kwh_a_day"])
+    figures = known[label]
+    st.info(
+        plain(
+            f"Least energy: {label} with {figures['kwh_a_day']:,.0f} kWh per day; {figures['unserved']:.2f} % of the "
+            "traffic stays unserved."
+        ),
+        icon=":material/balance:",
+    )
 
 
 def _picture(case: Case, hour: int) -> dict:

@@ -10,6 +10,7 @@ import streamlit as st
 from app.background import cases, reports
 from app.files.scenario import (
     FORMATS,
+    HOLDS,
     download,
     ending_and_mime,
     file_stem,
@@ -79,20 +80,21 @@ def _downloads(space: Workspace) -> None:
     """A button for each format of the plan, and the traffic table."""
     assert space.traffic is not None
     stem, ensemble = file_stem(space), space.traffic.value
-    files: list[tuple[str, str, str, Callable[[], bytes], str]] = [
+    files: list[tuple[str, str, str, Callable[[], bytes], str, str]] = [
         (
             "Traffic table (Parquet)",
             f"{stem}-traffic.parquet",
             PARQUET,
             partial(parquet_bytes, ensemble),
             traffic_extent(ensemble),
+            "Tile, sample, hour, traffic and users: the whole ensemble; pandas, DuckDB and our planners read it.",
         )
     ]
     if space.network is not None:
         scenario, extent = scenario_of(space), scenario_extent(space.network.value)
         for kind, label in FORMATS.items():
             ending, mime = ending_and_mime(kind)
-            files.append((label, stem + ending, mime, partial(download, scenario, kind), extent))
+            files.append((label, stem + ending, mime, partial(download, scenario, kind), extent, HOLDS[kind]))
     st.markdown("**Files**")
     old = [
         name
@@ -103,11 +105,11 @@ def _downloads(space: Workspace) -> None:
         f"Offer files of the {' and the '.join(old)} although out of date", key=f"old files {old}"
     )
     for start in range(0, len(files), 3):
-        for column, (label, filename, mime, make, extent) in zip(
+        for column, (label, filename, mime, make, extent, holds) in zip(
             st.columns(3), files[start : start + 3], strict=False
         ):
             file_button(
-                column, label, make, filename, mime, extent, filename.endswith(".gpkg"), disabled=not wanted
+                column, label, make, filename, mime, extent, filename.endswith(".gpkg"), not wanted, holds
             )
 
 
@@ -120,7 +122,8 @@ def _report(space: Workspace) -> None:
     with st.container(border=True):
         st.markdown("**Report**")
         st.caption(
-            "One HTML file with maps, charts, tables, assumptions and provenance; opens offline, prints on A4."
+            "One HTML file with maps, charts, tables (energy, CO₂ and cost too), assumptions and provenance; opens "
+            "offline, prints on A4."
         )
         note(space, reports.JOB)
         offers = cases.offers(space)

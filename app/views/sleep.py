@@ -125,7 +125,7 @@ def _comparison(comparison: Comparison) -> None:
         "Wake-ups per day": table["switches"] / days,
         "kWh/GB": table["kwh_per_gb"],
         "Mbit/J": table["mbit_per_j"],
-        "Worst": [_worst(row) for row in table.to_dict("records")],
+        "Worst": [_worst(row, 24 * days) for row in table.to_dict("records")],
     }
     percent = st.column_config.NumberColumn(format="%.1f %%")
     columns = {
@@ -161,16 +161,22 @@ def _comparison(comparison: Comparison) -> None:
             )
 
 
+def _hour(hour: int, hours: float) -> str:
+    """An hour of a plan of so many hours: of a typical day without a weekday."""
+    return hour_label(hour) if hours >= 168 else f"{hour % 24:02d}:00"
+
+
 def _hours_per_week(comparison: Comparison) -> float:
     """By how much hours of the plan (of a typical day, say) are to be multiplied to be those of a week."""
     return 168 / next(iter(comparison.plans.values())).hours
 
 
-def _worst(row: dict) -> str:
-    """Where and when the plan leaves most traffic unserved."""
+def _worst(row: dict, hours: float) -> str:
+    """Where and when the plan, of so many hours, leaves most traffic unserved."""
     if not row["worst_missing_mbps"] > 0:
         return "–"
-    return f"{row['worst_sector']}, {hour_label(int(row['worst_hour']))}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
+    when = _hour(int(row["worst_hour"]), hours)
+    return f"{row['worst_sector']}, {when}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
 
 
 def _plan(space: Workspace) -> None:
@@ -187,7 +193,8 @@ def _plan(space: Workspace) -> None:
     if plan.relaxed:
         st.warning(
             f"The network cannot carry all traffic: {result.unserved_share:.1%} stays unserved, worst at "
-            f"{result.worst_sector}, {hour_label(result.worst_hour or 0)}. Deploy more sites or plan for less demand."
+            f"{result.worst_sector}, {_hour(result.worst_hour or 0, plan.hours)}. Deploy more sites or plan for less "
+            "demand."
         )
     hour = hour_control(space, result.demand, plan.hours)
     by_hour = plan.energy_by_hour().iloc[hour]

@@ -206,7 +206,7 @@ def test_a_place_drawn_gets_a_site(page):
     page.get_by_text("Optimised strategy").click()
     page.get_by_text("Draw places on the map").click()
     draw_point(page)
-    page.get_by_text("Drawn: sites that must stand 1").wait_for()
+    page.get_by_text("Drawn: mandatory sites 1").wait_for()
     page.get_by_role("button", name="Deploy", exact=True).click()
     page.get_by_text("Network to plan with").wait_for(timeout=WORK_MS)
     page.get_by_role("radio", name="Optimised").click()

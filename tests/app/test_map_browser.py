@@ -73,7 +73,7 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
         if count == 2:
             page.frame_locator(MAP).last.locator("path.leaflet-interactive").wait_for()
         draw_point(page, right=40 * count)
-        page.get_by_text(f"Drawn: sites that must stand {count}").wait_for()
+        page.get_by_text(f"Drawn: mandatory sites {count}").wait_for()
         page.get_by_role("link", name="Export").click()
         page.get_by_role("heading", name="Export", exact=True).wait_for()
 
