@@ -29,10 +29,10 @@ STYLE = """<style>
 /* the tools of a table stay inside it: above it they would cover the button to the next page */
 .stDataFrame [data-testid="stElementToolbar"],
 [data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
-/* the main colour of the dark theme is light: what stands on it is dark */
-@media (prefers-color-scheme: dark) {
-  button[kind^="primary"] p, button[kind^="primary"] span, [data-baseweb="tag"] span { color: #0b1720; }
-}
+/* white on the main colour of the light theme in both: that of the dark theme is too light for it */
+button[kind^="primary"]:not(:disabled), .stMultiSelect [data-baseweb="tag"] {
+  background-color: #0b6e99; border-color: #0b6e99; }
+button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
 /* captions are to be read, too: 4.5 to 1 against the page (WCAG AA) */
 .stMarkdown [data-testid="stCaptionContainer"] { color: color-mix(in srgb, currentColor 82%, transparent); opacity: 1; }
 /* the menu of scenarios stands at the right of the menu of pages */

@@ -16,6 +16,7 @@ def test_axe_finds_nothing_serious(page, scheme):  # noqa: F811
     """axe-core (MPL-2.0), which the package axe-playwright-python carries, on every page and in every map."""
     axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
     page.emulate_media(color_scheme=scheme)
+    page.reload()  # the theme is chosen when the page is loaded
     page.get_by_text("With data").wait_for()
     found = []
     for name in PAGES:

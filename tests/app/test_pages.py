@@ -134,9 +134,7 @@ def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
     totals = space.demand().mbps.sum(axis=0)
     profile = np.median(totals, axis=0)
     shown = metrics(test)
-    assert float(shown["Now, Tue 06:00"].split()[0].replace(",", "")) == pytest.approx(
-        profile[30], rel=0.01
-    )
+    assert float(shown["Now, Tue 06:00"].split()[0].replace(",", "")) == pytest.approx(profile[30], rel=0.01)
     busy = int(profile.argmax())
     label = f"Busy hour, {DAYS[busy // 24]} {busy % 24:02d}:00"
     assert float(shown[label].split()[0].replace(",", "")) == pytest.approx(profile[busy], rel=0.01)
