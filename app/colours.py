@@ -6,6 +6,7 @@ import numpy as np
 
 # pale yellow over red to deep violet: grows darker evenly, and stands out from the greens and blues of the land cover
 _RAMP = ("#fff4c2", "#fdd686", "#fbac5b", "#f27c4a", "#d94f56", "#ad346e", "#77277c", "#40196a")
+RAMP_SCALE = [[i / (len(_RAMP) - 1), colour] for i, colour in enumerate(_RAMP)]  # the same for charts
 LAND_COVER = {"w": ("water", "#b9d6ec"), "g": ("green", "#cfe5c3"), "b": ("built-up", "#e0d8cf")}
 NO_CLASS = "#ededea"
 
@@ -15,7 +16,9 @@ BAND_50 = "rgba(11, 110, 153, 0.35)"
 BAND_90 = "rgba(11, 110, 153, 0.15)"
 GOOD = "#2a8a57"
 WARN = "#c4512d"
-SERIES = ("#0b6e99", "#e08a1e", "#2a8a57", "#a8447f", "#6a5fb5", "#7a6a53")
+SERIES = (
+    "#0b6e99", "#e08a1e", "#2a8a57", "#a8447f", "#6a5fb5", "#7a6a53", "#56b4e9", "#c4512d", "#b59f00", "#8a949c",
+)  # fmt: skip
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

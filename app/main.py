@@ -15,17 +15,41 @@ from app import pages  # noqa: E402
 from app.background import job_panel  # noqa: E402
 from app.background.generation import collect_garbage, warm_up  # noqa: E402
 from app.messages import errors_shown  # noqa: E402
-from app.saved import open_work  # noqa: E402
+from app.saved import links, open_work  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
 from app.server.reading import read_apart  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
-from app.widgets import accessible, file_button, navigation  # noqa: E402
+from app.widgets import accessible, file_button, navigation, work_menu  # noqa: E402
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
 [data-testid="stVerticalBlock"] h3 { padding: 0; }
+/* the tools of a table stay inside it: above it they would cover the button to the next page */
+.stDataFrame [data-testid="stElementToolbar"],
+[data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
+/* white on the main colour of the light theme in both: that of the dark theme is too light for it */
+button[kind^="primary"]:not(:disabled), .stMultiSelect [data-baseweb="tag"] {
+  background-color: #0b6e99; border-color: #0b6e99; }
+button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
+/* captions are to be read, too: 4.5 to 1 against the page (WCAG AA) */
+.stMarkdown [data-testid="stCaptionContainer"] { color: color-mix(in srgb, currentColor 82%, transparent); opacity: 1; }
+/* the menu of scenarios stands at the right of the menu of pages */
+.st-key-scenarios { position: fixed; top: 0.55rem; right: 0.9rem; width: auto; z-index: 999991; }
+.st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }
+@media (max-width: 1280px) { [data-testid="stTopNavLink"] [data-testid="stIconMaterial"] { display: none; } }
+@media (max-width: 1100px) { [data-testid="stTopNavLink"] { padding: 0.2rem 0.35rem; } }
+@media (max-width: 640px) {
+  [data-testid="stHeaderLogo"], .stLogo { height: 1.35rem; max-width: 8.2rem; }
+  .st-key-scenarios { right: 0.4rem; }
+  .st-key-scenarios button { font-size: 0.85rem; padding: 0.1rem 0.4rem; }
+  [data-testid="stColumn"]:has([data-testid="stMetric"]):not(:has(iframe, button, .stPlotlyChart, .stDataFrame)) {
+    min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem); }
+}
+/* where the menu is folded, its button says what it is */
+[data-testid="stExpandSidebarButton"] { width: auto; }
+[data-testid="stExpandSidebarButton"]::after { content: "Menu"; font-size: 0.9rem; padding-right: 0.4rem; }
 [data-testid="stElementContainer"]:has(> .stHtml > .told) { position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 </style>"""
@@ -48,13 +72,16 @@ def main() -> None:
     read_apart()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
     with head:
-        open_work.come_back(space)
+        open_work.come_back(space, links.open_link)
         job_panel.deliver_finished(space)
     every = pages.menu()
     page = st.navigation(every, position="top")
     navigation.begin(every)
     navigation.arrive(space, page)
     with head:
+        with errors_shown("using the library"):
+            work_menu.menu(space)
+            work_menu.told(space)
         job_panel.show_running(space)
     accessible.begin()
     with errors_shown("showing this page"):

@@ -33,7 +33,7 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 MAP = "iframe[title='streamlit_folium.st_folium']"
-PAGES = ("Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export", "Area")
+PAGES = ("Traffic", "Network", "Coverage", "Sleep", "Spectrum", "Compare", "Export", "Area")
 LARGE_SAMPLES = 4
 WAIT_MS = 120_000
 HAND_MS = 120
@@ -197,7 +197,7 @@ def memory_of_session(
         page.get_by_role("button", name="Next: generate traffic").click()
         page.get_by_role("button", name="Generate traffic", exact=True).click()
         page.get_by_text("Weekly mean").wait_for()
-        page.get_by_role("button", name="Next: plan sleep").click()
+        page.get_by_role("link", name="Sleep", exact=True).click()
         page.get_by_role("button", name="Compare sleep strategies").click()
         page.get_by_text("Show the plan of").wait_for()
         seconds.append(time.perf_counter() - begun)

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.app import Watched, browser, open_page, until_quiet
 from benchmarks.session import app
@@ -22,7 +22,9 @@ SUMMARY = "pictures of the app's pages for the README"
 WIDTH = 1400
 MOST_BYTES = 250_000
 # page: pixels scrolled down, and height of the picture
-PAGES = {"traffic": (0, 960), "sleep": (0, 1290), "deployment": (0, 1330), "compare": (285, 1180)}
+PAGES = {"traffic": (0, 960), "sleep": (0, 1290), "network": (0, 1330), "compare": (285, 1180)}
+EVERY_PAGE = ("area", "traffic", "network", "coverage", "sleep", "spectrum", "compare", "export")
+WIDTHS, HEIGHT = (1440, 1024, 390), 900  # of pictures to be looked at
 SETTLED_MS = 2500  # of maps and charts, after the page itself
 
 
@@ -31,6 +33,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("build/docs"), help="folder of the pictures (build/docs)"
     )
     parser.add_argument("--samples", type=int, default=20, help="samples of the traffic (default 20)")
+    parser.add_argument(
+        "--every",
+        action="store_true",
+        help="every page at 1440, 1024 and 390 pixels instead of the README's pictures",
+    )
     parser.add_argument("--dark", action="store_true", help="in the dark theme")
 
 
@@ -47,11 +54,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
             page = open_page(chromium, Watched(), f"{url}?work={work}")
             page.emulate_media(color_scheme="dark" if options.dark else "light")
             page.get_by_text("With data").wait_for()
-            for name, (down, height) in PAGES.items():
+            if options.every:
+                _every_page(page, options, figures)
+            for name, (down, height) in () if options.every else PAGES.items():
                 page.set_viewport_size({"width": WIDTH, "height": height})
-                page.get_by_role("link", name=name.capitalize(), exact=True).click()
-                page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for()
-                until_quiet(page)
+                _go_to(page, name)
                 page.locator(".js-plotly-plot:visible").first.wait_for()
                 page.wait_for_timeout(SETTLED_MS)
                 page.locator("[data-testid='stMain']").evaluate("(main, y) => main.scrollTo(0, y)", down)
@@ -59,8 +66,30 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
                 picture = _small(page.screenshot())
                 (options.out / f"{name}.png").write_bytes(picture)
                 figures[f"{name}_bytes"] = len(picture)
-    lines = [f"- {options.out / name}.png: {figures[f'{name}_bytes'] / 1000:,.0f} kB" for name in PAGES]
+    lines = [
+        f"- {options.out / name.removesuffix('_bytes')}.png: {size / 1000:,.0f} kB"
+        for name, size in figures.items()
+    ]
     return "\n".join(lines), figures
+
+
+def _go_to(page: Any, name: str) -> None:
+    page.get_by_role("link", name=name.capitalize(), exact=True).click()
+    page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for()
+    until_quiet(page)
+
+
+def _every_page(page: Any, options: argparse.Namespace, figures: dict[str, float]) -> None:
+    """Pictures of all pages at all WIDTHS, to be looked at."""
+    theme = "-dark" if options.dark else ""
+    for name in EVERY_PAGE:
+        page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})  # where the menu has its links
+        _go_to(page, name)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            page.wait_for_timeout(SETTLED_MS)
+            picture = page.screenshot(path=options.out / f"{name}-{width}{theme}.png")
+            figures[f"{name}-{width}{theme}_bytes"] = len(picture)
 
 
 def _small(png: bytes) -> bytes:

@@ -50,6 +50,7 @@ class Case:
     plan: "SleepPlan | None"
     row: dict | None  # of the table of strategies
     prb: "PrbPlan | None"
+    ranges: pd.DataFrame | None = None  # energy, CO2 and cost of the plan over the ensemble
 
     @property
     def demand(self) -> "Demand":
@@ -128,7 +129,9 @@ def _case(offer: Offer, space: Workspace) -> Case:
         return Case(offer.label, deployed, None, None, prb)
     rows = {row["strategy"]: row for row in sleep.value.table.to_dict("records")}
     plan = sleep.value.plans[offer.strategy]
-    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb)
+    ranges = sleep.value.ranges
+    mine = None if ranges is None else ranges[ranges["strategy"] == offer.strategy]
+    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb, mine)
 
 
 def figures(case: Case) -> dict[str, float]:
@@ -146,6 +149,31 @@ def figures(case: Case) -> dict[str, float]:
         (case.row or {}).get("replay_unserved_share"),
         None if case.prb is None else case.prb.figures(),
     )
+
+
+YEARLY = {
+    "saved_kwh_per_year": "Energy saved (MWh per year)",
+    "saved_co2_kg_per_year": "CO₂ saved (t per year)",
+    "saved_cost_per_year": "Energy cost saved (thousand per year)",
+}
+
+
+def yearly(chosen: list[Case]) -> pd.DataFrame:
+    """Energy, CO2 and cost that each sleep plan saves in a year, a row a figure: mean and P10 to P90 of the ensemble.
+
+    Empty where no case has them. Cost needs an electricity price.
+    """
+    rows = []
+    for figure, label in YEARLY.items():
+        row = {"Figure": label}
+        for case in chosen:
+            if case.ranges is not None and len(found := case.ranges[case.ranges["figure"] == figure]):
+                mean, low, high = (float(found[name].iloc[0]) / 1000 for name in ("mean", "p10", "p90"))
+                unit = f" {found['unit'].iloc[0]}" if figure == "saved_cost_per_year" else ""
+                row[case.label] = f"{mean:,.1f} ({low:,.1f} to {high:,.1f}){unit}"
+        if len(row) > 1:
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def table(chosen: list[Case]) -> pd.DataFrame:

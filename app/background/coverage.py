@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.background import session_jobs
 from app.background.deployment import present_or_default
+from app.saved.coverage import LEVELS, TERRAIN, settings_of
 from app.server import jobs
 from app.state.inputs import Upload
 from app.state.results import Covered, Deployed, Made
@@ -29,6 +30,16 @@ class CoverageRequest:
     levels: Upload | None = None
 
 
+def saved_request(space: Workspace) -> CoverageRequest | None:
+    """What saved work asked of the radio model for the present network; None where it has asked nothing, or for another
+    one. Raises PlanningError for settings that make no sense."""
+    told = space.coverage_saved
+    if told is None or space.network is None or told["basis"] != space.basis("traffic", "scale", "network"):
+        return None
+    uploads = [space.uploads.get(key) if key in told["uploads"] else None for key in (TERRAIN, LEVELS)]
+    return CoverageRequest(settings_of(told["settings"]), *uploads)
+
+
 def start(space: Workspace, asked: CoverageRequest) -> None:
     """Compute the coverage of the present network; without one that fits, the default is deployed first."""
     network = present_or_default(space)
@@ -42,6 +53,7 @@ def start(space: Workspace, asked: CoverageRequest) -> None:
     def deliver(space: Workspace, result: "tuple[Made[Deployed], Covered]") -> None:
         made, covered = result
         space.coverage = Made(covered, basis | {"network": made.identity})
+        space.coverage_saved = None
 
     session_jobs.start(space, JOB, "Computing coverage", work, deliver)
 
@@ -63,4 +75,4 @@ def computed(job: jobs.Job, deployed: Deployed, asked: CoverageRequest) -> Cover
         settings, notes = tuning.settings(settings), tuple(tuning.sentences)
     coverage = Coverage.of(network, demand.x, demand.y, settings, terrain=terrain, progress=job.report)
     coverage.serving()  # the map's first picture needs it
-    return Covered(coverage, deployed, notes)
+    return Covered(coverage, deployed, notes, asked.settings)

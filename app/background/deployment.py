@@ -60,7 +60,7 @@ def start(
 
     def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
-        space.network = network_of(space.deployments, strategies[0])
+        space.network = network_of(space.deployments, next(iter(comparison.plans)))
 
     space.deployment_rounds += 1
     session_jobs.start(space, JOB, "Deploying sites", work, deliver)
@@ -77,10 +77,10 @@ def _compared(
     with_own: bool = True,
 ) -> Comparison[Deployed]:
     from planning.deployment import UPLOADED, deploy, uploaded
-    from planning.deployment.judging import judge
 
-    plans = {}
+    plans: dict[str, Deployed] = {}
     basis, unseen = demand.held_out() if len(strategies) > 1 else (demand, None)
+    judged = lambda: _judged(dict(plans), unseen or demand, unseen, own if with_own else None)  # noqa: E731
     for done, strategy in enumerate(strategies):
         label = strategy_name(strategy).lower()
         if strategy == UPLOADED:
@@ -91,14 +91,24 @@ def _compared(
             progress = job.part(done / len(strategies), (done + 1) / len(strategies), f"{label}: ")
             plan = deploy(basis, sites=sites, strategy=strategy, **options, progress=progress)
         plans[strategy] = Deployed(plan, demand, name)
+        job.partial = judged
     job.report(len(strategies), len(strategies), "comparing")
+    return judged()
+
+
+def _judged(
+    plans: dict[str, Deployed], demand: "Demand", unseen: "Demand | None", own: OwnSites | None
+) -> Comparison[Deployed]:
+    """The plans side by side, judged on `demand`; unseen: the same where no plan was made on it. own: real sites."""
+    from planning.deployment.judging import judge
+
     real = None
-    if own is not None and with_own:
+    if own is not None:
         counted = demand.count_in_tiles(own.network.sites["lon"], own.network.sites["lat"])
         real = counted if counted.any() else None
     counts = {name: made.plan.counts for name, made in plans.items()}
     networks = {name: made.plan.network for name, made in plans.items()}
-    table = judge(unseen or demand, counts, real, networks=networks)
+    table = judge(demand, counts, real, networks=networks)
     table["held_out"] = 0 if unseen is None else unseen.samples
     table["overloaded"] = [len(made.plan.sizing.shortfalls) for made in plans.values()]
     return Comparison(plans, table)
@@ -125,6 +135,7 @@ def present_or_default(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]
 
     def deployed(job: jobs.Job) -> Made[Deployed]:
         made = Made(_compared(job, demand, name, sites, ["traffic"], {}), basis)
+        job.partial = None  # the network alone is not what the job was asked for
         job.after.append(lambda space: _keep_default(space, made))
         return network_of(made, "traffic")
 

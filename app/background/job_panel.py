@@ -1,9 +1,11 @@
 """Running jobs above every page: what, how far, how long still, and Cancel. Finished ones hand over their results."""
 
+from typing import Any
+
 import streamlit as st
 
 from app.background import session_jobs
-from app.messages import sentence
+from app.messages import errors_shown, sentence
 from app.server.jobs import Job
 from app.state.workspace import Workspace
 
@@ -12,21 +14,44 @@ WAITING_SECONDS = 2.0  # while others have their turn; they may be many
 
 
 def deliver_finished(space: Workspace) -> None:
-    """Hand the results of finished jobs to the workspace; note what failed or was cancelled."""
+    """Hand the results of finished jobs to the workspace; note what failed or was cancelled.
+
+    Of a job that was cancelled the part that was finished is kept, where it is of use alone.
+    """
     session_jobs.take_over(space)
     for name, job in list(space.jobs.items()):
         if not job.over:
             continue
         session_jobs.end(space, name)
+        doing = job.label[0].lower() + job.label[1:]
         if job.state == "done" and not job.cancelled():
             space.notes.pop(name, None)
-            for step in job.after:
-                step(space)
-            job.deliver(space, job.result)
-        elif job.error is not None:
-            space.notes[name] = sentence(job.error, job.label[0].lower() + job.label[1:])
+            _deliver(space, job, job.result)
+            continue
+        kept = _keep_partial(space, job, doing) if job.cancelled() else False
+        if job.error is not None:
+            space.notes[name] = sentence(job.error, doing)
+        elif kept:
+            st.toast(f"{job.label}: cancelled. The strategies that were finished are kept.")
         else:
             st.toast(f"{job.label}: cancelled. What was there before is still there.")
+
+
+def _deliver(space: Workspace, job: Job, result: Any) -> None:
+    for step in job.after:
+        step(space)
+    job.deliver(space, result)
+
+
+def _keep_partial(space: Workspace, job: Job, doing: str) -> bool:
+    """Whether the cancelled job had finished a part of its work, which is then delivered."""
+    if job.partial is None:
+        return False
+    delivered = False
+    with errors_shown(doing):
+        _deliver(space, job, job.partial())
+        delivered = True
+    return delivered
 
 
 def show_running(space: Workspace) -> None:

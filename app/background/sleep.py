@@ -1,10 +1,12 @@
 """Sleep plans in the background: the strategies side by side, each judged on traffic that it was not made on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from app.background import session_jobs
+from app.background.coverage import computed as computed_coverage
+from app.background.coverage import saved_request
 from app.background.deployment import present_or_default
 from app.files.measurements import cell_counters
 from app.server import jobs
@@ -79,14 +81,17 @@ def start(space: Workspace, asked: SleepRequest) -> None:
     planned, held_out, judged_on = _demands(space, asked)
     basis = space.basis("traffic", "scale")
     last = space.sleep.value.plans.get("milp") if space.sleep else None
-    computed = space.coverage
+    computed, saved = space.coverage, saved_request(space) if space.coverage is None else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
         made = network(job)
         job.report(0, 0, "preparing")
         known = computed is not None and computed.basis.get("network") == made.identity
         coverage = computed.value.coverage if computed is not None and known else None
-        return made, _compared(job, made.value, asked, planned, held_out, judged_on, last, coverage)
+        if saved is not None:
+            coverage = computed_coverage(job, made.value, saved).coverage
+        finished = lambda some: setattr(job, "partial", lambda: (made, some))  # noqa: E731
+        return made, _compared(job, made.value, asked, planned, held_out, judged_on, last, coverage, finished)
 
     def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
@@ -117,8 +122,14 @@ def _compared(
     judged_on: str,
     last: "SleepPlan | None",
     coverage: "Coverage | None",
+    finished: "Callable[[Comparison[SleepPlan]], None]",
 ) -> "Comparison[SleepPlan]":
-    """The strategies side by side; the optimised one begins from the last plan where that was for the same cells."""
+    """The strategies side by side; the optimised one begins from the last plan where that was for the same cells.
+
+    finished: told after each strategy what there is to compare by then.
+    """
+    import pandas as pd
+
     from planning.coverage import Coverage
     from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
     from planning.sleep.ranges import ensemble_figures
@@ -136,14 +147,22 @@ def _compared(
     around = asked.around(network) | {"coverage": coverage}
     floored = planned.with_rate_floor(asked.rate_floor)
     problem = SleepProblem.build(network, floored, quantile=asked.quantile, **around)
-    plans, table = compare_strategies(
-        problem,
-        asked.strategies,
-        settings=asked.settings,
-        held_out=held_out,
-        progress=job.part(0.0, BEFORE_RANGES, say=strategy_name),
-        earlier=last.parts if last is not None and last.network.cells.equals(network.cells) else None,
-    )
+    plans: dict[str, SleepPlan] = {}
+    rows = []
+    for number, strategy in enumerate(asked.strategies):
+        begun, ended = (BEFORE_RANGES * n / len(asked.strategies) for n in (number, number + 1))
+        some, row = compare_strategies(
+            problem,
+            [strategy],
+            settings=asked.settings,
+            held_out=held_out,
+            progress=job.part(begun, ended, say=lambda what: strategy_name(what) if what != "done" else what),
+            earlier=last.parts if last is not None and last.network.cells.equals(network.cells) else None,
+        )
+        plans |= some
+        rows.append(row)
+        table = pd.concat(rows, ignore_index=True)
+        finished(Comparison(dict(plans), table, deployed, judged_on))
     ranges = ensemble_figures(plans, planned, asked.prices, held_out, job.part(BEFORE_RANGES, BEFORE_RISK))
     risk = None
     if held_out is not None:

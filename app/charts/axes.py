@@ -5,13 +5,14 @@ import plotly.graph_objects as go
 from app.colours import WARN
 
 DAY = 24
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # hour 0 of a week is Monday 0:00
 
 
 def week_axis() -> dict:
     """The 168 hours of a week, a tick in the middle of each day."""
     return {
         "tickvals": [DAY * day + 12 for day in range(7)],
-        "ticktext": [f"day {day + 1}" for day in range(7)],
+        "ticktext": list(DAYS),
         "range": [0, 167],
         "title": "hour of the week",
     }
@@ -36,7 +37,8 @@ def finish(figure: go.Figure, y_title: str, x_axis: dict | None = None, height: 
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        legend={"orientation": "h", "y": 1.12, "x": 0},
+        # above the plot, however many rows it has: over it, it would hide the highest line
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
         hovermode="x unified",
         yaxis={"title": y_title, "rangemode": "tozero"},
         xaxis=x_axis or {},

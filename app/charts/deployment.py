@@ -8,6 +8,20 @@ import plotly.graph_objects as go
 from app.charts.axes import finish
 from app.colours import ACCENT, MUTED, SERIES
 
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "cross",
+    "x",
+    "triangle-up",
+    "star",
+    "hexagon",
+    "pentagon",
+    "bowtie",
+)
+DASHES = ("solid", "dash", "dot", "dashdot")
+
 
 def placement_match(table: pd.DataFrame, name: Callable[[str], str]) -> go.Figure:
     """How alike sites and traffic, or real sites, are by strategy (figure 3(c) of the paper); table: of `judge`."""
@@ -26,14 +40,22 @@ def placement_match(table: pd.DataFrame, name: Callable[[str], str]) -> go.Figur
 
 
 def users_covered(table: pd.DataFrame, name: Callable[[str], str]) -> go.Figure:
-    """Share of users covered while they move, a line a strategy (table 5 of the paper); table: of `judge`."""
+    """Share of users covered while they move, a line a strategy (table 5 of the paper); table: of `judge`.
+
+    Lines differ by colour, dash and mark, and become narrower, so that one that lies under another still shows.
+    """
     columns = [c for c in table.columns if c.startswith("covered_")]
     steps = [int(c.removeprefix("covered_")) for c in columns]
     figure = go.Figure()
     for i, row in enumerate(table.to_dict("records")):
         figure.add_scatter(
             x=steps, y=[100 * row[c] for c in columns], name=name(row["strategy"]), mode="lines+markers",
-            line={"color": SERIES[i % len(SERIES)]},
+            line={
+                "color": SERIES[i % len(SERIES)],
+                "dash": DASHES[i % len(DASHES)],
+                "width": max(1.5, 5 - 0.6 * i),
+            },
+            marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 9},
         )  # fmt: skip
     finish(figure, "users covered (%)", {"title": "moves", "tickvals": steps}, height=320)
     figure.update_yaxes(rangemode="normal")  # the strategies lie near each other

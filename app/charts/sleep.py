@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
-from app.colours import ACCENT, BAND_90, MUTED, SERIES, swatch_legend
+from app.colours import ACCENT, BAND_90, MUTED, RAMP_SCALE, SERIES, swatch_legend
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
@@ -96,7 +96,7 @@ def map_pair(pictures: list[dict]) -> go.Figure:
         grid = np.full((int(p["y"].max()) - upper + 1, int(p["x"].max()) - left + 1), np.nan)
         grid[p["y"] - upper, p["x"] - left] = p["mbps"]
         figure.add_heatmap(
-            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale="Blues",
+            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale=RAMP_SCALE,
             showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
             colorbar={"title": "Mbit/s", "thickness": 12}, row=1, col=column,
         )  # fmt: skip
@@ -156,7 +156,7 @@ def schedule(
             y=cells["cell"].to_numpy()[order],
             zmin=0,
             zmax=1,
-            colorscale=[[0, "#fdf3e1"], [0.5, "#f2a65a"], [1, "#b03a2e"]],
+            colorscale=RAMP_SCALE,
             colorbar={"title": "load", "tickformat": ".0%", "thickness": 12},
             hovertemplate="%{y}<br>hour %{x}<br>load %{z:.0%}<extra></extra>",
             hoverongaps=False,

@@ -3,8 +3,8 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.axes import DAY, day_axis, finish, mark_hour, week_axis
-from app.colours import ACCENT, BAND_50, BAND_90, SERIES, WARN
+from app.charts.axes import DAY, DAYS, day_axis, finish, mark_hour, week_axis
+from app.colours import ACCENT, BAND_50, BAND_90, RAMP_SCALE, SERIES, WARN
 
 
 def week_band(
@@ -54,8 +54,8 @@ def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
         go.Heatmap(
             z=profile.reshape(-1, DAY),
             x=np.arange(DAY),
-            y=[f"day {day + 1}" for day in range(len(profile) // DAY)],
-            colorscale="YlOrRd",
+            y=[DAYS[day % 7] for day in range(len(profile) // DAY)],
+            colorscale=RAMP_SCALE,
             colorbar={"title": unit, "thickness": 12},
             hovertemplate="%{y}, %{x}:00<br>%{z:,.4g} " + unit + "<extra></extra>",
         )

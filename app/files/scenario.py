@@ -21,6 +21,18 @@ FORMATS = {  # format of planning.export: what the button says
 }
 
 
+HOLDS = {  # format: what is in its file
+    "gpkg": "Layers of tiles, sites and cells, every plan as a table, where it comes from; opens in QGIS.",
+    "geojson": "Sites, cells and tiles as features, plans in their properties.",
+    "kml": "Sites and cells with their sleep and spectrum, for Google Earth.",
+    "kmz": "The same as KML, zipped.",
+    "shp": "Sites and cells; names of columns cut to ten letters.",
+    "xlsx": "A sheet a table: sites, cells, tiles, sleep schedule, energy, CO₂ and cost, spectrum, assumptions.",
+    "cloudrf": "A row a cell for CloudRF's import; no plan.",
+    "zip": "Every table as CSV, and where it comes from.",
+}
+
+
 def file_stem(space: Workspace) -> str:
     """The name of the area that was planned, as the beginning of a file name."""
     made = space.network
@@ -62,6 +74,18 @@ def scenario_of(space: Workspace) -> "Scenario":
             tables |= {"hours": hours.value.table(), "station_hours": hours.value.stations()}
         scenario = scenario.with_prb(made.value.plans[space.spectrum_choice], **tables)
     return scenario
+
+
+def left_out(space: Workspace) -> list[str]:
+    """Plans that `scenario_of` leaves out, as they were made for another network, traffic or scale."""
+    if space.network is None:
+        return []
+    plans = {
+        "the sleep plan": space.sleep,
+        "the utilisation of the network": space.utilisation,
+        "the spectrum plan": space.spectrum,
+    }
+    return [name for name, made in plans.items() if made and not _is_for(made, space.network)]
 
 
 def _is_for(made: Made, network: Made) -> bool:

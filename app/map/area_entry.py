@@ -12,8 +12,10 @@ from app.messages import sentence
 from app.server.limits import limits
 from app.state.workspace import Workspace
 
-NAME = "My area"
+NAME, EXAMPLE = "My area", "Example area"
 PLACE = "area"  # where notes about the area are shown
+FAR_KM, NEAR_KM = 150.0, 60.0  # from towns: an area so far, that swapped would be so near, is a slip
+HALF_SIDE_KM = 3.0  # of the box around a place that was searched for
 
 
 def take_area(space: Workspace, make: Callable[[], Any], doing: str) -> bool:
@@ -34,7 +36,11 @@ def take_area(space: Workspace, make: Callable[[], Any], doing: str) -> bool:
 
 
 def from_drawings(space: Workspace, drawings: list[dict[str, Any]]) -> bool:
-    """The union of all outlines drawn; none at all clears the area."""
+    """The union of all outlines drawn; none at all clears the area.
+
+    What is drawn beside the example takes its place. Where the map shows other outlines than the area has by then, as
+    after a fault, it is mounted anew.
+    """
     from opendiff.area import Area
 
     if not drawings:
@@ -42,23 +48,110 @@ def from_drawings(space: Workspace, drawings: list[dict[str, Any]]) -> bool:
         space.notes.pop(PLACE, None)
         return True
     name = space.area.name if space.area else NAME
-    collection = {"type": "FeatureCollection", "features": drawings}
-    return take_area(space, lambda: Area.from_geojson(collection, name), "reading the drawing")
+    drawn = drawings
+    if space.area is not None and name == EXAMPLE:
+        drawn = [feature for feature in drawings if not _is_shape(feature, space.area.geometry)]
+        if not drawn:
+            return True
+        name = NAME
+    collection = {"type": "FeatureCollection", "features": drawn}
+    taken = take_area(space, lambda: Area.from_geojson(collection, name), "reading the drawing")
+    if not taken or len(drawn) < len(drawings):
+        space.mount_anew()
+    return taken
+
+
+def _is_shape(feature: dict[str, Any], outline: Any) -> bool:
+    """Whether a drawn feature is this outline as it was; an invalid one is not."""
+    import shapely
+
+    try:
+        shape = shapely.geometry.shape(feature["geometry"])
+        return shape.is_valid and shape.symmetric_difference(outline).area < 1e-6 * outline.area
+    except (shapely.errors.ShapelyError, ValueError, KeyError):
+        return False
+
+
+def check_order(bounds: tuple[float, float, float, float], region: Region) -> None:
+    """Raises AreaError where latitude and longitude look swapped: only swapped would the area lie in the region of open
+    data or, far from any town as it is, near one.
+
+    bounds: west, south, east, north of the area in degrees.
+    """
+    from app.map.gazetteer import nearest
+    from opendiff.errors import AreaError
+
+    west, south, east, north = bounds
+    swapped = (south, west, north, east)
+    if max(abs(west), abs(east)) > 85 or _meet(bounds, region.bounds):
+        return
+    lon, lat = (west + east) / 2, (south + north) / 2
+    if not _meet(swapped, region.bounds):
+        if nearest(lon, lat)[1] < FAR_KM or nearest(lat, lon)[1] > NEAR_KM:
+            return
+    town, away = nearest(lat, lon)
+    raise AreaError(
+        f"Latitude and longitude look swapped: as given, the area lies at latitude {lat:.3f}, longitude {lon:.3f}; "
+        f"swapped, it would be {away:,.0f} km from {town.label}. Give west, south, east, north (longitude first)."
+    )
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def around(space: Workspace, name: str, lon: float, lat: float) -> bool:
+    """A box of 6 km around a place in degrees, named after it."""
+    from opendiff.area import Area
+
+    high = HALF_SIDE_KM / 111.32
+    wide = high / math.cos(math.radians(lat))
+    build = lambda: Area.from_box(lon - wide, lat - high, lon + wide, lat + high, name=name)  # noqa: E731
+    return _mounted(space, take_area(space, build, "taking the place"))
 
 
 def from_upload(space: Workspace, data: bytes, filename: str) -> bool:
     """The outlines in an uploaded file of any format that `opendiff.area` reads."""
-    from opendiff.area import read_area_bytes
+    from opendiff.area import Area, read_area_bytes
 
-    return _mounted(space, take_area(space, lambda: read_area_bytes(data, filename), "reading the file"))
+    def read() -> Area:
+        area = read_area_bytes(data, filename)
+        check_order(area.geometry.bounds, open_region(space.source))
+        return area
+
+    return _mounted(space, take_area(space, read, "reading the file"))
 
 
 def from_box(space: Workspace, text: str) -> bool:
     """A box from its four bounds as typed: west, south, east, north in degrees."""
-    return _mounted(space, take_area(space, lambda: _box(text), "reading the box"))
+    return _mounted(space, take_area(space, lambda: _box(text, open_region(space.source)), "reading the box"))
 
 
-def _box(text: str) -> Any:
+def from_corners(space: Workspace, text: str) -> bool:
+    """An outline from its corners as typed: longitude and latitude in degrees, one corner a line."""
+    make = lambda: _outline(text, open_region(space.source))  # noqa: E731
+    return _mounted(space, take_area(space, make, "reading the corners"))
+
+
+def _outline(text: str, region: Region) -> Any:
+    from opendiff.area import Area
+    from opendiff.errors import AreaError
+
+    try:
+        lines = [line.replace(";", ",") for line in text.splitlines() if line.strip()]
+        corners = [[float(part) for part in line.split(",")] for line in lines]
+    except ValueError:
+        corners = []
+    if len(corners) < 3 or any(len(corner) != 2 for corner in corners):
+        raise AreaError(
+            "An outline needs three corners or more, each a line of longitude, latitude in degrees."
+        )
+    area = Area.from_geojson({"type": "Polygon", "coordinates": [[*corners, corners[0]]]}, NAME)
+    check_order(area.geometry.bounds, region)
+    return area
+
+
+def _box(text: str, region: Region) -> Any:
     from opendiff.area import Area
     from opendiff.errors import AreaError
 
@@ -69,7 +162,9 @@ def _box(text: str) -> Any:
     if len(numbers) != 4:
         raise AreaError("A box needs four numbers, west, south, east, north in degrees, with commas between.")
     west, south, east, north = numbers
-    return Area.from_box(west, south, east, north, name="Box")
+    area = Area.from_box(west, south, east, north, name="Box")
+    check_order(area.geometry.bounds, region)
+    return area
 
 
 def example(space: Workspace) -> bool:
@@ -81,7 +176,7 @@ def example(space: Workspace) -> bool:
         x, y = _fullest_square(open_region(space.source), 6)
         west, _, _, north = tile_bounds(x, y)
         _, south, east, _ = tile_bounds(x + 5, y + 5)
-        return Area.from_box(float(west), float(south), float(east), float(north), name="Example area")
+        return Area.from_box(float(west), float(south), float(east), float(north), name=EXAMPLE)
 
     return _mounted(space, take_area(space, make, "taking the example area"))
 

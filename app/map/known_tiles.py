@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.colours import ACCENT, WARN, rgb
+from app.colours import ACCENT, rgb
 from app.map.region import Picture, tile_picture
 from app.state.inputs import is_bundled
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
 
+KNOWN, UNKNOWN = ACCENT, "#e08a1e"  # told apart with any kind of colour vision
 SOURCES = {"imagery": "Imagery", "population": "Population", "poi": "POI"}
 
 
@@ -41,6 +42,6 @@ def _poi(column: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def known_picture(tiles: "Tiles", known: np.ndarray) -> Picture:
-    """Tiles that are known in blue, others in red, see-through."""
-    blocks = np.where(known[:, None], (*rgb(ACCENT), 90), (*rgb(WARN), 120)).astype(np.uint8)
+    """Tiles that are known in blue, others in orange, see-through."""
+    blocks = np.where(known[:, None], (*rgb(KNOWN), 90), (*rgb(UNKNOWN), 120)).astype(np.uint8)
     return tile_picture(tiles["x"].to_numpy(), tiles["y"].to_numpy(), blocks[:, None, None, :])

@@ -67,6 +67,14 @@ def tile_picture(x: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> Picture:
     return Picture(rgba, (float(west), float(south), float(east), float(north)))
 
 
+def bounds_of_tile(x: int, y: int) -> tuple[float, float, float, float]:
+    """West, south, east, north of a tile in degrees."""
+    from opendiff.area.tile_grid import tile_bounds
+
+    west, south, east, north = tile_bounds(x, y)
+    return float(west), float(south), float(east), float(north)
+
+
 _regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
 
 

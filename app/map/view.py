@@ -26,7 +26,9 @@ from app.map.region import Picture, Region
 from app.messages import plain
 from app.server.cache import fingerprint
 
-STYLE = "<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}</style>"
+STYLE = """<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}
+@media (prefers-color-scheme: dark){.leaflet-container{background:#15191e}
+.leaflet-base-pane img{filter:brightness(0.5) saturate(0.8)}}</style>"""
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 
@@ -48,6 +50,7 @@ def map_view(
     points: bool = True,
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
+    marked: Sequence[Bounds] = (),
     clicks: bool = False,
     height: int = 520,
 ) -> MapEvents:
@@ -56,6 +59,7 @@ def map_view(
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
     changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
     there already), polygons and with `points` also points can be drawn beside the outline, which stays as it is.
+    marked: boxes that are outlined, such as the tile that was clicked.
     """
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
@@ -72,8 +76,8 @@ def map_view(
         lambda: _mounted(region, bounds, outline, draw, places, points),
     )
     over = frame.layers(
-        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots)),
-        lambda: _laid_over(pictures, dots),
+        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots), *marked),
+        lambda: _laid_over(pictures, dots, marked),
     )
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
@@ -104,10 +108,16 @@ def _mounted(
     return base
 
 
-def _laid_over(pictures: Sequence[Picture], dots: Sequence[Dots]) -> folium.FeatureGroup:
+def _laid_over(
+    pictures: Sequence[Picture], dots: Sequence[Dots], marked: Sequence[Bounds]
+) -> folium.FeatureGroup:
     group = folium.FeatureGroup(name="layers")
     for picture in pictures:
         _overlay(picture, pane="traffic", opacity=1.0).add_to(group)
+    for west, south, east, north in marked:
+        folium.Rectangle(
+            [[south, west], [north, east]], color="#000000", weight=3, fill=False, interactive=False
+        ).add_to(group)
     for some in dots:
         add_dots(group, some)
     return group

@@ -61,8 +61,11 @@ def entries() -> list[Entry]:
 
 
 def save(space: Workspace, name: str, identity: str | None = None) -> str:
-    """Write the work under a name, over the scenario `identity` or as a new one; returns its identity."""
-    name = _checked(name)
+    """Write the work under a name, over the scenario `identity` or as a new one; returns its identity.
+
+    A name that another scenario has gets a number.
+    """
+    name = _free_name(_checked(name), identity)
     packed = {part: make() for part, make in packing.pack(space).items()}
     layers = b"" if space.network is None else scenario_of(space).to_bytes()
     identity = identity or secrets.token_hex(8)
@@ -97,15 +100,16 @@ def upload(data: bytes) -> dict[str, bytes]:
 
 
 def rename(identity: str, name: str) -> None:
-    """Another name for a scenario; its plans stay as they are."""
-    _change(identity, lambda path: _set_name(path, _checked(name)))
-    audit.log("renamed", _work(), scenario=identity, name=_checked(name))
+    """Another name for a scenario, with a number where another has it; its plans stay as they are."""
+    name = _free_name(_checked(name), identity)
+    _change(identity, lambda path: _set_name(path, name))
+    audit.log("renamed", _work(), scenario=identity, name=name)
 
 
 def duplicate(identity: str) -> str:
     """A copy under the same name with "copy" behind it; returns its identity."""
     path, copy = path_of(identity), secrets.token_hex(8)
-    name = f"{_name_of(path)[: MOST_NAME - 5]} copy"
+    name = _free_name(f"{_name_of(path)[: MOST_NAME - 5]} copy", None)
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)
@@ -142,6 +146,21 @@ def _checked(name: str) -> str:
     if not name:
         raise SavedWorkError("A scenario needs a name; type one.")
     return name
+
+
+def _free_name(name: str, identity: str | None) -> str:
+    """The name, with a number behind it where a scenario other than `identity` has it."""
+    taken = {entry.name for entry in entries() if entry.identity != identity}
+    free, number = name, 2
+    while free in taken:
+        behind = f" ({number})"
+        free, number = name[: MOST_NAME - len(behind)] + behind, number + 1
+    return free
+
+
+def name_of(identity: str) -> str:
+    """The name of a scenario. Raises SavedWorkError where there is none."""
+    return _name_of(path_of(identity))
 
 
 def _write(path: Path, name: str, packed: dict[str, bytes], layers: bytes) -> None:

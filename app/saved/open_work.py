@@ -5,12 +5,15 @@ of which only those that have changed are written again.
 """
 
 import contextlib
+import json
 import logging
 import re
 import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -24,10 +27,21 @@ from app.state.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-PARAMETER = "work"  # of the address
+PARAMETER, VIEW = "work", "view"  # of the address: the work, or a link that only shows it
 KEPT_DAYS = 60  # where nobody comes back to it
+ABOUT = "about.json"  # beside the parts: the name of the work and its revision
+MAX_ABOUT_BYTES, MAX_NAME = 10_000, 80
 _WORK_ID = re.compile(r"[0-9a-f]{32}")
 _locks: dict[str, threading.Lock] = {}  # by work
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Work that is kept: its number, the name of its area, and when it was kept last (seconds since the epoch)."""
+
+    identity: str
+    name: str
+    saved: float
 
 
 def _lock_of(work: str) -> threading.Lock:
@@ -60,15 +74,91 @@ def take_in(identity: str) -> None:
 
 def reopen(identity: str, space: Workspace) -> None:
     """Bring back what was open under this identity before the page was loaded anew."""
-    place = _work_folder(identity)
+    read_into(_work_folder(identity), identity, space)
+
+
+def read_into(place: Path, identity: str, space: Workspace) -> None:
+    """Put the work that is kept in a folder into a workspace. Raises SavedWorkError."""
     with _lock_of(identity):  # the page may be loaded anew while its last change is still being written
         found = {n: (place / n).read_bytes() for n in files.PARTS if (place / n).is_file()}
+        revision = _about(place).get("revision", "")
     packing.unpack(found, space)
+    space.revision = revision
     space.saved_versions = packing.versions(space)
+
+
+def folder_of(identity: str) -> Path:
+    """Where this work is kept, or will be. Raises SavedWorkError for what is no number of work."""
+    return _work_folder(identity)
+
+
+def is_number(identity: str) -> bool:
+    """Whether this may be the number of work."""
+    return bool(_WORK_ID.fullmatch(identity))
+
+
+def recent(most: int = 20) -> list[Recent]:
+    """Work kept for who is in this session, the newest first."""
+    every = folders.shelf(_present_work()) / room.OPEN_WORK
+    found = []
+    with contextlib.suppress(OSError):
+        for place in every.iterdir() if every.is_dir() else ():
+            if is_number(place.name) and (about := _about(place)):
+                saved = (place / ABOUT).stat().st_mtime
+                found.append(Recent(place.name, about["name"][:MAX_NAME] or "Work", saved))
+    return sorted(found, key=lambda work: -work.saved)[:most]
+
+
+def _present_work() -> str:
+    return str(st.session_state["workspace"].work) if "workspace" in st.session_state else ""
+
+
+def switch(space: Workspace, identity: str) -> None:
+    """Show other kept work, or the present one as it is kept now. Raises SavedWorkError."""
+    if not is_work(identity):
+        raise SavedWorkError("That work is gone.")
+    reopen(identity, space)
+    space.work, space.read_only = identity, False
+    audit.log("opened", identity)
+
+
+def make_own(space: Workspace) -> None:
+    """From now on the work is kept under a number of its own."""
+    space.work, space.read_only = new_work(), False
+    space.saved_versions, space.revision = {}, ""
+
+
+def kept_at(space: Workspace) -> float | None:
+    """When the open work was kept last, in seconds since the epoch; None where it has not been."""
+    with contextlib.suppress(OSError, SavedWorkError):
+        return (_work_folder(space.work) / ABOUT).stat().st_mtime
+    return None
+
+
+def changed_elsewhere(space: Workspace) -> float | None:
+    """When another session kept another state of this work, in seconds since the epoch; None where none has."""
+    with contextlib.suppress(OSError, SavedWorkError):
+        if _lock_of(space.work).locked():  # being written just now: seen in the next run
+            return None
+        place = _work_folder(space.work)
+        if _about(place).get("revision", space.revision) != space.revision:
+            return (place / ABOUT).stat().st_mtime
+    return None
+
+
+def _about(place: Path) -> dict[str, str]:
+    """Name and revision of kept work; empty for that of an earlier version, which told neither."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if (place / ABOUT).stat().st_size <= MAX_ABOUT_BYTES:
+            told = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+            return {"name": str(told["name"]), "revision": str(told["revision"])}
+    return {}
 
 
 def keep(space: Workspace) -> threading.Thread | None:
     """Write what has changed since the last time, in the background; nothing is written before there is an area."""
+    if space.read_only or changed_elsewhere(space) is not None:
+        return None
     now = packing.versions(space)
     changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
     gone = set(space.saved_versions) - set(now)
@@ -79,7 +169,7 @@ def keep(space: Workspace) -> threading.Thread | None:
         room.check_whole(shelf)
     refused, space.not_kept = space.not_kept, ""
     makers = packing.pack(space, changed)
-    space.saved_versions = now
+    space.saved_versions, space.revision = now, secrets.token_hex(8)
     thread = threading.Thread(
         target=_keep, args=(space, shelf, place, makers, gone), name="keep work", daemon=True
     )
@@ -95,6 +185,9 @@ def _keep(space: Workspace, shelf: Path, place: Path, makers: dict, gone: set[st
     with _lock_of(space.work):
         try:
             place.mkdir(parents=True, exist_ok=True)
+            about = {"name": space.area.name if space.area else "", "revision": space.revision}
+            with replacing(place / ABOUT) as temporary:
+                temporary.write_text(json.dumps(about), encoding="utf-8")
             for part in gone:
                 (place / part).unlink(missing_ok=True)
             for part, make in makers.items():
@@ -122,13 +215,22 @@ def forget_old_work(now: float | None = None) -> None:
                     shutil.rmtree(place, ignore_errors=True)
 
 
-def come_back(space: Workspace) -> None:
-    """In the first run of a session: reopen what its address names, else begin work of its own."""
+def come_back(space: Workspace, open_link: Callable[[str, Workspace], None]) -> None:
+    """In the first run of a session: reopen what its address names, else begin work of its own.
+
+    open_link: puts the work that a read-only link leads to into the workspace.
+    """
     if not space.work:
+        viewed = st.query_params.get(VIEW, "")
         asked = st.query_params.get(PARAMETER, "")
         space.work = new_work()
         with errors_shown("opening the work that this address names"):
             forget_old_work()
+            if viewed:
+                space.work = new_work()
+                open_link(viewed, space)
+                st.session_state[VIEW] = viewed
+                return
             take_in(asked)
             if is_work(asked):
                 space.work = asked
@@ -138,5 +240,10 @@ def come_back(space: Workspace) -> None:
                 except Exception:
                     space.work = new_work()  # what cannot be read is not written over
                     raise
+    if space.read_only:
+        st.query_params[VIEW] = st.session_state.get(VIEW, "")
+        return
+    if VIEW in st.query_params:
+        del st.query_params[VIEW]
     if space.area is not None and st.query_params.get(PARAMETER) != space.work:
         st.query_params[PARAMETER] = space.work  # changing the page drops it

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from app.errors import SavedWorkError
 from app.files.traffic import parquet_bytes
 from app.map.area_entry import take_area
+from app.saved import coverage
 from app.saved.files import (
     FORMAT,
     NETWORKS,
@@ -144,7 +145,21 @@ def _state(space: Workspace) -> dict[str, Any]:
         "spectrum_hour": space.spectrum_hour,
         "spectrum_cluster": space.spectrum_cluster,
         "made": {n: {"basis": m.basis, "identity": m.identity} for n, m in made.items() if m is not None},
+        "coverage": coverage.record(space),
         "controls": values(),
+    }
+
+
+def _coverage(told: Any) -> dict[str, Any] | None:
+    """What the file says of its coverage; an earlier version says nothing. Raises for what makes no sense."""
+    if told is None:
+        return None
+    coverage.settings_of(dict(told["settings"]))
+    basis = {name: str(told["basis"][name]) for name in PLANNED_ON}
+    return {
+        "settings": dict(told["settings"]),
+        "basis": basis,
+        "uploads": [str(key) for key in told["uploads"]],
     }
 
 
@@ -173,6 +188,7 @@ def _set_state(space: Workspace, state: dict[str, Any]) -> None:
         str(name): {str(figure): float(value) for figure, value in edited.items()}
         for name, edited in state["equipment"].items()
     }
+    space.coverage_saved = _coverage(state.get("coverage"))
     space.scenario = str(state["opened"])
     space.sleep_choice, space.spectrum_choice = str(state["sleep_choice"]), str(state["spectrum_choice"])
     space.spectrum_hour = int(state["spectrum_hour"]) % 168

@@ -66,6 +66,9 @@ class Job:
     error: Exception | None = None
     started: float = 0.0
     after: list[Callable[[Any], None]] = field(default_factory=list)  # with the workspace, before `deliver`
+    partial: Callable[[], Any] | None = (
+        None  # makes the result of what is finished, for a job that is cancelled
+    )
     _cancel: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(default_factory=threading.Thread)
     _gone_since: float | None = None

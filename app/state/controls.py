@@ -13,6 +13,12 @@ _WAITING, _SET = "controls of a file", "controls set by a file"
 _RANGES = ("sleep night", "sleep threshold", "sleep window")  # sliders with two ends want tuples
 
 
+# of work of an earlier version, which said 0 for what follows by itself
+_NONE_WAS_ZERO = (
+    "siting level", "siting radius", "siting capacity", "siting budget", "siting spacing", "prb cap", "prb minimum",
+)  # fmt: skip
+
+
 def kept(key: str) -> dict[str, Any]:
     """Arguments by which a widget keeps its value when another page is opened and closed again."""
     _made.add(key)
@@ -32,7 +38,11 @@ def values() -> dict[str, Any]:
 def set_from_file(found: dict[str, Any]) -> None:
     """Let the widgets have these values when they are made next."""
     st.session_state[_WAITING] = {
-        str(key): tuple(value) if key in _RANGES and isinstance(value, list) else value
+        str(key): None
+        if key in _NONE_WAS_ZERO and value == 0
+        else tuple(value)
+        if key in _RANGES and isinstance(value, list)
+        else value
         for key, value in found.items()
         if _plain(value)
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from planning.coverage import Coverage
+    from planning.coverage import Coverage, RadioSettings
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
     from planning.prb import NetworkUtilisation
@@ -35,11 +35,15 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Covered:
-    """The coverage of a network, and the deployment that it is of. notes: what was read beside the network."""
+    """The coverage of a network, and the deployment that it is of. notes: what was read beside the network.
+
+    asked: the settings of the radio model that were asked for, before any tuning.
+    """
 
     coverage: "Coverage"
     network: Deployed
     notes: tuple[str, ...] = ()
+    asked: "RadioSettings | None" = None
 
 
 @dataclass(frozen=True)

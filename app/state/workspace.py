@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
 WEEK = 168
 # fields of a workspace that opening other work leaves as they are
-OF_THE_SESSION = ("jobs", "page", "work", "map_version", "deployment_rounds", "saved_versions", "not_kept")
+OF_THE_SESSION = (
+    "jobs",
+    "page",
+    "work",
+    "map_version",
+    "deployment_rounds",
+    "saved_versions",
+    "not_kept",
+    "revision",
+    "read_only",
+)
 
 
 @dataclass
@@ -41,12 +51,16 @@ class Workspace:
     spectrum_cluster: lon, lat and number of the sites that it is for, None for all. utilisation: is computed anew where
     the work is opened again.
 
+    coverage_saved: what saved work says of its coverage, which is computed anew when it is needed.
+
     scenario: of the library, that the work was saved to or opened from. opened_scenarios: by identity, those opened to
     be compared, with the time of their file in seconds since the epoch; asked_scenarios: those whose opening was tried.
 
     work: the number that the open work is kept under and its address holds; saved_versions: part to the version that
-    was kept last; not_kept: why that failed. jobs: running, by name; notes: errors and notices, reports: of files, by
-    the place that shows them. map_version: another number mounts the drawing map anew, with the saved outline in it.
+    was kept last; not_kept: why that failed; revision: of the kept work as this session knows it, so that a change by
+    another one is seen; read_only: opened by a link, not kept. jobs: running, by name; notes: errors and notices,
+    reports: of files, by the place that shows them. map_version: another number mounts the drawing map anew, with the
+    saved outline in it.
     deployment_rounds: how often deployment has begun.
     """
 
@@ -66,6 +80,7 @@ class Workspace:
     network: Made[Deployed] | None = None
     deployments: Made[Comparison[Deployed]] | None = None
     coverage: Made[Covered] | None = None
+    coverage_saved: dict[str, Any] | None = None
     sleep: "Made[Comparison[SleepPlan]] | None" = None
     utilisation: Made[NetworkUse] | None = None
     spectrum: "Made[Comparison[PrbPlan]] | None" = None
@@ -83,6 +98,8 @@ class Workspace:
     work: str = ""
     saved_versions: dict[str, str] = field(default_factory=dict)
     not_kept: str = ""
+    revision: str = ""
+    read_only: bool = False
     page: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)

@@ -3,30 +3,34 @@
 import numpy as np
 import streamlit as st
 
-from app.colours import number
+from app.colours import number, swatch_legend
 from app.map import area_entry
 from app.map.drawing import editable
-from app.map.known_tiles import SOURCES, known_picture, known_tiles
+from app.map.known_tiles import KNOWN, SOURCES, UNKNOWN, known_picture, known_tiles
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown, plain
+from app.saved import open_work
 from app.state.controls import kept
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
 from app.widgets.file_report import file_report
-from app.widgets.layout import land_cover_legend, note, region_of
+from app.widgets.layout import city_of, land_cover_legend, note, region_of
 from app.widgets.navigation import next_step
-from app.widgets.source import source_section
+from app.widgets.source import no_data, source_section
+from app.widgets.work_menu import recent_work
 
 SHOWN = "coverage shown"  # key of the control that paints a source's tiles
 MOST_COUNTED = 20_000  # tiles whose sources are counted
 
 
 def page() -> None:
-    """Left the map to draw on, right what the area holds and other ways to give it."""
+    """What the product is, left the map to draw on, right what the area holds and other ways to give it."""
     space = workspace()
     region = region_of(space)
+    if space.area is None:
+        _welcome(space, region)
     left, right = st.columns([7, 3], gap="medium")
     with left:
         if region is not None:
@@ -35,22 +39,58 @@ def page() -> None:
         st.markdown("### Area")
         note(space, area_entry.PLACE)
         _summary(space)
+        if space.area is None:
+            _recent(space)
         _other_ways(space)
         source_section(space)
+
+
+def _welcome(space: Workspace, region: Region | None) -> None:
+    """What the product is, which city this is, and the quickest way to begin, above the map."""
+    with st.container(key="welcome"):
+        left, right = st.columns([3, 1], vertical_alignment="center")
+        left.markdown(
+            "**Plan a mobile network from open data:** traffic hour by hour, sites, coverage, sleeping cells, spectrum."
+        )
+        if region is not None:
+            left.caption(
+                f"The map shows {plain(city_of(region))}. Draw an outline on it with :material/pentagon: or "
+                ":material/rectangle:, search a place, or start with an example."
+            )
+        if right.button("Use example area", type="primary", icon=":material/bolt:", width="stretch"):
+            area_entry.example(space)
+            st.rerun()
+
+
+def _recent(space: Workspace) -> None:
+    """Work to go on with, where there is no area yet."""
+    if open_work.recent(1):
+        with (
+            st.expander("Recent work", icon=":material/history:", expanded=True),
+            errors_shown("opening the work"),
+        ):
+            recent_work(space)
 
 
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
     seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
     accessible.tell(
-        "Map to draw the area on with the mouse. Without one: upload a file, or give corners in degrees."
+        "Map to draw the area on with the mouse. Without one: search a place, upload a file, or type corners."
     )
-    events = map_view(key, region, outline=seed, draw=True, pictures=_known_picture(space), height=560)
+    pictures = _known_picture(space)
+    events = map_view(key, region, outline=seed, draw=True, pictures=pictures, height=560)
     if events.drawings is not None and st.session_state.get("drawn") != (key, events.drawings):
         st.session_state["drawn"] = (key, events.drawings)
         kept = None if seed is None or editable(seed) else seed
         if kept is None or events.drawings:
             area_entry.from_drawings(space, events.drawings)
+            if key != f"area {space.map_version} {space.source}":
+                st.rerun()  # the map shows what was not taken
+    if pictures:
+        name = SOURCES[st.session_state[SHOWN]]
+        entries = [(f"{name}: known", KNOWN), (f"{name}: not known", UNKNOWN)]
+        st.html(swatch_legend(entries, "Data coverage of the tiles"))
     land_cover_legend(region)
     for text in region.notes:
         st.warning(plain(text), icon=":material/report:")
@@ -78,28 +118,26 @@ def _known_choice(space: Workspace) -> None:
     """How many tiles each source knows; the one chosen is painted on the map."""
     known = _known(space)
     if known:
-        st.segmented_control(
-            "Known of the tiles (choose one to see it on the map)",
+        st.pills(
+            "Data coverage (click to show)",
             list(known),
             format_func=lambda name: f"{SOURCES[name]} {int(known[name].sum()):,} of {len(known[name]):,}",
+            wrap=True,
             **kept(SHOWN),
         )
 
 
 def _summary(space: Workspace) -> None:
     if space.area is None or space.tiles is None:
-        st.markdown(
-            "Draw the outline on the map with :material/pentagon: or :material/rectangle:, or start at once:"
-        )
-        if st.button("Use example area", type="primary", icon=":material/bolt:", width="stretch"):
-            area_entry.example(space)
-            st.rerun()
+        st.caption("No area yet.")
         return
     from opendiff.area.tile_grid import tile_area_km2
 
     tiles = space.tiles
     km2 = float((tile_area_km2(tiles["x"], tiles["y"]) * tiles["covered_share"]).sum())
-    name = st.text_input("Name", space.area.name, max_chars=80, key=f"name {space.area_identity}")
+    name = st.text_input(
+        "Name", space.area.name, max_chars=80, key=f"name {space.area_identity} {space.map_version}"
+    )
     if name.strip() and name != space.area.name:
         space.rename_area(name.strip())
     one, two, three = st.columns(3)
@@ -107,9 +145,7 @@ def _summary(space: Workspace) -> None:
     two.metric("Tiles", f"{len(tiles):,}")
     three.metric("With data", f"{space.tiles_with_data:,}")
     if space.tiles_with_data == 0:
-        st.warning(
-            "No tile of this area has open data; draw inside the dashed line, or choose another source below."
-        )
+        no_data(space)
     elif space.tiles_with_data < len(tiles):
         missing = len(tiles) - space.tiles_with_data
         st.caption(f"{missing:,} tiles have no open data and are left out of the traffic.")
@@ -119,6 +155,8 @@ def _summary(space: Workspace) -> None:
 
 
 def _other_ways(space: Workspace) -> None:
+    with st.expander("Search a place", icon=":material/search:"):
+        _search(space)
     with st.expander("Upload a file", icon=":material/upload_file:"):
         file = st.file_uploader(
             "GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile",
@@ -132,11 +170,22 @@ def _other_ways(space: Workspace) -> None:
             st.rerun()
         if file is not None and space.area is not None:
             file_report(space.area.report, file.name)
-    with st.expander("Type a box", icon=":material/select_all:"), st.form("box", border=False):
-        text = st.text_input("West, south, east, north (degrees)", placeholder="115.84, 28.66, 115.92, 28.72")
-        if st.form_submit_button("Take this box", width="stretch"):
-            area_entry.from_box(space, text)
-            st.rerun()
+    with st.expander("Type corners", icon=":material/select_all:"):
+        with st.form("box", border=False):
+            text = st.text_input(
+                "West, south, east, north (degrees)", placeholder="115.84, 28.66, 115.92, 28.72"
+            )
+            if st.form_submit_button("Take this box", width="stretch"):
+                area_entry.from_box(space, text)
+                st.rerun()
+        with st.form("corners", border=False):
+            corners = st.text_area(
+                "Corners of an outline: longitude, latitude, one corner a line",
+                placeholder="115.84, 28.66\n115.92, 28.66\n115.90, 28.72",
+            )
+            if st.form_submit_button("Take this outline", width="stretch"):
+                area_entry.from_corners(space, corners)
+                st.rerun()
     if space.area is not None:
         with st.expander("Download or replace", icon=":material/download:"):
             import json
@@ -157,3 +206,23 @@ def _other_ways(space: Workspace) -> None:
             if st.button("Use example area", width="stretch"):
                 area_entry.example(space)
                 st.rerun()
+
+
+def _search(space: Workspace) -> None:
+    """A place by name or coordinates, found without a network; it becomes a box of 6 km around it."""
+    from app.map.gazetteer import ATTRIBUTION, search
+
+    text = st.text_input(
+        "Place name, or latitude, longitude", placeholder="Paris", key="place searched", max_chars=80
+    )
+    if not text:
+        st.caption(ATTRIBUTION)
+        return
+    found = search(text)
+    if not found:
+        st.caption("No place of more than 15,000 people has this name. Try coordinates, as 48.85, 2.35.")
+    for row, place in enumerate(found):
+        people = f" · {place.population:,} people" if place.population else ""
+        if st.button(plain(f"{place.label}{people}"), key=f"place {row}", width="stretch"):
+            area_entry.around(space, place.name, place.lon, place.lat)
+            st.rerun()

@@ -1,6 +1,5 @@
 """Compare: scenarios kept in the library, and any of them side by side."""
 
-from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -11,7 +10,6 @@ from app.background.cases import Case
 from app.charts import sleep as sleep_charts
 from app.messages import errors_shown, plain
 from app.saved import library
-from app.saved.packing import unpack
 from app.server import audit
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
@@ -20,6 +18,7 @@ from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import table_button
 from app.widgets.layout import header
+from app.widgets.work_menu import open_scenario, when
 
 MOST_UPLOAD_MB = 500
 SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
@@ -55,7 +54,7 @@ def _save(space: Workspace) -> None:
     if space.area is None:
         st.caption("There is nothing to save yet: draw an area first.")
         return
-    with st.form("save scenario", border=False):
+    with st.form("save scenario", border=False, enter_to_submit=False):
         name = st.text_input("Name", space.area.name, max_chars=library.MOST_NAME)
         new, over = st.columns(2)
         as_new = new.form_submit_button(
@@ -63,12 +62,12 @@ def _save(space: Workspace) -> None:
         )
         present = {entry.identity for entry in library.entries()}
         replaced = over.form_submit_button(
-            "Save over", icon=":material/save_as:", width="stretch", disabled=space.scenario not in present,
+            "Overwrite", icon=":material/save_as:", width="stretch", disabled=space.scenario not in present,
             help="Replaces the scenario that this work was opened from or last saved to.",
         )  # fmt: skip
     if as_new or replaced:
         space.scenario = library.save(space, name, space.scenario if replaced else None)
-        st.toast(plain(f"Saved: {name}"))
+        st.toast(plain(f"Saved: {library.name_of(space.scenario)}"))
         st.rerun()
     st.caption(
         "One GeoPackage with area, traffic, deployments, sleep and spectrum plans, your files and all settings."
@@ -85,7 +84,7 @@ def _library(space: Workspace) -> None:
         chosen = st.selectbox(
             "Scenario",
             list(names),
-            format_func=lambda i: f"{names[i].name} · {_when(names[i])} · {names[i].size / 1e6:.1f} MB",
+            format_func=lambda i: f"{names[i].name} · {when(names[i].saved)} · {names[i].size / 1e6:.1f} MB",
             label_visibility="collapsed",
         )
         _actions(space, names[chosen])
@@ -97,17 +96,13 @@ def _library(space: Workspace) -> None:
             max_upload_size=MOST_UPLOAD_MB,
         )
         if file is not None and st.button("Open it", type="primary"):
-            _open(space, library.upload(file.getvalue()), "")
-
-
-def _when(entry: library.Entry) -> str:
-    return datetime.fromtimestamp(entry.saved).strftime("%d %b %Y %H:%M")
+            open_scenario(space, library.upload(file.getvalue()), "")
 
 
 def _actions(space: Workspace, entry: library.Entry) -> None:
     one, two, three, four, five = st.columns(5)
     if one.button("Open", icon=":material/folder_open:", width="stretch", key="open scenario"):
-        _open(space, library.parts_of(entry.identity), entry.identity)
+        open_scenario(space, library.parts_of(entry.identity), entry.identity)
     with two.popover("Rename", width="stretch"):
         name = st.text_input(
             "New name", entry.name, max_chars=library.MOST_NAME, key=f"rename {entry.identity}"
@@ -133,14 +128,6 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
         on_click="ignore",
         width="stretch",
     )
-
-
-def _open(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
-    unpack(parts, space)
-    space.scenario = identity
-    audit.log("opened", space.work, scenario=identity or "an uploaded file")
-    st.toast("Opened. The pages now show this scenario.")
-    st.rerun()
 
 
 # --- side by side ------------------------------------------------------------------------------------------------
@@ -214,10 +201,32 @@ def _kpis(chosen: list[Case]) -> None:
                     delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                     delta_arrow="off" if delta == "no change" else "auto",
                 )
+    money = cases.yearly(chosen)
+    if len(money):
+        st.markdown("**Energy, CO₂ and cost saved** · mean (P10 to P90 of the ensemble)")
+        st.dataframe(money.fillna("–"), hide_index=True, width="stretch")
+    _verdict(chosen)
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         table_button("Table (CSV)", table, "comparison.csv")
+
+
+def _verdict(chosen: list[Case]) -> None:
+    """One line: which plan takes the least energy, and what it leaves unserved."""
+    found = {case.label: cases.figures(case) for case in chosen}
+    known = {label: figures for label, figures in found.items() if "kwh_a_day" in figures}
+    if len(known) < 2:
+        return
+    label = min(known, key=lambda name: known[name]["kwh_a_day"])
+    figures = known[label]
+    st.info(
+        plain(
+            f"Least energy: {label} with {figures['kwh_a_day']:,.0f} kWh per day; {figures['unserved']:.2f} % of the "
+            "traffic stays unserved."
+        ),
+        icon=":material/balance:",
+    )
 
 
 def _picture(case: Case, hour: int) -> dict:

@@ -66,6 +66,8 @@ class State:
 def page() -> None:
     """Controls, the map of one quantity, its spread and shares beside the baseline, and the files."""
     space = workspace()
+    with errors_shown("computing the saved coverage"):
+        _compute_saved(space)
     made = space.coverage
     header(
         "Coverage",
@@ -76,10 +78,21 @@ def page() -> None:
         space,
         made,
         coverage.JOB,
-        "Compute again with other settings",
+        "Change settings and compute again",
         lambda primary: _controls(space, primary),
         lambda: _result(space),
     )
+
+
+def _compute_saved(space: Workspace) -> None:
+    """Coverage that was saved with the work is computed anew when its page is opened."""
+    if space.coverage is not None or space.coverage_saved is None or coverage.JOB in space.jobs:
+        return
+    asked = coverage.saved_request(space)
+    space.coverage_saved = space.coverage_saved if asked is None else None  # tried once
+    if asked is not None:
+        coverage.start(space, asked)
+        st.rerun()
 
 
 def _controls(space: Workspace, primary: bool) -> None:

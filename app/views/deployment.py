@@ -16,10 +16,10 @@ from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
-from app.widgets.cells_table import cells_table
-from app.widgets.layout import choice, demand_picture, header, region_of
+from app.widgets.cells_table import cells_of_site, cells_table
+from app.widgets.layout import choice, demand_picture, header, opacity_control, region_of
 from app.widgets.own_sites import own_sites
-from app.widgets.plan_page import map_of_places, plan_page, start_button
+from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
 from app.widgets.siting_settings import siting_settings
 
 if TYPE_CHECKING:
@@ -40,15 +40,16 @@ def page() -> None:
     space = workspace()
     made = space.deployments
     header(
-        "Deployment",
-        "Where base stations go, by several strategies. Sleep and spectrum plan with the network chosen here.",
-        ("Sleep", "Next: plan sleep") if made else None,
+        "Network",
+        "Where base stations go: deploy them by several strategies, or import your own. All other pages plan with the "
+        "network chosen here.",
+        ("Coverage", "Next: coverage") if made else None,
     )
     plan_page(
         space,
         made,
         deployment.JOB,
-        "Deploy again with other settings",
+        "Change settings and deploy again",
         lambda primary: _controls(space, primary),
         lambda: _result(space),
         # one strategy alone is the default that another page has deployed: the comparison is still to be made
@@ -65,10 +66,10 @@ def _controls(space: Workspace, primary: bool) -> None:
         possible = [s for s in STRATEGIES if s in available(demand)]
         number, action = st.columns([3, 1], vertical_alignment="bottom")
         sites = number.number_input(
-            "Base stations",
+            "Base stations to deploy",
             1,
             20_000,
-            deployment.default_sites(space),
+            _sites_now(space) or deployment.default_sites(space),
             help=f"Preset: {deployment.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
             **kept(f"sites {space.area_identity}"),
         )
@@ -84,9 +85,11 @@ def _controls(space: Workspace, primary: bool) -> None:
                 "Strategies", possible, possible, format_func=strategy_name, **kept("deploy strategies")
             )
             one, two, three = st.columns(3)
-            quantile = one.slider("Demand quantile", 0.5, 1.0, 0.9, 0.01, **kept("deploy quantile"))
+            quantile = one.slider(
+                "Plan for demand up to (quantile)", 0.5, 1.0, 0.9, 0.01, **kept("deploy quantile")
+            )
             area_tiles = two.number_input(
-                "Tiles a side of an area", 1, 64, 1, help="Proportional strategies share sites out over areas first.",
+                "Area side (tiles)", 1, 64, 1, help="Proportional strategies share sites out over areas first.",
                 **kept("deploy area tiles"),
             )  # fmt: skip
             judged = three.toggle(
@@ -111,6 +114,12 @@ def _controls(space: Workspace, primary: bool) -> None:
             st.rerun()
 
 
+def _sites_now(space: Workspace) -> int:
+    """Sites of the network that is planned with, 0 without one that fits: the page then shows one number of sites."""
+    made = space.network
+    return 0 if made is None or space.outdated(made) else len(made.value.plan.network.sites)
+
+
 def _result(space: Workspace) -> None:
     assert space.deployments is not None
     _comparison(space.deployments.value)
@@ -123,43 +132,54 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
         "Strategy": table["strategy"].map(strategy_name),
         "Sites": table["sites"],
         "Tiles with a site": table["tiles"],
-        "JSD to traffic": table["jsd_traffic"],
-        "Cosine to traffic": table["cosine_traffic"],
         "Overloaded sites": table["overloaded"],
     }
-    if "jsd_real" in table:
-        shown |= {"JSD to real sites": table["jsd_real"], "Cosine to real sites": table["cosine_real"]}
     columns = {}
     for name in table.columns:
         if name.startswith("covered_"):
             step = name.removeprefix("covered_")
-            label = "Users covered (3,000 a site)" if step == "0" else f"after {step} moves"
-            shown[label] = 100 * table[name]
-            columns[label] = st.column_config.NumberColumn(format="%.1f %%")
+            if step == "0":
+                label = "Users covered (3,000 a site)"
+                shown[label] = 100 * table[name]
+                columns[label] = st.column_config.NumberColumn(format="%.1f %%")
     for name, label in RADIO_COLUMNS.items():
         if name in table:
             shown[label] = 100 * table[name]
             columns[label] = st.column_config.NumberColumn(format="%.1f %%")
-    for label in shown:
-        if label.startswith(("JSD", "Cosine")):
-            columns[label] = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=columns, width="stretch")
     st.caption(
-        "JSD: Jensen-Shannon distance between sites per tile and traffic, or your own sites; 0 is equal. Users "
-        "covered: 3,000 a site, at first and after moves by the gravity model, 1 % of a tile's users a move (assumed). "
         "People covered, traffic and users served in the busy hour: by the radio model, with the cells as they are. "
         + _judged_on(table)
     )
     if len(table) > 1:
+        _research(table)
+
+
+def _research(table: pd.DataFrame) -> None:
+    """The figures of the paper: likeness of sites and traffic, and users covered while they move."""
+    with st.expander("Research measures: likeness to traffic, users on the move", icon=":material/science:"):
+        st.markdown(
+            "- **Distance to traffic (JSD)**: Jensen-Shannon distance between sites per tile and traffic, 0 (alike) to "
+            "1.\n- **Cosine**: cosine similarity of the same two, 1 is alike.\n- **Users covered after moves**: 3,000 "
+            "users a site, while users move between tiles by the gravity model, 1 % of a tile's users a move (assumed)."
+        )
+        names = {
+            "jsd_traffic": "Distance to traffic (JSD)", "cosine_traffic": "Cosine to traffic",
+            "jsd_real": "Distance to your sites (JSD)", "cosine_real": "Cosine to your sites",
+        }  # fmt: skip
+        shown = {"Strategy": table["strategy"].map(strategy_name)}
+        shown |= {label: table[name].round(3) for name, label in names.items() if name in table}
+        for name in table.columns:
+            if name.startswith("covered_") and name != "covered_0":
+                shown[f"Users covered after {name.removeprefix('covered_')} moves (%)"] = (
+                    100 * table[name]
+                ).round(1)
+        st.dataframe(pd.DataFrame(shown), hide_index=True, width="stretch")
         left, right = st.columns(2)
         match = deployment_charts.placement_match(table, strategy_name)
-        accessible.chart(match, "How alike sites and traffic are", "placement match", left)
-        accessible.chart(
-            deployment_charts.users_covered(table, strategy_name),
-            "Users covered",
-            "users covered",
-            right,
-        )
+        accessible.chart(match, "Likeness of sites and traffic", "placement match", left)
+        covered = deployment_charts.users_covered(table, strategy_name)
+        accessible.chart(covered, "Users covered", "users covered", right)
 
 
 def _judged_on(table: pd.DataFrame) -> str:
@@ -202,9 +222,9 @@ def _optimised(plan: "DeploymentPlan") -> None:
     one, two, three, four = st.columns(4)
     one.metric("Served (Mbit/s)", f"{plan.served_mbps:,.0f}")
     gap = plan.solve.gap if plan.solve is not None else None
-    two.metric("Below the bound", "–" if gap is None else f"{100 * gap:.2f} %")
-    three.metric("Served, mean of samples", f"{samples['served_mbps'].mean():,.0f}")
-    four.metric("Served in 9 of 10 samples", f"{samples['served_mbps'].quantile(0.1):,.0f}")
+    two.metric("Optimality gap", "–" if gap is None else f"{100 * gap:.2f} %")
+    three.metric("Served, mean of samples (Mbit/s)", f"{samples['served_mbps'].mean():,.0f}")
+    four.metric("Served in 9 of 10 samples (Mbit/s)", f"{samples['served_mbps'].quantile(0.1):,.0f}")
     left, right = st.columns(2)
     accessible.chart(
         deployment_charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left
@@ -212,9 +232,11 @@ def _optimised(plan: "DeploymentPlan") -> None:
     shown = ranked.rename(
         columns={
             "rank": "Rank", "site": "Site", "origin": "Origin", "cost": "Cost", "gain_mbps": "Gain (Mbit/s)",
-            "loss_if_left_out_mbps": "Loss if left out", "load_mbps": "Load", "capacity_mbps": "Capacity",
+            "loss_if_left_out_mbps": "Loss if left out (Mbit/s)", "load_mbps": "Load (Mbit/s)",
+            "capacity_mbps": "Capacity (Mbit/s)",
         }
-    ).drop(columns="served_mbps").round({"Gain (Mbit/s)": 1, "Loss if left out": 1, "Load": 1})  # fmt: skip
+    ).drop(columns="served_mbps")  # fmt: skip
+    shown = shown.round(dict.fromkeys((c for c in shown if c.endswith("(Mbit/s)")), 1))
     right.dataframe(shown, hide_index=True, width="stretch", height=340)
     right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
 
@@ -232,7 +254,7 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
-    map_of_places(
+    clicked = map_of_places(
         space,
         f"deployment {made.identity}",
         region,
@@ -241,7 +263,15 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         "as deployed",
         [picture],
         height=460,
+        clicks=True,
     )
     st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))
+    opacity_control()
+    site = site_at(clicked, sites)
+    if site is None:
+        st.caption("Click a site to see its cells.")
+    else:
+        st.markdown(f"**Cells of {plain(site)}**")
+        cells_of_site(deployed.plan.network, site)
     if len(set(origin.values())) > 1:
         st.html(swatch_legend(list(ORIGINS.items())))

@@ -8,7 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from app.background import cases, reports
-from app.files.scenario import FORMATS, download, ending_and_mime, file_stem, scenario_extent, scenario_of
+from app.files.scenario import (
+    FORMATS,
+    HOLDS,
+    download,
+    ending_and_mime,
+    file_stem,
+    left_out,
+    scenario_extent,
+    scenario_of,
+)
 from app.files.traffic import PARQUET, parquet_bytes, traffic_extent
 from app.messages import errors_shown, plain
 from app.state.results import Made
@@ -30,6 +39,12 @@ def page() -> None:
     if space.network is None:
         st.info(
             "There is no network yet: deploy base stations or plan sleep, and the plan can be exported here."
+        )
+    elif names := left_out(space):
+        st.warning(
+            f"The files leave out {' and '.join(names)}: made for another network, traffic or scale. Make them again "
+            "to export them.",
+            icon=":material/history:",
         )
     with errors_shown("preparing the export"):
         _downloads(space)
@@ -65,26 +80,41 @@ def _downloads(space: Workspace) -> None:
     """A button for each format of the plan, and the traffic table."""
     assert space.traffic is not None
     stem, ensemble = file_stem(space), space.traffic.value
-    files: list[tuple[str, str, str, Callable[[], bytes], str]] = [
+    files: list[tuple[str, str, str, Callable[[], bytes], str, str]] = [
         (
             "Traffic table (Parquet)",
             f"{stem}-traffic.parquet",
             PARQUET,
             partial(parquet_bytes, ensemble),
             traffic_extent(ensemble),
+            "Tile, sample, hour, traffic and users: the whole ensemble; pandas, DuckDB and our planners read it.",
         )
     ]
     if space.network is not None:
         scenario, extent = scenario_of(space), scenario_extent(space.network.value)
         for kind, label in FORMATS.items():
             ending, mime = ending_and_mime(kind)
-            files.append((label, stem + ending, mime, partial(download, scenario, kind), extent))
+            files.append((label, stem + ending, mime, partial(download, scenario, kind), extent, HOLDS[kind]))
     st.markdown("**Files**")
+    old = [
+        name
+        for name, made in (("traffic", space.traffic), ("network", space.network))
+        if _is_old(space, made)
+    ]
+    wanted = not old or st.toggle(
+        f"Offer files of the {' and the '.join(old)} although out of date", key=f"old files {old}"
+    )
     for start in range(0, len(files), 3):
-        for column, (label, filename, mime, make, extent) in zip(
+        for column, (label, filename, mime, make, extent, holds) in zip(
             st.columns(3), files[start : start + 3], strict=False
         ):
-            file_button(column, label, make, filename, mime, extent, filename.endswith(".gpkg"))
+            file_button(
+                column, label, make, filename, mime, extent, filename.endswith(".gpkg"), not wanted, holds
+            )
+
+
+def _is_old(space: Workspace, made: Made[Any] | None) -> bool:
+    return made is not None and space.outdated(made) is not None
 
 
 def _report(space: Workspace) -> None:
@@ -92,7 +122,8 @@ def _report(space: Workspace) -> None:
     with st.container(border=True):
         st.markdown("**Report**")
         st.caption(
-            "One HTML file with maps, charts, tables, assumptions and provenance; opens offline, prints on A4."
+            "One HTML file with maps, charts, tables (energy, CO₂ and cost too), assumptions and provenance; opens "
+            "offline, prints on A4."
         )
         note(space, reports.JOB)
         offers = cases.offers(space)

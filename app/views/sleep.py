@@ -8,10 +8,11 @@ import streamlit as st
 
 from app.background import sleep
 from app.charts import sleep as sleep_charts
-from app.colours import ramp_legend
+from app.colours import ramp_legend, rgb, swatch_legend
 from app.files.scenario import scenario_of
 from app.map.dots import Dots
-from app.map.region import Region
+from app.map.raster import HOLE, NEW_HOLE, PixelPicture
+from app.map.region import Picture, Region
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Comparison
@@ -25,29 +26,28 @@ from app.widgets.layout import (
     header,
     region_of,
 )
-from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
+from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, site_at, start_button
 from app.widgets.sleep_settings import sleep_settings
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
-MAX_HOLE_DOTS = 3000
-CLICK_M = 300.0  # as far from a site as a click still means it
+LAYER, LAYERS = "sleep layer", {"demand": "Demand", "holes": "Coverage holes"}
 CLICKED, SITE, ALL_SITES = "sleep clicked", "sleep site", "all sites"
 FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIGURE_NAMES = {
-    "kwh_per_day": "Energy (kWh a day)",
-    "saved_kwh_per_day": "Energy saved (kWh a day)",
+    "kwh_per_day": "Energy (kWh per day)",
+    "saved_kwh_per_day": "Energy saved (kWh per day)",
     "saving": "Saving (share)",
     "unserved_share": "Unserved traffic (share)",
     "unserved_by_sleep": "Unserved because cells sleep (share)",
-    "kwh_per_gb": "Energy a GB served (kWh/GB)",
+    "kwh_per_gb": "Energy per GB served (kWh/GB)",
     "mbit_per_j": "Energy efficiency, ETSI ES 203 228 (Mbit/J)",
-    "cost_per_day": "Energy cost (a day)",
-    "saved_cost_per_day": "Energy cost saved (a day)",
-    "saved_kwh_per_year": "Energy saved (kWh a year)",
-    "saved_co2_kg_per_year": "CO₂ saved (kg a year)",
-    "saved_cost_per_year": "Energy cost saved (a year)",
+    "cost_per_day": "Energy cost (per day)",
+    "saved_cost_per_day": "Energy cost saved (per day)",
+    "saved_kwh_per_year": "Energy saved (kWh per year)",
+    "saved_co2_kg_per_year": "CO₂ saved (kg per year)",
+    "saved_cost_per_year": "Energy cost saved (per year)",
 }
 
 
@@ -64,7 +64,7 @@ def page() -> None:
         space,
         made,
         sleep.JOB,
-        "Plan again with other settings",
+        "Change settings and plan again",
         lambda primary: _controls(space, primary),
         lambda: _result(space),
     )
@@ -116,33 +116,34 @@ def _comparison(comparison: Comparison) -> None:
     days = next(iter(comparison.plans.values())).hours / 24
     shown = {
         "Strategy": table["strategy"].map(strategy_name),
-        "Energy (kWh a day)": table["energy_kwh"] / days,
+        "Energy (kWh per day)": table["energy_kwh"] / days,
         "Saving": 100 * table["saving"],
         "Unserved": 100 * table["unserved_share"],
-        "Overload hours": table["overload_hours"],
+        "Overload hours per week": _hours_per_week(comparison) * table["overload_hours"],
         "Highest load": 100 * table["max_load"],
         "Ground without coverage": 100 * table["worst_hole_share"],
-        "Wake-ups": table["switches"],
+        "Wake-ups per day": table["switches"] / days,
         "kWh/GB": table["kwh_per_gb"],
         "Mbit/J": table["mbit_per_j"],
-        "Worst": [_worst(row) for row in table.to_dict("records")],
+        "Worst": [_worst(row, 24 * days) for row in table.to_dict("records")],
     }
     percent = st.column_config.NumberColumn(format="%.1f %%")
     columns = {
-        "Energy (kWh a day)": st.column_config.NumberColumn(format="localized"),
+        "Energy (kWh per day)": st.column_config.NumberColumn(format="localized"),
         "kWh/GB": st.column_config.NumberColumn(format="%.3f"),
         "Mbit/J": st.column_config.NumberColumn(format="%.4f"),
     } | dict.fromkeys(("Saving", "Unserved", "Highest load", "Ground without coverage"), percent)
     if "replay_saving" in table:
         shown |= {
-            "Saving, held out": 100 * table["replay_saving"],
-            "Unserved, held out": 100 * table["replay_unserved_share"],
-            "Overload hours a week, held out": table["replay_overload_hours"] / (table["replay_hours"] / 168),
+            "Saving, held-out week": 100 * table["replay_saving"],
+            "Unserved, held-out week": 100 * table["replay_unserved_share"],
+            "Overload hours per week, held-out week": table["replay_overload_hours"]
+            / (table["replay_hours"] / 168),
         }
-        columns |= {"Saving, held out": percent, "Unserved, held out": percent}
+        columns |= {"Saving, held-out week": percent, "Unserved, held-out week": percent}
     shown["Solver"] = [comparison.plans[name].how for name in table["strategy"]]
     frame = pd.DataFrame(shown)
-    frame["Energy (kWh a day)"] = frame["Energy (kWh a day)"].round(1)
+    frame["Energy (kWh per day)"] = frame["Energy (kWh per day)"].round(1)
     st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
     st.caption(
         "Planned traffic: the quantile that is planned for, in each sector. What days really bring is below."
@@ -160,11 +161,22 @@ def _comparison(comparison: Comparison) -> None:
             )
 
 
-def _worst(row: dict) -> str:
-    """Where and when the plan leaves most traffic unserved."""
+def _hour(hour: int, hours: float) -> str:
+    """An hour of a plan of so many hours: of a typical day without a weekday."""
+    return hour_label(hour) if hours >= 168 else f"{hour % 24:02d}:00"
+
+
+def _hours_per_week(comparison: Comparison) -> float:
+    """By how much hours of the plan (of a typical day, say) are to be multiplied to be those of a week."""
+    return 168 / next(iter(comparison.plans.values())).hours
+
+
+def _worst(row: dict, hours: float) -> str:
+    """Where and when the plan, of so many hours, leaves most traffic unserved."""
     if not row["worst_missing_mbps"] > 0:
         return "–"
-    return f"{row['worst_sector']}, {hour_label(int(row['worst_hour']))}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
+    when = _hour(int(row["worst_hour"]), hours)
+    return f"{row['worst_sector']}, {when}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
 
 
 def _plan(space: Workspace) -> None:
@@ -181,7 +193,8 @@ def _plan(space: Workspace) -> None:
     if plan.relaxed:
         st.warning(
             f"The network cannot carry all traffic: {result.unserved_share:.1%} stays unserved, worst at "
-            f"{result.worst_sector}, {hour_label(result.worst_hour or 0)}. Deploy more sites or plan for less demand."
+            f"{result.worst_sector}, {_hour(result.worst_hour or 0, plan.hours)}. Deploy more sites or plan for less "
+            "demand."
         )
     hour = hour_control(space, result.demand, plan.hours)
     by_hour = plan.energy_by_hour().iloc[hour]
@@ -190,15 +203,21 @@ def _plan(space: Workspace) -> None:
         "Saved", f"{result.saving:.1%}", help="Of the energy with everything always on, on planned traffic."
     )
     two.metric("Asleep this hour", f"{int(by_hour.asleep_cells)} of {len(plan.network.cells)} cells")
+    change = round(by_hour.energy_kwh - by_hour.always_on_kwh, 1)
     three.metric(
         "Power this hour",
         f"{by_hour.energy_kwh:,.1f} kW",
-        f"{by_hour.energy_kwh - by_hour.always_on_kwh:,.1f} kW",
-        delta_color="inverse",
+        f"{change:+,.1f} kW" if change else "no change",
+        delta_color="inverse" if change else "off",
+        delta_arrow="auto" if change else "off",
     )
+    key = (made.identity, strategy)
+    moved = space.cached("moved by sleep", key, lambda: moved_by_sleep(comparison, plan))[hour]
     four.metric(
-        "Traffic carried by other sectors", f"{by_hour.offloaded_mbps / max(by_hour.demand_mbps, 1e-9):.1%}"
-    )
+        "Traffic moved by sleep", f"{moved / max(by_hour.demand_mbps, 1e-9):.1%}",
+        help="Share of the hour's traffic that other sectors carry because cells sleep. What they carry with "
+        "everything on, because a sector is full, is not counted.",
+    )  # fmt: skip
     five.metric(
         "Ground that lost coverage", f"{by_hour.hole_km2:,.2f} km²",
         help="Covered with everything on, and not in this hour.",
@@ -221,6 +240,21 @@ def _plan(space: Workspace) -> None:
         }  # fmt: skip
         st.dataframe(best.rename(columns=names), hide_index=True, width="stretch")
     st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
+
+
+def moved_by_sleep(comparison: Comparison, plan: "SleepPlan") -> np.ndarray:
+    """Mbit/s that other sectors carry because cells sleep: (hours of the plan,).
+
+    What a full sector leaves to others with everything on is taken off.
+    """
+    from planning.sleep import evaluate
+
+    always = comparison.plans.get("always-on")
+    if always is None or always.hours != plan.hours:
+        spill = evaluate(plan.problem, plan.settings, plan.problem.all_awake()).offloaded
+    else:
+        spill = always.evaluation.offloaded
+    return np.maximum(plan.evaluation.offloaded - spill, 0.0)
 
 
 def _schedule(space: Workspace, plan: "SleepPlan", hour: int) -> None:
@@ -280,11 +314,11 @@ def _year(comparison: Comparison, strategy: str) -> None:
     with st.expander("Energy, cost and CO₂ on the ensemble", icon=":material/payments:", expanded=True):
         mine = ranges[ranges["strategy"] == strategy].set_index("figure")
         one, two, three = st.columns(3)
-        one.metric("Energy saved (MWh a year)", f"{mine.loc['saved_kwh_per_year', 'mean'] / 1000:,.0f}")
-        two.metric("CO₂ saved (t a year)", f"{mine.loc['saved_co2_kg_per_year', 'mean'] / 1000:,.0f}")
+        one.metric("Energy saved (MWh per year)", f"{mine.loc['saved_kwh_per_year', 'mean'] / 1000:,.0f}")
+        two.metric("CO₂ saved (t per year)", f"{mine.loc['saved_co2_kg_per_year', 'mean'] / 1000:,.0f}")
         money = "saved_cost_per_year"
         three.metric(
-            "Money saved (a year)", f"{mine.loc[money, 'mean']:,.0f}" if money in mine.index else "–"
+            "Energy cost saved (per year)", f"{mine.loc[money, 'mean']:,.0f}" if money in mine.index else "–"
         )
         names = {"unit": "Unit", "mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
         table = mine[[c for c in names if c in mine]].rename(columns=names)
@@ -310,58 +344,54 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
         [f"{name}: {int(some)} of {every} cells asleep" for name, some, every in says],
     )
     picture, top = demand_picture(space, demand, space.hour)
-    layers = {"Cells asleep by site": dots} | _hole_dots(plan, hour)
+    holes = _holes(space, plan, hour)
+    shown = (
+        choice(LAYER, "Map", list(LAYERS), "demand", LAYERS.__getitem__) if holes is not None else "demand"
+    )
     clicked = map_of_places(
         space,
         f"sleep {made.identity}",
         region,
         demand,
-        layers,
+        {"Cells asleep by site": dots},
         hour_label(space.hour),
-        [picture],
+        [holes] if shown == "holes" and holes is not None else [picture],
         clicks=True,
     )
     _filter_by_click(clicked, sites)
-    st.html(
-        sleep_charts.sleep_legend()
-        + ramp_legend(f"Median demand of a tile, {hour_label(space.hour)} (Mbit/s)", top)
+    ground = [("not covered with everything on", HOLE), ("coverage lost by the plan in this hour", NEW_HOLE)]
+    legend = (
+        swatch_legend(ground, "Ground outdoors")
+        if shown == "holes"
+        else ramp_legend(f"Median demand of a tile, {hour_label(space.hour)} (Mbit/s)", top)
     )
+    st.html(sleep_charts.sleep_legend() + legend)
 
 
 def _filter_by_click(clicked: tuple[float, float] | None, sites: pd.DataFrame) -> None:
     """The schedule below shows the site that was clicked last, until another one is chosen there."""
-    from planning.geometry import local_metres
-
     st.caption("Click a site to see the schedule of its cells.")
     if clicked is None or st.session_state.get(CLICKED) == clicked:
         return
     st.session_state[CLICKED] = clicked
-    lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
-    apart = np.hypot(*local_metres(lon, lat, clicked).T)
-    if apart.min() <= CLICK_M:
-        st.session_state[SITE] = sites["site"].iloc[int(apart.argmin())]
+    if (site := site_at(clicked, sites)) is not None:
+        st.session_state[SITE] = site
 
 
-def _hole_dots(plan: "SleepPlan", hour: int) -> dict[str, Dots]:
-    """Ground without coverage: before, with everything on, and what the plan adds in the hour."""
+def _holes(space: Workspace, plan: "SleepPlan", hour: int) -> Picture | None:
+    """Ground without coverage with everything on, and what the plan adds in the hour, on the pixels of the plan."""
     from planning.sleep.cover import NEVER
     from planning.sleep.schedule import group_counts
 
     problem = plan.problem
     cover, grid = problem.cover, problem.grid
     if grid is None or cover.pixel_row is None:
-        return {}
+        return None
     counts = group_counts(problem.groups, plan.parts[:, [hour]])
     lost = np.append(cover.holes(counts)[:, 0], False)  # a last row for pixels without one
     row = np.where(cover.pixel_row >= 0, cover.pixel_row, cover.rows)
-    out = {}
-    for label, chosen, colour in (
-        ("Not covered with everything on", cover.pixel_row == NEVER, "#8a8f98"),
-        ("Coverage lost by the plan", lost[row], "#c0392b"),
-    ):
-        at = np.flatnonzero(chosen)
-        at = at[:: max(1, len(at) // MAX_HOLE_DOTS)]
-        if len(at):
-            says = [f"{label}: a place of {grid.pixel_m:g} m"] * len(at)
-            out[label] = Dots(grid.lon[at], grid.lat[at], [colour] * len(at), says, 2.0)
-    return out
+    frame: PixelPicture = space.cached("sleep pixels", id(grid), lambda: (grid, PixelPicture(grid)))[1]
+    rgba = np.zeros((len(row), 4), np.uint8)
+    rgba[cover.pixel_row == NEVER] = (*rgb(HOLE), 200)
+    rgba[lost[row]] = (*rgb(NEW_HOLE), 230)
+    return frame.picture(rgba)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.background import spectrum
 from app.charts import spectrum as spectrum_charts
+from app.charts.axes import DAYS
 from app.map.dots import Dots
 from app.map.region import Region
 from app.messages import plain
@@ -48,7 +49,7 @@ def page() -> None:
         "Spectrum",
         "How full the PRBs of every cell are hour by hour, what goes unserved and what relieves it; and which PRBs "
         "serve which users of one hour.",
-        ("Export", "Next: export") if space.utilisation or space.spectrum else None,
+        ("Compare", "Next: compare") if space.utilisation or space.spectrum else None,
     )
     if (wanted := st.session_state.pop(NEXT_SECTION, None)) is not None:
         st.session_state[SECTION] = wanted  # before the control is there, which then holds it
@@ -61,7 +62,7 @@ def page() -> None:
         space,
         space.spectrum,
         spectrum.JOB,
-        "Another hour or other settings",
+        "Change hour or settings and plan again",
         lambda primary: _controls(space, primary),
         lambda: _result(space),
     )
@@ -81,7 +82,7 @@ def _network(space: Workspace) -> None:
         if old or other:
             button, caption = st.columns([1, 3], vertical_alignment="center")
             network_caption(space, caption)
-            label, busy = f"Compute utilisation of day {day + 1}", spectrum.UTILISATION_JOB in space.jobs
+            label, busy = f"Compute utilisation of {DAYS[day]}", spectrum.UTILISATION_JOB in space.jobs
             if start_button(button, label, ":material/cell_tower:", True, busy):
                 spectrum.start_utilisation(space, day)
                 st.rerun()

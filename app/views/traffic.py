@@ -10,7 +10,7 @@ from app.background import generation
 from app.charts import traffic as traffic_charts
 from app.colours import number, ramp, ramp_legend
 from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
-from app.map.region import Region, tile_picture
+from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.server.limits import limits
@@ -19,7 +19,7 @@ from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import file_button
-from app.widgets.layout import header, need_area, note, outdated, region_of
+from app.widgets.layout import header, need_area, note, opacity, opacity_control, outdated, region_of
 from app.widgets.measurements import measurements, worth
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
 
 
+CLICKED, LEFT = "traffic clicked", "traffic click left"
+
+
 def page() -> None:
     """Controls, the week of the area, one tile of it, and more about it."""
     space = workspace()
     header(
         "Traffic",
         "One week of hourly traffic, generated from open data: an ensemble of possible weeks.",
-        ("Sleep", "Next: plan sleep") if space.traffic else None,
+        ("Network", "Next: network") if space.traffic else None,
     )
     note(space, generation.JOB)
     if not need_area(space):
@@ -51,7 +54,7 @@ def page() -> None:
         return
     _result(space, region)
     if not stale:
-        with st.expander("Generate again", icon=":material/refresh:"):
+        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
             _generate(space, primary=False)
 
 
@@ -123,7 +126,12 @@ def _result(space: Workspace, region: Region) -> None:
         else:
             x, y = ensemble.tiles["x"].iloc[tile], ensemble.tiles["y"].iloc[tile]
             series, title = ensemble.traffic[tile] * weight[tile], f"Tile {x}, {y}"
-        st.markdown(f"**{title}**")
+        heading, back = st.columns([3, 2], vertical_alignment="center")
+        heading.markdown(f"**{title}**")
+        if tile is not None:
+            back.button(
+                "Back to whole area", icon=":material/zoom_out_map:", on_click=_whole_area, width="stretch"
+            )
         week = traffic_charts.week_band(series, hour, unit)
         accessible.chart(week, f"Week of traffic: {title}", "week band")
         st.caption(
@@ -132,6 +140,7 @@ def _result(space: Workspace, region: Region) -> None:
         if unit == "Mbit/s":
             scale_caption(space)
         _origin(ensemble.metadata)
+        limits_of_traffic(ensemble.metadata)
     with errors_shown("showing what the measurements are worth"):
         worth(space, region, hour)
     details(space, median, profile, hour, unit)
@@ -156,16 +165,28 @@ def _map(space: Workspace, region: Region, median: np.ndarray, hour: int, unit: 
     values, top = median[:, hour], float(np.quantile(median.max(axis=1), 0.98)) or 1.0
     x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
     accessible.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
+    clicked = st.session_state.get(CLICKED)
+    tile = _clicked_tile(clicked if clicked != st.session_state.get(LEFT) else None, x, y)
     events = map_view(
         f"traffic {space.traffic.identity}",
         region,
         outline=space.outline_of(ensemble.metadata),
-        pictures=[tile_picture(x, y, ramp(values, top)[:, None, None, :])],
+        pictures=[tile_picture(x, y, ramp(values, top, opacity())[:, None, None, :])],
+        marked=[] if tile is None else [bounds_of_tile(int(x[tile]), int(y[tile]))],
         clicks=True,
         height=440,
     )
     st.html(ramp_legend(f"Median traffic of a tile, {hour_label(hour)} ({unit})", top))
-    return _clicked_tile(events.clicked, x, y)
+    opacity_control()
+    if events.clicked != clicked:
+        st.session_state[CLICKED] = events.clicked
+        st.rerun()  # with the tile outlined
+    return tile
+
+
+def _whole_area() -> None:
+    """The click that is shown counts no longer."""
+    st.session_state[LEFT] = st.session_state.get(CLICKED)
 
 
 def _origin(metadata: dict[str, Any]) -> None:
@@ -174,6 +195,16 @@ def _origin(metadata: dict[str, Any]) -> None:
         st.warning(plain(str(text)), icon=":material/report:")
     if credit := metadata.get("attribution"):
         st.caption(plain(f"Made from: {credit}"))
+
+
+def limits_of_traffic(metadata: dict[str, Any]) -> None:
+    """What the figures rest on, where they are shown: the model's own sentences on extrapolation, hours and scale."""
+    sentences = [str(text) for text in metadata.get("assumptions", [])]
+    if sentences:
+        with st.expander(
+            "What these figures rest on: extrapolation, night hours, scale", icon=":material/info:"
+        ):
+            st.markdown("\n".join(f"- {plain(text)}" for text in sentences))
 
 
 def _figures(profile: np.ndarray, hour: int, unit: str, ensemble: "TrafficEnsemble") -> None:

@@ -48,6 +48,23 @@ def cells_table(network: "Network") -> None:
             st.caption(f"The first {MOST_ROWS:,} of {len(network.cells):,} cells; exports have them all.")
 
 
+def cells_of_site(network: "Network", site: str) -> None:
+    """The cells of one site in short."""
+    cells = network.cells[network.cells["site"] == site]
+    names = (
+        "cell",
+        "azimuth",
+        "technology",
+        "band",
+        "bandwidth_mhz",
+        "height_m",
+        "power_dbm",
+        "capacity_mbps",
+    )
+    shown = cells[list(names)].round(1).rename(columns={name: COLUMNS[name][0] for name in names})
+    st.dataframe(shown, hide_index=True, width="stretch")
+
+
 def _in_words(assumed: str) -> str:
     names = [name for name in assumed.split(",") if name]
     return ", ".join(COLUMNS[n][0].split(" (")[0].lower() if n in COLUMNS else n for n in names) or "nothing"

@@ -1,16 +1,38 @@
 """The one hour of all maps and charts."""
 
+import re
+
 import numpy as np
 import streamlit as st
 
+from app.charts.axes import DAYS
 from app.state.workspace import WEEK, Workspace
 
-SECONDS_AN_HOUR = 1.0
+SPEEDS = {"slow": 2.0, "normal": 1.0, "fast": 0.5}  # seconds an hour while they pass by themselves
+SPEED = "playing speed"
 PLAYING, FRESH = "playing", "fresh hour"
 
 
 def hour_label(hour: int) -> str:
-    return f"day {hour // 24 + 1}, {hour % 24:02d}:00"
+    """An hour of the week as "Tue 06:00"; weeks begin on Monday, as those of the model do."""
+    return f"{DAYS[hour // 24 % 7]} {hour % 24:02d}:00"
+
+
+def hour_of(text: str, present: int) -> int | None:
+    """The hour of the week (0..167) that was typed: a weekday and an hour, or an hour of the day of `present`.
+
+    None for what is neither.
+    """
+    found = re.fullmatch(r"\s*([A-Za-z]*)[\s,]*(\d{1,2})(?::\d\d)?\s*", text)
+    if found is None or int(found[2]) > 23:
+        return None
+    day = present // 24
+    if found[1]:
+        names = [name.lower() for name in DAYS]
+        if found[1].lower()[:3] not in names or len(found[1]) < 3:
+            return None
+        day = names.index(found[1].lower()[:3])
+    return 24 * day + int(found[2])
 
 
 def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int = WEEK) -> int:
@@ -27,14 +49,24 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
         chosen = st.session_state[key]
         space.hour = chosen if hours == WEEK else space.hour - space.hour % 24 + chosen
 
+    def go() -> None:
+        found = hour_of(st.session_state[f"typed_{hours}"], space.hour)
+        st.session_state[f"typed_{hours}"] = ""
+        if found is not None:
+            space.hour = found
+
     def busiest() -> None:
         assert profile is not None  # the button is there only with one
         peak = int(np.argmax(profile))
         space.hour = peak if hours == WEEK else space.hour - space.hour % 24 + peak
 
-    left, middle, right = st.columns([8, 1.4, 2], vertical_alignment="bottom")
+    left, typed, middle, right = st.columns([7, 1.6, 1.4, 2], vertical_alignment="bottom")
     label = hour_label if hours == WEEK else (lambda hour: f"{hour:02d}:00")
     left.select_slider("Hour", options=range(hours), key=key, on_change=moved, format_func=label)
+    typed.text_input(
+        "Go to hour", key=f"typed_{hours}", placeholder="Tue 18" if hours == WEEK else "18", on_change=go,
+        help="Day and hour, as Tue 18, or an hour of the present day, as 18.", label_visibility="visible",
+    )  # fmt: skip
     with middle:
         _play(space, hours)
     if profile is not None:
@@ -51,10 +83,10 @@ def _play(space: Workspace, hours: int) -> None:
         st.rerun()
     if playing:
         st.session_state[FRESH] = True
-        _tick(space, hours)
+        speed = st.selectbox("Speed", list(SPEEDS), 1, key=SPEED, label_visibility="collapsed")
+        st.fragment(_tick, run_every=SPEEDS[speed])(space, hours)
 
 
-@st.fragment(run_every=SECONDS_AN_HOUR)
 def _tick(space: Workspace, hours: int) -> None:
     if st.session_state.pop(FRESH, False):  # the page has just run with the present hour
         return

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.background.coverage import CoverageRequest
+from app.saved.coverage import LEVELS, TERRAIN
 from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.widgets.uploads import upload
@@ -86,11 +87,11 @@ def coverage_settings(space: Workspace) -> CoverageRequest:
     st.markdown("**Your data** · optional")
     one, two = st.columns(2)
     elevation = upload(
-        space, "coverage terrain", "Terrain or surface model (GeoTIFF, metres)", ["tif", "tiff"], MOST_MB,
+        space, TERRAIN, "Terrain or surface model (GeoTIFF, metres)", ["tif", "tiff"], MOST_MB,
         "Adds diffraction over terrain by ITU-R P.526 (Bullington). Any CRS.", one,
     )  # fmt: skip
     levels = upload(
-        space, "coverage levels", "Measured levels (CSV: lon, lat, cell, dbm)", ["csv", "txt"], MOST_MB,
+        space, LEVELS, "Measured levels (CSV: lon, lat, cell, dbm)", ["csv", "txt"], MOST_MB,
         "Fits an offset and a slope of the path loss for each band and shows the error before and after.", two,
     )  # fmt: skip
     return CoverageRequest(RadioSettings(**chosen), elevation, levels)

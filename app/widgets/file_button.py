@@ -28,10 +28,13 @@ def file_button(
     mime: str,
     what: str,
     primary: bool = False,
+    disabled: bool = False,
+    holds: str = "",
 ) -> None:
     """A button that writes and downloads a file; while it is being written, it says so.
 
-    where: a column or the page. make: the bytes. what: how much goes into the file, as "2,500 tiles, 60 sites".
+    where: a column or the page. make: the bytes. what: how much goes into the file, as "2,500 tiles, 60 sites". holds:
+    what is in it, told below the button.
     """
     with where.container(gap="xsmall"):
         st.download_button(
@@ -43,8 +46,11 @@ def file_button(
             type="primary" if primary else "secondary",
             icon=":material/download:",
             width="stretch",
+            disabled=disabled,
         )
         st.html(f'<p class="writing" role="status">Writing {escape(label)}: {escape(what)}.</p>')
+        if holds:
+            st.caption(holds)
 
 
 def table_button(label: str, table: pd.DataFrame, filename: str) -> None:

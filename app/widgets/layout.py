@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from planning.demand import Demand
 
 
+OPACITY = "layer opacity"
+
+
 def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
     """The page's title, what it is for, and the button to the next page (its title and the label)."""
     left, right = st.columns([4, 1], vertical_alignment="center")
@@ -74,6 +77,19 @@ def region_of(space: Workspace) -> Region | None:
     return region
 
 
+def city_of(region: Region) -> str:
+    """Which city a region of open data shows: by its name, or the town nearest to its middle."""
+    from app.map.gazetteer import nearest
+    from opendiff.demo import REGIONS, source_name
+
+    for name, place in REGIONS.items():
+        if region.source == source_name(name):
+            return place.label
+    west, south, east, north = region.bounds
+    town, _ = nearest((west + east) / 2, (south + north) / 2)
+    return f"{town.label} (pack {region.name})"
+
+
 def need_area(space: Workspace) -> bool:
     """True when there is an area; otherwise show how to get one."""
     if space.area is not None:
@@ -111,9 +127,10 @@ def network_caption(space: Workspace, where: Any) -> None:
         )
     else:
         sites = deployment.default_sites(space)
+        begun = "No network yet" if made is None else "The network is out of date"
         where.caption(
-            f"No network yet: {sites} base stations are deployed first, in proportion to traffic "
-            "(change this under Deployment)."
+            f"{begun}: {sites} base stations are deployed first, in proportion to traffic "
+            "(change this under Network)."
         )
 
 
@@ -138,8 +155,18 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     when = "mean of the week" if hour is None else hour_label(hour)
     accessible.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
-    rgba = colours.ramp(values, top, alpha=0.6)
+    rgba = colours.ramp(values, top, opacity())
     return tile_picture(demand.x, demand.y, rgba[:, None, None, :]), top
+
+
+def opacity() -> float:
+    """Of the layer of traffic or demand over the map, 0 to 1, as chosen on any page."""
+    return float(st.session_state.get(OPACITY, 70)) / 100
+
+
+def opacity_control() -> None:
+    """The slider of it."""
+    st.slider("Layer opacity (%)", 10, 100, 70, 10, **kept(OPACITY))
 
 
 def land_cover_legend(region: Region) -> None:

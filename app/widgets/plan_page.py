@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -15,6 +16,8 @@ from app.widgets import accessible
 from app.widgets.layout import need_traffic, network_caption, note, outdated
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from planning.demand import Demand
 
 
@@ -67,6 +70,20 @@ def start_button(
         disabled=disabled,
         width="stretch" if wide else "content",
     )
+
+
+CLICK_M = 300.0  # as far from a site as a click still means it
+
+
+def site_at(clicked: tuple[float, float] | None, sites: "pd.DataFrame") -> str | None:
+    """The site that a click (lon, lat) means: the nearest one, if it is near."""
+    from planning.geometry import local_metres
+
+    if clicked is None or not len(sites):
+        return None
+    lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
+    apart = np.hypot(*local_metres(lon, lat, clicked).T)
+    return str(sites["site"].iloc[int(apart.argmin())]) if apart.min() <= CLICK_M else None
 
 
 def map_of_places(

@@ -1,5 +1,6 @@
 """The part of the Area page where the source of open data is chosen."""
 
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from opendiff.live.population import PopulationUnit
     from opendiff.poi.tables import Datum
 
-BUNDLED, PACK, FILES, LIVE = "Bundled region", "A pack", "My own files", "Live providers"
-NO_AREA = "Choose the area first: draw it, upload it or type its box. Then its open data can be made here."
+BUNDLED, PACK, FILES, LIVE = "Bundled region", "Offline data package", "My own files", "Live providers"
+NO_AREA = "Choose the area first: draw it, search a place, upload it or type its corners."
 
 
 def source_section(space: Workspace) -> None:
@@ -43,6 +44,37 @@ def source_section(space: Workspace) -> None:
             _own_files(space)
         elif kind == LIVE:
             _live(space)
+
+
+def no_data(space: Workspace) -> None:
+    """What to get, and where to put it, where the source knows no tile of the area."""
+    from app.map.gazetteer import nearest
+
+    assert space.area is not None
+    west, south, east, north = space.area.geometry.bounds
+    town, _ = nearest((west + east) / 2, (south + north) / 2)
+    name = re.sub(r"[^a-z0-9]+", "-", town.name.lower()).strip("-") or "area"
+    st.warning("No tile of this area has open data here.", icon=":material/report:")
+    st.markdown(
+        "**With a network:** choose *Live providers* under *Open data* below; it fetches what is missing.\n\n"
+        "**Without one:** on a machine with a network run this, copy the folder (or a zip of it) to this machine and "
+        "open it as an *Offline data package* below."
+    )
+    box = ",".join(f"{v:.4f}" for v in (west, south, east, north))
+    st.code(
+        f"python -m opendiff fetch {box} --out {name} --country {town.iso3} --accept-terms",
+        language="bash", wrap_lines=True,
+    )  # fmt: skip
+
+
+def country_of(space: Workspace) -> str:
+    """Code of the country (ISO 3166, three letters) that the area lies in, by the nearest town; "" without an area."""
+    from app.map.gazetteer import nearest
+
+    if space.area is None:
+        return ""
+    west, south, east, north = space.area.geometry.bounds
+    return nearest((west + east) / 2, (south + north) / 2)[0].iso3
 
 
 def _bundled(space: Workspace) -> None:
@@ -115,9 +147,8 @@ def _own_files(space: Workspace) -> None:
     unit = None
     if people is not None:
         unit = units[st.radio("Its values are", list(units), horizontal=True)]
-    if not _may_start(
-        space, "Make open data of my files", image is None and places is None and people is None
-    ):
+    lacking = "" if image or places or people else "Choose at least one file."
+    if not _may_start(space, "Make open data of my files", lacking):
         return
     with errors_shown("taking the files"):
         from opendiff.live.choices import NONE, PLACES, RASTERS, Choices
@@ -142,7 +173,8 @@ def _live(space: Workspace) -> None:
         if wants_people:
             country = st.text_input(
                 "Country (three letters of ISO 3166)",
-                **kept("live country"),
+                country_of(space),
+                **kept(f"live country {space.area_identity}"),
                 max_chars=3,
                 placeholder="FRA",
                 help="Its raster is downloaded whole, once: some 10 MB to 1 GB.",
@@ -155,9 +187,14 @@ def _live(space: Workspace) -> None:
             )
             accepted = st.checkbox("I have read these terms and accept them", key="live terms")
         st.caption(f"{people.attribution}. {places.attribution}.")
-        lacking = not accepted or (wants_people and len(country) != 3)
-        nothing = not (wants_poi or wants_people or wants_imagery)
-        if _may_start(space, "Fetch open data", lacking or nothing):
+        lacking = ""
+        if not (wants_poi or wants_people or wants_imagery):
+            lacking = "Choose at least one of POI, population and imagery."
+        elif not accepted:
+            lacking = "Accept the terms of the imagery, or leave it out."
+        elif wants_people and len(country) != 3:
+            lacking = "Type the three letters of the country, or leave the population out."
+        if _may_start(space, "Fetch open data", lacking):
             choices = Choices(
                 "esri" if wants_imagery else NONE,
                 "worldpop" if wants_people else NONE,
@@ -168,16 +205,20 @@ def _live(space: Workspace) -> None:
             st.rerun()
 
 
-def _may_start(space: Workspace, label: str, disabled: bool) -> bool:
-    """The button that starts; True in the run in which it was pressed."""
-    if space.area is None:
-        st.caption(NO_AREA)
+def _may_start(space: Workspace, label: str, lacking: str) -> bool:
+    """The button that starts; True in the run in which it was pressed. lacking: why it cannot, "" where it can."""
     busy = open_data.JOB in space.jobs
+    if space.area is None:
+        lacking = NO_AREA
+    elif busy:
+        lacking = "Open data is being fetched; wait for it or cancel it above."
+    if lacking:
+        st.caption(f":material/info: {lacking}")
     return st.button(
         label,
         type="primary",
         icon=":material/download:",
-        disabled=disabled or busy or space.area is None,
+        disabled=bool(lacking),
         width="stretch",
     )
 

@@ -7,7 +7,7 @@ import streamlit as st
 from app.state.controls import kept
 from app.widgets.layout import time_limit
 
-FAIRNESS = {"rate": "Mbit/s", "proportional": "logarithm (proportional fair)"}
+FAIRNESS = {"rate": "total rate", "proportional": "fairness (proportional fair)"}
 MODES = {
     "default": "several PRBs a user",
     "paper": "one PRB a user (paper)",
@@ -50,17 +50,37 @@ def _objective() -> tuple[int, dict[str, Any]]:
     settings: dict[str, Any] = {
         "mode": two.selectbox("Allocation", list(MODES), format_func=MODES.__getitem__, **kept("prb mode")),
         "tau_mbps": three.number_input(
-            "Price of a PRB, τ (Mbit/s)", 0.0, 10.0, 0.05, 0.01, **kept("prb tau")
+            "Penalty per PRB used (Mbit/s)",
+            0.0,
+            10.0,
+            0.05,
+            0.01,
+            help="τ of eq. 15: a PRB is used only where it brings more than this.",
+            **kept("prb tau"),
         ),
         "fairness": four.selectbox(
-            "What counts", list(FAIRNESS), format_func=FAIRNESS.__getitem__, **kept("prb fairness")
+            "Optimise for", list(FAIRNESS), format_func=FAIRNESS.__getitem__, **kept("prb fairness")
         ),
     }
     cap = one.number_input(
-        "Rate counts up to (× demand)", 0.0, 100.0, 1.0, 0.5, help="0: all of it.", **kept("prb cap")
+        "Rate counts up to (× demand)",
+        0.1,
+        100.0,
+        1.0,
+        0.5,
+        placeholder="no limit",
+        help="Rate beyond it adds nothing to the objective. Empty: all of it counts.",
+        **kept("prb cap"),
     )
     least = two.number_input(
-        "Minimum rate (Mbit/s)", 0.0, 1000.0, 0.0, 0.1, help="0: the whole demand.", **kept("prb minimum")
+        "Minimum rate (Mbit/s)",
+        0.01,
+        1000.0,
+        None,
+        0.1,
+        placeholder="automatic (the whole demand)",
+        help="Of each user. Automatic: the whole demand.",
+        **kept("prb minimum"),
     )
     seconds = time_limit(three, "prb time limit", 15)
     seed = four.number_input("Seed", 0, 2**31 - 1, 0, **kept("prb seed"))

@@ -127,7 +127,7 @@ def _round(load: Load, session: Session, rng: np.random.Generator, end: float) -
     if not session.says(f"{tiles} × {samples}"):
         raise AppError(f"the traffic is not of {tiles} tiles and {samples} samples, as this user asked")
     _think(rng, end)
-    session.open("deployment")
+    session.open("network")
     session.number("Solver time limit (s)", SOLVER_S)
     _job(load, "deployment", session, "Deploy", "Next: ", end)
     _think(rng, end)

@@ -26,8 +26,8 @@ SECRET = "TOPSECRET"
 # page of the app, and what its uploader is called, by reader of `hostile_reading`
 UPLOADERS = {
     "area": ("", "GeoJSON, KML"),
-    "sites": ("deployment", "Candidate sites"),  # the same tables as those of "Your sites"
-    "places": ("deployment", "Candidate sites"),
+    "sites": ("network", "Candidate sites"),  # the same tables as those of "Your sites"
+    "places": ("network", "Candidate sites"),
     "scenario": ("compare", "A scenario saved by this app"),
     "pack": ("", "or a zipped pack"),
 }
@@ -189,7 +189,7 @@ def _give(session: Session, hostile: Hostile, data: bytes) -> None:
     page, label = UPLOADERS[hostile.reader]
     session.open(page)
     if hostile.reader == "pack":
-        session.choose("Source", "A pack")
+        session.choose("Source", "Offline data package")
     status = session.attach(label, hostile.name, data)
     if status != 204:
         raise AppError(f"the upload was refused with {status}")

@@ -96,11 +96,11 @@ def test_every_page_fits_its_window(page, width):
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     fits(page, "traffic", width)
-    page.get_by_role("button", name="Next: plan sleep").click()
+    page.get_by_role("link", name="Sleep", exact=True).click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
     fits(page, "sleep", width)
-    for name in ("Spectrum", "Deployment", "Compare", "Export") if width > 1000 else ():
+    for name in ("Network", "Coverage", "Spectrum", "Compare", "Export") if width > 1000 else ():
         page.get_by_role("link", name=name, exact=True).click()
         page.get_by_role("heading", name=name, exact=True).wait_for()
         fits(page, name.lower(), width)
@@ -125,7 +125,7 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
     # the map of the area alone may be still there for a moment
     page.frame_locator(MAP).last.locator(".leaflet-traffic-pane .leaflet-image-layer").wait_for()
 
-    page.get_by_role("button", name="Next: plan sleep").click()
+    page.get_by_role("link", name="Sleep", exact=True).click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
 
@@ -157,7 +157,7 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
 
 def test_from_own_files_to_traffic(page, tmp_path):
     image, places = write_image(tmp_path / "city.tif"), write_places(tmp_path / "places.csv")
-    page.get_by_text("Type a box").click()
+    page.get_by_text("Type corners").click()
     page.get_by_label("West, south, east, north (degrees)").fill(box_text())
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("No tile of this area has open data").wait_for()
@@ -202,11 +202,11 @@ def test_a_place_drawn_gets_a_site(page):
     page.get_by_role("button", name="Next: generate traffic").click()
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
-    page.get_by_role("link", name="Deployment").click()
+    page.get_by_role("link", name="Network").click()
     page.get_by_text("Optimised strategy").click()
     page.get_by_text("Draw places on the map").click()
     draw_point(page)
-    page.get_by_text("Drawn: sites that must stand 1").wait_for()
+    page.get_by_text("Drawn: mandatory sites 1").wait_for()
     page.get_by_role("button", name="Deploy", exact=True).click()
     page.get_by_text("Network to plan with").wait_for(timeout=WORK_MS)
     page.get_by_role("radio", name="Optimised").click()

@@ -141,12 +141,12 @@ def test_the_person_at_the_machine_names_folders_and_nobody_else(personal):
     address, _ = personal
     with Session(address, token=TOKEN) as own:
         own.run()
-        own.choose("Source", "A pack")
+        own.choose("Source", "Offline data package")
         assert own.has(FOLDER)
     for header in ({"X-Forwarded-For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}, {"Via": "1.1 x"}):
         with Session(address, headers=header | {"X-Opendiff-Personal": "1"}, token=TOKEN) as other:
             other.run()
-            other.choose("Source", "A pack")
+            other.choose("Source", "Offline data package")
             assert not other.has(FOLDER)
 
 

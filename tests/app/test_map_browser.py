@@ -67,13 +67,13 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
     generate(page, "3")
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     for count in (1, 2):
-        page.get_by_role("link", name="Deployment").click()
+        page.get_by_role("link", name="Network").click()
         page.get_by_text("Optimised strategy").click()
         page.get_by_text("Draw places on the map").click()
         if count == 2:
             page.frame_locator(MAP).last.locator("path.leaflet-interactive").wait_for()
         draw_point(page, right=40 * count)
-        page.get_by_text(f"Drawn: sites that must stand {count}").wait_for()
+        page.get_by_text(f"Drawn: mandatory sites {count}").wait_for()
         page.get_by_role("link", name="Export").click()
         page.get_by_role("heading", name="Export", exact=True).wait_for()
 

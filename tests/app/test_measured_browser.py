@@ -13,7 +13,7 @@ BOX = "115.89, 28.67, 115.95, 28.72"
 
 def test_from_counters_to_an_exported_plan(page, tmp_path):
     counters, network, _ = write_export(tmp_path, cells=45, weeks=2, step_minutes=60)
-    page.get_by_text("Type a box").click()
+    page.get_by_text("Type corners").click()
     page.get_by_label("West, south, east, north (degrees)").fill(BOX)
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("With data").wait_for()
@@ -31,7 +31,7 @@ def test_from_counters_to_an_exported_plan(page, tmp_path):
     page.get_by_text("Where to measure next", exact=True).wait_for()
     page.get_by_role("button", name="Scale: measured").wait_for()
 
-    page.get_by_role("link", name="Deployment", exact=True).click()
+    page.get_by_role("link", name="Network", exact=True).click()
     page.get_by_text("Your own sites").click()
     inputs.filter(has_text="Your sites").locator("input[type=file]").set_input_files(network)
     page.get_by_role("button", name="Plan with these sites").click()

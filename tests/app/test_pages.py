@@ -12,6 +12,7 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app.background import generation
+from app.charts.axes import DAYS
 from app.map.known_tiles import known_picture, known_tiles
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
@@ -27,7 +28,14 @@ TIMEOUT = 60
 def drawn(monkeypatch):
     """Stands for the browser's map: put features here, and the app gets them as drawn."""
     events = {"all_drawings": None, "last_clicked": None}
-    monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: dict(events))
+    mounted = {}  # a drawing belongs to the map that it was made on: one that is mounted anew has none
+
+    def component(*args, **kwargs):
+        drawings = events["all_drawings"]
+        key = mounted.setdefault(id(drawings), kwargs["key"])
+        return events | {"all_drawings": drawings if key == kwargs["key"] else None}
+
+    monkeypatch.setattr(streamlit_folium, "_component_func", component)
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     return events
 
@@ -81,7 +89,7 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     area = box_of_tiles(X0, Y0, X0 + 2, Y0)
     drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
     test = open_page("area", space)
-    choose = next(c for c in test.button_group if c.label.startswith("Known of the tiles"))
+    choose = next(c for c in test.button_group if c.label.startswith("Data coverage"))
     assert choose.options == ["Imagery 0 of 3", "Population 2 of 3", "POI 2 of 3"]
     choose.set_value("poi").run()
     assert not test.exception and not test.error
@@ -126,11 +134,9 @@ def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
     totals = space.demand().mbps.sum(axis=0)
     profile = np.median(totals, axis=0)
     shown = metrics(test)
-    assert float(shown["Now, day 2, 06:00"].split()[0].replace(",", "")) == pytest.approx(
-        profile[30], rel=0.01
-    )
+    assert float(shown["Now, Tue 06:00"].split()[0].replace(",", "")) == pytest.approx(profile[30], rel=0.01)
     busy = int(profile.argmax())
-    label = f"Busy hour, day {busy // 24 + 1}, {busy % 24:02d}:00"
+    label = f"Busy hour, {DAYS[busy // 24]} {busy % 24:02d}:00"
     assert float(shown[label].split()[0].replace(",", "")) == pytest.approx(profile[busy], rel=0.01)
     assert any("5,000 subscribers per km2" in text for text in texts(test.caption))
     button(test, "Busy hour").click().run()
@@ -408,14 +414,14 @@ def test_spectrum_shows_the_network_by_hour_and_plans_the_cluster_that_is_clicke
 
     space.hour = 44
     test = open_page("spectrum", space)
-    button(test, "Compute utilisation of day 2").click().run()
+    button(test, "Compute utilisation of Tue").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     found = space.utilisation.value.found
     assert found.hours == tuple(range(24, 48))
     row = found.by_hour().set_index("hour").loc[44]
     shown = metrics(test)
-    assert shown["Hour"] == "day 2, 20:00" and shown["Downlink served"] == f"{row['served_share']:.1%}"
+    assert shown["Hour"] == "Tue 20:00" and shown["Downlink served"] == f"{row['served_share']:.1%}"
     assert shown["Missing"] == f"{row['missing_mbps']:,.1f} Mbit/s"
     sites = space.network.value.plan.network.sites
     assert len(scenario_of(space).tables["utilisation_cells"]) == 24 * len(found.network.cells)
@@ -438,7 +444,7 @@ def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     test.button_group[0].set_value("plan").run()
     test.number_input(key="prb users").set_value(10)
     test.number_input(key="prb time limit").set_value(2)
-    button(test, "Allocate PRBs at day 2, 20:00").click().run()
+    button(test, "Allocate PRBs at Tue 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
     plans = space.spectrum.value.plans
@@ -464,7 +470,7 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
     from app.files.scenario import download, file_stem, scenario_of
     from planning.scenario import Scenario
 
-    for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at day 1, 20:00")):
+    for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at Mon 20:00")):
         test = open_page(name, space)
         if name == "spectrum":
             test.button_group[0].set_value("plan").run()

@@ -23,7 +23,7 @@ from tests.app.saved.test_library import ASKED
 from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
-PAGES = ("Area", "Traffic", "Sleep", "Spectrum", "Deployment", "Compare", "Export")
+PAGES = ("Area", "Traffic", "Network", "Coverage", "Sleep", "Spectrum", "Compare", "Export")
 PLOTS = ".js-plotly-plot:visible"
 CONTROLS = {
     "button", "link", "textbox", "spinbutton", "slider", "combobox", "checkbox", "radio", "switch", "tab", "searchbox",
@@ -76,7 +76,7 @@ def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
     page.get_by_text("With data").wait_for()
 
     def shown():
-        to(page, "Deployment")
+        to(page, "Network")
         page.get_by_text("Network to plan with").wait_for()
         assert page.get_by_role("radio", name="Uniform").is_checked()
         page.get_by_role("radio", name="Optimised").wait_for()
@@ -85,7 +85,7 @@ def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
         to(page, "Spectrum")
         page.get_by_text("24 hours:").wait_for()
         to(page, "Sleep")
-        page.get_by_text("Plan again with other settings").click()
+        page.get_by_text("Change settings and plan again").click()
         return page.get_by_role("spinbutton", name="Minimum on-time after wake-up (h)", exact=True)
 
     shown().fill("7")
@@ -200,7 +200,7 @@ def test_every_control_and_chart_has_a_name(page, server):  # noqa: F811
     for name in PAGES:
         to(page, name)
         plots = page.locator(PLOTS)
-        if name not in ("Area", "Export"):
+        if name not in ("Area", "Network", "Coverage", "Export"):
             plots.first.wait_for()
         fits(page, name.lower(), 1440)
         found = tree.send("Accessibility.getFullAXTree")["nodes"]
@@ -211,7 +211,7 @@ def test_every_control_and_chart_has_a_name(page, server):  # noqa: F811
         ]
         assert [role for role, says in told if role in CONTROLS and not says] == [], name
         assert sum(role == "figure" for role, _ in told) == plots.count(), name
-        if name in ("Traffic", "Sleep", "Spectrum", "Deployment"):
+        if name in ("Traffic", "Network", "Sleep", "Spectrum"):
             assert any(says.startswith("Map. ") for _, says in told), name
 
 

@@ -129,7 +129,11 @@ def test_live_data_is_a_choice_after_the_terms(tmp_path):
         area_entry.take_area(space, lambda: area, "taking the area")
         test = choose(area_page(space), "Live providers")
         fetch = lambda: button(test, "Fetch open data")  # noqa: E731
-        assert fetch().disabled  # no country yet
+        country = next(t for t in test.text_input if t.label.startswith("Country"))
+        assert len(country.value) == 3  # found by the nearest town
+        country.set_value("")
+        test.run()
+        assert fetch().disabled and any("three letters" in caption.value for caption in test.caption)
         next(t for t in test.text_input if t.label.startswith("Country")).set_value("xxa")
         test.run()
         assert not fetch().disabled
@@ -181,7 +185,7 @@ def test_a_zipped_pack_is_uploaded_and_opened(pack, tmp_path):
     with zipfile.ZipFile(archive, "w") as opened:
         opened.write(pack / "tiles.parquet", "city/tiles.parquet")
     space = Workspace()
-    test = choose(area_page(space), "A pack")
+    test = choose(area_page(space), "Offline data package")
     upload(test, "or a zipped pack", archive)
     assert not test.exception and not test.error
     assert space.source.endswith("my_city.zip")
@@ -192,7 +196,7 @@ def test_a_zipped_pack_is_uploaded_and_opened(pack, tmp_path):
 def test_a_broken_zip_is_one_sentence(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK nothing")
     space = Workspace()
-    test = choose(area_page(space), "A pack")
+    test = choose(area_page(space), "Offline data package")
     upload(test, "or a zipped pack", tmp_path / "broken.zip")
     assert any("no readable zip" in error.value for error in test.error) and space.source == DEMO
 
