@@ -83,7 +83,8 @@ class Report:
     def rows(self) -> list[dict[str, Any]]:
         """A row a fact, for a table: kind, count, text, examples."""
         return [
-            {"kind": e.kind, "count": e.count, "text": e.text, "examples": "; ".join(e.examples)} for e in self.entries
+            {"kind": e.kind, "count": e.count, "text": e.text, "examples": "; ".join(e.examples)}
+            for e in self.entries
         ]
 
     def record(self) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ import torch
 
 from opendiff.errors import OpenDiffError
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def in_processes(work: Callable[[T], R], jobs: Iterable[T], workers: int = 1) -> Iterator[R]:

@@ -123,7 +123,12 @@ def _present(mapping: dict[str, str], table: pd.DataFrame) -> dict[str, str]:
 
 
 def _load(
-    values: pd.Series, heading: str, unit: LoadUnit | None, capacity_mbps: float | None, name: str, report: Report
+    values: pd.Series,
+    heading: str,
+    unit: LoadUnit | None,
+    capacity_mbps: float | None,
+    name: str,
+    report: Report,
 ) -> np.ndarray:
     """(rows,) Mbit/s."""
     load = written_numbers(values, grouped=True)
@@ -147,7 +152,9 @@ def _load(
             f"{name}: the load in {heading} is {_WORDS[unit]}; give the capacity of the radio unit at full load with "
             "--capacity-mbps, or --load-unit mbps if it is Mbit/s."
         )
-    report.assumed(f"{capacity_mbps:g} Mbit/s is the capacity at full load (given), by which {heading} became Mbit/s")
+    report.assumed(
+        f"{capacity_mbps:g} Mbit/s is the capacity at full load (given), by which {heading} became Mbit/s"
+    )
     return load * capacity_mbps / (100.0 if unit == "percent" else 1.0)
 
 
@@ -157,7 +164,9 @@ _WORDS = {"mbps": "Mbit/s", "share": "a share of full load, 0 to 1", "percent": 
 def _power(values: pd.Series, heading: str, unit: PowerUnit | None, report: Report) -> np.ndarray:
     """(rows,) W."""
     power = written_numbers(values, grouped=True)
-    if unit is None and ("kw" in plain(heading) or values.astype("string").str.contains("kW").fillna(False).any()):
+    if unit is None and (
+        "kw" in plain(heading) or values.astype("string").str.contains("kW").fillna(False).any()
+    ):
         unit = "kw"
     if unit == "kw":
         report.fixed(f"powers in {heading} became W from kW", int(np.isfinite(power).sum()))

@@ -126,7 +126,9 @@ def _check_columns(names: list[str], name: str) -> None:
         found = ", ".join(names[:8]) or "none"
         advice = ""
         if {"x", "y"} & set(missing):
-            advice = "; measurements by place and date-time become such a table by `python -m planning traffic`"
+            advice = (
+                "; measurements by place and date-time become such a table by `python -m planning traffic`"
+            )
         raise InputError(
             f"{name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {found}){advice}."
         )

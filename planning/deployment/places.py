@@ -148,7 +148,11 @@ def read_places(
 def _to_plain(places: Places) -> dict[str, Any]:
     areas = [shapely.to_wkb(area) for area in places.areas]
     plain = {field.name: getattr(places, field.name) for field in fields(places)}
-    return plain | {"areas": areas, "band": [str(b) for b in np.asarray(places.band)], "report": places.report.record()}
+    return plain | {
+        "areas": areas,
+        "band": [str(b) for b in np.asarray(places.band)],
+        "report": places.report.record(),
+    }
 
 
 def _from_plain(plain: dict[str, Any]) -> Places:

@@ -303,7 +303,9 @@ def _with_site_figures(sites: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame
     sites = sites.copy()
     if "bbu_w" not in sites:
         basebands = {"4G": COVERAGE.bbu_w, "5G": CAPACITY.bbu_w}
-        kinds = pd.DataFrame({"site": cells["site"].astype(str), "kind": cells["technology"]}).drop_duplicates()
+        kinds = pd.DataFrame(
+            {"site": cells["site"].astype(str), "kind": cells["technology"]}
+        ).drop_duplicates()
         watts = kinds["kind"].map(basebands).fillna(COVERAGE.bbu_w).groupby(kinds["site"]).sum()
         sites["bbu_w"] = sites["site"].astype(str).map(watts).fillna(0.0).to_numpy(float)
     for column, value in (("ac_slope", AC_SLOPE), ("ac_bias_w", AC_BIAS_W)):

@@ -33,7 +33,9 @@ def by_overlay(outline) -> dict[tuple[int, int], float]:
     x, y = (v.reshape(-1) for v in np.meshgrid(np.arange(east - west + 1), np.arange(south - north + 1)))
     # on a grid, because plain overlays lose ground at a corner of 5e-324
     share = shapely.area(shapely.intersection(outline, shapely.box(x, y, x + 1, y + 1), grid_size=1e-12))
-    return {(a, b): s for a, b, s in zip((x + west).tolist(), (y + north).tolist(), share, strict=True) if s > 0}
+    return {
+        (a, b): s for a, b, s in zip((x + west).tolist(), (y + north).tolist(), share, strict=True) if s > 0
+    }
 
 
 @settings(max_examples=150, deadline=None)
