@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 NANCHANG = Path(__file__).parents[2] / "shared" / "data" / "nanchang"
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """Streamlit's tests of pages leave a page as the main module, which a process that is spawned later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 def pytest_addoption(parser):

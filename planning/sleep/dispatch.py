@@ -239,7 +239,7 @@ def _as_bits(flags: np.ndarray) -> np.ndarray:
     """(rows, hours) bool -> (rows, words) uint64, an hour a bit."""
     whole = np.zeros((len(flags), -(-flags.shape[1] // 64) * 64), bool)
     whole[:, : flags.shape[1]] = flags
-    return np.packbits(whole).view(np.uint64).reshape(len(flags), -1)
+    return np.packbits(whole).view(np.uint64).reshape(len(flags), whole.shape[1] // 64)
 
 
 def _from_bits(bits: np.ndarray, hours: int) -> np.ndarray:
