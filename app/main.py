@@ -30,7 +30,7 @@ STYLE = """<style>
 .stDataFrame [data-testid="stElementToolbar"],
 [data-testid="stFullScreenFrame"]:has(.stDataFrame) [data-testid="stElementToolbar"] { top: 0.1rem; right: 0.2rem; }
 /* white on the main colour of the light theme in both: that of the dark theme is too light for it */
-button[kind^="primary"]:not(:disabled), .stMultiSelect [data-baseweb="tag"] {
+button[kind^="primary"]:not(:disabled), [data-testid="stMultiSelectTagsContainer"] [data-tag] {
   background-color: #0b6e99; border-color: #0b6e99; }
 button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
 /* captions are to be read, too: 4.5 to 1 against the page (WCAG AA) */

@@ -29,12 +29,14 @@ def page() -> None:
     """What the product is, left the map to draw on, right what the area holds and other ways to give it."""
     space = workspace()
     region = region_of(space)
-    if space.area is None:
-        _welcome(space, region)
+    top = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew
     left, right = st.columns([7, 3], gap="medium")
     with left:
         if region is not None:
             _map(space, region)
+    if space.area is None:  # as the map has left it
+        with top:
+            _welcome(space, region)
     with right:
         st.markdown("### Area")
         note(space, area_entry.PLACE)

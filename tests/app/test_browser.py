@@ -96,7 +96,12 @@ def test_every_page_fits_its_window(page, width):
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     fits(page, "traffic", width)
+    if width < 1000:
+        page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("link", name="Sleep", exact=True).click()
+    page.get_by_role("heading", name="Sleep", exact=True).wait_for()
+    if width < 1000:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
     fits(page, "sleep", width)
