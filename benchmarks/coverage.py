@@ -24,7 +24,6 @@ LON_TILE, LAT_TILE = 26_928, 13_640  # at 28.7 degrees north
 # name: sites, tiles from west to east and north to south (103 and 717 km2)
 CASES = {"c300": (300, (10, 9)), "c2000": (2000, (25, 25))}
 QUICK_CASES = {"c300": (30, (3, 3)), "c2000": (60, (4, 4))}
-AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # on 46 km2
 AGREEMENT, QUICK_AGREEMENT = (150, (7, 7)), (20, (3, 3))  # sites and tiles: on 46 km2
 HOURS = 24
 BUSY_MBPS = 150.0  # a site, in the busiest hour of a site's mean

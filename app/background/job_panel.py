@@ -59,15 +59,6 @@ def show_running(space: Workspace) -> None:
     if space.jobs:
         waits = _all_wait(space)
         st.fragment(_panel, run_every=WAITING_SECONDS if waits else REFRESH_SECONDS)(space, waits)
-    elif session_jobs.elsewhere(space):
-        st.fragment(_watch, run_every=WAITING_SECONDS)(space)
-
-
-def _watch(space: Workspace) -> None:
-    """Until the session that had the jobs before a reload is gone, or they are over."""
-    session_jobs.take_over(space)
-    if space.jobs or not session_jobs.elsewhere(space):
-        st.rerun()
 
 
 def _all_wait(space: Workspace) -> bool:

@@ -59,14 +59,6 @@ def take_over(space: Workspace) -> None:
                 space.jobs.setdefault(name, held.job)
 
 
-def elsewhere(space: Workspace) -> bool:
-    """Whether jobs of this work belong to another session, which may be going: soon after a reload it still counts as
-    open."""
-    session = _session()
-    with _lock:
-        return any(held.job and held.session != session for held in _held.get(space.work, {}).values())
-
-
 def end(space: Workspace, name: str) -> None:
     """The job is over and its result, if there is one, delivered."""
     job = space.jobs.pop(name)

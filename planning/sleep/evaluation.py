@@ -248,7 +248,8 @@ def _carried(
         offloaded[now] = found.moved.sum(axis=0)
         above_limit[now] = ((use > settings.max_load + 1e-9) * mine).sum(axis=0)
         max_load[now] = use.max(axis=0, initial=0.0)
-    idle = problem.groups.power_w(counts, np.zeros((1, 1))).sum(axis=0)
+    # hour by hour, so that equal counts have equal sums however many hours they are told for
+    idle = np.ascontiguousarray(problem.groups.power_w(counts, np.zeros((1, 1))).T).sum(axis=1)
     watts += np.tile(idle, hours // counts.shape[1])
     return Carried(part.sectors, unserved, watts, served, offloaded, above_limit.astype(int), max_load)
 

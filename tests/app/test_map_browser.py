@@ -86,12 +86,17 @@ def test_a_job_outlives_a_reload(page):  # noqa: F811
     )  # some 350 tiles
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("With data").wait_for()
-    generate(page, "100")
+    page.get_by_role("link", name="Traffic", exact=True).click()
+    page.get_by_text("Advanced").click()
+    page.get_by_label("Samples", exact=True).fill("100")
+    page.get_by_label("Guidance scale", exact=True).fill("0.5")  # takes longer than a page takes to load
+    page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_role("button", name="Cancel").wait_for()
     page.wait_for_url("**work=*")
     page.goto(
         page.url.replace("/traffic?", "/?")
     )  # Streamlit looks for its files below a page first, and logs that
-    page.get_by_role("heading", name="Area", exact=True).wait_for()
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
     page.get_by_role("link", name="Traffic", exact=True).click()
-    page.get_by_text("Weekly mean").wait_for(timeout=30_000)
+    page.get_by_text("Weekly mean").wait_for()

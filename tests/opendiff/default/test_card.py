@@ -105,8 +105,7 @@ def test_kernels_that_deviate_or_fail_are_left_and_that_is_said(
         np.testing.assert_allclose(out.reshape(expected.shape), expected, rtol=1e-2, atol=1e-3)
         generator.add_note(*card.faults(DEVICE))
     assert len(tried) == 1
-    (told,) = (sentence for sentence in card.faults(DEVICE) if card.KERNELS in sentence)
-    assert said in told and generator.device_note.count(told) == 1
+    assert said in generator.device_note and generator.device_note.count("slower way") == 1
 
 
 @torch.inference_mode()
