@@ -11,7 +11,7 @@ OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
 
 def generate(page, samples="20"):  # noqa: F811
     page.get_by_role("link", name="Traffic", exact=True).click()
-    page.get_by_text("Advanced").click()
+    page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Samples", exact=True).fill(samples)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
 
@@ -68,8 +68,8 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     for count in (1, 2):
         page.get_by_role("link", name="Network").click()
-        page.get_by_text("Optimised strategy").click()
-        page.get_by_text("Draw places on the map").click()
+        page.get_by_text("Optimised strategy", exact=True).click()
+        page.get_by_text("Draw places on the map", exact=True).click()
         if count == 2:
             page.frame_locator(MAP).last.locator("path.leaflet-interactive").wait_for()
         draw_point(page, right=40 * count)
@@ -80,14 +80,14 @@ def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
 
 def test_a_job_outlives_a_reload(page):  # noqa: F811
     """The page is loaded anew while traffic is generated: the new session shows the job, and gets its result."""
-    page.get_by_text("Type corners").click()
+    page.get_by_text("Type corners", exact=True).click()
     page.get_by_label("West, south, east, north (degrees)").fill(
         "115.76, 28.60, 115.96, 28.76"
     )  # some 350 tiles
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("With data").wait_for()
     page.get_by_role("link", name="Traffic", exact=True).click()
-    page.get_by_text("Advanced").click()
+    page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Samples", exact=True).fill("100")
     page.get_by_label("Guidance scale", exact=True).fill("0.5")  # takes longer than a page takes to load
     page.get_by_role("button", name="Generate traffic", exact=True).click()

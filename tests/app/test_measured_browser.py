@@ -13,12 +13,12 @@ BOX = "115.89, 28.67, 115.95, 28.72"
 
 def test_from_counters_to_an_exported_plan(page, tmp_path):
     counters, network, _ = write_export(tmp_path, cells=45, weeks=2, step_minutes=60)
-    page.get_by_text("Type corners").click()
+    page.get_by_text("Type corners", exact=True).click()
     page.get_by_label("West, south, east, north (degrees)").fill(BOX)
     page.get_by_role("button", name="Take this box").click()
     page.get_by_text("With data").wait_for()
     page.get_by_role("button", name="Next: generate traffic").click()
-    page.get_by_text("Your own measurements").click()
+    page.get_by_text("Your own measurements", exact=True).click()
     inputs = page.locator("[data-testid='stFileUploader']")
     inputs.filter(has_text="Network: where").locator("input[type=file]").set_input_files(network)
     page.get_by_text("network.csv").first.wait_for()
@@ -32,7 +32,7 @@ def test_from_counters_to_an_exported_plan(page, tmp_path):
     page.get_by_role("button", name="Scale: measured").wait_for()
 
     page.get_by_role("link", name="Network", exact=True).click()
-    page.get_by_text("Your own sites").click()
+    page.get_by_text("Your own sites", exact=True).click()
     inputs.filter(has_text="Your sites").locator("input[type=file]").set_input_files(network)
     page.get_by_role("button", name="Plan with these sites").click()
     page.get_by_text("45 cells").first.wait_for(timeout=WORK_MS)

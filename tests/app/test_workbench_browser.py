@@ -85,7 +85,7 @@ def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
         to(page, "Spectrum")
         page.get_by_text("24 hours:").wait_for()
         to(page, "Sleep")
-        page.get_by_text("Change settings and plan again").click()
+        page.get_by_text("Change settings and plan again", exact=True).click()
         return page.get_by_role("spinbutton", name="Minimum on-time after wake-up (h)", exact=True)
 
     shown().fill("7")
