@@ -35,7 +35,10 @@ _BRANCH_SHARE = 0.1  # branch and bound on the demands met
 _PRBS_SHARE = 0.05  # the bound of PRBs
 _SEEK_SHARE = 0.15  # the local search before the exact program
 _ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
-_START_SHARE = 0.3  # the start from the linear program
+_START_SHARE = 0.15  # of what is left: a start from the linear program
+_REFINE_SHARE = 0.3  # of what is left: refining a start,
+_LEAST_REFINED = 0.08  # and never less than this of the whole
+_FAR = 0.5  # of the best objective: a start that is so far behind is not refined
 _CROWDED = 0.02  # of the demand, between the first plan and its bound: from there interference is what limits
 _HOPELESS = 2.0  # times as far from the bound as the best plan: a round that is ends the rounds
 _STARTS = 15  # of the search before the exact program
@@ -124,18 +127,23 @@ def _from_on_sets(
     report: Progress,
     first: Grid,
 ) -> _Outcome:
-    """Starts from the linear program, and the best of them refined."""
+    """Starts from the linear program, each refined, and the best of what that gives."""
     assert bounds.on_sets is not None and bounds.prices is not None
     enough = bounds.objective_mbps - asked
     best = max(first, _by_rule(problem, settings), key=_score)
     rng, starts = np.random.default_rng(settings.seed), 0
-    until = time.perf_counter() + _START_SHARE * (deadline - time.perf_counter())
-    while time.perf_counter() < until and best.score < enough:
+    while best.score < enough and (left := deadline - time.perf_counter()) > 0:
         report(1, settings.rounds + 2, "start from the linear program")
+        until = time.perf_counter() + _START_SHARE * left
         again = start_of(bounds.on_sets, bounds.prices, settings, until, rng if starts else None)
+        report(2, settings.rounds + 2, "programs of stations and local search")
+        if starts == 0 or best.score - again.score < _FAR * abs(best.score):
+            until = min(
+                deadline,
+                time.perf_counter() + max(_REFINE_SHARE * left, _LEAST_REFINED * settings.time_limit),
+            )
+            again = refine(again, settings, until, rng, enough)
         best, starts = max(best, again, key=_score), starts + 1
-    report(2, settings.rounds + 2, "programs of stations and local search")
-    best = refine(best, settings, deadline, rng, enough)
     return _Outcome(
         best, np.inf, None, "linear program of sending stations, programs of stations, local search"
     )
