@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.sector_replay import unserved_by_hour
+from benchmarks.sector_replay import lost_to_sleep, unserved_by_hour
 from benchmarks.tables import markdown
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand, Scale
@@ -236,8 +236,11 @@ def beside_rules(demand: Demand, where: str, prefix: str) -> tuple[str, dict[str
         plans, frame = compare_strategies(problem, COMPARED, settings, demand.sample(last))
         row = frame.set_index("strategy")
         if quantile == QUANTILE:
-            unserved = unserved_by_hour(plans["milp"], problem.demand).sum() / problem.demand.sum()
+            total, plan = problem.demand.sum(), plans["milp"]
+            unserved = unserved_by_hour(plan, problem.demand).sum() / total
             figures[f"{prefix}replay_by_sector_unserved"] = float(unserved)
+            by_sleep = lost_to_sleep(plan, problem.demand).sum() / total
+            figures[f"{prefix}replay_by_sector_unserved_by_sleep"] = float(by_sleep)
         tag = "" if quantile == QUANTILES[0] else f"_q{100 * quantile:.0f}"
         for strategy in RULES_AND_MILP:
             figures |= {
