@@ -3,6 +3,7 @@ file."""
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -20,15 +21,17 @@ from streamlit.runtime import get_instance  # noqa: E402
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager  # noqa: E402
 from streamlit.web.server import server_util  # noqa: E402
 
-from app.server import access, folders  # noqa: E402
+from app.server import access, folders, memory  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
 from app.server.guard import PARAMETER, Guard  # noqa: E402
 from app.server.upload_quota import UploadAccounts, upload_limits  # noqa: E402
 
 SWEEP_SECONDS = 2.0
+TRIM_SWEEPS = 15  # between two returns of free memory to the system
 
 os.umask(0o077)  # what is written is for this user of the machine alone
 access.set_up()
+memory.few_arenas()
 
 
 def _storage() -> MemoryUploadedFileManager:
@@ -54,8 +57,10 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 async def _sweep() -> None:
     runtime = get_instance()
-    while True:
+    for sweep in itertools.count(1):
         await asyncio.sleep(SWEEP_SECONDS)
+        if sweep % TRIM_SWEEPS == 0:
+            await asyncio.to_thread(memory.give_back)
         # a little before Streamlit itself forgets the session, and with it that there is something to release
         after = max(0.0, st.get_option("server.disconnectedSessionTTL") - 2 * SWEEP_SECONDS)
         accounts.release_closed(runtime.is_active_session, runtime.close_session, after)
