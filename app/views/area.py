@@ -1,5 +1,7 @@
 """Area: where to plan."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -12,6 +14,7 @@ from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.saved import open_work
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
@@ -21,6 +24,8 @@ from app.widgets.navigation import next_step
 from app.widgets.source import no_data, source_section
 from app.widgets.work_menu import recent_work
 
+SEED: Slot[Any] = Slot()
+KNOWN_TILES: Slot[dict[str, np.ndarray]] = Slot()
 SHOWN = "coverage shown"  # key of the control that paints a source's tiles
 MOST_COUNTED = 20_000  # tiles whose sources are counted
 
@@ -76,7 +81,7 @@ def _recent(space: Workspace) -> None:
 
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
-    seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
+    seed = space.cached(SEED, key, lambda: space.area.geometry if space.area else None)
     accessible.tell(
         "Map to draw the area on with the mouse. Without one: search a place, upload a file, or type corners."
     )
@@ -104,9 +109,7 @@ def _known(space: Workspace) -> dict[str, np.ndarray]:
         return {}
     found: dict[str, np.ndarray] = {}
     with errors_shown("counting what is known of the tiles"):
-        found = space.cached(
-            "known tiles", space.area_identity, lambda: known_tiles(space.source, space.tiles)
-        )
+        found = space.cached(KNOWN_TILES, space.area_identity, lambda: known_tiles(space.source, space.tiles))
     return found
 
 

@@ -145,11 +145,15 @@ class PackSource:
         osm_poi, has_osm_poi = self._osm_poi(tiles)
         if self.poi_provider == "osm":  # then the columns of the table are OpenStreetMap's counts
             osm_poi, has_osm_poi, poi, has_poi = poi, has_poi, np.zeros_like(poi), np.zeros_like(has_poi)
+        layers = {
+            name: rows[column].to_numpy(np.float32, na_value=np.nan)
+            for name, column in self._layer_columns.items()
+        }
         return OpenData(
-            tiles, images, has_imagery, poi, has_poi, osm_poi, has_osm_poi, population, has_population,
-            self.attribution, self.notes, {name: rows[column].to_numpy(np.float32, na_value=np.nan)
-                                           for name, column in self._layer_columns.items()},
-            self.population_reliability,
+            tiles=tiles, imagery=images, has_imagery=has_imagery, poi=poi, has_poi=has_poi, osm_poi=osm_poi,
+            has_osm_poi=has_osm_poi, population=population, has_population=has_population,
+            attribution=self.attribution, notes=self.notes, layers=layers,
+            population_reliability=self.population_reliability,
         )  # fmt: skip
 
     def images(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,9 @@ from app.state.inputs import ScaleChoice
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.widgets.traffic_details import EXPLAINED
+from opendiff.area import tile_index
 from opendiff.metrics import score
+from opendiff.open_data.sources import PackSource
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 TIMEOUT = 60
@@ -123,8 +125,14 @@ def test_pages_without_an_area_say_what_comes_first(drawn, pack, name):
     space = Workspace(source=str(pack))
     test = open_page(name, space)
     assert not test.exception and not test.error
+    assert [text for text in texts(test.markdown) if text.startswith("**No ")] == [
+        "**No area yet.** Draw one on the map, or take the example."
+    ]
     button(test, "Use example area").click().run()
-    assert space.area is not None
+    assert not test.exception and not test.error
+    known = PackSource(pack).covered_tiles()
+    assert space.tiles_with_data == tile_index(known).isin(tile_index(space.tiles)).sum() > 0
+    assert not any("No area yet" in text for text in texts(test.markdown))
 
 
 def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
