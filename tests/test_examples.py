@@ -1,4 +1,4 @@
-"""The notebooks under `examples/` run from top to bottom, one after the other in one kernel that forgets between them."""
+"""The notebooks under `examples/` run from top to bottom, one after the other in one kernel that forgets in between."""
 
 from pathlib import Path
 
