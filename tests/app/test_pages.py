@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.background import generation
 from app.charts.axes import DAYS
-from app.map.known_tiles import known_picture, known_tiles
+from app.map.known_tiles import known_picture, known_tiles, layer_picture, shown_layers
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
 from app.state.workspace import Workspace
@@ -99,6 +99,23 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     np.testing.assert_array_equal(known["poi"], space.tiles["x"] > X0)
     picture = known_picture(space.tiles, known["poi"])
     assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
+
+
+def test_a_layer_that_is_only_shown_is_offered_and_painted(drawn, pack):
+    table = pd.read_parquet(pack / "tiles.parquet")
+    height = np.where(table["x"] == X0 + 1, 20.0, np.nan)
+    table.assign(building_height=height).to_parquet(pack / "tiles.parquet")
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0, Y0, X0 + 2, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    choose = next(c for c in test.button_group if c.label.startswith("Data coverage"))
+    assert choose.options[-1] == "Building height 1 of 3"
+    choose.set_value("building_height").run()
+    assert not test.exception and not test.error
+    values = shown_layers(space.source, space.tiles)["building_height"]
+    picture, top = layer_picture(space.tiles, values)
+    assert top == 20 and (picture.rgba[0, :, 3] > 0).tolist() == [False, True, False]
 
 
 def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):

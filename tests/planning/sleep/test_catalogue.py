@@ -5,6 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import planning
+from app.background.sleep import SleepRequest
 from app.state.workspace import Workspace
 from benchmarks import sleep as benchmark
 from planning.cli import main, parser
@@ -64,6 +65,13 @@ def test_a_new_strategy_is_in_the_app_and_the_benchmarks(registered):
     assert "Deep night" in strategies.options and registered in strategies.value
     assert registered in compared()
     assert registered not in benchmark.looking_at_traffic()
+
+
+def test_app_and_command_plan_for_the_same_by_default():
+    asked = SleepRequest([], SleepSettings())
+    options = parser().parse_args(["sleep", "a.gpkg", "--traffic", "t.parquet", "--out", "b.gpkg"])
+    shared = [asked.quantile, asked.rate_floor, asked.max_neighbours, asked.hours]
+    assert shared == [options.quantile, options.rate_floor, options.neighbours, options.hours]
 
 
 def test_a_new_strategy_changes_no_default(monkeypatch):
