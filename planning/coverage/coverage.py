@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,7 @@ class Coverage:
         (Mbit/s with all PRBs). `planning.coverage.maps` has more of them. Raises InputError for another name."""
         from planning.figures import raster_figure
 
-        makers = {
+        makers: dict[str, tuple[Callable[[], np.ndarray], str]] = {
             "rsrp": (self.rsrp_dbm, "dBm"),
             "sinr": (self.sinr_db, "dB"),
             "rate": (self.rate_mbps, "Mbit/s"),
