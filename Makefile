@@ -3,6 +3,7 @@
 # make fast   run the tests that take a moment
 # make coverage  run all tests and say which lines they ran
 # make lowest  run the fast tests with the lowest versions that the requirements allow
+# make docs   build the site of the documents into build/site
 # make wheel  build dist/*.whl and the source archive; the wheel holds weights and the bundled region
 # make run LOCKED=1  the same with the very versions and files of requirements.lock
 # make lock   write requirements.lock anew: the newest versions that requirements.txt allows, with their hashes
@@ -22,7 +23,7 @@ test fast coverage lowest: export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fast coverage lowest lint format wheel lock audit clean
+.PHONY: help run test fast coverage lowest lint format docs wheel lock audit clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -54,6 +55,10 @@ format: $(VENV)/.development
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+docs: $(VENV)/.documents
+	$(BIN)/python -m mkdocs build --quiet
+	@echo "build/site/index.html"
+
 wheel: $(VENV)/.development
 	$(BIN)/python -m build
 
@@ -77,10 +82,16 @@ $(VENV)/.locked: requirements.lock
 $(VENV)/.runtime $(VENV)/.locked:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "OpenDiff Planner needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+	  { rm -rf $(VENV); echo "This Python cannot make a virtual environment with pip; install its package for that" \
+	    "(Debian and Ubuntu: apt install python3-venv) and run make again." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet $(if $(findstring locked,$@),--require-hashes) -r $<
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.documents: requirements-docs.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
 	@touch $@

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from intake import __version__
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serves the app until it is stopped. argv: as on the command line, default `sys.argv[1:]`.
@@ -18,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Start the OpenDiff Planner app on this machine and open it in the browser.",
         epilog="Further options are those of `streamlit run`, as --server.headless true.",
     )
+    parser.add_argument("--version", action="version", version=f"opendiff-planner {__version__}")
     parser.add_argument(
         "--no-token", action="store_true", help="let every program and user of this machine open the app"
     )

@@ -20,6 +20,7 @@ from benchmarks import (
     sleep,
     sources,
 )
+from opendiff import __version__
 from opendiff.errors import OpenDiffError
 from opendiff.storage.atomic import write_json
 from planning.errors import InputError, PlanningError
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure what the product does."
     )
+    parser.add_argument("--version", action="version", version=f"benchmarks {__version__}")
     commands = parser.add_subparsers(dest="benchmark", required=True, metavar="NAME")
     for name, module in BENCHMARKS.items():
         summary = module.SUMMARY

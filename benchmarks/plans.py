@@ -28,14 +28,14 @@ from planning.deployment.judging import compare
 from planning.deployment.placement import place
 from planning.errors import InputError
 from planning.network import Network
-from planning.sleep import SleepProblem, SleepSettings, plan_sleep, replay
+from planning.sleep import STRATEGIES, SleepProblem, SleepSettings, compared, plan_sleep, replay
 from planning.sleep.dispatch import dispatch
 from planning.sleep.offload import OffloadGraph
 from planning.traffic import TrafficTable
 
 SUMMARY = "sleep and deployment plans made on generated traffic, judged on the real traffic of held-out tiles"
 REAL = "real"
-BLIND = ("always-on", "night")  # these strategies do not look at traffic
+BLIND = tuple(name for name in compared() if STRATEGIES[name].blind)
 RULES, ALL = ("threshold", "greedy"), ("threshold", "greedy", "milp")
 PLANNED = {0.5: RULES, 0.75: ALL, 0.9: ALL, 0.95: ALL, 0.99: ALL}  # quantile of samples and days: strategies
 SIZING_QUANTILE = 0.9
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 def default_network(demand: Demand, sites: int) -> Network:
     """Sites in proportion to traffic, sized for it: what a planner gets who has this demand and no network."""
-    return deploy(demand, sites, "traffic", SIZING_QUANTILE, HEADROOM).network
+    return deploy(demand, sites, "traffic", quantile=SIZING_QUANTILE, headroom=HEADROOM).network
 
 
 def sleep_worth(

@@ -129,14 +129,13 @@ def plan_all(space: Workspace, sites: int, seconds: int) -> None:
     """Deployments, sleep and spectrum plans of the traffic of a workspace; seconds: of each call of a solver."""
     from app.background import deployment, sleep, spectrum
     from planning.deployment.siting import SitingSettings
-    from planning.sleep import SleepSettings
+    from planning.sleep import SleepSettings, compared
 
     strategies = ["optimised", "traffic", "poi", "population", "uniform"]
     deployment.start(space, sites, strategies, {"siting": SitingSettings(time_limit=seconds)})
     until_done(space)
     settings = SleepSettings(time_limit=seconds, allow_unserved=True)
-    sleep_strategies = ["always-on", "night", "threshold", "greedy", "milp"]
-    sleep.start(space, sleep.SleepRequest(sleep_strategies, settings))
+    sleep.start(space, sleep.SleepRequest(compared(), settings))
     until_done(space)
     spectrum.start(space, space.hour, 40, {}, {"time_limit": float(seconds)})
     until_done(space)

@@ -18,13 +18,13 @@ from planning.errors import InputError
 from planning.geometry import tile_position
 from planning.network import Network
 from planning.sleep import (
-    COMPARED,
     QUANTILE,
     STRATEGIES,
     Operation,
     SleepProblem,
     SleepSettings,
     compare_strategies,
+    compared,
     plan_sleep,
     replay,
 )
@@ -45,7 +45,6 @@ PARTS = ("networks", "region", "real", "energy")
 SPACING_M = 500.0
 PIXEL_M = 100.0
 BUSY_LOAD = 0.55  # of all capacity under the load limit, in the busy hour
-RULES_AND_MILP = tuple(name for name in COMPARED if not STRATEGIES[name].blind)
 REGION_SITES, REGION_SAMPLES = 400, 20
 PACK_SITES = 100
 QUANTILES = (0.9, 0.95, 0.99)
@@ -97,6 +96,11 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         parts.append(text)
         figures |= found
     return "\n\n".join(parts), figures
+
+
+def looking_at_traffic() -> tuple[str, ...]:
+    """The compared strategies but for those that look at no traffic."""
+    return tuple(name for name in compared() if not STRATEGIES[name].blind)
 
 
 # --- large networks ----------------------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ def beside_rules(demand: Demand, where: str, prefix: str) -> tuple[str, dict[str
     figures: dict[str, float] = {}
     for quantile in QUANTILES:
         problem = SleepProblem.build(network, planned, quantile=quantile, coverage=coverage)
-        plans, frame = compare_strategies(problem, COMPARED, settings, demand.sample(last))
+        plans, frame = compare_strategies(problem, compared(), settings, demand.sample(last))
         row = frame.set_index("strategy")
         if quantile == QUANTILE:
             total, plan = problem.demand.sum(), plans["milp"]
@@ -242,7 +246,7 @@ def beside_rules(demand: Demand, where: str, prefix: str) -> tuple[str, dict[str
             by_sleep = lost_to_sleep(plan, problem.demand).sum() / total
             figures[f"{prefix}replay_by_sector_unserved_by_sleep"] = float(by_sleep)
         tag = "" if quantile == QUANTILES[0] else f"_q{100 * quantile:.0f}"
-        for strategy in RULES_AND_MILP:
+        for strategy in looking_at_traffic():
             figures |= {
                 f"{prefix}saving_{strategy}{tag}": float(row.loc[strategy, "saving"]),
                 f"{prefix}unserved_{strategy}{tag}": float(row.loc[strategy, "unserved_share"]),
@@ -279,7 +283,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
     coverage = Coverage.of(network, demands.real.x, demands.real.y)
     rows = []
     for quantile in QUANTILES:
-        for strategy in RULES_AND_MILP:
+        for strategy in looking_at_traffic():
             for source in (GENERATED, REAL):
                 problem = SleepProblem.build(
                     network, demands.sources()[source], quantile=quantile, coverage=coverage
@@ -297,7 +301,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
                         "kwh": judged.energy_kwh,
                     }
                 )
-                bars("sleep plans", len(rows), len(QUANTILES) * 2 * len(RULES_AND_MILP))
+                bars("sleep plans", len(rows), len(QUANTILES) * 2 * len(looking_at_traffic()))
     frame = pd.DataFrame(rows)
     best = frame[frame["made on"] == REAL].set_index(["quantile %", "strategy"])["kwh"]
     keys = pd.MultiIndex.from_frame(frame[["quantile %", "strategy"]])

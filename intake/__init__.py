@@ -2,3 +2,5 @@
 
 It knows neither of the packages that use it; what it refuses it says as the end of a sentence (`Refused`).
 """
+
+__version__ = "0.1.0"  # of the product

@@ -1,4 +1,4 @@
-"""What all models share in generating: conditions, ensembles in the order of their samples, calls that fit the memory.
+"""What all models share in generating: conditions, ensembles, calls that fit the memory.
 
 The models themselves are in `opendiff.generator` and `opendiff.paper.generator`.
 """
@@ -26,7 +26,6 @@ from opendiff.traffic_table import TrafficEnsemble
 TILES_A_BATCH = 256  # images and conditions held at once
 MAX_SAMPLES = 1000
 LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
-FIRST_SAMPLES = 4  # of an ensemble that is refined while somebody looks at it
 ASSUMPTIONS = (
     "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
     "The model learned traffic from one week of one city (Nanchang), and where people are at which hour from two more; "
@@ -184,46 +183,16 @@ class EnsembleGenerator(ABC, Generic[C]):
         batches and ends the work with Cancelled. guidance_scale is mu of the paper's eq. 8, steps the number of the
         sampler's steps (None: the model's own). Raises ModelError on bad settings.
         """
-        return next(
-            self.refine(
-                conditions, samples, seed, guidance_scale, steps, progress, cancelled, first=max(samples, 1)
-            )
-        )
-
-    def refine(
-        self,
-        conditions: C,
-        samples: int = 20,
-        seed: int = 0,
-        guidance_scale: float | None = None,
-        steps: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        first: int = FIRST_SAMPLES,
-    ) -> Iterator[TrafficEnsemble]:
-        """As `generate`, in the order of the samples: the ensemble of the first few, then of twice as many, and so on.
-
-        Each begins with the samples of the one before; the last is what `generate` returns.
-        """
         config = self.model.config
         guidance_scale = config.guidance_scale if guidance_scale is None else guidance_scale
         steps = config.steps if steps is None else steps
         check_settings(samples, seed, guidance_scale, steps)
-        weeks: list[np.ndarray] = []
-        count = len(conditions.tiles)
-        begin, end = 0, min(max(first, 1), samples)
-        while begin < samples:
-            part_progress = _within(progress, count * begin, count * samples) if progress else None
-            make = partial(
-                self.weeks, conditions, range(begin, end), seed, guidance_scale, steps, part_progress,
-                cancelled or _never,
-            )  # fmt: skip
-            made, intensities = self.within_memory(make)
-            weeks.append(made)
-            traffic, users = np.concatenate(weeks, axis=2) if len(weeks) > 1 else made
-            metadata = self._metadata(conditions, seed, guidance_scale, steps)
-            yield TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
-            begin, end = end, min(2 * end, samples)
+        make = partial(
+            self.weeks, conditions, range(samples), seed, guidance_scale, steps, progress, cancelled or _never
+        )
+        (traffic, users), intensities = self.within_memory(make)
+        metadata = self._metadata(conditions, seed, guidance_scale, steps)
+        return TrafficEnsemble(conditions.tiles, traffic, users, intensities, metadata)
 
     def _metadata(self, conditions: C, seed: int, guidance_scale: float, steps: int) -> dict[str, Any]:
         """What a traffic table says of how it was made."""
@@ -284,11 +253,6 @@ class EnsembleGenerator(ABC, Generic[C]):
 
 def _out_of_memory() -> ModelError:
     return ModelError("The memory of this machine ran out; generate fewer tiles or samples at a time.")
-
-
-def _within(progress: Progress, before: int, total: int) -> Progress:
-    """Progress of a part of the work, of which so much is done before."""
-    return lambda done, _: progress(before + done, total)
 
 
 def _never() -> bool:

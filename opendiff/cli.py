@@ -10,8 +10,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from opendiff import __version__
 from opendiff.commands import benchmark, bundle, evaluate, fetch, fine, generate, info, train
 from opendiff.errors import OpenDiffError
+
+NEEDED = {  # packages that an installation may lack, and what to do then
+    "torch": "PyTorch is not installed, and models need it; install it with `pip install torch` (the CPU build does), "
+    "or plan on a traffic table that is at hand with opendiff-planning, which needs none."
+}
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "opendiff") -> int:
@@ -23,6 +29,11 @@ def main(arguments: Sequence[str] | None = None, program: str = "opendiff") -> i
         sys.stdout.flush()
     except OpenDiffError as error:
         print(f"opendiff {options.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        print(f"opendiff {options.command}: {NEEDED[error.name]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"opendiff {options.command}: stopped, {options.kept}", file=sys.stderr)
@@ -36,6 +47,7 @@ def parser(program: str = "opendiff") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog=program, description="Hourly mobile traffic of any area from open data."
     )
+    top.add_argument("--version", action="version", version=f"opendiff {__version__}")
     top.set_defaults(kept="nothing was written")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (generate, fetch, fine, train, evaluate, benchmark, bundle, info):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Progress = Callable[[int, int], None]  # (done, total)
 Report = Callable[[str, int, int], None]  # (what, done, total)
@@ -33,10 +33,13 @@ class ProgressBar:
 
 
 class StageBars:
-    """A progress bar for each stage as it begins."""
+    """A progress bar for each stage as it begins. units: what is counted in some of the stages."""
 
-    def __init__(self) -> None:
+    def __init__(self, units: Mapping[str, str] | None = None) -> None:
+        self.units = units or {}
         self.bars: dict[str, ProgressBar] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        self.bars.setdefault(what, ProgressBar(what))(done, total)
+        if what not in self.bars:
+            self.bars[what] = ProgressBar(what, self.units.get(what, ""))
+        self.bars[what](done, total)

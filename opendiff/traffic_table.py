@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,12 +23,16 @@ import pyarrow.parquet as pq
 
 from intake.guard import guarded
 from intake.text import read_json
+from intake.traffic_arrays import TrafficArrays, traffic_frame, traffic_statistics
 from opendiff.area import Tiles, tile_frame
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.conditions import INTENSITIES
 from opendiff.errors import TableError
 from opendiff.storage.atomic import replacing
 from opendiff.week import HOURS
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 FORMAT = 1  # of the file, for readers of later versions
 MAX_VALUES = 400_000_000  # tiles x samples x hours that are read into memory (about 3 GB)
@@ -82,6 +86,14 @@ class TrafficEnsemble:
                     f"The intensity {name} must be one finite number of at least 0 for each tile."
                 )
 
+    def __repr__(self) -> str:
+        known = "traffic and users" if self.has_users else "traffic"
+        unit = self.metadata.get("unit", "relative")
+        return (
+            f"TrafficEnsemble({len(self.tiles):,} tiles x {self.samples} samples x {HOURS} hours, {known}, {unit}, "
+            f"model {self.metadata.get('model', 'unknown')}, source {self.metadata.get('source', 'unknown')})"
+        )
+
     @property
     def samples(self) -> int:
         return self.traffic.shape[1]
@@ -102,6 +114,60 @@ class TrafficEnsemble:
     def weekly_mean(self, quantity: Quantity = "traffic") -> np.ndarray:
         """Mean over samples and hours: the expected level of each tile, (tiles,)."""
         return getattr(self, quantity).mean(axis=(1, 2), dtype=np.float64)
+
+    def arrays(self) -> TrafficArrays:
+        """The ensemble as plain arrays: what planners take it for (`planning.TrafficTable.of`)."""
+        return TrafficArrays(
+            self.tiles["x"].to_numpy(),
+            self.tiles["y"].to_numpy(),
+            self.traffic,
+            self.users if self.has_users else None,
+            self.tiles["covered_share"].to_numpy(),
+            self.intensities,
+            self.metadata,
+        )
+
+    def to_pandas(self, start: str | pd.Timestamp | None = None) -> pd.DataFrame:
+        """The ensemble as a long table, with a time index where `start` is given.
+
+        Parameters
+        ----------
+        start : str or Timestamp, optional
+            Date-time of hour 0, local time of the area: a Monday.
+
+        Returns
+        -------
+        DataFrame
+            See `intake.traffic_arrays.traffic_frame`.
+        """
+        return traffic_frame(self.arrays(), start)
+
+    def to_geodataframe(self) -> Tiles:
+        """The tiles with what they carry.
+
+        Returns
+        -------
+        GeoDataFrame
+            EPSG:4326, a row a tile: x, y, covered_share, `mean` (over samples and hours), `peak` (highest hour of the
+            median week), `peak_hour` (0..167), `users` (mean, where known), and the intensities; units of the ensemble.
+        """
+        median = self.median()
+        more = {"mean": self.weekly_mean(), "peak": median.max(axis=1), "peak_hour": median.argmax(axis=1)}
+        if self.has_users:
+            more["users"] = self.weekly_mean("users")
+        return self.tiles.assign(**more, **self.intensities)
+
+    def statistics(self) -> pd.Series:
+        """Figures of the area, see `intake.traffic_arrays.traffic_statistics`."""
+        return traffic_statistics(self.arrays())
+
+    def plot(self) -> "go.Figure":
+        """The traffic of the area by hour, with the central 50 and 90 % of the samples, as a plotly figure."""
+        from intake.figures import week_figure
+
+        share = self.tiles["covered_share"].to_numpy()
+        area = np.einsum("t,tsh->sh", share, self.traffic, dtype=np.float64)
+        return week_figure(area, str(self.metadata.get("unit", "relative units")))
 
     def save(self, path: str | Path) -> None:
         """Write the traffic table to `path`, whole or not at all. Raises TableError where it cannot be written."""

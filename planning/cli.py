@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from intake import __version__
 from planning.commands import (
     coverage,
     deploy,
@@ -45,6 +46,7 @@ def parser(program: str = "opendiff-planning") -> argparse.ArgumentParser:
         prog=program,
         description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",
     )
+    top.add_argument("--version", action="version", version=f"opendiff-planning {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (deploy, expand, experiment, take_up, coverage, sleep, fit_power, prb, traffic, export):
         command.add_command(commands)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
+from intake.traffic_arrays import TrafficArrays, traffic_statistics
 from planning.errors import InputError
 from planning.tile_series import TileSeries
-from planning.traffic import TrafficTable
+from planning.traffic import Traffic, TrafficTable
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MBIT_PER_GB = 8000.0  # decimal gigabytes
 DAYS_PER_MONTH = 30.0
@@ -84,6 +89,44 @@ class Scale:
             return cls._of_month(table, "measured", month, month / GB_PER_MONTH, sentence)
         return cls("measured", 1.0, 1.0, "Scale: the traffic table states Mbit/s and active users")
 
+    @classmethod
+    def stated(
+        cls,
+        table: TrafficTable,
+        *,
+        subscribers_per_km2: float | None = None,
+        gb_per_month: float | None = None,
+        busy_hour_mbps: float | None = None,
+        total_gb_day: float | None = None,
+    ) -> Scale | None:
+        """The scale that one of the figures states; None where none is given.
+
+        Parameters
+        ----------
+        table : TrafficTable
+        subscribers_per_km2, gb_per_month : float, optional
+            Of the covered area, and a subscriber's volume; one alone leaves the other assumed.
+        busy_hour_mbps : float, optional
+            Known rate of the whole area in its busiest hour, Mbit/s.
+        total_gb_day : float, optional
+            Known volume of the whole area, GB a day.
+
+        Raises
+        ------
+        InputError
+            For figures of several scales, or one that is not above 0.
+        """
+        by_subscribers = subscribers_per_km2 is not None or gb_per_month is not None
+        if sum([by_subscribers, busy_hour_mbps is not None, total_gb_day is not None]) > 1:
+            raise InputError(
+                "Give one scale only: subscribers and GB per month, or a busy-hour rate, or a daily total."
+            )
+        if busy_hour_mbps is not None:
+            return cls.busy_hour(table, busy_hour_mbps)
+        if total_gb_day is not None:
+            return cls.daily_total(table, total_gb_day)
+        return cls.subscribers(table, subscribers_per_km2, gb_per_month) if by_subscribers else None
+
     def record(self) -> dict[str, Any]:
         """As plain values, to be stored with a plan and taken up again by `from_record`."""
         return asdict(self)
@@ -139,6 +182,43 @@ class Demand(TileSeries):
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
+    def of(cls, week: AnyTraffic, scale: Scale | None = None, **stated: float | None) -> Demand:
+        """Traffic of any origin in Mbit/s.
+
+        Parameters
+        ----------
+        week : Demand, TrafficTable, ensemble, DataFrame or path
+            A Demand stays as it is; anything else is read by `TrafficTable.of`.
+        scale : Scale, optional
+            What relative traffic means in Mbit/s.
+        **stated
+            Instead of a scale, the figure that states it: see `Scale.stated`. Without any, the traffic's own Mbit/s if
+            it states them, else assumed subscribers.
+
+        Raises
+        ------
+        InputError
+            For traffic that cannot be planned on, two scales, or a scale for a Demand, which has its own.
+        """
+        if isinstance(week, Demand):
+            if scale is not None or stated:
+                raise InputError("This demand is in Mbit/s already; give the traffic that it was made from.")
+            return week
+        table = TrafficTable.of(week)
+        given = Scale.stated(table, **stated)
+        if scale is not None and given is not None:
+            raise InputError("Give one scale only, as an object or by a figure.")
+        return cls.build(table, scale or given)
+
+    @classmethod
+    def on_scale_of(cls, demand: Demand, week: AnyTraffic) -> Demand:
+        """Other traffic on the scale of a demand, or in its own Mbit/s where it states them."""
+        if isinstance(week, Demand):
+            return week
+        table = TrafficTable.of(week)
+        return cls.build(table, None if table.metadata.get("unit") == "Mbit/s" else demand.scale)
+
+    @classmethod
     def build(cls, table: TrafficTable, scale: Scale | None = None) -> Demand:
         """The table on a scale (default: the table's own Mbit/s if it states them, else assumed subscribers)."""
         if scale is None:
@@ -156,6 +236,24 @@ class Demand(TileSeries):
             table.intensities,
             table.metadata,
         )
+
+    def arrays(self) -> TrafficArrays:
+        """Mbit/s and active users of the covered part of each tile, as plain arrays."""
+        known = self.metadata | {"unit": "Mbit/s"}
+        return TrafficArrays(self.x, self.y, self.mbps, self.users, None, self.intensities, known)
+
+    def statistics(self) -> pd.Series:
+        """Figures of the area in Mbit/s, see `intake.traffic_arrays.traffic_statistics`."""
+        return traffic_statistics(self.arrays())
+
+    def plot(self) -> go.Figure:
+        """Mbit/s of the area by hour, with the central 50 and 90 % of the samples."""
+        from intake.figures import week_figure
+
+        return week_figure(self.mbps.sum(axis=0, dtype=float), "Mbit/s", self.scale.sentence)
+
+    def __repr__(self) -> str:
+        return f"Demand({self.tiles:,} tiles x {self.samples} samples x {self.hours} hours; {self.scale.sentence})"
 
     @property
     def series(self) -> np.ndarray:
@@ -214,6 +312,9 @@ class Demand(TileSeries):
     def mean_mbps(self) -> np.ndarray:
         """(tiles,) mean over samples and hours."""
         return self.mbps.mean(axis=(1, 2), dtype=np.float64)
+
+
+AnyTraffic: TypeAlias = "Demand | Traffic"
 
 
 def _positive(what: str, value: float) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -144,13 +144,15 @@ class CellGroups:
         shared = unit[first]
         off = np.where(shared >= 0, np.maximum(sleep, CARRIER_OFF.left * idle), sleep)
         hub_w = count * (off - sleep) * (1 + ac_slope[site])  # saved where the whole unit is off
-        hubs = _hubs(shared, site, hub_w, standing if whole_site else None)
+        hubs = _hubs(unit=shared, site=site, saved_w=hub_w, site_w=standing if whole_site else None)
         site_of_sector = np.zeros(sectors, int)
         site_of_sector[own] = site
         groups = cls(
-            own, site, count, capacity, idle, slope, off, role, locked if whole_site else role, tuple(members),
-            np.full(len(first), -1), *hubs, site_of_sector, np.zeros_like(standing) if whole_site else standing,
-            ac_slope, len(cells), whole_site,
+            sector=own, site=site, count=count, capacity=capacity, idle_w=idle, slope=slope, off_w=off,
+            coverage=role, lowest=locked if whole_site else role, parts=tuple(members),
+            boost_of=np.full(len(first), -1), **hubs._asdict(), site_of_sector=site_of_sector,
+            standing_w=np.zeros_like(standing) if whole_site else standing, ac_slope=ac_slope, cells=len(cells),
+            site_sleeps=whole_site,
         )  # fmt: skip
         return groups._with_boosts(locked) if muting else groups
 
@@ -376,10 +378,21 @@ def _shared_units(network: Network) -> np.ndarray:
     return np.where(np.bincount(number)[number] > 1, number, -1)
 
 
-def _hubs(
-    unit: np.ndarray, site: np.ndarray, saved_w: np.ndarray, site_w: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """hub, hub_group, hub_w, hub_site of `CellGroups`: radio units first, then sites where they may sleep."""
+class _Hubs(NamedTuple):
+    """The fields of `CellGroups` of these names."""
+
+    hub: np.ndarray
+    hub_group: np.ndarray
+    hub_w: np.ndarray
+    hub_site: np.ndarray
+
+
+def _hubs(*, unit: np.ndarray, site: np.ndarray, saved_w: np.ndarray, site_w: np.ndarray | None) -> _Hubs:
+    """Radio units first, then sites where they may sleep.
+
+    unit, site: (groups,) rows; saved_w: (groups,) W that the whole unit saves; site_w: (sites,) W, None where no site
+    may sleep.
+    """
     shared = np.flatnonzero(unit >= 0)
     units, hub = np.unique(unit[shared], return_inverse=True)
     hub_w = np.bincount(hub, saved_w[shared], len(units))
@@ -391,7 +404,7 @@ def _hubs(
         group = np.concatenate([group, np.arange(len(site))])
         hub_w = np.concatenate([hub_w, site_w])
         hub_site = np.concatenate([hub_site, np.arange(len(site_w))])
-    return hub, group, hub_w, hub_site
+    return _Hubs(hub, group, hub_w, hub_site)
 
 
 def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:

@@ -131,13 +131,12 @@ class Scenario:
 
     def sites_layer(self) -> gpd.GeoDataFrame:
         """Sites as points."""
-        return _points(self.network.sites, self.network.sites)
+        return self.network.to_geodataframe("sites")
 
     def cells_layer(self) -> gpd.GeoDataFrame:
         """Cells as points at their site, with the hours they sleep where a schedule exists."""
         cells = self.network.cells
-        at = self.network.sites.set_index("site").loc[cells["site"], ["lon", "lat"]].reset_index(drop=True)
-        layer = _points(cells, at)
+        layer = self.network.to_geodataframe("cells")
         if "sleep_schedule" in self.tables:
             layer["asleep_hours"] = (
                 asleep_hours(self.tables["sleep_schedule"]).reindex(cells["cell"]).to_numpy(object)
@@ -236,8 +235,3 @@ def ranges(hours: list[int]) -> str:
 
 def _now() -> dict[str, Any]:
     return {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-
-
-def _points(table: pd.DataFrame, at: pd.DataFrame) -> gpd.GeoDataFrame:
-    geometry = shapely.points(at["lon"].to_numpy(float), at["lat"].to_numpy(float))
-    return gpd.GeoDataFrame(table.reset_index(drop=True), geometry=geometry, crs=CRS)

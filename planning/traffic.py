@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from intake.source import Source
+from intake.traffic_arrays import HasTrafficArrays, TrafficArrays, traffic_frame, traffic_statistics
 from planning.errors import InputError
 from planning.geometry import tile_area_km2
 from planning.tile_series import TileSeries
-from planning.traffic_file import MAX_ROWS, check_hours, check_tiles, read_arrays
+from planning.traffic_file import MAX_ROWS, arrays_of_frame, check_hours, check_tiles, read_arrays
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,33 @@ class TrafficTable(TileSeries):
         Raises InputError, one sentence with counts, for anything that cannot be planned on.
         """
         return cls.from_arrays(*read_arrays(source, name, most_rows))
+
+    @classmethod
+    def of(cls, traffic: Traffic) -> TrafficTable:
+        """Traffic of any origin as a table.
+
+        Parameters
+        ----------
+        traffic : TrafficTable, DataFrame, path, or anything with a method `arrays`
+            A generated ensemble (`opendiff.generate`), a long table with columns or index levels x, y, sample, hour (or
+            time), traffic and users, or a Parquet or CSV file, or a folder of Parquet parts.
+
+        Raises
+        ------
+        InputError
+            For anything that cannot be planned on, in one sentence with counts.
+        """
+        if isinstance(traffic, TrafficTable):
+            return traffic
+        if isinstance(traffic, pd.DataFrame):
+            return cls.from_arrays(*arrays_of_frame(traffic))
+        if isinstance(traffic, str | Path):
+            return cls.read(traffic)
+        if isinstance(traffic, HasTrafficArrays):
+            return cls.from_arrays(*traffic.arrays())
+        raise InputError(
+            f"Traffic is a table, a data frame, a file or a generated ensemble, not a {type(traffic).__name__}."
+        )
 
     @classmethod
     def from_arrays(
@@ -90,6 +123,30 @@ class TrafficTable(TileSeries):
             dict(metadata or {}),
         )
 
+    def arrays(self) -> TrafficArrays:
+        """The table as plain arrays, which `from_arrays` takes."""
+        return TrafficArrays(
+            self.x, self.y, self.traffic, self.users, self.covered_share, self.intensities, self.metadata
+        )
+
+    def to_pandas(self, start: str | pd.Timestamp | None = None) -> pd.DataFrame:
+        """The table as a long one, see `intake.traffic_arrays.traffic_frame`."""
+        return traffic_frame(self.arrays(), start)
+
+    def statistics(self) -> pd.Series:
+        """Figures of the area, see `intake.traffic_arrays.traffic_statistics`."""
+        return traffic_statistics(self.arrays())
+
+    def plot(self) -> go.Figure:
+        """The traffic of the area by hour, with the central 50 and 90 % of the samples."""
+        from intake.figures import week_figure
+
+        return week_figure(self.area_profile(), str(self.metadata.get("unit", "relative units")))
+
+    def __repr__(self) -> str:
+        unit = self.metadata.get("unit", "relative")
+        return f"TrafficTable({self.tiles:,} tiles x {self.samples} samples x {self.hours} hours, {unit})"
+
     @property
     def series(self) -> np.ndarray:
         """The traffic."""
@@ -103,6 +160,9 @@ class TrafficTable(TileSeries):
     def area_profile(self) -> np.ndarray:
         """(samples, hours) traffic of the whole area, in the table's own units."""
         return np.einsum("t,tsh->sh", self.covered_share, self.traffic.astype(np.float64))
+
+
+Traffic: TypeAlias = "TrafficTable | HasTrafficArrays | pd.DataFrame | str | Path"
 
 
 def _check_values(what: str, values: np.ndarray) -> None:

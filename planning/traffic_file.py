@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from intake.delimited import read_csv
 from intake.guard import guarded
 from intake.source import Source, content_of, name_of
 from intake.text import Refused, read_json
+from intake.traffic_arrays import TrafficArrays
 from planning.errors import InputError
 from planning.geometry import ZOOM
 
@@ -33,32 +35,50 @@ _WANTED = "the columns x, y, hour, traffic (and sample, users where known)"
 Metadata = dict[str, Any]
 
 
-class Arrays(NamedTuple):
-    """What `planning.traffic.TrafficTable.from_arrays` takes, in its order."""
-
-    x: np.ndarray
-    y: np.ndarray
-    traffic: np.ndarray
-    users: np.ndarray | None
-    covered_share: np.ndarray | None
-    intensities: dict[str, np.ndarray]
-    metadata: Metadata
-
-
-def read_arrays(source: Source, name: str | None = None, most_rows: int = MAX_ROWS) -> Arrays:
+def read_arrays(source: Source, name: str | None = None, most_rows: int = MAX_ROWS) -> TrafficArrays:
     """A Parquet or CSV file (path, bytes or binary file object), or a folder of Parquet parts. Raises InputError."""
     if isinstance(source, (str, Path)) and Path(source).is_dir():
         return _arrays(*_parse_parts(Path(source)), Path(source).name)
     return _read_bytes(*_bytes(source, name), most_rows)
 
 
-def _from_plain(plain: tuple) -> Arrays:
+def arrays_of_frame(frame: pd.DataFrame, name: str = "the data frame") -> TrafficArrays:
+    """Traffic of a long table, as `intake.traffic_arrays.traffic_frame` makes it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        x, y, traffic and hour or time, maybe sample and users, as columns or levels of the index. Times become hours
+        since the first one's Monday 00:00, or since its midnight where the table is of less than a week.
+
+    Raises
+    ------
+    InputError
+        For columns that are missing and rows that are no whole table.
+    """
+    flat = frame.reset_index() if frame.index.names != [None] else frame
+    if "hour" not in flat and "time" in flat:
+        time = pd.to_datetime(flat["time"])
+        first = time.min().normalize()
+        if time.max() - first >= pd.Timedelta(days=6):
+            first -= pd.Timedelta(days=first.weekday())
+        flat = flat.assign(hour=(time - first) // pd.Timedelta(hours=1))
+    _check_columns([str(c) for c in flat.columns], name)
+    try:
+        table = pa.Table.from_pandas(flat[[c for c in _KNOWN if c in flat]], preserve_index=False)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise InputError(f"{name} holds something that is not a number; it needs {_WANTED}.") from error
+    told = frame.attrs
+    return _arrays(table, dict(told.get("opendiff") or {}), dict(told.get("opendiff_tiles") or {}), name)
+
+
+def _from_plain(plain: tuple) -> TrafficArrays:
     """What `TrafficTable.from_arrays` checks."""
-    return Arrays(*plain)
+    return TrafficArrays(*plain)
 
 
 @guarded(InputError, pack=tuple, unpack=_from_plain)
-def _read_bytes(data: bytes, name: str, most_rows: int) -> Arrays:
+def _read_bytes(data: bytes, name: str, most_rows: int) -> TrafficArrays:
     return _arrays(*_parse(data, name, most_rows), name)
 
 
@@ -146,7 +166,7 @@ def _json(stored: dict[bytes, bytes], key: bytes, name: str) -> Metadata:
     return value if isinstance(value, dict) else {}
 
 
-def _arrays(table: pa.Table, metadata: Metadata, tile_columns: Metadata, name: str) -> Arrays:
+def _arrays(table: pa.Table, metadata: Metadata, tile_columns: Metadata, name: str) -> TrafficArrays:
     """A long table, a row a tile, sample and hour, as arrays."""
     _check_columns(table.column_names, name)
     rows = table.num_rows
@@ -171,7 +191,7 @@ def _arrays(table: pa.Table, metadata: Metadata, tile_columns: Metadata, name: s
     _check_complete(position, shape, tiles, samples, name)
     order = np.argsort(position, kind="stable")
     share, intensities = _tile_columns(tile_columns, tiles, name)
-    return Arrays(
+    return TrafficArrays(
         tiles >> ZOOM,
         tiles & ((1 << ZOOM) - 1),
         traffic[order].reshape(shape),

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "checkpoints" / "README.md"])
-FOLDERS = r"(?:\.ci|app|benchmarks|checkpoints|docs|intake|opendiff|planning|tests)"
+FOLDERS = r"(?:\.ci|app|benchmarks|checkpoints|docs|examples|intake|opendiff|planning|tests)"
 CODE = re.compile(r"`([^`\n]+)`")
 
 

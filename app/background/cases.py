@@ -5,7 +5,7 @@ The states of the scenarios tell what there is to choose; only those chosen are 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from app.saved import library, packing
 from app.server import jobs
 from app.server.limits import limits
 from app.state.results import Deployed
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 OPEN = "open work"
+STRATEGIES: Slot[Any] = Slot()
 JOB = "opening scenarios"
 NO_PLAN = "no sleep plan"
 
@@ -67,7 +69,7 @@ def offers(space: Workspace) -> dict[str, Offer]:
     scenarios = {} if space.network is None else {OPEN: ("", packing.strategies(space))}
     for entry in library.entries():
         strategies = space.cached(
-            f"strategies {entry.identity}",
+            STRATEGIES.part(entry.identity),
             (entry.saved, entry.size),
             partial(library.strategies_of, entry.identity),
         )

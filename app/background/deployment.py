@@ -8,6 +8,7 @@ from app.background import session_jobs
 from app.server import jobs
 from app.state.inputs import OwnSites
 from app.state.results import Comparison, Deployed, Made, network_of
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from planning.deployment.places import Places
 
 JOB = "deployment"
+DEFAULT_SITES: Slot[int] = Slot()
+EXISTING: "Slot[Places]" = Slot()
 SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
 MOST_SITES_A_KM2 = 20.0  # assumed: about 240 m between sites; closer ones mostly disturb each other
 MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
@@ -25,7 +28,7 @@ MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spre
 def default_sites(space: Workspace) -> int:
     """Sites for the present traffic where nobody has said how many: by area, more where the traffic asks for it."""
     assert space.traffic is not None
-    return space.cached("default sites", (space.traffic.identity, space.scale), lambda: _default_sites(space))
+    return space.cached(DEFAULT_SITES, (space.traffic.identity, space.scale), lambda: _default_sites(space))
 
 
 def _default_sites(space: Workspace) -> int:
@@ -122,7 +125,7 @@ def existing_places(space: Workspace) -> "Places":
     assert space.own_sites is not None and space.traffic is not None
     demand, own = space.demand(), space.own_sites
     build = lambda: Places.of_network(uploaded(demand, own.network).network)  # noqa: E731
-    return space.cached("existing places", (own.identity, space.traffic.identity, space.scale), build)
+    return space.cached(EXISTING, (own.identity, space.traffic.identity, space.scale), build)
 
 
 def present_or_default(space: Workspace) -> Callable[[jobs.Job], Made[Deployed]]:

@@ -207,4 +207,4 @@ def _measured(upload: Upload, demand: "Demand") -> "Demand":
     from planning.traffic import TrafficTable
 
     table = TrafficTable.read(upload.data, upload.name, most_rows=168 * limits().tile_weeks)
-    return Demand.build(table, None if table.metadata.get("unit") == "Mbit/s" else demand.scale)
+    return Demand.on_scale_of(demand, table)

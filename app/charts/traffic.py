@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import DAY, DAYS, day_axis, finish, mark_hour, week_axis
 from app.colours import ACCENT, BAND_50, BAND_90, RAMP_SCALE, SERIES, WARN
+from intake.figures import BandColours, add_bands
 
 
 def week_band(
@@ -20,24 +21,7 @@ def week_band(
     """
     hours = np.arange(series.shape[1])
     figure = go.Figure()
-    if series.shape[0] > 1:
-        for low, high, colour, name in (
-            (0.05, 0.95, BAND_90, "90 % band"),
-            (0.25, 0.75, BAND_50, "50 % band"),
-        ):
-            lower, upper = np.quantile(series, (low, high), axis=0)
-            figure.add_scatter(
-                x=np.concatenate([hours, hours[::-1]]),
-                y=np.concatenate([upper, lower[::-1]]),
-                fill="toself",
-                fillcolor=colour,
-                line={"width": 0},
-                hoverinfo="skip",
-                name=name,
-            )
-    figure.add_scatter(
-        x=hours, y=np.median(series, axis=0), line={"color": ACCENT, "width": 2}, name="median"
-    )
+    add_bands(figure, series, BandColours(BAND_90, BAND_50, ACCENT))
     if measured is not None:
         figure.add_scatter(x=hours, y=measured, line={"color": WARN, "width": 2}, name="measured")
     if before is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.state.inputs import Upload
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from opendiff.errors import TableError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from planning.traffic import TrafficTable
 
 FILE, NETWORK = "measurements", "measured network"  # keys of the uploads
-CACHE = "read measurements"  # name under which a workspace holds what was read
+READ: Slot[Measured] = Slot()  # where a workspace holds what was read
 COLUMNS = {
     "cell": "Cell", "time": "Date-time", "traffic": "Traffic", "users": "Users", "prb": "PRB use", "energy": "Energy",
 }  # fmt: skip
@@ -55,7 +56,7 @@ def cell_counters(space: Workspace) -> Counters | None:
     """The counters of cells that were uploaded, as they were read last; None without any."""
     if FILE not in space.uploads:
         return None
-    read = space.last_cached(CACHE)
+    read = space.last_cached(READ)
     counters: Counters = _counters(space.uploads[FILE], None, "", "") if read is None else read.counters
     return counters if counters.kind == "cell" else None
 

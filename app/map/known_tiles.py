@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.colours import ACCENT, rgb
+from app.colours import ACCENT, ramp, rgb
 from app.map.region import Picture, tile_picture
 from app.state.inputs import is_bundled
 
@@ -35,6 +35,29 @@ def known_tiles(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
         "population": data.has_population,
         "poi": data.has_poi | data.has_osm_poi,
     }
+
+
+def shown_layers(source: str, tiles: "Tiles") -> dict[str, np.ndarray]:
+    """Layers of a pack that are shown and told to no model: (tiles,) float, NaN where unknown. Raises SourceError."""
+    if is_bundled(source):
+        return {}
+    from opendiff.open_data.sources import PackSource
+
+    return PackSource(Path(source)).shown_layers(tiles)
+
+
+def label_of(name: str) -> str:
+    """What a source or a layer is called."""
+    from opendiff.open_data.layers import SHOWN_LAYERS
+
+    return SOURCES[name] if name in SOURCES else SHOWN_LAYERS[name].label
+
+
+def layer_picture(tiles: "Tiles", values: np.ndarray) -> tuple[Picture, float]:
+    """Tiles by the value of a layer, and the top of its scale of colours; transparent where it is unknown."""
+    top = float(np.nanmax(values, initial=0.0)) or 1.0
+    rgba = ramp(values, top)
+    return tile_picture(tiles["x"].to_numpy(), tiles["y"].to_numpy(), rgba[:, None, None, :]), top
 
 
 def _poi(column: dict[str, np.ndarray]) -> np.ndarray:

@@ -7,13 +7,14 @@ the network changes afterwards, the result stays and `Workspace.outdated` says i
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
 from app.state.results import Comparison, Covered, Deployed, Made, NetworkUse
+from app.state.slots import Slot
 from intake.report import Report
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from planning.prb import PrbPlan
     from planning.prb.hours import PrbHours
     from planning.sleep import SleepPlan
+    from planning.traffic import TrafficTable
 
 WEEK = 168
+T = TypeVar("T")
+OUTLINE: Slot[Any] = Slot()
+TABLE: "Slot[TrafficTable]" = Slot()
+DEMAND: "Slot[Demand]" = Slot()
 # fields of a workspace that opening other work leaves as they are
 OF_THE_SESSION = (
     "jobs",
@@ -106,7 +112,7 @@ class Workspace:
     reports: dict[str, Report] = field(default_factory=dict)
     map_version: int = 0
     deployment_rounds: int = 0
-    _cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _cache: dict[Slot[Any], tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def area_identity(self) -> str:
@@ -174,40 +180,27 @@ class Workspace:
 
         document = metadata.get("area")
         build = lambda: Area.from_geojson(document).geometry if document else None  # noqa: E731
-        return self.cached("outline", repr(document), build)
+        return self.cached(OUTLINE, repr(document), build)
 
-    def cached(self, name: str, key: Any, build: Callable[[], Any]) -> Any:
-        """`build()`, kept until `key` changes: for values that follow from the workspace, one of each name."""
-        kept = self._cache.get(name)
+    def cached(self, slot: Slot[T], key: Any, build: Callable[[], T]) -> T:
+        """`build()`, kept in its slot until `key` changes: for values that follow from the workspace."""
+        kept = self._cache.get(slot)
         if kept is None or kept[0] != key:
-            kept = self._cache[name] = (key, build())
+            kept = self._cache[slot] = (key, build())
         return kept[1]
 
-    def last_cached(self, name: str) -> Any:
-        """The value of this name that `cached` built last, None where there is none."""
-        kept = self._cache.get(name)
+    def last_cached(self, slot: Slot[T]) -> T | None:
+        """What `cached` built last for this slot, None where that is nothing yet."""
+        kept = self._cache.get(slot)
         return None if kept is None else kept[1]
 
-    def traffic_table(self) -> Any:
+    def traffic_table(self) -> "TrafficTable":
         """The traffic as the planners take it. Call only when there is traffic."""
         from planning.traffic import TrafficTable
 
         assert self.traffic is not None
         made = self.traffic
-        ensemble = made.value
-        return self.cached(
-            "table",
-            made.identity,
-            lambda: TrafficTable.from_arrays(
-                ensemble.tiles["x"].to_numpy(),
-                ensemble.tiles["y"].to_numpy(),
-                ensemble.traffic,
-                ensemble.users if ensemble.has_users else None,
-                ensemble.tiles["covered_share"].to_numpy(),
-                ensemble.intensities,
-                ensemble.metadata,
-            ),
-        )
+        return self.cached(TABLE, made.identity, lambda: TrafficTable.of(made.value))
 
     @property
     def is_measured(self) -> bool:
@@ -240,7 +233,7 @@ class Workspace:
 
         assert self.traffic is not None
         return self.cached(
-            "demand",
+            DEMAND,
             (self.traffic.identity, self.scale),
             lambda: Demand.build(self.traffic_table(), self.stated_scale()),
         )

@@ -1,17 +1,29 @@
 """Area: where to plan."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
-from app.colours import number, swatch_legend
+from app.colours import number, ramp_legend, swatch_legend
 from app.map import area_entry
 from app.map.drawing import editable
-from app.map.known_tiles import KNOWN, SOURCES, UNKNOWN, known_picture, known_tiles
+from app.map.known_tiles import (
+    KNOWN,
+    SOURCES,
+    UNKNOWN,
+    known_picture,
+    known_tiles,
+    label_of,
+    layer_picture,
+    shown_layers,
+)
 from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.saved import open_work
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
@@ -21,6 +33,8 @@ from app.widgets.navigation import next_step
 from app.widgets.source import no_data, source_section
 from app.widgets.work_menu import recent_work
 
+SEED: Slot[Any] = Slot()
+KNOWN_TILES: Slot[dict[str, np.ndarray]] = Slot()
 SHOWN = "coverage shown"  # key of the control that paints a source's tiles
 MOST_COUNTED = 20_000  # tiles whose sources are counted
 
@@ -76,7 +90,7 @@ def _recent(space: Workspace) -> None:
 
 def _map(space: Workspace, region: Region) -> None:
     key = f"area {space.map_version} {space.source}"
-    seed = space.cached("seed", key, lambda: space.area.geometry if space.area else None)
+    seed = space.cached(SEED, key, lambda: space.area.geometry if space.area else None)
     accessible.tell(
         "Map to draw the area on with the mouse. Without one: search a place, upload a file, or type corners."
     )
@@ -90,22 +104,37 @@ def _map(space: Workspace, region: Region) -> None:
             if key != f"area {space.map_version} {space.source}":
                 st.rerun()  # the map shows what was not taken
     if pictures:
-        name = SOURCES[st.session_state[SHOWN]]
-        entries = [(f"{name}: known", KNOWN), (f"{name}: not known", UNKNOWN)]
-        st.html(swatch_legend(entries, "Data coverage of the tiles"))
+        _legend(space, st.session_state[SHOWN])
     land_cover_legend(region)
     for text in region.notes:
         st.warning(plain(text), icon=":material/report:")
 
 
+def _legend(space: Workspace, chosen: str) -> None:
+    """Of the source or layer that is painted."""
+    from opendiff.open_data.layers import SHOWN_LAYERS
+
+    name = label_of(chosen)
+    if chosen in SOURCES:
+        entries = [(f"{name}: known", KNOWN), (f"{name}: not known", UNKNOWN)]
+        st.html(swatch_legend(entries, "Data coverage of the tiles"))
+        return
+    values = _known(space)[chosen]
+    unit = SHOWN_LAYERS[chosen].unit
+    st.html(ramp_legend(f"{name} ({unit}); no model is told of it", layer_picture(space.tiles, values)[1]))
+
+
 def _known(space: Workspace) -> dict[str, np.ndarray]:
-    """Which tiles each source knows, by source; nothing where it cannot be told."""
+    """Which tiles each source knows, by source, bool, and the values of layers that are only shown; nothing where it
+    cannot be told."""
     if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MOST_COUNTED:
         return {}
     found: dict[str, np.ndarray] = {}
     with errors_shown("counting what is known of the tiles"):
         found = space.cached(
-            "known tiles", space.area_identity, lambda: known_tiles(space.source, space.tiles)
+            KNOWN_TILES,
+            space.area_identity,
+            lambda: known_tiles(space.source, space.tiles) | shown_layers(space.source, space.tiles),
         )
     return found
 
@@ -113,17 +142,25 @@ def _known(space: Workspace) -> dict[str, np.ndarray]:
 def _known_picture(space: Workspace) -> list:
     chosen = st.session_state.get(SHOWN)
     known = _known(space) if chosen else {}
-    return [known_picture(space.tiles, known[chosen])] if chosen in known else []
+    if chosen not in known:
+        return []
+    if chosen in SOURCES:
+        return [known_picture(space.tiles, known[chosen])]
+    return [layer_picture(space.tiles, known[chosen])[0]]
 
 
 def _known_choice(space: Workspace) -> None:
     """How many tiles each source knows; the one chosen is painted on the map."""
     known = _known(space)
     if known:
+        count = {
+            name: int((values if name in SOURCES else np.isfinite(values)).sum())
+            for name, values in known.items()
+        }
         st.pills(
             "Data coverage (click to show)",
             list(known),
-            format_func=lambda name: f"{SOURCES[name]} {int(known[name].sum()):,} of {len(known[name]):,}",
+            format_func=lambda name: f"{label_of(name)} {count[name]:,} of {len(known[name]):,}",
             wrap=True,
             **kept(SHOWN),
         )

@@ -20,13 +20,14 @@ from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
-from app.widgets.layout import area_profile, header, region_of
+from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ AXES = {
     RATE: "rate of a user alone (Mbit/s)",
 }
 NO_PLAN = "none"
+LOADS: "Slot[NetworkLoads]" = Slot()
+PIXELS: Slot[PixelPicture] = Slot()
 HIGH_LOAD = 0.8  # of the PRBs: the share that sleep plans keep to by default
 ATTRIBUTES = {
     "frequency_mhz": "frequency", "bandwidth_mhz": "bandwidth", "prbs": "PRBs", "beamwidth_deg": "horizontal beamwidth",
@@ -192,11 +195,11 @@ def _loads_of(space: Workspace, cover: "Coverage", state: State, hour: int) -> "
     key = (space.coverage.identity, hour, state.awake.tobytes())
     demand = space.coverage.value.network.demand
     build = lambda: coupled_loads(cover, _median(space, demand)[:, [hour]], state.awake[:, None])  # noqa: E731
-    return space.cached(f"coverage loads {state.name}", key, build)
+    return space.cached(LOADS.part(state.name), key, build)
 
 
 def _median(space: Workspace, demand: Any) -> np.ndarray:
-    return space.cached("median demand", id(demand), lambda: (demand, demand.quantile(0.5)))[1]
+    return space.cached(MEDIAN_DEMAND, id(demand), lambda: (demand, demand.quantile(0.5)))[1]
 
 
 # --- the map ----------------------------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ def _map(
 ) -> None:
     made = space.coverage
     assert made is not None
-    frame: PixelPicture = space.cached("coverage picture", made.identity, lambda: PixelPicture(cover.grid))
+    frame = space.cached(PIXELS, made.identity, lambda: PixelPicture(cover.grid))
     shown = after if view == AFTER and after is not None else before
     if view == DIFFERENCE and after is not None:
         rgba, legend = _difference(space, cover, before, after, layer, hour)

@@ -1,6 +1,6 @@
 """Sleep: which cells sleep when, by several strategies side by side."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from app.map.region import Picture, Region
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.results import Comparison
+from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 LAYER, LAYERS = "sleep layer", {"demand": "Demand", "holes": "Coverage holes"}
+MOVED: Slot[np.ndarray] = Slot()
+PIXELS: Slot[tuple[Any, PixelPicture]] = Slot()  # the grid that they are of, and its picture
 CLICKED, SITE, ALL_SITES = "sleep clicked", "sleep site", "all sites"
 FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIGURE_NAMES = {
@@ -212,7 +215,7 @@ def _plan(space: Workspace) -> None:
         delta_arrow="auto" if change else "off",
     )
     key = (made.identity, strategy)
-    moved = space.cached("moved by sleep", key, lambda: moved_by_sleep(comparison, plan))[hour]
+    moved = space.cached(MOVED, key, lambda: moved_by_sleep(comparison, plan))[hour]
     four.metric(
         "Traffic moved by sleep", f"{moved / max(by_hour.demand_mbps, 1e-9):.1%}",
         help="Share of the hour's traffic that other sectors carry because cells sleep. What they carry with "
@@ -390,7 +393,7 @@ def _holes(space: Workspace, plan: "SleepPlan", hour: int) -> Picture | None:
     counts = group_counts(problem.groups, plan.parts[:, [hour]])
     lost = np.append(cover.holes(counts)[:, 0], False)  # a last row for pixels without one
     row = np.where(cover.pixel_row >= 0, cover.pixel_row, cover.rows)
-    frame: PixelPicture = space.cached("sleep pixels", id(grid), lambda: (grid, PixelPicture(grid)))[1]
+    frame = space.cached(PIXELS, id(grid), lambda: (grid, PixelPicture(grid)))[1]
     rgba = np.zeros((len(row), 4), np.uint8)
     rgba[cover.pixel_row == NEVER] = (*rgb(HOLE), 200)
     rgba[lost[row]] = (*rgb(NEW_HOLE), 230)

@@ -15,6 +15,7 @@ from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.server.limits import limits
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
 
 
+TOTALS: Slot[np.ndarray] = Slot()
+MEDIAN: Slot[np.ndarray] = Slot()
 CLICKED, LEFT = "traffic clicked", "traffic click left"
 
 
@@ -111,9 +114,9 @@ def _result(space: Workspace, region: Region) -> None:
     factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
     weight = (ensemble.tiles["covered_share"].to_numpy() * factor).astype(np.float32)
     totals = space.cached(
-        "totals", (identity, unit, space.scale), lambda: np.einsum("ish,i->sh", ensemble.traffic, weight)
+        TOTALS, (identity, unit, space.scale), lambda: np.einsum("ish,i->sh", ensemble.traffic, weight)
     )
-    median = space.cached("median", identity, ensemble.median) * weight[:, None]
+    median = space.cached(MEDIAN, identity, ensemble.median) * weight[:, None]
     profile = np.median(totals, axis=0)
     hour = hour_control(space, profile)
     _figures(profile, hour, unit, ensemble)

@@ -9,6 +9,7 @@ import streamlit as st
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.inputs import Upload
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.file_report import file_report
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from planning.measured_power import LoadUnit, PowerUnit
     from planning.power_fit import PowerFit
 
+EDITED: Slot[pd.DataFrame] = Slot()
 AS_LISTED = "as in the table"
 FIGURES = {
     "capacity_mbps": ("Capacity (Mbit/s)", "Mean over the cell at full load."),
@@ -48,7 +50,7 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
     base = _fitted(space, _at_depth(listed, depth))
     # the editor is mounted with what was edited before, and from then on tells the edits itself
     key = f"equipment {space.map_version} {hashlib.sha256(base.to_csv().encode()).hexdigest()[:12]}"
-    start = space.cached("edited equipment", key, lambda: _with_edits(base, space.edited_equipment))
+    start = space.cached(EDITED, key, lambda: _with_edits(base, space.edited_equipment))
     edited = st.data_editor(
         start,
         hide_index=True,

@@ -15,6 +15,7 @@ from app.messages import errors_shown, plain
 from app.server.limits import limits
 from app.state.controls import kept
 from app.state.results import Made
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets import accessible, navigation
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 OPACITY = "layer opacity"
+AREA_TOTALS: Slot[np.ndarray] = Slot()
+MEDIAN_DEMAND: "Slot[tuple[Demand, np.ndarray]]" = Slot()  # the demand, and its median by tile and hour
 
 
 def header(title: str, purpose: str, step: tuple[str, str] | None) -> None:
@@ -138,7 +141,7 @@ def area_profile(space: Workspace) -> np.ndarray:
     """Demand of the whole area by hour of the week, median of the samples, (168,) Mbit/s."""
     assert space.traffic is not None
     totals = space.cached(
-        "area profile",
+        AREA_TOTALS,
         (space.traffic.identity, space.scale),
         lambda: space.demand().mbps.sum(axis=0, dtype=float),
     )
@@ -150,7 +153,7 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
 
     hour: of the week (0..167); None for the mean over the week.
     """
-    median = space.cached("median demand", id(demand), lambda: (demand, demand.quantile(0.5)))[1]
+    median = space.cached(MEDIAN_DEMAND, id(demand), lambda: (demand, demand.quantile(0.5)))[1]
     values = median.mean(axis=1) if hour is None else median[:, hour]
     top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
     when = "mean of the week" if hour is None else hour_label(hour)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import traffic as traffic_charts
-from app.files.measurements import CACHE, COLUMNS, FILE, NETWORK, Measured, read_measured
+from app.files.measurements import COLUMNS, FILE, NETWORK, READ, Measured, read_measured
 from app.map.region import Region, tile_picture
 from app.map.view import map_view
 from app.messages import errors_shown, plain
@@ -64,7 +64,7 @@ def measurements(space: Workspace) -> Measured | None:
     read: Measured | None = None
     with errors_shown("reading the measurements"):
         read = space.cached(
-            CACHE, key, lambda: read_measured(file, network, chosen, timezone or "", unit or "")
+            READ, key, lambda: read_measured(file, network, chosen, timezone or "", unit or "")
         )
         assert read is not None
         told = read.tiles

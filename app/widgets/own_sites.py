@@ -7,6 +7,7 @@ import streamlit as st
 from app.messages import plain, sentence
 from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
@@ -31,6 +32,7 @@ TYPES = [
     "zip",
 ]
 MOST_MB = 100
+COLUMNS_HELD: Slot[Any] = Slot()
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
            "technology": "Technology", "capacity_mbps": "Capacity (Mbit/s)", "band": "Band",
@@ -55,7 +57,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
         space.own_sites = None
         return None
     layer = str(st.session_state.get("own layer") or "")
-    held = space.cached("own columns", (file.identity, layer), lambda: _held(file.data, file.name, layer))
+    held = space.cached(COLUMNS_HELD, (file.identity, layer), lambda: _held(file.data, file.name, layer))
     chosen = _choices(file, held) if held is not None and held.columns else {}
     if held is not None and held.columns:
         st.dataframe(held.sample, hide_index=True, width="stretch", height=120)

@@ -12,6 +12,7 @@ from app.map.region import Region
 from app.map.view import map_view
 from app.messages import errors_shown
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets.file_report import file_report
 from app.widgets.layout import demand_picture, time_limit
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from planning.deployment.places import Places
     from planning.deployment.siting import SitingSettings
 
+REACH: Slot[float] = Slot()
+PLACES: "Slot[Places]" = Slot()  # a part a file
+SEED: Slot[list[Any]] = Slot()
 ROBUST = {
     "quantile": "the demand quantile",
     "mean": "the mean of all samples",
@@ -110,7 +114,7 @@ def _reach_m(
     design = SiteDesign(height_m=height_m, coverage_band=band)
     reach = Reach(RadioSettings(environment=environment, pixel_m=100.0), level_dbm)
     key = (environment, height_m, band, level_dbm, middle)
-    return space.cached("reach of a site", key, lambda: reach.radius_m(middle, design))
+    return space.cached(REACH, key, lambda: reach.radius_m(middle, design))
 
 
 def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Places | None, Places | None]":
@@ -136,7 +140,9 @@ def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None
     if file is None:
         return None
     areas = key == "forbidden file"
-    places = space.cached(key, file.identity, lambda: read_places(file.data, file.name, areas=areas))
+    places = space.cached(
+        PLACES.part(key), file.identity, lambda: read_places(file.data, file.name, areas=areas)
+    )
     with column:
         file_report(places.report, file.name)
     return places
@@ -153,7 +159,7 @@ def _drawn(space: Workspace, region: Region | None) -> "Places":
         on_change=space.mount_anew,  # with what is drawn so far in it
     ):
         key = f"places {space.map_version} {space.area_identity}"
-        seed = space.cached("places seed", key, lambda: list(space.drawn_places))
+        seed = space.cached(SEED, key, lambda: list(space.drawn_places))
         st.caption("A small circle: a mandatory site. A polygon or box: an exclusion zone without sites.")
         outline = space.area.geometry if space.area else None
         picture, top = demand_picture(space, space.demand(), None)

@@ -10,6 +10,7 @@ from app.background.sleep import SleepRequest
 from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
@@ -19,6 +20,8 @@ from app.widgets.uploads import upload
 if TYPE_CHECKING:
     import shapely
 
+NEVER_AREAS: Slot[list[Any]] = Slot()
+SEED: Slot[list[Any]] = Slot()
 HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 168: "the whole week"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BOUNDARIES = {"cyclic": "the plan repeats", "awake": "every cell on before and after"}
@@ -30,10 +33,14 @@ AREA_TYPES, MAX_AREAS_MB = ["geojson", "json", "kml", "kmz", "gpkg", "zip"], 20
 def sleep_settings(space: Workspace) -> SleepRequest:
     """The settings as chosen."""
     from planning.prices import CO2_KG_PER_KWH, Prices
-    from planning.sleep import COMPARED, STRATEGIES, SleepSettings
+    from planning.sleep import STRATEGIES, SleepSettings, compared
 
     strategies = st.multiselect(
-        "Strategies", list(STRATEGIES), list(COMPARED), format_func=strategy_name, **kept("sleep strategies")
+        "Strategies",
+        list(STRATEGIES),
+        list(compared()),
+        format_func=strategy_name,
+        **kept("sleep strategies"),
     )
     columns = st.columns(4)
     asked = _demand(columns)
@@ -191,7 +198,7 @@ def _never_areas(space: Workspace) -> "tuple[shapely.Geometry, ...]":
     with errors_shown("reading the areas"):
         if file is not None:
             areas += space.cached(
-                "sleep never areas",
+                NEVER_AREAS,
                 file.identity,
                 lambda: read_places(file.data, file.name, areas=True).areas,
             )
@@ -204,7 +211,7 @@ def _never_areas(space: Workspace) -> "tuple[shapely.Geometry, ...]":
     )  # fmt: skip
     if drawing and (region := region_of(space)) is not None:
         key = f"never areas {space.map_version} {space.area_identity}"
-        seed = space.cached("never areas seed", key, lambda: list(space.never_areas))
+        seed = space.cached(SEED, key, lambda: list(space.never_areas))
         outline = space.area.geometry if space.area else None
         events = map_view(key, region, outline=outline, places=seed, points=False, height=420)
         if events.drawings is not None:

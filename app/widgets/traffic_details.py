@@ -10,6 +10,7 @@ from app.charts import traffic as traffic_charts
 from app.files.measurements import read_table
 from app.messages import errors_shown
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.file_button import table_button
@@ -18,6 +19,8 @@ from app.widgets.uploads import upload
 if TYPE_CHECKING:
     from planning.traffic import TrafficTable
 
+PATTERNS: Slot[np.ndarray] = Slot()
+MEASURED: "Slot[TrafficTable]" = Slot()
 VIEWS = {
     "heat map": "Day by hour",
     "patterns": "Typical patterns",
@@ -64,7 +67,7 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
 
     assert space.traffic is not None
     rows = np.linspace(0, len(median) - 1, min(len(median), MOST_PATTERN_TILES)).astype(int)
-    found = space.cached("patterns", space.traffic.identity, lambda: traffic_patterns(median[rows]))
+    found = space.cached(PATTERNS, space.traffic.identity, lambda: traffic_patterns(median[rows]))
     number = int(found.max()) + 1
     if number < 1:
         st.info("The tiles of this area are too much alike, or too few, to tell patterns apart.")
@@ -94,7 +97,7 @@ def _measured(space: Workspace, hour: int) -> None:
     unit = two.selectbox("Its unit", ["Mbit/s", "relative units"], **kept("measured unit"))
     if file is None:
         return
-    table = space.cached("measured", file.identity, lambda: read_table(file))
+    table = space.cached(MEASURED, file.identity, lambda: read_table(file))
     _beside(space, table, unit, hour)
 
 

@@ -69,6 +69,28 @@ class Area:
         """
         return _unite(drawn_geojson(document), name)
 
+    @classmethod
+    def from_geodataframe(cls, frame: gpd.GeoDataFrame | gpd.GeoSeries, name: str = "area") -> "Area":
+        """The union of the polygons of a GeoDataFrame or GeoSeries.
+
+        Parameters
+        ----------
+        frame : GeoDataFrame or GeoSeries
+            In any reference system; without one, degrees WGS-84 (longitude, latitude). Points and lines beside
+            polygons are ignored.
+        name : str, optional
+
+        Raises
+        ------
+        AreaError
+            As `Area` does, and for a frame without any polygon.
+        """
+        return _unite([Drawn(list(frame.geometry), frame.crs)], name)
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """One row: name and geometry, EPSG:4326."""
+        return gpd.GeoDataFrame({"name": [self.name]}, geometry=[self.geometry], crs="EPSG:4326")
+
     def to_geojson(self) -> dict[str, Any]:
         """The geometry as a GeoJSON geometry object."""
         return json.loads(shapely.to_geojson(self.geometry))

@@ -76,20 +76,15 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
 
 def choices_of(options: argparse.Namespace) -> Choices:
     """The choices of the options. Raises SourceError, also where terms have to be accepted first."""
-    from opendiff.errors import SourceError
+    from opendiff.api import accepted
     from opendiff.live.choices import Choices
 
     country = tuple(code.strip() for code in options.country.split(",") if code.strip())
     choices = Choices(
-        options.imagery, options.population, options.poi, country, options.poi_datum, options.population_unit
-    )
-    if choices.imagery_is_live and not options.accept_terms:
-        provider = choices.imagery_provider()
-        raise SourceError(
-            f"Imagery of {provider.name} is for use under its terms ({provider.terms}) with the credit "
-            f"'{provider.attribution}'; read them and add --accept-terms, or give --imagery FILE.tif or none."
-        )
-    return choices
+        imagery=options.imagery, population=options.population, poi=options.poi, country=country,
+        poi_datum=options.poi_datum, population_unit=options.population_unit,
+    )  # fmt: skip
+    return accepted(choices, options.accept_terms, "add --accept-terms, or give --imagery FILE.tif or none")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -40,10 +40,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tif")
     parser.set_defaults(run=run)
     layer = commands.add_parser(
-        "layer", help="add a layer to a pack: jobs, night lights, node density, activity"
+        "layer",
+        help="add a layer to a pack: jobs, night lights, node density, activity, or one that is only shown",
     )
     layer.add_argument("--data", type=Path, required=True, metavar="PACK")
-    layer.add_argument("--name", required=True, metavar="jobs|lights|osm_nodes|activity")
+    layer.add_argument("--name", required=True, metavar="jobs|lights|osm_nodes|activity|building_height")
     layer.add_argument(
         "--file", type=Path, required=True, metavar="FILE", help="GeoTIFF, or CSV with lon, lat, value"
     )

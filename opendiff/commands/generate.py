@@ -114,9 +114,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 def run(options: argparse.Namespace) -> None:
     from intake.report import Report
+    from opendiff.api import generated, load_model
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
-    from opendiff.generator import TrafficGenerator
     from opendiff.partitions import MOST_TILES
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
@@ -127,29 +127,21 @@ def run(options: argparse.Namespace) -> None:
     tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES, report)
     print_notes(tuple(report))
     source, place = open_named(options, tiles)
-    generator = TrafficGenerator.load(options.model, options.device, options.weights)
+    generator = load_model(options.model, device=options.device, weights=options.weights)
     area = options.area if not Path(options.area).exists() else Path(options.area).name
     measurements = measured_of(options)
     if in_parts:
         return run_parts(options, generator, source, place, tiles, area, measurements)
-    conditions = generator.conditions(source, tiles, ProgressBar("encode", "tiles"))
-    if measurements is not None:
-        from opendiff.conditioned import condition
-
-        generator = condition(generator, source, measurements, tiles, conditions)
-        print_notes(generator.notes)
-    ensemble = generator.generate(
-        conditions,
-        options.samples,
-        options.seed,
-        options.guidance,
-        options.steps,
-        ProgressBar("generate", "tile-weeks"),
-    )
-    print_notes(conditions.notes)
+    made = generated(
+        generator, source, tiles, samples=options.samples, measured=measurements, seed=options.seed,
+        guidance_scale=options.guidance, steps=options.steps,
+        report=StageBars({"encode": "tiles", "generate": "tile-weeks"}),
+    )  # fmt: skip
+    print_notes(made.notes)
+    ensemble = made.ensemble
     ensemble.metadata["area"] = area
     ensemble.save(options.out)
-    print_made(options, source.name, len(ensemble.tiles), conditions.missing_tiles, ensemble.metadata["unit"])
+    print_made(options, source.name, len(ensemble.tiles), made.missing_tiles, ensemble.metadata["unit"])
 
 
 def measured_of(options: argparse.Namespace) -> Measurements | None:

@@ -17,9 +17,10 @@ def run(options: argparse.Namespace) -> None:
 
     import torch
 
+    from opendiff.api import load_model
     from opendiff.area import tiles_bounds
     from opendiff.demo import REGIONS, DemoSource, source_name
-    from opendiff.generator import SHIPPED, TrafficGenerator
+    from opendiff.generator import SHIPPED
     from opendiff.storage.checksums import file_checksum
     from opendiff.storage.shipped import CHECKPOINTS
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     for path in sorted(CHECKPOINTS.glob("*.safetensors")):
         print(f"{path.name}  {path.stat().st_size / 1e6:.2f} MB  {file_checksum(path)}")
     for name in SHIPPED:
-        model = TrafficGenerator.load(name, "cpu").model
+        model = load_model(name, device="cpu").model
         count = sum(parameter.numel() for parameter in model.parameters())
         print(
             f"model {name}: {count:,} parameters, {model.config.steps} steps, "

@@ -61,13 +61,13 @@ def fit_prior(
     targets = [profile_targets(city, model.representation) for city in cities]
     directions = profile_directions(targets)
     model.representation = fit_representation(truth, torch.from_numpy(weekly(directions)))
-    model.prior = assemble(cities, directions, model, report)
+    model.prior = assemble(cities, directions, model, report=report)
     rng = np.random.default_rng(seed)
     patterns = np.vstack(
         [np.ones(len(MODALITIES), bool), np.zeros(len(MODALITIES), bool),
          rng.random((count - 2, len(MODALITIES))) < 0.6]
     )  # fmt: skip
-    unseen = left_out_beliefs(cities, directions, model, patterns, rng, report)
+    unseen = left_out_beliefs(cities, directions, model, patterns=patterns, rng=rng, report=report)
     representation = model.representation
     shape = representation.shape_residual(truth.float()).double().numpy()
     error = shape - (unseen[0].profile @ representation.profiles).double().numpy()
@@ -83,7 +83,7 @@ def fit_prior(
 
 
 def left_out_beliefs(
-    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, patterns: np.ndarray,
+    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, patterns: np.ndarray,
     rng: np.random.Generator, report: Report | None,
 ) -> list[Belief]:  # fmt: skip
     """Under each pattern the belief of all tiles with traffic, none having seen its block."""
@@ -92,7 +92,7 @@ def left_out_beliefs(
     starts = np.cumsum([0, *(city.has_traffic.sum() for city in cities)])
     for left_out in range(GROUPS):
         hidden = [city.hiding(groups == left_out) for city, groups in zip(cities, group, strict=True)]
-        prior = assemble(hidden, directions, model, None, like=model.prior)
+        prior = assemble(hidden, directions, model, like=model.prior)
         for city, groups, start in zip(cities, group, starts, strict=False):
             rows = np.flatnonzero(city.has_traffic & (groups == left_out))
             if not len(rows):
@@ -121,7 +121,7 @@ def believed(prior: Prior, conditions: Conditions) -> Belief:
 
 
 def assemble(
-    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, report: Report | None = None,
+    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, report: Report | None = None,
     like: Prior | None = None,
 ) -> Prior:  # fmt: skip
     """A prior fitted on what is observed of cities; `like`: another, whose imputation and spreads of left-out tiles are
@@ -168,10 +168,10 @@ def fit_shapes(
         put(
             prior,
             LEVEL_WIDTH + component,
-            [v / scale for v in values],
-            imputed,
-            SHAPE_WIDTHS,
-            scale,
+            values=[v / scale for v in values],
+            imputed=imputed,
+            widths=SHAPE_WIDTHS,
+            scale=scale,
             centred=True,
         )
     differences, spreads = [], []
@@ -185,15 +185,15 @@ def fit_shapes(
             spread[rows] = 0.5 * np.log(np.maximum(energy, 1e-9) / energy.mean())
         differences.append(difference)
         spreads.append(spread)
-    left = put(prior, 1, differences, imputed, SHAPE_WIDTHS, 1.0)
+    left = put(prior, 1, values=differences, imputed=imputed, widths=SHAPE_WIDTHS)
     prior.difference_spread.fill_(left)
-    put(prior, LEVEL_WIDTH + COMPONENTS, spreads, imputed, SHAPE_WIDTHS, 1.0)
+    put(prior, LEVEL_WIDTH + COMPONENTS, values=spreads, imputed=imputed, widths=SHAPE_WIDTHS)
     fit_intensities(prior, cities, imputed)
 
 
 def put(
-    prior: Prior, output: int, values: Sequence[np.ndarray], imputed: Sequence[Imputed], widths: Widths, scale: float,
-    centred: bool = False,
+    prior: Prior, output: int, *, values: Sequence[np.ndarray], imputed: Sequence[Imputed], widths: Widths,
+    scale: float = 1.0, centred: bool = False,
 ) -> float:  # fmt: skip
     """Fit one output on values (tiles,) of each city, NaN where unknown; returns the standard deviation of what is
     left.

@@ -1,7 +1,8 @@
 """Further layers of a pack from a user's file: GeoTIFF, or CSV of places with a value each.
 
 Jobs and activity are counts, which are summed over a tile; night lights and node density are intensities, which are
-averaged. The values go to `extra.parquet` of the pack, beside what it holds already.
+averaged; a layer that is only shown (`SHOWN_LAYERS`) says which it is. The values go to `extra.parquet` of the pack,
+beside what it holds already.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from opendiff.area import Tiles, tile_index
 from opendiff.area.tile_grid import MAX_LATITUDE, TILES_ACROSS, tile_at
 from opendiff.errors import SourceError
 from opendiff.live.rasters import cut_blocks, opened_raster
-from opendiff.open_data.layers import LAYER_COLUMNS
+from opendiff.open_data.layers import LAYER_COLUMNS, SHOWN_LAYERS
 from opendiff.open_data.sources import EXTRA_TABLE, PackSource
 from opendiff.storage.atomic import replacing
 
@@ -36,15 +37,17 @@ VALUE_NAMES = ("value", "count", "jobs", "activity")
 
 def add_layer(pack: PackSource, name: str, path: Path) -> int:
     """Write a layer of a pack from a file; returns how many of its tiles have a value. Raises SourceError."""
-    if name not in LAYER_COLUMNS:
-        raise SourceError(f"There is no layer {name!r}; choose one of {', '.join(LAYER_COLUMNS)}.")
+    columns = LAYER_COLUMNS | {shown: of.column for shown, of in SHOWN_LAYERS.items()}
+    if name not in columns:
+        raise SourceError(f"There is no layer {name!r}; choose one of {', '.join(columns)}.")
+    summed = name in SUMMED or (name in SHOWN_LAYERS and SHOWN_LAYERS[name].summed)
     if not path.is_file():
         raise SourceError(f"There is no file {path}; name a GeoTIFF (.tif) or a CSV.")
     tiles = pack.all_tiles()
     if path.suffix.lower() in RASTERS:
-        values = raster_values(path, tiles, summed=name in SUMMED)
+        values = raster_values(path, tiles, summed=summed)
     elif path.suffix.lower() in TABLES:
-        values = table_values(path, tiles, summed=name in SUMMED)
+        values = table_values(path, tiles, summed=summed)
     else:
         raise SourceError(f"{path.name} is neither GeoTIFF (.tif) nor CSV; export it as one of them.")
     known = np.isfinite(values)
@@ -54,12 +57,12 @@ def add_layer(pack: PackSource, name: str, path: Path) -> int:
     table = tiles[["x", "y"]].copy()
     if target.is_file():
         table = table.merge(pd.read_parquet(target), on=["x", "y"], how="outer")
-    column = LAYER_COLUMNS[name]
+    column = columns[name]
     column = f"{column}own" if column.endswith("_") else column
     own = pd.Series(values, index=tile_index(tiles))
     table[column] = own.reindex(pd.MultiIndex.from_frame(table[["x", "y"]])).to_numpy()
     if column.endswith("_own"):  # in the place of other years
-        start = LAYER_COLUMNS[name]
+        start = columns[name]
         table = table.drop(columns=[other for other in table if other.startswith(start) and other != column])
     with replacing(target) as temporary:
         table.to_parquet(temporary, index=False)

@@ -125,7 +125,10 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
         poi, known = register_poi(near_x, near_y, near_x[counted], near_y[counted], counts, datum)
         root = np.sqrt(np.column_stack([poi, poi.sum(axis=1)]))
         has, means = known[own], _window_means(row, squared_distance, root, known)
-        return PoiFeatures(_where(has, poi[own]), _where(has, root[own]), _where(has, means), has, poi, known)
+        return PoiFeatures(
+            counts=_where(has, poi[own]), roots=_where(has, root[own]), around=_where(has, means), known=has,
+            near_counts=poi, near_known=known,
+        )  # fmt: skip
 
     poi = poi_features(around.poi, around.has_poi, datum)
     osm_poi = poi_features(around.osm_poi, around.has_osm_poi, "WGS-84")
@@ -139,37 +142,44 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
     }
     area_km2 = tile_area_km2(near["x"].to_numpy(), near["y"].to_numpy())
     totals = [
-        _totals(name, counted.get(name), row, squared_distance, area_km2, len(tiles)) for name in TOTALS
-    ]
+        _totals(
+            name, counted.get(name), row=row, squared_distance=squared_distance, area_km2=area_km2, tiles=len(tiles)
+        )
+        for name in TOTALS
+    ]  # fmt: skip
     mixes = [
-        _mix(part.near_counts / area_km2[:, None], part.near_known, own, row, squared_distance)
+        _mix(
+            part.near_counts / area_km2[:, None], part.near_known, own=own, row=row,
+            squared_distance=squared_distance,
+        )
         for part in (poi, osm_poi)
-    ]
+    ]  # fmt: skip
     strips = np.log(population + POPULATION_FLOOR)
     log_total = np.log(population.sum(axis=1, keepdims=True) + POPULATION_FLOOR)
     population_features = np.column_stack([strips, log_total, strips.std(axis=1)])
+    log_totals_around = _window_means(row, squared_distance, log_total, has_population)
     return TileFeatures(
-        tiles,
-        poi.roots,
-        poi.around,
-        poi.known,
-        osm_poi.roots,
-        osm_poi.around,
-        osm_poi.known,
-        _where(has_population[own], population_features[own]),
-        _where(has_population[own], _window_means(row, squared_distance, log_total, has_population)),
-        has_population[own],
-        np.column_stack([counts.sum(axis=1), counts[:, BUSINESS].sum(axis=1)]),
-        population.sum(axis=1)[own],
-        np.stack(totals, axis=1),
-        _where(poi.known, mixes[0]),
-        _where(osm_poi.known, mixes[1]),
-        np.full(len(tiles), around.population_reliability),
+        tiles=tiles,
+        poi=poi.roots,
+        poi_around=poi.around,
+        has_poi=poi.known,
+        osm_poi=osm_poi.roots,
+        osm_poi_around=osm_poi.around,
+        has_osm_poi=osm_poi.known,
+        population=_where(has_population[own], population_features[own]),
+        population_around=_where(has_population[own], log_totals_around),
+        has_population=has_population[own],
+        poi_totals=np.column_stack([counts.sum(axis=1), counts[:, BUSINESS].sum(axis=1)]),
+        population_total=population.sum(axis=1)[own],
+        totals=np.stack(totals, axis=1),
+        poi_mix=_where(poi.known, mixes[0]),
+        osm_mix=_where(osm_poi.known, mixes[1]),
+        reliability=np.full(len(tiles), around.population_reliability),
     )
 
 
 def _totals(
-    name: str, values: np.ndarray | None, row: np.ndarray, squared_distance: np.ndarray, area_km2: np.ndarray,
+    name: str, values: np.ndarray | None, *, row: np.ndarray, squared_distance: np.ndarray, area_km2: np.ndarray,
     tiles: int,
 ) -> np.ndarray:  # fmt: skip
     """Log1p densities (tiles, windows) of counts `values` (near,), NaN where the tile's own is unknown; the windows are
@@ -192,7 +202,7 @@ def _totals(
 
 
 def _mix(
-    density: np.ndarray, known: np.ndarray, own: np.ndarray, row: np.ndarray, squared_distance: np.ndarray
+    density: np.ndarray, known: np.ndarray, *, own: np.ndarray, row: np.ndarray, squared_distance: np.ndarray
 ) -> np.ndarray:
     """Log densities of the categories less their mean over the categories, of the tile and of its 3 x 3 window, (tiles,
     28), from density (near, 14) places a km2."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,25 @@ LAYERS: tuple[str, ...] = tuple(LAYER_COLUMNS)
 MIN_RELIABILITY_TILES = 30
 
 
+class ShownLayer(NamedTuple):
+    """A layer that the Area page shows and no model is told.
+
+    label, unit: as people read them. column: the beginning of its column's name. summed: over a tile, for counts; else
+    averaged.
+    """
+
+    label: str
+    unit: str
+    column: str
+    summed: bool = False
+
+
+# A line here is all that a layer to be shown needs: packs may hold it, the command `layer` fills it, a page paints it.
+SHOWN_LAYERS: dict[str, ShownLayer] = {
+    "building_height": ShownLayer("Building height", "m", "building_height"),
+}
+
+
 def layer_columns(columns: Iterable[str]) -> dict[str, str]:
     """The column of each of LAYERS among names of columns; of several the last in order, which is the newest year."""
     names = sorted(map(str, columns))
@@ -25,6 +45,21 @@ def layer_columns(columns: Iterable[str]) -> dict[str, str]:
         layer: [name for name in names if name.startswith(start)] for layer, start in LAYER_COLUMNS.items()
     }
     return {layer: fitting[-1] for layer, fitting in found.items() if fitting}
+
+
+def column_beginnings() -> tuple[str, ...]:
+    """How the columns of layers begin, told to models or only shown."""
+    return (*LAYER_COLUMNS.values(), *(layer.column for layer in SHOWN_LAYERS.values()))
+
+
+def shown_columns(columns: Iterable[str]) -> dict[str, str]:
+    """The column of each of SHOWN_LAYERS among names of columns; of several the last in order."""
+    names = sorted(map(str, columns))
+    found = {
+        name: [column for column in names if column.startswith(of.column)]
+        for name, of in SHOWN_LAYERS.items()
+    }
+    return {name: fitting[-1] for name, fitting in found.items() if fitting}
 
 
 def reliability(residents: np.ndarray, others: Mapping[str, np.ndarray]) -> float:

@@ -5,7 +5,7 @@ maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y
 `osm_points.gpkg` (places of OpenStreetMap beside a map service's counts), and maybe `pack.json`,
 which says whose data it is and in which units (`opendiff.live.store`). `tiles.parquet` may lack the POI or the
 population columns, may state `residents` (people in the tile) in the place of the strips, and may hold further layers
-(`LAYER_COLUMNS`); `extra.parquet` (x, y) may hold the layers as well.
+(`opendiff.open_data.layers`); `extra.parquet` (x, y) may hold the layers as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
 from opendiff.conditions import USUAL_RELIABILITY
 from opendiff.errors import OutsideSource, SourceError
-from opendiff.open_data.layers import LAYER_COLUMNS, layer_columns, reliability
+from opendiff.open_data.layers import column_beginnings, layer_columns, reliability, shown_columns
 from opendiff.open_data.presence import read_presence
 from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
@@ -145,11 +145,15 @@ class PackSource:
         osm_poi, has_osm_poi = self._osm_poi(tiles)
         if self.poi_provider == "osm":  # then the columns of the table are OpenStreetMap's counts
             osm_poi, has_osm_poi, poi, has_poi = poi, has_poi, np.zeros_like(poi), np.zeros_like(has_poi)
+        layers = {
+            name: rows[column].to_numpy(np.float32, na_value=np.nan)
+            for name, column in self._layer_columns.items()
+        }
         return OpenData(
-            tiles, images, has_imagery, poi, has_poi, osm_poi, has_osm_poi, population, has_population,
-            self.attribution, self.notes, {name: rows[column].to_numpy(np.float32, na_value=np.nan)
-                                           for name, column in self._layer_columns.items()},
-            self.population_reliability,
+            tiles=tiles, imagery=images, has_imagery=has_imagery, poi=poi, has_poi=has_poi, osm_poi=osm_poi,
+            has_osm_poi=has_osm_poi, population=population, has_population=has_population,
+            attribution=self.attribution, notes=self.notes, layers=layers,
+            population_reliability=self.population_reliability,
         )  # fmt: skip
 
     def images(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
@@ -183,6 +187,12 @@ class PackSource:
     def _layer_columns(self) -> dict[str, str]:
         """Column of each of LAYERS that the pack has."""
         return layer_columns(self._table.columns)
+
+    def shown_layers(self, tiles: Tiles) -> dict[str, np.ndarray]:
+        """Each of SHOWN_LAYERS that the pack has, (tiles,) float32, NaN where unknown; no model is told of them."""
+        rows = self._rows(tiles)
+        columns = shown_columns(self._table.columns)
+        return {name: rows[column].to_numpy(np.float32, na_value=np.nan) for name, column in columns.items()}
 
     def folds(self, tiles: Tiles) -> np.ndarray:
         """The cross-validation fold of each tile, int64, -1 where the pack does not list it."""
@@ -426,7 +436,7 @@ def _read_parquet(
         names = told.schema.to_arrow_schema().names
         if missing := [column for column in columns if column not in names]:
             raise SourceError(f"{path} lacks the column {missing[0]}; a pack needs {', '.join(columns)}.")
-        begins = tuple(LAYER_COLUMNS.values()) if layers else ()
+        begins = column_beginnings() if layers else ()
         further = [
             name for name in names if (name in optional or name.startswith(begins)) and name not in columns
         ]

@@ -25,6 +25,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
+        _give_usual_mode(temporary)
         os.replace(temporary, path)
     except StorageError:
         raise
@@ -34,6 +35,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # of a folder that is gone or read-only
             temporary.unlink(missing_ok=True)
+
+
+def _give_usual_mode(path: Path) -> None:
+    """What the umask leaves to a new file: safetensors makes files that their owner alone may read."""
+    if path.stat().st_mode & 0o777 != 0o600:
+        return
+    probe = path.with_name(f"{path.name}.mode")
+    try:
+        probe.touch()
+        path.chmod(probe.stat().st_mode & 0o777)
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -30,7 +30,6 @@ from planning.coverage.export import RSRP_LEVELS, contours, geotiff_bytes, kmz_b
 from planning.coverage.maps import MAPS, CoverageMap, coverage_map
 from planning.demand import Demand
 from planning.errors import InputError
-from planning.geometry import metres_per_degree
 from planning.network import Network
 from planning.network.files import import_network
 from planning.progress import ProgressBar
@@ -38,7 +37,6 @@ from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 
 ENDINGS = (".tif", ".tiff", ".kmz", ".gpkg", ".csv")
-AREA_MARGIN_M = 1000.0
 
 
 def add_command(commands: Commands) -> None:
@@ -162,12 +160,7 @@ def _grid(
     if scenario is not None:
         return PixelGrid.of_tiles(scenario.tiles["x"], scenario.tiles["y"], settings.pixel_m)
     lon, lat = network.sites["lon"].to_numpy(float), network.sites["lat"].to_numpy(float)
-    east, north = (AREA_MARGIN_M / float(m) for m in metres_per_degree(lat.mean()))
-    return PixelGrid.of_box(
-        (max(-180.0, lon.min() - east), min(180.0, lon.max() + east)),
-        (max(-85.0, lat.min() - north), min(85.0, lat.max() + north)),
-        settings.pixel_m,
-    )
+    return PixelGrid.around(lon, lat, settings.pixel_m)
 
 
 def _hour(options: argparse.Namespace, demand: Demand | None) -> int | None:

@@ -99,8 +99,9 @@ def run(options: argparse.Namespace) -> None:
 
         def deployed(strategy: str) -> DeploymentPlan:
             return deploy(
-                basis, options.sites, strategy, options.quantile, options.headroom, options.max_layers,
-                options.area_tiles, siting, radio_settings(options), design_of(options), bar, work,
+                basis, sites=options.sites, strategy=strategy, quantile=options.quantile, headroom=options.headroom,
+                max_layers=options.max_layers, area_tiles=options.area_tiles, siting=siting,
+                radio=radio_settings(options), design=design_of(options), progress=bar, work=work,
             )  # fmt: skip
 
         plan, comparison = deployed(options.strategy), None

@@ -62,18 +62,10 @@ def add_scale_options(command: argparse.ArgumentParser) -> None:
 
 def scale_of(options: argparse.Namespace, table: TrafficTable, stored: Scale | None = None) -> Scale | None:
     """The scale the options ask for, else the stored one, else None (the demand's own default)."""
-    by_subscribers = options.subscribers_per_km2 is not None or options.gb_per_month is not None
-    given = [by_subscribers, options.busy_hour_mbps is not None, options.total_gb_day is not None]
-    if sum(given) > 1:
-        raise InputError(
-            "Give one scale only: subscribers and GB per month, or a busy-hour rate, or a daily total."
-        )
-    if options.busy_hour_mbps is not None:
-        return Scale.busy_hour(table, options.busy_hour_mbps)
-    if options.total_gb_day is not None:
-        return Scale.daily_total(table, options.total_gb_day)
-    if by_subscribers:
-        return Scale.subscribers(table, options.subscribers_per_km2, options.gb_per_month)
+    names = ("subscribers_per_km2", "gb_per_month", "busy_hour_mbps", "total_gb_day")
+    given = Scale.stated(table, **{name: getattr(options, name) for name in names})
+    if given is not None:
+        return given
     return None if table.metadata.get("unit") == "Mbit/s" else stored
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from planning.api import compare_sleep, plan_sleep
 from planning.atomic import write_whole
 from planning.commands.shared import (
     Commands,
@@ -44,10 +45,7 @@ from planning.sleep import (
     STRATEGIES,
     Operation,
     SleepPlan,
-    SleepProblem,
     SleepSettings,
-    compare_strategies,
-    plan_sleep,
     replay,
     risk_curve,
 )
@@ -56,7 +54,6 @@ from planning.sleep.offload import MAX_NEIGHBOURS
 from planning.sleep.operation import BOUNDARIES, never
 from planning.sleep.ranges import ensemble_figures, verdict
 from planning.sleep.windows import schedule_json
-from planning.traffic import TrafficTable
 
 
 def add_command(commands: Commands) -> None:
@@ -215,9 +212,7 @@ def run(options: argparse.Namespace) -> None:
             demand, coverage = counted_demand(demand, counted, coverage)
         around = _around(options, network) | {"coverage": coverage}
         bar(2, 4, "plans of the hours")
-        made = _planned(
-            options, network, demand.with_rate_floor(options.rate_floor), held_out, around, bar, work
-        )
+        made = _planned(options, network, demand, held_out, around, bar, work)
         bar(3, 4, "the ensemble")
         ranges = ensemble_figures(made.plans, demand, prices, held_out)
         plan = made.plans[options.strategy]
@@ -276,11 +271,7 @@ def write_schedule(plan: SleepPlan, planned: Scenario, path: Path) -> None:
 
 def _held_out(options: argparse.Namespace, demand: Demand) -> Demand | None:
     """The traffic of --replay, on the scale of the demand unless it states Mbit/s itself."""
-    if not options.replay:
-        return None
-    table = TrafficTable.read(options.replay)
-    scale = demand.scale if table.metadata.get("unit") != "Mbit/s" else None
-    return Demand.build(table, scale)
+    return Demand.on_scale_of(demand, options.replay) if options.replay else None
 
 
 def _around(options: argparse.Namespace, network: Network) -> dict[str, Any]:
@@ -328,7 +319,6 @@ def _planned(
     bar: ProgressBar,
     work: SharedWork | None,
 ) -> _Made:
-    problem = SleepProblem.build(network, demand, quantile=options.quantile, **around)
     limits = {
         name: getattr(options, name)
         for name in ("max_load", "min_up", "min_off", "max_wakes", "wake_delay_min", "offload_w_per_mbps", "time_limit",
@@ -339,11 +329,16 @@ def _planned(
         night=options.night, sleep_below=options.threshold[0], wake_above=options.threshold[1], switch_wh=switch_wh,
         **limits,
     )  # fmt: skip
+    asked: dict[str, Any] = {
+        "settings": settings, "quantile": options.quantile, "rate_floor_mbps": options.rate_floor, "progress": bar,
+        "work": work,
+    }  # fmt: skip
     if not options.compare:
-        return _Made(
-            {options.strategy: plan_sleep(problem, options.strategy, settings, bar, work=work)}, None
-        )
-    return _Made(*compare_strategies(problem, tuple(STRATEGIES), settings, held_out, bar, work=work))
+        plan = plan_sleep(network, demand, strategy=options.strategy, **asked, **around)
+        return _Made({options.strategy: plan}, None)
+    return _Made(
+        *compare_sleep(network, demand, strategies=tuple(STRATEGIES), held_out=held_out, **asked, **around)
+    )
 
 
 def _tell(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
+import shapely
 from numpy.typing import ArrayLike
 
 from planning.coverage.cells import RadioCells
@@ -22,6 +26,9 @@ from planning.errors import InputError
 from planning.network import Network
 from planning.progress import Progress
 from planning.shared_work import SharedWork
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 DEFAULT_LOAD = 0.5  # of interfering cells where no loads are known (assumed)
 _KEPT_STATES = 4  # of which serving cells are kept: a page compares before and after
@@ -141,6 +148,70 @@ class Coverage:
         while len(self._states) > _KEPT_STATES:
             self._states.popitem(last=False)
         return made
+
+    def __repr__(self) -> str:
+        share = self.covered_share()
+        return (
+            f"Coverage({len(self.cells):,} cells on {self.grid.area_km2:,.1f} km2, pixels of {self.grid.pixel_m:g} m, "
+            f"{share[0]:.1%} covered outdoors, {share[1]:.1%} indoors)"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a pixel: lon, lat (degrees), rsrp_dbm, sinr_db (all cells at DEFAULT_LOAD), rate_mbps, cell (best
+        server, None where none is in reach), covered, covered_indoors."""
+        server = self.best_server()
+        names = np.array([*self.network.cells["cell"], None], object)
+        return pd.DataFrame(
+            {
+                "lon": self.grid.lon,
+                "lat": self.grid.lat,
+                "rsrp_dbm": self.rsrp_dbm(),
+                "sinr_db": self.sinr_db(),
+                "rate_mbps": self.rate_mbps(),
+                "cell": names[server],
+                "covered": self.covered(),
+                "covered_indoors": self.covered(indoors=True),
+            }
+        )
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """`to_pandas` with the squares of the pixels, in metres of `grid.crs`."""
+        half = self.grid.pixel_m / 2
+        east, north = self.grid.east_m, self.grid.north_m
+        squares = shapely.box(east - half, north - half, east + half, north + half)
+        return gpd.GeoDataFrame(self.to_pandas(), geometry=squares, crs=self.grid.crs)
+
+    def statistics(self) -> pd.Series:
+        """Cells, area (km2), covered shares of ground and users, and the median level (dBm) where a cell is heard."""
+        out, inside, users = self.covered_share()
+        level = self.rsrp_dbm()
+        heard = level[np.isfinite(level)]
+        known = {
+            "cells": len(self.cells), "area_km2": self.grid.area_km2, "covered_outdoors": out,
+            "covered_indoors": inside, "covered_users": users,
+            "median_rsrp_dbm": float(np.median(heard)) if len(heard) else np.nan,
+        }  # fmt: skip
+        return pd.Series(known, name="coverage")
+
+    def plot(self, name: str = "rsrp") -> go.Figure:
+        """A map of the best server as a plotly figure: "rsrp" (dBm), "sinr" (dB, all cells at DEFAULT_LOAD) or "rate"
+        (Mbit/s with all PRBs). `planning.coverage.maps` has more of them. Raises InputError for another name."""
+        from planning.figures import raster_figure
+
+        makers: dict[str, tuple[Callable[[], np.ndarray], str]] = {
+            "rsrp": (self.rsrp_dbm, "dBm"),
+            "sinr": (self.sinr_db, "dB"),
+            "rate": (self.rate_mbps, "Mbit/s"),
+        }
+        if name not in makers:
+            raise InputError(f"There is no map {name!r}; choose one of {', '.join(makers)}.")
+        make, unit = makers[name]
+        values = np.where(self.best_server() >= 0, make(), np.nan)
+        raster = np.full(self.grid.shape, np.nan)
+        raster[self.grid.row, self.grid.column] = values
+        known = values[np.isfinite(values)]
+        low, high = np.percentile(known, [2, 98]) if len(known) else (0.0, 1.0)
+        return raster_figure(raster, (float(low), float(high)), f"{name.upper()} of the best server", unit)
 
     # --- maps: a value a pixel ---------------------------------------------------------------------------------------
 

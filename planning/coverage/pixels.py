@@ -10,11 +10,12 @@ import pyproj
 from numpy.typing import ArrayLike
 
 from planning.errors import InputError
-from planning.geometry import ZOOM, centre_of, tile_corner, tile_position
+from planning.geometry import ZOOM, centre_of, metres_per_degree, tile_corner, tile_position
 
 MIN_PIXEL_M, MAX_PIXEL_M, DEFAULT_PIXEL_M = 20.0, 200.0, 50.0
 MAX_PIXELS = 4_000_000  # 10,000 km2 at 50 m
 MAX_RASTER = 25_000_000  # pixels of the rectangle around them
+AREA_MARGIN_M = 1000.0  # around sites whose area nobody states
 MAX_BOX_KM = 500.0  # beyond, the projection stretches distances by more than 0.1 %
 
 
@@ -93,6 +94,16 @@ class PixelGrid:
                 f"{int(bare.sum())} tiles are too small for pixels of {pixel_m:g} m; choose smaller pixels."
             )
         return grid.with_weights(np.ones(len(grid.lon)) if weights is None else weights)
+
+    @classmethod
+    def around(cls, lon: np.ndarray, lat: np.ndarray, pixel_m: float = DEFAULT_PIXEL_M) -> PixelGrid:
+        """The pixels of the box around places (n,) in degrees and AREA_MARGIN_M beyond. Raises InputError."""
+        east, north = (AREA_MARGIN_M / float(m) for m in metres_per_degree(lat.mean()))
+        return cls.of_box(
+            (max(-180.0, lon.min() - east), min(180.0, lon.max() + east)),
+            (max(-85.0, lat.min() - north), min(85.0, lat.max() + north)),
+            pixel_m,
+        )
 
     @classmethod
     def of_box(

@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from intake.report import Report
 from planning.coverage import Coverage, RadioSettings
-from planning.demand import Demand
+from planning.demand import AnyTraffic, Demand, Scale
 from planning.deployment.placement import place
 from planning.deployment.serving import Served, served
 from planning.deployment.siting import SitingSettings, site_optimally
 from planning.deployment.sizing import PIXEL_M, Sizing, size_network, usual_site_mbps, with_radio_capacity
 from planning.deployment.strategies import area_blocks, density, proportional
 from planning.errors import InputError
-from planning.network import Network, SiteDesign
+from planning.network import Network, SiteDesign, points_layer
 from planning.network.cells import is_assumed
 from planning.network.near import MARGIN_M, only_near
 from planning.progress import Progress, silent
 from planning.shared_work import SharedWork
 from planning.solver import SolveResult
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 UPLOADED = "uploaded"
 
@@ -53,6 +57,45 @@ class DeploymentPlan:
         """The sites with the cells that they need."""
         return self.sizing.network
 
+    def __repr__(self) -> str:
+        network = self.network
+        return (
+            f"DeploymentPlan({self.strategy}: {len(network.sites):,} sites, {len(network.cells):,} cells for "
+            f"{self.demand_mbps:,.0f} Mbit/s in the busy hour)"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a site: its columns in the network, `cells` (number) and `capacity_mbps` (nominal)."""
+        network = self.network
+        cells = np.bincount(network.site_of_cell, minlength=len(network.sites))
+        return network.sites.assign(cells=cells, capacity_mbps=network.capacity_mbps)
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """`to_pandas` as points, EPSG:4326."""
+        return points_layer(self.to_pandas(), self.network.sites)
+
+    def statistics(self) -> pd.Series:
+        """Sites, cells, capacity and demand (Mbit/s), and what the radio model says is served."""
+        known = {
+            "sites": len(self.network.sites),
+            "cells": len(self.network.cells),
+            "capacity_mbps": float(self.network.capacity_mbps.sum()),
+            "demand_mbps": self.demand_mbps,
+        }
+        served = {} if self.radio is None else self.radio.record()
+        return pd.Series(
+            known | {k: v for k, v in served.items() if isinstance(v, int | float)}, name=self.strategy
+        )
+
+    def plot(self) -> go.Figure:
+        """The sites on a plain map, as large as their cells are many."""
+        from planning.figures import places_figure
+
+        table = self.to_pandas()
+        text = [f"{site}: {cells} cells" for site, cells in zip(table["site"], table["cells"], strict=True)]
+        lon, lat = table["lon"].to_numpy(float), table["lat"].to_numpy(float)
+        return places_figure(lon, lat, table["cells"].to_numpy(float), text, "cells of a site")
+
     def record(self) -> dict[str, Any]:
         """For provenance."""
         known = {
@@ -73,9 +116,11 @@ class DeploymentPlan:
 
 
 def deploy(
-    demand: Demand,
-    sites: int | None,
+    week: AnyTraffic,
+    sites: int | None = None,
     strategy: str = "traffic",
+    *,
+    scale: Scale | None = None,
     quantile: float = 0.9,
     headroom: float = 0.2,
     max_layers: int = 4,
@@ -86,15 +131,47 @@ def deploy(
     progress: Progress | None = None,
     work: SharedWork | None = None,
 ) -> DeploymentPlan:
-    """Place `sites` sites by a strategy and size each for its traffic.
+    """Place sites by a strategy and size each for its traffic.
 
-    quantile, headroom, max_layers: see `planning.deployment.sizing.size_network`.
-    area_tiles: tiles a side of the areas over which a
-    proportional strategy shares out the sites first. radio: of the radio model. design: heights and bands of the sites;
-    the optimised strategy takes those of its settings. siting: of the optimised strategy; sites may be None where it
-    has a budget. work: computes received levels by several processes. Raises InputError, InfeasibleError or
-    ClusterError, one sentence.
+    Parameters
+    ----------
+    week : Demand, TrafficTable, ensemble, DataFrame or path
+        See `Demand.of`.
+    sites : int, optional
+        Their exact number; None where the optimised strategy has a budget.
+    strategy : {"traffic", "poi", "business", "population", "uniform", "optimised"}
+        What sites are placed in proportion to, or the integer program.
+    scale : Scale, optional
+        What relative traffic means in Mbit/s; None: as `Demand.of` says.
+    quantile, headroom, max_layers
+        See `planning.deployment.sizing.size_network`.
+    area_tiles : int
+        Tiles a side of the areas over which a proportional strategy shares out the sites first.
+    siting : SitingSettings, optional
+        Of the optimised strategy.
+    radio : RadioSettings, optional
+        Of the radio model.
+    design : SiteDesign, optional
+        Heights and bands of the sites; the optimised strategy takes those of its settings.
+    progress : callable (done, total, what), optional
+    work : SharedWork, optional
+        Computes received levels by several processes.
+
+    Returns
+    -------
+    DeploymentPlan
+        Its `network` holds the sites with their cells.
+
+    Raises
+    ------
+    InputError, InfeasibleError, ClusterError
+        In one sentence.
+
+    References
+    ----------
+    Section 5.3 of Chai, Jiang and Yu, KDD 2024, for the proportional strategies; docs/method.md for the covering.
     """
+    demand = Demand.of(week, scale)
     if sites is None and (strategy != "optimised" or siting is None or siting.budget is None):
         raise InputError(
             "Give the number of sites; only the optimised strategy can plan by a budget instead."
@@ -111,8 +188,9 @@ def deploy(
     tell(95, 100, "sizing sites")
     sites_alone = Network.from_sites(placed.lon, placed.lat, placed.names)
     sizing = size_network(
-        sites_alone, demand, quantile, headroom, max_layers, radio, placed.design or design,
-        lambda done, total, what: tell(95 + 4 * done // total, 100, what), work,
+        sites_alone, demand, quantile=quantile, headroom=headroom, max_layers=max_layers, radio=radio,
+        design=placed.design or design, work=work,
+        progress=lambda done, total, what: tell(95 + 4 * done // total, 100, what),
     )  # fmt: skip
     tell(99, 100, "what the network serves")
     serves = served(sizing.network, demand, radio=radio, coverage=sizing.coverage)
@@ -121,13 +199,13 @@ def deploy(
         strategy,
         placed.counts,
         replace(sizing, coverage=None),
-        _peak_mbps(demand, quantile),
-        f"{placed.sentence} {sizing.sentence} {serves.sentence}",
-        placed.solve,
-        placed.served_mbps,
-        placed.tables,
-        placed.settings,
-        serves,
+        demand_mbps=_peak_mbps(demand, quantile),
+        sentence=f"{placed.sentence} {sizing.sentence} {serves.sentence}",
+        solve=placed.solve,
+        served_mbps=placed.served_mbps,
+        tables=placed.tables,
+        settings=placed.settings,
+        radio=serves,
     )
 
 

@@ -2,7 +2,7 @@
 
 from planning.network.cells import CELL_COLUMNS, FIGURES, FIRST_COLUMNS, RADIO_COLUMNS
 from planning.network.design import SiteDesign
-from planning.network.network import SITE_COLUMNS, Network
+from planning.network.network import SITE_COLUMNS, Network, points_layer
 
 __all__ = [
     "CELL_COLUMNS",
@@ -12,4 +12,5 @@ __all__ = [
     "SITE_COLUMNS",
     "Network",
     "SiteDesign",
+    "points_layer",
 ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import ArrayLike
 
 from intake.numbers import numbers_of
@@ -26,6 +29,9 @@ from planning.network.cells import (
     stated,
 )
 from planning.network.design import SiteDesign
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SITE_COLUMNS = ("site", "lon", "lat", "bbu_w", "ac_slope", "ac_bias_w")
 
@@ -92,6 +98,89 @@ class Network:
         network = cls(sites, completed(cells))
         network.validate()
         return network
+
+    @classmethod
+    def from_geodataframe(cls, sites: gpd.GeoDataFrame, cells: pd.DataFrame | None = None) -> Network:
+        """Sites that are points, with their cells.
+
+        Parameters
+        ----------
+        sites : GeoDataFrame
+            Points in any reference system (without one: degrees WGS-84), maybe with columns `site` (names), `bbu_w`,
+            `ac_slope`, `ac_bias_w`. Sites without names get S001, S002, ...
+        cells : DataFrame, optional
+            A row a cell, columns `cell`, `site` and any of `planning.network.CELL_COLUMNS`; a geometry is left aside.
+            None: the default site, three sectors with one 4G and one 5G cell each.
+
+        Raises
+        ------
+        InputError
+            For a geometry that is no point, and as `from_tables`.
+        """
+        points = sites.geometry
+        if points.isna().any() or points.is_empty.any() or not (points.geom_type == "Point").all():
+            raise InputError(
+                "Every site must be a point; take the centroids of areas, and leave out empty rows."
+            )
+        if points.crs is not None:
+            points = points.to_crs("EPSG:4326")
+        table = pd.DataFrame(sites.drop(columns=sites.geometry.name)).reset_index(drop=True)
+        table = table.assign(lon=points.x.to_numpy(), lat=points.y.to_numpy())
+        if "site" not in table:
+            width = max(3, len(str(len(table))))
+            table["site"] = [f"S{i + 1:0{width}d}" for i in range(len(table))]
+        if isinstance(cells, gpd.GeoDataFrame):
+            cells = pd.DataFrame(cells.drop(columns=cells.geometry.name))
+        return cls.from_tables(table, cells)
+
+    def to_geodataframe(self, layer: str = "cells") -> gpd.GeoDataFrame:
+        """Points, EPSG:4326.
+
+        Parameters
+        ----------
+        layer : {"cells", "sites"}
+            A row a cell, at its site, or a row a site.
+
+        Raises
+        ------
+        InputError
+            For another layer.
+        """
+        if layer == "sites":
+            return points_layer(self.sites, self.sites)
+        if layer == "cells":
+            at = self.sites.set_index("site").loc[self.cells["site"], ["lon", "lat"]].reset_index(drop=True)
+            return points_layer(self.cells, at)
+        raise InputError(f"A network has the layers cells and sites, not {layer!r}.")
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a cell with the position of its site."""
+        return self.cells.merge(self.sites[["site", "lon", "lat"]], on="site", how="left")
+
+    def statistics(self) -> pd.Series:
+        """Sites, sectors, cells by technology, nominal capacity (Mbit/s) and idle power (W) of all cells."""
+        cells = self.cells
+        kinds = {
+            f"cells_{kind}": int(n) for kind, n in cells["technology"].value_counts().sort_index().items()
+        }
+        known = {
+            "sites": len(self.sites), "sectors": int(cells["sector"].nunique()), "cells": len(cells), **kinds,
+            "capacity_mbps": float(cells["capacity_mbps"].sum()), "idle_w": float(cells["idle_w"].sum()),
+        }  # fmt: skip
+        return pd.Series(known, name="network")
+
+    def plot(self) -> go.Figure:
+        """The sites on a plain map, as large as their nominal capacity."""
+        from planning.figures import places_figure
+
+        lon, lat = self.sites["lon"].to_numpy(float), self.sites["lat"].to_numpy(float)
+        names = self.sites["site"].astype(str).tolist()
+        return places_figure(lon, lat, self.capacity_mbps, names, "nominal capacity (Mbit/s)")
+
+    def __repr__(self) -> str:
+        kinds = self.cells["technology"].value_counts().sort_index()
+        known = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        return f"Network({len(self.sites):,} sites, {len(self.cells):,} cells: {known})"
 
     @classmethod
     def from_tables(cls, sites: pd.DataFrame, cells: pd.DataFrame | None = None) -> Network:
@@ -258,6 +347,12 @@ class Network:
         """(sites, 2) local metres."""
         lon, lat = self.sites["lon"].to_numpy(float), self.sites["lat"].to_numpy(float)
         return local_metres(lon, lat, origin or centre_of(lon, lat))
+
+
+def points_layer(table: pd.DataFrame, at: pd.DataFrame) -> gpd.GeoDataFrame:
+    """A table as points, EPSG:4326; at: its rows' lon and lat in degrees."""
+    geometry = shapely.points(at["lon"].to_numpy(float), at["lat"].to_numpy(float))
+    return gpd.GeoDataFrame(table.reset_index(drop=True), geometry=geometry, crs="EPSG:4326")
 
 
 def _cell(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from planning.prb.problem import MET, PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
 from planning.solver import SolveResult
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,36 @@ class PrbPlan:
             reasons(grid, settings),
             **{"notes": notes} | more,
         )
+
+    def __repr__(self) -> str:
+        return (
+            f"PrbPlan({self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, "
+            f"{self.served_mbps:,.1f} of {float(self.problem.demand_mbps.sum()):,.1f} Mbit/s, "
+            f"{self.used_prbs:,} PRBs of {self.problem.stations} stations x {self.problem.prbs})"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`assignment` by user."""
+        return self.assignment().set_index("user")
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """`assignment` as points, EPSG:4326."""
+        table = self.assignment()
+        return gpd.GeoDataFrame(
+            table, geometry=gpd.points_from_xy(table["lon"], table["lat"]), crs="EPSG:4326"
+        )
+
+    def statistics(self) -> pd.Series:
+        """The totals of `figures`, without the strategy's name."""
+        return pd.Series({k: v for k, v in self.figures().items() if k != "strategy"}, name=self.strategy)
+
+    def plot(self) -> go.Figure:
+        """PRBs in use by station, as a plotly figure."""
+        from planning.figures import bars_figure
+
+        table = self.stations()
+        title = f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met"
+        return bars_figure(table["site"], table["used_prbs"], f"PRBs in use of {self.problem.prbs}", title)
 
     @property
     def met(self) -> np.ndarray:

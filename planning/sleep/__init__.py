@@ -1,7 +1,7 @@
 """Base-station sleep (eq. 14): which cells are awake in which hour, by strategy."""
 
 from planning.sleep.building import DAY_TYPES, QUANTILE
-from planning.sleep.catalogue import COMPARED, STRATEGIES, Strategy, strategy_label
+from planning.sleep.catalogue import STRATEGIES, Strategy, compared, rule, strategy_label
 from planning.sleep.evaluation import evaluate
 from planning.sleep.operation import Operation
 from planning.sleep.plan import SleepPlan, replay
@@ -16,7 +16,6 @@ from planning.sleep.strategies import (
 )
 
 __all__ = [
-    "COMPARED",
     "DAY_TYPES",
     "LABELS",
     "QUANTILE",
@@ -28,10 +27,12 @@ __all__ = [
     "SleepSettings",
     "Strategy",
     "compare_strategies",
+    "compared",
     "evaluate",
     "group_counts",
     "plan_sleep",
     "replay",
     "risk_curve",
+    "rule",
     "strategy_label",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 
@@ -17,6 +18,9 @@ from planning.sleep.problem import SleepProblem
 from planning.sleep.schedule import group_counts
 from planning.sleep.settings import SleepSettings
 from planning.solver import SolveResult
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 ON = "on"
 
@@ -170,6 +174,59 @@ class SleepPlan:
         if self.solve.solver in ("", "no program"):
             return "No program had to be solved."
         return self.solve.sentence
+
+    def __repr__(self) -> str:
+        found = self.evaluation
+        asleep = int((~self.awake).any(axis=1).sum())
+        relaxed = ", relaxed" if self.relaxed else ""
+        return (
+            f"SleepPlan({self.strategy}: saves {found.saving:.1%} of {found.always_on_kwh:,.1f} kWh in {found.hours} "
+            f"hours, {asleep:,} of {len(self.awake):,} cells sleep, unserved {found.unserved_share:.3%}{relaxed})"
+        )
+
+    def to_pandas(self, start: str | pd.Timestamp | None = None) -> pd.DataFrame:
+        """The schedule: site, awake, state, load_mbps and load (share of PRBs).
+
+        Parameters
+        ----------
+        start : str or Timestamp, optional
+            Date-time of hour 0, local time of the area.
+
+        Returns
+        -------
+        DataFrame
+            Index (cell, hour), or (cell, time) where `start` is given.
+        """
+        table = self.schedule()
+        if start is None:
+            return table.set_index(["cell", "hour"])
+        times = pd.date_range(start, periods=self.hours, freq="h")
+        return table.assign(time=times[table["hour"]]).drop(columns="hour").set_index(["cell", "time"])
+
+    def to_geodataframe(self) -> gpd.GeoDataFrame:
+        """The cells as points, EPSG:4326, in the order of the network.
+
+        Returns
+        -------
+        GeoDataFrame
+            Columns of the cells, `hours_asleep` and `hours_muted` (int, of the plan's hours) and `saved_kwh` (standing
+            power only, cooling included).
+        """
+        told = self.best_cells().set_index("cell").loc[self.network.cells["cell"]].reset_index(drop=True)
+        figures = ["hours_asleep", "hours_muted", "saved_kwh"]
+        layer = self.network.to_geodataframe("cells")
+        return layer.assign(**{name: told[name].to_numpy() for name in figures})
+
+    def statistics(self) -> pd.Series:
+        """The totals of `SleepEvaluation.record` on the planning demand: kWh, shares, Mbit/s-hours."""
+        return pd.Series(self.evaluation.record(), name=self.strategy)
+
+    def plot(self) -> go.Figure:
+        """Energy by hour beside always on, as a plotly figure."""
+        from planning.figures import energy_figure
+
+        title = f"{self.strategy}: saves {self.evaluation.saving:.1%}"
+        return energy_figure(self.energy_by_hour(), title)
 
     def record(self) -> dict[str, Any]:
         """For provenance."""

@@ -142,6 +142,13 @@ class SleepProblem:
             operation=operation,
         )  # fmt: skip
 
+    def __repr__(self) -> str:
+        groups = self.groups
+        return (
+            f"SleepProblem({len(self.network.sites):,} sites, {groups.cells:,} cells, {groups.sectors:,} sectors, "
+            f"{self.hours} hours, {float(self.demand.sum()):,.0f} Mbit/s-hours)"
+        )
+
     @property
     def hours(self) -> int:
         """Of the plan."""

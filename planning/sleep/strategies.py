@@ -111,7 +111,7 @@ def _remedy(problem: SleepProblem) -> str:
 
 def compare_strategies(
     problem: SleepProblem,
-    strategies: Sequence[str] = tuple(STRATEGIES),
+    strategies: Sequence[str] | None = None,
     settings: SleepSettings | None = None,
     held_out: Demand | np.ndarray | None = None,
     progress: Progress | None = None,
@@ -120,8 +120,9 @@ def compare_strategies(
 ) -> tuple[dict[str, SleepPlan], pd.DataFrame]:
     """Every strategy on the same demand, judged alike; with `held_out`, also replayed on it (columns replay_*).
 
-    earlier, work: as in `plan_sleep`.
+    strategies: None for all of STRATEGIES. earlier, work: as in `plan_sleep`.
     """
+    strategies = tuple(STRATEGIES) if strategies is None else strategies
     plans, rows = {}, []
     for number, strategy in enumerate(strategies):
         part = None if progress is None else part_of(progress, number, len(strategies))

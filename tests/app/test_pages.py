@@ -13,12 +13,14 @@ from streamlit.testing.v1 import AppTest
 
 from app.background import generation
 from app.charts.axes import DAYS
-from app.map.known_tiles import known_picture, known_tiles
+from app.map.known_tiles import known_picture, known_tiles, layer_picture, shown_layers
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
 from app.state.workspace import Workspace
 from app.widgets.traffic_details import EXPLAINED
+from opendiff.area import tile_index
 from opendiff.metrics import score
+from opendiff.open_data.sources import PackSource
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
 TIMEOUT = 60
@@ -99,6 +101,23 @@ def test_what_each_source_knows_is_counted_and_painted(drawn, pack):
     assert picture.rgba.shape == (1, 3, 4) and not (picture.rgba[0, 0] == picture.rgba[0, 1]).all()
 
 
+def test_a_layer_that_is_only_shown_is_offered_and_painted(drawn, pack):
+    table = pd.read_parquet(pack / "tiles.parquet")
+    height = np.where(table["x"] == X0 + 1, 20.0, np.nan)
+    table.assign(building_height=height).to_parquet(pack / "tiles.parquet")
+    space = Workspace(source=str(pack))
+    area = box_of_tiles(X0, Y0, X0 + 2, Y0)
+    drawn["all_drawings"] = [{"type": "Feature", "properties": {}, "geometry": area.to_geojson()}]
+    test = open_page("area", space)
+    choose = next(c for c in test.button_group if c.label.startswith("Data coverage"))
+    assert choose.options[-1] == "Building height 1 of 3"
+    choose.set_value("building_height").run()
+    assert not test.exception and not test.error
+    values = shown_layers(space.source, space.tiles)["building_height"]
+    picture, top = layer_picture(space.tiles, values)
+    assert top == 20 and (picture.rgba[0, :, 3] > 0).tolist() == [False, True, False]
+
+
 def test_a_crossing_outline_is_refused_in_one_sentence(drawn, space):
     before = space.area
     bow = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
@@ -123,8 +142,14 @@ def test_pages_without_an_area_say_what_comes_first(drawn, pack, name):
     space = Workspace(source=str(pack))
     test = open_page(name, space)
     assert not test.exception and not test.error
+    assert [text for text in texts(test.markdown) if text.startswith("**No ")] == [
+        "**No area yet.** Draw one on the map, or take the example."
+    ]
     button(test, "Use example area").click().run()
-    assert space.area is not None
+    assert not test.exception and not test.error
+    known = PackSource(pack).covered_tiles()
+    assert space.tiles_with_data == tile_index(known).isin(tile_index(space.tiles)).sum() > 0
+    assert not any("No area yet" in text for text in texts(test.markdown))
 
 
 def test_traffic_shows_the_median_of_the_ensemble(drawn, space):

@@ -16,7 +16,10 @@ def test_a_quick_run_gives_all_figures(tmp_path, capsys):
     out = tmp_path / "sampler.json"
     assert main(["sampler", "--quick", "--json", str(out)]) == 0
     figures = json.loads(out.read_text())
-    assert figures["speedup_vs_published"] > 100 and figures["seconds_100x20_warm"] > 0
+    rate = figures["tile_weeks_per_second"]
+    assert figures["speedup_vs_published"] == pytest.approx(rate / figures["tile_weeks_per_second_published"])
+    assert figures["seconds_100x20_warm"] == pytest.approx(100 * 20 / rate)
+    assert figures["shipped_steps"] == 2 and 0 < figures["seconds_first_4_samples"]
     assert figures["killed_workers"] == figures["killed_worker_table_equal"] == 1
     assert 100 < figures["peak_mb_100x20"] < 3000
     assert "tile-weeks" in capsys.readouterr().out

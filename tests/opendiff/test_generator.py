@@ -1,11 +1,13 @@
 """The shipped model on the bundled region: the same tile gives the same weeks however it is asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from opendiff.area import Area, tiles_covering
-from opendiff.conditions import Conditions
+from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default.model import condition_tensors
 from opendiff.default.sampler import sample_flow
 from opendiff.demo import TOTAL_CLASS, DemoSource
@@ -48,17 +50,6 @@ def test_any_partition_and_order_gives_the_same_weeks(generator, conditions):
 def test_more_samples_begin_with_the_fewer(generator, conditions):
     few, many = (generator.generate(conditions.take(np.arange(9)), count, 2) for count in (3, 8))
     np.testing.assert_array_equal(many.traffic[:, :3], few.traffic)
-
-
-def test_refining_gives_the_samples_in_their_order(generator, conditions):
-    """Each ensemble begins with the one before, and the last is that of one call."""
-    part, told = conditions.take(np.arange(9)), []
-    whole = generator.generate(part, 11, 2)
-    growing = list(generator.refine(part, 11, 2, progress=lambda *seen: told.append(seen), first=3))
-    assert [ensemble.samples for ensemble in growing] == [3, 6, 11]
-    for ensemble in growing:
-        np.testing.assert_array_equal(ensemble.traffic, whole.traffic[:, : ensemble.samples])
-    assert told == sorted(told) and told[-1] == (99, 99)
 
 
 def test_guidance_is_the_formula_of_both_passes(generator, conditions):
@@ -117,9 +108,15 @@ def test_condition_moves_the_level(generator):
 @pytest.mark.parametrize(
     "hidden", [("imagery",), ("poi",), ("imagery", "poi", "osm_poi"), ("population", "poi")]
 )
-def test_missing_modalities_are_answered(generator, conditions, hidden):
-    ensemble = generator.generate(conditions.without(*hidden).take(np.arange(4)), 3, 0)
-    assert np.isfinite(ensemble.traffic).all()
+def test_missing_modalities_count_and_what_stands_in_their_tokens_does_not(generator, conditions, hidden):
+    numbers = [MODALITIES.index(name) for name in hidden]
+    known = conditions.take(np.flatnonzero(conditions.present[:, numbers].any(axis=1))[:4])
+    hiding = known.without(*hidden)
+    made = generator.generate(hiding, 3, 0)
+    assert not np.allclose(made.traffic, generator.generate(known, 3, 0).traffic, rtol=0.01)
+    absent = np.repeat(np.isin(np.arange(len(MODALITIES)), numbers), TOKEN_WIDTHS)
+    garbage = replace(hiding, tokens=np.where(absent, np.float32(7), hiding.tokens))
+    np.testing.assert_allclose(generator.generate(garbage, 3, 0).traffic, made.traffic, rtol=1e-5)
 
 
 def test_progress_counts_up_and_cancel_stops(generator, conditions):
@@ -131,10 +128,17 @@ def test_progress_counts_up_and_cancel_stops(generator, conditions):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"samples": 0}, {"samples": 5000}, {"guidance_scale": -1.0}, {"steps": 0}, {"seed": -1}]
+    ("settings", "said"),
+    [
+        ({"samples": 0}, r"^0 samples .* 1 to 1000\.$"),
+        ({"samples": 5000}, r"^5000 samples .* 1 to 1000\.$"),
+        ({"guidance_scale": -1.0}, r"guidance scale -1 .* from 0 to 10\.$"),
+        ({"steps": 0}, r"^0 steps .* 1 to 1000\.$"),
+        ({"seed": -1}, r"seed -1 .* from 0 to \d+\.$"),
+    ],
 )
-def test_bad_settings_are_named(generator, conditions, settings):
-    with pytest.raises(ModelError, match=r"choose|ask"):
+def test_bad_settings_are_named(generator, conditions, settings, said):
+    with pytest.raises(ModelError, match=said):
         generator.generate(conditions, **settings)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from tests.app.making import X0, Y0, box_of_tiles, ensemble
 
@@ -68,7 +69,10 @@ def test_demand_is_of_the_covered_part(space):
 
 
 def test_a_cached_value_is_built_once_a_key():
-    space, built = Workspace(), []
+    space, slot, other, built = Workspace(), Slot(), Slot(), []
     for key in (1, 1, 2, 2):
-        space.cached("x", key, lambda: built.append(None))
+        space.cached(slot, key, lambda: built.append(None))
     assert len(built) == 2
+    assert space.cached(other, 2, lambda: "another place") == "another place"
+    assert space.cached(slot.part("a"), 2, lambda: "a") == "a" == space.last_cached(slot.part("a"))
+    assert space.last_cached(slot.part("b")) is None and slot.part("a") is not other.part("a")

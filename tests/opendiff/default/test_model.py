@@ -80,6 +80,17 @@ def test_absent_modalities_do_not_reach_the_output():
         given = torch.where(absent, noise, tokens)
         results.append(model.denoiser(x, t, model.remember(given, present, believed(model, given, present))))
     torch.testing.assert_close(results[0], results[1])
+    # each modality does reach it where it is present, and in its absence says something else than zeros
+    every = torch.ones_like(present)
+    told = {}
+    for number in (None, *range(len(MODALITIES))):
+        known = every.clone()
+        if number is not None:
+            known[:, number] = False
+        memory = model.remember(tokens, known, believed(model, tokens, known))
+        told[number] = model.denoiser(x, t, memory)
+    for number in range(len(MODALITIES)):
+        assert not torch.allclose(told[number], told[None], atol=1e-4), MODALITIES[number]
 
 
 def test_rows_keep_all_none_or_some_modalities():

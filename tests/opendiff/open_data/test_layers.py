@@ -12,7 +12,7 @@ from opendiff.conditions import MODALITIES
 from opendiff.encoder import Encoder
 from opendiff.errors import SourceError
 from opendiff.open_data.features import TOTALS, tile_features, with_halo
-from opendiff.open_data.layers import layer_columns, reliability
+from opendiff.open_data.layers import SHOWN_LAYERS, ShownLayer, layer_columns, reliability
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS, PackSource
 
 X, Y = (axis.reshape(-1) for axis in np.meshgrid(np.arange(6) + 18640, np.arange(6) + 9460, indexing="ij"))
@@ -128,3 +128,24 @@ def test_a_layer_comes_from_a_raster_or_a_table(pack, tmp_path, capsys):
     table.write_text("a,b\n1,2\n")
     assert main(["layer", "--data", str(pack.root), "--name", "activity", "--file", str(table)]) == 2
     assert "a, b" in capsys.readouterr().err
+
+
+def test_a_layer_that_is_only_shown_is_told_to_no_model(pack, tmp_path, monkeypatch, capsys):
+    """Registered as CONTRIBUTING says: one line, and the command, the pack and the known tiles have it."""
+    monkeypatch.setitem(SHOWN_LAYERS, "trees", ShownLayer("Trees", "a tile", "tree_count", summed=True))
+    before = pack.open_data(pack.all_tiles(), imagery=False)
+    lon, lat = tile_centre(X[7], Y[7])
+    for name, value in (("building_height", 12.0), ("trees", 5.0)):
+        table = tmp_path / f"{name}.csv"
+        table.write_text(f"lon,lat,value\n{lon},{lat},{value}\n{lon},{lat},{value + 2}\n")
+        assert main(["layer", "--data", str(pack.root), "--name", name, "--file", str(table)]) == 0
+    again = PackSource(pack.root)
+    shown = again.shown_layers(again.all_tiles())
+    assert shown["building_height"][7] == 13 and np.isfinite(shown["building_height"]).sum() == 1
+    assert shown["trees"][7] == 12
+    after = again.open_data(again.all_tiles(), imagery=False)
+    assert set(after.layers) == set(before.layers)
+    np.testing.assert_array_equal(after.population, before.population)
+    assert not {"building_height", "trees"} & {*after.layers, *TOTALS, *MODALITIES}
+    assert main(["layer", "--data", str(pack.root), "--name", "nonsense", "--file", str(table)]) == 2
+    assert "building_height" in capsys.readouterr().err

@@ -84,6 +84,11 @@ def test_a_plan_goes_on_from_an_earlier_one():
     best = plan_sleep(problem, "milp", SleepSettings(gap=0.02, allow_unserved=True))
     hurried = SleepSettings(gap=0, time_limit=1e-6, allow_unserved=True)
     again = plan_sleep(problem, "milp", hurried, earlier=best.parts)
+    # a plan that no bound proves is not called optimal, and its gap is unknown, not 0
+    assert again.solve.status == "feasible" and again.solve.bound is None and again.solve.gap is None
+    assert "optimal" not in again.how
+    objective, bound = best.solve.objective, best.solve.bound
+    assert best.solve.gap == pytest.approx((objective - bound) / objective, abs=1e-9) and 0 < bound <= objective
     assert again.evaluation.energy_kwh <= best.evaluation.energy_kwh * (1 + 1e-9)
 
 
