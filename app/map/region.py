@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
-from app.map.streets import Streets, streets_of, town_names
+from app.map.streets import Streets, bundled_names, streets_of, town_names
 from app.server.cache import SharedCache, fingerprint
 from app.state.inputs import is_bundled
 
@@ -110,7 +110,8 @@ def _demo_region(source: str) -> Region:
     other = (*rgb(NO_CLASS), 255)
     quarters = [[colours.get(letter, other) for letter in cover] for cover in context["land_cover"]]
     blocks = np.array(quarters, np.uint8).reshape(-1, 2, 2, 4)  # NW NE / SW SE
-    return _region(source, "bundled region", opened.attribution, context, blocks, True)
+    names = bundled_names(source)
+    return _region(source, "bundled region", opened.attribution, context, blocks, True, streets=names)
 
 
 def _pack_region(path: str) -> Region:

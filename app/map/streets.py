@@ -5,6 +5,7 @@ be sent anew with every run of a page. Lines lie in a pane below all layers, nam
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,15 @@ NAMES = {
     "village": 12,
     "neighbourhood": 14,
 }  # zoom from which they stand there
+# of the gazetteer inside the bundled regions, by their source
+BUNDLED_TOWNS = {
+    "demo": (("Nanchang", 28.684, 115.853), ("Changleng", 28.7, 115.817)),
+    "demo:seoul": (
+        ("Seoul", 37.566, 126.978), ("Goyang-si", 37.656, 126.835), ("Seongnam-si", 37.439, 127.138),
+        ("Bucheon-si", 37.499, 126.783), ("Gwangmyeong", 37.477, 126.866), ("Guri-si", 37.599, 127.139),
+        ("Siheungdong", 37.452, 126.911),
+    ),
+}  # fmt: skip
 STYLE = """<style>.leaflet-names-pane{pointer-events:none}
 .leaflet-names-pane div{color:#22303a;font:600 12px 'Source Sans 3',Arial,sans-serif;white-space:nowrap;
 text-align:center;text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 4px #fff,0 0 5px #fff}
@@ -73,12 +83,21 @@ def streets_of(base_map: "BaseMap") -> Streets:
 
 def town_names(bounds: tuple[float, float, float, float]) -> Streets:
     """Names of the towns inside west, south, east, north (degrees), where there is no base map."""
-    found = within(bounds)
-    if not found:
+    return _named([(place.name, place.lat, place.lon) for place in within(bounds)])
+
+
+def bundled_names(source: str) -> Streets:
+    """The same of a bundled region, without reading the gazetteer: the first page waits for it."""
+    return _named(BUNDLED_TOWNS.get(source, ()))
+
+
+def _named(towns: Sequence[tuple[str, float, float]]) -> Streets:
+    """towns: name, latitude and longitude, most people first."""
+    if not towns:
         return Streets()
     names = [
-        [place.lat, place.lon, "city" if row == 0 else "town" if row < 8 else "suburb", place.name]
-        for row, place in enumerate(found)
+        [lat, lon, "city" if row == 0 else "town" if row < 8 else "suburb", name]
+        for row, (name, lat, lon) in enumerate(towns)
     ]
     return Streets(_json({}, [], names), ATTRIBUTION)
 

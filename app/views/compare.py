@@ -211,7 +211,8 @@ def _kpis(chosen: list[Case]) -> None:
     if len(money):
         st.markdown("**Energy, CO₂ and cost saved** · mean (P10 to P90 of the ensemble)")
         st.dataframe(money.fillna("–"), hide_index=True, width="stretch")
-        st.caption(plain(" ".join(cases.price_sentences(chosen))))
+        if told := cases.price_sentences(chosen):
+            st.caption(plain(" ".join(told)))
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")

@@ -142,12 +142,14 @@ def _result(space: Workspace) -> None:
 def _choices(compared: bool) -> tuple[str, str]:
     """(layer, state) that the map shows."""
     one, two = st.columns(2)
-    layer = one.segmented_control("Map", LAYERS, default=RSRP, required=True, **kept("coverage layer"))
+    layer = one.segmented_control(
+        "Map", LAYERS, default=RSRP, required=True, wrap=True, **kept("coverage layer")
+    )
     views = [BEFORE, AFTER, DIFFERENCE, BOTH] if compared else [BEFORE]
     if st.session_state.get("coverage view") not in views:
         st.session_state["coverage view"] = AFTER if compared else BEFORE
     view = two.segmented_control(
-        "Network", views, required=True, key="coverage view",
+        "Network", views, required=True, key="coverage view", wrap=True,
         help="Slider: everything on left of a line on the map, the plan right of it; move the line to compare.",
     )  # fmt: skip
     return layer or RSRP, view or BEFORE

@@ -39,7 +39,7 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     rows = table.set_index("strategy")
     mine, name = rows.loc[chosen], strategy_name(chosen)
     over = int(mine.get("overloaded", 0))
-    overload = f"; {over:,} of its sites are overloaded" if over else ""
+    overload = f"; {over:,} of these sites are overloaded" if over else ""
     sites = f"{int(mine['sites']):,} sites"
     if "served_share" not in rows or pd.isna(mine["served_share"]):
         return Verdict(f"{name} puts {sites} on {int(mine['tiles']):,} tiles{overload}.", not over)
@@ -51,8 +51,8 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     if rows.loc[best, "served_share"] - served < 0.0005:
         return Verdict(f"{name}: {text}, the most of {len(rows)} strategies{overload}.", not over)
     return Verdict(
-        f"{strategy_name(best)} would serve more of the busy hour's traffic ({rows.loc[best, 'served_share']:.1%}) "
-        f"than {name} ({served:.1%}), which is planned with{overload}.",
+        f"The strategy {strategy_name(best)} would serve {rows.loc[best, 'served_share']:.1%} of the busy hour's "
+        f"traffic; {name}, which is planned with, serves {served:.1%}{overload}.",
         False,
     )
 

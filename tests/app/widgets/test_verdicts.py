@@ -22,11 +22,11 @@ def test_of_networks_the_best_is_named():
     other = of_networks(table, "traffic")
     assert (
         not other.good
-        and other.sentence.startswith("Optimised would serve more")
+        and other.sentence.startswith("The strategy Optimised would serve 97.0%")
         and "90.0%" in other.sentence
     )
     over = of_networks(networks(served_share=[0.9, 0.9], people_covered=1.0, overloaded=[2, 0]), "traffic")
-    assert not over.good and over.sentence.endswith("; 2 of its sites are overloaded.")
+    assert not over.good and over.sentence.endswith("; 2 of these sites are overloaded.")
     assert "on 30 tiles" in of_networks(networks(), "traffic").sentence
 
 
