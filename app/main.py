@@ -44,7 +44,8 @@ button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
   [data-testid="stHeaderLogo"], .stLogo { height: 1.35rem; max-width: 8.2rem; }
   .st-key-scenarios { right: 0.4rem; }
   .st-key-scenarios button { font-size: 0.85rem; padding: 0.1rem 0.4rem; }
-  [data-testid="stColumn"]:has([data-testid="stMetric"]):not(:has(iframe, button, .stPlotlyChart, .stDataFrame)) {
+  [data-testid="stColumn"]:has([data-testid="stMetric"]):not(:has(iframe, .stButton, .stPlotlyChart, .stDataFrame,
+    [data-testid="stColumn"])) {
     min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem); }
 }
 /* where the menu is folded, its button says what it is */

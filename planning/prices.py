@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +94,49 @@ class Prices:
             return None
         by_hour = np.broadcast_to(np.asarray(self.tariff, float), (24,))
         return float(kwh @ by_hour[np.arange(len(kwh)) % 24])
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, with what is assumed in sentences."""
+        tariff = list(self.tariff) if isinstance(self.tariff, tuple) else self.tariff
+        return {
+            "tariff": tariff, "currency": self.currency, "co2_kg_per_kwh": self.kg_per_kwh,
+            "sentences": list(self.sentences),
+        }  # fmt: skip
+
+    @classmethod
+    def from_record(cls, stored: dict[str, Any]) -> Prices:
+        """What `record` was made of. Raises InputError for figures that make no sense, also of another kind."""
+        try:
+            tariff = stored["tariff"]
+            tariff = tuple(map(float, tariff)) if isinstance(tariff, list | tuple) else tariff
+            return cls(
+                tariff if tariff is None or isinstance(tariff, tuple) else float(tariff),
+                float(stored["co2_kg_per_kwh"]),
+                str(stored["currency"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"The stored prices are none ({error}); plan sleep again.") from None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What figures of cost and of CO2 rest on."""
+        money = self.currency or "in the user's currency"
+        if self.tariff is None:
+            price = "No electricity price was given, so no cost is stated."
+        elif isinstance(self.tariff, tuple):
+            by_hour = np.array(self.tariff)
+            starts = [0, *(np.flatnonzero(np.diff(by_hour)) + 1).tolist(), len(by_hour)]
+            windows = ", ".join(
+                f"{by_hour[a]:g} from {a:02d}:00 to {b:02d}:00" for a, b in itertools.pairwise(starts)
+            )
+            price = f"Electricity price by hour of the day (given), {money} per kWh: {windows}."
+        else:
+            price = f"Electricity price (given): {self.tariff:g} {money} per kWh in every hour."
+        assumed = self.kg_per_kwh == CO2_KG_PER_KWH
+        source = (
+            "assumed: China's grid mean of 2023, Ministry of Ecology and Environment" if assumed else "given"
+        )
+        return price, f"CO2 of the grid: {self.kg_per_kwh:g} kg per kWh ({source})."
 
     def of(self, kwh: float, cost: float | None = None) -> dict[str, float]:
         """kwh, co2_kg and, where there is a tariff, cost: as given, or at the mean tariff."""

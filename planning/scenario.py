@@ -29,6 +29,7 @@ from planning.network import CELL_COLUMNS, FIRST_COLUMNS, SITE_COLUMNS, Network
 
 if TYPE_CHECKING:
     from planning.prb.plan import PrbPlan
+    from planning.prices import Prices
     from planning.sleep import SleepPlan
 
 LAYERS = ("tiles", "sites", "cells")
@@ -85,10 +86,14 @@ class Scenario:
         return replace(self, tables={**self.tables, name: as_objects(table)})
 
     def with_sleep(
-        self, plan: SleepPlan, comparison: pd.DataFrame | None = None, ranges: pd.DataFrame | None = None
+        self,
+        plan: SleepPlan,
+        comparison: pd.DataFrame | None = None,
+        ranges: pd.DataFrame | None = None,
+        prices: Prices | None = None,
     ) -> Scenario:
-        """This scenario with a sleep plan (and, if given, the table of strategies side by side, and what they come
-        to on the ensemble)."""
+        """This scenario with a sleep plan (and, if given, the table of strategies side by side, what they come to on
+        the ensemble, and the prices that cost and CO2 rest on)."""
         from planning.sleep.windows import windows
 
         tables = {
@@ -102,11 +107,12 @@ class Scenario:
             tables["sleep_comparison"] = as_objects(comparison)
         if ranges is not None:
             tables["sleep_ranges"] = as_objects(ranges)
+        record = plan.record() | ({} if prices is None else {"prices": prices.record()})
         return replace(
             self,
             network=plan.network,
             tables=tables,
-            provenance={**self.provenance, "sleep": plan.record(), **_now()},
+            provenance={**self.provenance, "sleep": record, **_now()},
         )
 
     def with_utilisation(self, record: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> Scenario:

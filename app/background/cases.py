@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from planning.demand import Demand
     from planning.network import Network
     from planning.prb import PrbPlan
+    from planning.prices import Prices
     from planning.scenario import Scenario
     from planning.sleep import SleepPlan
 
@@ -53,6 +54,7 @@ class Case:
     row: dict | None  # of the table of strategies
     prb: "PrbPlan | None"
     ranges: pd.DataFrame | None = None  # energy, CO2 and cost of the plan over the ensemble
+    prices: "Prices | None" = None  # what cost and CO2 rest on
 
     @property
     def demand(self) -> "Demand":
@@ -133,7 +135,7 @@ def _case(offer: Offer, space: Workspace) -> Case:
     plan = sleep.value.plans[offer.strategy]
     ranges = sleep.value.ranges
     mine = None if ranges is None else ranges[ranges["strategy"] == offer.strategy]
-    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb, mine)
+    return Case(offer.label, deployed, plan, rows.get(offer.strategy), prb, mine, sleep.value.prices)
 
 
 def figures(case: Case) -> dict[str, float]:
@@ -171,11 +173,16 @@ def yearly(chosen: list[Case]) -> pd.DataFrame:
         for case in chosen:
             if case.ranges is not None and len(found := case.ranges[case.ranges["figure"] == figure]):
                 mean, low, high = (float(found[name].iloc[0]) / 1000 for name in ("mean", "p10", "p90"))
-                unit = f" {found['unit'].iloc[0]}" if figure == "saved_cost_per_year" else ""
-                row[case.label] = f"{mean:,.1f} ({low:,.1f} to {high:,.1f}){unit}"
+                unit = str(found["unit"].iloc[0]).removesuffix("a year").strip() if "cost" in figure else ""
+                row[case.label] = f"{mean:,.1f} ({low:,.1f} to {high:,.1f}) {unit}".strip()
         if len(row) > 1:
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def price_sentences(chosen: list[Case]) -> list[str]:
+    """What cost and CO2 of the cases rest on, each sentence once."""
+    return list(dict.fromkeys(s for case in chosen if case.prices is not None for s in case.prices.sentences))
 
 
 def table(chosen: list[Case]) -> pd.DataFrame:
@@ -191,5 +198,6 @@ def scenario_of(case: Case) -> "Scenario":
 
     scenario = Scenario.from_deployment(case.deployed.plan, case.demand)
     if case.plan is not None:
-        scenario = scenario.with_sleep(case.plan, pd.DataFrame([case.row]) if case.row else None)
+        row = pd.DataFrame([case.row]) if case.row else None
+        scenario = scenario.with_sleep(case.plan, row, case.ranges, case.prices)
     return scenario if case.prb is None else scenario.with_prb(case.prb)

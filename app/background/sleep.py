@@ -176,7 +176,7 @@ def _compared(
             job.part(BEFORE_RISK, 1.0),
             **around,
         )
-    return Comparison(plans, table, deployed, judged_on, risk, ranges)
+    return Comparison(plans, table, deployed, judged_on, risk, ranges, asked.prices)
 
 
 def _counted(

@@ -56,7 +56,7 @@ def scenario_of(space: Workspace) -> "Scenario":
     if space.sleep and _is_for(space.sleep, space.network):
         comparison = space.sleep.value
         scenario = scenario.with_sleep(
-            comparison.plans[space.sleep_choice], comparison.table, comparison.ranges
+            comparison.plans[space.sleep_choice], comparison.table, comparison.ranges, comparison.prices
         )
     if space.utilisation and _is_for(space.utilisation, space.network):
         use = space.utilisation.value

@@ -6,6 +6,8 @@ to a folder that a Streamlit component serves, and folium's classes are told the
 `declare_component` must be called in an imported module: this one, once a process.
 """
 
+import hashlib
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,29 @@ def _local(links: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]
             file.write_text(bundled[url], encoding="utf-8")
             served.append((name, f"../{_component.name}/{file.name}"))
     return served
+
+
+MOST_FILES = 32  # of what maps draw, that are kept
+
+
+def served(text: str) -> str:
+    """The address, relative to the map's frame, at which the browser finds a JSON text of ours from now on.
+
+    Its name is the fingerprint of the text, so nobody finds it who does not have it. Of many the oldest go; each is
+    there again when it is asked for here.
+    """
+    name = f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+    file = _folder / name
+    if file.exists():
+        os.utime(file)
+    else:
+        part = file.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+        kept = sorted(_folder.glob("*.json"), key=lambda other: other.stat().st_mtime)
+        for old in kept[:-MOST_FILES]:
+            old.unlink(missing_ok=True)
+    return f"../{_component.name}/{name}"
 
 
 _element: Any  # folium's types do not tell of these lists

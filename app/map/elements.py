@@ -1,5 +1,7 @@
 """Elements of the map that folium lacks, or makes in another way."""
 
+import json
+
 import folium
 import folium.template
 
@@ -29,3 +31,17 @@ class FitBounds(folium.MacroElement):
     def __init__(self, south: float, west: float, north: float, east: float):
         super().__init__()
         self.box = [[south, west], [north, east]]
+
+
+class TileBackground(folium.MacroElement):
+    """Tiles of a server elsewhere, in the pane `tiles`; folium's own layer would take some addresses for names."""
+
+    _name = "TileBackground"
+    _template = folium.template.Template(
+        "{% macro script(this, kwargs) %}L.tileLayer({{ this.address }}, {pane: 'tiles', maxZoom: 19, "
+        "referrerPolicy: 'strict-origin-when-cross-origin'}).addTo({{ this._parent.get_name() }});{% endmacro %}"
+    )
+
+    def __init__(self, address: str):
+        super().__init__()
+        self.address = json.dumps(address).replace("<", "\\u003c")

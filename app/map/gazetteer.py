@@ -70,6 +70,12 @@ def search(text: str, most: int = 8) -> list[Place]:
     return first[:most]
 
 
+def within(bounds: tuple[float, float, float, float]) -> list[Place]:
+    """The places inside west, south, east, north (degrees), most people first."""
+    west, south, east, north = bounds
+    return [p for p in _all()[0] if west <= p.lon <= east and south <= p.lat <= north]
+
+
 def coordinates(text: str) -> tuple[float, float] | None:
     """(longitude, latitude) of a text with both in degrees, latitude first unless letters say otherwise, or None."""
     parts = re.split(r"[,;]", text)

@@ -1,7 +1,7 @@
 """The open data an area can be drawn over: the bundled region, or a pack on the server's machine."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.colours import LAND_COVER, NO_CLASS, rgb
+from app.map.streets import Streets, bundled_names, streets_of, town_names
 from app.server.cache import SharedCache, fingerprint
 from app.state.inputs import is_bundled
 
@@ -39,12 +40,15 @@ class Region:
     picture: Picture
     has_land_cover: bool
     notes: tuple[str, ...] = ()  # sentences on what could not be had
+    streets: Streets = field(default_factory=Streets)
 
     @cached_property
     def identity(self) -> str:
         """A fingerprint of all that a map shows of it."""
         picture = self.picture
-        return fingerprint(self.name, json.dumps(self.outline), self.bounds, picture.rgba, picture.bounds)
+        return fingerprint(
+            self.name, json.dumps(self.outline), self.bounds, picture.rgba, picture.bounds, self.streets.drawn
+        )
 
     def tiles_with_data(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which of the tiles x, y have data: (n,) bool."""
@@ -90,7 +94,7 @@ def open_region(source: str) -> Region:
 
 def _state_of(path: Path) -> str:
     """Changes when a pack grows by another fetch."""
-    files = (path, path / "tiles.parquet", path / "pack.json")
+    files = (path, path / "tiles.parquet", path / "pack.json", path / "base_map.geojson")
     try:
         return " ".join(str(file.stat().st_mtime_ns) for file in files if file.exists())
     except OSError:
@@ -106,11 +110,13 @@ def _demo_region(source: str) -> Region:
     other = (*rgb(NO_CLASS), 255)
     quarters = [[colours.get(letter, other) for letter in cover] for cover in context["land_cover"]]
     blocks = np.array(quarters, np.uint8).reshape(-1, 2, 2, 4)  # NW NE / SW SE
-    return _region(source, "bundled region", opened.attribution, context, blocks, True)
+    names = bundled_names(source)
+    return _region(source, "bundled region", opened.attribution, context, blocks, True, streets=names)
 
 
 def _pack_region(path: str) -> Region:
     from opendiff.errors import SourceError
+    from opendiff.open_data.base_map import read_base_map
     from opendiff.open_data.sources import IMAGE_SIZE, IMAGES_AT_ONCE, PackSource
 
     pack = PackSource(Path(path))
@@ -128,7 +134,16 @@ def _pack_region(path: str) -> Region:
         raise SourceError(
             f"The pack {pack.name} knows nothing about any tile; fetch open data into it first."
         )
-    return _region(path, pack.name, pack.attribution, tiles, blocks, False, pack.notes)
+    notes: tuple[str, ...] = pack.notes
+    streets: Streets | None = None
+    try:
+        found = read_base_map(pack.root)
+        streets = None if found is None else streets_of(found)
+        problem = pack.facts.get("base_map_problem")
+        notes += (str(problem),) if problem else ()
+    except SourceError as error:  # the pack is whole without it
+        notes += (str(error),)
+    return _region(path, pack.name, pack.attribution, tiles, blocks, False, notes, streets)
 
 
 def _region(
@@ -139,6 +154,7 @@ def _region(
     blocks: np.ndarray,
     has_land_cover: bool,
     notes: tuple[str, ...] = (),
+    streets: Streets | None = None,
 ) -> Region:
     import shapely
 
@@ -156,4 +172,5 @@ def _region(
         picture=tile_picture(x, y, blocks),
         has_land_cover=has_land_cover,
         notes=notes,
+        streets=streets or town_names((west, south, east, north)),
     )

@@ -18,17 +18,19 @@ import folium.template
 import shapely
 import streamlit as st
 
-from app.map import frame
+from app.map import assets, frame, streets, wipe
 from app.map.dots import Dots, add_dots, rows_of
 from app.map.drawing import add_drawing, add_places, fixed_outline
-from app.map.elements import FitBounds, ScaleBar
+from app.map.elements import FitBounds, ScaleBar, TileBackground
 from app.map.region import Picture, Region
 from app.messages import plain
+from app.server import tile_servers
 from app.server.cache import fingerprint
+from app.server.tile_servers import TileServer
 
 STYLE = """<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}
 @media (prefers-color-scheme: dark){.leaflet-container{background:#15191e}
-.leaflet-base-pane img{filter:brightness(0.5) saturate(0.8)}}</style>"""
+.leaflet-base-pane img,.leaflet-tiles-pane img{filter:brightness(0.5) saturate(0.8)}}</style>"""
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 
@@ -51,6 +53,7 @@ def map_view(
     pictures: Sequence[Picture] = (),
     dots: Sequence[Dots] = (),
     marked: Sequence[Bounds] = (),
+    wiped: wipe.Wipe | None = None,
     clicks: bool = False,
     height: int = 520,
 ) -> MapEvents:
@@ -59,11 +62,14 @@ def map_view(
     With `draw`, the outline is editable and its value counts only when the map is mounted: give a new `key` to bring a
     changed outline in. Without, the map is centred on the outline. With `places` (GeoJSON features that are
     there already), polygons and with `points` also points can be drawn beside the outline, which stays as it is.
-    marked: boxes that are outlined, such as the tile that was clicked.
+    marked: boxes that are outlined, such as the tile that was clicked. wiped: two pictures with a slider between them.
     """
     bounds = region.bounds
     if outline is not None and not (draw and _meet(outline.bounds, region.bounds)):
         bounds = _overlap(outline.bounds, region.bounds)
+    tiles = tile_servers.chosen()
+    if tiles is None and region.streets.drawn:
+        assets.served(region.streets.drawn)  # a map that was rendered before may ask for it
     shown = frame.base(
         fingerprint(
             region.identity,
@@ -72,21 +78,31 @@ def map_view(
             draw,
             points,
             json.dumps(places),
+            None if tiles is None else tiles.template,
         ),
-        lambda: _mounted(region, bounds, outline, draw, places, points),
+        lambda: _mounted(region, bounds, outline, draw, places, points, tiles),
     )
+    both = () if wiped is None else (wiped.before, wiped.after)
+    drawn = (part for p in (*pictures, *both) for part in (p.rgba, p.bounds))
     over = frame.layers(
-        fingerprint(*(part for p in pictures for part in (p.rgba, p.bounds)), *map(rows_of, dots), *marked),
-        lambda: _laid_over(pictures, dots, marked),
+        fingerprint(*drawn, *map(rows_of, dots), *marked, None if wiped is None else wiped.names),
+        lambda: _laid_over(pictures, dots, marked, wiped),
     )
     # in the order in which the component compares them
     wanted = (["last_clicked"] if clicks else []) + (["all_drawings"] if draw or places is not None else [])
     found = frame.show(shown, over, key, height, wanted)
-    st.caption(plain(f"Open data: {region.name}. {region.attribution}"))
+    st.caption(plain(_credits(region, tiles)))
     click = found.get("last_clicked")
     return MapEvents(
         drawings=found.get("all_drawings"), clicked=(click["lng"], click["lat"]) if click else None
     )
+
+
+def _credits(region: Region, tiles: TileServer | None = None) -> str:
+    """Whom to credit for what the map shows."""
+    beside = region.streets.attribution if tiles is None else f"Map tiles: {tiles.attribution}"
+    parts = (f"Open data: {region.name}. {region.attribution}", beside)
+    return ". ".join(part.rstrip(". ") for part in parts if part)
 
 
 def _mounted(
@@ -96,9 +112,10 @@ def _mounted(
     draw: bool,
     places: Sequence[dict[str, Any]] | None,
     points: bool,
+    tiles: TileServer | None,
 ) -> folium.Map:
     """What does not change while the map is mounted."""
-    base = _base_map(region, bounds)
+    base = _base_map(region, bounds, tiles)
     if draw:
         add_drawing(base, outline)
     elif places is not None:
@@ -109,9 +126,14 @@ def _mounted(
 
 
 def _laid_over(
-    pictures: Sequence[Picture], dots: Sequence[Dots], marked: Sequence[Bounds]
+    pictures: Sequence[Picture],
+    dots: Sequence[Dots],
+    marked: Sequence[Bounds],
+    wiped: wipe.Wipe | None = None,
 ) -> folium.FeatureGroup:
     group = folium.FeatureGroup(name="layers")
+    if wiped is not None:
+        wipe.WipeLayer(wiped).add_to(group)
     for picture in pictures:
         _overlay(picture, pane="traffic", opacity=1.0).add_to(group)
     for west, south, east, north in marked:
@@ -134,7 +156,7 @@ def _overlap(inner: Bounds, outer: Bounds) -> Bounds:
     return (west, south, east, north) if west < east and south < north else inner
 
 
-def _base_map(region: Region, bounds: Bounds) -> folium.Map:
+def _base_map(region: Region, bounds: Bounds, tiles: TileServer | None = None) -> folium.Map:
     west, south, east, north = bounds
     base = folium.Map(
         location=[(south + north) / 2, (west + east) / 2],
@@ -147,12 +169,17 @@ def _base_map(region: Region, bounds: Bounds) -> folium.Map:
         attributionControl=False,
     )
     root: Any = base.get_root()  # the figure, which has a header
-    root.header.add_child(folium.Element(STYLE), name="map_style")
+    root.header.add_child(folium.Element(STYLE + streets.STYLE + wipe.STYLE), name="map_style")
     base.add_child(FitBounds(south, west, north, east))
     ScaleBar().add_to(base)
     folium.map.CustomPane("base", z_index=200).add_to(base)
     folium.map.CustomPane("traffic", z_index=350).add_to(base)
     _overlay(region.picture, pane="base", opacity=0.9).add_to(base)
+    if tiles is not None:
+        folium.map.CustomPane("tiles", z_index=210).add_to(base)
+        TileBackground(tiles.template).add_to(base)
+    elif region.streets.drawn:
+        streets.add_streets(base, assets.served(region.streets.drawn))
     folium.GeoJson(
         region.outline,
         style_function=lambda _: {"color": "#5d6870", "weight": 1.5, "dashArray": "5 4", "fill": False},

@@ -43,6 +43,7 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
         "table": put_table(arrays, "comparison", comparison.table),
         "risk": None if comparison.risk is None else put_table(arrays, "risk", comparison.risk),
         "ranges": None if comparison.ranges is None else put_table(arrays, "ranges", comparison.ranges),
+        "prices": None if comparison.prices is None else comparison.prices.record(),
     }
     arrays |= {f"parts {name}": np.packbits(plan.parts, axis=1) for name, plan in plans.items()}
     return to_bytes(told, arrays)
@@ -51,6 +52,7 @@ def sleep_bytes(comparison: "Comparison[SleepPlan]") -> bytes:
 def read_sleep(told: Any, arrays: Arrays, deployed: Deployed) -> "Comparison[SleepPlan] | None":
     """What `sleep_bytes` was given, for plans on this network; None for plans of an earlier version. Raises ValueError
     where it is of another network."""
+    from planning.prices import Prices
     from planning.sleep import SleepPlan, SleepSettings, evaluate
 
     if "problem" not in told:
@@ -75,7 +77,9 @@ def read_sleep(told: Any, arrays: Arrays, deployed: Deployed) -> "Comparison[Sle
     risk = None if told["risk"] is None else take_table(arrays, "risk", told["risk"])
     ranges = None if told["ranges"] is None else take_table(arrays, "ranges", told["ranges"])
     table = take_table(arrays, "comparison", told["table"])
-    return Comparison(plans, table, deployed, told["judged_on"], risk, ranges)
+    stored = told.get("prices")  # None also of an earlier version
+    prices = None if stored is None else Prices.from_record(stored)
+    return Comparison(plans, table, deployed, told["judged_on"], risk, ranges, prices)
 
 
 def _figures() -> list[str]:

@@ -23,7 +23,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server import access
+from app.server import access, tile_servers
 from app.server.access import ACCESS, MARK_HEADER
 from app.server.upload_quota import QuotaError, UploadAccounts
 
@@ -63,7 +63,8 @@ def _written(policy: dict[str, str]) -> str:
 
 PAGE_POLICY = _written(_POLICY | {"script-src": f"{_POLICY['script-src']} {_inline_scripts()}".strip()})
 # the map is JavaScript that folium writes and its component evaluates
-COMPONENT_POLICY = _written(_POLICY | {"script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob: data:"})
+_COMPONENT = _POLICY | {"script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob: data:"}
+COMPONENT_POLICY = _written(_COMPONENT)
 MEDIA_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # files made for a user: nothing in them runs
 )
@@ -74,6 +75,13 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+def component_policy() -> str:
+    """That of maps: images also from the tile server that was chosen, where one was."""
+    return _written(_COMPONENT | {"img-src": " ".join([_COMPONENT["img-src"], *tile_servers.origins()])})
+
+
 _UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/([^/]+)/?")
 
 
@@ -233,7 +241,7 @@ class Guard:
         below = path.removeprefix(self.base())
         policy = PAGE_POLICY
         if below.startswith(("/component/", "/_stcore/bidi-components/")):
-            policy = COMPONENT_POLICY
+            policy = component_policy()
         elif below.startswith("/media/"):
             policy = MEDIA_POLICY
         stated = HEADERS | {"Content-Security-Policy": policy}

@@ -19,6 +19,7 @@ READERS = (
     "opendiff.area.area",
     "opendiff.traffic_table",
     "opendiff.open_data.sources",
+    "opendiff.open_data.base_map",
     "opendiff.live.imagery",
     "opendiff.live.population",
     "opendiff.poi.tables",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from planning.demand import Demand
     from planning.deployment import DeploymentPlan
     from planning.prb import NetworkUtilisation
+    from planning.prices import Prices
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Comparison(Generic[T]):
     judged_on: str = ""  # what the replay_ columns of the table are on
     risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
     ranges: "pd.DataFrame | None" = None  # see planning.sleep.ranges.ensemble_figures
+    prices: "Prices | None" = None  # of the ranges
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.colours import number, ramp_legend, swatch_legend
 from app.map import area_entry
@@ -23,12 +24,14 @@ from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.saved import open_work
 from app.state.controls import kept
+from app.state.inputs import is_bundled
 from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
 from app.widgets.file_report import file_report
 from app.widgets.layout import city_of, land_cover_legend, note, region_of
+from app.widgets.map_background import map_background
 from app.widgets.navigation import next_step
 from app.widgets.source import no_data, source_section
 from app.widgets.work_menu import recent_work
@@ -59,6 +62,7 @@ def page() -> None:
             _recent(space)
         _other_ways(space)
         source_section(space)
+        map_background()
 
 
 def _welcome(space: Workspace, region: Region | None) -> None:
@@ -74,6 +78,22 @@ def _welcome(space: Workspace, region: Region | None) -> None:
                 ":material/rectangle:, search a place, or start with an example."
             )
         if right.button("Use example area", type="primary", icon=":material/bolt:", width="stretch"):
+            area_entry.example(space)
+            st.rerun()
+        if is_bundled(space.source):
+            _other_regions(space, right)
+
+
+def _other_regions(space: Workspace, where: DeltaGenerator) -> None:
+    """A button for an example in each of the other bundled regions."""
+    from opendiff.demo import REGIONS, source_name
+
+    for name, place in REGIONS.items():
+        source = source_name(name)
+        if source != space.source and where.button(
+            f"Example in {place.label}", key=f"to {source}", width="stretch"
+        ):
+            space.source = source
             area_entry.example(space)
             st.rerun()
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.background import cases
 from app.background.cases import Case
@@ -18,6 +19,7 @@ from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import table_button
 from app.widgets.layout import header
+from app.widgets.verdicts import of_cases, verdict_line
 from app.widgets.work_menu import open_scenario, when
 
 MOST_UPLOAD_MB = 500
@@ -37,13 +39,14 @@ def page() -> None:
         "Keep scenarios in the library, open them again, and put any of them side by side.",
         ("Export", "Next: export") if space.network else None,
     )
+    top = st.container()  # a place of its own: what is said there follows from the choice below
     left, right = st.columns([2, 3], gap="medium")
     with left, errors_shown("using the library"):
         _save(space)
     with right, errors_shown("using the library"):
         _library(space)
     with errors_shown("comparing scenarios"):
-        _compare(space)
+        _compare(space, top)
 
 
 # --- library -----------------------------------------------------------------------------------------------------
@@ -133,7 +136,8 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
 # --- side by side ------------------------------------------------------------------------------------------------
 
 
-def _compare(space: Workspace) -> None:
+def _compare(space: Workspace, top: DeltaGenerator) -> None:
+    """top: where the verdict stands."""
     st.divider()
     st.markdown("### Side by side")
     offers = cases.offers(space)
@@ -152,6 +156,8 @@ def _compare(space: Workspace) -> None:
     if len(chosen) < 2:
         st.info("Choose at least two plans.")
         return
+    with top:
+        verdict_line(of_cases({case.label: cases.figures(case) for case in chosen}), ":material/balance:")
     _kpis(chosen)
     profile = chosen[0].demand.profile(None, 0.5).sum(axis=0)
     hour = hour_control(space, profile)
@@ -205,28 +211,12 @@ def _kpis(chosen: list[Case]) -> None:
     if len(money):
         st.markdown("**Energy, CO₂ and cost saved** · mean (P10 to P90 of the ensemble)")
         st.dataframe(money.fillna("–"), hide_index=True, width="stretch")
-    _verdict(chosen)
+        if told := cases.price_sentences(chosen):
+            st.caption(plain(" ".join(told)))
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
         st.dataframe(table.round(3), hide_index=True, width="stretch")
         table_button("Table (CSV)", table, "comparison.csv")
-
-
-def _verdict(chosen: list[Case]) -> None:
-    """One line: which plan takes the least energy, and what it leaves unserved."""
-    found = {case.label: cases.figures(case) for case in chosen}
-    known = {label: figures for label, figures in found.items() if "kwh_a_day" in figures}
-    if len(known) < 2:
-        return
-    label = min(known, key=lambda name: known[name]["kwh_a_day"])
-    figures = known[label]
-    st.info(
-        plain(
-            f"Least energy: {label} with {figures['kwh_a_day']:,.0f} kWh per day; {figures['unserved']:.2f} % of the "
-            "traffic stays unserved."
-        ),
-        icon=":material/balance:",
-    )
 
 
 def _picture(case: Case, hour: int) -> dict:

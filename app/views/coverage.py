@@ -18,6 +18,7 @@ from app.map.dots import Dots
 from app.map.raster import Classes, PixelPicture
 from app.map.region import Region
 from app.map.view import map_view
+from app.map.wipe import Wipe
 from app.messages import errors_shown, plain
 from app.state.controls import kept
 from app.state.slots import Slot
@@ -29,12 +30,13 @@ from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
 from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
+from app.widgets.verdicts import of_coverage, verdict_line
 
 if TYPE_CHECKING:
     from planning.coverage import Coverage
     from planning.coverage.loads import NetworkLoads
 
-BEFORE, AFTER, DIFFERENCE = "Everything on", "With the plan", "Difference"
+BEFORE, AFTER, DIFFERENCE, BOTH = "Everything on", "With the plan", "Difference", "Slider"
 RSRP, SERVER, SINR, RATE, SERVED = "Signal level", "Best server", "SINR", "Rate", "Covered"
 LAYERS = (RSRP, SERVER, SINR, RATE, SERVED)
 MAP_NAMES = {RSRP: "rsrp", SERVER: "server", SINR: "sinr", RATE: "rate", SERVED: "covered"}
@@ -116,9 +118,15 @@ def _result(space: Workspace) -> None:
     assert space.coverage is not None
     covered = space.coverage.value
     cover = covered.coverage
+    top = st.container()  # a place of its own: what is said there follows from the choices below
     hour = hour_control(space, area_profile(space))
     before = State(np.ones(len(cover.cells), bool), BEFORE)
     after = _after(space, cover, hour)
+    with top:
+        people = covered.network.demand.intensities.get("population")
+        awake = None if after is None else after.awake
+        found = of_coverage(cover, people, before.awake, awake, hour_label(hour))
+        verdict_line(found, ":material/network_cell:")
     layer, view = _choices(after is not None)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -137,11 +145,16 @@ def _result(space: Workspace) -> None:
 def _choices(compared: bool) -> tuple[str, str]:
     """(layer, state) that the map shows."""
     one, two = st.columns(2)
-    layer = one.segmented_control("Map", LAYERS, default=RSRP, required=True, **kept("coverage layer"))
-    views = [BEFORE, AFTER, DIFFERENCE] if compared else [BEFORE]
+    layer = one.segmented_control(
+        "Map", LAYERS, default=RSRP, required=True, wrap=True, **kept("coverage layer")
+    )
+    views = [BEFORE, AFTER, DIFFERENCE, BOTH] if compared else [BEFORE]
     if st.session_state.get("coverage view") not in views:
         st.session_state["coverage view"] = AFTER if compared else BEFORE
-    view = two.segmented_control("Network", views, required=True, key="coverage view")
+    view = two.segmented_control(
+        "Network", views, required=True, key="coverage view", wrap=True,
+        help="Slider: everything on left of a line on the map, the plan right of it; move the line to compare.",
+    )  # fmt: skip
     return layer or RSRP, view or BEFORE
 
 
@@ -230,11 +243,15 @@ def _map(
     made = space.coverage
     assert made is not None
     frame = space.cached(PIXELS, made.identity, lambda: PixelPicture(cover.grid))
-    shown = after if view == AFTER and after is not None else before
+    shown = after if view in (AFTER, BOTH) and after is not None else before
     if view == DIFFERENCE and after is not None:
         rgba, legend = _difference(space, cover, before, after, layer, hour)
     else:
         rgba, legend = _colours(_values(space, cover, shown, layer, hour), cover, layer)
+    pictures, wiped = [frame.picture(rgba)], None
+    if view == BOTH and after is not None:
+        was, _ = _colours(_values(space, cover, before, layer, hour), cover, layer)
+        pictures, wiped = [], Wipe(frame.picture(was), pictures[0], (BEFORE, AFTER))
     sites = cover.network.sites
     site = cover.network.site_of_cell
     up = np.bincount(site, shown.awake, len(sites)).astype(int)
@@ -256,8 +273,9 @@ def _map(
         f"coverage {made.identity}",
         region,
         outline=space.outline_of(demand.metadata),
-        pictures=[frame.picture(rgba)],
+        pictures=pictures,
         dots=[dots],
+        wiped=wiped,
         clicks=True,
         height=460,
     )

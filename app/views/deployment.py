@@ -21,6 +21,7 @@ from app.widgets.layout import choice, demand_picture, header, opacity_control, 
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
 from app.widgets.siting_settings import siting_settings
+from app.widgets.verdicts import of_networks, verdict_line
 
 if TYPE_CHECKING:
     from planning.deployment import DeploymentPlan
@@ -122,8 +123,14 @@ def _sites_now(space: Workspace) -> int:
 
 def _result(space: Workspace) -> None:
     assert space.deployments is not None
+    top = st.container()  # a place of its own: what is said there follows from the choice below
     _comparison(space.deployments.value)
     _plan(space)
+    table = space.deployments.value.table
+    chosen = "" if space.network is None else space.network.value.plan.strategy
+    if chosen in table["strategy"].tolist():
+        with top:
+            verdict_line(of_networks(table, chosen), ":material/cell_tower:")
 
 
 def _comparison(comparison: Comparison[Deployed]) -> None:

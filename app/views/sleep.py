@@ -107,7 +107,7 @@ def _verdict(comparison: Comparison) -> None:
         return
     found = verdict(comparison.ranges)
     show = st.info if found.strategy == "always-on" else st.success
-    show(plain(found.sentence), icon=":material/bedtime:")
+    show(f"**{plain(found.sentence)}**", icon=":material/bedtime:")
     plan = next(iter(comparison.plans.values()))
     for text in plan.problem.notes:
         if text.startswith("Warning"):
@@ -330,6 +330,8 @@ def _year(comparison: Comparison, strategy: str) -> None:
         st.caption(
             "Over the samples of the ensemble as generated, without the reserve that the plan was made with."
         )
+        if comparison.prices is not None:
+            st.caption(plain(" ".join(comparison.prices.sentences)))
 
 
 def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:

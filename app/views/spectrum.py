@@ -32,6 +32,7 @@ from app.widgets.network_use import network_use
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
 from app.widgets.scale import scale_caption
 from app.widgets.spectrum_settings import spectrum_settings
+from app.widgets.verdicts import of_network_use, of_spectrum, verdict_line
 
 if TYPE_CHECKING:
     from planning.prb import PrbPlan
@@ -74,6 +75,10 @@ def _network(space: Workspace) -> None:
     note(space, spectrum.UTILISATION_JOB)
     if not need_traffic(space):
         return
+    if made is not None:
+        use = made.value
+        found = of_network_use(use.found.by_hour(), use.hot_spots, use.relief)
+        verdict_line(found, ":material/graphic_eq:")
     old = made is None or outdated(space, made)
     with st.container(border=old):
         hour = hour_control(space, area_profile(space))
@@ -132,6 +137,7 @@ def _controls(space: Workspace, primary: bool) -> None:
 
 def _result(space: Workspace) -> None:
     assert space.spectrum is not None
+    verdict_line(of_spectrum(space.spectrum.value.table, space.spectrum_hour), ":material/graphic_eq:")
     _comparison(space.spectrum.value)
     _plan(space)
     _by_hour(space)

@@ -180,6 +180,10 @@ def _live(space: Workspace) -> None:
                 help="Its raster is downloaded whole, once: some 10 MB to 1 GB.",
             )
         wants_imagery = st.checkbox(f"Imagery: {imagery.name}", value=False, **kept("live imagery"))
+        wants_map = st.checkbox(
+            "Base map: main roads, water, rail and place names", value=True, **kept("live base map"),
+            help="Of OpenStreetMap, drawn on every map below its layers, without a network from then on.",
+        )  # fmt: skip
         accepted = True
         if wants_imagery:
             st.caption(
@@ -200,6 +204,7 @@ def _live(space: Workspace) -> None:
                 "worldpop" if wants_people else NONE,
                 "osm" if wants_poi else NONE,
                 (country,) if wants_people else (),
+                base_map="osm" if wants_map else NONE,
             )
             open_data.start(space, choices)
             st.rerun()

@@ -23,6 +23,7 @@ from safetensors.numpy import save
 
 from opendiff.area import tile_frame
 from opendiff.area.tile_grid import tile_bounds
+from opendiff.open_data.base_map import features
 from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
 from opendiff.traffic_table import TrafficEnsemble
 from planning.demand import Demand, Scale
@@ -243,6 +244,19 @@ def pack_facts() -> list[bytes]:
     return [json.dumps(stated | {"poi_datum": "WGS-84", "population_unit": "people"}).encode()]
 
 
+def base_maps() -> list[bytes]:
+    west, south, east, north = bounds()
+    middle = (west + east) / 2, (south + north) / 2
+    made = features(
+        [
+            ("motorway", "Ring", shapely.LineString([(west, south), middle, (east, north)])),
+            ("water", "", shapely.Point(middle).buffer(0.003, quad_segs=2)),
+            ("town", "Old town", shapely.Point(middle)),
+        ]
+    )
+    return [made.written()]
+
+
 def images() -> list[bytes]:
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8) // 64 * 64
     found = []
@@ -289,7 +303,18 @@ def overpass_answers() -> list[bytes]:
         "center": {"lon": east - 0.001, "lat": north - 0.001},
         "tags": {"shop": "x"},
     }
-    return [json.dumps({"version": 0.6, "elements": [node, way]}).encode()]
+    corners = [{"lon": west, "lat": south}, {"lon": east, "lat": south}, {"lon": east, "lat": north}]
+    ring = [*corners, corners[0]]
+    road = {"type": "way", "id": 3, "tags": {"highway": "trunk", "name": "x"}, "geometry": corners}
+    lake = {
+        "type": "relation",
+        "tags": {"natural": "water"},
+        "members": [{"type": "way", "role": "outer", "geometry": ring}],
+    }
+    town = node | {"tags": {"place": "town", "name": "x"}}
+    return [
+        json.dumps({"version": 0.6, "elements": some}).encode() for some in ([node, way], [road, lake, town])
+    ]
 
 
 def weights() -> list[bytes]:

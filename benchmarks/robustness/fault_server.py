@@ -39,11 +39,13 @@ SLOW_S = 1.2  # longer than the clients of the tests then wait for a byte
 
 @dataclass
 class World:
-    """What the server knows. absent: tiles (x, y) without an image; places: (lon, lat, tags)."""
+    """What the server knows. absent: tiles (x, y) without an image; places: (lon, lat, tags); streets: elements with
+    geometry as Overpass sends them, whole whatever box is asked for."""
 
     population: bytes = b""
     absent: set[tuple[int, int]] = field(default_factory=set)
     places: list[tuple[float, float, dict[str, str]]] = field(default_factory=list)
+    streets: list[dict[str, Any]] = field(default_factory=list)
     ranges: bool = False  # WorldPop's server sends whole files only
     version: str = '"one"'
 
@@ -135,7 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/population/XXA.tif":
             return "image/tiff", world.population
         if path == "/api/interpreter":
-            return "application/json", json.dumps({"elements": _inside(world.places, query)}).encode()
+            found = world.streets if "out geom" in query else _inside(world.places, query)
+            return "application/json", json.dumps({"elements": found}).encode()
         return "text/plain", None
 
     def _answer(self, path: str, kind: str, body: bytes | None) -> None:

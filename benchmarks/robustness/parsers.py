@@ -21,6 +21,8 @@ from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.live.imagery import check_tile_image, cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
+from opendiff.live.streets import streets_of
+from opendiff.open_data.base_map import FILE, read_base_map
 from opendiff.open_data.sources import PackSource, read_image
 from opendiff.open_data.zipped_pack import unpacked
 from opendiff.poi.osm_files import osm_poi_counts
@@ -198,6 +200,17 @@ def _in_pack(name: str, path: Path) -> None:
     _pack(folder)
 
 
+def _base_map(path: Path) -> None:
+    """The file as the base map of a pack, and what the browser would draw of it."""
+    folder = path.parent / "base map"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(path, folder / FILE)
+    found = read_base_map(folder)
+    assert found is not None and len(found) == len(found.shapes) == len(found.names)
+    assert np.isfinite([shape.bounds for shape in found.shapes]).all()
+
+
 def _zipped_pack(path: Path) -> None:
     outside = path.parent / "evil"
     folder = unpacked(path)
@@ -232,7 +245,9 @@ def _overpass(path: Path) -> None:
         _check_answer(body)
     except ValueError:
         return  # the client asks again, then says so
-    places_of(json.loads(body)["elements"])
+    elements = json.loads(body)["elements"]
+    streets_of(elements).clipped(_tiles())
+    places_of(elements)
 
 
 def _weights(path: Path) -> None:
@@ -294,6 +309,7 @@ PARSERS = _listed(
     ("pack tiles.parquet", corpus.pack_tables, partial(_in_pack, "tiles.parquet")),
     ("pack traffic.parquet", corpus.traffic_parquets, partial(_in_pack, "traffic.parquet")),
     ("pack facts.json", corpus.pack_facts, partial(_in_pack, "pack.json")),
+    ("base map.geojson", corpus.base_maps, _base_map),
     ("pack.zip", corpus.packs, _zipped_pack),
     ("tile.png", corpus.images, _image),
     ("people.tif", corpus.people_rasters, _people),

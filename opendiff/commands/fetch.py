@@ -29,6 +29,12 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
     parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
     add_source_options(parser)
+    parser.add_argument(
+        "--base-map",
+        choices=("osm", "none"),
+        help="main roads, water, rail and place names for the app's maps, of OpenStreetMap by Overpass (default: with "
+        "--poi osm)",
+    )
     parser.set_defaults(run=run, kept="what is fetched is kept")
 
 
@@ -80,9 +86,11 @@ def choices_of(options: argparse.Namespace) -> Choices:
     from opendiff.live.choices import Choices
 
     country = tuple(code.strip() for code in options.country.split(",") if code.strip())
+    given = getattr(options, "base_map", "none")
     choices = Choices(
         imagery=options.imagery, population=options.population, poi=options.poi, country=country,
         poi_datum=options.poi_datum, population_unit=options.population_unit,
+        base_map=given or ("osm" if options.poi == "osm" else "none"),
     )  # fmt: skip
     return accepted(choices, options.accept_terms, "add --accept-terms, or give --imagery FILE.tif or none")
 
@@ -91,6 +99,7 @@ def run(options: argparse.Namespace) -> None:
     from intake.report import Report
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
+    from opendiff.open_data.base_map import read_base_map
 
     choices = choices_of(options)
     report = Report()
@@ -106,6 +115,8 @@ def run(options: argparse.Namespace) -> None:
         f"{places} with POI: {options.out}"
     )
     print(store.pack().attribution)
+    if (shown := read_base_map(store.root)) is not None:
+        print(f"{shown.attribution}: {len(shown):,} roads, waters, railways and names")
 
 
 def print_notes(notes: tuple[str, ...]) -> None:

@@ -31,7 +31,8 @@ class Choices:
     """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people or "none".
     poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 codes
     that WorldPop is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says
-    itself, else people in each cell. Raises SourceError on anything else."""
+    itself, else people in each cell. base_map: "osm" or "none"; it is for the eyes alone, so it may change while a pack
+    grows. Raises SourceError on anything else."""
 
     imagery: str = NONE
     population: str = NONE
@@ -39,11 +40,14 @@ class Choices:
     country: tuple[str, ...] = ()
     poi_datum: Datum = "WGS-84"
     population_unit: PopulationUnit | None = None
+    base_map: str = NONE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "country", tuple(check_country(code) for code in self.country))
         if {self.imagery, self.population, self.poi} == {NONE}:
             raise SourceError("Nothing is asked for; name imagery, population or POI other than none.")
+        if self.base_map not in ("osm", NONE):
+            raise SourceError(f"{self.base_map!r} is no source of base maps; give osm or none.")
         if self.imagery_is_live:
             self.imagery_provider()
         elif self.imagery != NONE:

@@ -1,7 +1,7 @@
 """Open data of an area into a pack: what is already there stays, what is missing is fetched, what fails is told.
 
 POI and population are fetched for the area and its halo, because a tile is also described by its neighbours; imagery
-for the area alone.
+for the area alone. The base map, which only the maps show, comes last and fails alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -21,8 +22,11 @@ from opendiff.live.http import INSTEAD, Client, Unreachable
 from opendiff.live.imagery import cut_geotiff, fetch_tiles
 from opendiff.live.overpass import BLOCK_TILES, TooMuch, fetch_osm_places
 from opendiff.live.population import PopulationUnit, fetch_country, strip_population, unit_of
+from opendiff.live.providers import osm_provider
 from opendiff.live.rasters import cut_blocks
 from opendiff.live.store import LABELS, NO_IMAGERY, PackStore
+from opendiff.live.streets import fetch_streets
+from opendiff.open_data.base_map import add_to_pack, read_base_map
 from opendiff.open_data.features import with_halo
 from opendiff.poi.osm_files import is_shapefile_zip, layer_bounds, read_osm_extract
 from opendiff.poi.places import Places, count_places
@@ -32,6 +36,7 @@ from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
+MAX_BASE_MAP_TILES = 4_096  # of an area: some 64 km a side; the map of a larger one would be slow to draw
 POI_MARGIN_TILES = 1.0  # around the places of a file, within which a tile without a place has none
 
 
@@ -67,7 +72,19 @@ class Fetcher:
                     f"No open data can be fetched ({hosts}: no connection); check the network, or {INSTEAD}."
                 )
             raise SourceError(" ".join(notes) or "Nothing is known about the area; choose other sources.")
-        return notes
+        return (*notes, *self.base_map(around))
+
+    def base_map(self, tiles: Tiles) -> tuple[str, ...]:
+        """Roads, water, rail and names of exactly these tiles; returns a sentence on why they could not be had."""
+        if self.choices.base_map == NONE:
+            return ()
+        problem = None
+        try:
+            self._base_map(tiles)
+        except SourceError as error:
+            problem = f"The base map is missing: {error}"
+        self.store.note_base_map(problem)
+        return (problem,) if problem else ()
 
     def imagery(self, tiles: Tiles) -> tuple[str, ...]:
         """Imagery of exactly these tiles; returns a sentence on those that it could not have."""
@@ -149,21 +166,46 @@ class Fetcher:
             return self._poi_from_file(tiles, nothing_yet)
         provider = self.choices.poi_provider()
         self.store.claim("poi", provider, self.choices.key("poi"), poi_provider="osm")
+
+        def fetch(part: Tiles) -> None:
+            places = fetch_osm_places(self.client, provider, tiles_bounds(part))
+            self.store.add(part, {"poi": count_places(places, part)})
+
+        self._by_blocks(tiles, fetch, "POI")
+
+    def _base_map(self, tiles: Tiles) -> None:
+        present = read_base_map(self.store.root)
+        missing = tiles if present is None else tiles[~present.covers(tiles)].reset_index(drop=True)
+        if not len(missing):
+            return
+        if len(tiles) > MAX_BASE_MAP_TILES:
+            raise SourceError(f"it is drawn of at most {MAX_BASE_MAP_TILES:,} tiles.")
+        provider = osm_provider()
+        if (host := urlsplit(provider.url).netloc) in self._unreachable:
+            raise SourceError(f"{host}: no connection.")
+
+        def fetch(part: Tiles) -> None:
+            found = fetch_streets(self.client, provider, tiles_bounds(part))
+            add_to_pack(self.store.root, found.clipped(part))
+
+        self._by_blocks(missing, fetch, "base map")
+
+    def _by_blocks(self, tiles: Tiles, fetch: Callable[[Tiles], None], what: str) -> None:
+        """Fetch tiles block by block; a block that is too much for the server, in quarters."""
         x, y = tiles["x"].to_numpy(np.int64), tiles["y"].to_numpy(np.int64)
         blocks = [(block, BLOCK_TILES) for block in cut_blocks(x, y, BLOCK_TILES)]
-        progress, done = self._progress("POI"), 0
+        progress, done = self._progress(what), 0
         while blocks:
             block, side = blocks.pop(0)
             part = tiles.iloc[block].reset_index(drop=True)
             try:
-                places = fetch_osm_places(self.client, provider, tiles_bounds(part))
+                fetch(part)
             except TooMuch:
                 if side == 1:
                     raise
                 quarters = cut_blocks(x[block], y[block], side // 2)
                 blocks = [(block[rows], side // 2) for rows in quarters] + blocks
                 continue
-            self.store.add(part, {"poi": count_places(places, part)})
             done += len(part)
             if progress:
                 progress(done, len(tiles))

@@ -1,4 +1,4 @@
-"""Places of OpenStreetMap by the Overpass API: one query a block of tiles, for tags and centres, without geometry.
+"""The Overpass API, and places of OpenStreetMap by it: one query a block of tiles, for tags and centres alone.
 
 Overpass answers with status 200 and a `remark` when it ran out of time or memory half-way, so an answer with a remark
 counts as failed: a part of the places must not pass for all of them.
@@ -35,32 +35,40 @@ class TooMuch(SourceError):
 
 def overpass_query(bounds: Bounds, seconds: float = 180.0) -> str:
     """The query (Overpass QL) for all that the table of categories knows inside W, S, E, N; seconds: it may take."""
-    west, south, east, north = bounds
     lines = []
     for key, values in query_tags().items():
         test = "" if isinstance(values, bool) else f'~"^({"|".join(values)})$"'
         named = "[name]" if key in NAMED_ONLY else ""
         lines.append(f'nwr["{key}"{test}]{named};')
+    return f"{query_head(bounds, seconds)}({''.join(lines)});out center qt;"
+
+
+def query_head(bounds: Bounds, seconds: float) -> str:
+    """How a query begins: JSON is wanted, of W, S, E, N, and the server may take so many seconds for it."""
+    west, south, east, north = bounds
     box = ",".join(f"{edge:.{DIGITS}f}" for edge in (south, west, north, east))
-    return (
-        f"[out:json][timeout:{max(1, int(seconds))}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
-        f"({''.join(lines)});out center qt;"
-    )
+    return f"[out:json][timeout:{max(1, int(seconds))}][maxsize:{MEMORY_BYTES}][bbox:{box}];"
 
 
 def fetch_osm_places(client: Client, provider: Provider, bounds: Bounds) -> Places:
     """Places inside W, S, E, N. Raises SourceError (TooMuch) and Cancelled."""
+    query = overpass_query(bounds, client.patience.query - ANSWER_S)
+    return places_of(answer_of(client, provider, query))
+
+
+def answer_of(client: Client, provider: Provider, query: str) -> list[dict[str, Any]]:
+    """The elements that a server answers a query with. Raises SourceError (TooMuch) and Cancelled."""
     pause = max(FIRST_PAUSE_S, client.patience.first_pause)
     patience = replace(client.patience, first_pause=pause, read=client.patience.query)
     url = f"{provider.url.rstrip('/')}/interpreter"
-    query = overpass_query(bounds, client.patience.query - ANSWER_S)
     try:
         body = replace(client, patience=patience).get(
             url, ("application/json",), MAX_ANSWER_BYTES, form={"data": query}, check=_check_answer
         )
     except TooLarge as error:
         raise TooMuch(str(error)) from None
-    return places_of(read_json(body)["elements"])
+    elements: list[dict[str, Any]] = read_json(body)["elements"]
+    return elements
 
 
 def places_of(elements: list[dict[str, Any]]) -> Places:

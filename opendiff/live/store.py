@@ -8,6 +8,7 @@ Beside the files of every pack (`opendiff.open_data.sources`) it has `ATTRIBUTIO
     population_unit  "people": in each strip
     modalities       imagery, population, poi: provider, url, licence, attribution, terms, date of the last fetch, `key`
                      (what is asked again only of the same source), `problem` (a sentence; null where all was had)
+    base_map_problem a sentence on why `base_map.geojson` is missing or lacks tiles, where it was asked for
 
 and a column `no_imagery` in `tiles.parquet`, true where the provider said that it has no image of the tile.
 """
@@ -104,6 +105,14 @@ class PackStore:
             if about.get("problem") != problem:
                 about["problem"] = problem
                 self._write_facts(stated)
+
+    def note_base_map(self, problem: str | None) -> None:
+        """Keep a sentence on why the base map is missing, or that it is not. No traffic rests on it, so it stands
+        beside the modalities."""
+        with self._locked():
+            stated = self._facts()
+            if stated.get("base_map_problem") != problem:
+                self._write_facts(stated | {"base_map_problem": problem})
 
     def add(self, tiles: Tiles, columns: Mapping[str, np.ndarray] | None = None) -> None:
         """Put values of `tiles` into the table: an array (tiles, width) by modality, or (tiles,) for NO_IMAGERY.

@@ -2,10 +2,11 @@
 
 A pack is a folder, or a zip archive of one, with `tiles.parquet` (z, x, y, 14 columns poi_*, 12 columns pop_00..pop_11,
 maybe fold), `imagery/15/{x}/{y}.png` (256 x 256), maybe `traffic.parquet` (x, y, hour 0..167, traffic, users), maybe
-`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts), and maybe `pack.json`,
-which says whose data it is and in which units (`opendiff.live.store`). `tiles.parquet` may lack the POI or the
-population columns, may state `residents` (people in the tile) in the place of the strips, and may hold further layers
-(`opendiff.open_data.layers`); `extra.parquet` (x, y) may hold the layers as well.
+`osm_points.gpkg` (places of OpenStreetMap beside a map service's counts), maybe `base_map.geojson`, which only maps
+show (`opendiff.open_data.base_map`), and maybe `pack.json`, which says whose data it is and in which units
+(`opendiff.live.store`). `tiles.parquet` may lack the POI or the population columns, may state `residents` (people in
+the tile) in the place of the strips, and may hold further layers (`opendiff.open_data.layers`); `extra.parquet` (x, y)
+may hold the layers as well.
 """
 
 from __future__ import annotations

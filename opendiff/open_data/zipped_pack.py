@@ -20,6 +20,7 @@ MAX_MEMBERS = 200_000
 MAX_BYTES = 8_000_000_000  # unpacked, all members
 MAX_IMAGE_BYTES = 4_000_000  # unpacked
 MAX_TEXT_BYTES = 1_000_000  # unpacked
+BASE_MAP, MAX_BASE_MAP_BYTES = "base_map.geojson", 30_000_000  # see opendiff.open_data.base_map
 MAX_GROWTH, FREE_BYTES = (
     20,
     50_000_000,
@@ -27,7 +28,7 @@ MAX_GROWTH, FREE_BYTES = (
 UNPACK_SECONDS = 600.0
 CHUNK_BYTES = 1 << 20
 TABLES, TEXTS = ("tiles.parquet", "traffic.parquet", "osm_points.gpkg"), ("pack.json", "ATTRIBUTION.txt")
-PLAIN = TABLES + TEXTS
+PLAIN = (*TABLES, *TEXTS, BASE_MAP)
 IMAGE = re.compile(r"imagery/15/(\d{1,5})/(\d{1,5})\.png")
 
 
@@ -110,6 +111,8 @@ def _unpack(opened: zipfile.ZipFile, archive: Path, folder: Path) -> None:
 
 def _most_of(path: str) -> int:
     """Bytes that a member may have."""
+    if path == BASE_MAP:
+        return MAX_BASE_MAP_BYTES
     return MAX_TEXT_BYTES if path in TEXTS else MAX_IMAGE_BYTES if path.startswith("imagery/") else MAX_BYTES
 
 

@@ -216,7 +216,7 @@ def run(options: argparse.Namespace) -> None:
         bar(3, 4, "the ensemble")
         ranges = ensemble_figures(made.plans, demand, prices, held_out)
         plan = made.plans[options.strategy]
-        planned = scenario.with_sleep(plan, made.comparison, ranges)
+        planned = scenario.with_sleep(plan, made.comparison, ranges, prices)
         planned.save(out)
         for path in schedules:
             write_schedule(plan, planned, path)

@@ -133,7 +133,9 @@ def _sleep_sheets(scenario: Scenario) -> dict[str, pd.DataFrame]:
     of_plan["sleep_by_hour"] = _by_hour(scenario.tables["sleep_schedule"])
     record = scenario.provenance.get("sleep", {})
     rows = [("note", note) for note in record.get("notes", [])]
-    for part in ("settings", "operation", "result", "solve"):
+    prices = record.get("prices") or {}
+    rows += [("prices", sentence) for sentence in prices.get("sentences", [])]
+    for part in ("prices", "settings", "operation", "result", "solve"):
         rows += [(f"{part}: {key}", _cell_text(value)) for key, value in (record.get(part) or {}).items()]
     of_plan["assumptions"] = pd.DataFrame(rows, columns=["what", "value"])
     return of_plan

@@ -15,6 +15,7 @@ from planning.export.html_tables import facts, html_table, turned
 from planning.export.report_map import busy_hour_map, busy_mbps, sites_words
 from planning.progress import Progress
 from planning.scenario import Scenario
+from planning.sleep.ranges import figures_table
 
 _STYLE = """
 :root{color-scheme:light}
@@ -95,6 +96,10 @@ def _head(scenario: Scenario) -> str:
         f"<div><b>{value:,.{kpis.KPIS[name].digits}f}</b><span>{escape(kpis.KPIS[name].title)}</span></div>"
         for name, value in kpis_of(scenario).items()
     )
+    cards += "".join(
+        f"<div><b>{escape(figure)}</b><span>{escape(label)}</span></div>"
+        for label, figure in report_figures.year_savings(scenario).items()
+    )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
@@ -158,9 +163,26 @@ def _sleep(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
     parts = [report_figures.energy(tables), report_figures.sleep_schedule(scenario)]
     if "sleep_comparison" in tables:
         parts.append("<h3>Strategies</h3>" + turned(tables["sleep_comparison"]))
+    parts.append(_money(plan, tables))
     shown = ("strategy", "quantile", "relaxed", "solve", "settings")
     parts.append("<h3>The plan</h3>" + facts({name: plan.get(name) for name in shown}))
     return "".join(parts)
+
+
+def _money(plan: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
+    """Energy, cost and CO2 of each strategy over the ensemble, and what they rest on."""
+    if "sleep_ranges" not in tables:
+        return ""
+    table = html_table(figures_table(tables["sleep_ranges"]))
+    note = "Mean over the samples of the ensemble, in brackets P10 to P90. " + " ".join(
+        _price_sentences(plan)
+    )
+    return f"<h3>Energy, cost and CO2 over the ensemble</h3>{table}<p class='note'>{escape(note)}</p>"
+
+
+def _price_sentences(plan: Mapping[str, Any]) -> list[str]:
+    prices = plan.get("prices")
+    return [str(s) for s in prices.get("sentences", [])] if isinstance(prices, dict) else []
 
 
 def _spectrum(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -196,6 +218,14 @@ def _side_by_side(compared: Mapping[str, Scenario]) -> str:
     )
     first = escape(next(iter(compared)))
     note = f"<p class='note'>Δ: difference from the baseline, {first}.</p>"
+    savings = {label: report_figures.year_savings(scenario) for label, scenario in compared.items()}
+    names = list(dict.fromkeys(name for found in savings.values() for name in found))
+    if names:
+        rows = [
+            {"a year": name} | {label: found.get(name) for label, found in savings.items()} for name in names
+        ]
+        told = {s for one in compared.values() for s in _price_sentences(_part(one.provenance, "sleep"))}
+        note += f"{html_table(pd.DataFrame(rows))}<p class='note'>{escape(' '.join(sorted(told)))}</p>"
     return (
         html_table(table.round(3))
         + note
@@ -206,7 +236,7 @@ def _side_by_side(compared: Mapping[str, Scenario]) -> str:
 
 def _listings(tables: Mapping[str, pd.DataFrame]) -> str:
     """All tables but those shown beside their figures; the schedule of every cell and hour is in the other exports."""
-    shown = {"sleep_schedule", "sleep_comparison", "deployment_comparison", "prb_comparison"}
+    shown = {"sleep_schedule", "sleep_comparison", "sleep_ranges", "deployment_comparison", "prb_comparison"}
     return "".join(
         f"<h3>{escape(name.replace('_', ' ').capitalize())}</h3>{html_table(table)}"
         for name, table in tables.items()
@@ -222,6 +252,7 @@ def _assumptions(provenance: Mapping[str, Any]) -> str:
         text = _part(provenance, part).get("sentence")
         sentences += [text] if text else []
     sentences += [str(s) for s in _part(provenance, "sleep").get("notes", [])]
+    sentences += _price_sentences(_part(provenance, "sleep"))
     sentences += [str(s) for s in _part(provenance, "prb").get("notes", [])]
     if provenance.get("attribution"):
         sentences.append(f"Data: {provenance['attribution']}")

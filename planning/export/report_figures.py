@@ -24,6 +24,7 @@ from planning.export.svg import (
     heat_map,
 )
 from planning.scenario import Scenario
+from planning.sleep.ranges import LABELS, YEARLY
 
 Tables = Mapping[str, pd.DataFrame]
 MOST_BARS, MOST_ROWS = 20, 300
@@ -151,6 +152,25 @@ def energies(compared: Mapping[str, pd.DataFrame]) -> str:
     )
     y = Axis.of("energy of the hour (kWh)", [top], 0.0)
     return chart(marks, Axis.hours(hours), y, f"{caption}.")
+
+
+def year_savings(scenario: Scenario) -> dict[str, str]:
+    """What the sleep plan saves in a year over the ensemble, by label: "12,300 (11,000 to 14,000) kWh a year".
+
+    Empty for a scenario that has no such figures; cost is missing where no price was given.
+    """
+    plan = scenario.provenance.get("sleep")
+    if "sleep_ranges" not in scenario.tables or not isinstance(plan, dict):
+        return {}
+    ranges = scenario.tables["sleep_ranges"]
+    mine = ranges[ranges["strategy"] == plan.get("strategy")].set_index("figure")
+    found = {}
+    for name in YEARLY:
+        if name in mine.index:
+            row = mine.loc[name]
+            mean, low, high = (f"{float(row[column]):,.0f}" for column in ("mean", "p10", "p90"))
+            found[LABELS[name]] = f"{mean} ({low} to {high}) {row['unit']}"
+    return found
 
 
 class _Shades:

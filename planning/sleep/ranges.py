@@ -36,6 +36,24 @@ FIGURES = {
 }
 
 
+LABELS = {
+    "kwh_per_day": "Energy",
+    "saved_kwh_per_day": "Energy saved",
+    "saving": "Saving",
+    "unserved_share": "Unserved traffic",
+    "unserved_by_sleep": "Unserved because cells sleep",
+    "kwh_per_gb": "Energy of the traffic served",
+    "mbit_per_j": "Energy efficiency (ETSI ES 203 228)",
+    "cost_per_day": "Energy cost",
+    "saved_cost_per_day": "Energy cost saved",
+    "saved_kwh_per_year": "Energy saved",
+    "saved_co2_kg_per_year": "CO2 saved",
+    "saved_cost_per_year": "Energy cost saved",
+}
+MONEY = ("cost_per_day", "saved_cost_per_day", "saved_cost_per_year")
+YEARLY = ("saved_kwh_per_year", "saved_co2_kg_per_year", "saved_cost_per_year")
+
+
 def figures_of(found: SleepEvaluation, prices: Prices | None = None) -> dict[str, float]:
     """FIGURES of one evaluation; costs only with a tariff."""
     prices = prices or Prices()
@@ -71,9 +89,9 @@ def ensemble_figures(
 ) -> pd.DataFrame:
     """Each plan on each sample of a demand.
 
-    Returns a row a strategy and figure of FIGURES: strategy, figure, unit, mean, p10, p90 (over the samples), and
-    held_out where there is traffic that no plan was made on. Raises InputError for a demand that the plans cannot be
-    replayed on.
+    Returns a row a strategy and figure of FIGURES: strategy, figure, unit (with the currency, of money), mean, p10, p90
+    (over the samples), and held_out where there is traffic that no plan was made on. Raises InputError for a demand
+    that the plans cannot be replayed on.
     """
     prices = prices or Prices()
     if not plans:
@@ -103,11 +121,44 @@ def ensemble_figures(
             of_samples = np.array([v[figure] for v in values[name]])
             low, high = np.quantile(of_samples, [0.1, 0.9])
             row: dict[str, Any] = {
-                "strategy": name, "figure": figure, "unit": FIGURES[figure], "mean": of_samples.mean(), "p10": low,
-                "p90": high,
+                "strategy": name, "figure": figure, "unit": _unit(figure, prices), "mean": of_samples.mean(),
+                "p10": low, "p90": high,
             }  # fmt: skip
             rows.append(row | ({"held_out": other[figure]} if other else {}))
     return pd.DataFrame(rows)
+
+
+def _unit(figure: str, prices: Prices) -> str:
+    return f"{prices.currency} {FIGURES[figure]}".strip() if figure in MONEY else FIGURES[figure]
+
+
+def figures_table(ranges: pd.DataFrame) -> pd.DataFrame:
+    """`ensemble_figures` for people: a row a figure with its unit, a column a strategy: "mean (P10 to P90)".
+
+    Shares are in per cent. Where there is traffic that no plan was made on, a second column a strategy tells its
+    figure there.
+    """
+    rows = []
+    for figure in dict.fromkeys(ranges["figure"]):
+        mine = ranges[ranges["figure"] == figure].set_index("strategy")
+        share = mine["unit"].iloc[0] == "share"
+        row = {"figure": LABELS.get(figure, figure), "unit": "%" if share else mine["unit"].iloc[0]}
+        for strategy, values in mine.iterrows():
+            mean, low, high = (
+                _short(100 * values[c] if share else values[c]) for c in ("mean", "p10", "p90")
+            )
+            label = strategy_label(str(strategy))
+            row[label] = f"{mean} ({low} to {high})"
+            if "held_out" in values and pd.notna(values["held_out"]):
+                row[f"{label}, held-out"] = _short(100 * values["held_out"] if share else values["held_out"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _short(value: float) -> str:
+    """A figure with four significant digits and no exponent."""
+    digits = 0 if abs(value) >= 1000 or value == 0 else int(np.clip(3 - np.floor(np.log10(abs(value))), 0, 6))
+    return f"{value:,.{digits}f}"
 
 
 @dataclass(frozen=True)

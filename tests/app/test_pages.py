@@ -290,6 +290,9 @@ def test_coverage_is_computed_for_the_network_and_compared_with_an_outage(drawn,
     assert loads.loc["Cells on"].tolist() == [f"{len(on):,}", f"{on.sum():,}"]
     was, now = (float(v.removesuffix("%")) for v in loads.loc["Unserved"])
     assert 0 <= was <= now
+    assert any(text.startswith("**The plan") for text in texts([*test.success, *test.warning]))
+    next(g for g in test.button_group if g.label == "Network").set_value("Slider").run()
+    assert not test.exception and not test.error
 
 
 def test_a_clicked_place_lists_the_cells_that_reach_it(drawn, space):

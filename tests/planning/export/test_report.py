@@ -1,9 +1,13 @@
 """The report: figures show the numbers of the scenario, text is told to a screen reader, nothing else is needed."""
 
+import io
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
+import openpyxl
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,16 +16,21 @@ from planning import kpis
 from planning.demand import Demand, Scale
 from planning.deployment import deploy
 from planning.deployment.judging import judge
-from planning.export import tables
+from planning.errors import InputError
+from planning.export import export, tables
 from planning.export.report import kpis_of, page
 from planning.export.report_figures import asleep
 from planning.export.svg import Axis, round_ticks
 from planning.prb import PrbProblem, PrbSettings, baseline, compared, draw_users
 from planning.prb.hours import solve_hours
+from planning.prices import Prices
 from planning.radio import Radio
 from planning.scenario import Scenario
 from planning.sleep import SleepProblem, SleepSettings, compare_strategies
+from planning.sleep.ranges import ensemble_figures, figures_table
 from tests.planning.conftest import make_table
+
+PRICES = Prices(tuple([0.25] * 6 + [0.5] * 18), 0.4, "CNY")
 
 
 class Figures(HTMLParser):
@@ -71,11 +80,12 @@ def scenarios(demand):
     plans, table = compare_strategies(
         SleepProblem.build(plan.network, demand), ["always-on", "greedy"], SleepSettings(allow_unserved=True)
     )
+    ranges = ensemble_figures(plans, demand, PRICES)
     users, settings = draw_users(demand, 20, 12), PrbSettings(time_limit=1)
     radio = Radio(bandwidth_mhz=20)
     prb = baseline(PrbProblem.build(plan.network, users, radio), "best-sinr", settings)
     hours = solve_hours(plan.network, demand, range(24), radio, settings, 6, rule="best-sinr")
-    full = bare.with_sleep(plans["greedy"], table)
+    full = bare.with_sleep(plans["greedy"], table, ranges, PRICES)
     full = full.with_prb(prb, comparison=compared([prb]), hours=hours.table())
     return {"everything on": bare.with_sleep(plans["always-on"], table), "greedy": full}
 
@@ -175,3 +185,52 @@ def test_ticks_are_few_round_and_inside(low, span):
     assert all(low - 1e-6 * span <= t <= low + span + 1e-6 * span for t in ticks)
     axis = Axis.of("x", [low, low + span])
     assert axis.low <= low + 1e-9 * span and axis.high >= low + span - 1e-6 * span
+
+
+def test_cost_and_co2_stand_in_the_report_and_the_workbook_with_their_assumptions(scenarios):
+    full = scenarios["greedy"]
+    text = page(full, tables(full), scenarios)
+    ranges = full.tables["sleep_ranges"].set_index(["strategy", "figure"])
+    mine = ranges.loc["greedy"]
+    cost, co2 = mine.loc["saved_cost_per_year"], mine.loc["saved_co2_kg_per_year"]
+    assert cost["unit"] == "CNY a year"
+    assert co2["mean"] == pytest.approx(0.4 * mine.loc["saved_kwh_per_year", "mean"])
+    for row in (cost, co2):
+        said = f"{row['mean']:,.0f} ({row['p10']:,.0f} to {row['p90']:,.0f}) {row['unit']}"
+        assert text.count(said) == 2  # in the summary, and side by side
+    hours = "0.25 from 00:00 to 06:00, 0.5 from 06:00 to 24:00"
+    assumed = f"Electricity price by hour of the day (given), CNY per kWh: {hours}."
+    assert text.count(assumed) >= 3 and "CO2 of the grid: 0.4 kg per kWh (given)." in text
+    sheets = openpyxl.load_workbook(io.BytesIO(export(full, "xlsx")), read_only=True)
+    money = [row for row in sheets["sleep_ranges"].values if row[:2] == ("greedy", "saved_cost_per_year")]
+    assert money[0][2] == "CNY a year" and money[0][3] == pytest.approx(cost["mean"])
+    rows = [row[1] for row in sheets["assumptions"].values]
+    assert assumed in rows and "CNY" in rows
+
+
+def test_prices_come_back_from_their_record_and_say_what_is_assumed():
+    for prices in (Prices(), Prices(0.8, 0.1, "EUR"), PRICES):
+        assert Prices.from_record(json.loads(json.dumps(prices.record()))) == prices
+    price, co2 = Prices().sentences
+    assert "no cost is stated" in price and "assumed: China" in co2
+    assert "0.8 EUR per kWh" in Prices(0.8, 0.1, "EUR").sentences[0]
+    for wrong in (
+        {},
+        {"tariff": "x", "co2_kg_per_kwh": 1, "currency": ""},
+        PRICES.record() | {"tariff": [1.0, 2.0]},
+    ):
+        with pytest.raises(InputError):
+            Prices.from_record(wrong)
+
+
+def test_figures_over_the_ensemble_are_written_for_people():
+    rows = [
+        {"strategy": "greedy", "figure": "saving", "unit": "share", "mean": 0.25, "p10": 0.2, "p90": 0.3,
+         "held_out": 0.22},
+        {"strategy": "greedy", "figure": "saved_kwh_per_year", "unit": "kWh a year", "mean": 12345.6, "p10": 9.876,
+         "p90": 20000.0, "held_out": np.nan},
+    ]  # fmt: skip
+    table = figures_table(pd.DataFrame(rows)).set_index("figure")
+    assert table.loc["Saving", "unit"] == "%" and table.loc["Saving", "Greedy"] == "25.00 (20.00 to 30.00)"
+    assert table.loc["Saving", "Greedy, held-out"] == "22.00"
+    assert table.loc["Energy saved", "Greedy"] == "12,346 (9.876 to 20,000)"
