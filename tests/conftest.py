@@ -38,16 +38,23 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"]))
-    seed = config.getoption("--shuffle")
-    if seed is None:
-        return
-    order = random.Random(seed)
     files = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        items[:] = [item for tests in sorted(files.values(), key=_turn) for item in tests]
+        return
+    order = random.Random(seed)
     shuffled = list(files.values())
     order.shuffle(shuffled)
     items[:] = [item for tests in shuffled for item in order.sample(tests, len(tests))]
+
+
+def _turn(tests):
+    """Long files first, so that no process is left with one of them at the end: of a browser, slow, and the rest."""
+    marks = {mark.name for item in tests for mark in item.iter_markers()}
+    return next((turn for turn, name in enumerate(("browser", "slow")) if name in marks), 2)
 
 
 @pytest.fixture(scope="session")

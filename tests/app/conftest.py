@@ -1,16 +1,13 @@
 """A small pack made here, and a workspace over it: pages are tested on real code without the bundled region."""
 
-import numpy as np
-import pandas as pd
+import fcntl
+import os
+
 import pytest
 
-from app.state.results import Made
-from app.state.workspace import Workspace
 from intake import guard
 from intake.sandbox import protection
-from opendiff.area import tiles_covering
-from opendiff.open_data.sources import POI_COLUMNS, POPULATION_COLUMNS
-from tests.app.making import SIDE, X0, Y0, box_of_tiles, ensemble
+from tests.app.making import keep_finished_work, keep_traffic, space_over, write_pack
 
 
 @pytest.fixture(autouse=True)
@@ -35,26 +32,35 @@ def one_persons_server(monkeypatch):
 @pytest.fixture
 def pack(tmp_path):
     """8 x 8 tiles; POI and population on all but the first column of tiles."""
-    x, y = (v.ravel() for v in np.meshgrid(np.arange(X0, X0 + SIDE), np.arange(Y0, Y0 + SIDE), indexing="ij"))
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({"z": 15, "x": x, "y": y})
-    known = x > X0
-    for column in POI_COLUMNS:
-        table[column] = np.where(known, rng.poisson(5, len(x)), np.nan)
-    for column in POPULATION_COLUMNS:
-        table[column] = np.where(known, rng.random(len(x)), np.nan)
-    folder = tmp_path / "city"
-    folder.mkdir()
-    table.to_parquet(folder / "tiles.parquet")
-    return folder
+    return write_pack(tmp_path / "city")
 
 
 @pytest.fixture
 def space(pack):
     """A workspace on the pack with an area of 3 x 3 tiles and a week of five samples for it."""
-    space = Workspace(source=str(pack))
-    area = box_of_tiles(X0 + 2, Y0 + 2, X0 + 4, Y0 + 4)
-    tiles = tiles_covering(area)
-    space.set_area(area, tiles, len(tiles))
-    space.traffic = Made(ensemble(tiles, area), space.basis("area"))
-    return space
+    return space_over(pack)
+
+
+@pytest.fixture(scope="session")
+def finished_work(tmp_path_factory):
+    """A library with open work that holds all kinds of plans, and the number of that work: made once, whichever of the
+    processes of the tests needs it first. A server that writes to it starts on a copy."""
+    return _kept_once(tmp_path_factory, "finished", keep_finished_work)
+
+
+@pytest.fixture(scope="session")
+def traffic_work(tmp_path_factory):
+    """The same with traffic of the example area alone."""
+    return _kept_once(tmp_path_factory, "traffic", keep_traffic)
+
+
+def _kept_once(tmp_path_factory, name, keep):
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    library, number = place / f"{name} library", place / f"{name}.txt"
+    with (place / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not number.is_file():
+            number.write_text(keep(library))
+    return library, number.read_text()

@@ -5,33 +5,81 @@ from importlib import resources
 import pytest
 
 from benchmarks.app import until_quiet
-from tests.app.test_browser import WORK_MS, page  # noqa: F401 (a fixture)
-from tests.app.test_workbench_browser import PAGES, place, server, to, work  # noqa: F401 (fixtures)
+from tests.app.test_browser import WORK_MS, fits, page  # noqa: F401 (a fixture)
+from tests.app.test_workbench_browser import PAGES, PLOTS, server, to  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
+CONTROLS = {
+    "button", "link", "textbox", "spinbutton", "slider", "combobox", "checkbox", "radio", "switch", "tab", "searchbox",
+    "listbox", "figure",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(page, scheme):  # noqa: F811
-    """axe-core (MPL-2.0), which the package axe-playwright-python carries, on every page and in every map."""
-    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
-    page.emulate_media(color_scheme=scheme)
-    page.reload()  # the theme is chosen when the page is loaded
+def test_every_page_fits_and_is_for_everybody(page):  # noqa: F811
+    """Each page in one visit: its width on a desk and on a phone, its names, and axe-core in both themes."""
     page.get_by_text("With data").wait_for()
+    tree = page.context.new_cdp_session(page)
     found = []
     for name in PAGES:
         to(page, name)
+        if name not in ("Area", "Network", "Coverage", "Export"):
+            page.locator(PLOTS).first.wait_for()
         page.wait_for_timeout(1500)  # of maps and charts
-        maps = [frame for frame in page.frames if "folium" in frame.url and not frame.is_detached()]
-        for frame in (page.main_frame, *maps):
-            frame.evaluate(axe)
-            told = frame.evaluate("axe.run(document, {iframes: false, resultTypes: ['violations']})")
-            found += [
-                (name, one["id"], [node["html"][:200] for node in one["nodes"][:3]])
-                for one in told["violations"]
-                if one["impact"] in ("serious", "critical")
-            ]
+        fits(page, name.lower(), 1440)
+        has_names(page, tree, name)
+        for scheme in ("light", "dark"):
+            wear(page, scheme)
+            found += [(scheme, name, *broken) for broken in broken_rules(page)]
+        wear(page, "light")
+        page.set_viewport_size({"width": 480, "height": 900})
+        fits(page, f"full-{name.lower()}", 480)
+        page.set_viewport_size({"width": 1440, "height": 900})
     assert found == []
+
+
+def has_names(page, tree, name):  # noqa: F811
+    """By Chromium's own accessibility tree; every chart is a figure that tells its range."""
+    nodes = tree.send("Accessibility.getFullAXTree")["nodes"]
+    told = [
+        (node["role"]["value"], node.get("name", {}).get("value", "").strip())
+        for node in nodes
+        if not node["ignored"] and "role" in node
+    ]
+    assert [role for role, says in told if role in CONTROLS and not says] == [], name
+    assert sum(role == "figure" for role, _ in told) == page.locator(PLOTS).count(), name
+    if name in ("Traffic", "Network", "Sleep", "Spectrum"):
+        assert any(says.startswith("Map. ") for _, says in told), name
+
+
+def wear(page, scheme):  # noqa: F811
+    """The theme follows that of the desk while the page is open."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        """scheme => {
+          const colour = getComputedStyle(document.querySelector('[data-testid="stApp"]')).backgroundColor;
+          const [red, green, blue] = colour.match(/\\d+/g).map(Number);
+          return (red + green + blue < 380) === (scheme === 'dark');
+        }""",
+        arg=scheme,
+    )
+    page.wait_for_timeout(300)  # colours change by and by
+
+
+def broken_rules(page):  # noqa: F811
+    """What axe-core (MPL-2.0), which the package axe-playwright-python carries, finds in the page and in every map."""
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
+    found = []
+    maps = [frame for frame in page.frames if "folium" in frame.url and not frame.is_detached()]
+    for frame in (page.main_frame, *maps):
+        if not frame.evaluate("'axe' in window"):
+            frame.evaluate(axe)
+        told = frame.evaluate("axe.run(document, {iframes: false, resultTypes: ['violations']})")
+        found += [
+            (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
+            for one in told["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+    return found
 
 
 def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page):  # noqa: F811
@@ -44,25 +92,25 @@ def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page):  # no
     assert box["y"] >= button["y"] + button["height"]
 
 
-@pytest.mark.parametrize("width", [1024, 720, 390])
-def test_the_menu_says_what_it_is_at_any_width(page, width):  # noqa: F811
+def test_the_menu_says_what_it_is_at_any_width(page):  # noqa: F811
     """1,024 px, and 1,440 px at 200 % zoom, and a phone: links with names, or a button that says "Menu"."""
     page.get_by_text("With data").wait_for()
-    page.set_viewport_size({"width": width, "height": 844})
-    until_quiet(page)
     links = page.get_by_role("link", name="Coverage", exact=True).filter(visible=True)
     folded = page.get_by_test_id("stExpandSidebarButton")
-    if width == 1024:
-        links.wait_for()
-        edge = links.locator("xpath=..").bounding_box()
-        assert edge["x"] + edge["width"] <= width
-    else:
-        folded.wait_for()
-        label = folded.evaluate("b => getComputedStyle(b, '::after').content")
-        assert label == '"Menu"'
-        menu, work_menu = folded.bounding_box(), page.locator(".st-key-scenarios").bounding_box()
-        assert menu["x"] + menu["width"] <= work_menu["x"]
-    assert page.get_by_role("button", name="Scenarios").is_visible()
+    for width in (1024, 720, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        until_quiet(page)
+        if width == 1024:
+            links.wait_for()
+            edge = links.locator("xpath=..").bounding_box()
+            assert edge["x"] + edge["width"] <= width
+        else:
+            folded.wait_for()
+            label = folded.evaluate("b => getComputedStyle(b, '::after').content")
+            assert label == '"Menu"'
+            menu, work_menu = folded.bounding_box(), page.locator(".st-key-scenarios").bounding_box()
+            assert menu["x"] + menu["width"] <= work_menu["x"]
+        assert page.get_by_role("button", name="Scenarios").is_visible()
 
 
 def test_the_first_button_of_a_phone_is_above_the_fold(page, server):  # noqa: F811

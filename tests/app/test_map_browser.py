@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
 
 
-def generate(page, samples="20"):  # noqa: F811
+def generate(page, samples):  # noqa: F811
     page.get_by_role("link", name="Traffic", exact=True).click()
     page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Samples", exact=True).fill(samples)
@@ -60,12 +60,10 @@ def test_what_lies_below_a_map_does_not_move_when_it_mounts(page):  # noqa: F811
     page.get_by_text("With data").wait_for()
 
 
-def test_places_drawn_are_there_again_on_return(page):  # noqa: F811
+def test_places_drawn_are_there_again_on_return(page, server, traffic_work):  # noqa: F811
     """Two places, drawn before and after a visit of another page, count together."""
-    page.get_by_role("button", name="Use example area").click()
+    page.goto(f"{server}?work={traffic_work[1]}")
     page.get_by_text("With data").wait_for()
-    generate(page, "3")
-    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     for count in (1, 2):
         page.get_by_role("link", name="Network").click()
         page.get_by_text("Optimised strategy", exact=True).click()

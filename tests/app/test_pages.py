@@ -21,7 +21,7 @@ from app.widgets.traffic_details import EXPLAINED
 from opendiff.area import tile_index
 from opendiff.metrics import score
 from opendiff.open_data.sources import PackSource
-from tests.app.making import X0, Y0, box_of_tiles, ensemble
+from tests.app.making import X0, Y0, box_of_tiles, ensemble, plan_few_hours, until_finished
 
 TIMEOUT = 60
 
@@ -217,7 +217,6 @@ def test_an_unexpected_error_is_one_plain_sentence(drawn, space, monkeypatch, ca
 def test_a_finished_job_lands_in_the_workspace(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.making import until_finished
 
     other = ensemble(space.tiles, space.area, samples=2)
     basis = space.basis("area")
@@ -232,7 +231,6 @@ def test_a_finished_job_lands_in_the_workspace(drawn, space):
 def run_jobs(space, test):
     """Wait for the jobs of the workspace and show the page with their results."""
     from app.background import job_panel
-    from tests.app.making import until_finished
 
     for job in space.jobs.values():
         until_finished(job)
@@ -422,6 +420,7 @@ def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, spac
 def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     test = open_page("deployment", space)
     test.number_input[0].set_value(12)
+    test.number_input(key="siting time limit").set_value(3)
     button(test, "Deploy").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
@@ -466,7 +465,7 @@ def test_spectrum_shows_the_network_by_hour_and_plans_the_cluster_that_is_clicke
 
 @pytest.mark.slow
 def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
-    monkeypatch.setattr("app.background.spectrum.SECONDS_AN_HOUR", 0.3)
+    plan_few_hours(monkeypatch)
     space.hour = 44
     test = open_page("spectrum", space)
     test.button_group[0].set_value("plan").run()
@@ -500,8 +499,12 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 
     for name, label in (("sleep", "Compare sleep strategies"), ("spectrum", "Allocate PRBs at Mon 20:00")):
         test = open_page(name, space)
-        if name == "spectrum":
+        if name == "sleep":
+            test.multiselect(key="sleep strategies").set_value(["greedy", "milp"])
+        else:
             test.button_group[0].set_value("plan").run()
+            test.number_input(key="prb users").set_value(10)
+            test.number_input(key="prb time limit").set_value(2)
         button(test, label).click().run()
         run_jobs(space, test)
     test = open_page("export", space)
@@ -525,7 +528,6 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
 def test_a_cancelled_job_leaves_everything_as_it_was(drawn, space):
     from app.background import job_panel
     from app.server import jobs
-    from tests.app.making import until_finished
 
     made = space.traffic
     job = jobs.start(

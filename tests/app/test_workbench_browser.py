@@ -2,68 +2,29 @@
 
 import json
 import re
+import shutil
 import sqlite3
 import zipfile
-from dataclasses import replace
 
 import pytest
 
-from app.background import deployment, sleep, spectrum
-from app.map import area_entry
-from app.saved import library, open_work
-from app.state.results import Made
-from app.state.workspace import Workspace
 from benchmarks.app import until_quiet
-from benchmarks.screenshots import until_done
 from benchmarks.session import app as running_app
-from planning.deployment.siting import SitingSettings
-from planning.sleep import SleepSettings
-from tests.app.making import ensemble
-from tests.app.saved.test_library import ASKED
-from tests.app.test_browser import PICTURES, WORK_MS, fits, page  # noqa: F401 (a fixture)
+from tests.app.test_browser import PICTURES, WORK_MS, page  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
 PAGES = ("Area", "Traffic", "Network", "Coverage", "Sleep", "Spectrum", "Compare", "Export")
 PLOTS = ".js-plotly-plot:visible"
-CONTROLS = {
-    "button", "link", "textbox", "spinbutton", "slider", "combobox", "checkbox", "radio", "switch", "tab", "searchbox",
-    "listbox", "figure",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("workbench")
-
-
-@pytest.fixture(scope="module")
-def work(place):
-    """Open work with all kinds of plans, and the same in the library."""
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPENDIFF_LIBRARY", str(place / "library"))
-        patch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
-        space = Workspace(work=open_work.new_work())
-        area_entry.example(space)
-        space.traffic = Made(ensemble(space.tiles, space.area), space.basis("area"))
-        deployment.start(space, 20, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
-        until_done(space)
-        settings = SleepSettings(time_limit=4, threads=1, allow_unserved=True)
-        sleep.start(space, replace(ASKED, strategies=["always-on", "greedy"], settings=settings))
-        until_done(space)
-        spectrum.start(space, 20, 12, {}, {"time_limit": 2.0})
-        until_done(space)
-        spectrum.start_hours(space)
-        until_done(space)
-        open_work.keep(space).join()
-        library.save(space, "Kept aside")
-    return space
-
-
-@pytest.fixture(scope="module")
-def server(place, work):
+def server(finished_work, tmp_path_factory):
+    """The app over a copy of the finished work, and the address of that work in it."""
+    place = tmp_path_factory.mktemp("workbench")
+    library, number = finished_work
+    shutil.copytree(library, place / "library")
     with running_app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (address, _):
-        yield f"{address}?work={work.work}"
+        yield f"{address}?work={number}"
 
 
 def to(page, name):  # noqa: F811
@@ -72,7 +33,7 @@ def to(page, name):  # noqa: F811
     until_quiet(page)
 
 
-def test_a_reload_brings_everything_back(page, server, work):  # noqa: F811
+def test_a_reload_brings_everything_back(page, server):  # noqa: F811
     page.get_by_text("With data").wait_for()
 
     def shown():
@@ -193,28 +154,6 @@ def read_offline(browser, report):
     context.close()
 
 
-def test_every_control_and_chart_has_a_name(page, server):  # noqa: F811
-    """By Chromium's own accessibility tree; every chart is a figure that tells its range."""
-    page.get_by_text("With data").wait_for()
-    tree = page.context.new_cdp_session(page)
-    for name in PAGES:
-        to(page, name)
-        plots = page.locator(PLOTS)
-        if name not in ("Area", "Network", "Coverage", "Export"):
-            plots.first.wait_for()
-        fits(page, name.lower(), 1440)
-        found = tree.send("Accessibility.getFullAXTree")["nodes"]
-        told = [
-            (node["role"]["value"], node.get("name", {}).get("value", "").strip())
-            for node in found
-            if not node["ignored"] and "role" in node
-        ]
-        assert [role for role, says in told if role in CONTROLS and not says] == [], name
-        assert sum(role == "figure" for role, _ in told) == plots.count(), name
-        if name in ("Traffic", "Network", "Sleep", "Spectrum"):
-            assert any(says.startswith("Map. ") for _, says in told), name
-
-
 def test_numbers_are_a_keystroke_away(page):  # noqa: F811
     """Behind the rest of the menu comes the page from top to bottom; the table behind a chart opens by Enter."""
     page.get_by_text("With data").wait_for()
@@ -234,12 +173,3 @@ def test_numbers_are_a_keystroke_away(page):  # noqa: F811
     with page.expect_download() as download:
         page.get_by_role("button", name="This table (CSV)").press("Enter")
     assert download.value.suggested_filename == "numbers.csv"
-
-
-def test_narrow_pages_fit(page, server):  # noqa: F811
-    page.get_by_text("With data").wait_for()
-    for name in PAGES:
-        page.set_viewport_size({"width": 1440, "height": 900})
-        to(page, name)
-        page.set_viewport_size({"width": 480, "height": 900})
-        fits(page, f"full-{name.lower()}", 480)

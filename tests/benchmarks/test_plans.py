@@ -186,7 +186,7 @@ def test_generated_and_real_weeks_are_of_the_same_tiles(pack, perfect_model):
 @pytest.mark.slow
 def test_the_command_prints_tables_and_writes_numbers_only(pack, perfect_model, tmp_path, capsys):
     path = tmp_path / "plans.json"
-    assert main(["plans", "--data", str(pack), "--quick", "--sites", "8", "--json", str(path)]) == 0
+    assert main(["plans", "--data", str(pack), "--quick", "--sites", "4", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
     assert (
         "| always-on |" in printed

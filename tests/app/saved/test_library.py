@@ -1,8 +1,10 @@
 """Scenarios saved, opened, renamed, copied and compared; open work found again; nothing half-written."""
 
+import copy
 import json
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -21,27 +23,28 @@ from app.state.workspace import Workspace
 from planning.deployment.siting import SitingSettings
 from planning.prb.sinr import rates_of
 from planning.sleep import SleepSettings
-from tests.app.making import ensemble
+from tests.app.making import ensemble, finished, plan_few_hours, space_over, write_pack
 
 ASKED = sleep.SleepRequest(
     ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, threads=1), quantile=0.9
 )
 
 
-@pytest.fixture
-def planned(space):
-    """A workspace with a network and a sleep plan."""
-    sleep.start(space, ASKED)
-    (job,) = space.jobs.values()
-    while not job.finished:
-        pass
-    assert job.error is None
-    for step in job.after:
-        step(space)
-    job.deliver(space, job.result)
-    space.jobs.clear()
-    space.scale = ScaleChoice()
+@pytest.fixture(scope="module")
+def once_planned(tmp_path_factory):
+    """A workspace with a network and a sleep plan, over a pack of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENDIFF_LIBRARY", str(tmp_path_factory.mktemp("unused")))
+        space = space_over(write_pack(tmp_path_factory.mktemp("packs") / "city"))
+        sleep.start(space, ASKED)
+        finished(space)
     return space
+
+
+@pytest.fixture
+def planned(once_planned):
+    """A copy of it for one test."""
+    return copy.deepcopy(once_planned)
 
 
 def test_a_saved_scenario_is_opened_as_it_was(planned, library_folder):
@@ -205,9 +208,12 @@ def test_the_compare_page_saves_opens_and_compares(planned):
 
 def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
     parts = library.parts_of(library.save(planned, "City"))
-    (tmp_path / "city").rename(tmp_path / "elsewhere")
-    opened = Workspace()
-    packing.unpack(parts, opened, controls=False)
+    pack, opened = Path(planned.source), Workspace()
+    pack.rename(tmp_path / "elsewhere")
+    try:
+        packing.unpack(parts, opened, controls=False)
+    finally:
+        (tmp_path / "elsewhere").rename(pack)  # it is that of the tests to come
     assert opened.tiles_with_data == 0 and "city" in opened.notes["area"]
     assert opened.sleep.value.plans.keys() == planned.sleep.value.plans.keys()
 
@@ -221,36 +227,34 @@ def test_traffic_alone_can_be_kept(space):
     np.testing.assert_array_equal(again.traffic.value.users, ensemble(space.tiles, space.area).users)
 
 
-def finished(space):
-    """Hand over the results of the jobs of a workspace."""
-    from app.background import job_panel
-    from tests.app.making import until_finished
-
-    for job in space.jobs.values():
-        until_finished(job)
-        assert job.error is None
-    job_panel.deliver_finished(space)
+@pytest.fixture(scope="module")
+def once_everything(once_planned, tmp_path_factory):
+    """The same with all kinds of plans, places and files; most hours of the spectrum are planned by a rule."""
+    space = copy.deepcopy(once_planned)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENDIFF_LIBRARY", str(tmp_path_factory.mktemp("unused")))
+        plan_few_hours(patch)
+        outline = shapely.to_geojson(space.traffic.value.tiles.geometry.iloc[4])
+        space.drawn_places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
+        space.uploads = {
+            "own sites file": Upload("own.csv", b"name,lon,lat\n"),
+            "forced file": Upload("f.csv", b"x"),
+        }
+        space.edited_equipment = {"4G 20 MHz 8T 80 W": {"idle_w": 12.5}}
+        deployment.start(space, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+        finished(space)
+        spectrum.start(space, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})
+        finished(space)
+        space.spectrum_choice = "best-sinr"
+        spectrum.start_hours(space)
+        finished(space)
+    return space
 
 
 @pytest.fixture
-def everything(planned, monkeypatch):
-    """A workspace with all kinds of plans, places and files."""
-    monkeypatch.setattr(spectrum, "SECONDS_AN_HOUR", 0.3)
-    outline = shapely.to_geojson(planned.traffic.value.tiles.geometry.iloc[4])
-    planned.drawn_places = [{"type": "Feature", "properties": {}, "geometry": json.loads(outline)}]
-    planned.uploads = {
-        "own sites file": Upload("own.csv", b"name,lon,lat\n"),
-        "forced file": Upload("f.csv", b"x"),
-    }
-    planned.edited_equipment = {"4G 20 MHz 8T 80 W": {"idle_w": 12.5}}
-    deployment.start(planned, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
-    finished(planned)
-    spectrum.start(planned, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})
-    finished(planned)
-    planned.spectrum_choice = "best-sinr"
-    spectrum.start_hours(planned)
-    finished(planned)
-    return planned
+def everything(once_everything):
+    """A copy of it for one test."""
+    return copy.deepcopy(once_everything)
 
 
 @pytest.mark.slow

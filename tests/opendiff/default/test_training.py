@@ -193,7 +193,7 @@ def test_turned_views_are_the_eight_symmetries():
 
 @pytest.fixture(scope="module")
 def small_pack(tmp_path_factory):
-    """A made pack of 6 x 6 tiles outside China, with imagery on two thirds and traffic that follows POI."""
+    """A made pack of 6 x 6 tiles outside China, with imagery on a third and traffic that follows POI."""
     root = tmp_path_factory.mktemp("packs") / "made"
     rng = np.random.default_rng(0)
     x, y = (
@@ -207,7 +207,7 @@ def small_pack(tmp_path_factory):
         table[column] = 0.02 * busy * rng.lognormal(0, 0.2, 36)
     (root / "imagery" / "15").mkdir(parents=True)
     table.to_parquet(root / "tiles.parquet")
-    for tile in range(24):
+    for tile in range(0, 36, 3):
         folder = root / "imagery" / "15" / str(x[tile])
         folder.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (256, 256, 3), dtype=np.uint8)).save(folder / f"{y[tile]}.png")
@@ -224,12 +224,17 @@ def small_pack(tmp_path_factory):
 
 @pytest.fixture
 def brief_training(monkeypatch):
+    def brief_encoder(*arguments, **settings):
+        return train_encoder(*arguments, **settings, training=EncoderTraining(epochs=10))
+
     def brief(*arguments, **settings):
         return train_model(*arguments, **{**settings, "config": SMALL, **BRIEF})
 
     def brief_cities(*arguments, **settings):
         return train_cities(*arguments, **{**settings, "config": SMALL, **BRIEF})
 
+    monkeypatch.setattr("opendiff.default.pack_training.train_encoder", brief_encoder)
+    monkeypatch.setattr("opendiff.training_data.train_encoder", brief_encoder)
     monkeypatch.setattr("opendiff.default.pack_training.train_cities", brief_cities)
     monkeypatch.setattr("opendiff.evaluation.variants.train_model", brief)
 
