@@ -42,6 +42,7 @@ CREATE TABLE {GEOMETRIES} (table_name TEXT NOT NULL, column_name TEXT NOT NULL, 
   srs_id INTEGER NOT NULL, z INTEGER NOT NULL, m INTEGER NOT NULL, PRIMARY KEY (table_name, column_name));
 """
 ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA)
+_LONG = (str, bytes)
 ALLOWED_PRAGMAS = ("table_list", "table_xinfo")
 
 
@@ -82,7 +83,7 @@ class Database:
         left, count = MAX_GROWTH * self.size + 1_000_000, 0
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             count += len(batch)
-            left -= sum(len(v) if isinstance(v, str | bytes) else v is not None for row in batch for v in row)
+            left -= sum(len(v) if isinstance(v, _LONG) else v is not None for row in batch for v in row)
             if count > MAX_ROWS:
                 raise Refused(f"holds more than {MAX_ROWS:,} rows in {table!r}")
             if left < 0:

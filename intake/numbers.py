@@ -43,6 +43,8 @@ def written_numbers(column: pd.Series, grouped: bool | None = None) -> np.ndarra
     comma of the column has such groups behind it and some value shows a decimal point.
     """
     values = numbers_of(column)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return values
     text = column.astype("string").str.strip().to_numpy(dtype=object, na_value="")
     missing = np.flatnonzero(np.isnan(values) & (text != ""))
     if not len(missing):

@@ -225,6 +225,8 @@ _READERS = {
 def _coordinates(column: pd.Series) -> np.ndarray:
     """(rows,) numbers of one axis; degrees, minutes and seconds as decimal degrees, south and west negative."""
     values = written_numbers(column, grouped=False)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return values
     text = column.astype("string").fillna("").to_numpy(object)
     for i in np.flatnonzero(np.isnan(values) & (text != "")):
         values[i] = _one(_plain(text[i]))[0]

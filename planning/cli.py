@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from intake import __version__
-from planning.commands import (
-    coverage,
-    deploy,
-    expand,
-    experiment,
-    export,
-    fit_power,
-    prb,
-    sleep,
-    take_up,
-    traffic,
-)
 from planning.errors import PlanningError
+
+# command -> its module in `planning.commands`; only that of the command that is given is loaded, as each takes a while
+COMMANDS = {
+    "deploy": "deploy",
+    "expand": "expand",
+    "experiment": "experiment",
+    "import": "take_up",
+    "coverage": "coverage",
+    "sleep": "sleep",
+    "fit-power": "fit_power",
+    "prb": "prb",
+    "traffic": "traffic",
+    "export": "export",
+}
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "opendiff-planning") -> int:
     """Run one command; returns the exit status. program: how the user started it, for its help."""
-    options = parser(program).parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    asked = [name for name in given[:1] if name in COMMANDS]
+    options = parser(program, asked or COMMANDS).parse_args(given)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -40,14 +45,16 @@ def main(arguments: Sequence[str] | None = None, program: str = "opendiff-planni
     return 0
 
 
-def parser(program: str = "opendiff-planning") -> argparse.ArgumentParser:
-    """All commands with their options; program: the name that --help shows."""
+def parser(
+    program: str = "opendiff-planning", names: Iterable[str] = tuple(COMMANDS)
+) -> argparse.ArgumentParser:
+    """Commands of COMMANDS with their options; program: the name that --help shows."""
     top = argparse.ArgumentParser(
         prog=program,
         description="From a traffic table to network plans: deployment, sleep, PRBs, exports.",
     )
     top.add_argument("--version", action="version", version=f"opendiff-planning {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (deploy, expand, experiment, take_up, coverage, sleep, fit_power, prb, traffic, export):
-        command.add_command(commands)
+    for name in names:
+        importlib.import_module(f"planning.commands.{COMMANDS[name]}").add_command(commands)
     return top

@@ -247,6 +247,11 @@ class CellGroups:
         return out
 
     @cached_property
+    def members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Parts group by group, (parts,) int, and (groups,) where those of each begin."""
+        return np.concatenate(self.parts), np.cumsum(self.count) - self.count
+
+    @cached_property
     def cell_of_part(self) -> np.ndarray:
         """(parts,) row of the cell that a part belongs to."""
         out = np.arange(self.number_of_parts)
@@ -302,13 +307,15 @@ class CellGroups:
         next ones, and so on up to all; parts with the same are one tier."""
         out, total = [], np.zeros((self.sectors, counts.shape[1]))
         for rank in self._price_ranks:
-            np.add.at(total, self.sector[rank], self.capacity[rank, None] * counts[rank])
+            for alone in rank:
+                total[self.sector[alone]] += self.capacity[alone, None] * counts[alone]
             out.append(total.copy())
         return out
 
     @cached_property
-    def _price_ranks(self) -> list[np.ndarray]:
-        """Groups by the place of their watts per Mbit/s among those of their sector."""
+    def _price_ranks(self) -> list[list[np.ndarray]]:
+        """Groups by the place of their watts per Mbit/s among those of their sector; those of one place in arrays with
+        at most one group a sector each."""
         price = self.slope * self.factor
         order = np.lexsort((price, self.sector))
         new = np.ones(len(order), bool)
@@ -317,7 +324,8 @@ class CellGroups:
         first = np.searchsorted(self.sector[order], self.sector[order])
         rank = np.empty(len(order), int)
         rank[order] = place - place[first]
-        return [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
+        equals = (np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1))
+        return [_apart(rows, self.sector[rows]) for rows in equals]
 
     def spread(self, counts: np.ndarray, load: np.ndarray, limit: float = 1.0) -> np.ndarray:
         """(groups, hours) Mbit/s of a sector's load (sectors, hours) on its awake parts (groups, hours or 1).
@@ -327,7 +335,8 @@ class CellGroups:
         rest = load.copy()
         out = np.zeros((len(self.site), load.shape[1]))
         for share in (limit,) if limit >= 1 else (limit, 1.0):
-            for rank in self._merit:
+            for merit in self._merit:
+                rank = merit[rest.any(axis=1)[self.sector[merit]]]  # of sectors with something left
                 room = share * self.capacity[rank, None] * counts[rank] - out[rank]
                 step = np.clip(rest[self.sector[rank]], 0.0, np.maximum(room, 0.0))
                 out[rank] += step
@@ -405,6 +414,14 @@ def _hubs(*, unit: np.ndarray, site: np.ndarray, saved_w: np.ndarray, site_w: np
         hub_w = np.concatenate([hub_w, site_w])
         hub_site = np.concatenate([hub_site, np.arange(len(site_w))])
     return _Hubs(hub, group, hub_w, hub_site)
+
+
+def _apart(rows: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
+    """The rows in arrays in which no number, (rows,), comes twice; of one number in their order."""
+    order = np.argsort(number, kind="stable")
+    place = np.empty(len(rows), int)
+    place[order] = np.arange(len(rows)) - np.searchsorted(number[order], number[order])
+    return [rows[place == p] for p in range(int(place.max(initial=-1)) + 1)]
 
 
 def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:

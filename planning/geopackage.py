@@ -37,12 +37,14 @@ def write_layers(
 ) -> None:
     """Write a new file."""
     for name, layer in layers.items():
-        pyogrio.write_dataframe(layer, path, layer=name, driver="GPKG", append=path.exists())
+        pyogrio.write_dataframe(
+            layer, path, layer=name, driver="GPKG", append=path.exists(), use_arrow=_is_fast(layer)
+        )
     for name, table in tables.items():
         plain = _plain(table)
-        # by way of Arrow, long tables take a third of the time; it refuses columns of mixed objects
-        fast = len(plain) >= MANY_ROWS and not plain.select_dtypes("object").shape[1]
-        pyogrio.write_dataframe(plain, path, layer=name, driver="GPKG", append=True, use_arrow=fast)
+        pyogrio.write_dataframe(
+            plain, path, layer=name, driver="GPKG", append=True, use_arrow=_is_fast(plain)
+        )
     rows = pd.DataFrame(
         {
             "key": ["format", *provenance],
@@ -141,9 +143,9 @@ def as_objects(table: pd.DataFrame) -> pd.DataFrame:
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
     """Columns that a GeoPackage holds: lists become JSON text, missing objects None."""
-    out = table.reset_index(drop=True).copy()
+    out = table.reset_index(drop=True)
     for column in out:
-        if out[column].dtype == object:
+        if _is_mixed(out[column]):
             out[column] = [
                 json.dumps(v) if isinstance(v, (list, tuple, dict)) else None if _is_missing(v) else v
                 for v in out[column]
@@ -151,6 +153,19 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
             if all(v is None or isinstance(v, (int, float)) for v in out[column]):
                 out[column] = out[column].astype(float)
     return out
+
+
+def _is_fast(table: pd.DataFrame) -> bool:
+    """Whether it is to be written by way of Arrow: long tables take a third of the time then, and columns of mixed
+    objects are refused."""
+    return len(table) >= MANY_ROWS and not any(
+        _is_mixed(table[column]) for column in table if column != "geometry"
+    )
+
+
+def _is_mixed(values: pd.Series) -> bool:
+    """Whether a column of objects may hold anything but text."""
+    return values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) != "string"
 
 
 def _is_missing(value: object) -> bool:

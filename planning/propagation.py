@@ -60,8 +60,45 @@ def path_losses_db(
     frequency, station = np.asarray(frequency_ghz, ground.dtype), np.asarray(station_m, ground.dtype)
     if environment == "RMa":
         return _rma(ground, frequency, np.clip(station, *RMA_STATION_M), user_m)
-    square = (station - ground.dtype.type(user_m)) ** 2
-    log_far = 0.5 * np.log10(ground * ground + square)
+    return _urban(_log_far(ground, station, user_m), environment, frequency, station, user_m)
+
+
+def link_losses_db(
+    ground_m: np.ndarray,
+    row: np.ndarray,
+    *,
+    environment: str,
+    frequency_ghz: np.ndarray,
+    station_m: np.ndarray,
+    user_m: float = 1.5,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`path_losses_db` of links, several of which may begin at one mast: ground_m (masts, places) in metres, row
+    (links,) mast of each link, frequency_ghz and station_m (links, 1), one height a mast. Equal to the last bit."""
+    if environment == "RMa":
+        return path_losses_db(
+            ground_m[row],
+            environment=environment,
+            frequency_ghz=frequency_ghz,
+            station_m=station_m,
+            user_m=user_m,
+        )
+    masts, first, place = np.unique(row, return_index=True, return_inverse=True)
+    ground = np.maximum(ground_m[masts], MIN_GROUND_M)
+    frequency, station = np.asarray(frequency_ghz, ground.dtype), np.asarray(station_m, ground.dtype)
+    log_far = _log_far(ground, station[first], user_m)[place]
+    return _urban(log_far, environment, frequency, station, user_m)
+
+
+def _log_far(ground: np.ndarray, station: np.ndarray, user_m: float) -> np.ndarray:
+    """Logarithm of the distance to the antenna in metres."""
+    return 0.5 * np.log10(ground * ground + (station - ground.dtype.type(user_m)) ** 2)
+
+
+def _urban(
+    log_far: np.ndarray, environment: str, frequency: np.ndarray, station: np.ndarray, user_m: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`path_losses_db` of UMa and UMi, from `_log_far`."""
+    square = (station - log_far.dtype.type(user_m)) ** 2
     breakpoint_m = 4 * (station - 1) * (user_m - 1) * frequency * (1e9 / LIGHT_M_S)
     log_break = np.log10(np.maximum(breakpoint_m, 1) ** 2 + square)
     log_f = np.log10(frequency)

@@ -21,13 +21,13 @@ import shapely
 from intake.source import Source
 from planning.atomic import write_whole
 from planning.demand import Demand, Scale
-from planning.deployment import DeploymentPlan
 from planning.errors import InputError
 from planning.geometry import tile_corner
 from planning.geopackage import CRS, as_objects, read_layers, write_layers
 from planning.network import CELL_COLUMNS, FIRST_COLUMNS, SITE_COLUMNS, Network
 
 if TYPE_CHECKING:
+    from planning.deployment import DeploymentPlan
     from planning.prb.plan import PrbPlan
     from planning.prices import Prices
     from planning.sleep import SleepPlan

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
 from intake.report import Report
-from planning.counted import Counted, counted_network, read_counted
 from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError
@@ -18,6 +17,9 @@ from planning.network import Network
 from planning.scenario import Scenario
 from planning.solver import SOLVERS
 from planning.traffic import TrafficTable
+
+if TYPE_CHECKING:
+    from planning.counted import Counted
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 MOST_CSV_BYTES = 50_000_000
@@ -104,6 +106,8 @@ def read_counters_of(options: argparse.Namespace, network: Network) -> tuple[Net
     """The network with what the counters of --measured say of its cells, and these; (network, None) without."""
     if not options.counters:
         return network, None
+    from planning.counted import counted_network, read_counted
+
     counted = read_counted(
         Path(options.counters),
         Path(options.counters).name,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from planning.bands import band_at, band_named, prb_khz
 from planning.coverage.settings import UMI_BELOW_M, RadioSettings, check_frequencies
+from planning.distinct import distinct
 from planning.errors import InputError
 from planning.network import Network
 from planning.propagation import RMA_STATION_M, building_loss_db
@@ -136,9 +137,8 @@ class RadioCells:
 
 def _carriers(frequency_mhz: np.ndarray, bandwidth_mhz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(cells,) number of each cell's carrier, ascending in frequency, and (carriers,) a cell of each."""
-    pairs = np.column_stack([frequency_mhz, bandwidth_mhz]).round(3)
-    _, first, carrier = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
-    return carrier.ravel(), first
+    first, carrier = distinct(frequency_mhz.round(3), bandwidth_mhz.round(3))
+    return carrier, first
 
 
 def _overlap(frequency_mhz: np.ndarray, bandwidth_mhz: np.ndarray, scs_hz: np.ndarray) -> np.ndarray:

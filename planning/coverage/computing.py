@@ -7,20 +7,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from planning.coverage.antenna import attenuation_db
+from planning.coverage.antenna import OMNI_DEG, attenuation_db
 from planning.coverage.cells import RadioCells
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
 from planning.coverage.settings import BandTuning, RadioSettings
 from planning.coverage.terrain import Surroundings
+from planning.distinct import distinct
 from planning.progress import Progress, silent
 from planning.propagation import (
     MIN_GROUND_M,
     line_of_sight,
+    link_losses_db,
     los_probability,
-    path_losses_db,
     site_key,
 )
 
@@ -54,12 +54,12 @@ class _Links:
 
     @classmethod
     def of(cls, cells: RadioCells, settings: RadioSettings) -> _Links:
-        first_mast, mast = _unique(cells.site, cells.height_m)
+        first_mast, mast = distinct(cells.site, cells.height_m)
         tuned = {band: i for i, band in enumerate(sorted(settings.tuning))}
         tuning = [tuned.get(str(b), -1) for b in cells.band]
-        first_link, link = _unique(mast, cells.frequency_mhz, tuning)
+        first_link, link = distinct(mast, cells.frequency_mhz, tuning)
         directions = (cells.azimuth_deg, cells.tilt_deg, cells.beamwidth_deg, cells.vertical_beamwidth_deg)
-        first_antenna, of_antenna = _unique(mast, *directions)
+        first_antenna, of_antenna = distinct(mast, *directions)
         return cls(
             site=cells.site[first_mast],
             height_m=cells.height_m[first_mast].astype(np.float32),
@@ -189,18 +189,45 @@ class LevelWork:
         y = (self.grid.north_m[pixels] - self.north[site][:, None]).astype(np.float32)
         ground = np.sqrt(x * x + y * y)
         loss = self._path_loss(pixels, link, np.searchsorted(mast, links.link_mast[link]), x, y, ground)
-        row = np.searchsorted(mast, links.antenna_mast[antenna])
-        azimuth, tilt, wide, high = links.antenna[antenna].T[..., None]
-        pattern = attenuation_db(
-            (np.degrees(np.arctan2(x, y)) % np.float32(360))[row],
-            np.degrees(np.arctan2(self._drop_m(pixels, mast), np.maximum(ground, MIN_GROUND_M)))[row],
-            azimuth_deg=azimuth,
-            tilt_deg=tilt,
-            beamwidth_deg=wide,
-            vertical_beamwidth_deg=high,
-        )
+        pattern = self._pattern(pixels, antenna, mast, x, y, ground)
         out = self.cells.eirp_dbm[cells].astype(np.float32)[:, None] - loss[link_of]
         out -= pattern[antenna_of]
+        return out
+
+    def _pattern(
+        self,
+        pixels: np.ndarray,
+        antenna: np.ndarray,
+        mast: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        ground: np.ndarray,
+    ) -> np.ndarray:
+        """(antennas, pixels) loss in dB against the peak gain; x, y, ground: (masts, pixels) m from `mast`.
+
+        Bearings are computed for antennas with a direction alone.
+        """
+        row = np.searchsorted(mast, self.links.antenna_mast[antenna])
+        depression = np.degrees(np.arctan2(self._drop_m(pixels, mast), np.maximum(ground, MIN_GROUND_M)))
+        figures = self.links.antenna[antenna]
+        turned = figures[:, 2] < OMNI_DEG
+        out = np.empty((len(antenna), len(pixels)), np.float32)
+        for mine in (np.flatnonzero(turned), np.flatnonzero(~turned)):
+            if not len(mine):
+                continue
+            azimuth, tilt, wide, high = figures[mine].T[..., None]
+            bearing = np.zeros((1, 1), np.float32)
+            if turned[mine[0]]:
+                masts, place = np.unique(row[mine], return_inverse=True)
+                bearing = (np.degrees(np.arctan2(x[masts], y[masts])) % np.float32(360))[place]
+            out[mine] = attenuation_db(
+                bearing,
+                depression[row[mine]],
+                azimuth_deg=azimuth,
+                tilt_deg=tilt,
+                beamwidth_deg=wide,
+                vertical_beamwidth_deg=high,
+            )
         return out
 
     def _drop_m(self, pixels: np.ndarray, mast: np.ndarray) -> np.ndarray:
@@ -232,8 +259,9 @@ class LevelWork:
             mine = np.flatnonzero(links.environment[mast] == environment)
             at, height = row[mine], links.height_m[mast[mine]]
             frequency = links.frequency_ghz[link[mine]]
-            los, blocked = path_losses_db(
-                ground[at],
+            los, blocked = link_losses_db(
+                ground,
+                at,
                 environment=environment,
                 frequency_ghz=frequency[:, None],
                 station_m=height[:, None],
@@ -287,17 +315,6 @@ class LevelWork:
         top, cell = np.take_along_axis(top, order, 1), np.take_along_axis(cell, order, 1)
         present = top > _NONE
         return present.sum(axis=1), cell[present].astype(np.int32), top[present], rest
-
-
-def _unique(*columns: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """(groups,) a row of each distinct combination, and (rows,) its group."""
-    _, first, group = np.unique(
-        np.column_stack([np.asarray(c, float) for c in columns]),
-        axis=0,
-        return_index=True,
-        return_inverse=True,
-    )
-    return first, group.ravel()
 
 
 def _squares(row: np.ndarray, column: np.ndarray, side: int) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from planning.coverage.cells import RadioCells
 from planning.coverage.levels import Levels
 from planning.coverage.rates import TABLE_LOW_DB, efficiency_at, efficiency_table
 from planning.coverage.settings import RadioSettings
+from planning.distinct import distinct
 
 OUTDOORS, INDOORS = 0, 1  # first axis of arrays by kind of user
 
@@ -138,12 +139,12 @@ class Serving:
         """Efficiencies of every kind of cell one after another; (carriers, pixels) where that of the server begins;
         (2, carriers, pixels) its MHz where it covers, else 0."""
         cells, settings = self.cells, self.settings
-        kinds, kind = np.unique(np.column_stack([cells.lte, cells.layers]), axis=0, return_inverse=True)
+        first, kind = distinct(cells.lte, cells.layers)
         tables = [
             efficiency_table(settings.lte_rates if lte else settings.rates, int(layers))
-            for lte, layers in kinds
+            for lte, layers in zip(cells.lte[first], cells.layers[first], strict=True)
         ]
-        begin = np.cumsum([0, *(len(t) for t in tables[:-1])]).astype(np.int32)[kind.ravel()]
+        begin = np.cumsum([0, *(len(t) for t in tables[:-1])]).astype(np.int32)[kind]
         megahertz = (cells.bandwidth_hz / 1e6).astype(np.float32)
         return np.concatenate(tables), begin[self.server], megahertz[self.server] * self.covered
 

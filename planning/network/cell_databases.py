@@ -7,6 +7,7 @@ headings are OpenCelliD's own, those of its copies (Kaggle, Mozilla), NetMonster
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,17 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist
 
 from intake.headings import columns_named
 from intake.report import Report
 from intake.text import Refused, decoded
+from planning.distinct import distinct
 from planning.geometry import local_metres
 
+MAX_CHAIN = 4000  # places of a chain that is cut; a longer one is a site
+TOGETHER = 150  # places of chains that are cut in one call
+_FAR_M = 1e12
 CLUSTER_M = 50.0  # cells nearer than this to each other stand on one site (assumed)
 CODES: dict[str, tuple[str, ...]] = {  # plain headings
     "radio": ("radio", "act", "rat", "tech", "technology", "networktype", "type", "nettype"),
@@ -161,23 +167,63 @@ def _code(values: pd.Series) -> pd.Series:
     return values.astype("string").fillna("").astype(object)
 
 
+def _cut(points: np.ndarray, chains: list[np.ndarray], metres: float) -> Iterator[np.ndarray]:
+    """(rows,) number from 1 of the site of each point of a chain, for one chain after the other: complete linkage.
+
+    Chains are cut several at a time, as if they lay infinitely far from each other, since a call costs more than the
+    work for a few points. Chains with equal distances, whose order decides, are cut alone.
+    """
+    waiting: list[np.ndarray] = []
+    for mine in [*chains, None]:
+        if waiting and (mine is None or sum(map(len, waiting)) + len(mine) > TOGETHER):
+            yield from _cut_together(points, waiting, metres)
+            waiting = []
+        if mine is not None:
+            waiting.append(mine)
+
+
+def _cut_together(points: np.ndarray, chains: list[np.ndarray], metres: float) -> list[np.ndarray]:
+    if len(chains) == 1:
+        return [fcluster(linkage(points[chains[0]], "complete"), metres, "distance")]
+    rows = np.concatenate(chains)
+    chain = np.repeat(np.arange(len(chains)), [len(mine) for mine in chains])
+    distance = pdist(points[rows])
+    a, b = np.triu_indices(len(rows), 1)
+    inside = chain[a] == chain[b]
+    pairs = np.lexsort((distance[inside], chain[a[inside]]))
+    own, of = distance[inside][pairs], chain[a[inside]][pairs]
+    tied = set(of[1:][(own[1:] == own[:-1]) & (of[1:] == of[:-1])].tolist())
+    number = np.ones(len(rows), int)
+    if len(tied) < len(chains):
+        number = fcluster(linkage(np.where(inside, distance, _FAR_M), "complete"), metres, "distance")
+    out = []
+    for place, mine in enumerate(chains):
+        cut = number[chain == place]
+        if place in tied:
+            cut = fcluster(linkage(points[mine], "complete"), metres, "distance")
+        out.append(cut - cut.min() + 1)
+    return out
+
+
 def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -> np.ndarray:
     """(rows,) number of the site each place belongs to: places of a grid cell of `metres` merge, then complete
     linkage inside 3 x 3 such cells keeps every site narrower than `metres`."""
     points = local_metres(lon, lat, (float(np.mean(lon)), float(np.mean(lat))))
-    unique, place = np.unique(points.round(2), axis=0, return_inverse=True)
+    points = points.round(2)
+    first_at, place = distinct(points[:, 0], points[:, 1])
+    unique = points[first_at]
     pairs = cKDTree(unique).query_pairs(metres, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(unique),) * 2)
     parts, part = connected_components(graph, directed=False)
-    label, base = np.zeros(len(unique), int), 0
     order = np.argsort(part, kind="stable")
-    for mine in np.split(order, np.searchsorted(part[order], np.arange(1, parts))):
-        inner = np.ones(1, int)
-        narrow = len(mine) <= 2 or np.hypot(*np.ptp(unique[mine], axis=0)) <= metres
-        if (
-            not narrow and len(mine) <= 4000
-        ):  # a chain of near places is cut where it grows wider than the limit
-            inner = fcluster(linkage(unique[mine], "complete"), metres, "distance")
-        label[mine] = base + inner
-        base += int(inner.max())
-    return np.unique(label[place.ravel()], return_inverse=True)[1]
+    first = np.searchsorted(part[order], np.arange(parts))
+    size = np.diff(first, append=len(order))
+    apart = np.maximum.reduceat(unique[order], first) - np.minimum.reduceat(unique[order], first)
+    inner, pieces = np.ones(len(unique), int), np.ones(parts, int)
+    # a chain of near places is cut where it grows wider than the limit
+    wide = np.flatnonzero((size > 2) & (size <= MAX_CHAIN) & (np.hypot(*apart.T) > metres))
+    chains = [order[first[number] : first[number] + size[number]] for number in wide.tolist()]
+    for number, mine, cut in zip(wide.tolist(), chains, _cut(unique, chains, metres), strict=True):
+        inner[mine], pieces[number] = cut, cut.max()
+    label = (np.cumsum(pieces) - pieces)[part] + inner
+    return np.unique(label[place], return_inverse=True)[1]

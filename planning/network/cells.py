@@ -5,6 +5,9 @@ A cell is a site x an azimuth x a carrier. Every attribute that was filled in he
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -86,8 +89,8 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
     as numbers or text. Raises InputError for a value that is no number.
     """
     table = _Filling(cells)
-    technology = table.text("technology", _technologies(cells))
-    equipment = table.text("equipment", [preset(t).name for t in technology])
+    technology = table.text("technology", lambda: _technologies(cells))
+    equipment = table.text("equipment", lambda: _of_each(technology, lambda t: preset(t).name))
     presets = {name: preset(name) for name in set(technology)} | {
         name: preset(name) for name in set(equipment) if _is_preset(name)
     }
@@ -108,9 +111,15 @@ def completed(cells: pd.DataFrame) -> pd.DataFrame:
         table.number(figure, [getattr(k, figure) for k in kind])
     role = (np.array(technology, object) != "5G") | (table["frequency_mhz"] < COVERAGE_BELOW_MHZ)
     table.flag("is_coverage", role)
-    table.text("radio_unit", cells["cell"].astype(str).tolist())
-    table.text("sector", sector_names(table.done))
+    table.text("radio_unit", lambda: cells["cell"].astype(str).tolist())
+    table.text("sector", lambda: sector_names(table.done))
     return table.result()
+
+
+def _of_each(names: list[str], what: Callable[[str], Any]) -> list[Any]:
+    """What each name has, looked up once a name."""
+    known = {name: what(name) for name in set(names)}
+    return [known[name] for name in names]
 
 
 def of_earlier_version(cells: pd.DataFrame) -> pd.DataFrame:
@@ -175,6 +184,8 @@ class _Filling:
         self.given = cells
         self.done = pd.DataFrame({c: cells[c].astype(str).to_numpy(object) for c in ("cell", "site")})
         self.filled: dict[str, np.ndarray] = {}
+        self._missing: dict[str, np.ndarray] = {}
+        self._texts: dict[str, np.ndarray] = {}
 
     def __getitem__(self, column: str) -> np.ndarray:
         return self.done[column].to_numpy()
@@ -183,17 +194,25 @@ class _Filling:
         """(cells,) bool, where the file has no value."""
         if column not in self.given:
             return np.ones(len(self.given), bool)
-        values = self.given[column]
-        empty = values.isna().to_numpy()
-        if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
-            empty = empty | (values.astype(str).str.strip().to_numpy() == "")
-        return empty
+        if column not in self._missing:
+            values = self.given[column]
+            empty = values.isna().to_numpy()
+            if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
+                empty = empty | (self._stripped(column) == "")
+            self._missing[column] = empty
+        return self._missing[column]
 
-    def text(self, column: str, default: list[str]) -> list[str]:
+    def _stripped(self, column: str) -> np.ndarray:
+        """(cells,) text without spaces around it."""
+        if column not in self._texts:
+            self._texts[column] = self.given[column].astype(str).str.strip().to_numpy(object)
+        return self._texts[column]
+
+    def text(self, column: str, default: Callable[[], list[str]]) -> list[str]:
         gap = self._gap(column)
-        values = np.array(default, object)
+        values = np.array(default(), object) if gap.any() else np.empty(len(gap), object)
         if not gap.all():
-            values[~gap] = self.given[column].astype(str).str.strip().to_numpy(object)[~gap]
+            values[~gap] = self._stripped(column)[~gap]
         self.done[column] = values
         return list(values)
 
@@ -299,7 +318,7 @@ def _fill_carrier(table: _Filling, technology: list[str], kind: list[Equipment])
     for key in set(keys):
         known[key] = _carrier(*key)
     carriers = [known[key] for key in keys]
-    table.text("band", [c[0] for c in carriers])
+    table.text("band", lambda: [c[0] for c in carriers])
     table.number("frequency_mhz", [c[1] for c in carriers])
     own = np.array([k.bandwidth_mhz for k in kind])
     usual = np.array([c[2] for c in carriers])

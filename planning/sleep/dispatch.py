@@ -9,7 +9,8 @@ of what does not fit at home is carried by others. No traffic that fits at home 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,16 +37,31 @@ class Dispatch:
         Carried by other sectors.
     unserved : (classes, hours)
         Carried by nobody.
+    at_home : all is known to be carried at home, so that nothing is moved or unserved.
     """
 
     load: np.ndarray
     home: np.ndarray
     moved: np.ndarray
     unserved: np.ndarray
+    at_home: bool = False
+
+
+class Tiers:
+    """Capacities (sectors, hours) that are made when traffic that does not fit at home asks for them, and then kept."""
+
+    def __init__(self, make: Callable[[], list[np.ndarray]]):
+        self._make = make
+        self._made: list[np.ndarray] | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        made = self._make() if self._made is None else self._made
+        self._made = made
+        return iter(made)
 
 
 def dispatch(
-    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Sequence[np.ndarray] = ()
+    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Iterable[np.ndarray] = ()
 ) -> Dispatch:
     """Serve demand (classes, hours) with awake capacity (sectors, hours), both Mbit/s, by the rule above.
 
@@ -58,7 +74,10 @@ def dispatch(
     part = Part.of(busy, graph)
     sectors = part.sectors
     of_part = _dispatch(
-        demand[part.classes], capacity[sectors], part.graph, [tier[sectors] for tier in tiers]
+        demand[part.classes],
+        capacity[sectors],
+        part.graph,
+        Tiers(lambda: [tier[sectors] for tier in tiers]),
     )
     return part.whole(of_part, graph)
 
@@ -88,16 +107,17 @@ class Part:
     def whole(self, of_part: Dispatch, graph: OffloadGraph) -> Dispatch:
         """Of all of a graph, from that of its part."""
         hours = of_part.load.shape[1]
-        out = Dispatch(*(np.zeros((n, hours)) for n in (
-            graph.sectors, graph.classes, len(graph.arc_class), graph.classes
-        )))  # fmt: skip
-        out.load[self.sectors], out.home[self.classes] = of_part.load, of_part.home
-        out.moved[self.arcs], out.unserved[self.classes] = of_part.moved, of_part.unserved
-        return out
+        load, home, moved, unserved = (
+            np.zeros((n, hours)) for n in (graph.sectors, graph.classes, len(graph.arc_class), graph.classes)
+        )
+        load[self.sectors], home[self.classes] = of_part.load, of_part.home
+        if not of_part.at_home:
+            moved[self.arcs], unserved[self.classes] = of_part.moved, of_part.unserved
+        return Dispatch(load, home, moved, unserved, of_part.at_home)
 
 
 def _dispatch(
-    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Sequence[np.ndarray]
+    demand: np.ndarray, capacity: np.ndarray, graph: OffloadGraph, tiers: Iterable[np.ndarray]
 ) -> Dispatch:
     """`dispatch` on all of a graph."""
     room = np.array(capacity, float)
@@ -109,16 +129,42 @@ def _dispatch(
         room[at] -= home[rank]
     left -= home
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
+    if left.max(initial=0.0) < TINY_MBPS:
+        return Dispatch(capacity - room, home, moved, np.zeros(left.shape), at_home=True)
+    short = left > TINY_MBPS
+    needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
+    if len(hours):
+        part = Part.of(needy, graph)
+        at = [np.ix_(rows, hours) for rows in (part.classes, part.sectors, part.arcs)]
+        asked = Tiers(lambda: [tier[at[1]] for tier in tiers])
+        over, free = left[at[0]], room[at[1]]
+        moved[at[2]] = _sent_away(over, free, capacity[at[1]], part.graph, graph.turn[part.arcs], asked)
+        left[at[0]], room[at[1]] = over, free
+    left[left < TINY_MBPS] = 0.0
+    return Dispatch(capacity - room, home, moved, left)
+
+
+def _sent_away(
+    left: np.ndarray,
+    room: np.ndarray,
+    capacity: np.ndarray,
+    graph: OffloadGraph,
+    turn: np.ndarray,
+    tiers: Iterable[np.ndarray],
+) -> np.ndarray:
+    """(arcs, hours) Mbit/s of what does not fit at home, left (classes, hours), carried by others; left and their room
+    (sectors, hours) are brought up to date in place. turn: (arcs,) as of `OffloadGraph`."""
+    moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
+    in_turn = np.argsort(turn, kind="stable")
     for tier in (*tiers, capacity):
         short = left > TINY_MBPS
         needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
         if not len(hours):
             break
-        arcs = np.flatnonzero(needy[graph.arc_class])
         # only what has room and what may send there, in the hours with a need
         with_room = np.asarray((room > 0).any(axis=1))
-        arcs = arcs[with_room[graph.arc_target[arcs]]]
+        arcs = in_turn[needy[graph.arc_class[in_turn]] & with_room[graph.arc_target[in_turn]]]
         classes, source = np.unique(graph.arc_class[arcs], return_inverse=True)
         sectors, target = np.unique(graph.arc_target[arcs], return_inverse=True)
         ways, senders, takers = (
@@ -134,10 +180,12 @@ def _dispatch(
         space = np.maximum(space, 0.0)
         before, over = space.copy(), left[senders]
         sent = np.empty((len(arcs), len(hours)))
-        for turn in rows_of_each(graph.turn[arcs], graph.turns):
-            sent[turn] = step = np.minimum(over[source[turn]], space[target[turn]])
-            over[source[turn]] -= step
-            space[target[turn]] -= step
+        # arcs of one turn follow one another
+        begins = np.flatnonzero(np.diff(turn[arcs], prepend=-1)).tolist()
+        for now in map(slice, begins, [*begins[1:], len(arcs)]):
+            sent[now] = step = np.minimum(over[source[now]], space[target[now]])
+            over[source[now]] -= step
+            space[target[now]] -= step
         moved[ways] += sent
         left[senders] = over
         before -= space
@@ -157,8 +205,7 @@ def _dispatch(
         for row in range(len(some)):
             _augment(rest[row], free[row], sent[row], shut[row], np.flatnonzero(wait[row]), graph.ends)
         left[:, hours], room[:, hours], moved[:, hours] = rest.T, free.T, sent.T
-    left[left < TINY_MBPS] = 0.0
-    return Dispatch(capacity - room, home, moved, left)
+    return moved
 
 
 def served_above(
@@ -166,10 +213,12 @@ def served_above(
     usual: np.ndarray,
     most: np.ndarray,
     graph: OffloadGraph,
-    tiers: Sequence[np.ndarray] = (),
+    tiers: Iterable[np.ndarray] = (),
 ) -> Dispatch:
     """As `dispatch` with capacity `usual`; what then is left, with the capacity up to `most`."""
     first = dispatch(demand, usual, graph, tiers)
+    if first.at_home:
+        return first
     hours = np.flatnonzero(first.unserved.any(axis=0))
     if not len(hours) or not (most > usual + TINY_MBPS).any():
         return first
@@ -261,31 +310,48 @@ def _augment(
     came through can reach no room, and no later chain enters them, so they are never searched again.
     """
     # quick to ask for single numbers
-    rest, free, sent, closed = left.data, room.data, moved.data, shut.data
+    rest, free, sent = left.data, room.data, moved.data
+    closed, is_open = bytearray(shut.tobytes()), bytearray((room > TINY_MBPS).tobytes())
+    target = ends.target
+    senders: dict[int, list[int]] = {}  # arcs into each sector that carry something, or did so, ascending
+    for arc in np.flatnonzero(moved > TINY_MBPS).tolist():
+        senders.setdefault(target[arc], []).append(arc)
     for owner in owners.tolist():
-        while rest[owner] > TINY_MBPS and (chain := _shortest_chain(owner, free, sent, ends, closed)):
-            end = ends.target[chain[0].way]
+        while rest[owner] > TINY_MBPS and (
+            chain := _shortest_chain(owner, is_open, sent, senders, ends, closed)
+        ):
+            end = target[chain[0].way]
             amount = min(
                 free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
             )
             for way, origin in chain:
                 sent[way] += amount
+                mine = senders.setdefault(target[way], [])
+                place = bisect_left(mine, way)
+                if place == len(mine) or mine[place] != way:
+                    mine.insert(place, way)
                 if origin != _UNSERVED:
                     sent[origin] -= amount
             rest[owner] -= amount
             free[end] -= amount
+            is_open[end] = free[end] > TINY_MBPS
 
 
 def _shortest_chain(
-    owner: int, free: memoryview, sent: memoryview, ends: ArcEnds, closed: memoryview
+    owner: int,
+    is_open: bytearray,
+    sent: memoryview,
+    senders: dict[int, list[int]],
+    ends: ArcEnds,
+    closed: bytearray,
 ) -> list[_Link]:
-    """The links of a chain from a sector with room back to unserved traffic of a class.
+    """The links of a chain from a sector with room, `is_open`, back to unserved traffic of a class.
 
     None where there is no such chain; all sectors found on the way are then marked in `closed`, (sectors,) bool.
     Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it
-    carries for a class elsewhere.
+    carries for a class elsewhere. senders: arcs into each sector, ascending, with all that carry something.
     """
-    out_of, into, source, target = ends.out_of, ends.into, ends.source, ends.target
+    out_of, source, target = ends.out_of, ends.source, ends.target
     found: dict[
         int, tuple[int, int, int]
     ] = {}  # sector -> the sector that it relieves, by which way, of which origin
@@ -300,12 +366,12 @@ def _shortest_chain(
             seen[sector] = 1
             found[sector] = (-1, way, _UNSERVED)
             queue.append(sector)
-            if free[sector] > TINY_MBPS:
+            if is_open[sector]:
                 end = sector
                 break
     # the queue grows while it is gone through
     for previous in queue if end < 0 else ():
-        for arc in into[previous]:
+        for arc in senders.get(previous, ()):
             if sent[arc] > TINY_MBPS and not asked[source[arc]]:
                 asked[source[arc]] = 1
                 for way in out_of[source[arc]]:
@@ -314,7 +380,7 @@ def _shortest_chain(
                         seen[sector] = 1
                         found[sector] = (previous, way, arc)
                         queue.append(sector)
-                        if free[sector] > TINY_MBPS:
+                        if is_open[sector]:
                             end = sector
                             break
                 if end >= 0:

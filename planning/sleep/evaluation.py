@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from planning.errors import Shortfall
-from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
+from planning.sleep.problem import UNSERVED_MBPS, Room, SleepProblem
 from planning.sleep.schedule import group_counts, woken
 from planning.sleep.settings import SleepSettings
 
@@ -165,48 +166,74 @@ def evaluate(
     The plan is repeated as often as the hours ask for. Cells are loaded up to the limit, and above only with traffic
     that does not fit anywhere otherwise. reference: `all_awake` of the demand, where it is at hand.
     """
-    demand = problem.demand if demand is None else demand
-    groups = problem.groups
-    hours = demand.shape[1]
-    periods = hours // awake.shape[1]
-    once = group_counts(groups, awake)
-    carried = _carried(problem, settings, once, demand)
-    every = _carried(problem, settings, groups.count[:, None], demand) if reference is None else reference
-    wakes = woken(awake, problem.before, problem.after)
-    wake_w = np.tile(problem.wake_wh(settings)[groups.group_of_part] @ wakes, periods)
-    unserved = carried.unserved
-    sector, hour = np.nonzero(unserved > UNSERVED_MBPS)
-    missing = unserved[sector, hour]
-    worst = int(missing.argmax()) if len(missing) else None  # the first of equal ones
-    names = problem.sector_names if len(missing) else []
-    sector = carried.sectors[sector]
-    cells = groups.cells
-    holes = np.tile(problem.cover.hole_km2(once), periods)
-    muted = _muted(problem, awake)
-    return SleepEvaluation(
-        energy=(carried.watts + wake_w) / 1000,
-        always_on=every.watts / 1000,
-        always_on_unserved=every.unserved.sum(axis=0),
-        wake_kwh=wake_w / 1000,
-        demand=demand.sum(axis=0),
-        served=carried.served,
-        offloaded=carried.offloaded,
-        unserved=unserved.sum(axis=0),
-        overloaded_sectors=(unserved > UNSERVED_MBPS).sum(axis=0),
-        above_limit=carried.above_limit,
-        max_load=carried.max_load,
-        asleep_cells=np.tile((~awake[:cells]).sum(axis=0), periods),
-        muted_cells=np.tile(muted.sum(axis=0), periods),
-        hole_km2=holes,
-        hole_share=holes / max(problem.cover.covered_km2, _TINY)
-        if problem.cover.covered_km2
-        else 0.0 * holes,
-        switches=int(wakes[:cells].sum()) * periods,
-        worst_sector=None if worst is None else names[sector[worst]],
-        worst_hour=None if worst is None else int(hour[worst]),
-        worst_missing_mbps=0.0 if worst is None else float(missing[worst]),
-        short=Short(tuple(names), sector, hour, missing),
-    )
+    return Judged(problem, settings, awake).on(demand, reference)
+
+
+class Judged:
+    """Awake parts (parts, plan's hours) that are judged on one demand after the other: what no traffic changes is
+    computed once."""
+
+    def __init__(self, problem: SleepProblem, settings: SleepSettings, awake: np.ndarray):
+        self.problem, self.awake = problem, awake
+        groups = problem.groups
+        once = group_counts(groups, awake)
+        wakes = woken(awake, problem.before, problem.after)
+        self.carrying = Carrying(problem, settings, once)
+        self.every = Carrying(problem, settings, groups.count[:, None])
+        self.wake_w = problem.wake_wh(settings)[groups.group_of_part] @ wakes
+        self.hole_km2 = problem.cover.hole_km2(once)
+        self.asleep = (~awake[: groups.cells]).sum(axis=0)
+        self.muted = _muted(problem, awake).sum(axis=0)
+        self.wakes = int(wakes[: groups.cells].sum())
+
+    @cached_property
+    def sector_names(self) -> tuple[str, ...]:
+        """In the order of the sectors' numbers."""
+        return tuple(self.problem.sector_names)
+
+    def on(self, demand: np.ndarray | None = None, reference: Carried | None = None) -> SleepEvaluation:
+        """As `evaluate`."""
+        problem = self.problem
+        demand = problem.demand if demand is None else demand
+        periods = demand.shape[1] // self.awake.shape[1]
+        carried = self.carrying.on(demand)
+        every = self.every.on(demand) if reference is None else reference
+        return self._found(demand, carried, every, periods)
+
+    def _found(self, demand: np.ndarray, carried: Carried, every: Carried, periods: int) -> SleepEvaluation:
+        problem = self.problem
+        wake_w = np.tile(self.wake_w, periods)
+        unserved = carried.unserved
+        sector, hour = np.nonzero(unserved > UNSERVED_MBPS)
+        missing = unserved[sector, hour]
+        worst = int(missing.argmax()) if len(missing) else None  # the first of equal ones
+        names = self.sector_names if len(missing) else ()
+        sector = carried.sectors[sector]
+        holes = np.tile(self.hole_km2, periods)
+        return SleepEvaluation(
+            energy=(carried.watts + wake_w) / 1000,
+            always_on=every.watts / 1000,
+            always_on_unserved=every.unserved.sum(axis=0),
+            wake_kwh=wake_w / 1000,
+            demand=demand.sum(axis=0),
+            served=carried.served,
+            offloaded=carried.offloaded,
+            unserved=unserved.sum(axis=0),
+            overloaded_sectors=(unserved > UNSERVED_MBPS).sum(axis=0),
+            above_limit=carried.above_limit,
+            max_load=carried.max_load,
+            asleep_cells=np.tile(self.asleep, periods),
+            muted_cells=np.tile(self.muted, periods),
+            hole_km2=holes,
+            hole_share=holes / max(problem.cover.covered_km2, _TINY)
+            if problem.cover.covered_km2
+            else 0.0 * holes,
+            switches=self.wakes * periods,
+            worst_sector=None if worst is None else names[sector[worst]],
+            worst_hour=None if worst is None else int(hour[worst]),
+            worst_missing_mbps=0.0 if worst is None else float(missing[worst]),
+            short=Short(names, sector, hour, missing),
+        )
 
 
 @dataclass(frozen=True)
@@ -225,33 +252,54 @@ class Carried:
 
 def all_awake(problem: SleepProblem, settings: SleepSettings, demand: np.ndarray | None = None) -> Carried:
     """What every cell awake carries of a demand (classes, hours): the same for all plans."""
-    return _carried(
-        problem, settings, problem.groups.count[:, None], problem.demand if demand is None else demand
-    )
+    every = Carrying(problem, settings, problem.groups.count[:, None])
+    return every.on(problem.demand if demand is None else demand)
 
 
-def _carried(
-    problem: SleepProblem, settings: SleepSettings, counts: np.ndarray, demand: np.ndarray
-) -> Carried:
-    """counts: (groups, hours), repeated as often as the hours of the demand ask for. Groups whose sectors carry nothing
-    cost what they cost idle."""
-    part, groups, _ = problem.part_of(np.asarray(demand.any(axis=1)))
-    hours = demand.shape[1]
-    unserved = np.zeros((len(part.sectors), hours))
-    watts, served, offloaded, above_limit, max_load = np.zeros((5, hours))
-    for now, mine, found in problem.served_by_day(settings, counts, demand):
-        load = groups.spread(mine, found.load, settings.max_load)
-        use = load / np.maximum(groups.capacity[:, None] * mine, _TINY)
-        unserved[:, now] = part.graph.by_sector @ found.unserved
-        watts[now] = groups.load_w @ load
-        served[now] = found.load.sum(axis=0)
-        offloaded[now] = found.moved.sum(axis=0)
-        above_limit[now] = ((use > settings.max_load + 1e-9) * mine).sum(axis=0)
-        max_load[now] = use.max(axis=0, initial=0.0)
-    # hour by hour, so that equal counts have equal sums however many hours they are told for
-    idle = np.ascontiguousarray(problem.groups.power_w(counts, np.zeros((1, 1))).T).sum(axis=1)
-    watts += np.tile(idle, hours // counts.shape[1])
-    return Carried(part.sectors, unserved, watts, served, offloaded, above_limit.astype(int), max_load)
+class Carrying:
+    """Awake counts (groups, hours or 1) and what they carry of one demand after the other. Groups whose sectors carry
+    nothing cost what they cost idle."""
+
+    def __init__(self, problem: SleepProblem, settings: SleepSettings, counts: np.ndarray):
+        self.problem, self.settings, self.counts = problem, settings, counts
+        self._room: dict[tuple[int, int], Room] = {}
+
+    @cached_property
+    def idle_w(self) -> np.ndarray:
+        """(hours,) W without any traffic."""
+        # hour by hour, so that equal counts have equal sums however many hours they are told for
+        by_site = self.problem.groups.power_w(self.counts, np.zeros((1, 1)))
+        return np.ascontiguousarray(by_site.T).sum(axis=1)
+
+    def on(self, demand: np.ndarray) -> Carried:
+        """Counts of fewer hours than the demand (classes, hours) are repeated."""
+        problem, most = self.problem, self.settings.max_load
+        part, groups, _ = problem.part_of(np.asarray(demand.any(axis=1)))
+        hours = demand.shape[1]
+        watts, served, offloaded, above_limit, max_load = np.zeros((5, hours))
+        load_w = groups.load_w
+        missing: list[tuple[slice, np.ndarray]] = []
+        for now, mine, found in problem.served_by_day(self.settings, self.counts, demand, self._room):
+            load = groups.spread(mine, found.load, most)
+            watts[now] = load_w @ load
+            served[now] = found.load.sum(axis=0)
+            busy = np.flatnonzero(load.any(axis=1))
+            use = load[busy] / np.maximum(groups.capacity[busy, None] * mine[busy], _TINY)
+            above_limit[now] = ((use > most + 1e-9) * mine[busy]).sum(axis=0)
+            max_load[now] = use.max(axis=0, initial=0.0)
+            if not found.at_home:
+                offloaded[now] = found.moved.sum(axis=0)
+                missing.append((now, part.graph.by_sector @ found.unserved))
+        short = np.zeros(len(part.sectors), bool)
+        for _, lack in missing:
+            short |= lack.any(axis=1)
+        unserved = np.zeros((int(short.sum()), hours))
+        for now, lack in missing:
+            unserved[:, now] = lack[short]
+        watts += np.tile(self.idle_w, hours // self.counts.shape[1])
+        return Carried(
+            part.sectors[short], unserved, watts, served, offloaded, above_limit.astype(int), max_load
+        )
 
 
 def _muted(problem: SleepProblem, awake: np.ndarray) -> np.ndarray:

@@ -96,15 +96,18 @@ class SleepPlan:
         served = problem.serve(self.settings, counts, beyond=True)
         by_group = groups.spread(counts, served.load, self.settings.max_load)
         each = by_group / np.maximum(counts, 1)
-        out = np.zeros(self.awake.shape)
-        np.add.at(out, groups.cell_of_part, self.parts * each[groups.group_of_part])
-        return out
+        return self._of_cells(self.parts * each[groups.group_of_part])
 
     def capacities(self) -> np.ndarray:
         """(cells, hours) Mbit/s of each cell at full load, 0 where it sleeps."""
         groups = self.problem.groups
-        out = np.zeros(self.awake.shape)
-        np.add.at(out, groups.cell_of_part, self.parts * groups.capacity[groups.group_of_part, None])
+        return self._of_cells(self.parts * groups.capacity[groups.group_of_part, None])
+
+    def _of_cells(self, values: np.ndarray) -> np.ndarray:
+        """(parts, hours) -> (cells, hours): sums of a cell's two parts."""
+        groups = self.problem.groups
+        out = 0.0 + values[: groups.cells]
+        out[groups.cell_of_part[groups.cells :]] += values[groups.cells :]
         return out
 
     def schedule(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from planning.network import Network
 from planning.progress import Progress
 from planning.sleep.building import QUANTILE, ground_and_traffic
 from planning.sleep.cover import Cover
-from planning.sleep.dispatch import Dispatch, Part, served_above
+from planning.sleep.dispatch import Dispatch, Part, Tiers, served_above
 from planning.sleep.offload import MAX_NEIGHBOURS, ClassShares, OffloadGraph
 from planning.sleep.operation import Operation
 from planning.sleep.settings import SleepSettings
@@ -196,11 +196,12 @@ class SleepProblem:
         the capacity above it. Counts of one hour hold for all."""
         demand = self.demand if demand is None else demand
         busy = np.asarray(demand.any(axis=1))
+        hours = demand.shape[1]
         if 2 * busy.sum() > len(busy):
-            return _served(settings, self.groups, self.graph, counts, demand, beyond)
+            return Room.of(settings, self.groups, counts, hours).served(self.graph, demand, beyond)
         part, groups, rows = self.part_of(busy)
-        served = _served(settings, groups, part.graph, counts[rows], demand[part.classes], beyond)
-        return part.whole(served, self.graph)
+        room = Room.of(settings, groups, counts[rows], hours, part)
+        return part.whole(room.served(part.graph, demand[part.classes], beyond), self.graph)
 
     def part_of(self, busy: np.ndarray) -> tuple[Part, CellGroups, np.ndarray]:
         """The part of classes with traffic (classes,) bool, its groups, and their numbers; the last one is kept."""
@@ -214,21 +215,30 @@ class SleepProblem:
         return made
 
     def served_by_day(
-        self, settings: SleepSettings, counts: np.ndarray, demand: np.ndarray
+        self,
+        settings: SleepSettings,
+        counts: np.ndarray,
+        demand: np.ndarray,
+        known: dict[tuple[int, int], Room] | None = None,
     ) -> Iterator[tuple[slice, np.ndarray, Dispatch]]:
         """`serve` with all capacity, of `part_of` the classes with traffic alone, some hours at a time.
 
         Yields the hours, the counts (groups of the part, hours or 1) and who carries what in them. Counts of fewer
-        hours than the demand are repeated.
+        hours than the demand are repeated. known: keeps what they can carry in the last of such hours, for the next.
         """
         part, groups, rows = self.part_of(np.asarray(demand.any(axis=1)))
-        kept = counts[rows]
+        known = {} if known is None else known
         for begin in range(0, demand.shape[1], _HOURS_AT_ONCE):
             hours = slice(begin, min(begin + _HOURS_AT_ONCE, demand.shape[1]))
-            mine = kept
-            if kept.shape[1] > 1:
-                mine = kept[:, np.arange(hours.start, hours.stop) % kept.shape[1]]
-            yield hours, mine, _served(settings, groups, part.graph, mine, demand[part.classes, hours], True)
+            of_plan = np.arange(hours.start, hours.stop) % counts.shape[1]
+            key = (hours.stop - hours.start, int(of_plan[0]))
+            room = known.get(key)
+            if room is None or room.part is not part:
+                mine = counts[rows] if counts.shape[1] == 1 else counts[np.ix_(rows, of_plan)]
+                room = Room.of(settings, groups, mine, len(of_plan), part)
+                known.clear()
+                known[key] = room
+            yield hours, room.counts, room.served(part.graph, demand[part.classes, hours], True)
 
     def by_sector(self, values: np.ndarray) -> np.ndarray:
         """(classes, hours) -> (sectors, hours)."""
@@ -269,22 +279,43 @@ class SleepProblem:
         return self.shares.apply(laid)
 
 
-def _served(
-    settings: SleepSettings,
-    groups: CellGroups,
-    graph: OffloadGraph,
-    counts: np.ndarray,
-    demand: np.ndarray,
-    beyond: bool,
-) -> Dispatch:
-    """As `SleepProblem.serve`; counts (groups, 1) are those of every hour."""
-    most, *tiers = (
-        np.ascontiguousarray(np.broadcast_to(values, (graph.sectors, demand.shape[1])))
-        for values in (groups.capacity_of(counts), *groups.tiers(counts)[:-1])
-    )
-    usual = settings.max_load * most
-    tiers = [settings.max_load * tier for tier in tiers]
-    return served_above(demand, usual, most if beyond else usual, graph, tiers)
+@dataclass(frozen=True)
+class Room:
+    """What awake counts (groups, hours or 1) of a problem, or of a part of it, can carry.
+
+    most, usual : (sectors, hours) Mbit/s at full load and up to the load limit.
+    tiers : the latter of the carriers with the fewest watts, of these and the next ones, and so on, without all.
+    """
+
+    counts: np.ndarray
+    most: np.ndarray
+    usual: np.ndarray
+    tiers: Tiers
+    part: Part | None
+
+    @classmethod
+    def of(
+        cls,
+        settings: SleepSettings,
+        groups: CellGroups,
+        counts: np.ndarray,
+        hours: int,
+        part: Part | None = None,
+    ) -> Room:
+        """Counts (groups, 1) are those of every hour."""
+
+        def by_hour(values: np.ndarray) -> np.ndarray:
+            return np.ascontiguousarray(np.broadcast_to(values, (groups.sectors, hours)))
+
+        def tiers() -> list[np.ndarray]:
+            return [settings.max_load * by_hour(tier) for tier in groups.tiers(counts)[:-1]]
+
+        most = by_hour(groups.capacity_of(counts))
+        return cls(counts, most, settings.max_load * most, Tiers(tiers), part)
+
+    def served(self, graph: OffloadGraph, demand: np.ndarray, beyond: bool) -> Dispatch:
+        """As `SleepProblem.serve`."""
+        return served_above(demand, self.usual, self.most if beyond else self.usual, graph, self.tiers)
 
 
 def tile_rows(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
 from planning.progress import Progress
 from planning.sleep.catalogue import STRATEGIES, strategy_label
-from planning.sleep.evaluation import SleepEvaluation, all_awake, evaluate
+from planning.sleep.evaluation import Judged, SleepEvaluation
 from planning.sleep.plan import SleepPlan
 
 SERVED_ENOUGH = (
@@ -100,6 +100,8 @@ def ensemble_figures(
     if demand.hours % first.hours:
         raise InputError(f"A plan of {first.hours} hours cannot be replayed on {demand.hours} hours.")
     values: dict[str, list[dict[str, float]]] = {name: [] for name in plans}
+    judged = {name: Judged(plan.problem, plan.settings, plan.parts) for name, plan in plans.items()}
+    every = judged[next(iter(plans))].every
     for sample in range(demand.samples):
         if progress:
             progress(sample, demand.samples, "the ensemble")
@@ -108,15 +110,14 @@ def ensemble_figures(
             if not (plan.problem is first.problem and plan.settings == first.settings):
                 reference = None
             elif reference is None:
-                reference = all_awake(first.problem, first.settings, laid)
-            found = evaluate(plan.problem, plan.settings, plan.parts, laid, reference)
-            values[name].append(figures_of(found, prices))
+                reference = every.on(laid)
+            values[name].append(figures_of(judged[name].on(laid, reference), prices))
     rows = []
     for name, plan in plans.items():
         other: dict[str, float] = {}
         if held_out is not None:
             laid = np.concatenate([plan.problem.laid(held_out, s) for s in range(held_out.samples)], axis=1)
-            other = figures_of(evaluate(plan.problem, plan.settings, plan.parts, laid), prices)
+            other = figures_of(judged[name].on(laid), prices)
         for figure in values[name][0]:
             of_samples = np.array([v[figure] for v in values[name]])
             low, high = np.quantile(of_samples, [0.1, 0.9])

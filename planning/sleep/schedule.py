@@ -9,8 +9,11 @@ from planning.energy import CellGroups
 
 def group_counts(groups: CellGroups, awake: np.ndarray) -> np.ndarray:
     """(parts, hours) bool -> (groups, hours) number of awake parts."""
+    parts, first = groups.members
     out = np.zeros((len(groups.site), awake.shape[1]), np.int64)
-    np.add.at(out, groups.group_of_part, awake)
+    for place in range(int(groups.count.max(initial=0))):
+        has = np.flatnonzero(groups.count > place)
+        out[has] += awake[parts[first[has] + place]]
     return out
 
 

@@ -9,9 +9,10 @@ sweep without the price of switching is the greedy strategy.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
 from planning.energy import rows_of_each
 from planning.sleep.families import Family, FamilyTraffic, families, number_of_states, traffic_of
@@ -39,6 +40,33 @@ class _ArcsOf:
     targets: np.ndarray
     rows: np.ndarray
     to_target: np.ndarray
+
+
+@dataclass(frozen=True)
+class _ByGroup:
+    """A 0/1 matrix (rows, groups), of which the part of a sector's groups is asked for again and again."""
+
+    whole: sparse.csr_array
+    columns: sparse.csc_array
+    made: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_array) -> _ByGroup:
+        whole = matrix.tocsr().astype(np.int32)
+        return cls(whole, whole.tocsc())
+
+    def part(self, sector: int, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) the rows with any of a sector's groups, `members`, and their part (n, groups); always the same."""
+        made = self.made.get(sector)
+        if made is None:
+            first, entry = self.columns.indptr, self.columns.indices
+            of_group = [entry[first[g] : first[g + 1]] for g in members.tolist()]
+            rows = np.unique(np.concatenate(of_group))
+            dense = np.zeros((len(rows), len(members)), np.int32)
+            for place, mine in enumerate(of_group):
+                dense[np.searchsorted(rows, mine), place] = 1
+            made = self.made[sector] = (rows, dense)
+        return made
 
 
 @dataclass(frozen=True)
@@ -78,10 +106,11 @@ class Sweeper:
         self.traffic: dict[int, FamilyTraffic] = {}
         self.total = problem.by_sector(problem.demand)
         for family in families(problem, settings) if few.all() else []:
+            if not family.grid:  # nothing of them may sleep
+                continue
             self.traffic[family.rows[0]] = traffic_of(family, problem.demand)
             for i, s in enumerate(family.rows.tolist()):
-                if family.grid:
-                    self.place[s] = (family, i)
+                self.place[s] = (family, i)
         self.into = rows_of_each(graph.arc_target, graph.sectors)
         self._prepare_arcs()
         self._prepare_merit()
@@ -96,8 +125,8 @@ class Sweeper:
         served = problem.serve(self.settings, self.counts)
         self.moved = served.moved
         self.room = self.settings.max_load * groups.capacity_of(self.counts) - served.load
-        self.covering = self.sets @ (self.counts > 0).astype(np.int32)  # (rows, hours) awake groups
-        self.on = self.hubs @ (self.counts > 0).astype(np.int32)
+        self.covering = self.sets.whole @ (self.counts > 0).astype(np.int32)  # (rows, hours) awake groups
+        self.on = self.hubs.whole @ (self.counts > 0).astype(np.int32)
 
     def sweep(self, deadline: float, sweeps: int = MAX_SWEEPS) -> None:
         """Plan sector by sector until nothing gets better, or the deadline (perf_counter)."""
@@ -119,7 +148,7 @@ class Sweeper:
         groups = self.groups
         members = family.members[i]
         hours = self.problem.hours
-        arcs = self.arcs_of[sector]
+        arcs = self._arcs_of(sector)
         inflow = self.moved[self.into[sector]].sum(axis=0) if len(self.into[sector]) else np.zeros(hours)
         present = self._state_in(sector, family, i, self.counts[members])
         index = np.arange(hours)
@@ -179,10 +208,11 @@ class Sweeper:
         was, now = self.counts[members] > 0, counts > 0
         self.awake[parts] = held
         self.counts[members] = counts
-        if self.sets.shape[0]:
-            self.covering += self.sets[:, members] @ (now.astype(np.int32) - was)
-        if self.hubs.shape[0]:
-            self.on += self.hubs[:, members] @ (now.astype(np.int32) - was)
+        change = now.astype(np.int32) - was
+        for matrix, kept in ((self.sets, self.covering), (self.hubs, self.on)):
+            rows, dense = matrix.part(sector, members)
+            if len(rows):
+                kept[rows] += dense @ change
         if len(arcs.arc):
             now_moved = away[:, index, chosen]
             self.room[arcs.targets] += arcs.to_target @ (self.moved[arcs.arc] - now_moved)
@@ -207,7 +237,7 @@ class Sweeper:
             before = filled
         bad |= family.banned[i]
         bad |= self._uncovers(sector, family, i)
-        arcs, index = self.arcs_of[sector], np.arange(len(present))
+        arcs, index = self._arcs_of(sector), np.arange(len(present))
         as_it_is = cost[index, present].copy()
         away = np.zeros((len(arcs.arc), *cost.shape))
         if len(arcs.arc):
@@ -259,45 +289,48 @@ class Sweeper:
 
     def _prepare_arcs(self) -> None:
         graph = self.graph
-        classes = rows_of_each(graph.class_sector, graph.sectors)
-        arcs = rows_of_each(graph.arc_class, graph.classes)
-        self.arcs_of = []
-        none = np.zeros(0, int)
-        alone = _ArcsOf(none, [], none, none, np.zeros((0, 0)))
-        for mine in classes:
-            if not any(len(arcs[k]) for k in mine.tolist()):
-                self.arcs_of.append(alone)
-                continue
-            listed = [(a, j, int(graph.arc_target[a])) for j, k in enumerate(mine) for a in arcs[k].tolist()]
-            targets, number = np.unique([t for _, _, t in listed], return_inverse=True)
-            to_target = np.zeros((len(targets), len(listed)))
-            to_target[number, np.arange(len(listed))] = 1.0
-            self.arcs_of.append(
-                _ArcsOf(
-                    np.array([a for a, _, _ in listed], int),
-                    [(j, t) for (_, j, _), t in zip(listed, number.tolist(), strict=True)],
-                    targets.astype(int), np.arange(len(targets)), to_target,
-                )
-            )  # fmt: skip
+        self.class_rows = rows_of_each(graph.class_sector, graph.sectors)
+        self.arc_rows = rows_of_each(graph.arc_class, graph.classes)
+        self.arcs_made: dict[int, _ArcsOf] = {}
+
+    def _arcs_of(self, sector: int) -> _ArcsOf:
+        """Made when the sector is first planned, as many never are."""
+        made = self.arcs_made.get(sector)
+        if made is not None:
+            return made
+        arcs = [self.arc_rows[k] for k in self.class_rows[sector].tolist()]
+        arc = np.concatenate(arcs) if arcs else np.zeros(0, int)
+        targets, number = np.unique(self.graph.arc_target[arc], return_inverse=True)
+        to_target = np.zeros((len(targets), len(arc)))
+        to_target[number, np.arange(len(arc))] = 1.0
+        place = [j for j, mine in enumerate(arcs) for _ in range(len(mine))]
+        made = _ArcsOf(
+            arc, list(zip(place, number.tolist(), strict=True)), targets.astype(int), np.arange(len(targets)), to_target
+        )  # fmt: skip
+        self.arcs_made[sector] = made
+        return made
 
     def _prepare_merit(self) -> None:
         """Groups of each sector, fewest watts per Mbit/s first, padded with groups without capacity."""
         groups = self.groups
         price = groups.factor * groups.slope
-        of_sector = rows_of_each(groups.sector, groups.sectors)
-        shape = (groups.sectors, max(map(len, of_sector)))
+        number = np.arange(len(price))
+        order = np.lexsort((number, price, groups.sector))
+        sector = groups.sector[order]
+        place = number - np.searchsorted(sector, sector)
+        size = np.bincount(groups.sector, minlength=groups.sectors)
+        shape = (groups.sectors, int(size.max()))
         self.merit, self.merit_capacity = np.zeros(shape, int), np.zeros(shape)
         self.merit_price = np.zeros(shape)
-        tiers: list[list[int]] = []  # the last group of those with the same price
-        for sector, mine in enumerate(of_sector):
-            mine = mine[np.lexsort((mine, price[mine]))]
-            self.merit[sector, : len(mine)] = mine
-            self.merit_capacity[sector, : len(mine)] = groups.capacity[mine]
-            self.merit_price[sector, : len(mine)] = price[mine]
-            last = len(mine) - 1
-            tiers.append([m for m in range(len(mine)) if m == last or price[mine[m + 1]] > price[mine[m]]])
-        most = max(map(len, tiers))
-        self.tier = np.array([mine + [mine[-1]] * (most - len(mine)) for mine in tiers])
+        self.merit[sector, place] = order
+        self.merit_capacity[sector, place] = groups.capacity[order]
+        self.merit_price[sector, place] = price[order]
+        last = np.ones(len(order), bool)  # the last group of those with the same price
+        last[:-1] = (sector[1:] != sector[:-1]) | (price[order][1:] > price[order][:-1])
+        rank = np.cumsum(last) - last
+        rank -= rank[np.searchsorted(sector, sector)]
+        self.tier = np.repeat(np.maximum(size - 1, 0)[:, None], int(rank.max()) + 1, axis=1)
+        self.tier[sector[last], rank[last]] = place[last]
         self.free_places = {
             s: (
                 np.array([np.flatnonzero(family.members[i] == g)[0] for g in family.free[i]]),
@@ -308,19 +341,13 @@ class Sweeper:
 
     def _prepare_cover(self) -> None:
         cover, groups = self.problem.cover, self.groups
-        self.sets = cover.bound_sets().tocsr().astype(np.int32)
+        self.sets = _ByGroup.of(cover.bound_sets())
         self.area = cover.area_km2[cover.binding]
-        by_group = self.sets.tocsc()
-        self.rows_of = []
-        for mine in rows_of_each(groups.sector, groups.sectors):
-            rows = [by_group.indices[by_group.indptr[g] : by_group.indptr[g + 1]] for g in mine]
-            self.rows_of.append(np.unique(np.concatenate(rows)) if self.sets.shape[0] else np.zeros(0, int))
-        self.dense: dict[int, np.ndarray] = {}
         self._wake_wh = self.problem.wake_wh(self.settings)[groups.group_of_part]
 
     def _prepare_hubs(self) -> None:
         groups = self.groups
-        self.hubs = groups.hubs.astype(np.int32)
+        self.hubs = _ByGroup.of(groups.hubs)
         spans = np.zeros(len(groups.hub_w), bool)
         for hub, members in enumerate(rows_of_each(groups.hub, len(groups.hub_w))):
             spans[hub] = len(np.unique(groups.sector[groups.hub_group[members]])) > 1
@@ -335,7 +362,8 @@ class Sweeper:
         out: np.ndarray | float = 0.0
         members = family.members[i]
         for hub in self.shared_of[sector]:
-            part = self.hubs[[hub]][:, members].toarray()[0] > 0
+            rows, dense = self.hubs.part(sector, members)
+            part = dense[np.searchsorted(rows, hub)] > 0
             others = self.on[hub] - (self.counts[members[part]] > 0).sum(axis=0)
             on = (family.counts[i][:, part] > 0).any(axis=1)
             out = out + self.groups.hub_w[hub] * (others == 0)[:, None] * on[None, :]
@@ -343,14 +371,11 @@ class Sweeper:
 
     def _uncovers(self, sector: int, family: Family, i: int) -> np.ndarray:
         """(hours, states) bool: states that leave more ground uncovered than may be."""
-        rows = self.rows_of[sector]
+        members = family.members[i]
+        rows, mine = self.sets.part(sector, members)
         hours, states = self.problem.hours, len(family.states)
         if not len(rows):
             return np.zeros((hours, states), bool)
-        members = family.members[i]
-        if sector not in self.dense:
-            self.dense[sector] = self.sets[rows][:, members].toarray()
-        mine = self.dense[sector]  # (rows, groups)
         others = self.covering[rows] - mine @ (self.counts[members] > 0)  # (rows, hours)
         covers = (mine @ (family.counts[i] > 0).T) > 0  # (rows, states)
         open_ = (others == 0).T.astype(float)

@@ -27,41 +27,22 @@ def windows(plan: SleepPlan) -> pd.DataFrame:
     """One row a cell and window in which it is not fully on: cell, site, sector, band, state, day (from 1), from, to
     (clock times; `to` on the next day where it is not later), hours, wake_at (when to wake it, so that it carries
     traffic at `to`). A cell that sleeps through has one window over the whole plan."""
-    cells, states = plan.network.cells, plan.states()
+    states = plan.states()
+    of_cell = ("cell", "site", "sector", "technology", "band")
+    known = [plan.network.cells[name].tolist() for name in of_cell]
     rows = []
     delay = round(plan.settings.wake_delay_min)
-    for row in np.flatnonzero((states != ON).any(axis=1)):
-        for state, start, length in _runs(states[row], plan.problem.cyclic):
+    runs: dict[tuple[str, ...], list[tuple[str, int, int]]] = {}  # most cells sleep like others
+    for row in np.flatnonzero((states != ON).any(axis=1)).tolist():
+        pattern = tuple(states[row].tolist())
+        if pattern not in runs:
+            runs[pattern] = _runs(states[row], plan.problem.cyclic)
+        for state, start, length in runs[pattern]:
             end = start + length
-            rows.append(
-                {
-                    "cell": cells["cell"].iloc[row],
-                    "site": cells["site"].iloc[row],
-                    "sector": cells["sector"].iloc[row],
-                    "technology": cells["technology"].iloc[row],
-                    "band": cells["band"].iloc[row],
-                    "state": state,
-                    "day": start // 24 + 1,
-                    "from": f"{start % 24:02d}:00",
-                    "to": f"{end % 24:02d}:00",
-                    "hours": length,
-                    "wake_at": _clock(end * 60 - delay) if length < plan.hours else "",
-                }
-            )
-    columns = [
-        "cell",
-        "site",
-        "sector",
-        "technology",
-        "band",
-        "state",
-        "day",
-        "from",
-        "to",
-        "hours",
-        "wake_at",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+            wake_at = _clock(end * 60 - delay) if length < plan.hours else ""
+            clock = (f"{start % 24:02d}:00", f"{end % 24:02d}:00")
+            rows.append((*(names[row] for names in known), state, start // 24 + 1, *clock, length, wake_at))
+    return pd.DataFrame(rows, columns=[*of_cell, "state", "day", "from", "to", "hours", "wake_at"])
 
 
 def schedule_json(plan: SleepPlan, provenance: dict[str, Any] | None = None) -> bytes:
