@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 2  # tasks a thread of the workers has at hand, so that none waits for this process
 CONNECT_SECONDS = 15
 DEATHS = 3  # of workers that a task may outlive before it is the task's fault
+KEPT_BYTES = 1 << 29  # of freed memory that a worker keeps for its next arrays
 INSTALL = 'it needs Dask: install it with `python -m pip install "distributed>=2025.1"`'
 
 # A function and its arguments in; (number of the argument, result) out as each is ready, in any order. Errors that the
@@ -61,6 +62,9 @@ def local_workers(count: int, threads: int | None = None, smaller: str = "") -> 
     settings = {
         "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": each,
         "distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": each,
+        # Dask would have freed memory go back at once, and planners ask for it again: half of the time in the kernel
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
+        "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.worker.memory.terminate": False,  # the system does it; dying early loses work
     }
