@@ -83,9 +83,13 @@ def map_view(
         lambda: _mounted(region, bounds, outline, draw, places, points, tiles),
     )
     both = () if wiped is None else (wiped.before, wiped.after)
-    drawn = (part for p in (*pictures, *both) for part in (p.rgba, p.bounds))
     over = frame.layers(
-        fingerprint(*drawn, *map(rows_of, dots), *marked, None if wiped is None else wiped.names),
+        fingerprint(
+            *(part for p in (*pictures, *both) for part in (p.rgba, p.bounds)),
+            *map(rows_of, dots),
+            *marked,
+            None if wiped is None else wiped.names,
+        ),
         lambda: _laid_over(pictures, dots, marked, wiped),
     )
     # in the order in which the component compares them

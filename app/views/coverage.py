@@ -16,7 +16,7 @@ from app.files.scenario import file_stem
 from app.map import raster
 from app.map.dots import Dots
 from app.map.raster import Classes, PixelPicture
-from app.map.region import Region
+from app.map.region import Picture, Region
 from app.map.view import map_view
 from app.map.wipe import Wipe
 from app.messages import errors_shown, plain
@@ -248,10 +248,11 @@ def _map(
         rgba, legend = _difference(space, cover, before, after, layer, hour)
     else:
         rgba, legend = _colours(_values(space, cover, shown, layer, hour), cover, layer)
-    pictures, wiped = [frame.picture(rgba)], None
+    pictures: list[Picture] = [frame.picture(rgba)]
+    wiped: Wipe | None = None
     if view == BOTH and after is not None:
         was, _ = _colours(_values(space, cover, before, layer, hour), cover, layer)
-        pictures, wiped = [], Wipe(frame.picture(was), pictures[0], (BEFORE, AFTER))
+        wiped = Wipe(frame.picture(was), pictures.pop(), (BEFORE, AFTER))
     sites = cover.network.sites
     site = cover.network.site_of_cell
     up = np.bincount(site, shown.awake, len(sites)).astype(int)

@@ -29,7 +29,8 @@ def _any(present: TileServer | None) -> None:
     kinds = [OFFLINE, STREETS, OWN]
     place = 0 if present is None else 1 if present == OSM else 2
     kind = st.radio("Background of all maps", kinds, place, key=f"map background {place}")
-    wanted, lacking = None, False
+    wanted: TileServer | None = None
+    lacking = False
     if kind == OWN:
         own = present if place == 2 else tile_servers.offered()
         address = st.text_input(

@@ -80,10 +80,6 @@ class OffloadGraph:
             turn[arc] = free_class[k] = free_target[t] = max(free_class[k], free_target[t]) + 1
         return turn - 1
 
-    @property
-    def turns(self) -> int:
-        return int(self.turn.max(initial=-1)) + 1
-
     @cached_property
     def ends(self) -> ArcEnds:
         """Made when first asked for, as few plans need it."""

@@ -6,6 +6,7 @@ import pytest
 from planning.propagation import (
     building_loss_db,
     line_of_sight,
+    link_losses_db,
     los_probability,
     path_losses_db,
     site_key,
@@ -30,6 +31,17 @@ def test_path_loss_is_that_of_published_test_vectors(scenario, rows, kind):
     found = path_losses_db(ground.astype(kind), environment=environment, frequency_ghz=5.0, station_m=height)
     assert found[0].dtype == found[1].dtype == kind
     np.testing.assert_allclose(found, [los, nlos], atol=1.1e-4)
+
+
+@pytest.mark.parametrize("environment", ["UMa", "UMi", "RMa"])
+def test_losses_of_links_of_one_mast_are_those_of_each_link(environment):
+    rng = np.random.default_rng(0)
+    ground = rng.uniform(0, 4000, (3, 50)).astype(np.float32)
+    mast = np.array([2, 0, 2, 2, 0])
+    height = np.array([30.0, 0.0, 12.0], np.float32)[mast][:, None]
+    figures = {"environment": environment, "frequency_ghz": rng.uniform(0.7, 3.5, (5, 1)).astype(np.float32)}
+    one_by_one = path_losses_db(ground[mast], station_m=height, **figures)
+    np.testing.assert_array_equal(link_losses_db(ground, mast, station_m=height, **figures), one_by_one)
 
 
 def test_rma_beyond_the_breakpoint_and_far_away():

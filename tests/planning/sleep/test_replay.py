@@ -7,6 +7,7 @@ import pytest
 
 from planning.sleep import STRATEGIES, SleepSettings, compare_strategies, evaluate, plan_sleep, replay
 from planning.sleep.dispatch import dispatch
+from planning.sleep.evaluation import Judged
 from tests.planning.sleep.making import lawful, line_network, replayed, some_problem
 
 SETTINGS = SleepSettings(allow_unserved=True, time_limit=3, wake_delay_min=0)
@@ -133,3 +134,18 @@ def test_sectors_without_traffic_cost_what_they_cost_idle(seed):
     assert missing == pytest.approx(found.unserved_mbps_hours, abs=1e-3)
     worst = max(found.shortfalls, key=lambda s: s.missing_mbps, default=None)
     assert (worst and worst.name) == found.worst_sector and (worst and worst.hour) == found.worst_hour
+
+
+def test_a_plan_is_judged_on_one_demand_after_the_other_as_on_each_alone():
+    problem = some_problem(5, line_network(6, 2, 2), busy=1.2)
+    plan = plan_sleep(problem, "greedy", SETTINGS)
+    judged = Judged(problem, SETTINGS, plan.parts)
+    for factor in (0.4, 1.3, 0.0, 1.0):
+        week = factor * np.tile(problem.demand, 7) * np.repeat(np.linspace(0.3, 1.5, 7), 24)
+        alone, one_of_many = evaluate(problem, SETTINGS, plan.parts, week), judged.on(week)
+        assert one_of_many.record() == alone.record()
+        np.testing.assert_array_equal(one_of_many.energy, alone.energy)
+        # hours do not depend on their neighbours
+        day = judged.on(week[:, 48:72])
+        np.testing.assert_array_equal(day.unserved, alone.unserved[48:72])
+        np.testing.assert_array_equal(day.always_on, alone.always_on[48:72])
