@@ -16,9 +16,12 @@ pytestmark = pytest.mark.slow
 def kernel():
     """A client whose kernel stays: what a notebook imports need not be imported again by the next."""
     client = NotebookClient(
-        nbformat.v4.new_notebook(), timeout=600, resources={"metadata": {"path": str(EXAMPLES)}}
+        nbformat.v4.new_notebook(),
+        timeout=600,
+        startup_timeout=600,
+        resources={"metadata": {"path": str(EXAMPLES)}},
     )
-    with client.setup_kernel(cwd=str(EXAMPLES), env=None):
+    with client.setup_kernel(cwd=str(EXAMPLES)):
         yield client
 
 

@@ -20,7 +20,7 @@ from app.widgets.uploads import upload
 if TYPE_CHECKING:
     import shapely
 
-NEVER_AREAS: Slot[list[Any]] = Slot()
+NEVER_AREAS: Slot[tuple[Any, ...]] = Slot()
 SEED: Slot[list[Any]] = Slot()
 HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 168: "the whole week"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
