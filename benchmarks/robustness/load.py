@@ -6,6 +6,7 @@ Bounded in time and number, and sent to 127.0.0.1 only. A user checks that what 
 from __future__ import annotations
 
 import tempfile
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ def _job(load: Load, kind: str, session: Session, button: str, done: str, end: f
             raise OutOfTime
         time.sleep(session.pace)
         session.run(fragment=session.panel)
-    if wrong := next((text for text in session.texts if "went wrong" in text or "ended" in text), None):
+    if wrong := next((text for text in session.texts if re.search(r"went wrong|\bended\b", text)), None):
         raise AppError(wrong)
     load.jobs.setdefault(kind, []).append(time.monotonic() - began)
 
