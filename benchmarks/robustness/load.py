@@ -5,8 +5,8 @@ Bounded in time and number, and sent to 127.0.0.1 only. A user checks that what 
 
 from __future__ import annotations
 
-import tempfile
 import re
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
