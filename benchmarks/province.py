@@ -64,7 +64,7 @@ def measured(folder: Path, cells: int, traffic: Path) -> dict[str, float]:
     told = ("--traffic", str(traffic), "--out")
     taken = _command("import", str(table), *told, str(network))
     # what is planned does not depend on how busy the machine is
-    rule = ("--strategy", "greedy", "--time-limit", "36000")
+    rule = ("--strategy", "greedy", "--allow-unserved", "--time-limit", "36000")
     planned = _command("sleep", str(network), *told, str(plan), *rule)
     return {
         "rows": cells,

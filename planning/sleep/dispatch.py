@@ -9,7 +9,6 @@ of what does not fit at home is carried by others. No traffic that fits at home 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -310,48 +309,31 @@ def _augment(
     came through can reach no room, and no later chain enters them, so they are never searched again.
     """
     # quick to ask for single numbers
-    rest, free, sent = left.data, room.data, moved.data
-    closed, is_open = bytearray(shut.tobytes()), bytearray((room > TINY_MBPS).tobytes())
-    target = ends.target
-    senders: dict[int, list[int]] = {}  # arcs into each sector that carry something, or did so, ascending
-    for arc in np.flatnonzero(moved > TINY_MBPS).tolist():
-        senders.setdefault(target[arc], []).append(arc)
+    rest, free, sent, closed = left.data, room.data, moved.data, shut.data
     for owner in owners.tolist():
-        while rest[owner] > TINY_MBPS and (
-            chain := _shortest_chain(owner, is_open, sent, senders, ends, closed)
-        ):
-            end = target[chain[0].way]
+        while rest[owner] > TINY_MBPS and (chain := _shortest_chain(owner, free, sent, ends, closed)):
+            end = ends.target[chain[0].way]
             amount = min(
                 free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
             )
             for way, origin in chain:
                 sent[way] += amount
-                mine = senders.setdefault(target[way], [])
-                place = bisect_left(mine, way)
-                if place == len(mine) or mine[place] != way:
-                    mine.insert(place, way)
                 if origin != _UNSERVED:
                     sent[origin] -= amount
             rest[owner] -= amount
             free[end] -= amount
-            is_open[end] = free[end] > TINY_MBPS
 
 
 def _shortest_chain(
-    owner: int,
-    is_open: bytearray,
-    sent: memoryview,
-    senders: dict[int, list[int]],
-    ends: ArcEnds,
-    closed: bytearray,
+    owner: int, free: memoryview, sent: memoryview, ends: ArcEnds, closed: memoryview
 ) -> list[_Link]:
-    """The links of a chain from a sector with room, `is_open`, back to unserved traffic of a class.
+    """The links of a chain from a sector with room back to unserved traffic of a class.
 
     None where there is no such chain; all sectors found on the way are then marked in `closed`, (sectors,) bool.
     Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it
-    carries for a class elsewhere. senders: arcs into each sector, ascending, with all that carry something.
+    carries for a class elsewhere.
     """
-    out_of, source, target = ends.out_of, ends.source, ends.target
+    out_of, into, source, target = ends.out_of, ends.into, ends.source, ends.target
     found: dict[
         int, tuple[int, int, int]
     ] = {}  # sector -> the sector that it relieves, by which way, of which origin
@@ -366,12 +348,12 @@ def _shortest_chain(
             seen[sector] = 1
             found[sector] = (-1, way, _UNSERVED)
             queue.append(sector)
-            if is_open[sector]:
+            if free[sector] > TINY_MBPS:
                 end = sector
                 break
     # the queue grows while it is gone through
     for previous in queue if end < 0 else ():
-        for arc in senders.get(previous, ()):
+        for arc in into[previous]:
             if sent[arc] > TINY_MBPS and not asked[source[arc]]:
                 asked[source[arc]] = 1
                 for way in out_of[source[arc]]:
@@ -380,7 +362,7 @@ def _shortest_chain(
                         seen[sector] = 1
                         found[sector] = (previous, way, arc)
                         queue.append(sector)
-                        if is_open[sector]:
+                        if free[sector] > TINY_MBPS:
                             end = sector
                             break
                 if end >= 0:

@@ -29,12 +29,13 @@ _SECOND_CHOICE = 0.25  # worth of each further sector that reaches a class, besi
 
 
 class ArcEnds(NamedTuple):
-    """Arcs as lists, for loops over single ones. source, target: class and sector of each arc. out_of: arcs of each
-    class."""
+    """Arcs as lists, for loops over single ones. source, target: class and sector of each arc. out_of, into: arcs of
+    each class and into each sector."""
 
     source: list[int]
     target: list[int]
     out_of: list[list[int]]
+    into: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class OffloadGraph:
             self.arc_class.tolist(),
             self.arc_target.tolist(),
             [a.tolist() for a in rows_of_each(self.arc_class, self.classes)],
+            [a.tolist() for a in rows_of_each(self.arc_target, self.sectors)],
         )
 
     def arcs_at(self, ends: np.ndarray, rows: int) -> sparse.csr_array:
