@@ -137,8 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/population/XXA.tif":
             return "image/tiff", world.population
         if path == "/api/interpreter":
-            found = world.streets if "out geom" in query else _inside(world.places, query)
-            return "application/json", json.dumps({"elements": found}).encode()
+            elements = world.streets if "out geom" in query else _inside(world.places, query)
+            return "application/json", json.dumps({"elements": elements}).encode()
         return "text/plain", None
 
     def _answer(self, path: str, kind: str, body: bytes | None) -> None:
