@@ -88,7 +88,9 @@ def test_a_plan_goes_on_from_an_earlier_one():
     assert again.solve.status == "feasible" and again.solve.bound is None and again.solve.gap is None
     assert "optimal" not in again.how
     objective, bound = best.solve.objective, best.solve.bound
-    assert best.solve.gap == pytest.approx((objective - bound) / objective, abs=1e-9) and 0 < bound <= objective
+    assert (
+        best.solve.gap == pytest.approx((objective - bound) / objective, abs=1e-9) and 0 < bound <= objective
+    )
     assert again.evaluation.energy_kwh <= best.evaluation.energy_kwh * (1 + 1e-9)
 
 
