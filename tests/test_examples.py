@@ -1,5 +1,6 @@
 """The notebooks under `examples/` run from top to bottom, one after the other in one kernel that forgets in between."""
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -21,7 +22,8 @@ def kernel():
         startup_timeout=600,
         resources={"metadata": {"path": str(EXAMPLES)}},
     )
-    with client.setup_kernel(cwd=str(EXAMPLES)):
+    path = os.pathsep.join(filter(None, [str(EXAMPLES.parent), os.environ.get("PYTHONPATH")]))
+    with client.setup_kernel(cwd=str(EXAMPLES), env=os.environ | {"PYTHONPATH": path}):
         yield client
 
 
