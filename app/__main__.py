@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from intake import __version__
+from plannerbase import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.coverage import made_network
 from benchmarks.sleep import made_city
 from benchmarks.tables import markdown
-from intake.workers import local_workers
+from plannerbase.workers import local_workers
 from planning.coverage import Coverage, RadioSettings
 from planning.errors import InputError
 from planning.shared_work import SharedWork

@@ -32,7 +32,7 @@ CELLS, QUICK_CELLS = 2000, 60
 READ = """
 import json, sys, time
 from pathlib import Path
-from intake.counters import read_counters
+from plannerbase.counters import read_counters
 
 start, clock = time.process_time(), time.perf_counter()
 counters = read_counters(Path(sys.argv[1]), "counters.csv")

@@ -14,8 +14,8 @@ torch.
 import os
 from typing import TYPE_CHECKING
 
-from intake import __version__
-from intake.lazy import lazy_names
+from plannerbase import __version__
+from plannerbase.lazy import lazy_names
 
 # Threads that wait by spinning slow each other down by a factor of five where cores are shared. This must be set
 # before torch starts its threads, and it is the only place that does.

@@ -1,4 +1,5 @@
-"""Parts of a run made by several processes: of this machine, or of the machines of a Dask cluster (`intake.workers`).
+"""Parts of a run made by several processes: of this machine, or of the machines of a Dask cluster
+(`plannerbase.workers`).
 
 Tables come back to this process, which writes them. A worker that dies loses the part it was making, and another makes
 it.
@@ -10,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
-from intake import workers
-from intake.workers import Workers, WorkersError
 from opendiff.errors import ClusterError
 from opendiff.partitions import MadePart, Maker, Part, Recipe, make_part
+from plannerbase import workers
+from plannerbase.workers import Workers, WorkersError
 
 SMALLER = "make parts smaller with --part-tiles"
 

@@ -1,6 +1,6 @@
 """The errors of this package: each message is one sentence that names the cause and the remedy."""
 
-from intake.text import one_line
+from plannerbase.text import one_line
 
 
 class OpenDiffError(Exception):

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from intake.cell_places import read_cell_places
-from intake.counters import Counters, read_counters
-from intake.report import Report
-from intake.served_area import CellPlaces, tiles_of_cells
-from intake.text import Refused
 from opendiff.area.tile_grid import tile_at
 from opendiff.errors import TableError
 from opendiff.measurements import MBPS, RELATIVE, Measurements
+from plannerbase.cell_places import read_cell_places
+from plannerbase.counters import Counters, read_counters
+from plannerbase.report import Report
+from plannerbase.served_area import CellPlaces, tiles_of_cells
+from plannerbase.text import Refused
 
 MAX_NETWORK_BYTES = 400_000_000
 
@@ -26,7 +26,7 @@ def read_measurements(
     unit: str = "",
     crs: str = "",
 ) -> Measurements:
-    """Measured tiles of a file; see `intake.counters.read_counters` for what it may hold.
+    """Measured tiles of a file; see `plannerbase.counters.read_counters` for what it may hold.
 
     Parameters
     ----------

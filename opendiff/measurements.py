@@ -1,7 +1,7 @@
 """What an operator measured of tiles, as the generator is conditioned on it.
 
 A table of measured tiles is Parquet or CSV with x, y, hour (0..167, or 0..23) and traffic and/or users, one row an
-hour. Exports of counters by cell or by place become the same (`intake.counters`).
+hour. Exports of counters by cell or by place become the same (`plannerbase.counters`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from intake.report import Report
 from opendiff.errors import TableError
 from opendiff.week import HOURS, HOURS_A_DAY
+from plannerbase.report import Report
 
 DEFAULT_NOISE = 0.01  # standard deviation of a measured log level whose spread from week to week is not known
 MIN_NOISE, MAX_NOISE = 0.003, 0.5

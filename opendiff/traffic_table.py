@@ -21,15 +21,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from intake.guard import guarded
-from intake.text import read_json
-from intake.traffic_arrays import TrafficArrays, traffic_frame, traffic_statistics
 from opendiff.area import Tiles, tile_frame
 from opendiff.area.tile_grid import TILES_ACROSS
 from opendiff.conditions import INTENSITIES
 from opendiff.errors import TableError
 from opendiff.storage.atomic import replacing
 from opendiff.week import HOURS
+from plannerbase.guard import guarded
+from plannerbase.text import read_json
+from plannerbase.traffic_arrays import TrafficArrays, traffic_frame, traffic_statistics
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -138,7 +138,7 @@ class TrafficEnsemble:
         Returns
         -------
         DataFrame
-            See `intake.traffic_arrays.traffic_frame`.
+            See `plannerbase.traffic_arrays.traffic_frame`.
         """
         return traffic_frame(self.arrays(), start)
 
@@ -158,12 +158,12 @@ class TrafficEnsemble:
         return self.tiles.assign(**more, **self.intensities)
 
     def statistics(self) -> pd.Series:
-        """Figures of the area, see `intake.traffic_arrays.traffic_statistics`."""
+        """Figures of the area, see `plannerbase.traffic_arrays.traffic_statistics`."""
         return traffic_statistics(self.arrays())
 
     def plot(self) -> "go.Figure":
         """The traffic of the area by hour, with the central 50 and 90 % of the samples, as a plotly figure."""
-        from intake.figures import week_figure
+        from plannerbase.figures import week_figure
 
         share = self.tiles["covered_share"].to_numpy()
         area = np.einsum("t,tsh->sh", share, self.traffic, dtype=np.float64)
@@ -227,7 +227,7 @@ def read_traffic(path: str | Path, max_values: int = MAX_VALUES) -> TrafficEnsem
 
 
 def to_plain(ensemble: TrafficEnsemble) -> dict[str, Any]:
-    """The ensemble as plain values, see `intake.plain`."""
+    """The ensemble as plain values, see `plannerbase.plain`."""
     tiles = {name: ensemble.tiles[name].to_numpy() for name in ("x", "y", "covered_share")}
     rest = {name: getattr(ensemble, name) for name in ("traffic", "users", "intensities", "metadata")}
     return {"tiles": tiles} | rest

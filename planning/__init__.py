@@ -20,8 +20,8 @@ commands, cli       `opendiff-planning`
 
 from typing import TYPE_CHECKING
 
-from intake import __version__
-from intake.lazy import lazy_names
+from plannerbase import __version__
+from plannerbase.lazy import lazy_names
 
 if TYPE_CHECKING:
     from planning.api import allocate_prbs, compare_sleep, deploy, map_coverage, plan_sleep

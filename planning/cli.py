@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from intake import __version__
+from plannerbase import __version__
 from planning.errors import PlanningError
 
 # command -> its module in `planning.commands`; only that of the command that is given is loaded, as each takes a while

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from intake.counters import Counters, read_counters
-from intake.report import Report
-from intake.served_area import CellPlaces
-from intake.text import Refused
+from plannerbase.counters import Counters, read_counters
+from plannerbase.report import Report
+from plannerbase.served_area import CellPlaces
+from plannerbase.text import Refused
 from planning.coverage import Coverage
 from planning.demand import Demand
 from planning.errors import InputError
@@ -48,7 +48,7 @@ def read_counted(
     source: bytes | Path, name: str, network: Network, mapping: dict[str, str] | None = None, timezone: str = "",
     unit: str = "",
 ) -> Counted:  # fmt: skip
-    """The counters of a file that belong to cells of the network; see `intake.counters.read_counters`.
+    """The counters of a file that belong to cells of the network; see `plannerbase.counters.read_counters`.
 
     Raises InputError, where no cell of the file is in the network as well.
     """

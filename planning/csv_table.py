@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from intake.delimited import read_csv
-from intake.guard import guarded
+from plannerbase.delimited import read_csv
+from plannerbase.guard import guarded
 from planning.errors import InputError
 
 MOST_ROWS = 1_000_000  # figures of equipment and measurements come in far fewer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from intake.traffic_arrays import TrafficArrays, traffic_statistics
+from plannerbase.traffic_arrays import TrafficArrays, traffic_statistics
 from planning.errors import InputError
 from planning.tile_series import TileSeries
 from planning.traffic import Traffic, TrafficTable
@@ -243,12 +243,12 @@ class Demand(TileSeries):
         return TrafficArrays(self.x, self.y, self.mbps, self.users, None, self.intensities, known)
 
     def statistics(self) -> pd.Series:
-        """Figures of the area in Mbit/s, see `intake.traffic_arrays.traffic_statistics`."""
+        """Figures of the area in Mbit/s, see `plannerbase.traffic_arrays.traffic_statistics`."""
         return traffic_statistics(self.arrays())
 
     def plot(self) -> go.Figure:
         """Mbit/s of the area by hour, with the central 50 and 90 % of the samples."""
-        from intake.figures import week_figure
+        from plannerbase.figures import week_figure
 
         return week_figure(self.mbps.sum(axis=0, dtype=float), "Mbit/s", self.scale.sentence)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intake.text import one_line
+from plannerbase.text import one_line
 
 
 @dataclass(frozen=True)

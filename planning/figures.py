@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from intake.figures import BandColours, hours_axis
+from plannerbase.figures import BandColours, hours_axis
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
-from intake.database import copy_plain
-from intake.source import Source
-from intake.text import Refused, read_json
+from plannerbase.database import copy_plain
+from plannerbase.source import Source
+from plannerbase.text import Refused, read_json
 from planning.errors import InputError
 
 CRS = "EPSG:4326"

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.guard import guarded
-from intake.headings import columns_named, plain
-from intake.layers import TABLES, Limits, chosen, read_layers
-from intake.numbers import written_numbers
-from intake.positions import left_out_without_place, positions_of
-from intake.report import Report, rows_of
-from intake.text import Refused
+from plannerbase.guard import guarded
+from plannerbase.headings import columns_named, plain
+from plannerbase.layers import TABLES, Limits, chosen, read_layers
+from plannerbase.numbers import written_numbers
+from plannerbase.positions import left_out_without_place, positions_of
+from plannerbase.report import Report, rows_of
+from plannerbase.text import Refused
 from planning.errors import InputError
 from planning.geometry import tile_position
 from planning.traffic import TrafficTable

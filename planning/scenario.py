@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from intake.source import Source
+from plannerbase.source import Source
 from planning.atomic import write_whole
 from planning.demand import Demand, Scale
 from planning.errors import InputError

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from intake.locks import held
-from intake.workers import Workers, WorkersError, work_here
+from plannerbase.locks import held
+from plannerbase.workers import Workers, WorkersError, work_here
 from planning.atomic import write_whole
 from planning.errors import ClusterError, InputError
 from planning.progress import Progress

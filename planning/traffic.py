@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from intake.source import Source
-from intake.traffic_arrays import HasTrafficArrays, TrafficArrays, traffic_frame, traffic_statistics
+from plannerbase.source import Source
+from plannerbase.traffic_arrays import HasTrafficArrays, TrafficArrays, traffic_frame, traffic_statistics
 from planning.errors import InputError
 from planning.geometry import tile_area_km2
 from planning.tile_series import TileSeries
@@ -130,16 +130,16 @@ class TrafficTable(TileSeries):
         )
 
     def to_pandas(self, start: str | pd.Timestamp | None = None) -> pd.DataFrame:
-        """The table as a long one, see `intake.traffic_arrays.traffic_frame`."""
+        """The table as a long one, see `plannerbase.traffic_arrays.traffic_frame`."""
         return traffic_frame(self.arrays(), start)
 
     def statistics(self) -> pd.Series:
-        """Figures of the area, see `intake.traffic_arrays.traffic_statistics`."""
+        """Figures of the area, see `plannerbase.traffic_arrays.traffic_statistics`."""
         return traffic_statistics(self.arrays())
 
     def plot(self) -> go.Figure:
         """The traffic of the area by hour, with the central 50 and 90 % of the samples."""
-        from intake.figures import week_figure
+        from plannerbase.figures import week_figure
 
         return week_figure(self.area_profile(), str(self.metadata.get("unit", "relative units")))
 

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from intake.delimited import read_csv
-from intake.guard import guarded
-from intake.source import Source, content_of, name_of
-from intake.text import Refused, read_json
-from intake.traffic_arrays import TrafficArrays
+from plannerbase.delimited import read_csv
+from plannerbase.guard import guarded
+from plannerbase.source import Source, content_of, name_of
+from plannerbase.text import Refused, read_json
+from plannerbase.traffic_arrays import TrafficArrays
 from planning.errors import InputError
 from planning.geometry import ZOOM
 
@@ -43,7 +43,7 @@ def read_arrays(source: Source, name: str | None = None, most_rows: int = MAX_RO
 
 
 def arrays_of_frame(frame: pd.DataFrame, name: str = "the data frame") -> TrafficArrays:
-    """Traffic of a long table, as `intake.traffic_arrays.traffic_frame` makes it.
+    """Traffic of a long table, as `plannerbase.traffic_arrays.traffic_frame` makes it.
 
     Parameters
     ----------

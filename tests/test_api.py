@@ -13,11 +13,11 @@ import shapely
 
 import opendiff
 import planning
-from intake import __version__
 from opendiff.area import tile_frame, tiles_and_area, tiles_covering
 from opendiff.cli import main as opendiff_command
 from opendiff.errors import AreaError
 from opendiff.traffic_table import read_traffic
+from plannerbase import __version__
 from planning.errors import InputError
 from planning.prb import PrbSettings
 from planning.scenario import Scenario

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "checkpoints" / "README.md"])
-FOLDERS = r"(?:\.ci|app|benchmarks|checkpoints|docs|examples|intake|opendiff|planning|tests)"
+FOLDERS = r"(?:\.ci|app|benchmarks|checkpoints|docs|examples|plannerbase|opendiff|planning|tests)"
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -24,7 +24,7 @@ class TestDocument:
         named = CODE.findall(document.read_text())
         unknown = []
         for word in named:
-            if re.fullmatch(r"(?:app|intake|opendiff|planning)(?:\.\w+)+", word):
+            if re.fullmatch(r"(?:app|plannerbase|opendiff|planning)(?:\.\w+)+", word):
                 try:
                     pkgutil.resolve_name(word)
                 except (ImportError, AttributeError):

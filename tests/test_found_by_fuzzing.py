@@ -18,9 +18,6 @@ from app.errors import SavedWorkError
 from app.saved.packing import unpack
 from app.state.workspace import Workspace
 from benchmarks.robustness import corpus, saved_corpus
-from intake.database import check_plain
-from intake.delimited import read_csv
-from intake.text import Refused
 from opendiff.area import read_area_bytes, tile_frame, tiles_in_csv
 from opendiff.errors import AreaError, SourceError, TableError
 from opendiff.live.imagery import cut_geotiff
@@ -28,6 +25,9 @@ from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.open_data.sources import PackSource
 from opendiff.traffic_table import read_traffic
+from plannerbase.database import check_plain
+from plannerbase.delimited import read_csv
+from plannerbase.text import Refused
 from planning.csv_table import read_table
 from planning.deployment.places import read_places
 from planning.errors import InputError

@@ -18,7 +18,7 @@ from opendiff.traffic_table import read_traffic
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("app", "checkpoints", "intake", "opendiff", "planning")
+PACKAGES = ("app", "checkpoints", "plannerbase", "opendiff", "planning")
 AREA = ("115.90,28.66,115.92,28.68", "--source", "demo", "--samples", "2", "--seed", "0")
 
 

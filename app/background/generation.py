@@ -17,7 +17,7 @@ from app.server.reading import read_apart
 from app.state.inputs import DEMO
 from app.state.results import Made
 from app.state.workspace import Workspace
-from intake import guard
+from plannerbase import guard
 
 if TYPE_CHECKING:
     from opendiff.measurements import Measurements

@@ -8,7 +8,7 @@ from app.map import area_entry
 from app.server import jobs
 from app.server.folders import own_folder
 from app.state.workspace import Workspace
-from intake.report import Report
+from plannerbase.report import Report
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices

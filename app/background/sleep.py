@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import shapely
 
-    from intake.counters import Counters
+    from plannerbase.counters import Counters
     from planning.coverage import Coverage
     from planning.demand import Demand
     from planning.network import Network

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import DAY, DAYS, day_axis, finish, mark_hour, week_axis
 from app.colours import ACCENT, BAND_50, BAND_90, RAMP_SCALE, SERIES, WARN
-from intake.figures import BandColours, add_bands
+from plannerbase.figures import BandColours, add_bands
 
 
 def week_band(

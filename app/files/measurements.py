@@ -11,8 +11,8 @@ from app.state.workspace import Workspace
 from opendiff.errors import TableError
 
 if TYPE_CHECKING:
-    from intake.counters import Counters
     from opendiff.measurements import Measurements
+    from plannerbase.counters import Counters
     from planning.traffic import TrafficTable
 
 FILE, NETWORK = "measurements", "measured network"  # keys of the uploads
@@ -38,9 +38,9 @@ def read_measured(
     unit: str = "",
 ) -> Measured:
     """Both forms of an upload. Raises TableError."""
-    from intake.cell_places import read_cell_places
-    from intake.text import Refused
     from opendiff.measured_files import measurements_of
+    from plannerbase.cell_places import read_cell_places
+    from plannerbase.text import Refused
 
     counters, places = _counters(file, mapping, timezone, unit), None
     if network is not None:
@@ -87,8 +87,8 @@ def read_table(file: Upload) -> TrafficTable:
 
 
 def _counters(file: Upload, mapping: dict[str, str] | None, timezone: str, unit: str) -> Counters:
-    from intake.counters import read_counters
-    from intake.text import Refused
+    from plannerbase.counters import read_counters
+    from plannerbase.text import Refused
 
     try:
         return read_counters(file.data, file.name, mapping, timezone, unit)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.archive import members
-from intake.text import Refused, read_json
+from plannerbase.archive import members
+from plannerbase.text import Refused, read_json
 
 MOST_ARRAYS, MOST_ARRAY_BYTES = 5_000, 2_000_000_000
 Arrays = dict[str, np.ndarray]

@@ -13,12 +13,12 @@ from typing import Any
 
 from app.errors import SavedWorkError
 from app.saved.arrays import Arrays, from_bytes
-from intake.archive import members
-from intake.database import opened
-from intake.guard import guarded
-from intake.text import Refused, read_json
 from opendiff.errors import OpenDiffError
 from opendiff.traffic_table import TrafficEnsemble, from_plain, read_traffic, to_plain
+from plannerbase.archive import members
+from plannerbase.database import opened
+from plannerbase.guard import guarded
+from plannerbase.text import Refused, read_json
 
 TABLE = "opendiff_parts"
 NAME = "name"

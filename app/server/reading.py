@@ -1,4 +1,5 @@
-"""Files of strangers are read in processes apart from the server's, see `intake.guard`. Set by environment variables:
+"""Files of strangers are read in processes apart from the server's, see `plannerbase.guard`. Set by environment
+variables:
 
 OPENDIFF_MAX_READ_SECONDS   of the processor that one file may take (default 60; for packs, rasters and extracts
                             their readers say how long)
@@ -12,8 +13,8 @@ import os
 
 from app.server import access, limits
 from app.server.settings import whole_number
-from intake import guard
-from intake.sandbox import Protection
+from plannerbase import guard
+from plannerbase.sandbox import Protection
 
 READERS = (
     "opendiff.area.area",
@@ -29,8 +30,8 @@ READERS = (
     "planning.traffic_file",
     "planning.csv_table",
     "planning.coverage.rasters",
-    "intake.counters",
-    "intake.cell_places",
+    "plannerbase.counters",
+    "plannerbase.cell_places",
     "planning.measured_power",
     "planning.measured_traffic",
     "app.saved.files",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from intake.report import Report
+from plannerbase.report import Report
 
 if TYPE_CHECKING:
     from planning.network import Network

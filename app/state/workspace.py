@@ -15,7 +15,7 @@ from app.server.jobs import Job
 from app.state.inputs import DEMO, OwnSites, ScaleChoice, Upload
 from app.state.results import Comparison, Covered, Deployed, Made, NetworkUse
 from app.state.slots import Slot
-from intake.report import Report
+from plannerbase.report import Report
 
 if TYPE_CHECKING:
     from opendiff.area import Area, Tiles

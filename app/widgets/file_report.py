@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.messages import plain
 from app.widgets.file_button import table_button
-from intake.report import KINDS, Report
+from plannerbase.report import KINDS, Report
 
 ICONS = {"taken": ":material/check:", "fixed": ":material/build:", "left out": ":material/block:",
          "assumed": ":material/help:"}  # fmt: skip

@@ -85,8 +85,8 @@ def _serve(requests: Connection, cache: str) -> None:
     from app.errors import SavedWorkError
     from app.server.reading import READERS
     from benchmarks.robustness.parsers import PARSERS
-    from intake import guard
     from opendiff.errors import OpenDiffError
+    from plannerbase import guard
     from planning.errors import PlanningError
 
     guard.start(guard.Settings(READERS, MEMORY_BYTES))

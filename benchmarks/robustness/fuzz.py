@@ -32,7 +32,7 @@ from planning.errors import PlanningError
 if TYPE_CHECKING:
     from benchmarks.robustness.parsers import Parser
 
-WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "intake"))
+WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "plannerbase"))
 HUNG_S = 60.0
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
 LONGEST_INPUT = 1_000_000
@@ -240,7 +240,7 @@ def _limit_memory() -> None:
 def _atheris(name: str, arguments: list[str]) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["app", "opendiff", "planning", "intake"]):
+    with atheris.instrument_imports(include=["app", "opendiff", "planning", "plannerbase"]):
         from benchmarks.robustness.parsers import PARSERS
 
     parser = PARSERS[name]

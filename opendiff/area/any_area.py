@@ -9,10 +9,10 @@ from typing import TypeAlias
 import geopandas as gpd
 import shapely
 
-from intake.report import Report
 from opendiff.area.area import Area, read_area
 from opendiff.area.tiles import MAX_TILES, Tiles, read_tiles, tile_frame, tiles_covering
 from opendiff.errors import AreaError
+from plannerbase.report import Report
 
 Outline: TypeAlias = Area | gpd.GeoDataFrame | gpd.GeoSeries | shapely.Polygon | shapely.MultiPolygon
 AnyArea: TypeAlias = Outline | Sequence[float] | str | Path

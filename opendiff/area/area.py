@@ -14,11 +14,11 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from intake.guard import guarded
-from intake.report import Report
 from opendiff.area.files import Drawn, drawn_geojson, read_drawn, read_limited
 from opendiff.area.tile_grid import MAX_LATITUDE, Bounds
 from opendiff.errors import AreaError
+from plannerbase.guard import guarded
+from plannerbase.report import Report
 
 MAX_VERTICES = 50_000
 SIMPLIFIED_M = (2, 5, 10, 20)  # how far the sides of an outline with more corners may move

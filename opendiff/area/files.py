@@ -1,5 +1,5 @@
 """The geometries in an uploaded or named file: GeoJSON, KML, KMZ, GeoPackage or a zipped Shapefile "
-"(`intake.layers`)."""
+"(`plannerbase.layers`)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import shapely
 
-from intake.layers import VECTORS, Contents, Layer, Limits, drawn_layer, read_layers
-from intake.report import Report
-from intake.text import Refused
 from opendiff.errors import AreaError
+from plannerbase.layers import VECTORS, Contents, Layer, Limits, drawn_layer, read_layers
+from plannerbase.report import Report
+from plannerbase.text import Refused
 
 MAX_BYTES = 20_000_000  # of an uploaded file
 MAX_UNPACKED_BYTES = 100_000_000

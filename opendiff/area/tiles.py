@@ -13,10 +13,6 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 
-from intake.delimited import read_csv
-from intake.headings import columns_named
-from intake.numbers import numbers_of
-from intake.report import Report
 from opendiff.area.area import Area, read_area
 from opendiff.area.files import read_limited
 from opendiff.area.tile_grid import (
@@ -29,6 +25,10 @@ from opendiff.area.tile_grid import (
 )
 from opendiff.area.tile_shares import MAX_PIECES, crossings, unit_square_shares
 from opendiff.errors import AreaError
+from plannerbase.delimited import read_csv
+from plannerbase.headings import columns_named
+from plannerbase.numbers import numbers_of
+from plannerbase.report import Report
 
 MAX_TILES = 20_000
 MAX_ZOOM = 23

@@ -96,10 +96,10 @@ def choices_of(options: argparse.Namespace) -> Choices:
 
 
 def run(options: argparse.Namespace) -> None:
-    from intake.report import Report
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
     from opendiff.open_data.base_map import read_base_map
+    from plannerbase.report import Report
 
     choices = choices_of(options)
     report = Report()

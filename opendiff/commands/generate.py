@@ -113,11 +113,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace) -> None:
-    from intake.report import Report
     from opendiff.api import generated, load_model
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
     from opendiff.partitions import MOST_TILES
+    from plannerbase.report import Report
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
     if not options.out.parent.is_dir():

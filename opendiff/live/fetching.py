@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-import intake.report
+import plannerbase.report
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds, fractional_tile
 from opendiff.errors import SourceError
@@ -53,7 +53,7 @@ class Fetcher:
         self.store = PackStore.at(Path(self.root))
         self._unreachable: list[str] = []  # hosts, in this run
         self.told = (
-            intake.report.Report()
+            plannerbase.report.Report()
         )  # of the user's own files: what was taken, fixed, left out and assumed
 
     def area(self, tiles: Tiles) -> tuple[str, ...]:

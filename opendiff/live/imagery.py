@@ -19,7 +19,6 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from intake.guard import Stopped, guarded
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
 from opendiff.errors import Cancelled, SourceError
 from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
@@ -28,6 +27,7 @@ from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
 from opendiff.progress import Progress
 from opendiff.storage.atomic import replacing
+from plannerbase.guard import Stopped, guarded
 
 MAX_TILE_BYTES = 4_000_000
 IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")

@@ -16,8 +16,6 @@ from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 from rasterio.warp import reproject
 
-from intake.delimited import read_csv
-from intake.numbers import numbers_of
 from opendiff.area import Tiles, tile_index
 from opendiff.area.tile_grid import MAX_LATITUDE, TILES_ACROSS, tile_at
 from opendiff.errors import SourceError
@@ -25,6 +23,8 @@ from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.layers import LAYER_COLUMNS, SHOWN_LAYERS
 from opendiff.open_data.sources import EXTRA_TABLE, PackSource
 from opendiff.storage.atomic import replacing
+from plannerbase.delimited import read_csv
+from plannerbase.numbers import numbers_of
 
 SUMMED = ("jobs", "activity")
 MERCATOR_M = 20_037_508.342789244  # half the width of the Web-Mercator map

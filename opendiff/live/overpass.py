@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.numbers import numbers_of
-from intake.text import read_json
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
 from opendiff.live.http import Client, TooLarge
 from opendiff.live.providers import Provider
 from opendiff.poi.osm_tags import KEYS, NAMED_ONLY, categories_of_tags, query_tags
 from opendiff.poi.places import Places
+from plannerbase.numbers import numbers_of
+from plannerbase.text import read_json
 
 BLOCK_TILES = 16  # side of a block: some 17 km, a quarter of the area for which Overpass is comfortable
 MAX_ANSWER_BYTES = 48_000_000  # takes ten times its size when it is read; a larger one is asked for in parts

@@ -20,7 +20,6 @@ import rasterio
 from rasterio import DatasetReader
 from rasterio.windows import Window
 
-from intake.guard import Stopped, guarded
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
 from opendiff.errors import Cancelled, SourceError
@@ -31,6 +30,7 @@ from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
 from opendiff.progress import Progress
+from plannerbase.guard import Stopped, guarded
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import shapely
 
-from intake.geojson import read_geojson
-from intake.guard import guarded
-from intake.text import Refused
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import TILES_ACROSS, tile_bounds
 from opendiff.errors import SourceError
 from opendiff.storage.atomic import locked, replacing
+from plannerbase.geojson import read_geojson
+from plannerbase.guard import guarded
+from plannerbase.text import Refused
 
 FILE = "base_map.geojson"
 MAX_BYTES = 30_000_000

@@ -23,8 +23,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
-from intake.guard import guarded
-from intake.text import read_json
 from opendiff.area import Tiles, tile_frame, tile_index
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM, Bounds, tile_bounds, tile_centre
 from opendiff.conditions import USUAL_RELIABILITY
@@ -37,6 +35,8 @@ from opendiff.poi.osm_files import read_osm_places
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.registration import PoiDatum
 from opendiff.week import HOURS
+from plannerbase.guard import guarded
+from plannerbase.text import read_json
 
 IMAGE_SIZE = 256
 MAX_TILES = 50_000  # of a pack: some 50,000 km2

@@ -9,12 +9,12 @@ import stat
 import zipfile
 from pathlib import Path
 
-from intake.archive import DAMAGED, check_places, is_damage
-from intake.guard import guarded
 from opendiff.errors import SourceError, StorageError
 from opendiff.storage.atomic import locked
 from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
+from plannerbase.archive import DAMAGED, check_places, is_damage
+from plannerbase.guard import guarded
 
 MAX_MEMBERS = 200_000
 MAX_BYTES = 8_000_000_000  # unpacked, all members

@@ -13,7 +13,6 @@ import re
 import numpy as np
 import pandas as pd
 
-from intake.headings import columns_named, plain
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_tags import (
     ANY_VALUE,
@@ -24,6 +23,7 @@ from opendiff.poi.osm_tags import (
     categories_of_classes,
     categories_of_tags,
 )
+from plannerbase.headings import columns_named, plain
 
 OTHER_TAGS = "other_tags"  # where GDAL's OSM driver keeps tags that have no column of their own
 

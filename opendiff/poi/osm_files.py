@@ -25,19 +25,19 @@ import pyogrio
 import pyproj
 import shapely
 
-from intake.archive import members
-from intake.database import copy_plain
-from intake.guard import Stopped, guarded
-from intake.markup import check_plain
-from intake.report import Report
-from intake.text import Refused
-from intake.vector import SHAPEFILE_PARTS, shapefiles
 from opendiff.area import Tiles, tiles_bounds
 from opendiff.area.tile_grid import Bounds
 from opendiff.errors import SourceError
 from opendiff.poi.catalogues import categories_in, category_columns
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.places import Places, count_places
+from plannerbase.archive import members
+from plannerbase.database import copy_plain
+from plannerbase.guard import Stopped, guarded
+from plannerbase.markup import check_plain
+from plannerbase.report import Report
+from plannerbase.text import Refused
+from plannerbase.vector import SHAPEFILE_PARTS, shapefiles
 
 READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
 COPY = "plain.gpkg"  # of a database, in a folder of its own

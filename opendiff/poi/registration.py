@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from intake.systems import MAINLAND_CHINA, gcj02_offset
 from opendiff.area.tile_grid import fractional_tile, tile_centre
+from plannerbase.systems import MAINLAND_CHINA, gcj02_offset
 
 PoiDatum = Literal["WGS-84", "GCJ-02"]
 LEAST_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without POI

@@ -1,7 +1,7 @@
 """A user's table of places: positions and, for each, a POI category or an OpenStreetMap tag, in any format.
 
 CSV is read in chunks, so that memory does not grow with the file; XLSX, GeoJSON, KML and zipped tables whole. Positions
-are found by `intake.positions`. What a place is, is told by one of: `category` (a name of POI_CATEGORIES or of a
+are found by `plannerbase.positions`. What a place is, is told by one of: `category` (a name of POI_CATEGORIES or of a
 catalogue, see `opendiff.poi.catalogues`), `key` and `value` (an OSM tag), `fclass` (Geofabrik), or a column
 for each OSM
 key (`amenity`, `shop`, ...).
@@ -19,18 +19,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from intake.delimited import SAMPLE_BYTES, dialect_of
-from intake.guard import guarded
-from intake.layers import Limits, points_of, read_layers
-from intake.positions import positions_of
-from intake.report import MOST_EXAMPLES, Report
-from intake.systems import WGS84
-from intake.text import Refused
 from opendiff.area.tile_grid import MAX_LATITUDE
 from opendiff.errors import SourceError
 from opendiff.poi.catalogues import categories_in, label_column
 from opendiff.poi.categories import POI_CATEGORIES, PoiProvider
 from opendiff.poi.places import Places
+from plannerbase.delimited import SAMPLE_BYTES, dialect_of
+from plannerbase.guard import guarded
+from plannerbase.layers import Limits, points_of, read_layers
+from plannerbase.positions import positions_of
+from plannerbase.report import MOST_EXAMPLES, Report
+from plannerbase.systems import WGS84
+from plannerbase.text import Refused
 
 Datum = Literal["WGS-84", "GCJ-02", "BD-09"]  # of positions: map services of China shift theirs
 READ_SECONDS = 300.0

@@ -10,8 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from intake.locks import held
 from opendiff.errors import StorageError
+from plannerbase.locks import held
 
 
 @contextmanager

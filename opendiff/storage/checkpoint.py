@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from intake.text import read_json
 from opendiff.errors import ModelError
 from opendiff.storage.atomic import replacing
 from opendiff.storage.checksums import file_checksum, verify
+from plannerbase.text import read_json
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
-from intake.report import Report
+from plannerbase.report import Report
 from planning.csv_table import read_table
 from planning.demand import GB_PER_MONTH, SUBSCRIBERS_PER_KM2, Demand, Scale
 from planning.errors import InputError

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intake.report import Report
+from plannerbase.report import Report
 from planning.commands.shared import (
     Commands,
     add_out,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from intake.workers import Workers, WorkersError, local_workers, scheduler_at, work_here
+from plannerbase.workers import Workers, WorkersError, local_workers, scheduler_at, work_here
 from planning.errors import ClusterError
 from planning.shared_work import SharedWork
 

@@ -12,7 +12,7 @@ import rasterio
 import rasterio.warp
 from rasterio.enums import Resampling
 
-from intake.guard import guarded
+from plannerbase.guard import guarded
 from planning.coverage.pixels import PixelGrid
 from planning.errors import InputError
 

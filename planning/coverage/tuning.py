@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from intake.numbers import numbers_of
+from plannerbase.numbers import numbers_of
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import LevelWork
 from planning.coverage.pixels import PixelGrid

@@ -15,12 +15,12 @@ import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
-from intake.guard import guarded
-from intake.layers import VECTORS, chosen
-from intake.numbers import numbers_of
-from intake.report import Report
-from intake.source import Source
-from intake.text import Refused
+from plannerbase.guard import guarded
+from plannerbase.layers import VECTORS, chosen
+from plannerbase.numbers import numbers_of
+from plannerbase.report import Report
+from plannerbase.source import Source
+from plannerbase.text import Refused
 from planning.demand import Demand
 from planning.deployment.placement import outline_of
 from planning.errors import InputError

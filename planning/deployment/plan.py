@@ -14,7 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from intake.report import Report
+from plannerbase.report import Report
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import AnyTraffic, Demand, Scale
 from planning.deployment.placement import place

@@ -17,9 +17,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 
-from intake.headings import columns_named
-from intake.report import Report
-from intake.text import Refused, decoded
+from plannerbase.headings import columns_named
+from plannerbase.report import Report
+from plannerbase.text import Refused, decoded
 from planning.distinct import distinct
 from planning.geometry import local_metres
 

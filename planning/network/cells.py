@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.numbers import numbers_of
+from plannerbase.numbers import numbers_of
 from planning.bands import DEFAULT_BAND, DEFAULT_LAYERS, band_at, band_named, channel_prbs
 from planning.equipment import CAPACITY, COVERAGE, Equipment, preset
 from planning.errors import InputError

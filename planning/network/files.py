@@ -1,7 +1,7 @@
 """Sites and cells from other tools' files, and a validation report of what was taken, fixed, left out and assumed.
 
-Any format of `intake.layers` with any column names. The rows of an OpenCelliD CSV are cells, which are clustered into
-sites; of an extract of OpenStreetMap only masts and towers of communication are sites.
+Any format of `plannerbase.layers` with any column names. The rows of an OpenCelliD CSV are cells, which are clustered
+into sites; of an extract of OpenStreetMap only masts and towers of communication are sites.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.guard import guarded
-from intake.layers import Contents, chosen
-from intake.report import Report
-from intake.source import Source
-from intake.text import Refused
+from plannerbase.guard import guarded
+from plannerbase.layers import Contents, chosen
+from plannerbase.report import Report
+from plannerbase.source import Source
+from plannerbase.text import Refused
 from planning.errors import InputError
 from planning.network import Network, located
 from planning.network.cell_databases import cell_codes, chosen_network, cluster_sites, clustered, operators

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from intake.numbers import numbers_of
+from plannerbase.numbers import numbers_of
 
 # our column -> headings of others as `compact` writes them, the most telling first
 HEADINGS: dict[str, tuple[str, ...]] = {

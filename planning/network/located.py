@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intake.layers import Contents, Layer, points_of
-from intake.positions import left_out_without_place, positions_of
-from intake.report import Report
-from intake.text import Refused
+from plannerbase.layers import Contents, Layer, points_of
+from plannerbase.positions import left_out_without_place, positions_of
+from plannerbase.report import Report
+from plannerbase.text import Refused
 from planning.network import headings
 from planning.network.cells import CELL_COLUMNS
 from planning.network.network import SITE_COLUMNS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from intake.report import Report
+from plannerbase.report import Report
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, nearest, tile_area_km2, tile_centre, tile_corner
 from planning.network.network import Network

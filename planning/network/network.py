@@ -12,7 +12,7 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 
-from intake.numbers import numbers_of
+from plannerbase.numbers import numbers_of
 from planning.bands import CAPACITY_CARRIERS, DEFAULT_BAND, band_named
 from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment
 from planning.errors import InputError

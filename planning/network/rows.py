@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from intake.report import Report, rows_of
+from plannerbase.report import Report, rows_of
 from planning.arfcn import frequency_of_channel
 from planning.equipment import CAPACITY, COVERAGE
 from planning.network.cells import CELL_COLUMNS, LIMITS, TEXT_COLUMNS

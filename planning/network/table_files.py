@@ -1,4 +1,4 @@
-"""Files of networks: every table and layer of any format (`intake.layers`), and what marks our own exports.
+"""Files of networks: every table and layer of any format (`plannerbase.layers`), and what marks our own exports.
 
 Our exports hold two tables, sites and cells, with every digit; they are known by these names and come back as
 they were.
@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from intake.archive import members
-from intake.layers import Contents, Layer, Limits, about_lines, read_layers
-from intake.source import Source, content_of, name_of
-from intake.text import Refused, read_json
-from intake.workbook import workbook_members
+from plannerbase.archive import members
+from plannerbase.layers import Contents, Layer, Limits, about_lines, read_layers
+from plannerbase.source import Source, content_of, name_of
+from plannerbase.text import Refused, read_json
+from plannerbase.workbook import workbook_members
 from planning.errors import InputError
 from planning.network.cell_databases import with_heading
 from planning.network.cells import CELL_COLUMNS

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake.source import Source, content_of, name_of
-from intake.text import Refused, read_json
+from plannerbase.source import Source, content_of, name_of
+from plannerbase.text import Refused, read_json
 from planning.errors import InputError
 from planning.network import Network
 from planning.power_states import MUTING

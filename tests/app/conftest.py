@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from intake import guard
-from intake.sandbox import protection
+from plannerbase import guard
+from plannerbase.sandbox import protection
 from tests.app.making import keep_finished_work, keep_traffic, space_over, write_pack
 
 

@@ -9,9 +9,9 @@ from app.server.reading import READERS as MODULES
 from benchmarks.robustness import corpus
 from benchmarks.robustness.hostile import HOSTILE
 from benchmarks.robustness.hostile_reading import READERS
-from intake import guard
-from intake.sandbox import protection
 from opendiff.errors import OpenDiffError
+from plannerbase import guard
+from plannerbase.sandbox import protection
 from planning.errors import PlanningError
 
 SECRET = "TOPSECRET"
@@ -111,5 +111,5 @@ def test_every_module_that_reads_is_imported_ahead():
     for module in MODULES:
         importlib.import_module(module)
     assert {
-        name.partition(":")[0] for name in guard.functions if not name.startswith(("tests.", "intake."))
+        name.partition(":")[0] for name in guard.functions if not name.startswith(("tests.", "plannerbase."))
     } <= set(MODULES) | {"opendiff.open_data.zipped_pack"}

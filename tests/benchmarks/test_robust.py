@@ -32,7 +32,7 @@ def test_some_undamaged_file_of_each_kind_is_read(name, tmp_path, monkeypatch):
 
 def test_what_is_planted_behind_a_line_is_found(tmp_path):
     """Each byte leads one line further: blind damage would need all of them at once."""
-    source = tmp_path / "intake" / "planted.py"
+    source = tmp_path / "plannerbase" / "planted.py"
     source.parent.mkdir()
     source.write_text(
         "def read(data):\n"

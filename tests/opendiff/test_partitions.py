@@ -253,7 +253,7 @@ def test_a_scheduler_elsewhere_shares_the_work(tmp_path, tiles, whole):
 
 @pytest.mark.slow
 def test_a_scheduler_without_workers_is_named(monkeypatch):
-    monkeypatch.setattr("intake.workers.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("plannerbase.workers.CONNECT_SECONDS", 1)
     with LocalCluster(
         n_workers=0, host="127.0.0.1", dashboard_address=None, processes=False, protocol="tcp"
     ) as empty:
@@ -265,7 +265,7 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
 def test_what_cannot_share_the_work_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(ClusterError, match="at least 1"), local_workers(0):
         pass
-    monkeypatch.setattr("intake.workers.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("plannerbase.workers.CONNECT_SECONDS", 0.2)
     with pytest.raises(ClusterError, match="dask scheduler"), scheduler_at("tcp://127.0.0.1:9"):
         pass
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -12,8 +12,6 @@ import rasterio
 import shapely
 from rasterio.transform import from_origin
 
-from intake.report import Report
-from intake.systems import gcj02_offset, to_degrees
 from opendiff.area import read_area, read_area_bytes, read_tiles, tile_frame, tiles_in_csv
 from opendiff.area.tile_grid import tile_area_km2, tile_at
 from opendiff.errors import AreaError, SourceError
@@ -22,6 +20,8 @@ from opendiff.poi.catalogues import categories_of_labels
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.osm_files import is_shapefile_zip, read_osm_extract
 from opendiff.poi.tables import read_poi_table
+from plannerbase.report import Report
+from plannerbase.systems import gcj02_offset, to_degrees
 
 CASES = Path(__file__).parents[1] / "cases"
 BOX = (115.8, 28.5, 116.1, 28.8)

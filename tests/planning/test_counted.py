@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from intake.counters import Counters
-from intake.report import Report
+from plannerbase.counters import Counters
+from plannerbase.report import Report
 from planning.counted import counted_demand, counted_network, counted_of
 from planning.coverage import Coverage
 from planning.demand import Demand, Scale

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from intake.systems import gcj02_offset
 from opendiff.area.tile_grid import tile_bounds
 from opendiff.cli import main
 from opendiff.errors import SourceError
@@ -20,6 +19,7 @@ from opendiff.open_data.sources import PackSource, image_path, read_image
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.tables import read_poi_table
 from opendiff.traffic_table import read_traffic
+from plannerbase.systems import gcj02_offset
 from tests.opendiff.live.own_files import (
     COLUMN,
     ROW,

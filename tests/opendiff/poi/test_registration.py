@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from intake.systems import gcj02_offset
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.open_data.sources import PackSource
 from opendiff.poi.registration import REACH, SUBTILES, register_poi, smooth_density, tile_shift
+from plannerbase.systems import gcj02_offset
 
 
 @pytest.mark.parametrize(

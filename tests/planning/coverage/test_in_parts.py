@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from intake.workers import local_workers
+from plannerbase.workers import local_workers
 from planning.coverage import Coverage, RadioSettings, Terrain
 from planning.coverage import in_parts as parts_of_coverage
 from planning.shared_work import SharedWork

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.workers import local_workers, work_here
+from plannerbase.workers import local_workers, work_here
 from planning.errors import ClusterError, InputError
 from planning.shared_work import SharedWork, work_folder
 from planning.sleep import SleepSettings, plan_sleep

@@ -1,0 +1,100 @@
+"""Date-times as exports write them, with the time zone that they state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from plannerbase.numbers import numbers_of
+
+_ZONE = re.compile(r"\s*(?:(Z)|(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?|(UTC|GMT))\)?$", re.IGNORECASE)
+_OFFSET = re.compile(r"\(?(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\)?", re.IGNORECASE)
+_CHINESE = (("年", "-"), ("月", "-"), ("日", " "), ("时", ":"), ("点", ":"), ("分", ":"), ("秒", ""))
+EXCEL_DAYS, EXCEL_EPOCH = (20_000, 80_000), 25_569  # serial numbers of 1954 to 2119; that of 1 January 1970
+
+
+@dataclass(frozen=True)
+class Times:
+    """minute: (texts,) int64 minutes since 1970 as written, -1 where no date-time. offset: (texts,) minutes east of UTC
+    that the text states, NaN where it states none. ambiguous: whether day and month could be exchanged; order: how they
+    were read; example: one such text."""
+
+    minute: np.ndarray
+    offset: np.ndarray
+    ambiguous: bool = False
+    order: str = ""
+    example: str = ""
+
+
+def offset_minutes(text: str) -> float:
+    """Minutes east of UTC of "+08:00", "UTC+8", "Z"; NaN for anything else, such as the name of a zone."""
+    plain = text.strip()
+    if plain.upper() in ("Z", "UTC", "GMT"):
+        return 0.0
+    found = _OFFSET.fullmatch(plain)
+    if not found:
+        return np.nan
+    minutes = int(found[2]) * 60 + int(found[3] or 0)
+    return float(minutes if found[1] == "+" else -minutes) if minutes <= 14 * 60 else np.nan
+
+
+def parse_times(texts: Sequence[str]) -> Times:
+    """Date-times of texts, each different: ISO 8601, day or month first, Chinese, compact digits, seconds of Unix,
+    serial numbers of Excel."""
+    bare, offset = [], np.full(len(texts), np.nan)
+    for i, text in enumerate(texts):
+        clock = text.strip()
+        for chinese, sign in _CHINESE:
+            clock = clock.replace(chinese, sign)
+        found = _ZONE.search(clock) if ":" in clock or clock.endswith(("Z", "z")) else None
+        if found and not re.fullmatch(r"[\d./-]+", clock):
+            if found[2]:
+                offset[i] = (1 if found[2] == "+" else -1) * (int(found[3]) * 60 + int(found[4] or 0))
+            else:
+                offset[i] = 0.0
+            clock = clock[: found.start()]
+        bare.append(clock.strip().rstrip(":"))
+    column = pd.Series(bare, dtype="string")
+    numbers = numbers_of(column)
+    minute = np.full(len(texts), -1, np.int64)
+    unix = np.isfinite(numbers) & (numbers >= 1e8) & (numbers < 1e10)
+    millis = np.isfinite(numbers) & (numbers >= 1e11) & (numbers < 1e14) & ~_compact(column)
+    serial = np.isfinite(numbers) & (numbers > EXCEL_DAYS[0]) & (numbers < EXCEL_DAYS[1])
+    unix &= ~_compact(column)
+    minute[unix] = np.round(numbers[unix] / 60).astype(np.int64)
+    minute[millis] = np.round(numbers[millis] / 60_000).astype(np.int64)
+    offset[unix | millis] = 0.0
+    minute[serial] = np.round((numbers[serial] - EXCEL_EPOCH) * 1440).astype(np.int64)
+    rest = ~(unix | millis | serial)
+    ambiguous, order, example = False, "", ""
+    if rest.any():
+        written = column[rest]
+        first = written.str.extract(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", expand=True)
+        one, two = (pd.to_numeric(first[c], errors="coerce").to_numpy(float, na_value=np.nan) for c in (0, 1))
+        some = np.isfinite(one)
+        day_first = bool(some.any() and (np.nanmax(one[some]) > 12 or not np.nanmax(two[some]) > 12))
+        ambiguous = bool(some.any() and np.nanmax(one[some]) <= 12 and np.nanmax(two[some]) <= 12)
+        order = "day, month, year" if day_first else "month, day, year"
+        example = str(written[some].iloc[0]) if some.any() else ""
+        digits = written.str.fullmatch(r"\d{8}|\d{10}|\d{12}|\d{14}").fillna(False).to_numpy(bool)
+        parsed = pd.Series(pd.NaT, index=written.index, dtype="datetime64[ns]")
+        if digits.any():
+            padded = written[digits].str.ljust(14, "0")
+            parsed[digits] = pd.to_datetime(padded, format="%Y%m%d%H%M%S", errors="coerce")
+        if (~digits).any():
+            found_times = pd.to_datetime(
+                written[~digits], errors="coerce", format="mixed", dayfirst=day_first and some.any()
+            )
+            parsed[~digits] = pd.Series(found_times, index=written[~digits].index).astype("datetime64[ns]")
+        instant = parsed.to_numpy("datetime64[m]")
+        minute[rest] = np.where(np.isnat(instant), -1, instant.astype(np.int64))
+    return Times(minute, offset, ambiguous, order, example)
+
+
+def _compact(column: pd.Series) -> np.ndarray:
+    """Whether texts are 2025030108, 202503010815 or 20250301081500."""
+    return column.str.fullmatch(r"(?:19|20)\d{6}(?:\d{2}){0,3}").fillna(False).to_numpy(bool)
