@@ -4,8 +4,8 @@ A function that is `guarded` runs where it is called, as the command line wants 
 does. From then on every call goes to a new process, forked from a warm one (`plannerbase.reader`): it has no network,
 may read only the program and the files that the call names, is held to limits on memory, processor time, open files
 and file size (`plannerbase.sandbox`), and answers with plain values (`plannerbase.plain`), from which `unpack` makes
-the typed result again, with its checks. It is killed when its time is over, on a busy machine after three times as long. Only some run
-at once, and of one owner only some of these, so that others notice nothing.
+the typed result again, with its checks. It is killed when its time is over, on a busy machine after three times as
+long. Only some run at once, and of one owner only some of these, so that others notice nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The warm process that readers of strangers' files are forked from: `python -m plannerbase.reader SOCKET MODULE...`.
 
 It imports what readers need, then forks a process for each file that it is handed a socket for, and reads nothing
-itself. A forked process takes its request, closes itself in (`plannerbase.sandbox`), runs one guarded function and ends.
-It has nothing of the server's: no memory, no environment, no open file.
+itself. A forked process takes its request, closes itself in (`plannerbase.sandbox`), runs one guarded function and
+ends. It has nothing of the server's: no memory, no environment, no open file.
 """
 
 from __future__ import annotations
