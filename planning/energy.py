@@ -336,7 +336,7 @@ class CellGroups:
         out = np.zeros((len(self.site), load.shape[1]))
         for share in (limit,) if limit >= 1 else (limit, 1.0):
             for merit in self._merit:
-                rank = merit[rest.any(axis=1)[self.sector[merit]]]  # of sectors with something left
+                rank = merit[np.any(rest > 0, axis=1)[self.sector[merit]]]  # of sectors with something left
                 room = share * self.capacity[rank, None] * counts[rank] - out[rank]
                 step = np.clip(rest[self.sector[rank]], 0.0, np.maximum(room, 0.0))
                 out[rank] += step

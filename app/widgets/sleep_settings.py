@@ -197,11 +197,12 @@ def _never_areas(space: Workspace) -> "tuple[shapely.Geometry, ...]":
     areas: list[Any] = []
     with errors_shown("reading the areas"):
         if file is not None:
-            areas += space.cached(
+            given: tuple[Any, ...] = space.cached(
                 NEVER_AREAS,
                 file.identity,
-                lambda: read_places(file.data, file.name, areas=True).areas,
+                lambda: tuple(read_places(file.data, file.name, areas=True).areas),
             )
+            areas += given
             if not areas:
                 st.warning(plain(f"{file.name} holds no area."), icon=":material/warning:")
     # off again with each plan: these controls are folded then, and a map cannot be laid out where nothing shows

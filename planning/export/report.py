@@ -221,9 +221,9 @@ def _side_by_side(compared: Mapping[str, Scenario]) -> str:
     savings = {label: report_figures.year_savings(scenario) for label, scenario in compared.items()}
     names = list(dict.fromkeys(name for found in savings.values() for name in found))
     if names:
-        rows = [
-            {"a year": name} | {label: found.get(name) for label, found in savings.items()} for name in names
-        ]
+        rows: list[dict[str, str | None]] = []
+        for name in names:
+            rows.append({"a year": name, **{label: found.get(name) for label, found in savings.items()}})
         told = {s for one in compared.values() for s in _price_sentences(_part(one.provenance, "sleep"))}
         note += f"{html_table(pd.DataFrame(rows))}<p class='note'>{escape(' '.join(sorted(told)))}</p>"
     return (
