@@ -15,7 +15,7 @@ from app.files import coverage as files
 from app.files.scenario import file_stem
 from app.map import raster
 from app.map.dots import Dots
-from app.map.raster import Classes, PixelPicture
+from app.map.raster import Classes
 from app.map.region import Picture, Region
 from app.map.view import map_view
 from app.map.wipe import Wipe
@@ -26,6 +26,7 @@ from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
+from app.widgets.coverage_layer import pixel_picture
 from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
 from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
@@ -49,7 +50,6 @@ AXES = {
 }
 NO_PLAN = "none"
 LOADS: "Slot[NetworkLoads]" = Slot()
-PIXELS: Slot[PixelPicture] = Slot()
 HIGH_LOAD = 0.8  # of the PRBs: the share that sleep plans keep to by default
 ATTRIBUTES = {
     "frequency_mhz": "frequency", "bandwidth_mhz": "bandwidth", "prbs": "PRBs", "beamwidth_deg": "horizontal beamwidth",
@@ -242,7 +242,7 @@ def _map(
 ) -> None:
     made = space.coverage
     assert made is not None
-    frame = space.cached(PIXELS, made.identity, lambda: PixelPicture(cover.grid))
+    frame = pixel_picture(space)
     shown = after if view in (AFTER, BOTH) and after is not None else before
     if view == DIFFERENCE and after is not None:
         rgba, legend = _difference(space, cover, before, after, layer, hour)

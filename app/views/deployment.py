@@ -17,6 +17,7 @@ from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.cells_table import cells_of_site, cells_table
+from app.widgets.coverage_layer import signal_layer
 from app.widgets.layout import choice, demand_picture, header, opacity_control, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from planning.deployment import DeploymentPlan
 
 OPTIMISED, UPLOADED = "optimised", "uploaded"
+LAYER, LAYERS = "network layer", {"demand": "Demand", "signal": "Signal level"}
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
 
 RADIO_COLUMNS = {
@@ -211,7 +213,7 @@ def _plan(space: Workspace) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if region is not None:
-            _map(space, region, made, deployed)
+            _map(space, region, made, deployed, network)
     with right:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
@@ -248,7 +250,7 @@ def _optimised(plan: "DeploymentPlan") -> None:
     right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
 
 
-def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> None:
+def _map(space: Workspace, region: Region, made: Made, deployed: Deployed, network: Made) -> None:
     sites = deployed.plan.network.sites
     origin = dict.fromkeys(sites["site"], "new")
     if "deployment_ranking" in deployed.plan.tables:
@@ -261,6 +263,12 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         [s if origin[s] == "new" else f"{s} ({origin[s]})" for s in sites["site"]],
     )
     picture, top = demand_picture(space, deployed.demand, None)
+    legend = ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top)
+    signal = signal_layer(space, network)
+    if signal is None:
+        st.caption("Compute the coverage of this network on the next page to see its signal level here, too.")
+    elif choice(LAYER, "Map", list(LAYERS), "demand", LAYERS.__getitem__) == "signal":
+        picture, legend = signal
     clicked = map_of_places(
         space,
         f"deployment {made.identity}",
@@ -272,7 +280,7 @@ def _map(space: Workspace, region: Region, made: Made, deployed: Deployed) -> No
         height=460,
         clicks=True,
     )
-    st.html(ramp_legend("Mean demand of a tile over the week (Mbit/s); dots: base stations", top))
+    st.html(legend)
     opacity_control()
     site = site_at(clicked, sites)
     if site is None:

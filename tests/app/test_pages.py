@@ -292,6 +292,12 @@ def test_coverage_is_computed_for_the_network_and_compared_with_an_outage(drawn,
     next(g for g in test.button_group if g.label == "Network").set_value("Slider").run()
     assert not test.exception and not test.error
 
+    test = open_page("deployment", space)
+    assert not any("dBm" in h.proto.body for h in test.get("html"))
+    next(g for g in test.button_group if g.label == "Map").set_value("signal").run()
+    assert not test.exception and not test.error
+    assert any("dBm" in h.proto.body for h in test.get("html"))
+
 
 def test_a_clicked_place_lists_the_cells_that_reach_it(drawn, space):
     test = open_page("coverage", space)

@@ -1,0 +1,31 @@
+"""The signal of a network as a layer of any page's map, once its coverage has been computed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.map import raster
+from app.map.raster import PixelPicture
+from app.map.region import Picture
+from app.state.results import Made
+from app.state.slots import Slot
+from app.state.workspace import Workspace
+
+PIXELS: Slot[PixelPicture] = Slot()
+
+
+def pixel_picture(space: Workspace) -> PixelPicture:
+    """The pixels of the present coverage on the map. Call only when there is one."""
+    made = space.coverage
+    assert made is not None
+    return space.cached(PIXELS, made.identity, lambda: PixelPicture(made.value.coverage.grid))
+
+
+def signal_layer(space: Workspace, network: Made) -> tuple[Picture, str] | None:
+    """RSRP outdoors with every cell on, and its legend; None where no coverage of this network is known."""
+    made = space.coverage
+    if made is None or made.basis.get("network") != network.identity:
+        return None
+    level = made.value.coverage.rsrp_dbm()
+    rgba = raster.RSRP.rgba(np.where(np.isfinite(level), level, np.nan))
+    return pixel_picture(space).picture(rgba), raster.RSRP.legend("RSRP outdoors, every cell on")
