@@ -14,7 +14,7 @@ from tests.opendiff.live.own_files import box_text, write_image, write_places
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WORK_MS = 120_000  # generation and planning on a slow machine
+WORK_MS = 300_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 
 pytestmark = pytest.mark.browser
@@ -42,7 +42,7 @@ def page(server):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        page.set_default_timeout(90_000)  # a machine may have other work
+        page.set_default_timeout(180_000)  # a machine may have other work
         page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
         told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
         page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
