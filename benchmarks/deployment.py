@@ -43,6 +43,7 @@ SUPPLY = 0.8
 OTHER_SUPPLIES = (0.6, 1.0, 1.2, 2.0)
 PARTS = ("covering", "files", "gravity", "placement")
 PAPER_SITES = 2000  # section 5.3
+TOO_LARGE = "too large to be read"
 IMPORTED = {"csv": "n.csv", "zip": "n.zip", "xlsx": "n.xlsx", "geojson": "n.geojson", "kml": "n.kml", "kmz": "n.kmz",
             "gpkg": "n.gpkg", "shp": "n.zip"}  # fmt: skip
 
@@ -205,7 +206,7 @@ def files_table(sites: int) -> pd.DataFrame:
         row = {"format": format, "export_seconds": out, "export_cpu": out_cpu, "mb": len(data) / 1e6}
         if format in IMPORTED:
             if len(data) > MAX_BYTES:
-                row |= {"same": "too large to be read"}
+                row |= {"same": TOO_LARGE}
             else:
                 back, into, into_cpu = _timed(lambda d=data, f=format: import_network(d, IMPORTED[f]).network)
                 same = back.sites.equals(network.sites) and back.cells.equals(network.cells)
@@ -244,7 +245,8 @@ def files_figures(table: pd.DataFrame) -> dict[str, float]:
         f"import_{sites}_seconds": float(files["import_seconds"].max()),
         f"export_{sites}_seconds": float(files["export_seconds"].max()),
         f"map_{sites}_seconds": float(table.loc[table["format"] == "map", "export_seconds"].iloc[0]),
-        f"same_{sites}": int((files["same"].dropna() != "no").all()),
+        f"same_{sites}": int((files.loc[files["import_seconds"].notna(), "same"] == "yes").all()),
+        f"too_large_{sites}": int((files["same"] == TOO_LARGE).sum()),
     }
     for row in files.itertuples(index=False):
         figures[f"export_{sites}_{row.format}_seconds"] = float(row.export_seconds)

@@ -1,7 +1,7 @@
 """The verbs of the package: generate traffic, fetch open data, load a model. `import opendiff` offers them.
 
 They are a thin layer over the modules that the command line and the app use: `generated` is the command `generate`
-without its options, `accepted` the terms of the command `fetch`.
+without its options, `accepted_choices` what the command `fetch` chooses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opendiff.poi.tables import Datum
     from opendiff.traffic_table import TrafficEnsemble
 
-__all__ = ["Generated", "accepted", "fetch", "generate", "generated", "load_model"]
+__all__ = ["Generated", "accepted_choices", "fetch", "generate", "generated", "load_model"]
 
 
 def load_model(
@@ -233,29 +233,42 @@ def fetch(
     ----------
     Providers, licences and terms: docs/data.md.
     """
-    from opendiff.live.choices import Choices
     from opendiff.live.fetching import Fetcher
 
-    codes = tuple(country.split(",")) if isinstance(country, str) else tuple(country)
-    choices = Choices(
-        imagery=imagery, population=population, poi=poi, country=tuple(code.strip() for code in codes if code.strip()),
-        poi_datum=poi_datum, population_unit=population_unit,
+    choices = accepted_choices(
+        country=country, accept_terms=accept_terms, how='give accept_terms=True, or imagery="none"',
+        imagery=imagery, population=population, poi=poi, poi_datum=poi_datum, population_unit=population_unit,
     )  # fmt: skip
     tiles, _ = tiles_and_area(area)
-    choices = accepted(choices, accept_terms, 'give accept_terms=True, or imagery="none"')
     fetcher = Fetcher(Path(out), choices, report=report)
     fetcher.area(tiles)
     return fetcher.store.pack()
 
 
-def accepted(choices: Choices, terms: bool, how: str) -> Choices:
-    """The choices, where the terms of their imagery are accepted or there are none. how: the words that accept them.
+def accepted_choices(*, country: str | Sequence[str], accept_terms: bool, how: str, **chosen: Any) -> Choices:
+    """What is to be fetched, where the terms of its imagery are accepted or there are none.
 
-    Raises SourceError.
+    Parameters
+    ----------
+    country : str or sequence of str
+        Codes, as text with commas between them or one by one.
+    accept_terms : bool
+    how : str
+        The words that accept the terms, for the error.
+    **chosen
+        The other fields of `Choices`.
+
+    Raises
+    ------
+    SourceError
+        For terms that are not accepted, and for choices that make no sense.
     """
     from opendiff.errors import SourceError
+    from opendiff.live.choices import Choices
 
-    if choices.imagery_is_live and not terms:
+    codes = country.split(",") if isinstance(country, str) else country
+    choices = Choices(country=tuple(code.strip() for code in codes if code.strip()), **chosen)
+    if choices.imagery_is_live and not accept_terms:
         provider = choices.imagery_provider()
         raise SourceError(
             f"Imagery of {provider.name} is for use under its terms ({provider.terms}) with the credit "

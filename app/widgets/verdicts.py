@@ -39,7 +39,7 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     rows = table.set_index("strategy")
     mine, name = rows.loc[chosen], strategy_name(chosen)
     over = int(mine.get("overloaded", 0))
-    overload = f"; {over:,} of these sites are overloaded" if over else ""
+    overload = f"; {over:,} of these sites {'is' if over == 1 else 'are'} overloaded" if over else ""
     sites = f"{int(mine['sites']):,} sites"
     if "served_share" not in rows or pd.isna(mine["served_share"]):
         return Verdict(f"{name} puts {sites} on {int(mine['tiles']):,} tiles{overload}.", not over)

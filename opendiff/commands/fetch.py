@@ -82,17 +82,15 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
 
 def choices_of(options: argparse.Namespace) -> Choices:
     """The choices of the options. Raises SourceError, also where terms have to be accepted first."""
-    from opendiff.api import accepted
-    from opendiff.live.choices import Choices
+    from opendiff.api import accepted_choices
 
-    country = tuple(code.strip() for code in options.country.split(",") if code.strip())
     given = getattr(options, "base_map", "none")
-    choices = Choices(
-        imagery=options.imagery, population=options.population, poi=options.poi, country=country,
-        poi_datum=options.poi_datum, population_unit=options.population_unit,
-        base_map=given or ("osm" if options.poi == "osm" else "none"),
+    return accepted_choices(
+        country=options.country, accept_terms=options.accept_terms,
+        how="add --accept-terms, or give --imagery FILE.tif or none",
+        imagery=options.imagery, population=options.population, poi=options.poi, poi_datum=options.poi_datum,
+        population_unit=options.population_unit, base_map=given or ("osm" if options.poi == "osm" else "none"),
     )  # fmt: skip
-    return accepted(choices, options.accept_terms, "add --accept-terms, or give --imagery FILE.tif or none")
 
 
 def run(options: argparse.Namespace) -> None:
