@@ -27,6 +27,8 @@ def test_of_networks_the_best_is_named():
     )
     over = of_networks(networks(served_share=[0.9, 0.9], people_covered=1.0, overloaded=[2, 0]), "traffic")
     assert not over.good and over.sentence.endswith("; 2 of these sites are overloaded.")
+    one = of_networks(networks(served_share=[0.9, 0.9], people_covered=1.0, overloaded=[1, 0]), "traffic")
+    assert one.sentence.endswith("; 1 of these sites is overloaded.")
     assert "on 30 tiles" in of_networks(networks(), "traffic").sentence
 
 
