@@ -17,7 +17,7 @@ from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.model import condition_tensors
 from opendiff.default.posterior_samples import SAMPLES, conditioned
 from opendiff.default.prior import Belief
-from opendiff.default.representation import WIDTH
+from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, WIDTH
 from opendiff.default.shape_conditioning import ConditionedShape
 from opendiff.default.world import World
 from opendiff.device import rounded
@@ -67,14 +67,24 @@ class ConditionedGenerator(TrafficGenerator):
         before = samples.start - first
         belief, units = level.belief, level.units.to(self.device)
         memory = self._memory(tokens, present, belief, shape)
+        texture, styles = self.model.representation.texture, self.posterior.shape.styles
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
 
         def series(tile: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-            own = tile_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
-            bent = shape.noise(own[:, SERIES:], tile, before + sample)
-            noise = torch.cat([level.level_noise[tile, sample], bent], dim=1)
-            week = self.model.sample(memory.take(tile), None, noise, 0.0, steps)
+            own = tile_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
+            bent = shape.noise(own[:, LEVEL_WIDTH:WIDTH], tile, before + sample)
+            here = memory.take(tile)
+            # the level as far from what was expected before anything was measured
+            drawn = here.mean[:, 0] + here.deviation[:, 0] * level.level_noise[tile, sample, 0]
+            before_all = (drawn - prior.level[tile, 0]) / prior.spread[tile, 0]
+            expected = prior.style[tile]
+            style = styles.style(
+                texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()]
+            )
+            told = texture.noise_of(expected, before_all, style)
+            noise = torch.cat([level.level_noise[tile, sample], bent, told], dim=1)
+            week = self.model.sample(here, None, noise, 0.0, steps, style)
             return rounded(week * units[sample][:, :, None])
 
         follow_calls(self._calls(series, len(samples), out), rows, progress, cancelled)
@@ -90,11 +100,12 @@ class ConditionedGenerator(TrafficGenerator):
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             part = belief.take(row)
-            mean, deviation = part.mean(self.model.representation), part.deviation()
-            spread = part.spread[:, SERIES:]
-            mean = torch.cat([mean[:, :SERIES], mean[:, SERIES:] + spread * shape.shift[row]], dim=1)
-            deviation = torch.cat([deviation[:, :SERIES], spread * shape.deviation[row]], dim=1)
-            memory = self.model.denoiser.remember(tokens[row], present[row], part.summary(), mean, deviation)
+            mean = torch.cat([part.level, shape.shift[row]], dim=1)
+            deviation = torch.cat([part.spread, shape.deviation[row]], dim=1)
+            expected = self.model.representation.expected(part.profile)
+            memory = self.model.denoiser.remember(
+                tokens[row], present[row], part.summary(), mean, deviation, expected
+            )
             kept = torch.arange(min(call_rows, len(tokens) - start), device=self.device)
             memories.append(memory.take(kept))
         return ConditionMemory.join(memories)

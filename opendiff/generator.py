@@ -28,7 +28,7 @@ from opendiff.default.model import (
     rows_a_call,
 )
 from opendiff.default.prior import NEW_CITY, Belief
-from opendiff.default.representation import WIDTH
+from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.world import World
 from opendiff.device import chosen_device, rounded, side_by_side
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder
@@ -224,10 +224,13 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
                     here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
                     folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
                     return plain_weeks(tile, sample, folded.take(tile - tile[0]))
-                own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], WIDTH)
+                own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
                 noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
+                style = self.model.representation.texture.style(
+                    belief.style[tile], noise[:, 0], noise[:, WIDTH:]
+                )
                 told, nothing = memory.take(tile), empty.take(tile)
-                return rounded(self.model.sample(told, nothing, noise, guidance_scale, steps))
+                return rounded(self.model.sample(told, nothing, noise, guidance_scale, steps, style))
 
             calls = self._calls(series, len(samples), out)
         follow_calls(calls, rows, progress, cancelled)

@@ -29,7 +29,7 @@ FOLDS = 5  # for packs that name none
 class TrainingData:
     """All tiles of a pack, row for row: features, trunk statistics of the turned images (views, tiles, 512),
     series (tiles, 2, 168) with NaN where unmeasured, log intensities (tiles, 3), spatial folds (tiles,) and the spatial
-    blocks (tiles,) that they are made of."""
+    blocks (tiles,) that they are made of. buffer: tiles around a held-out one that are kept from training as well."""
 
     tiles: Tiles
     features: TileFeatures
@@ -40,6 +40,16 @@ class TrainingData:
     log_intensities: np.ndarray
     folds: np.ndarray
     blocks: np.ndarray
+    buffer: int = 0
+
+    def kept(self, fold: int) -> np.ndarray:
+        """Mask (tiles,) of the tiles that are trained on where a fold is held out."""
+        out = self.folds == fold
+        if self.buffer:
+            x, y = (self.tiles[axis].to_numpy() for axis in ("x", "y"))
+            apart = [np.abs(axis[:, None] - axis[out]) for axis in (x, y)]
+            out = (np.maximum(*apart) <= self.buffer).any(axis=1)
+        return np.asarray(~out)
 
     def encoder(
         self,

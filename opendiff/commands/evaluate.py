@@ -10,6 +10,8 @@ from opendiff.errors import OpenDiffError
 from opendiff.progress import StageBars
 from opendiff.storage.atomic import write_json
 
+SPLITS = ("blocks", "buffer-1", "buffer-2", "quadrants", "sectors")  # as in `opendiff.evaluation.splits`
+
 
 def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
@@ -42,6 +44,11 @@ def add_command(commands: Commands) -> None:
         help="processes that share the folds of the model paper (default 1)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--split", choices=SPLITS, default=SPLITS[0],
+        help="tiles that are held out together: the pack's blocks, these with a buffer of 1 or 2 tiles that are not "
+        "trained on either, quadrants, or sectors around the centre (default blocks)",
+    )  # fmt: skip
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
@@ -82,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
         return
     done = evaluate(
         packs[0], options.model, options.samples, options.seed, StageBars(), options.paper_samples,
-        options.work, packs[1:], device, options.workers,
+        options.work, packs[1:], device, options.workers, options.split,
     )  # fmt: skip
     write_json(options.out, done.report)
     if options.plots:

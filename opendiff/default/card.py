@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from weakref import WeakKeyDictionary
 
@@ -22,7 +22,7 @@ from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times
 from opendiff.default.model import TrafficModel
 from opendiff.default.prior import Belief
-from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, WIDTH
+from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, SHAPE_WIDTH, WIDTH
 from opendiff.default.world import World
 from opendiff.device import rounded
 from opendiff.noise import mirrored_noise
@@ -201,8 +201,9 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
     mix = fused.Mix.of(asked.world, asked.belief, model.prior.shared_shape)
     device, samples = asked.x.device, len(asked.numbers)
     seed = torch.tensor([asked.seed], device=device)
-    mean, spread = asked.memory.mean.contiguous(), asked.belief.spread.contiguous()
-    vectors, shapes = torch.zeros(rows, WIDTH, device=device), torch.zeros(rows, SHAPE_WIDTH, device=device)
+    mean, spread = asked.memory.mean.contiguous(), asked.memory.deviation[:, : LEVEL_WIDTH + 1].contiguous()
+    vectors, shapes = (torch.zeros(rows, width, device=device) for width in (NOISE_WIDTH, SHAPE_WIDTH))
+    row, texture = torch.arange(rows, device=device), representation.texture
 
     def draw(first: int, tiles: int) -> None:
         fused.draw(vectors, seed, asked.x, asked.y, asked.numbers, mix, first, tiles)
@@ -210,18 +211,21 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
     def follow(first: int, tiles: int) -> None:
         fused.follow(vectors, samples, weights, memory, mean, spread, first, tiles)
 
-    def decode(out: Tensor) -> None:
-        fused.decode(out, shapes, vectors, representation)
+    def decode(out: Tensor, roots: Tensor) -> None:
+        fused.decode(out, roots, vectors, representation)
 
     def make(first: int, tiles: int, out: Tensor) -> None:
         draw(first, tiles)
         follow(first, tiles)
-        torch.mm(vectors[:, LEVEL_WIDTH:], representation.colour, out=shapes)
-        decode(out)
+        torch.mm(vectors[:, LEVEL_WIDTH:WIDTH], representation.colour, out=shapes)
+        tile = (first + row // samples).clamp_max(len(asked.x) - 1)
+        level = (vectors[:, 0] - mean[tile, 0]) / spread[tile, 0]
+        style = texture.style(asked.belief.style[tile], level, vectors[:, WIDTH:])
+        decode(out, asked.memory.expected[tile] + texture.apply(shapes, style))
 
     if (str(device), steps) not in _COMPILED and device.type == "cuda":
         blank = torch.empty(SERIES, 1, HOURS, device=device)
-        work = (lambda: draw(0, 1), lambda: follow(0, 1), lambda: decode(blank))
+        work = (lambda: draw(0, 1), lambda: follow(0, 1), lambda: decode(blank, shapes))
         with ThreadPoolExecutor(len(work)) as pool:  # side by side they are compiled in half the time
             for done in [pool.submit(_on, device, one) for one in work]:
                 done.result()
@@ -253,12 +257,14 @@ def plain_weeks(
     """What makes rounded series (rows, 2, 168) in plain torch from the index of each row's tile and sample, (rows,)
     each, and the folded memory of each row."""
     sample_weeks = model.sampler(steps)
+    known = replace(asked.memory, keys_values=())  # those are in the folded memory
 
     def series(tile: Tensor, sample: Tensor, folded: FoldedMemory) -> Tensor:
-        own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], WIDTH)
-        noise = asked.world.mix(asked.belief.take(tile), model.prior.shared_shape, own, tile, sample)
-        mean, deviation = asked.memory.mean[tile], asked.memory.deviation[tile]
-        return rounded(sample_weeks(mean, deviation, folded, noise))
+        own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], NOISE_WIDTH)
+        belief = asked.belief.take(tile)
+        noise = asked.world.mix(belief, model.prior.shared_shape, own, tile, sample)
+        style = model.representation.texture.style(belief.style, noise[:, 0], noise[:, WIDTH:])
+        return rounded(sample_weeks(known.take(tile), folded, noise, style))
 
     return series
 

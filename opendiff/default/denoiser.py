@@ -2,7 +2,8 @@
 
 If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's mean and
 spread. That closed form is the skip connection; a small transformer over the level and the seven days, with
-cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. Its output layer starts at
+cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. It is told the level and
+the style (`texture`), which do not change along the path. Its output layer starts at
 zero, so training begins at the closed form (conditionally whitened generation, arXiv 2509.20928; the preconditioning is
 that of Karras et al., NeurIPS 2022).
 """
@@ -19,9 +20,11 @@ from torch.nn import functional
 
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
 from opendiff.default.representation import LEVEL_WIDTH
+from opendiff.default.texture import STYLES
 from opendiff.week import DAYS, HOURS_A_DAY, SERIES
 
 DAY_WIDTH = SERIES * HOURS_A_DAY
+KNOWN_WIDTH = LEVEL_WIDTH + STYLES  # numbers that are known before the path begins, standard normal
 TIME_FREQUENCIES = 8
 EMBEDDING_STD = 0.02  # of learned embeddings before training, as is usual with transformers
 
@@ -30,18 +33,19 @@ EMBEDDING_STD = 0.02  # of learned embeddings before training, as is usual with 
 class ConditionMemory:
     """All that the denoiser needs of the condition, computed once a tile.
 
-    mean, deviation: (rows, 338) of the prior; keys_values: of each layer's cross-attention, (rows, heads, tokens, width
-    of a head) each.
+    mean, deviation: (rows, 338) of the prior; expected: (rows, 336) root shapes; keys_values: of each layer's
+    cross-attention, (rows, heads, tokens, width of a head) each.
     """
 
     mean: Tensor
     deviation: Tensor
+    expected: Tensor
     keys_values: tuple[tuple[Tensor, Tensor], ...]
 
     def take(self, rows: Tensor) -> ConditionMemory:
         """The memory of some rows (an index)."""
         pairs = tuple((keys[rows], values[rows]) for keys, values in self.keys_values)
-        return ConditionMemory(self.mean[rows], self.deviation[rows], pairs)
+        return ConditionMemory(self.mean[rows], self.deviation[rows], self.expected[rows], pairs)
 
     @staticmethod
     def join(memories: list[ConditionMemory]) -> ConditionMemory:
@@ -51,9 +55,11 @@ class ConditionMemory:
             (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
             for layer in layers
         )
-        means = [memory.mean for memory in memories]
-        deviations = [memory.deviation for memory in memories]
-        return ConditionMemory(torch.cat(means), torch.cat(deviations), pairs)
+        means, deviations, expected = (
+            torch.cat([getattr(memory, name) for memory in memories])
+            for name in ("mean", "deviation", "expected")
+        )
+        return ConditionMemory(means, deviations, expected, pairs)
 
 
 class Block(nn.Module):
@@ -95,7 +101,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, summary_width: int, width: int, heads: int, layers: int, dropout: float):
         super().__init__()
-        self.level_in, self.day_in = nn.Linear(LEVEL_WIDTH, width), nn.Linear(DAY_WIDTH, width)
+        self.level_in, self.day_in = nn.Linear(KNOWN_WIDTH, width), nn.Linear(DAY_WIDTH, width)
         self.time_in = nn.Sequential(
             nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width)
         )
@@ -111,10 +117,16 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.day_out.bias)
 
     def remember(
-        self, tokens: Tensor, present: Tensor, summary: Tensor, mean: Tensor, deviation: Tensor
+        self,
+        tokens: Tensor,
+        present: Tensor,
+        summary: Tensor,
+        mean: Tensor,
+        deviation: Tensor,
+        expected: Tensor,
     ) -> ConditionMemory:
         """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, summary (rows,
-        summary_width), mean and deviation (rows, 338)."""
+        summary_width), mean and deviation (rows, 338), and the expected root shape (rows, 336)."""
         embedded = [
             layer(part) for layer, part in zip(self.token_in, tokens.split(TOKEN_WIDTHS, -1), strict=True)
         ]
@@ -124,24 +136,26 @@ class Denoiser(nn.Module):
         for block in cast("Iterator[Block]", iter(self.blocks)):
             keys, values = block.key_value(context).chunk(2, -1)
             pairs.append((block.heads_first(keys), block.heads_first(values)))
-        return ConditionMemory(mean, deviation, tuple(pairs))
+        return ConditionMemory(mean, deviation, expected, tuple(pairs))
 
-    def forward(self, x: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
-        """Expected x_0 (rows, 338) given x_t (rows, 338) at times t, () or (rows,), along the straight path."""
+    def forward(self, x: Tensor, t: Tensor, memory: ConditionMemory, style: Tensor) -> Tensor:
+        """Expected x_0 (rows, 338) given x_t (rows, 338) at times t, () or (rows,), along the straight path; style:
+        (rows, STYLES) the noise that it was drawn with."""
         gaussian, white, scale = gaussian_denoiser(x, t, memory.mean, memory.deviation)
         # on a GPU the network computes in half precision, the closed form and the path in full
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
-            correction = self.correction(white, t, memory)
+            correction = self.correction(white, t, memory, style)
         return gaussian + scale * correction.to(x.dtype)
 
-    def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory) -> Tensor:
+    def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory, style: Tensor) -> Tensor:
         """What the network adds to the closed form, (rows, 338), in units of the deviation of its error; white: the
         whitened x_t (rows, 338).
 
         Nothing is added to the level, which is exactly Gaussian. Along the path its whitened coordinates do not change,
         so the network knows the level from the first step on."""
         days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
-        h = torch.cat([self.level_in(white[:, :LEVEL_WIDTH])[:, None], self.day_in(days)], dim=1)
+        known = torch.cat([white[:, :LEVEL_WIDTH], style], dim=-1)
+        h = torch.cat([self.level_in(known)[:, None], self.day_in(days)], dim=1)
         h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
         for block, keys_values in zip(self.blocks, memory.keys_values, strict=True):
             h = block(h, keys_values)

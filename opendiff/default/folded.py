@@ -6,7 +6,8 @@ change along a path is computed before it: embeddings of the times, scale and sh
 products that follow it and its mean inside those before it, the query inside the keys of the condition, and the output
 layer inside its values. Exponentials are those of 2, about twice as fast on a CPU.
 
-A place (the level, then the days) is one row of numbers, first the hours of both series, then the two of the level.
+A place (the level, then the days) is one row of numbers, first the hours of both series, then those that are known
+before: the two of the level and the style's.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from opendiff.default.denoiser import DAY_WIDTH, Block, ConditionMemory, Denoiser, time_features
-from opendiff.default.representation import LEVEL_WIDTH
+from opendiff.default.denoiser import DAY_WIDTH, KNOWN_WIDTH, Block, ConditionMemory, Denoiser, time_features
+from opendiff.default.representation import LEVEL_WIDTH, WIDTH
 from opendiff.default.sampler import time_grid
 from opendiff.week import DAYS, HOURS_A_DAY, SERIES
 
@@ -29,7 +30,7 @@ LOG2E = math.log2(math.e)
 # Of scores in base 2, either way: weights must neither overflow nor all be 0. No trained network comes near it.
 LARGEST_SCORE = 100.0
 PLACES = 1 + DAYS
-PLACE_WIDTH = DAY_WIDTH + LEVEL_WIDTH
+PLACE_WIDTH = DAY_WIDTH + KNOWN_WIDTH
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Times:
 
 @dataclass(frozen=True)
 class Folded:
-    """The network: entry (50, width), blocks, out (width, 48) with its bias; same_head (heads * tokens, heads * tokens)
-    is 1 where two tokens of the condition belong to the same head."""
+    """The network: entry (PLACE_WIDTH, width), blocks, out (width, 48) with its bias; same_head (heads * tokens,
+    heads * tokens) is 1 where two tokens of the condition belong to the same head."""
 
     entry: Tensor
     blocks: tuple[FoldedBlock, ...]
@@ -193,15 +194,16 @@ def moves(times: Times, deviation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def follow(network: Folded, times: Times, memory: FoldedMemory, deviation: Tensor, noise: Tensor) -> Tensor:
-    """The shape (rows, 336) less its mean that the path leads to from noise (rows, 338).
+    """The shape (rows, 336) less its mean that the path leads to from noise (rows, NOISE_WIDTH).
 
     memory, deviation (rows,): of each row, the latter of the shape.
     """
     rows = len(noise)
     whiten, keep, add = moves(times, deviation)
     entry = noise.new_zeros(rows, PLACES, PLACE_WIDTH)
-    entry[:, 0, DAY_WIDTH:] = noise[:, :LEVEL_WIDTH]  # whitened, the level stays as it is all along the path
-    days = noise[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY))
+    # whitened, level and style stay as they are all along the path
+    entry[:, 0, DAY_WIDTH:] = torch.cat([noise[:, :LEVEL_WIDTH], noise[:, WIDTH:]], dim=1)
+    days = noise[:, LEVEL_WIDTH:WIDTH].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY))
     state = point = days.transpose(1, 2).flatten(2)
     for number in range(len(times.at)):
         torch.mul(point, whiten[number, :, None, None], out=entry[:, 1:, :DAY_WIDTH])
@@ -214,7 +216,7 @@ def follow(network: Folded, times: Times, memory: FoldedMemory, deviation: Tenso
 
 
 def correct(network: Folded, embedding: Tensor, memory: FoldedMemory, entry: Tensor) -> Tensor:
-    """What the network adds to the closed form, (rows * 7, 48); entry: whitened places (rows, 8, 50)."""
+    """What the network adds to the closed form, (rows * 7, 48); entry: whitened places (rows, 8, PLACE_WIDTH)."""
     rows, width = len(entry), embedding.shape[-1]
     h = torch.addmm(embedding.repeat(rows, 1), entry.view(-1, PLACE_WIDTH), network.entry)
     for block, (keys, key_bias, values) in zip(network.blocks, memory.layers, strict=True):

@@ -15,12 +15,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from opendiff.default.folded import PLACES, Folded, FoldedMemory, Times
+from opendiff.default.folded import PLACE_WIDTH, PLACES, Folded, FoldedMemory, Times
 from opendiff.default.prior import Belief
 from opendiff.default.representation import (
     LEAST_SHAPE_MEAN,
     LEVEL_WIDTH,
     MOST_LOG_LEVEL,
+    NOISE_WIDTH,
     SHAPE_WIDTH,
     WIDTH,
     Representation,
@@ -124,7 +125,7 @@ def pack_memory(memory: FoldedMemory, heads: int) -> TileMemory:
 @triton.jit(do_not_specialize=["first", "samples"])
 def _noise(
     vectors, x, y, numbers, level, own_level, shape, seed, first, samples, own_share, shared_share,
-    WIDTH: tl.constexpr, PAIRS: tl.constexpr, ROWS: tl.constexpr,
+    WIDTH: tl.constexpr, SHARED: tl.constexpr, PAIRS: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """A tile's noise (`opendiff.noise`, `World.mix`) into vectors, ROWS samples a program."""
     place, block = tl.program_id(0), tl.program_id(1)
@@ -147,10 +148,12 @@ def _noise(
     mirrored = (1.0 - 2.0 * (number & 1).to(tl.float32))[:, None]  # samples 2k and 2k + 1
     even = mirrored * (radius * tl.cos(angle)).to(tl.float32)
     odd = mirrored * (radius * tl.sin(angle)).to(tl.float32)
-    inside = there[:, None] & (pair >= 1)[None, :] & (2 * pair < WIDTH)[None, :]
-    at = shape + sample[:, None] * (WIDTH - 2) + 2 * pair[None, :] - 2
-    mixed = own_share * even + shared_share * tl.load(at, mask=inside, other=0.0)
-    mixed_odd = own_share * odd + shared_share * tl.load(at + 1, mask=inside, other=0.0)
+    of_shape = ((pair >= 1) & (2 * pair < SHARED))[None, :]
+    inside = there[:, None] & of_shape
+    at = shape + sample[:, None] * (SHARED - 2) + 2 * pair[None, :] - 2
+    own = tl.where(of_shape, own_share, 1.0)  # the style shares nothing
+    mixed = own * even + shared_share * tl.load(at, mask=inside, other=0.0)
+    mixed_odd = own * odd + shared_share * tl.load(at + 1, mask=inside, other=0.0)
     start = tl.load(level + tile * samples + sample, mask=there, other=0.0)
     leading = start[:, None] + tl.load(own_level + tile) * even
     lead = (pair == 0)[None, :]
@@ -171,7 +174,7 @@ def _path(
     first, samples, eps,
     EVALUATIONS: tl.constexpr, WIDTH: tl.constexpr, HEADS: tl.constexpr, LAYERS: tl.constexpr,
     ROWS: tl.constexpr, HOURS: tl.constexpr, HOURS_A_DAY: tl.constexpr, DAY: tl.constexpr,
-    VECTOR: tl.constexpr, FACTOR: tl.constexpr,
+    PLACE: tl.constexpr, SHAPE_END: tl.constexpr, VECTOR: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
     """Noise in vectors becomes data: ROWS samples of a tile a program, all evaluations of the path."""
     local, block = tl.program_id(0), tl.program_id(1)
@@ -182,8 +185,9 @@ def _path(
     sample, place = block * ROWS + token // 8, token % 8
     is_day = (place > 0)[:, None]
     hour = (column // HOURS_A_DAY) * HOURS + column % HOURS_A_DAY
-    number = tl.where(is_day, 2 + hour[None, :] + (place[:, None] - 1) * HOURS_A_DAY, column[None, :] - DAY)
-    known = tl.where(is_day, (column < DAY)[None, :], ((column >= DAY) & (column < DAY + 2))[None, :])
+    beside = tl.where(column < DAY + 2, column - DAY, column - DAY - 2 + SHAPE_END)  # level, style
+    number = tl.where(is_day, 2 + hour[None, :] + (place[:, None] - 1) * HOURS_A_DAY, beside[None, :])
+    known = tl.where(is_day, (column < DAY)[None, :], ((column >= DAY) & (column < PLACE))[None, :])
     known = known & (sample < samples)[:, None]
     address = (local * samples + sample)[:, None].to(tl.int64) * VECTOR + number
     state = tl.load(vectors + address, mask=known, other=0.0)
@@ -240,23 +244,23 @@ def _path(
         point = moved
         state = tl.where(evaluation % 2 == 1, moved, state)
     level = tl.load(spread + tile * 3 + tl.minimum(tl.maximum(column - DAY, 0), 1))[None, :]
-    centre = tl.load(mean + tile * VECTOR + number, mask=known, other=0.0)
+    level = tl.where((column < DAY + 2)[None, :], level, 1.0)
+    centre = tl.load(mean + tile * SHAPE_END + number, mask=known & (number < SHAPE_END), other=0.0)
     tl.store(vectors + address, centre + tl.where(is_day, point, point * level), mask=known)
 
 
 @triton.jit(do_not_specialize=["rows"])
 def _weeks(
-    out, shapes, vectors, shape_mean, log_mean, difference, rows, most, least, least_shape,
+    out, roots, vectors, log_mean, difference, rows, most, least, least_shape,
     HOURS: tl.constexpr, PADDED: tl.constexpr, VECTOR: tl.constexpr, ROWS: tl.constexpr, LOST_BITS: tl.constexpr,
 ):  # fmt: skip
-    """Series of coloured shapes and the level in vectors, rounded; ROWS rows of both series a program."""
+    """Series of root shapes and the level in vectors, rounded; ROWS rows of both series a program."""
     item = tl.program_id(0) * ROWS * 2 + tl.arange(0, 2 * ROWS)
     row, series = item // 2, item % 2
     hour = tl.arange(0, PADDED)
     known = (row < rows)[:, None] & (hour < HOURS)[None, :]
     at = (row.to(tl.int64) * 2 + series)[:, None] * HOURS + hour[None, :]
-    usual = tl.load(shape_mean + series[:, None] * HOURS + hour[None, :], mask=known, other=0.0)
-    shape = tl.maximum(tl.load(shapes + at, mask=known, other=0.0) + usual, 0.0)
+    shape = tl.maximum(tl.load(roots + at, mask=known, other=0.0), 0.0)
     shape = shape * shape
     middle = tl.sum(shape, axis=1) * (1.0 / HOURS)
     leading = tl.load(vectors + row.to(tl.int64) * VECTOR, mask=row < rows, other=0.0)
@@ -300,11 +304,11 @@ def draw(
     tiles: int | None = None,
 ) -> None:  # fmt: skip
     """Noise of `tiles` tiles from the one at `first` on of x, y (all tiles,), and of samples of these numbers
-    (samples,), into the first rows of vectors (rows, 338), tile after tile; seed: (1,) int64."""
+    (samples,), into the first rows of vectors (rows, NOISE_WIDTH), tile after tile; seed: (1,) int64."""
     tiles = len(x) if tiles is None else tiles
     _noise[tiles, triton.cdiv(len(numbers), 4)](
         vectors, x, y, numbers, mix.level, mix.own_level, mix.shape, seed, first, len(numbers), mix.own_share,
-        mix.shared_share, WIDTH=WIDTH, PAIRS=PAIRS, ROWS=4,
+        mix.shared_share, WIDTH=NOISE_WIDTH, SHARED=WIDTH, PAIRS=PAIRS, ROWS=4,
     )  # fmt: skip
 
 
@@ -312,7 +316,8 @@ def follow(
     vectors: Tensor, samples: int, weights: Weights, memory: TileMemory, mean: Tensor, spread: Tensor, first: int = 0,
     tiles: int | None = None, rows: int = ROWS, warps: int = WARPS, stages: int = 1,
 ) -> None:  # fmt: skip
-    """Data in place of noise in the first rows of vectors (rows, 338), for the same tiles as `draw`.
+    """Data in place of noise in the first rows of vectors (rows, NOISE_WIDTH), for the same tiles as `draw`; the
+    style stays noise.
 
     mean (all tiles, 338); spread (all tiles, 3): standard deviations of the level's two coordinates and of the shape.
     """
@@ -321,19 +326,20 @@ def follow(
         vectors, mean, spread, memory.keys, memory.key_bias, memory.values, weights.ends, weights.out_bias,
         weights.matrices, weights.biases, weights.embedding, weights.at, weights.move, first, samples, weights.eps,
         EVALUATIONS=len(weights.at), WIDTH=weights.width, HEADS=weights.heads, LAYERS=weights.layers, ROWS=rows,
-        HOURS=HOURS, HOURS_A_DAY=HOURS_A_DAY, DAY=SERIES * HOURS_A_DAY, VECTOR=WIDTH,
+        HOURS=HOURS, HOURS_A_DAY=HOURS_A_DAY, DAY=SERIES * HOURS_A_DAY,
+        PLACE=PLACE_WIDTH, SHAPE_END=WIDTH, VECTOR=NOISE_WIDTH,
         FACTOR=tl.float32 if INTERPRETED else tl.float16, num_warps=warps, num_stages=stages,
     )  # fmt: skip
 
 
-def decode(out: Tensor, shapes: Tensor, vectors: Tensor, representation: Representation) -> None:
-    """Traffic and users (2, rows, 168), rounded, of the first rows of coloured shapes (rows, 336) and vectors (rows,
-    338)."""
+def decode(out: Tensor, roots: Tensor, vectors: Tensor, representation: Representation) -> None:
+    """Traffic and users (2, rows, 168), rounded, of the first rows of root shapes (rows, 336) and of vectors (rows,
+    NOISE_WIDTH)."""
     rows = out.shape[1]
     _weeks[(triton.cdiv(rows, 4),)](
-        out, shapes, vectors, representation.shape_mean, representation.log_mean, representation.difference_std,
-        rows, MOST_LOG_LEVEL, LEAST_LEVEL, LEAST_SHAPE_MEAN, HOURS=HOURS, PADDED=HOURS_PADDED, VECTOR=WIDTH, ROWS=4,
-        LOST_BITS=LOST_BITS,
+        out, roots, vectors, representation.log_mean, representation.difference_std,
+        rows, MOST_LOG_LEVEL, LEAST_LEVEL, LEAST_SHAPE_MEAN, HOURS=HOURS, PADDED=HOURS_PADDED, VECTOR=NOISE_WIDTH,
+        ROWS=4, LOST_BITS=LOST_BITS,
     )  # fmt: skip
 
 

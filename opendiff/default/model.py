@@ -14,9 +14,10 @@ from opendiff.conditions import Conditions
 from opendiff.default.cities import COMPONENTS
 from opendiff.default.denoiser import ConditionMemory, Denoiser
 from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times, follow
-from opendiff.default.prior import SPREADS, Belief, Prior
-from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
+from opendiff.default.prior import Belief, Prior
+from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, WIDTH, Representation
 from opendiff.default.sampler import sample_flow
+from opendiff.default.texture import STYLES, Texture
 from opendiff.errors import ModelError
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.week import SERIES
@@ -48,14 +49,16 @@ class TrafficModel(nn.Module):
         super().__init__()
         self.config = config
         self.prior = Prior(COMPONENTS, len(config.cities))
-        summary = LEVEL_WIDTH + COMPONENTS + SPREADS
+        summary = 2 * LEVEL_WIDTH + COMPONENTS + STYLES  # of `Belief.summary`
         self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
         self.representation = blank_representation()
 
     def remember(self, tokens: Tensor, present: Tensor, belief: Belief) -> ConditionMemory:
         """What the denoiser needs of conditions and of what the prior believes, once a tile."""
-        mean, deviation = belief.mean(self.representation), belief.deviation()
-        return self.denoiser.remember(tokens, present, belief.summary(), mean, deviation)
+        expected = self.representation.expected(belief.profile)
+        return self.denoiser.remember(
+            tokens, present, belief.summary(), belief.mean(), belief.deviation(), expected
+        )
 
     def sample(
         self,
@@ -64,49 +67,54 @@ class TrafficModel(nn.Module):
         noise: Tensor,
         guidance_scale: float,
         steps: int,
+        style: Tensor,
     ) -> Tensor:
-        """Series (rows, 2, 168) from noise (rows, 338); memory: of each row; empty: as many of the empty condition.
+        """Series (rows, 2, 168) from noise (rows, NOISE_WIDTH); memory: of each row; empty: as many of the empty
+        condition; style: (rows, STYLES), as `Texture.style` makes it.
 
         Guidance is eq. 8 of the paper on the expected clean vector, (1 + mu) D(x, c) - mu D(x, nothing), both in one
         batch; without `empty`, or with mu 0, there is none. The level is taken from its noise exactly.
         """
         if not guidance_scale or empty is None:
             folded = fold_memory(self.denoiser, memory)
-            return self.sampler(steps)(memory.mean, memory.deviation, folded, noise)
+            return self.sampler(steps)(memory, folded, noise, style)
         mean = memory.mean[:, :LEVEL_WIDTH]
         mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
         level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
         both = ConditionMemory.join([memory, empty])
+        drawn = torch.cat([noise[:, WIDTH:]] * 2)
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
-            told, untold = self.denoiser(torch.cat([x, x]), t, both).chunk(2)
+            told, untold = self.denoiser(torch.cat([x, x]), t, both, drawn).chunk(2)
             return told + guidance_scale * (told - untold)
 
-        return self._decode(level, sample_flow(guided, noise, steps)[:, LEVEL_WIDTH:])
+        shape = sample_flow(guided, noise[:, :WIDTH], steps)[:, LEVEL_WIDTH:]
+        expected = memory.expected + guidance_scale * (memory.expected - empty.expected)
+        return self.representation.decode(torch.cat([level, shape], dim=-1), expected, style)
 
     @torch.no_grad()
-    def sampler(self, steps: int) -> Callable[[Tensor, Tensor, FoldedMemory, Tensor], Tensor]:
-        """Sampling without guidance: series (rows, 2, 168) of each row's mean, deviation and noise, (rows, 338) each,
-        and its memory. What all calls have in common is computed here, once."""
+    def sampler(self, steps: int) -> Callable[[ConditionMemory, FoldedMemory, Tensor, Tensor], Tensor]:
+        """Sampling without guidance: series (rows, 2, 168) of each row's memory, folded memory, noise (rows,
+        NOISE_WIDTH) and style (rows, STYLES). What all calls have in common is computed here, once."""
         network, times = fold(self.denoiser), fold_times(self.denoiser, steps)
 
         @torch.no_grad()
-        def series(mean: Tensor, deviation: Tensor, folded: FoldedMemory, noise: Tensor) -> Tensor:
+        def series(memory: ConditionMemory, folded: FoldedMemory, noise: Tensor, style: Tensor) -> Tensor:
+            mean, deviation = memory.mean, memory.deviation
             level = mean[:, :LEVEL_WIDTH] + deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
-            shape = follow(network, times, folded, deviation[:, LEVEL_WIDTH], noise)
-            return self._decode(level, shape + mean[:, LEVEL_WIDTH:])
+            shape = follow(network, times, folded, deviation[:, LEVEL_WIDTH], noise) + mean[:, LEVEL_WIDTH:]
+            return self.representation.decode(torch.cat([level, shape], dim=-1), memory.expected, style)
 
         return series
-
-    def _decode(self, level: Tensor, shape: Tensor) -> Tensor:
-        return self.representation.decode(torch.cat([level, shape], dim=-1))
 
     def save(self, path: str | Path, notes: dict[str, object]) -> str:
         """Write weights and configuration; returns the checksum."""
         tensors = {f"network.{name}": value for name, value in self.state_dict().items()}
         for field in fields(self.representation):
-            if field.name != "colour":  # the inverse of `whiten`
+            if field.name not in ("colour", "texture"):  # colour is the inverse of `whiten`
                 tensors[f"representation.{field.name}"] = getattr(self.representation, field.name)
+        for field in fields(Texture):
+            tensors[f"texture.{field.name}"] = getattr(self.representation.texture, field.name)
         return write_checkpoint(path, tensors, {"model": "default", "config": asdict(self.config), **notes})
 
 
@@ -124,10 +132,11 @@ def load_model(path: str | Path) -> tuple[TrafficModel, str]:
     parts = {
         field.name: checkpoint.tensor(f"representation.{field.name}")
         for field in fields(Representation)
-        if field.name != "colour"
+        if field.name not in ("colour", "texture")
     }
+    texture = Texture(*(checkpoint.tensor(f"texture.{field.name}") for field in fields(Texture)))
     parts["colour"] = torch.linalg.inv(parts["whiten"].double()).float()
-    model.representation = Representation(**parts)
+    model.representation = Representation(**parts, texture=texture)
     return model.eval(), checkpoint.checksum
 
 
@@ -136,7 +145,7 @@ def blank_representation() -> Representation:
     eye = torch.eye(SHAPE_WIDTH)
     return Representation(
         torch.zeros(SERIES), torch.ones(()), torch.ones(SHAPE_WIDTH),
-        eye, eye, torch.zeros(COMPONENTS, SHAPE_WIDTH),
+        eye, eye, torch.zeros(COMPONENTS, SHAPE_WIDTH), Texture.blank(),
     )  # fmt: skip
 
 

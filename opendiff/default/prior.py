@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.imputation import expectation, left_open
-from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
+from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH
+from opendiff.default.texture import STYLES
 
-SPREADS = LEVEL_WIDTH + 1  # of the two level coordinates and of the shape
 LOG_SPREAD_RANGE = (-1.9, 0.9)  # log standard deviation of a tile's own log level: 0.15 to 2.5
 RELIABILITY_STEP = 0.02  # populations are trusted in steps, so that few matrices are needed
 NEW_CITY = 0  # number of a city that was not measured
@@ -34,8 +34,8 @@ NEW_CITY = 0  # number of a city that was not measured
 class Prior(nn.Module):
     """Regressions of the training cities, 1, 2, ..., and of a new city, 0. `prior_fit` fills the buffers.
 
-    Outputs are the mean log level, the difference of the two level coordinates, profile coefficients (components), log
-    spread of the shape (1) and log intensities (3).
+    Outputs are the mean log level, the difference of the two level coordinates, profile coefficients (components), the
+    style (STYLES) and log intensities (3).
     """
 
     feature_mean: Tensor
@@ -47,7 +47,6 @@ class Prior(nn.Module):
     level_factor: Tensor
     residual: Tensor
     difference_spread: Tensor
-    shape_spread: Tensor
     spatial_share: Tensor
     shared_shape: Tensor
     fitted_spreads: np.ndarray | None = None  # of the training, in each city's own unit
@@ -55,7 +54,7 @@ class Prior(nn.Module):
     def __init__(self, components: int, cities: int = 1):
         super().__init__()
         self.components = components
-        self.outputs = LEVEL_WIDTH + components + 1 + len(INTENSITIES)
+        self.outputs = LEVEL_WIDTH + components + STYLES + len(INTENSITIES)
         count = 1 + cities
         self.register_buffer("feature_mean", torch.zeros(count, TOKENS_WIDTH, dtype=torch.float64))
         self.register_buffer("feature_cov", torch.eye(TOKENS_WIDTH, dtype=torch.float64))
@@ -68,7 +67,6 @@ class Prior(nn.Module):
         # log standard deviation of the residual: at the level `residual[:, 2]`, its slope on the level, that level
         self.register_buffer("residual", torch.zeros(count, 3))
         self.register_buffer("difference_spread", torch.ones(()))
-        self.register_buffer("shape_spread", torch.ones(()))
         # share of the residual's variance in the field of short and of long range
         self.register_buffer("spatial_share", torch.zeros(count, 2))
         # share of the variance of the shape's noise that all tiles of a sample have in common
@@ -116,14 +114,12 @@ class Prior(nn.Module):
 
     def believe(self, outputs: Tensor, loading: Tensor, own_spread: Tensor, spatial: Tensor) -> Belief:
         """The belief that outputs (rows, outputs) and the parts of the level's spread stand for."""
-        widths = [LEVEL_WIDTH, self.components, 1, len(INTENSITIES)]
-        level, profile, log_spread, log_intensity = outputs.split(widths, dim=-1)
-        # between a third and three times the usual: the regression of a spread is too rough for more
-        shape_spread = self.shape_spread * log_spread.clamp(-1.0, 1.0).exp()
+        widths = [LEVEL_WIDTH, self.components, STYLES, len(INTENSITIES)]
+        level, profile, style, log_intensity = outputs.split(widths, dim=-1)
         level_spread = (own_spread**2 + loading.square().sum(-1)).sqrt()
         difference = self.difference_spread.expand_as(level_spread)
-        spread = torch.stack([level_spread, difference, shape_spread[:, 0]], dim=-1)
-        return Belief(level, profile, log_intensity, spread, loading, own_spread, spatial)
+        spread = torch.stack([level_spread, difference], dim=-1)
+        return Belief(level, profile, style, log_intensity, spread, loading, own_spread, spatial)
 
     def _imputation(self, known: tuple[bool, ...], step: int, city: int) -> tuple[Tensor, Tensor]:
         """Matrix (tokens, tokens) that imputes, and the variance of the level that it leaves open, ()."""
@@ -135,8 +131,8 @@ class Prior(nn.Module):
 
 @dataclass(frozen=True)
 class Belief:
-    """What the prior holds of tiles: expected level (rows, 2), profile (rows, components) and log1p intensity (rows,
-    3); spread (rows, 3), the standard deviations of the two level coordinates and of the shape.
+    """What the prior holds of tiles: expected level (rows, 2), profile (rows, components), style (rows, STYLES) and
+    log1p intensity (rows, 3); spread (rows, 2), the standard deviations of the two level coordinates.
 
     The first level coordinate's variance is |loading|² + residual²: loading (rows, TOKENS_WIDTH) by the noise of the
     weights, which all tiles of a sample share, residual (rows,) of the tile, of which the shares spatial (rows, 2) are
@@ -145,25 +141,24 @@ class Belief:
 
     level: Tensor
     profile: Tensor
+    style: Tensor
     log_intensity: Tensor
     spread: Tensor
     loading: Tensor
     residual: Tensor
     spatial: Tensor
 
-    def mean(self, representation: Representation) -> Tensor:
-        """Mean of the vectors, (rows, 338)."""
-        return torch.cat([self.level, self.profile @ representation.profiles @ representation.whiten], dim=-1)
+    def mean(self) -> Tensor:
+        """Mean of the vectors, (rows, 338): of the level; the noise of the shape has none."""
+        return torch.cat([self.level, self.level.new_zeros(len(self.level), SHAPE_WIDTH)], dim=-1)
 
     def deviation(self) -> Tensor:
         """Standard deviation of the vectors, (rows, 338)."""
-        return torch.cat(
-            [self.spread[:, :LEVEL_WIDTH], self.spread[:, LEVEL_WIDTH:].expand(-1, SHAPE_WIDTH)], -1
-        )
+        return torch.cat([self.spread, self.spread.new_ones(len(self.spread), SHAPE_WIDTH)], dim=-1)
 
     def summary(self) -> Tensor:
-        """What the denoiser is told of it, (rows, 2 + components + 3)."""
-        return torch.cat([self.level, self.profile, self.spread.log()], dim=-1)
+        """What the denoiser is told of it, (rows, 4 + components + STYLES)."""
+        return torch.cat([self.level, self.profile, self.spread.log(), self.style], dim=-1)
 
     def take(self, rows: Tensor) -> Belief:
         """The belief of some rows (an index)."""

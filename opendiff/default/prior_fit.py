@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from opendiff.conditions import INTENSITIES, MODALITIES, TOKENS_WIDTH, Conditions
 from opendiff.default.cities import (
@@ -21,7 +23,8 @@ from opendiff.default.level_fit import GROUPS, Imputed, fit_levels, impute_city
 from opendiff.default.model import TrafficModel
 from opendiff.default.prior import Belief, Prior
 from opendiff.default.regression import Sample, Widths, regress
-from opendiff.default.representation import LEVEL_WIDTH, fit_representation, with_whitening
+from opendiff.default.representation import LEVEL_WIDTH, Representation, fit_representation, with_whitening
+from opendiff.default.texture import STYLES, fit_texture, with_styles
 from opendiff.observed import City
 from opendiff.progress import Report
 
@@ -50,12 +53,8 @@ def fit_prior(
     seed: int = 0,
     report: Report | None = None,
     count: int = PATTERNS,
-) -> tuple[np.ndarray, list[Belief]]:
-    """Fit representation, prior, and the whitening of what it leaves open.
-
-    Returns patterns (count, modalities) of known modalities, and under each what the prior believes of the tiles with
-    traffic, in the order of the cities, without having seen their block: each keeps those of the pattern that it has.
-    """
+) -> Unseen:
+    """Fit representation, prior, and texture and whitening of what it leaves open."""
     truth = torch.from_numpy(training_series(cities))
     model.representation = fit_representation(truth, torch.zeros(COMPONENTS, 2 * 168))
     targets = [profile_targets(city, model.representation) for city in cities]
@@ -67,32 +66,65 @@ def fit_prior(
         [np.ones(len(MODALITIES), bool), np.zeros(len(MODALITIES), bool),
          rng.random((count - 2, len(MODALITIES))) < 0.6]
     )  # fmt: skip
-    unseen = left_out_beliefs(cities, directions, model, patterns=patterns, rng=rng, report=report)
+    group = [rng.permutation(GROUPS * len(np.unique(city.blocks)))[city.blocks] % GROUPS for city in cities]
+    # a first time for the expected shapes, which tell what is a tile's own, then with the styles of that
+    expected = left_out_beliefs(cities, directions, model, patterns=patterns[:1], group=group, report=report)[
+        0
+    ]
     representation = model.representation
     shape = representation.shape_residual(truth.float()).double().numpy()
-    error = shape - (unseen[0].profile @ representation.profiles).double().numpy()
-    scale = unseen[0].spread[:, LEVEL_WIDTH:].double().numpy()
-    model.representation = with_whitening(representation, error / scale)
-    white = (error / scale) @ model.representation.whiten.double().numpy()
-    model.prior.shape_spread.fill_(float(np.sqrt(np.square(white).mean())))
+    own = shape - (expected.profile @ representation.profiles).double().numpy()
+    texture, noise, styles = fit_texture(own)
+    by_city = np.split(styles, np.cumsum([city.has_traffic.sum() for city in cities])[:-1])
+    fit_styles(model.prior, cities, by_city)
+    unseen = left_out_beliefs(
+        cities, directions, model, patterns=patterns, group=group, styles=by_city, report=report
+    )
+    left = styles - unseen[0].style.double().numpy()
+    texture = with_styles(texture, level_noise(representation, truth, unseen[0]).double().numpy(), left)
+    model.representation = with_whitening(replace(representation, texture=texture), noise)
+    white = noise @ model.representation.whiten.double().numpy()
     between = (np.square(white.sum(axis=0)) - np.square(white).sum(axis=0)).mean()
     model.prior.shared_shape.fill_(
         float(np.clip(between / (len(white) * (len(white) - 1)) / np.square(white).mean(), 0, 0.5))
     )
-    return patterns, unseen
+    return Unseen(patterns, unseen, torch.from_numpy(noise).float(), torch.from_numpy(styles).float())
+
+
+def level_noise(representation: Representation, series: Tensor, belief: Belief) -> Tensor:
+    """(tiles,) the true mean log level of series (tiles, 2, 168) in standard deviations from what was believed."""
+    return (representation.level(series.float())[:, 0] - belief.level[:, 0]) / belief.spread[:, 0]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """patterns (count, modalities) of known modalities, and under each what the prior believes of the tiles with
+    traffic, in the order of the cities, without having seen their block: each keeps those of the pattern that it has.
+    noise (tiles, 336) and styles (tiles, STYLES): what the shapes of these tiles are made of (`texture`)."""
+
+    patterns: np.ndarray
+    beliefs: list[Belief]
+    noise: Tensor
+    styles: Tensor
 
 
 def left_out_beliefs(
     cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, patterns: np.ndarray,
-    rng: np.random.Generator, report: Report | None,
+    group: Sequence[np.ndarray], styles: Sequence[np.ndarray] = (), report: Report | None = None,
 ) -> list[Belief]:  # fmt: skip
-    """Under each pattern the belief of all tiles with traffic, none having seen its block."""
-    group = [rng.permutation(GROUPS * len(np.unique(city.blocks)))[city.blocks] % GROUPS for city in cities]
+    """Under each pattern the belief of all tiles with traffic, none having seen its group of blocks; styles: of each
+    city's tiles with traffic, where they are known."""
     parts: dict[int, list[tuple[np.ndarray, Belief]]] = {number: [] for number in range(len(patterns))}
     starts = np.cumsum([0, *(city.has_traffic.sum() for city in cities)])
     for left_out in range(GROUPS):
         hidden = [city.hiding(groups == left_out) for city, groups in zip(cities, group, strict=True)]
         prior = assemble(hidden, directions, model, like=model.prior)
+        if styles:
+            kept = [
+                one[groups[city.has_traffic] != left_out]
+                for one, city, groups in zip(styles, cities, group, strict=True)
+            ]
+            fit_styles(prior, hidden, kept)
         for city, groups, start in zip(cities, group, starts, strict=False):
             rows = np.flatnonzero(city.has_traffic & (groups == left_out))
             if not len(rows):
@@ -127,18 +159,14 @@ def assemble(
     """A prior fitted on what is observed of cities; `like`: another, whose imputation and spreads of left-out tiles are
     taken over."""
     prior = Prior(COMPONENTS, len(cities))
-    tokens = [
-        CityTokens.of(c.conditions.tokens, c.conditions.present, c.conditions.reliability) for c in cities
-    ]
     if like is None:
-        means, covariance = fit_imputation(tokens)
+        means, covariance = fit_imputation([_tokens(city) for city in cities])
         prior.feature_mean.copy_(torch.from_numpy(means))
         prior.feature_cov.copy_(torch.from_numpy(covariance))
     else:
         prior.feature_mean.copy_(like.feature_mean)
         prior.feature_cov.copy_(like.feature_cov)
-    means, covariance = prior.feature_mean.numpy(), prior.feature_cov.numpy()
-    imputed = [impute_city(city, means[1 + n], covariance) for n, city in enumerate(tokens)]
+    imputed = imputed_tokens(prior, cities)
     for number, city in enumerate(cities):
         tiles = city.conditions.tiles.iloc[np.flatnonzero(np.isfinite(city.log_level()))]
         if len(tiles):
@@ -159,7 +187,7 @@ def fit_shapes(
     directions: np.ndarray,
     model: TrafficModel,
 ) -> None:
-    """Profiles, the difference of the levels, the noise of the shape, and intensities."""
+    """Profiles, the difference of the levels, and intensities."""
     representation = model.representation
     coefficients = [profile_targets(city, representation) for city in cities]
     for component in range(COMPONENTS):
@@ -174,21 +202,46 @@ def fit_shapes(
             scale=scale,
             centred=True,
         )
-    differences, spreads = [], []
+    differences = []
     for city in cities:
         rows = city.has_traffic
-        difference, spread = np.full((2, len(rows)), np.nan)
+        difference = np.full(len(rows), np.nan)
         if rows.any():
             series = torch.from_numpy(city.series[rows]).float()
             difference[rows] = representation.level(series)[:, 1].numpy()
-            energy = representation.shape_residual(series).square().mean(1).double().numpy()
-            spread[rows] = 0.5 * np.log(np.maximum(energy, 1e-9) / energy.mean())
         differences.append(difference)
-        spreads.append(spread)
     left = put(prior, 1, values=differences, imputed=imputed, widths=SHAPE_WIDTHS)
     prior.difference_spread.fill_(left)
-    put(prior, LEVEL_WIDTH + COMPONENTS, values=spreads, imputed=imputed, widths=SHAPE_WIDTHS)
     fit_intensities(prior, cities, imputed)
+
+
+def fit_styles(prior: Prior, cities: Sequence[City], styles: Sequence[np.ndarray]) -> None:
+    """What open data says of the styles (tiles with traffic, STYLES) of each city."""
+    values = []
+    for city, known in zip(cities, styles, strict=True):
+        one = np.full((len(city.series), STYLES), np.nan)
+        one[city.has_traffic] = known
+        values.append(one)
+    imputed = imputed_tokens(prior, cities)
+    for number in range(STYLES):
+        put(
+            prior,
+            LEVEL_WIDTH + COMPONENTS + number,
+            values=[one[:, number] for one in values],
+            imputed=imputed,
+            widths=SHAPE_WIDTHS,
+        )
+
+
+def imputed_tokens(prior: Prior, cities: Sequence[City]) -> list[Imputed]:
+    """The tokens of cities with what they lack filled in, by the prior's moments."""
+    means, covariance = prior.feature_mean.numpy(), prior.feature_cov.numpy()
+    return [impute_city(_tokens(city), means[1 + n], covariance) for n, city in enumerate(cities)]
+
+
+def _tokens(city: City) -> CityTokens:
+    known = city.conditions
+    return CityTokens.of(known.tokens, known.present, known.reliability)
 
 
 def put(

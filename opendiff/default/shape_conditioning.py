@@ -1,9 +1,10 @@
 """The shape of the week given measured tiles: exact in the Gaussian part of the model.
 
-The whitened shape of a tile is z_i = m_i + s_i (sqrt(q) g + sqrt(1 - q) e_i), g common to all tiles of a sample. What
-is measured is a linear map of it: all hours of traffic and users, those of one of them, or the mean day. In coordinates
+The whitened noise of a tile's shape is z_i = f (sqrt(q) g + sqrt(1 - q) e_i), g common to all tiles of a sample. A
+measured shape tells the style of its tile, and given that a linear map of z_i (`texture`): all hours of traffic and
+users, those of one of them, or the mean day. In coordinates
 in which that map is orthogonal every direction is a problem of its own with two variances, so the posterior of g and e
-is a weighted mean. q, the share that a city has in common, and a factor of s are found by maximum likelihood: of a city
+is a weighted mean. q, the share that a city has in common, and the factor f are found by maximum likelihood: of a city
 that was not measured before nobody knows its usual day.
 """
 
@@ -17,13 +18,16 @@ from torch import Tensor
 
 from opendiff.default.prior import Belief
 from opendiff.default.profile_conditioning import ProfileUpdate, fit_profiles
-from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation
+from opendiff.default.representation import SHAPE_WIDTH, Representation
+from opendiff.default.texture import NUMBERS, STYLES, Texture, texture_of
 from opendiff.measurements import Measurements
 from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
 
 MEASURED_NOISE = 0.05  # variance of a measured shape from week to week, in units of what a tile leaves open
 SHARES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.85)  # that a new city may have in common
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # of the standard deviation of the shape
+FEW_TILES = 4  # as many measured tiles count as much as what is usual, in the mean style of a new city
+TOLD_BY_A_DAY = (0, len(NUMBERS) - 1)  # numbers of the style: size and tail of the profile
 ROWS, SAMPLES = 256, 32  # tiles and samples of a matrix product
 CERTAIN = 0.05  # a direction of less than this share of the usual variance tells nothing
 
@@ -33,7 +37,8 @@ class ShapePosterior:
     """What measured tiles tell of the shape, in the whitened coordinates (`directions` are rows of unit length).
 
     directions: (measured directions, 336). common_mean, common_std: (directions,) of g. share: q. factor: of s. own:
-    (measured tiles, directions) what each tile shows, NaN in tiles that show no shape; noise: variance of it.
+    (measured tiles, directions) what each tile shows, NaN in tiles that show no shape; noise: variance of it; styles:
+    what the measured tiles tell of styles.
     """
 
     directions: np.ndarray
@@ -43,6 +48,7 @@ class ShapePosterior:
     factor: float
     own: np.ndarray
     noise: float
+    styles: Styles
 
     def of_tiles(self, measured: np.ndarray, shared: Tensor) -> ConditionedShape:
         """Of tiles and samples. measured: (tiles,) row among the measured tiles, -1 for others; shared: (samples, 336)
@@ -83,7 +89,7 @@ class ShapePosterior:
 class ConditionedShape:
     """The shape's noise of tiles and samples, given the measured ones.
 
-    shift, deviation: (tiles, 336) mean shift and standard deviation of the whitened shape, in units of `Belief.spread`.
+    shift, deviation: (tiles, 336) mean shift and standard deviation of the whitened noise of the shape.
     common: (samples, 336), along: the same in the measured directions; told: (tiles, directions) what measured tiles
     show; known: (tiles,) bool. left: share of what a measured tile shows beside the common part that is its own.
     """
@@ -113,6 +119,60 @@ class ConditionedShape:
         return (value - self.shift[tile]) / self.deviation[tile]
 
 
+@dataclass(frozen=True)
+class Styles:
+    """What measured tiles tell of styles (`texture`).
+
+    shift: (STYLES,) of the city beside what is expected. own: (measured tiles, STYLES) expected style of each beside
+    what was expected before, NaN where it shows no shape; root: (STYLES, STYLES) of what is left open of it.
+    """
+
+    shift: Tensor
+    own: Tensor
+    root: Tensor
+
+    @staticmethod
+    def unknown(tiles: int) -> Styles:
+        """Where measured tiles (a number) tell nothing."""
+        return Styles(torch.zeros(STYLES), torch.full((tiles, STYLES), torch.nan), torch.eye(STYLES))
+
+    def style(
+        self, texture: Texture, expected: Tensor, level: Tensor, noise: Tensor, measured: np.ndarray
+    ) -> Tensor:
+        """Styles (rows, STYLES) as `Texture.style` makes them; measured: (rows,) row among the measured tiles, -1 for
+        others."""
+        row = torch.from_numpy(measured).to(expected.device)
+        own = (
+            self.own.to(expected)[row.clamp_min(0)]
+            if len(self.own)
+            else expected.new_full(expected.shape, torch.nan)
+        )
+        known = (row >= 0)[:, None] & own.isfinite()
+        free = texture.style(expected + self.shift.to(expected), level, noise)
+        return torch.where(known, expected + own + noise @ self.root.to(expected).T, free)
+
+
+def fit_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: bool) -> Styles:
+    """From left (measured tiles, STYLES), styles less what was expected of them, of which the numbers `told`
+    (STYLES,) are known; NaN in tiles without a shape."""
+    root = texture.root.double().numpy()
+    by_level = texture.by_level.double().numpy()
+    covariance = root @ root.T + np.outer(by_level, by_level)
+    gain = covariance[:, told] @ np.linalg.inv(
+        covariance[np.ix_(told, told)]
+    )  # the told numbers are themselves
+    open_ = covariance - gain @ covariance[told]
+    values, vectors = np.linalg.eigh((open_ + open_.T) / 2)
+    rows = np.isfinite(left[:, told]).all(axis=1)
+    mean = (
+        left[rows][:, told].mean(axis=0) * rows.sum() / (rows.sum() + FEW_TILES)
+        if new_city
+        else 0 * left[0, told]
+    )
+    parts = gain @ mean, left[:, told] @ gain.T, vectors * np.sqrt(values.clip(0))
+    return Styles(*(torch.from_numpy(part).float() for part in parts))
+
+
 def profiles_of(
     representation: Representation, belief: Belief, measurements: Measurements
 ) -> ProfileUpdate | None:
@@ -131,27 +191,36 @@ def shape_posterior(
     representation: Representation, belief: Belief, share: float, measurements: Measurements, new_city: bool
 ) -> ShapePosterior:
     """What the measured shapes tell, of tiles that the belief expects (in the order of the measurements)."""
-    if measurements.traffic.shape[1] == 1:  # means without hours
-        nothing = np.zeros((len(measurements.x), 0))
+    tiles, hours = len(measurements.x), measurements.traffic.shape[1]
+    if hours == 1:  # means without hours
+        nothing = np.full((tiles, 0), np.nan)
         return ShapePosterior(
-            np.zeros((0, SHAPE_WIDTH)), np.zeros(0), np.ones(0), share, 1.0, nothing + np.nan, MEASURED_NOISE
-        )
+            np.zeros((0, SHAPE_WIDTH)), np.zeros(0), np.ones(0), share, 1.0, nothing, MEASURED_NOISE,
+            Styles.unknown(tiles),
+        )  # fmt: skip
     known = _known(measurements)
-    maps = _map(known, measurements.traffic.shape[1])
+    maps = _map(known, hours)
     colour = representation.colour.double().numpy()
     factor_of = maps @ colour.T  # of whitened coordinates to what is measured
     left, values, right = np.linalg.svd(factor_of, full_matrices=False)
     good = values**2 > CERTAIN * np.median(values**2)
     directions = right[good]
-    roots = _roots(measurements, known) - maps @ representation.shape_mean.double().numpy()
-    expected = (belief.mean(representation)[:, LEVEL_WIDTH:]).double().numpy() @ directions.T
-    seen = (roots @ left[:, good]) / values[good]
-    own = (seen - expected) / belief.spread[:, LEVEL_WIDTH].double().numpy()[:, None]
-    rows = np.isfinite(own).all(axis=1)
+    missed = _roots(measurements, known) - representation.expected(belief.profile).double().numpy() @ maps.T
+    rows = np.isfinite(missed).all(axis=1)
     if not rows.any():
         zero, one = np.zeros(len(directions)), np.ones(len(directions))
-        return ShapePosterior(directions, zero, one, share, 1.0, np.full(own.shape, np.nan), MEASURED_NOISE)
+        nothing = np.full((tiles, len(directions)), np.nan)
+        return ShapePosterior(
+            directions, zero, one, share, 1.0, nothing, MEASURED_NOISE, Styles.unknown(tiles)
+        )
+    series = np.flatnonzero(known).tolist()
+    week = missed[rows].reshape(rows.sum(), len(series), hours)
+    made, numbers = texture_of(representation.texture, np.tile(week, HOURS // hours), series)
+    made = made.reshape(*made.shape[:2], HOURS // hours, hours).mean(axis=2).reshape(len(made), -1)
+    own = np.full((tiles, len(directions)), np.nan)
+    own[rows] = (made @ left[:, good]) / values[good]
     told = own[rows]
+    styles = fit_styles(representation.texture, *_styles_left(belief, rows, numbers, series, hours), new_city)
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))
     _, q, factor = min(
         (_loss(told, one, scale), one, scale) for one in sorted({*shares, share}) for scale in factors
@@ -160,7 +229,20 @@ def shape_posterior(
     precision = 1 + len(told) * q / (1 - q + MEASURED_NOISE)
     mean = np.sqrt(q) * told.sum(axis=0) / (1 - q + MEASURED_NOISE) / precision
     std = np.full(len(directions), 1 / np.sqrt(precision))
-    return ShapePosterior(directions, mean, std, q, factor, own, MEASURED_NOISE)
+    return ShapePosterior(directions, mean, std, q, factor, own, MEASURED_NOISE, styles)
+
+
+def _styles_left(
+    belief: Belief, rows: np.ndarray, numbers: np.ndarray, series: list[int], hours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Styles (tiles, STYLES) less what is expected, NaN where unknown, and which numbers (STYLES,) are known."""
+    known = np.zeros((len(NUMBERS), SERIES), bool)
+    of_hours = list(range(len(NUMBERS)) if hours == HOURS else TOLD_BY_A_DAY)
+    known[np.ix_(of_hours, series)] = True
+    found = np.full((len(rows), len(NUMBERS), SERIES), np.nan)
+    found[np.ix_(np.flatnonzero(rows), range(len(NUMBERS)), series)] = numbers
+    flat = np.where(known, found, np.nan).reshape(len(rows), -1)
+    return flat - belief.style.double().numpy(), known.reshape(-1)
 
 
 def _loss(told: np.ndarray, q: float, factor: float) -> float:

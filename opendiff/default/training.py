@@ -16,8 +16,7 @@ from opendiff.conditions import Conditions
 from opendiff.default.cities import ready, training_series
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel
-from opendiff.default.prior import Belief
-from opendiff.default.prior_fit import PATTERNS, fit_prior
+from opendiff.default.prior_fit import PATTERNS, Unseen, fit_prior, level_noise
 from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
 from opendiff.device import few_threads
 from opendiff.observed import City
@@ -43,7 +42,7 @@ class DenoiserTraining:
     """AdamW on batches of tiles, each drawn with a time and a pattern of modalities; an average of the weights is
     kept."""
 
-    steps: int = 150  # chosen on inner folds; more steps sharpen what new tiles do not confirm
+    steps: int = 2000  # a two-sample classifier on left-out tiles still gained from 500 to 2,000
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -92,27 +91,26 @@ def train_cities(
     model = TrafficModel(replace(config, cities=tuple(city.name for city in cities)))
     # without a denoiser to train nothing has to be believed under some modalities only
     count = PATTERNS if denoiser_training.steps else 2
-    patterns, unseen = fit_prior(model, cities, seed, report, count)
+    unseen = fit_prior(model, cities, seed, report, count)
     truth = torch.from_numpy(training_series(cities)).float()
     measured = [city.conditions.take(city.has_traffic) for city in cities]
     tokens = torch.from_numpy(np.concatenate([part.tokens for part in measured]))
     present = torch.from_numpy(np.concatenate([part.present for part in measured]))
     model.to(device)
     model.representation = model.representation.to(device)
-    told = Told(tokens.to(device), present.to(device), torch.from_numpy(patterns).to(device), unseen)
+    told = Told(tokens.to(device), present.to(device), unseen)
     fit_denoiser(model, told, truth.to(device), denoiser_training, report, state)
     return model.eval()
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the denoiser learns from beside the series: tokens and present of the tiles (`Conditions`), patterns
-    (patterns, modalities) of known modalities, and under each the belief that had not seen a tile's block."""
+    """What the denoiser learns from beside the series: tokens and present of the tiles (`Conditions`), and what the
+    prior believes of them under some patterns of known modalities without having seen their block."""
 
     tokens: Tensor
     present: Tensor
-    patterns: Tensor
-    unseen: list[Belief]
+    unseen: Unseen
 
 
 def fit_denoiser(
@@ -129,8 +127,9 @@ def fit_denoiser(
     weighs alike. The level has no error: it is told.
     """
     device, representation = truth.device, model.representation
-    table = Beliefs.of(told.unseen, representation, device)
-    level, shape = representation.level(truth), representation.shape_residual(truth)
+    table = Beliefs.of(told.unseen, representation, truth, device)
+    patterns = torch.from_numpy(told.unseen.patterns).to(device)
+    level, white_noise = representation.level(truth), told.unseen.noise.to(device) @ representation.whiten
     denoiser = model.denoiser
     average = {name: value.clone() for name, value in denoiser.state_dict().items()}
     optimiser = torch.optim.AdamW(
@@ -144,19 +143,19 @@ def fit_denoiser(
     done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)
     for step in range(done, training.steps):
         row = torch.randint(len(truth), (training.batch,), device=device)
-        pattern = draw_patterns(training.batch, len(told.patterns), training.condition_dropout, device)
-        seen = told.present[row] & told.patterns[pattern]
-        rolled = roll_days(shape[row], int(torch.randint(DAYS, ())))  # nobody knows the first weekday
-        clean = torch.cat([level[row], rolled @ representation.whiten], dim=-1)
-        mean, deviation, summary = table.pick(pattern, row)
-        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation)
+        pattern = draw_patterns(training.batch, len(patterns), training.condition_dropout, device)
+        seen = told.present[row] & patterns[pattern]
+        rolled = roll_days(white_noise[row], int(torch.randint(DAYS, ())))  # nobody knows the first weekday
+        clean = torch.cat([level[row], rolled], dim=-1)
+        mean, deviation, summary, style = table.pick(pattern, row)
+        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation, rolled)
         t = torch.sigmoid(torch.randn(training.batch, device=device) * TIME_SPREAD)
         x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
         gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)
         known = ((clean - mean) / deviation)[:, :LEVEL_WIDTH]
         white = torch.cat([known, white[:, LEVEL_WIDTH:]], dim=-1)
         target = ((clean - gaussian) / scale)[:, LEVEL_WIDTH:]
-        loss = (denoiser.correction(white, t, memory)[:, LEVEL_WIDTH:] - target).square().mean()
+        loss = (denoiser.correction(white, t, memory, style)[:, LEVEL_WIDTH:] - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(denoiser.parameters(), LARGEST_GRADIENT)
@@ -173,25 +172,33 @@ def fit_denoiser(
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Means, deviations and summaries of the prior, (PATTERNS, tiles, numbers) each."""
+    """Means, deviations and summaries of the prior, and the standard normal numbers that give the tiles' styles,
+    (PATTERNS, tiles, numbers) each."""
 
     mean: Tensor
     deviation: Tensor
     summary: Tensor
+    style: Tensor
 
     @staticmethod
-    def of(beliefs: list[Belief], representation: Representation, device: torch.device) -> Beliefs:
-        """beliefs: of all tiles, for each pattern in turn."""
-        on_host = representation.to("cpu")
+    def of(unseen: Unseen, representation: Representation, series: Tensor, device: torch.device) -> Beliefs:
+        """Of all tiles with these series (tiles, 2, 168), for each pattern in turn."""
+        beliefs, on_host = unseen.beliefs, representation.to("cpu")
+        styles = [
+            on_host.texture.noise_of(belief.style, level_noise(on_host, series.cpu(), belief), unseen.styles)
+            for belief in beliefs
+        ]
         return Beliefs(
-            torch.stack([belief.mean(on_host) for belief in beliefs]).to(device),
+            torch.stack([belief.mean() for belief in beliefs]).to(device),
             torch.stack([belief.deviation() for belief in beliefs]).to(device),
             torch.stack([belief.summary() for belief in beliefs]).to(device),
+            torch.stack(styles).to(device),
         )
 
-    def pick(self, pattern: Tensor, row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, deviation and summary of tiles `row` (rows,) under patterns (rows,)."""
-        return self.mean[pattern, row], self.deviation[pattern, row], self.summary[pattern, row]
+    def pick(self, pattern: Tensor, row: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean, deviation, summary and style of tiles `row` (rows,) under patterns (rows,)."""
+        mean, deviation, summary, style = (value[pattern, row] for value in vars(self).values())
+        return mean, deviation, summary, style
 
 
 def draw_patterns(count: int, patterns: int, empty: float, device: torch.device) -> Tensor:

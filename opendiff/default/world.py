@@ -16,7 +16,7 @@ from torch import Tensor
 
 from opendiff.conditions import TOKENS_WIDTH
 from opendiff.default.prior import Belief
-from opendiff.default.representation import LEVEL_WIDTH, WIDTH
+from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, WIDTH
 from opendiff.noise import mirrored_noise
 
 # Numbers of streams of `mirrored_noise`; a tile's own noise is stream 0.
@@ -48,7 +48,7 @@ class World:
         )
 
     def mix(self, belief: Belief, shared_shape: Tensor, own: Tensor, tile: Tensor, sample: Tensor) -> Tensor:
-        """Noise (rows, 338), each number standard normal, from the tiles' own (rows, 338).
+        """Noise (rows, NOISE_WIDTH), each number standard normal, from the tiles' own (rows, NOISE_WIDTH).
 
         belief: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level
         coordinate is correlated over tiles as the belief says; shared_shape: () share of the variance of the shape's
@@ -58,9 +58,11 @@ class World:
         local = (1 - share.sum(-1)).clamp_min(0).sqrt() * own[:, 0]
         residual = local + (share.sqrt() * self.fields[tile, sample]).sum(-1)
         level = (belief.loading * self.weights[sample]).sum(-1) + belief.residual * residual
-        shape = (1 - shared_shape).sqrt() * own[:, LEVEL_WIDTH:] + shared_shape.sqrt() * self.shape[sample]
+        shape = (1 - shared_shape).sqrt() * own[:, LEVEL_WIDTH:WIDTH] + shared_shape.sqrt() * self.shape[
+            sample
+        ]
         first = (level / belief.spread[:, 0])[:, None]
-        return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape], dim=-1)
+        return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape, own[:, WIDTH:NOISE_WIDTH]], dim=-1)
 
 
 def spatial_field(seed: int, x: Tensor, y: Tensor, samples: Tensor, scale: int) -> Tensor:

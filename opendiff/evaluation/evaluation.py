@@ -18,9 +18,10 @@ from opendiff.default.cities import night_gaps
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import embedding_figures
-from opendiff.evaluation.realism import paired_difference, realism_figures, tail_figures
+from opendiff.evaluation.realism import copy_figures, paired_difference, realism_figures, tail_figures
 from opendiff.evaluation.reference_features import known_image_statistics, reference_features
 from opendiff.evaluation.references import held_out, other_days, references
+from opendiff.evaluation.splits import BLOCKS, split_data
 from opendiff.evaluation.variants import VARIANTS, fit_folds, held_out_default
 from opendiff.metrics.sums import sum_figures
 from opendiff.open_data.features import with_halo
@@ -80,19 +81,23 @@ def evaluate(
     others: Sequence[PackSource] = (),
     device: str = "cpu",
     workers: int = 1,
+    split: str = BLOCKS,
 ) -> Evaluation:
     """Figures of each model by name, with the standard error over folds, and the traffic they were made from.
 
     Without names it evaluates all but the published method, which takes hours and so has its own number of samples and
     a folder `work` for finished parts; `workers` processes share its folds. `others`: further packs that the model
-    default is trained on as well. Raises ModelError for an unknown name.
+    default is trained on as well. split: which tiles are held out together (`splits`). Raises ModelError for an unknown
+    name.
     """
     known = model_names()
     names = names or [name for name in known if name not in PAPER_MODELS]
     if unknown := [name for name in names if name not in known]:
         raise ModelError(f"There is no model {unknown[0]!r}; choose from: {'; '.join(known)}.")
+    if split != BLOCKS and any(name in PAPER_MODELS for name in names):
+        raise ModelError("The model paper is evaluated on the pack's own blocks; leave it out, or the split.")
     started = time.perf_counter()
-    data = read_training_data(pack, pretrained_trunk(), report)
+    data = split_data(read_training_data(pack, pretrained_trunk(), report), split)
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     if len(np.unique(folds)) < 2:
@@ -121,7 +126,7 @@ def evaluate(
     patterns = metrics.traffic_patterns(truth)
     scored = {
         "pack": pack.name, "tiles": int(rows.sum()), "tiles_with_imagery": int(imaged.sum()),
-        "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
+        "split": split, "folds": len(np.unique(folds)), "samples": samples, "seed": seed,
         "seconds": round(time.perf_counter() - started, 1),
         "models": {name: score_model(truth, ensembles[name], folds, x, y, imaged, patterns) for name in names},
     }  # fmt: skip
@@ -155,9 +160,13 @@ def held_out_references(
         SAME_AS_OURS: reference_features(moved, osm_poi=True, statistics=statistics),
     }
     ensembles = {}
+
+    def kept(fold: int) -> np.ndarray:
+        return data.kept(fold)[rows]
+
     for number, name in enumerate(wanted):
         plain, kind = split_name(name)
-        ensembles[name] = held_out(references()[plain], features[kind], truth, folds, samples, seed)
+        ensembles[name] = held_out(references()[plain], features[kind], truth, folds, samples, seed, kept)
         if report:
             report("references", number + 1, len(wanted))
     return ensembles
@@ -220,6 +229,7 @@ def score_model(
     scored["figures"] |= metrics.controllability(truth, ensemble[:, 0], patterns)
     scored["figures"] |= sum_figures(truth, ensemble, x, y)
     scored["figures"] |= tail_figures(truth, ensemble) | realism_figures(truth, ensemble, folds)
+    scored["figures"] |= copy_figures(truth, ensemble, folds)
     measured = measured_hours(truth)
     if not measured.all():
         # hours of a gap of the measurement are no truth; the figures over all hours stand beside these

@@ -111,6 +111,23 @@ def fill_hours(weeks: np.ndarray, hours: list[int]) -> np.ndarray:
     return fill_gaps(weeks, hours)[0] if hours else weeks
 
 
+def copy_figures(truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray) -> dict[str, float]:
+    """How near single weeks come to a week that was trained on: `nearest_{made|real}_{5|50}`, quantiles over tiles of
+    the distance (root of the mean square over the hours of root shapes) from a generated, and from the real week, of
+    a tile to the nearest real week of another fold. Copies would lie nearer than real weeks do."""
+    filled, hours = fill_gaps(truth)
+    real, made = root_shapes(filled), root_shapes(fill_hours(ensemble[:, 0], hours))
+    figures = {}
+    for kind, weeks in (("made", made), ("real", real)):
+        nearest = np.empty(len(weeks))
+        for fold in np.unique(folds):
+            test = folds == fold
+            apart = np.square(weeks[test, None] - real[None, ~test]).mean(axis=2)
+            nearest[test] = np.sqrt(apart.min(axis=1))
+        figures |= {f"nearest_{kind}_{share}": float(np.quantile(nearest, share / 100)) for share in (5, 50)}
+    return figures
+
+
 def tail_figures(truth: np.ndarray, ensemble: np.ndarray) -> dict[str, float]:
     """How the busy end is covered: `peaks_above_95` and `levels_above_99`, shares of the true weekly peaks and levels
     above those quantiles of their samples; `peak_coverage_90`; and `coverage_90_quintile{1..5}`, of the levels of

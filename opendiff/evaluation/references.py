@@ -5,6 +5,7 @@ unknown (`reference_features`), traffic (tiles, 168), samples out (tiles, sample
 the traffic. They generate traffic only. None sees the tiles that it is asked for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -246,12 +247,15 @@ def held_out(
     folds: np.ndarray,
     samples: int = 60,
     seed: int = 0,
+    kept: Callable[[int], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Samples (tiles, samples, 168) of every tile from the reference fitted on the tiles of all other folds."""
+    """Samples (tiles, samples, 168) of every tile from the reference fitted on the tiles of all other folds; kept: mask
+    (tiles,) of those that are fitted on for a fold, where it is not all others."""
     ensemble = np.empty((len(traffic), samples, traffic.shape[1]), np.float32)
     for number, fold in enumerate(np.unique(folds)):
         test = folds == fold
-        fitted = reference.fit(features[~test], traffic[~test])
+        train = ~test if kept is None else kept(fold)
+        fitted = reference.fit(features[train], traffic[train])
         ensemble[test] = fitted.sample(features[test], samples, seed + number)
     return ensemble
 

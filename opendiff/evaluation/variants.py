@@ -76,7 +76,7 @@ def fit_folds(
     every = np.unique(data.folds[data.has_traffic])
     fits = []
     for number, fold in enumerate(every):
-        kept = data.folds != fold
+        kept = data.kept(fold)
         known = [city.features for city in others]
         encoder = data.encoder(pretrained_trunk(), kept, seed, others=known)
         conditions = data.conditions(encoder)
@@ -119,7 +119,7 @@ def held_out_default(
             made = generated.traffic
             if variant.shapes != GENERATED:
                 rng = np.random.default_rng((seed, number))
-                known = rows & (data.folds != fit.fold)
+                known = rows & data.kept(fit.fold)
                 told = fit.conditions.take(known)
                 made = resampled(variant.shapes, made, fit.model, asked, told, data.series[known], rng)
             ensembles[name][place[test]] = made

@@ -32,12 +32,13 @@ def score(
 ) -> dict[str, float]:
     """Every figure of an ensemble, by name. truth (tiles, hours), ensemble (tiles, samples, hours), both at least 0.
 
-    jsd, mae, rmse of the ensemble's median; crps, energy; nmae, nrmse, ncrps, nenergy (divided by the mean truth);
-    shape_mae, shape_rmse, shape_crps (each series scaled to run from 0 to 1 first); bias (mean generated / mean true
-    - 1); coverage_50, coverage_90; rank_deviation (sum over ten bins of |share - 0.1|, 0 is calibrated); acf_distance,
-    acf24_distance, acf24_true, acf24_generated; peak_hour_error in hours; level_r2 (log level, mean of the samples),
-    level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y also morans_i_true, morans_i_generated of
-    the level (each sample is one map). `seed` breaks ties of ranks only.
+    jsd, mae, rmse of the ensemble's median; jsd_single of its samples one by one; nrmse_pooled, the root of the mean
+    square over all tiles and hours where nrmse is the mean over tiles; crps, energy; nmae, nrmse, ncrps, nenergy
+    (divided by the mean truth); shape_mae, shape_rmse, shape_crps (each series scaled to run from 0 to 1 first); bias
+    (mean generated / mean true - 1); coverage_50, coverage_90; rank_deviation (sum over ten bins of |share - 0.1|, 0
+    is calibrated); acf_distance, acf24_distance, acf24_true, acf24_generated; peak_hour_error in hours; level_r2 (log
+    level, mean of the samples), level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y also
+    morans_i_true, morans_i_generated of the level (each sample is one map). `seed` breaks ties of ranks only.
     """
     truth, ensemble = checked(truth, ensemble)
     mean = truth.mean()
@@ -51,6 +52,8 @@ def score(
         "energy": energy_score(truth, ensemble).mean(),
     }
     figures |= {f"n{name}": normalised(figures[name]) for name in ("mae", "rmse", "crps", "energy")}
+    figures["jsd_single"] = np.mean([jsd(truth, ensemble[:, s]).mean() for s in range(ensemble.shape[1])])
+    figures["nrmse_pooled"] = normalised(np.sqrt(np.square(median - truth).mean()))
     figures["bias"] = normalised(ensemble.mean()) - 1
     shape, shapes = min_max(truth), min_max(ensemble)
     middle = np.median(shapes, axis=1)

@@ -9,6 +9,7 @@ import torch
 from opendiff.area import Area, tiles_covering
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default.model import condition_tensors
+from opendiff.default.representation import NOISE_WIDTH
 from opendiff.default.sampler import sample_flow
 from opendiff.demo import TOTAL_CLASS, DemoSource
 from opendiff.errors import Cancelled, ModelError, SourceError
@@ -61,17 +62,20 @@ def test_guidance_is_the_formula_of_both_passes(generator, conditions):
             model.remember(given, known, model.prior(given, known, *place))
             for given, known in ((tokens, present), (tokens * 0, present & False))
         )
-        noise = torch.randn(3, 338, generator=torch.Generator().manual_seed(0))
-        guided = model.sample(told, empty, noise, 0.7, 2)
+        noise = torch.randn(3, NOISE_WIDTH, generator=torch.Generator().manual_seed(0))
+        style = model.prior(tokens, present, *place).style
+        guided = model.sample(told, empty, noise, 0.7, 2, style)
+        drawn = noise[:, 338:]
 
         def both(x, t):
-            return 1.7 * model.denoiser(x, t, told) - 0.7 * model.denoiser(x, t, empty)
+            return 1.7 * model.denoiser(x, t, told, drawn) - 0.7 * model.denoiser(x, t, empty, drawn)
 
-        vectors = sample_flow(both, noise, 2)
+        vectors = sample_flow(both, noise[:, :338], 2)
         # the level is exactly Gaussian about the guided mean
         mean = 1.7 * told.mean[:, :2] - 0.7 * empty.mean[:, :2]
         vectors[:, :2] = mean + told.deviation[:, :2] * noise[:, :2]
-        expected = model.representation.decode(vectors)
+        root = 1.7 * told.expected - 0.7 * empty.expected
+        expected = model.representation.decode(vectors, root, style)
     torch.testing.assert_close(guided, expected, rtol=1e-4, atol=1e-6)
 
 

@@ -6,6 +6,7 @@ import torch
 from opendiff.default.folded import fold, fold_memory, fold_times
 from opendiff.default.folded import follow as follow_plainly
 from opendiff.default.model import TrafficModel, condition_tensors
+from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.world import World
 from opendiff.demo import DemoSource
 from opendiff.device import rounded
@@ -49,9 +50,9 @@ def test_noise_is_that_of_any_device(model, asked):
     tile, sample = row // SAMPLES, row % SAMPLES
     seed = 2**40 + 17
     world, share = World.of(seed, x, y, numbers), model.prior.shared_shape
-    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], 338)
+    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
     expected = world.mix(belief.take(tile), share, own, tile, sample)
-    vectors = torch.full((TILES * SAMPLES + 5, 338), torch.nan, device=DEVICE)
+    vectors = torch.full((TILES * SAMPLES + 5, NOISE_WIDTH), torch.nan, device=DEVICE)
     fused.draw(
         vectors, torch.tensor([seed], device=DEVICE), x, y, numbers, fused.Mix.of(world, belief, share)
     )
@@ -64,7 +65,7 @@ def test_path_is_that_of_plain_torch(model, asked):
     memory = model.remember(asked[0], asked[1], model.prior(*asked))
     network, times = fold(model.denoiser), fold_times(model.denoiser, STEPS)
     folded = fold_memory(model.denoiser, memory)
-    noise = torch.randn(TILES * SAMPLES, 338, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    noise = torch.randn(TILES * SAMPLES, NOISE_WIDTH, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     tile = torch.arange(TILES, device=DEVICE).repeat_interleave(SAMPLES)
     spread = memory.deviation[:, :3].contiguous()
     shape = follow_plainly(network, times, folded.take(tile), spread[tile, 2], noise)
@@ -73,7 +74,8 @@ def test_path_is_that_of_plain_torch(model, asked):
     fused.follow(vectors, SAMPLES, weights, packed, memory.mean, spread)
     level = memory.mean[tile, :2] + spread[tile, :2] * noise[:, :2]
     torch.testing.assert_close(vectors[:, :2], level)
-    assert relative(vectors[:, 2:], shape + memory.mean[tile, 2:]) < TOLERANCE
+    assert relative(vectors[:, 2:WIDTH], shape + memory.mean[tile, 2:]) < TOLERANCE
+    torch.testing.assert_close(vectors[:, WIDTH:], noise[:, WIDTH:])
     again = noise[SAMPLES:].clone()  # in another call, and in programs of another size
     fused.follow(again, SAMPLES, weights, packed, memory.mean, spread, first=1, tiles=TILES - 1, rows=4)
     assert relative(again, vectors[SAMPLES:]) < TOLERANCE
@@ -81,10 +83,11 @@ def test_path_is_that_of_plain_torch(model, asked):
 
 @torch.inference_mode()
 def test_weeks_are_those_of_the_representation(model):
-    vectors = torch.randn(9, 338, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    vectors = torch.randn(9, NOISE_WIDTH, generator=torch.Generator().manual_seed(1)).to(DEVICE)
     vectors[0, 0] = 9.0  # a level above the highest
-    expected = model.representation.decode(vectors)
+    roots = 1 + torch.randn(9, 336, generator=torch.Generator().manual_seed(2)).to(DEVICE) / 2
+    expected = model.representation.series(vectors[:, :2], roots)
     out = torch.full((2, 7, 168), torch.nan, device=DEVICE)  # of the first rows only
-    fused.decode(out, vectors[:, 2:] @ model.representation.colour, vectors, model.representation)
+    fused.decode(out, roots, vectors, model.representation)
     torch.testing.assert_close(out.transpose(0, 1), expected[:7], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(rounded(out), out, rtol=0, atol=0)

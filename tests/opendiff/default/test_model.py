@@ -7,6 +7,8 @@ import torch
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel, load_model
+from opendiff.default.representation import NOISE_WIDTH
+from opendiff.default.texture import STYLES
 from opendiff.default.training import draw_patterns
 from opendiff.device import rounded
 from opendiff.encoder.contrastive import multi_positive_loss
@@ -61,7 +63,7 @@ def test_an_untrained_denoiser_is_the_closed_form():
     memory = model.remember(tokens, present, believed(model, tokens, present))
     x, t = torch.randn(5, 338), torch.tensor(0.3)
     expected = gaussian_denoiser(x, t, memory.mean, memory.deviation)[0]
-    torch.testing.assert_close(model.denoiser(x, t, memory), expected)
+    torch.testing.assert_close(model.denoiser(x, t, memory, torch.randn(5, STYLES)), expected)
 
 
 def test_absent_modalities_do_not_reach_the_output():
@@ -71,14 +73,15 @@ def test_absent_modalities_do_not_reach_the_output():
     torch.nn.init.normal_(model.denoiser.day_out.weight)
     torch.nn.init.normal_(model.prior.weight)
     present = torch.arange(len(MODALITIES))[None] % 2 == 0
-    x, t = torch.randn(1, 338), torch.tensor(0.5)
+    x, t, style = torch.randn(1, 338), torch.tensor(0.5), torch.randn(1, STYLES)
     results = []
     for seed in (1, 2):
         tokens = torch.ones(1, TOKENS_WIDTH)
         noise = torch.randn(1, TOKENS_WIDTH, generator=torch.Generator().manual_seed(seed))
         absent = ~present.repeat_interleave(torch.tensor(TOKEN_WIDTHS), dim=1)
         given = torch.where(absent, noise, tokens)
-        results.append(model.denoiser(x, t, model.remember(given, present, believed(model, given, present))))
+        memory = model.remember(given, present, believed(model, given, present))
+        results.append(model.denoiser(x, t, memory, style))
     torch.testing.assert_close(results[0], results[1])
     # each modality does reach it where it is present, and in its absence says something else than zeros
     every = torch.ones_like(present)
@@ -88,7 +91,7 @@ def test_absent_modalities_do_not_reach_the_output():
         if number is not None:
             known[:, number] = False
         memory = model.remember(tokens, known, believed(model, tokens, known))
-        told[number] = model.denoiser(x, t, memory)
+        told[number] = model.denoiser(x, t, memory, style)
     for number in range(len(MODALITIES)):
         assert not torch.allclose(told[number], told[None], atol=1e-4), MODALITIES[number]
 
@@ -106,8 +109,8 @@ def test_the_level_is_its_mean_and_its_noise():
     torch.nn.init.normal_(model.denoiser.day_out.weight)
     tokens, present = torch.randn(6, TOKENS_WIDTH), torch.ones(6, len(MODALITIES), dtype=torch.bool)
     memory = model.remember(tokens, present, believed(model, tokens, present))
-    noise = torch.randn(6, 338)
-    week = model.sample(memory, None, noise, 0.0, 2)
+    noise = torch.randn(6, NOISE_WIDTH)
+    week = model.sample(memory, None, noise, 0.0, 2, torch.randn(6, STYLES) / 3 - 1)
     level = model.representation.level(week)
     expected = memory.mean[:, :2] + memory.deviation[:, :2] * noise[:, :2]
     torch.testing.assert_close(level, expected, rtol=1e-3, atol=1e-3)

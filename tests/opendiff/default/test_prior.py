@@ -10,6 +10,8 @@ from opendiff.default.cities import fill_gaps, night_gaps
 from opendiff.default.imputation import CityTokens, expectation, fit_imputation, left_open
 from opendiff.default.prior import NEW_CITY, Belief, Prior
 from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
+from opendiff.default.representation import NOISE_WIDTH, WIDTH
+from opendiff.default.texture import STYLES
 from opendiff.default.world import World, field_correlation, spatial_field
 
 COMPONENTS = 3
@@ -90,10 +92,10 @@ def made_belief(rows: int, spatial: tuple[float, float]) -> Belief:
     loading = torch.zeros(rows, TOKENS_WIDTH)
     loading[:, 0] = 0.6
     residual = torch.full((rows,), 0.8)
-    spread = torch.ones(rows, 3)
+    spread = torch.ones(rows, 2)
     return Belief(
-        torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, 3), spread, loading, residual,
-        torch.tensor(spatial).expand(rows, 2),
+        torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, STYLES), torch.zeros(rows, 3), spread,
+        loading, residual, torch.tensor(spatial).expand(rows, 2),
     )  # fmt: skip
 
 
@@ -104,7 +106,7 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     world = World.of(7, x, y, samples)
     tile = torch.arange(4).repeat_interleave(4000)
     sample = torch.arange(4000).repeat(4)
-    own = torch.randn(16_000, 338, generator=torch.Generator().manual_seed(0))
+    own = torch.randn(16_000, NOISE_WIDTH, generator=torch.Generator().manual_seed(0))
     noise = world.mix(made_belief(16_000, (0.5, 0.2)), torch.tensor(0.3), own, tile, sample)
     level = noise[:, 0].reshape(4, 4000).numpy()
     found = np.corrcoef(level)
@@ -116,6 +118,7 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     assert level.std(axis=1) == pytest.approx(1, abs=0.05)
     shape = noise[:, 100].reshape(4, 4000).numpy()
     assert np.corrcoef(shape)[0, 3] == pytest.approx(0.3, abs=0.05)
+    assert torch.equal(noise[:, WIDTH:], own[:, WIDTH:])  # how erratic a tile is no other tells
 
 
 def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
