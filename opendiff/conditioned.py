@@ -100,7 +100,8 @@ class ConditionedGenerator(TrafficGenerator):
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             part = belief.take(row)
-            mean = torch.cat([part.level, shape.shift[row]], dim=1)
+            mean = self.model.mean(part)
+            mean = torch.cat([mean[:, :LEVEL_WIDTH], mean[:, LEVEL_WIDTH:] + shape.shift[row]], dim=1)
             deviation = torch.cat([part.spread, shape.deviation[row]], dim=1)
             expected = self.model.representation.expected(part.profile)
             memory = self.model.denoiser.remember(

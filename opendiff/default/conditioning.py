@@ -168,7 +168,7 @@ def posterior(
     if profiles is not None:
         shift = torch.from_numpy(profiles.shift(cpu.loading.double().numpy())).to(scaled.profile)
         scaled = replace(scaled, profile=scaled.profile + shift)
-    shape = shape_posterior(representation, scaled, float(prior.shared_shape), measurements, new_city)
+    shape = shape_posterior(representation, scaled, prior, measurements, new_city)
     return Posterior(
         measurements,
         found,

@@ -26,7 +26,7 @@ from opendiff.default.representation import (
     WIDTH,
     Representation,
 )
-from opendiff.default.world import World
+from opendiff.default.world import World, shared_share
 from opendiff.device import LOST_BITS
 from opendiff.observed import LEAST_LEVEL
 from opendiff.week import HOURS, HOURS_A_DAY, SERIES
@@ -151,9 +151,10 @@ def _noise(
     of_shape = ((pair >= 1) & (2 * pair < SHARED))[None, :]
     inside = there[:, None] & of_shape
     at = shape + sample[:, None] * (SHARED - 2) + 2 * pair[None, :] - 2
-    own = tl.where(of_shape, own_share, 1.0)  # the style shares nothing
-    mixed = own * even + shared_share * tl.load(at, mask=inside, other=0.0)
-    mixed_odd = own * odd + shared_share * tl.load(at + 1, mask=inside, other=0.0)
+    own = tl.where(of_shape, tl.load(own_share + tile), 1.0)  # the style shares nothing
+    shared = tl.load(shared_share + tile)
+    mixed = own * even + shared * tl.load(at, mask=inside, other=0.0)
+    mixed_odd = own * odd + shared * tl.load(at + 1, mask=inside, other=0.0)
     start = tl.load(level + tile * samples + sample, mask=there, other=0.0)
     leading = start[:, None] + tl.load(own_level + tile) * even
     lead = (pair == 0)[None, :]
@@ -278,13 +279,13 @@ def _weeks(
 @dataclass(frozen=True)
 class Mix:
     """How a tile's own noise becomes the noise of the path (`World.mix`): level (tiles, samples) and own_level
-    (tiles,) give the first coordinate, own_share and shared_share the shape's with shape (samples, 336)."""
+    (tiles,) give the first coordinate, own_share and shared_share (tiles,) the shape's with shape (samples, 336)."""
 
     level: Tensor
     own_level: Tensor
     shape: Tensor
-    own_share: float
-    shared_share: float
+    own_share: Tensor
+    shared_share: Tensor
 
     @staticmethod
     def of(world: World, belief: Belief, shared_shape: Tensor) -> Mix:
@@ -292,10 +293,10 @@ class Mix:
         local = (1 - belief.spatial.sum(-1)).clamp_min(0).sqrt()
         of_fields = (belief.spatial.sqrt()[:, None] * world.fields).sum(-1)
         level = belief.loading @ world.weights.T + belief.residual[:, None] * of_fields
-        spread, share = belief.spread[:, 0], float(shared_shape)
+        spread, share = belief.spread[:, 0], shared_share(belief, shared_shape)
         return Mix(
             (level / spread[:, None]).contiguous(), belief.residual * local / spread, world.shape,
-            (1 - share) ** 0.5, share**0.5,
+            (1 - share).sqrt(), share.sqrt(),
         )  # fmt: skip
 
 

@@ -57,8 +57,12 @@ class TrafficModel(nn.Module):
         """What the denoiser needs of conditions and of what the prior believes, once a tile."""
         expected = self.representation.expected(belief.profile)
         return self.denoiser.remember(
-            tokens, present, belief.summary(), belief.mean(), belief.deviation(), expected
+            tokens, present, belief.summary(), self.mean(belief), belief.deviation(), expected
         )
+
+    def mean(self, belief: Belief) -> Tensor:
+        """Mean of the vectors, (rows, 338): the expected level, and what the noise of a city's tiles has in common."""
+        return torch.cat([belief.level, self.prior.common[belief.city]], dim=-1)
 
     def sample(
         self,

@@ -49,6 +49,7 @@ class Prior(nn.Module):
     difference_spread: Tensor
     spatial_share: Tensor
     shared_shape: Tensor
+    common: Tensor
     fitted_spreads: np.ndarray | None = None  # of the training, in each city's own unit
 
     def __init__(self, components: int, cities: int = 1):
@@ -69,8 +70,10 @@ class Prior(nn.Module):
         self.register_buffer("difference_spread", torch.ones(()))
         # share of the residual's variance in the field of short and of long range
         self.register_buffer("spatial_share", torch.zeros(count, 2))
-        # share of the variance of the shape's noise that all tiles of a sample have in common
+        # share of the variance of the shape's noise that all tiles of a sample have in common in a new city, and what
+        # it was in the measured week of a training city
         self.register_buffer("shared_shape", torch.zeros(()))
+        self.register_buffer("common", torch.zeros(count, SHAPE_WIDTH))
 
     def forward(self, tokens: Tensor, present: Tensor, reliability: Tensor, x: Tensor, y: Tensor) -> Belief:
         """The belief for tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, reliability (rows,) and tile
@@ -103,7 +106,7 @@ class Prior(nn.Module):
         low, high = LOG_SPREAD_RANGE
         log_spread = (residual[:, 0] + residual[:, 1] * (level - residual[:, 2])).clamp(low, high)
         own_spread = ((2 * log_spread).exp() + imputed).sqrt()
-        return self.believe(outputs, loading, own_spread, spatial)
+        return self.believe(outputs, loading, own_spread, spatial, city)
 
     def city_of(self, x: Tensor, y: Tensor) -> Tensor:
         """Number of the training city in whose box tiles lie, (rows,), NEW_CITY outside all."""
@@ -112,14 +115,17 @@ class Prior(nn.Module):
         inside &= (y[:, None] >= box[..., 2]) & (y[:, None] <= box[..., 3])
         return inside.long().argmax(dim=1)  # the first, a new city, where there is none
 
-    def believe(self, outputs: Tensor, loading: Tensor, own_spread: Tensor, spatial: Tensor) -> Belief:
-        """The belief that outputs (rows, outputs) and the parts of the level's spread stand for."""
+    def believe(
+        self, outputs: Tensor, loading: Tensor, own_spread: Tensor, spatial: Tensor, city: Tensor
+    ) -> Belief:
+        """The belief that outputs (rows, outputs) and the parts of the level's spread stand for, of tiles of cities
+        (rows,)."""
         widths = [LEVEL_WIDTH, self.components, STYLES, len(INTENSITIES)]
         level, profile, style, log_intensity = outputs.split(widths, dim=-1)
         level_spread = (own_spread**2 + loading.square().sum(-1)).sqrt()
         difference = self.difference_spread.expand_as(level_spread)
         spread = torch.stack([level_spread, difference], dim=-1)
-        return Belief(level, profile, style, log_intensity, spread, loading, own_spread, spatial)
+        return Belief(level, profile, style, log_intensity, spread, loading, own_spread, spatial, city)
 
     def _imputation(self, known: tuple[bool, ...], step: int, city: int) -> tuple[Tensor, Tensor]:
         """Matrix (tokens, tokens) that imputes, and the variance of the level that it leaves open, ()."""
@@ -136,7 +142,7 @@ class Belief:
 
     The first level coordinate's variance is |loading|² + residual²: loading (rows, TOKENS_WIDTH) by the noise of the
     weights, which all tiles of a sample share, residual (rows,) of the tile, of which the shares spatial (rows, 2) are
-    fields in space (`opendiff.default.world`).
+    fields in space (`opendiff.default.world`). city: (rows,) number of the training city, or NEW_CITY.
     """
 
     level: Tensor
@@ -147,10 +153,7 @@ class Belief:
     loading: Tensor
     residual: Tensor
     spatial: Tensor
-
-    def mean(self) -> Tensor:
-        """Mean of the vectors, (rows, 338): of the level; the noise of the shape has none."""
-        return torch.cat([self.level, self.level.new_zeros(len(self.level), SHAPE_WIDTH)], dim=-1)
+    city: Tensor
 
     def deviation(self) -> Tensor:
         """Standard deviation of the vectors, (rows, 338)."""

@@ -88,7 +88,16 @@ def fit_prior(
     model.prior.shared_shape.fill_(
         float(np.clip(between / (len(white) * (len(white) - 1)) / np.square(white).mean(), 0, 0.5))
     )
-    return Unseen(patterns, unseen, torch.from_numpy(noise).float(), torch.from_numpy(styles).float())
+    share = float(model.prior.shared_shape)
+    measured = [number for number, city in enumerate(cities, start=1) for _ in range(city.has_traffic.sum())]
+    for number in set(measured):
+        of_city = white[np.array(measured) == number]
+        known = (
+            len(of_city) * share / (1 - share + len(of_city) * share)
+        )  # of it, the others are the tiles' own
+        model.prior.common[number] = torch.from_numpy(known * of_city.mean(axis=0))
+    left = torch.from_numpy(white).float() - model.prior.common[measured]
+    return Unseen(patterns, unseen, left, torch.from_numpy(styles).float())
 
 
 def level_noise(representation: Representation, series: Tensor, belief: Belief) -> Tensor:
@@ -98,13 +107,16 @@ def level_noise(representation: Representation, series: Tensor, belief: Belief) 
 
 @dataclass(frozen=True)
 class Unseen:
-    """patterns (count, modalities) of known modalities, and under each what the prior believes of the tiles with
-    traffic, in the order of the cities, without having seen their block: each keeps those of the pattern that it has.
-    noise (tiles, 336) and styles (tiles, STYLES): what the shapes of these tiles are made of (`texture`)."""
+    """What the prior believes of the tiles with traffic without having seen their block, and what they show.
+
+    patterns: (count, modalities) of known modalities; beliefs: under each of them, of the tiles in the order of the
+    cities, which keep those of the pattern that they have. white (tiles, 336) and styles (tiles, STYLES): what their
+    shapes are made of (`texture`), the noise whitened and less what the tiles of a city have in common.
+    """
 
     patterns: np.ndarray
     beliefs: list[Belief]
-    noise: Tensor
+    white: Tensor
     styles: Tensor
 
 

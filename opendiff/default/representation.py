@@ -108,7 +108,9 @@ def with_whitening(representation: Representation, noise: np.ndarray) -> Represe
     for shift in range(DAYS):
         rolled = roll_days(torch.from_numpy(noise), shift).numpy()
         covariance += rolled.T @ rolled / len(rolled) / DAYS
-    shrinkage = ledoit_wolf_shrinkage(noise)
+    # of all the rows that it was made from
+    rolled = np.concatenate([roll_days(torch.from_numpy(noise), shift).numpy() for shift in range(DAYS)])
+    shrinkage = ledoit_wolf_shrinkage(rolled)
     covariance *= 1 - shrinkage
     covariance[np.diag_indices(SHAPE_WIDTH)] += (
         shrinkage * np.trace(covariance) / (1 - shrinkage) / SHAPE_WIDTH

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendiff.default.prior import Belief
+from opendiff.default.prior import Belief, Prior
 from opendiff.default.profile_conditioning import ProfileUpdate, fit_profiles
 from opendiff.default.representation import SHAPE_WIDTH, Representation
 from opendiff.default.texture import NUMBERS, STYLES, Texture, texture_of
@@ -188,9 +188,11 @@ def profiles_of(
 
 
 def shape_posterior(
-    representation: Representation, belief: Belief, share: float, measurements: Measurements, new_city: bool
+    representation: Representation, belief: Belief, prior: Prior, measurements: Measurements, new_city: bool
 ) -> ShapePosterior:
     """What the measured shapes tell, of tiles that the belief expects (in the order of the measurements)."""
+    share = float(prior.shared_shape) if new_city else 0.0  # a training city's is known
+    common = prior.common[belief.city.to(prior.common.device)].double().cpu().numpy()
     tiles, hours = len(measurements.x), measurements.traffic.shape[1]
     if hours == 1:  # means without hours
         nothing = np.full((tiles, 0), np.nan)
@@ -218,7 +220,7 @@ def shape_posterior(
     made, numbers = texture_of(representation.texture, np.tile(week, HOURS // hours), series)
     made = made.reshape(*made.shape[:2], HOURS // hours, hours).mean(axis=2).reshape(len(made), -1)
     own = np.full((tiles, len(directions)), np.nan)
-    own[rows] = (made @ left[:, good]) / values[good]
+    own[rows] = (made @ left[:, good]) / values[good] - common[rows] @ directions.T
     told = own[rows]
     styles = fit_styles(representation.texture, *_styles_left(belief, rows, numbers, series, hours), new_city)
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))

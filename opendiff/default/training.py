@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from opendiff.conditions import Conditions
 from opendiff.default.cities import ready, training_series
 from opendiff.default.denoiser import gaussian_denoiser
 from opendiff.default.model import ModelConfig, TrafficModel
 from opendiff.default.prior_fit import PATTERNS, Unseen, fit_prior, level_noise
-from opendiff.default.representation import LEVEL_WIDTH, Representation, roll_days
+from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation, roll_days
 from opendiff.device import few_threads
 from opendiff.observed import City
 from opendiff.progress import Report
@@ -129,7 +130,7 @@ def fit_denoiser(
     device, representation = truth.device, model.representation
     table = Beliefs.of(told.unseen, representation, truth, device)
     patterns = torch.from_numpy(told.unseen.patterns).to(device)
-    level, white_noise = representation.level(truth), told.unseen.noise.to(device) @ representation.whiten
+    level, white_noise = representation.level(truth), told.unseen.white.to(device)
     denoiser = model.denoiser
     average = {name: value.clone() for name, value in denoiser.state_dict().items()}
     optimiser = torch.optim.AdamW(
@@ -189,7 +190,8 @@ class Beliefs:
             for belief in beliefs
         ]
         return Beliefs(
-            torch.stack([belief.mean() for belief in beliefs]).to(device),
+            # the noise is told less what a city has in common, so its mean is 0
+            torch.stack([functional.pad(belief.level, (0, SHAPE_WIDTH)) for belief in beliefs]).to(device),
             torch.stack([belief.deviation() for belief in beliefs]).to(device),
             torch.stack([belief.summary() for belief in beliefs]).to(device),
             torch.stack(styles).to(device),

@@ -88,7 +88,7 @@ def test_a_population_that_is_not_borne_out_counts_less():
     assert 0 < poor[16].sum() < 0.2 * good[16].sum()
 
 
-def made_belief(rows: int, spatial: tuple[float, float]) -> Belief:
+def made_belief(rows: int, spatial: tuple[float, float], city: int = NEW_CITY) -> Belief:
     loading = torch.zeros(rows, TOKENS_WIDTH)
     loading[:, 0] = 0.6
     residual = torch.full((rows,), 0.8)
@@ -96,6 +96,7 @@ def made_belief(rows: int, spatial: tuple[float, float]) -> Belief:
     return Belief(
         torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, STYLES), torch.zeros(rows, 3), spread,
         loading, residual, torch.tensor(spatial).expand(rows, 2),
+        torch.full((rows,), city),
     )  # fmt: skip
 
 
@@ -119,6 +120,10 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     shape = noise[:, 100].reshape(4, 4000).numpy()
     assert np.corrcoef(shape)[0, 3] == pytest.approx(0.3, abs=0.05)
     assert torch.equal(noise[:, WIDTH:], own[:, WIDTH:])  # how erratic a tile is no other tells
+    at_home = world.mix(made_belief(16_000, (0.5, 0.2), 1), torch.tensor(0.3), own, tile, sample)
+    assert torch.equal(
+        at_home[:, 2:WIDTH], own[:, 2:WIDTH]
+    )  # of a training city it is known, and part of the mean
 
 
 def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
