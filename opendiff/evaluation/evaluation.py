@@ -18,7 +18,14 @@ from opendiff.default.cities import night_gaps
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import ModelError, SourceError
 from opendiff.evaluation.probe import embedding_figures
-from opendiff.evaluation.realism import copy_figures, paired_difference, realism_figures, tail_figures
+from opendiff.evaluation.realism import (
+    auc_difference,
+    copy_figures,
+    energy_difference,
+    paired_difference,
+    realism_figures,
+    tail_figures,
+)
 from opendiff.evaluation.reference_features import known_image_statistics, reference_features
 from opendiff.evaluation.references import held_out, other_days, references
 from opendiff.evaluation.splits import BLOCKS, split_data
@@ -32,7 +39,7 @@ from opendiff.progress import Report
 from opendiff.training_data import TrainingData, read_city, read_training_data
 from opendiff.week import HOURS_A_DAY
 
-DEFAULT = "default"
+DEFAULT, PRIOR_ALONE = "default", "default, prior alone"
 ORACLE = "the tile's other days (oracle)"
 # Endings of a reference's name, by the open data that it is given: the pack's POI as counted; moved to the right tile,
 # as our model moves them; and with those of OpenStreetMap beside them, which is all that our model is given.
@@ -132,7 +139,7 @@ def evaluate(
     }  # fmt: skip
     if DEFAULT in names:
         scored["differences"] = differences(
-            truth, ensembles, [name for name in names if name != DEFAULT], data.blocks[rows]
+            truth, ensembles, [name for name in names if name != DEFAULT], folds, data.blocks[rows]
         )
     if embedding:
         scored["embedding"] = embedding
@@ -192,16 +199,25 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
 
 
 def differences(
-    truth: np.ndarray, ensembles: dict[str, np.ndarray], names: list[str], blocks: np.ndarray
+    truth: np.ndarray,
+    ensembles: dict[str, np.ndarray],
+    names: list[str],
+    folds: np.ndarray,
+    blocks: np.ndarray,
 ) -> dict[str, dict[str, float]]:
-    """nCRPS of each model less that of `default`, over the hours that were measured, with its 95 % interval
-    (`paired_difference`)."""
+    """nCRPS and energy score of each model less that of `default`, over the hours that were measured, with their 95 %
+    intervals (`paired_difference`), and of the prior alone how much better its weeks are told from real ones."""
     hours = measured_hours(truth)
     found = {}
     for name in names:
         pair = ensembles[name][:, :, hours], ensembles[DEFAULT][:, :, hours]
         value, low, high = paired_difference(truth[:, hours], *pair, blocks)
         found[name] = {"difference": value, "low": low, "high": high}
+        scores = energy_difference(truth[:, hours], *pair, blocks)
+        found[name] |= dict(zip(("energy", "energy_low", "energy_high"), scores, strict=True))
+        if name == PRIOR_ALONE:
+            areas = auc_difference(truth, ensembles[name], ensembles[DEFAULT], folds, blocks)
+            found[name] |= dict(zip(("auc", "auc_low", "auc_high"), areas, strict=True))
     return found
 
 

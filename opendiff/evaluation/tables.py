@@ -48,7 +48,7 @@ def markdown_tables(report: dict[str, Any]) -> str:
 REALISM = {
     "ncrps_measured_hours": "nCRPS, measured hours", "coverage_90_measured_hours": "90 % band",
     "auc_summaries": "AUC, summaries", "auc_root_shapes": "AUC, weeks", "peaks_above_95": "peaks above 95 %",
-    "levels_above_99": "levels above 99 %",
+    "levels_above_99": "levels above 99 %", "jsd_single": "JSD of one week", "nearest_made_50": "nearest other week",
 }  # fmt: skip
 TOLD = ("peak/mean", "kurtosis", "largest jump", "same-hour variation", "lag 24")  # quantiles over tiles
 
@@ -60,13 +60,22 @@ def realism_table(report: dict[str, Any]) -> str:
     figures = {name: scored["figures"] for name, scored in report["models"].items()}
     first = next(iter(figures.values()))
     real = [_quantiles(first, name, "real") for name in TOLD]
-    lines.append("| real weeks | " + " | ".join(["" for _ in REALISM] + ["", *real]) + " |")
+    known = [f"{first['nearest_real_50']:.3f}" if key == "nearest_made_50" else "" for key in REALISM]
+    lines.append("| real weeks | " + " | ".join([*known, "", *real]) + " |")
     for name, found in figures.items():
         cells = [f"{found[key]:.3f}" if key in found else "" for key in REALISM]
         gap = report.get("differences", {}).get(name)
         cells.append(f"{gap['difference']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" if gap else "")
         cells += [_quantiles(found, quantity, "made") for quantity in TOLD]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for name, gap in report.get("differences", {}).items():
+        if "auc" in gap:
+            lines += [
+                "",
+                f"Weeks of {name} are told from real ones by {gap['auc']:.3f} (95 % interval {gap['auc_low']:.3f} to "
+                f"{gap['auc_high']:.3f}) more area under the curve of all tiles than weeks of default; their energy "
+                f"score is higher by {gap['energy']:.4f} ({gap['energy_low']:.4f} to {gap['energy_high']:.4f}).",
+            ]
     return "\n".join(lines)
 
 

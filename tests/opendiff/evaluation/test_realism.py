@@ -6,7 +6,14 @@ import pytest
 from opendiff.default.cities import fill_gaps
 from opendiff.default.model import TrafficModel
 from opendiff.demo import DemoSource
-from opendiff.evaluation.realism import paired_difference, summaries, tail_figures, two_sample_auc
+from opendiff.evaluation.realism import (
+    auc_difference,
+    energy_difference,
+    paired_difference,
+    summaries,
+    tail_figures,
+    two_sample_auc,
+)
 from opendiff.evaluation.resampled import REAL_WEEKS, RESIDUALS, resampled
 from opendiff.generator import TrafficGenerator
 
@@ -65,6 +72,20 @@ def test_a_difference_is_paired_by_tile():
     assert low < middle < high < 0  # the first is nearer to the truth, by far
     same = paired_difference(truth, one, one, np.arange(80) // 4)
     assert same == (0.0, 0.0, 0.0)
+    assert energy_difference(truth, one, other, np.arange(80) // 4)[2] < 0
+    assert energy_difference(truth, one, one, np.arange(80) // 4) == (0.0, 0.0, 0.0)
+
+
+def test_weeks_that_are_told_better_have_the_greater_area():
+    rng = np.random.default_rng(3)
+    day = 1.5 - np.cos(2 * np.pi * HOURS / 24)
+    truth = day * rng.gamma(20, 1 / 20, (80, 168))
+    alike = day * rng.gamma(20, 1 / 20, (80, 2, 168))
+    rough = day * rng.gamma(5, 1 / 5, (80, 2, 168))
+    folds, blocks = np.arange(80) % 4, np.arange(80) // 4
+    middle, low, high = auc_difference(truth, rough, alike, folds, blocks, draws=40)
+    assert 0.2 < low <= middle <= high
+    assert auc_difference(truth, alike, alike, folds, blocks, draws=10) == (0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
