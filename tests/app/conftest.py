@@ -2,12 +2,9 @@
 
 import fcntl
 import os
-import shutil
 
 import pytest
 
-from benchmarks.app import OPTIONS
-from benchmarks.session import app as running_app
 from plannerbase import guard
 from plannerbase.sandbox import protection
 from tests.app.making import keep_finished_work, keep_traffic, space_over, write_pack
@@ -42,51 +39,6 @@ def pack(tmp_path):
 def space(pack):
     """A workspace on the pack with an area of 3 x 3 tiles and a week of five samples for it."""
     return space_over(pack)
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="session")
-def one_app(tmp_path_factory):
-    """One app for all tests in a browser that need nothing special of it, as `make run` starts it; its address, and
-    where it looks for its library."""
-    folder = tmp_path_factory.mktemp("app")
-    library = folder / "library"
-    library.symlink_to(tmp_path_factory.mktemp("library"))
-    with running_app(folder, environment={"OPENDIFF_LIBRARY": str(library)}) as (address, _):
-        yield address, library
-
-
-@pytest.fixture(scope="module")
-def app_over(one_app, tmp_path_factory):
-    """A function that lays a copy of a library under the app, for the tests of a file, and returns the address."""
-
-    def lay(original):
-        address, library = one_app
-        copy = tmp_path_factory.mktemp("library") / "copy"
-        shutil.copytree(original, copy)
-        other = library.with_name("other")
-        other.symlink_to(copy)
-        os.replace(other, library)
-        return address
-
-    return lay
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """One browser for the tests of a file; each of them gets a context of its own, which shares nothing with others."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("There is no chromium on this machine; .ci/run installs it.")
-        pytest.skip("There is no chromium on this machine.")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

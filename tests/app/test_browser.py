@@ -1,15 +1,19 @@
 """The main job in a real browser that reaches nothing but this machine: draw, generate, plan sleep, download."""
 
+import os
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
 import pytest
 
-from benchmarks.app import MAP
+from benchmarks.app import MAP, OPTIONS
+from benchmarks.session import app as running_app
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WORK_MS = 300_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 
@@ -17,17 +21,27 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def server(app_over, traffic_work):
-    """The address of the app, whose library holds work with traffic."""
-    return app_over(traffic_work[0])
+def server(tmp_path_factory, traffic_work):
+    """The app on a free port, as `make run` starts it; its library holds work with traffic."""
+    folder = tmp_path_factory.mktemp("app")
+    shutil.copytree(traffic_work[0], folder / "library")
+    with running_app(folder, environment={"OPENDIFF_LIBRARY": str(folder / "library")}) as (address, _):
+        yield address
 
 
 @pytest.fixture
-def page(server, chromium):
-    """A page of a fresh context. After the test: no request left this machine and nothing failed in the console."""
+def page(server):
+    """A page of a fresh browser. After the test: no request left this machine and nothing failed in the console."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("There is no chromium on this machine; .ci/run installs it.")
+        pytest.skip("There is no chromium on this machine.")
+    from playwright.sync_api import sync_playwright
+
     elsewhere, errors = [], []
-    with chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True) as context:
-        page = context.new_page()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
         page.set_default_timeout(180_000)  # a machine may have other work
         page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
         told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
@@ -35,6 +49,7 @@ def page(server, chromium):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server)
         yield page
+        browser.close()
     assert elsewhere == []
     assert errors == []
 

@@ -1,13 +1,17 @@
 """The app in a browser as one person starts it: opened with its token, under the headers that it sends, quiet."""
 
-import pytest
+import shutil
 
-from benchmarks.app import MAP
+import pytest
+from playwright.sync_api import sync_playwright
+
+from benchmarks.app import MAP, OPTIONS
 from benchmarks.session import app
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "token-of-the-browser"
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="There is no chromium.")]
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +22,14 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def page(chromium):
-    """A page of a fresh context."""
-    with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
-        page = context.new_page()
+def page():
+    """A page of a fresh browser, and what went wrong in its console."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(180_000)
         yield page
+        browser.close()
 
 
 def test_the_app_works_under_its_own_headers(server, page):

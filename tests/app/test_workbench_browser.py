@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import sqlite3
 import zipfile
 
 import pytest
 
 from benchmarks.app import until_quiet
+from benchmarks.session import app as running_app
 from tests.app.test_browser import PICTURES, WORK_MS, page  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
@@ -16,10 +18,13 @@ PLOTS = ".js-plotly-plot:visible"
 
 
 @pytest.fixture(scope="module")
-def server(finished_work, app_over):
-    """The address of the finished work in the app, over a copy of its library."""
+def server(finished_work, tmp_path_factory):
+    """The app over a copy of the finished work, and the address of that work in it."""
+    place = tmp_path_factory.mktemp("workbench")
     library, number = finished_work
-    return f"{app_over(library)}?work={number}"
+    shutil.copytree(library, place / "library")
+    with running_app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (address, _):
+        yield f"{address}?work={number}"
 
 
 def to(page, name):  # noqa: F811
