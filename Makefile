@@ -57,7 +57,7 @@ format: $(VENV)/.development
 	$(BIN)/python -m ruff format .
 
 docs: $(VENV)/.documents
-	$(BIN)/python -m mkdocs build --quiet
+	$(BIN)/python -m mkdocs build --quiet --strict
 	@echo "build/site/index.html"
 
 wheel: $(VENV)/.development

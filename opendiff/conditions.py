@@ -16,6 +16,7 @@ from opendiff.errors import ModelError, SourceError
 from opendiff.storage.atomic import replacing
 from opendiff.storage.checksums import verify
 from opendiff.storage.shipped import CHECKPOINTS
+from plannerbase.traffic_arrays import INTENSITIES as INTENSITIES
 
 # Places counted by a map service and by OpenStreetMap are two modalities: the latter knows far fewer, and which ones
 # it knows differs from town to town. A tile may have either or both.
@@ -28,7 +29,6 @@ TOKEN_PARTS: tuple[tuple[int, ...], ...] = ((16,), (3, 10, 6), (3, 6, 4), (3,), 
 TOKEN_WIDTHS: tuple[int, ...] = tuple(sum(parts) for parts in TOKEN_PARTS)
 TOKENS_WIDTH = sum(TOKEN_WIDTHS)
 USUAL_RELIABILITY = 0.8  # of a population raster about which nothing else is known
-INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,10 @@ def read_measurements(
     timezone, unit : of the area, and of traffic whose heading states none.
     crs : of the network's positions.
 
-    Raises TableError.
+    Raises
+    ------
+    TableError
+        For a file that cannot be read, or that holds nothing measured.
     """
     path = Path(path)
     try:

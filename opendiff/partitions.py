@@ -32,8 +32,9 @@ from opendiff.opening import open_source, source_checksum
 from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, write_json
 from opendiff.storage.resume import fingerprint
-from opendiff.traffic_table import PART_GLOB, RUN_FILE, TrafficEnsemble
+from opendiff.traffic_table import TrafficEnsemble
 from opendiff.week import HOURS
+from plannerbase.traffic_file import PART_GLOB, RUN_FILE
 
 if TYPE_CHECKING:
     from opendiff.demo import DemoSource

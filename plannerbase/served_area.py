@@ -12,9 +12,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from plannerbase.report import Report
+from plannerbase.tile_grid import TILES_ACROSS, tile_corner, tile_position
 
-ZOOM = 15
-ACROSS = 2**ZOOM
 POINTS = 8  # a side of a tile
 AHEAD = 0.25  # of the distance to the nearest other site: how far in front of its site an antenna counts
 MAX_AHEAD_M, DEFAULT_AHEAD_M = 300.0, 150.0
@@ -98,8 +97,7 @@ def served_area(places: CellPlaces) -> Served:
     inside = (np.arange(POINTS) + 0.5) / POINTS
     at_x = (x[:, None, None] + inside[None, :, None] + 0 * inside[None, None, :]).reshape(len(x), -1)
     at_y = (y[:, None, None] + 0 * inside[None, :, None] + inside[None, None, :]).reshape(len(x), -1)
-    lon = at_x / ACROSS * 360 - 180
-    lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * at_y / ACROSS))))
+    lon, lat = tile_corner(at_x, at_y)
     ground = np.column_stack(
         [(lon * M_PER_DEGREE * np.cos(np.radians(centre))).ravel(), (lat * M_PER_DEGREE).ravel()]
     )
@@ -112,13 +110,13 @@ def served_area(places: CellPlaces) -> Served:
 
 def _tiles_around(lon: np.ndarray, lat: np.ndarray, reach_m: float) -> tuple[np.ndarray, np.ndarray]:
     """Tiles within reach of a place."""
-    x = np.floor((lon + 180) / 360 * ACROSS).astype(np.int64)
-    y = np.floor((1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * ACROSS).astype(np.int64)
-    side_m = 40_075_016.0 / ACROSS * float(np.cos(np.radians(np.mean(lat))))
+    x, y = (np.floor(at).astype(np.int64) for at in tile_position(lon, lat))
+    side_m = 40_075_016.0 / TILES_ACROSS * float(np.cos(np.radians(np.mean(lat))))
     steps = np.arange(-int(np.ceil(reach_m / side_m)), int(np.ceil(reach_m / side_m)) + 1)
     dx, dy = (s.ravel() for s in np.meshgrid(steps, steps))
     every = np.unique(
-        np.column_stack([(x[:, None] + dx).ravel(), (y[:, None] + dy).ravel()]).clip(0, ACROSS - 1), axis=0
+        np.column_stack([(x[:, None] + dx).ravel(), (y[:, None] + dy).ravel()]).clip(0, TILES_ACROSS - 1),
+        axis=0,
     )
     return every[:, 0], every[:, 1]
 

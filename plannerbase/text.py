@@ -6,6 +6,8 @@ import codecs
 import json
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import charset_normalizer
@@ -25,6 +27,15 @@ OTHERS = ("cp1251", "koi8_r", "cp1253", "big5", "shift_jis", "euc_kr", "cp866")
 
 class Refused(ValueError):
     """A file that is not taken; the text goes after its name ("holds a link")."""
+
+
+@contextmanager
+def refused_as(kind: type[Exception]) -> Iterator[None]:
+    """Raise what is refused inside as an error of a package's own family, with the same sentence."""
+    try:
+        yield
+    except Refused as error:
+        raise kind(str(error)) from error.__cause__
 
 
 def one_line(text: str) -> str:

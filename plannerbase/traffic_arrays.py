@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
+INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")  # that a tile may be known by
+
 
 class TrafficArrays(NamedTuple):
     """Traffic of tiles, row for row.

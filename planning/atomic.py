@@ -1,16 +1,16 @@
-"""Files that are written whole or not at all."""
+"""`plannerbase.atomic` with the errors of this package."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pyogrio
 
+from plannerbase.atomic import NotWritten, replacing
 from planning.errors import InputError
+
+FAULTS = (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -19,15 +19,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Raises InputError where the place cannot be written.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.resolve().parent))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
-    try:
-        part = folder / path.name
-        write(part)
-        os.replace(part, path)
-    except (OSError, pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).replace(str(folder), "")
-        raise InputError(f"{path} cannot be written ({reason}); choose another place.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with replacing(path, FAULTS, same_name=True) as part:
+            write(part)
+    except NotWritten as error:
+        raise InputError(f"{error}; choose another place.") from error

@@ -11,32 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-ZOOM = 15
+from plannerbase.tile_grid import ZOOM as ZOOM
+from plannerbase.tile_grid import tile_corner as tile_corner
+from plannerbase.tile_grid import tile_position as tile_position
+
 GeoJson = dict[str, Any]  # a geometry, or a feature that has one
 _AXIS_M = 6_378_137.0  # WGS-84 semi-major axis
 _E2 = 6.694_379_990_14e-3  # WGS-84 first eccentricity squared
 
 
-def tile_corner(x: ArrayLike, y: ArrayLike, zoom: int = ZOOM) -> tuple[np.ndarray, np.ndarray]:
-    """(lon, lat) in degrees of the north-west corner; fractional x, y give points inside."""
-    n = 2.0**zoom  # tiles a side of the map
-    lon = np.asarray(x, float) / n * 360.0 - 180.0
-    lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * np.asarray(y, float) / n))))
-    return lon, lat
-
-
 def tile_centre(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(lon, lat) in degrees of the middle of zoom-15 tiles."""
     return tile_corner(np.asarray(x, float) + 0.5, np.asarray(y, float) + 0.5)
-
-
-def tile_position(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Fractional zoom-15 tile coordinates of a place in degrees; their floor is the tile."""
-    n = 2.0**ZOOM
-    lat = np.radians(np.asarray(lat, float))
-    x = (np.asarray(lon, float) + 180.0) / 360.0 * n
-    y = (1 - np.arcsinh(np.tan(lat)) / np.pi) / 2 * n
-    return x, y
 
 
 def metres_per_degree(lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

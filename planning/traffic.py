@@ -1,4 +1,5 @@
-"""The traffic table: hourly traffic and users of tiles, from anybody (`traffic_file`), checked before it is used."""
+"""The traffic table: hourly traffic and users of tiles, from anybody (`plannerbase.traffic_file`), checked before it is
+used."""
 
 from __future__ import annotations
 
@@ -13,11 +14,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from plannerbase.source import Source
+from plannerbase.text import refused_as
 from plannerbase.traffic_arrays import HasTrafficArrays, TrafficArrays, traffic_frame, traffic_statistics
+from plannerbase.traffic_file import MAX_ROWS, arrays_of_frame, check_hours, check_tiles, read_arrays
 from planning.errors import InputError
 from planning.geometry import tile_area_km2
 from planning.tile_series import TileSeries
-from planning.traffic_file import MAX_ROWS, arrays_of_frame, check_hours, check_tiles, read_arrays
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -47,7 +49,9 @@ class TrafficTable(TileSeries):
         most_rows: of a file; more are refused before they are unpacked, for Parquet packs a million rows into nothing.
         Raises InputError, one sentence with counts, for anything that cannot be planned on.
         """
-        return cls.from_arrays(*read_arrays(source, name, most_rows))
+        with refused_as(InputError):
+            arrays = read_arrays(source, name, most_rows)
+        return cls.from_arrays(*arrays)
 
     @classmethod
     def of(cls, traffic: Traffic) -> TrafficTable:
@@ -67,7 +71,9 @@ class TrafficTable(TileSeries):
         if isinstance(traffic, TrafficTable):
             return traffic
         if isinstance(traffic, pd.DataFrame):
-            return cls.from_arrays(*arrays_of_frame(traffic))
+            with refused_as(InputError):
+                arrays = arrays_of_frame(traffic)
+            return cls.from_arrays(*arrays)
         if isinstance(traffic, str | Path):
             return cls.read(traffic)
         if isinstance(traffic, HasTrafficArrays):
@@ -103,8 +109,9 @@ class TrafficTable(TileSeries):
         _check_values("traffic", traffic)
         if users is not None:
             _check_values("users", users)
-        check_hours(traffic.shape[2], "The traffic")
-        check_tiles(x, y, "The traffic")
+        with refused_as(InputError):
+            check_hours(traffic.shape[2], "The traffic")
+            check_tiles(x, y, "The traffic")
         share = np.ones(len(x)) if covered_share is None else np.asarray(covered_share, float)
         if share.shape != x.shape or not ((share > 0) & (share <= 1 + 1e-9)).all():
             raise InputError("The covered share of every tile must lie above 0 and at most at 1.")

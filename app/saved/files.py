@@ -15,6 +15,7 @@ from app.errors import SavedWorkError
 from app.saved.arrays import Arrays, from_bytes
 from opendiff.errors import OpenDiffError
 from opendiff.traffic_table import TrafficEnsemble, from_plain, read_traffic, to_plain
+from opendiff.week import HOURS
 from plannerbase.archive import members
 from plannerbase.database import opened
 from plannerbase.guard import guarded
@@ -122,7 +123,7 @@ def _to_plain(work: Work) -> dict[str, Any]:
 
 def _from_plain(plain: dict[str, Any]) -> Work:
     """Raises SavedWorkError where the traffic is none."""
-    traffic = None if plain["traffic"] is None else from_plain(plain["traffic"])
+    traffic = None if plain["traffic"] is None else _whole_weeks(from_plain(plain["traffic"]))
     uploads = tuple((str(key), str(name), bytes(data)) for key, name, data in plain["uploads"])
     return Work(**plain | {"traffic": traffic, "uploads": uploads})
 
@@ -166,9 +167,18 @@ def _traffic(data: bytes, max_values: int) -> TrafficEnsemble:
         path = Path(folder, TRAFFIC)
         path.write_bytes(data)
         try:
-            return read_traffic(path, max_values)
+            return _whole_weeks(read_traffic(path, max_values))
         except OpenDiffError as error:
             raise Refused(str(error).replace(f"{folder}/", "").rstrip(".")) from None
+
+
+def _whole_weeks(traffic: TrafficEnsemble) -> TrafficEnsemble:
+    """The same. Raises SavedWorkError for fewer days, which pages cannot show."""
+    if traffic.hours != HOURS:
+        raise SavedWorkError(
+            f"Its traffic has {traffic.hours} hours instead of {HOURS}; save the scenario again."
+        )
+    return traffic
 
 
 def _uploads(data: bytes) -> tuple[tuple[str, str, bytes], ...]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from app.errors import SavedWorkError
 from app.server import limits
+from plannerbase.folders import folder_of
 
 UPLOADS, SESSIONS = "uploads", "sessions"  # folders in the cache
 PEOPLE = "people"  # folder in the library
@@ -24,16 +25,7 @@ log = logging.getLogger(__name__)
 
 def library_folder() -> Path:
     """OPENDIFF_LIBRARY, or `scenarios` in the user's data folder; made where it is missing."""
-    from opendiff.storage.folders import user_folder
-
-    path = Path(os.environ.get("OPENDIFF_LIBRARY") or user_folder("data") / "scenarios")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SavedWorkError(
-            f"The library {path} cannot be used ({error.strerror}); name another folder by OPENDIFF_LIBRARY."
-        ) from error
-    return path
+    return folder_of("OPENDIFF_LIBRARY", "data", "scenarios", SavedWorkError)
 
 
 def shelf(work: str) -> Path:

@@ -18,7 +18,6 @@ from plannerbase.sandbox import Protection
 
 READERS = (
     "opendiff.area.area",
-    "opendiff.traffic_table",
     "opendiff.open_data.sources",
     "opendiff.open_data.base_map",
     "opendiff.live.imagery",
@@ -27,11 +26,11 @@ READERS = (
     "opendiff.poi.osm_files",
     "planning.network.files",
     "planning.deployment.places",
-    "planning.traffic_file",
     "planning.csv_table",
     "planning.coverage.rasters",
     "plannerbase.counters",
     "plannerbase.cell_places",
+    "plannerbase.traffic_file",
     "planning.measured_power",
     "planning.measured_traffic",
     "app.saved.files",

@@ -9,26 +9,15 @@ if TYPE_CHECKING:
     from planning.network import Network
 
 COLUMNS = {  # of the cells -> label and format
-    "cell": ("Cell", None),
-    "site": ("Site", None),
-    "sector": ("Sector", None),
-    "azimuth": ("Azimuth (°)", "%.0f"),
-    "technology": ("Technology", None),
-    "band": ("Band", None),
-    "frequency_mhz": ("Frequency (MHz)", "%.1f"),
-    "bandwidth_mhz": ("Bandwidth (MHz)", "%.0f"),
-    "prbs": ("PRBs", "%.0f"),
-    "layers": ("Layers", "%.0f"),
-    "height_m": ("Height (m)", "%.0f"),
-    "tilt_deg": ("Downtilt (°)", "%.1f"),
-    "beamwidth_deg": ("Beam width (°)", "%.0f"),
-    "vertical_beamwidth_deg": ("Vertical beam width (°)", "%.0f"),
-    "power_dbm": ("Power (dBm)", "%.1f"),
-    "gain_dbi": ("Antenna gain (dBi)", "%.1f"),
-    "capacity_mbps": ("Capacity (Mbit/s)", "%.0f"),
-    "is_coverage": ("Coverage cell", None),
-    "radio_unit": ("Radio unit", None),
-}
+    "cell": ("Cell", None), "site": ("Site", None), "sector": ("Sector", None),
+    "azimuth": ("Azimuth (°)", "%.0f"), "technology": ("Technology", None), "band": ("Band", None),
+    "frequency_mhz": ("Frequency (MHz)", "%.1f"), "bandwidth_mhz": ("Bandwidth (MHz)", "%.0f"),
+    "prbs": ("PRBs", "%.0f"), "layers": ("Layers", "%.0f"), "height_m": ("Height (m)", "%.0f"),
+    "tilt_deg": ("Downtilt (°)", "%.1f"), "beamwidth_deg": ("Beam width (°)", "%.0f"),
+    "vertical_beamwidth_deg": ("Vertical beam width (°)", "%.0f"), "power_dbm": ("Power (dBm)", "%.1f"),
+    "gain_dbi": ("Antenna gain (dBi)", "%.1f"), "capacity_mbps": ("Capacity (Mbit/s)", "%.0f"),
+    "is_coverage": ("Coverage cell", None), "radio_unit": ("Radio unit", None),
+}  # fmt: skip
 MOST_ROWS = 5000
 
 

@@ -29,7 +29,6 @@ from opendiff.poi.osm_files import osm_poi_counts
 from opendiff.poi.tables import read_poi_table
 from opendiff.storage.checkpoint import read_checkpoint
 from opendiff.traffic_table import read_traffic
-from opendiff.week import HOURS
 from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.measured_power import read_power
@@ -76,7 +75,7 @@ def _tiles_fit(tiles: Tiles) -> None:
 
 def _generated_traffic(path: Path) -> None:
     table = read_traffic(path)
-    assert table.traffic.shape == (len(table.tiles), table.samples, HOURS)
+    assert table.traffic.shape == (len(table.tiles), table.samples, table.hours) and table.hours % 24 == 0
     assert np.isfinite(table.traffic).all() and (table.traffic >= 0).all()
     _tiles_fit(table.tiles)
 
@@ -273,6 +272,7 @@ PARSERS = _listed(
     ("traffic.parquet", corpus.traffic_parquets, _generated_traffic),
     ("any traffic.parquet", corpus.traffic_parquets, _traffic),
     ("traffic.csv", corpus.traffic_csvs, _traffic),
+    ("generated traffic.csv", corpus.traffic_csvs, _generated_traffic),
     ("sites.csv", corpus.site_csvs, _network),
     ("written sites.csv", corpus.written_sites, _network),
     ("joined tables.zip", corpus.joined_tables, _network),

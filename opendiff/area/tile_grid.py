@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from opendiff.errors import AreaError
+from plannerbase.tile_grid import TILES_ACROSS, tile_corner, tile_position
+from plannerbase.tile_grid import ZOOM as ZOOM
 
 Bounds = tuple[float, float, float, float]  # W, S, E, N, degrees
-ZOOM = 15
-TILES_ACROSS = 2**ZOOM
 MAX_LATITUDE = float(np.degrees(np.arctan(np.sinh(np.pi))))  # where the square Mercator map ends, 85.0511...
 
 WGS84_SEMI_MAJOR_KM = 6378.137  # EPSG:7030, as is the flattening
@@ -29,9 +29,7 @@ def fractional_tile(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndar
             f"A position lies outside the map, which ends at longitude 180 and latitude {MAX_LATITUDE:.2f}; "
             "give longitude and latitude in degrees (WGS-84)."
         )
-    x = (lon + 180) / 360 * TILES_ACROSS
-    y = (1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * TILES_ACROSS
-    return x, y
+    return tile_position(lon, lat)
 
 
 def tile_at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -46,13 +44,13 @@ def tile_at(lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def tile_bounds(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """West, south, east and north edge of tiles in degrees. Neighbours share bit-identical edges."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    return _longitude(x), _latitude(y + 1), _longitude(x + 1), _latitude(y)
+    (west, north), (east, south) = tile_corner(x, y), tile_corner(x + 1, y + 1)
+    return west, south, east, north
 
 
 def tile_centre(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Longitude and latitude in degrees of the middle of tiles (the middle of the Mercator square)."""
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    return _longitude(x + 0.5), _latitude(y + 0.5)
+    return tile_corner(np.asarray(x, dtype=float) + 0.5, np.asarray(y, dtype=float) + 0.5)
 
 
 def tile_area_km2(x: ArrayLike, y: ArrayLike) -> np.ndarray:
@@ -62,14 +60,6 @@ def tile_area_km2(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     polar_km = WGS84_SEMI_MAJOR_KM * (1 - WGS84_FLATTENING)
     band = _authalic_height(north) - _authalic_height(south)
     return polar_km**2 / 2 * np.radians(east - west) * band
-
-
-def _longitude(x: np.ndarray) -> np.ndarray:
-    return x / TILES_ACROSS * 360 - 180
-
-
-def _latitude(y: np.ndarray) -> np.ndarray:
-    return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y / TILES_ACROSS))))
 
 
 def _authalic_height(lat: np.ndarray) -> np.ndarray:

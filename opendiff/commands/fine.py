@@ -44,7 +44,12 @@ def add_command(commands: Commands) -> None:
         help="add a layer to a pack: jobs, night lights, node density, activity, or one that is only shown",
     )
     layer.add_argument("--data", type=Path, required=True, metavar="PACK")
-    layer.add_argument("--name", required=True, metavar="jobs|lights|osm_nodes|activity|building_height")
+    layer.add_argument(
+        "--name",
+        required=True,
+        metavar="NAME",
+        help="jobs, lights, osm_nodes or activity; or one that is only shown, such as building_height",
+    )
     layer.add_argument(
         "--file", type=Path, required=True, metavar="FILE", help="GeoTIFF, or CSV with lon, lat, value"
     )

@@ -1,52 +1,30 @@
-"""Files that are written whole or not at all, also by several processes at once."""
+"""`plannerbase.atomic` with the errors of this package."""
+
+from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from opendiff.errors import StorageError
-from plannerbase.locks import held
+from plannerbase import atomic
+from plannerbase.atomic import NotWritten
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it becomes `path`, on any failure it vanishes.
-
-    The temporary name keeps the suffix, because some writers choose the format by it. The folder must exist. Raises
-    StorageError, which is an OSError too, where the file cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    """See `plannerbase.atomic.replacing`. Raises StorageError, which is an OSError too."""
     try:
-        yield temporary
-        _give_usual_mode(temporary)
-        os.replace(temporary, path)
-    except StorageError:
-        raise
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise storage_error(path, reason, "make room, or choose another place") from error
-    finally:
-        with suppress(OSError):  # of a folder that is gone or read-only
-            temporary.unlink(missing_ok=True)
-
-
-def _give_usual_mode(path: Path) -> None:
-    """What the umask leaves to a new file: safetensors makes files that their owner alone may read."""
-    if path.stat().st_mode & 0o777 != 0o600:
-        return
-    probe = path.with_name(f"{path.name}.mode")
-    try:
-        probe.touch()
-        path.chmod(probe.stat().st_mode & 0o777)
-    finally:
-        probe.unlink(missing_ok=True)
+        with atomic.replacing(path, (OSError, SafetensorError)) as temporary:
+            yield temporary
+    except NotWritten as error:
+        if isinstance(error.__cause__, StorageError):
+            raise error.__cause__ from None
+        raise storage_error(path, error.reason, "make room, or choose another place") from error
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -57,17 +35,12 @@ def write_json(path: str | Path, content: Any) -> None:
 
 @contextmanager
 def locked(path: str | Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a lock that one process or thread at a time can have; the system releases it when the process ends.
-
-    path: a file for the lock alone, made where it is missing and left there. waiting: called while another holds the
-    lock; may raise to give up.
-    """
+    """See `plannerbase.atomic.locked`. Raises StorageError."""
     try:
-        file = Path(path).open("a+b")
-    except OSError as error:
-        raise storage_error(path, error.strerror, "check the permissions of its folder") from error
-    with held(file, waiting):
-        yield
+        with atomic.locked(path, waiting):
+            yield
+    except NotWritten as error:
+        raise storage_error(path, error.reason, "check the permissions of its folder") from error
 
 
 def storage_error(path: str | Path, reason: object, remedy: str) -> StorageError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +11,14 @@ import rasterio.warp
 from rasterio.enums import Resampling
 
 from plannerbase.guard import guarded
+from plannerbase.rasters import name_of, opened_raster
+from plannerbase.text import refused_as
 from planning.coverage.pixels import PixelGrid
 from planning.errors import InputError
 
 MAX_BYTES = 4_000_000_000  # of a file
-MAX_BLOCK_BYTES = 512_000_000  # GDAL reads whole blocks
 MAX_CELLS = 60_000_000  # of the resampled raster
 READ_SECONDS = 120.0  # that a file may take in the reading process
-_LIMITS = {
-    "GDAL_CACHEMAX": 256_000_000,
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no file beside the one that was given is looked at
-    "GDAL_NUM_THREADS": 1,
-}
 
 RasterSource = str | Path | bytes
 
@@ -102,7 +96,7 @@ def resampled(source: RasterSource, grid: PixelGrid, margin_m: float, classes: b
     if values.shape != shape or values.dtype != np.float32:
         raise InputError("The raster could not be read; export it as GeoTIFF again.")
     if np.isnan(values).all():
-        raise InputError(f"{_name_of(source)} holds no value in the area; give one that covers it.")
+        raise InputError(f"{name_of(_checked(source))} holds no value in the area; give one that covers it.")
     return MetricRaster(values, float(west), float(north), float(step))
 
 
@@ -120,7 +114,9 @@ def _warped(
     values = np.full(shape, np.nan, np.float32)
     west, north = corner_m
     east, south = west + step * shape[1], north - step * shape[0]
-    with _opened(source) as (raster, name):
+    file = _checked(source)
+    name = name_of(file)
+    with refused_as(InputError), opened_raster(file) as raster:
         bounds = rasterio.warp.transform_bounds(raster.crs, crs, *raster.bounds)
         own_step = (bounds[2] - bounds[0]) / raster.width
         if bounds[0] >= east or bounds[2] <= west or bounds[1] >= north or bounds[3] <= south:
@@ -140,40 +136,13 @@ def _warped(
     return values
 
 
-def _name_of(source: RasterSource) -> str:
-    return "the uploaded GeoTIFF" if isinstance(source, bytes) else Path(source).name
-
-
-@contextlib.contextmanager
-def _opened(source: RasterSource) -> Iterator[tuple[rasterio.DatasetReader, str]]:
-    name = _name_of(source)
-    try:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(rasterio.Env(**_LIMITS))
-            if isinstance(source, bytes):
-                memory = stack.enter_context(rasterio.MemoryFile(source))
-                raster = stack.enter_context(memory.open(driver="GTiff"))
-            else:
-                path = Path(source)
-                if not path.is_file():
-                    raise InputError(f"There is no file {path}; give the path of a GeoTIFF.")
-                if path.stat().st_size > MAX_BYTES:
-                    raise InputError(f"{name} is larger than {MAX_BYTES // 10**9} GB; cut it to the area.")
-                raster = stack.enter_context(rasterio.open(path, driver="GTiff"))
-            if raster.crs is None or raster.transform.is_identity:
-                raise InputError(
-                    f"{name} does not state where on earth it lies; export it as GeoTIFF with a reference system."
-                )
-            height, width = raster.block_shapes[0]
-            if height * width * raster.count * np.dtype(raster.dtypes[0]).itemsize > MAX_BLOCK_BYTES:
-                raise InputError(
-                    f"{name} is stored in blocks of {width:,} x {height:,} pixels, too large to read in parts; export "
-                    "it tiled (gdal_translate -co TILED=YES)."
-                )
-            yield raster, name
-    except Exception as error:
-        of_gdal = type(error).__module__ == "rasterio._err"
-        if not (of_gdal or isinstance(error, (rasterio.errors.RasterioError, UnicodeDecodeError))):
-            raise
-        reason = str(error).replace(str(source), name) if not isinstance(source, bytes) else "damaged"
-        raise InputError(f"{name} cannot be read as GeoTIFF ({reason}); export it again.") from None
+def _checked(source: RasterSource) -> Path | bytes:
+    """The file, if it is there and not too large. Raises InputError."""
+    if isinstance(source, bytes):
+        return source
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}; give the path of a GeoTIFF.")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path.name} is larger than {MAX_BYTES // 10**9} GB; cut it to the area.")
+    return path

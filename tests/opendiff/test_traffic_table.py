@@ -110,7 +110,8 @@ def test_saving_is_whole_or_not_at_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda e: {"traffic": e.traffic[:, :, :24]}, "must be"),
+        (lambda e: {"traffic": e.traffic[:, :, :30]}, "whole days"),
+        (lambda e: {"traffic": e.traffic[:, :, :24]}, "must agree"),
         (lambda e: {"traffic": e.traffic[:1]}, "must be"),
         (lambda e: {"traffic": e.traffic[:, :0]}, "must be"),
         (lambda e: {"users": e.users[:, :1]}, "must agree"),
@@ -162,20 +163,21 @@ def with_value(frame, column, value):
     ("spoil", "message"),
     [
         (lambda t: t.drop(columns="hour"), "lacks the column hour"),
-        (lambda t: t.iloc[:-1], "lacks hours"),
-        (lambda t: t.iloc[:0], "has 0 rows"),
-        (lambda t: pd.concat([t, t.iloc[:1]]), "twice"),
-        (lambda t: with_value(t, "hour", 4), "twice"),
-        (lambda t: with_value(t, "hour", 168), "outside 0..167"),
-        (lambda t: with_value(t, "x", -1), "tile numbers"),
-        (lambda t: with_value(t, "y", 40000), "tile numbers"),
-        (lambda t: with_value(t, "x", 1.5), "not whole numbers"),
+        (lambda t: t.iloc[:-1], "lacks 1 of the 336 rows"),
+        (lambda t: t.iloc[:0], "has no rows"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "1 doubled rows"),
+        (lambda t: with_value(t, "hour", 4), "doubled rows"),
+        (lambda t: with_value(t, "hour", 168), r"hours 0\.\.168; whole days"),
+        (lambda t: with_value(t, "x", -1), "no zoom-15 tile"),
+        (lambda t: with_value(t, "y", 40000), "no zoom-15 tile"),
+        (lambda t: with_value(t, "x", 1.5), "x that is no whole number"),
         (lambda t: with_value(t, "traffic", -1), "negative"),
-        (lambda t: with_value(t, "traffic", np.nan), "negative or not finite|empty"),
-        (lambda t: with_value(t, "traffic", np.inf), "not finite"),
-        (lambda t: t.astype({"traffic": str}), "must be numeric"),
-        (lambda t: t.assign(users=[1.0] * 300 + [None] * 36), "users"),
-        (lambda t: t.assign(sample=[0] * 168 + [1] * 168), "lacks hours"),
+        (lambda t: with_value(t, "traffic", np.nan), "no finite traffic"),
+        (lambda t: with_value(t, "traffic", np.inf), "no finite traffic"),
+        (lambda t: with_value(t, "traffic", 1e39), "no finite traffic"),
+        (lambda t: t.assign(traffic="much"), "not a number"),
+        (lambda t: t.assign(users=[1.0] * 300 + [None] * 36), "36 of 336 rows have no finite users"),
+        (lambda t: t.assign(sample=[0] * 168 + [1] * 168), "lacks 336 of the 672 rows"),
     ],
 )
 def test_bad_tables_get_one_clear_sentence(tmp_path, spoil, message):
@@ -188,13 +190,13 @@ def test_bad_tables_get_one_clear_sentence(tmp_path, spoil, message):
 @pytest.mark.parametrize(
     ("heading", "tiles", "message"),
     [
-        ("{", "{}", "metadata opendiff of"),
-        ("[]", "{}", "metadata opendiff of"),
+        ("{", "{}", "metadata 'opendiff' is not valid JSON"),
+        ("[]", "{}", "metadata 'opendiff' is no JSON object"),
         ('{"format": 2}', "{}", "format 2"),
-        ("{}", '{"x": [1]}', "does not fit"),
-        ("{}", '{"x": [10, 10], "y": [7, 8]}', "does not fit"),
+        ("{}", '{"x": [1]}', "'opendiff_tiles' cannot be read"),
+        ("{}", '{"x": [10, 10], "y": [7, 8]}', "does not list the table's tiles"),
         ("{}", '{"x": [10, 11], "y": [7, 7], "covered_share": [1, 2]}', "covered share"),
-        ("{}", '{"x": [10, 11], "y": [7, 7], "poi": [1, "many"]}', "does not fit"),
+        ("{}", '{"x": [10, 11], "y": [7, 7], "poi": [1, "many"]}', "'opendiff_tiles' cannot be read"),
         ("{}", '{"x": [10, 11], "y": [7, 7], "poi": [1, -2]}', "intensity poi"),
     ],
 )
@@ -207,10 +209,10 @@ def test_bad_metadata_gets_one_clear_sentence(tmp_path, heading, tiles, message)
 
 
 def test_a_missing_or_foreign_file_is_no_traffic_table(tmp_path):
-    with pytest.raises(TableError, match="no traffic table"):
+    with pytest.raises(TableError, match="There is no file"):
         read_traffic(tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"")
-    with pytest.raises(TableError, match="cannot be read as a traffic table"):
+    with pytest.raises(TableError, match="is an empty file"):
         read_traffic(tmp_path / "b.parquet")
-    with pytest.raises(TableError, match=r"no traffic table; it lacks a readable _run\.json"):
+    with pytest.raises(TableError, match=r"a folder without a readable _run\.json"):
         read_traffic(tmp_path)

@@ -48,7 +48,7 @@ def full(demand) -> Scenario:
     plan = deploy(demand, 5, "traffic", max_layers=8)
     scenario = Scenario.from_deployment(plan, demand)
     # eq. 14 of the paper has many near-optimal choices, whose gap takes as long to close as it is given
-    settings = SleepSettings(gap=0.02, time_limit=4, allow_unserved=True)
+    settings = SleepSettings(gap=0.1, time_limit=4, allow_unserved=True)
     plans, comparison = compare_strategies(SleepProblem.build(plan.network, demand), settings=settings)
     scenario = scenario.with_sleep(plans["milp"], comparison)
     users = draw_users(demand, 20, 12)

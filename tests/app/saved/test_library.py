@@ -26,7 +26,7 @@ from planning.sleep import SleepSettings
 from tests.app.making import ensemble, finished, plan_few_hours, space_over, write_pack
 
 ASKED = sleep.SleepRequest(
-    ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, threads=1), quantile=0.9
+    ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, gap=0.02, threads=1), quantile=0.9
 )
 
 

@@ -11,7 +11,7 @@ from opendiff.area import Area
 
 @pytest.mark.slow
 def test_two_users_for_a_moment():
-    load = measure(2, 0.2)
+    load = measure(2, 0.1)
     figures = load.figures()
     assert figures["session_errors"] == 0, load.text()
     assert figures["sessions"] == 2 and figures["p95_response_seconds"] > 0 and figures["peak_mb"] > 100

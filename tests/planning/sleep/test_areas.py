@@ -139,21 +139,26 @@ def planned(problem, work, progress=None):
     return optimise_in_areas(problem, SleepSettings(gap=0.03), work, progress, sites_per_area=1)
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """What one process plans."""
+    return planned(line_problem(), HERE)
+
+
 def same(left, right) -> None:
     np.testing.assert_array_equal(left[0], right[0])
     assert (left[1].objective, left[1].bound, left[2]) == (right[1].objective, right[1].bound, right[2])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_any_number_of_workers_makes_the_same_plan(count):
-    problem = line_problem()
+@pytest.mark.parametrize("count", [1, 3])  # two make that of the killed worker
+def test_any_number_of_workers_makes_the_same_plan(count, alone):
     with local_workers(count, threads=1) as workers:
-        same(planned(problem, SharedWork(workers)), planned(problem, HERE))
+        same(planned(line_problem(), SharedWork(workers)), alone)
 
 
 @pytest.mark.slow
-def test_a_killed_worker_changes_nothing(tmp_path):
+def test_a_killed_worker_changes_nothing(tmp_path, alone):
     problem, killed = line_problem(), []
 
     def kill_one(done, total, what):
@@ -165,7 +170,7 @@ def test_a_killed_worker_changes_nothing(tmp_path):
             killed.append(workers[0].pid)
 
     with local_workers(2, threads=1) as workers:
-        same(planned(problem, SharedWork(workers, tmp_path / "work"), kill_one), planned(problem, HERE))
+        same(planned(problem, SharedWork(workers, tmp_path / "work"), kill_one), alone)
     assert killed
 
 
@@ -176,7 +181,7 @@ def stops_after(count, function, tasks):
         yield found
 
 
-def test_a_stopped_run_goes_on_where_it_was(tmp_path):
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, alone):
     problem, folder, seen = line_problem(), tmp_path / "work", []
     with pytest.raises(KeyboardInterrupt):
         planned(problem, SharedWork(partial(stops_after, 3), folder))
@@ -185,7 +190,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     kept[1].write_bytes(kept[1].read_bytes()[:100])  # a disk may damage what was whole
     resumed = planned(problem, SharedWork(folder=folder), lambda *told: seen.append(told))
     assert seen[0][:2] == (2, 8)
-    same(resumed, planned(problem, HERE))
+    same(resumed, alone)
     again = planned(problem, SharedWork(partial(stops_after, 0), folder))  # nothing is left to do
     same(again, resumed)
 
