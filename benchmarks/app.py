@@ -184,8 +184,8 @@ def hour_changes(page, times: int = 5) -> list[float]:
 def memory_of_session(
     chromium, watched: Watched, url: str, process: subprocess.Popen, sessions: int
 ) -> dict[str, float]:
-    """MB that the server grows by for a session with traffic and sleep plans of the example area, the seconds that the
-    five clicks to the first plans take, and those until all strategies are there with their figures over the ensemble."""
+    """MB that the server grows by for a session with traffic and sleep plans of the example area, seconds of the five
+    clicks to the first plans, and seconds until all strategies are there with their figures over the ensemble."""
     import psutil
 
     server_ = psutil.Process(process.pid)
