@@ -4,6 +4,8 @@ from html import escape
 
 import numpy as np
 
+from plannerbase import formats
+
 # pale yellow over red to deep violet: grows darker evenly, and stands out from the greens and blues of the land cover
 _RAMP = ("#fff4c2", "#fdd686", "#fbac5b", "#f27c4a", "#d94f56", "#ad346e", "#77277c", "#40196a")
 RAMP_SCALE = [[i / (len(_RAMP) - 1), colour] for i, colour in enumerate(_RAMP)]  # the same for charts
@@ -40,20 +42,10 @@ def ramp(values: np.ndarray, top: float, alpha: float = 0.8) -> np.ndarray:
     return rgba
 
 
-def number(value: float) -> str:
-    """A figure with three significant digits and no exponent."""
-    if not np.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
-    return f"{value:,.{min(digits, 4)}f}"
-
-
 def ramp_legend(title: str, top: float) -> str:
     """HTML of the legend of `ramp`: the bar, ticks at equal steps of the bar, and the title with its unit."""
     steps = (0.0, 0.25, 0.5, 0.75, 1.0)
-    ticks = "".join(f"<span>{number(top * s * s)}</span>" for s in steps)
+    ticks = "".join(f"<span>{formats.significant(top * s * s)}</span>" for s in steps)
     return (
         '<div style="font-size:0.8rem;line-height:1.3">'
         f'<div style="opacity:0.8">{escape(title)}</div>'

@@ -19,6 +19,7 @@ from app.saved import links, open_work  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
 from app.server.limits import hold_solvers  # noqa: E402
 from app.server.reading import read_apart  # noqa: E402
+from app.state import figures  # noqa: E402
 from app.state.workspace import workspace  # noqa: E402
 from app.widgets import accessible, file_button, navigation, work_menu  # noqa: E402
 
@@ -69,6 +70,7 @@ def main() -> None:
     st.html(STYLE)
     st.html(file_button.STYLE)
     space = workspace()
+    figures.begin()
     hold_solvers()
     read_apart()
     head = st.container()  # a place of its own: what comes and goes in it would else mount the map below anew

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.errors import SavedWorkError
 from app.state import controls
+from plannerbase import formats
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,13 @@ def plain(text: str) -> str:
     return text.replace("\\", "\\\\").replace("[", "\\[").replace("<", "\\<")
 
 
+def told(text: str) -> str:
+    """A sentence that is kept with a plan or comes with an error, for Markdown: its numbers as the session has them."""
+    return plain(formats.sentence(text))
+
+
 def show_error(error: Exception, doing: str) -> None:
-    st.error(plain(sentence(error, doing)), icon=":material/error:")
+    st.error(told(sentence(error, doing)), icon=":material/error:")
 
 
 def _is_ours(error: Exception) -> bool:

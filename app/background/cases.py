@@ -18,6 +18,7 @@ from app.state.results import Deployed
 from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.strategies import strategy_name
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,7 +175,9 @@ def yearly(chosen: list[Case]) -> pd.DataFrame:
             if case.ranges is not None and len(found := case.ranges[case.ranges["figure"] == figure]):
                 mean, low, high = (float(found[name].iloc[0]) / 1000 for name in ("mean", "p10", "p90"))
                 unit = str(found["unit"].iloc[0]).removesuffix("a year").strip() if "cost" in figure else ""
-                row[case.label] = f"{mean:,.1f} ({low:,.1f} to {high:,.1f}) {unit}".strip()
+                row[case.label] = (
+                    f"{formats.number(mean, 1)} ({formats.number(low, 1)} to {formats.number(high, 1)}) {unit}".strip()
+                )
         if len(row) > 1:
             rows.append(row)
     return pd.DataFrame(rows)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOB = "traffic"
-PLANNERS = (
+PLANNERS = (  # modules in the order in which a first plan needs them
     "planning.deployment",
     "planning.sleep",
     "planning.prb.hours",
@@ -60,11 +60,11 @@ def warm_up_first() -> None:
 def _warm() -> None:
     try:
         read_apart()
-        guard.warm()
+        open_region(DEMO)
+        generator()  # what the user needs first comes first
         for name in PLANNERS:
             importlib.import_module(name)
-        generator()
-        open_region(DEMO)
+        guard.warm()
     except Exception:  # it comes up again, and is then shown, when traffic is generated
         log.warning("The model could not be loaded ahead of time.", exc_info=True)
     gc.collect()

@@ -7,20 +7,26 @@ import streamlit as st
 from app.background import session_jobs
 from app.messages import errors_shown, sentence
 from app.server.jobs import Job
+from app.state import figures
 from app.state.workspace import Workspace
+from plannerbase import formats
 
 REFRESH_SECONDS = 0.5
 WAITING_SECONDS = 2.0  # while others have their turn; they may be many
 
 
 def deliver_finished(space: Workspace) -> None:
-    """Hand the results of finished jobs to the workspace; note what failed or was cancelled.
+    """Hand the results of finished jobs to the workspace, and what others have published so far.
+
+    What failed or was cancelled is noted.
 
     Of a job that was cancelled the part that was finished is kept, where it is of use alone.
     """
     session_jobs.take_over(space)
     for name, job in list(space.jobs.items()):
         if not job.over:
+            if (found := job.take_published()) is not None:
+                _deliver(space, job, found)
             continue
         session_jobs.end(space, name)
         doing = job.label[0].lower() + job.label[1:]
@@ -66,7 +72,9 @@ def _all_wait(space: Workspace) -> bool:
 
 
 def _panel(space: Workspace, waits: bool) -> None:
-    if any(job.over for job in space.jobs.values()) or waits != _all_wait(space):
+    figures.begin()
+    news = any(job.over or job.has_published for job in space.jobs.values())
+    if news or waits != _all_wait(space):
         st.rerun()  # of the page, which hands over results and sets the pace of this panel
     for name, job in space.jobs.items():
         left, right = st.columns([6, 1], vertical_alignment="center")
@@ -84,7 +92,9 @@ def progress_text(job: Job) -> str:
     if job.what:
         parts.append(job.what)
     if job.total:
-        parts.append(f"{job.fraction:.0%}")
+        parts.append(formats.percent(job.fraction))
     left = job.seconds_left
-    parts.append(f"{job.seconds:.0f} s" if left is None else f"about {max(1, round(left))} s left")
+    parts.append(
+        f"{formats.number(job.seconds)} s" if left is None else f"about {max(1, round(left))} s left"
+    )
     return " · ".join(parts)

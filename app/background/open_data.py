@@ -8,6 +8,7 @@ from app.map import area_entry
 from app.server import jobs
 from app.server.folders import own_folder
 from app.state.workspace import Workspace
+from plannerbase import formats
 from plannerbase.report import Report
 
 if TYPE_CHECKING:
@@ -52,6 +53,6 @@ def start(space: Workspace, choices: "Choices") -> None:
 def shown(what: str, done: int, total: int) -> str:
     """ "imagery, 12 of 40 tiles"; downloads are counted in MB."""
     if what.startswith("population "):
-        of = f" of {total / 1e6:,.0f}" if total else ""
-        return f"{what}, {done / 1e6:,.0f}{of} MB"
-    return f"{what}, {done:,} of {total:,} tiles"
+        of = f" of {formats.number(total / 1e6)}" if total else ""
+        return f"{what}, {formats.number(done / 1e6)}{of} MB"
+    return f"{what}, {formats.number(done)} of {formats.number(total)} tiles"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import streamlit as st
+
 from app.background import session_jobs
 from app.background.coverage import computed as computed_coverage
 from app.background.coverage import saved_request
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from planning.sleep import SleepPlan, SleepSettings
 
 JOB = "sleep"
+CHOICE = "sleep choice"  # key of the control that chooses the plan that is shown
+SOLVED = ("milp", "paper")  # strategies that solve a program: what there is before them is shown meanwhile
 BEFORE_RANGES, BEFORE_RISK = 0.65, 0.75  # shares of the job that are over by then
 
 
@@ -81,6 +85,7 @@ def start(space: Workspace, asked: SleepRequest) -> None:
     planned, held_out, judged_on = _demands(space, asked)
     basis = space.basis("traffic", "scale")
     last = space.sleep.value.plans.get("milp") if space.sleep else None
+    wanted = _Wanted(space.sleep_choice)
     computed, saved = space.coverage, saved_request(space) if space.coverage is None else None
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Comparison[SleepPlan]]":
@@ -90,16 +95,40 @@ def start(space: Workspace, asked: SleepRequest) -> None:
         coverage = computed.value.coverage if computed is not None and known else None
         if saved is not None:
             coverage = computed_coverage(job, made.value, saved).coverage
-        finished = lambda some: setattr(job, "partial", lambda: (made, some))  # noqa: E731
+
+        def finished(some: "Comparison[SleepPlan]", shown: bool) -> None:
+            job.partial = lambda: (made, some)
+            if shown:
+                job.publish((made, some))
+
         return made, _compared(job, made.value, asked, planned, held_out, judged_on, last, coverage, finished)
 
     def deliver(space: Workspace, result: "tuple[Made[Deployed], Comparison[SleepPlan]]") -> None:
         made, comparison = result
         space.sleep = Made(comparison, basis | {"network": made.identity})
-        if space.sleep_choice not in comparison.plans:
-            space.sleep_choice = list(comparison.plans)[-1]
+        choose(space, wanted, list(comparison.plans))
 
     session_jobs.start(space, JOB, "Planning sleep", work, deliver)
+
+
+@dataclass
+class _Wanted:
+    """The strategy to show once it is there, and the one that was shown last without being asked for."""
+
+    strategy: str
+    shown: str = ""
+
+
+def choose(space: Workspace, wanted: _Wanted, there: Sequence[str]) -> None:
+    """Show the wanted strategy of those that are there or, as long as it is not, the last of them.
+
+    A user who has chosen another one meanwhile keeps it.
+    """
+    left_alone = not wanted.shown or space.sleep_choice == wanted.shown
+    if space.sleep_choice in there and not left_alone:
+        return
+    space.sleep_choice = wanted.shown = wanted.strategy if wanted.strategy in there else there[-1]
+    st.session_state.pop(CHOICE, None)
 
 
 def _demands(space: Workspace, asked: SleepRequest) -> "tuple[Demand, Demand | None, str]":
@@ -122,11 +151,12 @@ def _compared(
     judged_on: str,
     last: "SleepPlan | None",
     coverage: "Coverage | None",
-    finished: "Callable[[Comparison[SleepPlan]], None]",
+    finished: "Callable[[Comparison[SleepPlan], bool], None]",
 ) -> "Comparison[SleepPlan]":
     """The strategies side by side; the optimised one begins from the last plan where that was for the same cells.
 
-    finished: told after each strategy what there is to compare by then.
+    finished: told after each strategy what there is to compare by then, and whether to show it: before a strategy that
+    takes long, and when all of them are there.
     """
     import pandas as pd
 
@@ -162,7 +192,9 @@ def _compared(
         plans |= some
         rows.append(row)
         table = pd.concat(rows, ignore_index=True)
-        finished(Comparison(dict(plans), table, deployed, judged_on))
+        following = asked.strategies[number + 1 :]
+        shown = not following or following[0] in SOLVED
+        finished(Comparison(dict(plans), table, deployed, judged_on, prices=asked.prices), shown)
     ranges = ensemble_figures(plans, planned, asked.prices, held_out, job.part(BEFORE_RANGES, BEFORE_RISK))
     risk = None
     if held_out is not None:

@@ -3,16 +3,16 @@
 import plotly.graph_objects as go
 
 from app.colours import WARN
+from plannerbase import formats
 
 DAY = 24
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # hour 0 of a week is Monday 0:00
 
 
 def week_axis() -> dict:
     """The 168 hours of a week, a tick in the middle of each day."""
     return {
         "tickvals": [DAY * day + 12 for day in range(7)],
-        "ticktext": list(DAYS),
+        "ticktext": [formats.weekday(day) for day in range(7)],  # hour 0 of a week is Monday 0:00
         "range": [0, 167],
         "title": "hour of the week",
     }

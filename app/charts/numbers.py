@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.colours import number
+from plannerbase import formats
 
 _ACROSS = ("scatter", "bar", "histogram")
 
@@ -19,7 +19,9 @@ def summary(figure: go.Figure) -> str:
         finite = _finite(values)
         if len(finite):
             name = f"{trace.name} " if trace.name else ""
-            parts.append(f"{name}{number(float(finite.min()))} to {number(float(finite.max()))}")
+            parts.append(
+                f"{name}{formats.significant(float(finite.min()))} to {formats.significant(float(finite.max()))}"
+            )
     return f"{quantity}: {'; '.join(parts)}." if parts else "Nothing to show."
 
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
 from app.colours import ACCENT, BAND_90, MUTED, RAMP_SCALE, SERIES, swatch_legend
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
@@ -121,7 +122,7 @@ def risk(curve: pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=curve["unserved_share"],
         y=curve["saving"],
-        text=[f"{q:.0%}" for q in curve["quantile"]],
+        text=[formats.percent(q) for q in curve["quantile"]],
         mode="lines+markers+text",
         textposition="middle right",
         line={"color": ACCENT, "width": 2},

@@ -3,8 +3,9 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.axes import DAY, DAYS, day_axis, finish, mark_hour, week_axis
+from app.charts.axes import DAY, day_axis, finish, mark_hour, week_axis
 from app.colours import ACCENT, BAND_50, BAND_90, RAMP_SCALE, SERIES, WARN
+from plannerbase import formats
 from plannerbase.figures import BandColours, add_bands
 
 
@@ -38,7 +39,7 @@ def week_heat_map(profile: np.ndarray, hour: int, unit: str) -> go.Figure:
         go.Heatmap(
             z=profile.reshape(-1, DAY),
             x=np.arange(DAY),
-            y=[DAYS[day % 7] for day in range(len(profile) // DAY)],
+            y=[formats.weekday(day) for day in range(len(profile) // DAY)],
             colorscale=RAMP_SCALE,
             colorbar={"title": unit, "thickness": 12},
             hovertemplate="%{y}, %{x}:00<br>%{z:,.4g} " + unit + "<extra></extra>",

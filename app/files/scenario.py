@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.state.results import Deployed, Made
 from app.state.workspace import Workspace
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.scenario import Scenario
@@ -98,7 +99,10 @@ def _is_for(made: Made, network: Made) -> bool:
 def scenario_extent(deployed: Deployed) -> str:
     """How much a file of the scenario holds: "2,500 tiles, 60 sites, 180 cells"."""
     network = deployed.plan.network
-    return f"{deployed.demand.tiles:,} tiles, {len(network.sites):,} sites, {len(network.cells):,} cells"
+    return (
+        f"{formats.number(deployed.demand.tiles)} tiles, {formats.number(len(network.sites))} sites, "
+        f"{formats.number(len(network.cells))} cells"
+    )
 
 
 def ending_and_mime(kind: str) -> tuple[str, str]:

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plannerbase import formats
+
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
 
@@ -21,7 +23,9 @@ def parquet_bytes(ensemble: "TrafficEnsemble") -> bytes:
 def traffic_extent(ensemble: "TrafficEnsemble") -> str:
     """How much a file of the table holds: "36 tiles, 20 samples, 168 hours"."""
     tiles, samples, hours = ensemble.traffic.shape
-    return f"{tiles:,} tiles, {samples:,} sample{'s' * (samples > 1)}, {hours} hours"
+    return (
+        f"{formats.number(tiles)} tiles, {formats.number(samples)} sample{'s' * (samples > 1)}, {hours} hours"
+    )
 
 
 def csv_bytes(ensemble: "TrafficEnsemble") -> bytes:

@@ -11,6 +11,7 @@ from app.map.region import Region, open_region
 from app.messages import sentence
 from app.server.limits import limits
 from app.state.workspace import Workspace
+from plannerbase import formats
 
 NAME, EXAMPLE = "My area", "Example area"
 PLACE = "area"  # where notes about the area are shown
@@ -91,8 +92,10 @@ def check_order(bounds: tuple[float, float, float, float], region: Region) -> No
             return
     town, away = nearest(lat, lon)
     raise AreaError(
-        f"Latitude and longitude look swapped: as given, the area lies at latitude {lat:.3f}, longitude {lon:.3f}; "
-        f"swapped, it would be {away:,.0f} km from {town.label}. Give west, south, east, north (longitude first)."
+        "Latitude and longitude look swapped: as given, the area lies at latitude "
+        f"{formats.coordinate(lat, 3)}, longitude {formats.coordinate(lon, 3)}; "
+        f"swapped, it would be {formats.number(away)} km from {town.label}. Give west, south, east, north "
+        "(longitude first)."
     )
 
 

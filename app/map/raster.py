@@ -8,6 +8,7 @@ import numpy as np
 
 from app.colours import rgb, swatch_legend
 from app.map.region import Picture
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.coverage import PixelGrid
@@ -39,7 +40,7 @@ class Classes:
 
     def legend(self, title: str, more: list[tuple[str, str]] | None = None) -> str:
         """HTML: each class with its range and the unit."""
-        text = [f"{edge:g}" for edge in self.edges]
+        text = [formats.general(edge) for edge in self.edges]
         names = [f"below {text[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(text))]
         entries = list(zip([*names, f"{text[-1]} and above"], self.colours, strict=True))
         ordered = entries[::-1] if self.reverse else entries

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.errors import SavedWorkError
 from app.server.folders import PERSON_GB, library_folder
+from plannerbase import formats
 
 DEFAULT_GB = 50.0
 OPEN_WORK = "open work"  # folder in the library
@@ -56,7 +57,8 @@ def check_whole(shelf: Path, more: int = 0, over: int = 0) -> None:
     ):
         if held + more > quota + over:
             raise SavedWorkError(
-                f"{what} would take {(held + more) / 1e9:,.3f} GB and may take {quota / 1e9:,.3f} GB; download and "
+                f"{what} would take {formats.number((held + more) / 1e9, 3)} GB and may take "
+                f"{formats.number(quota / 1e9, 3)} GB; download and "
                 "delete scenarios that are no longer needed, then save again."
             )
 

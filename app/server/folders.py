@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from app.errors import SavedWorkError
 from app.server import limits
+from plannerbase import formats
 from plannerbase.folders import folder_of
 
 UPLOADS, SESSIONS = "uploads", "sessions"  # folders in the cache
@@ -111,7 +112,8 @@ def keep_upload(file: BinaryIO, filename: str, suffixes: Sequence[str], folder: 
             most = gigabytes("OPENDIFF_MAX_PERSON_GB", PERSON_GB)
             if size_of(folder / UPLOADS) + size > most:
                 raise SourceError(
-                    f"Your uploads would take more than {most / 1e9:,.3f} GB, as much as this server keeps for a "
+                    f"Your uploads would take more than {formats.number(most / 1e9, 3)} GB, as much as this "
+                    "server keeps for a "
                     f"person; they go after {KEPT_DAYS} days, or ask its keeper."
                 )
         make_room(size)

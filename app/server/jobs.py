@@ -12,10 +12,12 @@ in the order of their clicks. So a user with ten jobs keeps another's first one 
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from plannerbase import formats
 from planning.errors import PlanningError
 from planning.solver.interruption import stops_when
 
@@ -69,6 +71,7 @@ class Job:
     partial: Callable[[], Any] | None = (
         None  # makes the result of what is finished, for a job that is cancelled
     )
+    _published: deque[Any] = field(default_factory=lambda: deque(maxlen=1))
     _cancel: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(default_factory=threading.Thread)
     _gone_since: float | None = None
@@ -102,6 +105,22 @@ class Job:
         if self.cancelled():
             raise Cancelled
         self.done, self.total, self.what = done, total, what
+
+    def publish(self, result: Any) -> None:
+        """Hand over what is finished so far, for `deliver`; the work goes on. A later one takes its place."""
+        self._published.append(result)
+
+    @property
+    def has_published(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._published)
+
+    def take_published(self) -> Any:
+        """What was published last and not taken yet, None where that is nothing."""
+        try:
+            return self._published.pop()
+        except IndexError:
+            return None
 
     def part(
         self, begin: float, end: float, before: str = "", say: Callable[[str], str] = str
@@ -141,7 +160,8 @@ class Job:
         if self.started and clock() - self.started > self.bounds.run_seconds:
             minutes = self.bounds.run_seconds / 60
             self.error = TooLong(
-                f"{self.label} took longer than the {minutes:g} minutes that this server gives to one piece of work; "
+                f"{self.label} took longer than the {formats.general(minutes)} minutes that this server gives "
+                "to one piece of work; "
                 "ask for less: a smaller area, fewer samples or a shorter time limit."
             )
             self.cancel()
@@ -170,7 +190,9 @@ def start(
                 "wait until one is done."
             )
         _queue_up(job)
-    job.thread = threading.Thread(target=_run, args=(job, work), name=f"job: {label}", daemon=True)
+    job.thread = threading.Thread(
+        target=_run, args=(job, work, formats.current()), name=f"job: {label}", daemon=True
+    )
     job.thread.start()
     return job
 
@@ -185,7 +207,7 @@ def _queue_up(job: Job) -> None:
     _queue.insert(at, job)
 
 
-def _run(job: Job, work: Callable[[Job], Any]) -> None:
+def _run(job: Job, work: Callable[[Job], Any], style: formats.Style) -> None:
     try:
         with _turn:
             while _queue[0] is not job and not job.cancelled():
@@ -193,7 +215,7 @@ def _run(job: Job, work: Callable[[Job], Any]) -> None:
         if job.cancelled():
             raise Cancelled
         job.started, job.state = clock(), "running"
-        with stops_when(job.cancelled):
+        with formats.using(style), stops_when(job.cancelled):
             result = work(job)
         if job.cancelled():
             raise Cancelled

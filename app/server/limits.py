@@ -26,6 +26,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.server import access
 from app.server.settings import whole_number
+from plannerbase import formats
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,9 @@ def check_ensemble(tiles: int, samples: int) -> None:
         raise InputError(f"This server generates 1 to {most.samples} samples, not {samples}; ask for fewer.")
     if tiles > most.tiles or tiles * samples > most.tile_weeks:
         raise InputError(
-            f"{tiles:,} tiles with {samples} samples are more than this server generates at once "
-            f"({most.tiles:,} tiles, {most.tile_weeks:,} tiles times samples); draw a smaller area, "
+            f"{formats.number(tiles)} tiles with {samples} samples are more than this server generates at once "
+            f"({formats.number(most.tiles)} tiles, {formats.number(most.tile_weeks)} tiles times samples); draw "
+            "a smaller area, "
             "or ask for fewer samples."
         )
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from app.server.access import shared_server
 from app.server.settings import whole_number
+from plannerbase import formats
 
 MB = 1_000_000
 RATE_SECONDS = 60.0
@@ -126,7 +127,8 @@ class UploadAccounts:
                 if count > files or held > size:
                     verb = "hold" if scope == "You" else "holds"
                     raise QuotaError(
-                        f"{scope} {verb} as many uploads as allowed ({files:,} files, {size / MB:,.0f} MB); remove "
+                        f"{scope} {verb} as many uploads as allowed ({formats.number(files)} files, "
+                        f"{formats.number(size / MB)} MB); remove "
                         "files, or close the pages that hold them."
                     )
 

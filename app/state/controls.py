@@ -35,6 +35,11 @@ def values() -> dict[str, Any]:
     return {k: v for k, v in (st.session_state.get(_WAITING, {}) | present).items() if _plain(v)}
 
 
+def value(key: str) -> Any:
+    """The value of one widget, or the one that a file has set for it; None for neither."""
+    return st.session_state.get(key, st.session_state.get(_WAITING, {}).get(key))
+
+
 def set_from_file(found: dict[str, Any]) -> None:
     """Let the widgets have these values when they are made next."""
     st.session_state[_WAITING] = {

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.colours import number, ramp_legend, swatch_legend
+from app.colours import ramp_legend, swatch_legend
 from app.map import area_entry
 from app.map.drawing import editable
 from app.map.known_tiles import (
@@ -35,6 +35,7 @@ from app.widgets.map_background import map_background
 from app.widgets.navigation import next_step
 from app.widgets.source import no_data, source_section
 from app.widgets.work_menu import recent_work
+from plannerbase import formats
 
 SEED: Slot[Any] = Slot()
 KNOWN_TILES: Slot[dict[str, np.ndarray]] = Slot()
@@ -180,7 +181,9 @@ def _known_choice(space: Workspace) -> None:
         st.pills(
             "Data coverage (click to show)",
             list(known),
-            format_func=lambda name: f"{label_of(name)} {count[name]:,} of {len(known[name]):,}",
+            format_func=lambda name: (
+                f"{label_of(name)} {formats.number(count[name])} of {formats.number(len(known[name]))}"
+            ),
             wrap=True,
             **kept(SHOWN),
         )
@@ -200,14 +203,14 @@ def _summary(space: Workspace) -> None:
     if name.strip() and name != space.area.name:
         space.rename_area(name.strip())
     one, two, three = st.columns(3)
-    one.metric("km²", number(km2))
-    two.metric("Tiles", f"{len(tiles):,}")
-    three.metric("With data", f"{space.tiles_with_data:,}")
+    one.metric("km²", formats.significant(km2))
+    two.metric("Tiles", formats.number(len(tiles)))
+    three.metric("With data", formats.number(space.tiles_with_data))
     if space.tiles_with_data == 0:
         no_data(space)
     elif space.tiles_with_data < len(tiles):
         missing = len(tiles) - space.tiles_with_data
-        st.caption(f"{missing:,} tiles have no open data and are left out of the traffic.")
+        st.caption(f"{formats.number(missing)} tiles have no open data and are left out of the traffic.")
     if space.tiles_with_data:
         next_step("Traffic", "Next: generate traffic")
     _known_choice(space)
@@ -281,7 +284,7 @@ def _search(space: Workspace) -> None:
     if not found:
         st.caption("No place of more than 15,000 people has this name. Try coordinates, as 48.85, 2.35.")
     for row, place in enumerate(found):
-        people = f" · {place.population:,} people" if place.population else ""
+        people = f" · {formats.number(place.population)} people" if place.population else ""
         if st.button(plain(f"{place.label}{people}"), key=f"place {row}", width="stretch"):
             area_entry.around(space, place.name, place.lon, place.lat)
             st.rerun()

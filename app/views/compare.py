@@ -9,9 +9,10 @@ from streamlit.delta_generator import DeltaGenerator
 from app.background import cases
 from app.background.cases import Case
 from app.charts import sleep as sleep_charts
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, plain, told
 from app.saved import library
 from app.server import audit
+from app.state.figures import local_time
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
@@ -19,8 +20,10 @@ from app.widgets.case_choice import choose_cases
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import table_button
 from app.widgets.layout import header
+from app.widgets.tables import show_table
 from app.widgets.verdicts import of_cases, verdict_line
-from app.widgets.work_menu import open_scenario, when
+from app.widgets.work_menu import open_scenario
+from plannerbase import formats
 
 MOST_UPLOAD_MB = 500
 SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
@@ -87,7 +90,9 @@ def _library(space: Workspace) -> None:
         chosen = st.selectbox(
             "Scenario",
             list(names),
-            format_func=lambda i: f"{names[i].name} · {when(names[i].saved)} · {names[i].size / 1e6:.1f} MB",
+            format_func=lambda i: (
+                f"{names[i].name} · {local_time(names[i].saved)} · {formats.number(names[i].size / 1e6, 1)} MB"
+            ),
             label_visibility="collapsed",
         )
         _actions(space, names[chosen])
@@ -199,10 +204,10 @@ def _kpis(chosen: list[Case]) -> None:
                 kpi, delta = KPIS[name], None
                 if case is not baseline and name in reference:
                     change = round(found[name] - reference[name], kpi.digits)
-                    delta = f"{change:+,.{kpi.digits}f}" if change else "no change"
+                    delta = formats.number(change, kpi.digits, sign=True) if change else "no change"
                 places[number % 2].metric(
                     kpi.title,
-                    f"{found[name]:,.{kpi.digits if found[name] else 0}f}",
+                    formats.number(found[name], kpi.digits if found[name] else 0),
                     delta,
                     delta_color="off" if delta == "no change" else _DELTA_COLOURS[kpi.better],
                     delta_arrow="off" if delta == "no change" else "auto",
@@ -210,12 +215,12 @@ def _kpis(chosen: list[Case]) -> None:
     money = cases.yearly(chosen)
     if len(money):
         st.markdown("**Energy, CO₂ and cost saved** · mean (P10 to P90 of the ensemble)")
-        st.dataframe(money.fillna("–"), hide_index=True, width="stretch")
-        if told := cases.price_sentences(chosen):
-            st.caption(plain(" ".join(told)))
+        show_table(money.fillna(formats.MISSING))
+        if sentences := cases.price_sentences(chosen):
+            st.caption(told(" ".join(sentences)))
     table = cases.table(chosen)
     with st.expander("All figures", icon=":material/table:"):
-        st.dataframe(table.round(3), hide_index=True, width="stretch")
+        show_table(table.round(3))
         table_button("Table (CSV)", table, "comparison.csv")
 
 

@@ -19,7 +19,7 @@ from app.map.raster import Classes
 from app.map.region import Picture, Region
 from app.map.view import map_view
 from app.map.wipe import Wipe
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, told
 from app.state.controls import kept
 from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
@@ -31,7 +31,9 @@ from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
 from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
+from app.widgets.tables import show_table
 from app.widgets.verdicts import of_coverage, verdict_line
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.coverage import Coverage
@@ -139,7 +141,7 @@ def _result(space: Workspace) -> None:
     _spread(space, cover, before, after, layer, hour)
     _files(space, cover, after if after is not None and view != BEFORE else before, layer, hour)
     notes = (*covered.notes, *cover.notes, *_assumptions(cover))
-    st.caption("  \n".join(map(plain, notes)))
+    st.caption("  \n".join(map(told, notes)))
 
 
 def _choices(compared: bool) -> tuple[str, str]:
@@ -353,9 +355,12 @@ def _servers(cover: "Coverage", state: State, place: tuple[float, float] | None)
             "Covers": np.where(level >= threshold, "yes", "no"),
         }
     )
-    st.markdown(f"**Servers at {place[1]:.5f}, {place[0]:.5f}** · outdoors, {state.name.lower()}")
+    st.markdown(
+        f"**Servers at {formats.coordinate(place[1], 5)}, {formats.coordinate(place[0], 5)}** · outdoors, "
+        f"{state.name.lower()}"
+    )
     if len(frame):
-        st.dataframe(frame.head(12), hide_index=True, width="stretch")
+        show_table(frame.head(12))
     else:
         st.caption("No cell that is on reaches this place.")
 
@@ -382,13 +387,13 @@ def _shares(space: Workspace, cover: "Coverage", before: State, after: State | N
             rows.append(row)
     st.markdown("**Covered share**")
     frame = pd.DataFrame(rows)
-    number = st.column_config.NumberColumn(format="%.1f")
-    columns = {name: number for name in frame.columns[1:]}
-    st.dataframe(frame, hide_index=True, width="stretch", column_config=columns)
+    show_table(frame, dict.fromkeys(frame.columns[1:], 1))
     if after is not None:
         lost = cover.covered(before.awake) & ~cover.covered(after.awake)
         km2 = lost.sum() * cover.grid.pixel_m**2 / 1e6
-        st.caption(f"The plan uncovers {km2:,.2f} km² of ground outdoors that every cell together covers.")
+        st.caption(
+            f"The plan uncovers {formats.number(km2, 2)} km² of ground outdoors that every cell together covers."
+        )
 
 
 def _loads(space: Workspace, cover: "Coverage", before: State, after: State | None, hour: int) -> None:
@@ -400,15 +405,21 @@ def _loads(space: Workspace, cover: "Coverage", before: State, after: State | No
         load, on = found.load[:, 0], state.awake
         served, unserved = float(found.served_mbps.sum()), float(found.unserved_mbps.sum())
         figures[state.name] = [
-            f"{int(on.sum()):,}",
-            f"{float(np.minimum(load[on], 1).mean()):.1%}" if on.any() else "–",
-            f"{int((load[on] > HIGH_LOAD).sum()):,}",
-            f"{served:,.0f} Mbit/s",
-            f"{unserved / (served + unserved):.2%}" if served + unserved else "–",
+            formats.number(int(on.sum())),
+            formats.percent(float(np.minimum(load[on], 1).mean()), 1) if on.any() else "–",
+            formats.number(int((load[on] > HIGH_LOAD).sum())),
+            f"{formats.number(served)} Mbit/s",
+            formats.percent(unserved / (served + unserved), 2) if served + unserved else "–",
         ]
-    rows = ("Cells on", "PRBs in use", f"Cells above {HIGH_LOAD:.0%} of PRBs", "Served", "Unserved")
+    rows = (
+        "Cells on",
+        "PRBs in use",
+        f"Cells above {formats.percent(HIGH_LOAD)} of PRBs",
+        "Served",
+        "Unserved",
+    )
     st.markdown(f"**Loads of cells, {hour_label(hour)}** · median demand")
-    st.dataframe(pd.DataFrame({"": rows} | figures), hide_index=True, width="stretch")
+    show_table(pd.DataFrame({"": rows} | figures))
 
 
 def _spread(
@@ -428,9 +439,12 @@ def _assumptions(cover: "Coverage") -> tuple[str, ...]:
     assumed = cover.network.cells["assumed"].astype(str)
     names = sorted({name for text in assumed for name in text.split(",") if name})
     sentences: tuple[str, ...] = (
-        f"Levels are outdoors at {settings.user_height_m:g} m by TR 38.901 ({settings.environment}, line of sight "
-        f"{settings.los}), on pixels of {settings.pixel_m:g} m; {settings.indoor_share:.0%} of users are indoors.",
-        f"A place counts as covered above the threshold of the band plus {settings.margin_db:g} dB for shadowing.",
+        f"Levels are outdoors at {formats.general(settings.user_height_m)} m by TR 38.901 "
+        f"({settings.environment}, line of sight "
+        f"{settings.los}), on pixels of {formats.general(settings.pixel_m)} m; "
+        f"{formats.percent(settings.indoor_share)} of users are indoors.",
+        f"A place counts as covered above the threshold of the band plus {formats.general(settings.margin_db)} "
+        "dB for shadowing.",
     )
     if names:
         words = ", ".join(ATTRIBUTES.get(name, name.replace("_", " ")) for name in names)
@@ -444,9 +458,10 @@ def _assumptions(cover: "Coverage") -> tuple[str, ...]:
 def _files(space: Workspace, cover: "Coverage", state: State, layer: str, hour: int) -> None:
     """The maps of the network that is shown, as files."""
     load = np.clip(_loads_of(space, cover, state, hour).load[:, 0], 0, 1)
-    about = {"network_state": state.name, "hour": hour_label(hour)}
+    with formats.using(formats.STYLES[formats.DEFAULT]):  # files say the same wherever they are made
+        about = {"network_state": state.name, "hour": hour_label(hour)}
     stem, name = f"{file_stem(space)}-coverage", MAP_NAMES[layer]
-    extent = f"{len(cover.grid):,} pixels of {cover.grid.pixel_m:g} m"
+    extent = f"{formats.number(len(cover.grid))} pixels of {formats.general(cover.grid.pixel_m)} m"
     st.markdown(f"**Files** · {state.name.lower()}, {hour_label(hour)}")
     one, two, three = st.columns(3)
     make_tif = partial(files.geotiff, cover, load, state.awake, about)

@@ -10,7 +10,7 @@ from app.charts import deployment as deployment_charts
 from app.colours import ACCENT, GOOD, MUTED, ramp_legend, swatch_legend
 from app.map.dots import Dots
 from app.map.region import Region
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, plain, told
 from app.state.controls import kept
 from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.workspace import Workspace, workspace
@@ -22,7 +22,9 @@ from app.widgets.layout import choice, demand_picture, header, opacity_control, 
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
 from app.widgets.siting_settings import siting_settings
+from app.widgets.tables import show_table
 from app.widgets.verdicts import of_networks, verdict_line
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.deployment import DeploymentPlan
@@ -73,7 +75,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             1,
             20_000,
             _sites_now(space) or deployment.default_sites(space),
-            help=f"Preset: {deployment.SITES_A_KM2:g} a km² of the area (assumed), and enough for the busy hour.",
+            help=f"Preset: {formats.general(deployment.SITES_A_KM2)} a km² of the area (assumed), and enough "
+            "for the busy hour.",
             **kept(f"sites {space.area_identity}"),
         )
         with st.expander("Your own sites", icon=":material/upload_file:"):
@@ -99,7 +102,7 @@ def _controls(space: Workspace, primary: bool) -> None:
                 "Compare with your own sites", True, disabled=own is None, **kept("deploy judged")
             )
         if sites > MOST_SITES:
-            action.caption(f"Beyond {MOST_SITES:,} sites the optimised strategy is left out.")
+            action.caption(f"Beyond {formats.number(MOST_SITES)} sites the optimised strategy is left out.")
         siting = None
         with (
             st.expander("Optimised strategy", icon=":material/target:"),
@@ -143,19 +146,19 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
         "Tiles with a site": table["tiles"],
         "Overloaded sites": table["overloaded"],
     }
-    columns = {}
+    percents = []
     for name in table.columns:
         if name.startswith("covered_"):
             step = name.removeprefix("covered_")
             if step == "0":
                 label = "Users covered (3,000 a site)"
                 shown[label] = 100 * table[name]
-                columns[label] = st.column_config.NumberColumn(format="%.1f %%")
+                percents.append(label)
     for name, label in RADIO_COLUMNS.items():
         if name in table:
             shown[label] = 100 * table[name]
-            columns[label] = st.column_config.NumberColumn(format="%.1f %%")
-    st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=columns, width="stretch")
+            percents.append(label)
+    show_table(pd.DataFrame(shown), percents=percents)
     st.caption(
         "People covered, traffic and users served in the busy hour: by the radio model, with the cells as they are. "
         + _judged_on(table)
@@ -183,7 +186,7 @@ def _research(table: pd.DataFrame) -> None:
                 shown[f"Users covered after {name.removeprefix('covered_')} moves (%)"] = (
                     100 * table[name]
                 ).round(1)
-        st.dataframe(pd.DataFrame(shown), hide_index=True, width="stretch")
+        show_table(pd.DataFrame(shown))
         left, right = st.columns(2)
         match = deployment_charts.placement_match(table, strategy_name)
         accessible.chart(match, "Likeness of sites and traffic", "placement match", left)
@@ -218,7 +221,7 @@ def _plan(space: Workspace) -> None:
         one, two = st.columns(2)
         one.metric("Sites", f"{int(plan.counts.sum())}")
         two.metric("Cells", f"{len(plan.network.cells)}")
-        st.markdown(plain(plan.sentence))
+        st.markdown(told(plan.sentence))
         st.caption(deployed.demand.scale.sentence)
     if "deployment_curve" in plan.tables:
         _optimised(plan)
@@ -229,11 +232,11 @@ def _optimised(plan: "DeploymentPlan") -> None:
     """What the sites of the optimised plan bring, one by one."""
     curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
     one, two, three, four = st.columns(4)
-    one.metric("Served (Mbit/s)", f"{plan.served_mbps:,.0f}")
+    one.metric("Served (Mbit/s)", formats.number(plan.served_mbps))
     gap = plan.solve.gap if plan.solve is not None else None
-    two.metric("Optimality gap", "–" if gap is None else f"{100 * gap:.2f} %")
-    three.metric("Served, mean of samples (Mbit/s)", f"{samples['served_mbps'].mean():,.0f}")
-    four.metric("Served in 9 of 10 samples (Mbit/s)", f"{samples['served_mbps'].quantile(0.1):,.0f}")
+    two.metric("Optimality gap", "–" if gap is None else formats.percent(gap, 2))
+    three.metric("Served, mean of samples (Mbit/s)", formats.number(samples["served_mbps"].mean()))
+    four.metric("Served in 9 of 10 samples (Mbit/s)", formats.number(samples["served_mbps"].quantile(0.1)))
     left, right = st.columns(2)
     accessible.chart(
         deployment_charts.served_by_sites(curve), "Served traffic by number of sites", "served by sites", left

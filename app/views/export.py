@@ -19,7 +19,7 @@ from app.files.scenario import (
     scenario_of,
 )
 from app.files.traffic import PARQUET, parquet_bytes, traffic_extent
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, told
 from app.state.results import Made
 from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
@@ -27,6 +27,7 @@ from app.widgets.case_choice import choose_cases
 from app.widgets.file_button import exported, file_button
 from app.widgets.layout import header, need_traffic, note
 from app.widgets.scale import scale_caption
+from app.widgets.tables import show_table
 
 
 def page() -> None:
@@ -68,10 +69,8 @@ def _contents(space: Workspace) -> None:
         }
         for name, made, strategy in rows
     ]
-    st.dataframe(
+    show_table(
         pd.DataFrame(table),
-        hide_index=True,
-        width="stretch",
         alt="What the export holds: layers, strategies, and whether they are up to date",
     )
 
@@ -162,12 +161,10 @@ def _provenance(space: Workspace) -> None:
     assert space.traffic is not None
     with st.expander("Where this comes from", icon=":material/fingerprint:", expanded=True):
         metadata = space.traffic.value.metadata
-        st.markdown("\n".join(f"- {plain(str(sentence))}" for sentence in metadata.get("assumptions", [])))
+        st.markdown("\n".join(f"- {told(str(sentence))}" for sentence in metadata.get("assumptions", [])))
         facts = {k: v for k, v in metadata.items() if k not in ("area", "assumptions")}
         rows = [(key.replace("_", " "), str(value)) for key, value in facts.items()]
-        st.dataframe(
+        show_table(
             pd.DataFrame(rows, columns=["Fact", "Value"]),
-            hide_index=True,
-            width="stretch",
             alt="Facts of the traffic's making, by name",
         )

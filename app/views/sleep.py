@@ -1,6 +1,6 @@
 """Sleep: which cells sleep when, by several strategies side by side."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ from app.charts import sleep as sleep_charts
 from app.colours import ramp_legend, rgb, swatch_legend
 from app.files.scenario import scenario_of
 from app.map.dots import Dots
-from app.map.raster import HOLE, NEW_HOLE, PixelPicture
+from app.map.raster import HOLE, NEW_HOLE
 from app.map.region import Picture, Region
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, plain, told
 from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.slots import Slot
@@ -21,21 +21,18 @@ from app.state.workspace import Workspace, workspace
 from app.strategies import strategy_name
 from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
-from app.widgets.layout import (
-    choice,
-    demand_picture,
-    header,
-    region_of,
-)
+from app.widgets.coverage_layer import grid_picture
+from app.widgets.layout import choice, demand_picture, header, region_of
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, site_at, start_button
 from app.widgets.sleep_settings import sleep_settings
+from app.widgets.tables import show_table
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.sleep import SleepPlan
 
 LAYER, LAYERS = "sleep layer", {"demand": "Demand", "holes": "Coverage holes"}
 MOVED: Slot[np.ndarray] = Slot()
-PIXELS: Slot[tuple[Any, PixelPicture]] = Slot()  # the grid that they are of, and its picture
 CLICKED, SITE, ALL_SITES = "sleep clicked", "sleep site", "all sites"
 FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIGURE_NAMES = {
@@ -94,7 +91,14 @@ def _start(space: Workspace, asked: sleep.SleepRequest) -> None:
 
 def _result(space: Workspace) -> None:
     assert space.sleep is not None
-    _verdict(space.sleep.value)
+    with st.container():  # a place of its own: what comes and goes in it would else mount the map below anew
+        if sleep.JOB in space.jobs and space.sleep.value.ranges is None:
+            st.info(
+                "First plans. Still being computed: the other strategies, energy, cost and CO₂ over the ensemble, and "
+                "saving against risk. They appear here by themselves.",
+                icon=":material/hourglass_top:",
+            )
+        _verdict(space.sleep.value)
     _comparison(space.sleep.value)
     _plan(space)
 
@@ -107,11 +111,11 @@ def _verdict(comparison: Comparison) -> None:
         return
     found = verdict(comparison.ranges)
     show = st.info if found.strategy == "always-on" else st.success
-    show(f"**{plain(found.sentence)}**", icon=":material/bedtime:")
+    show(f"**{told(found.sentence)}**", icon=":material/bedtime:")
     plan = next(iter(comparison.plans.values()))
     for text in plan.problem.notes:
         if text.startswith("Warning"):
-            st.warning(plain(text.removeprefix("Warning: ").capitalize()), icon=":material/warning:")
+            st.warning(told(text.removeprefix("Warning: ").capitalize()), icon=":material/warning:")
 
 
 def _comparison(comparison: Comparison) -> None:
@@ -130,12 +134,8 @@ def _comparison(comparison: Comparison) -> None:
         "Mbit/J": table["mbit_per_j"],
         "Worst": [_worst(row, 24 * days) for row in table.to_dict("records")],
     }
-    percent = st.column_config.NumberColumn(format="%.1f %%")
-    columns = {
-        "Energy (kWh per day)": st.column_config.NumberColumn(format="localized"),
-        "kWh/GB": st.column_config.NumberColumn(format="%.3f"),
-        "Mbit/J": st.column_config.NumberColumn(format="%.4f"),
-    } | dict.fromkeys(("Saving", "Unserved", "Highest load", "Ground without coverage"), percent)
+    digits = {"Energy (kWh per day)": 1, "Overload hours per week": 0, "kWh/GB": 3, "Mbit/J": 4}
+    percents = ["Saving", "Unserved", "Highest load", "Ground without coverage"]
     if "replay_saving" in table:
         shown |= {
             "Saving, held-out week": 100 * table["replay_saving"],
@@ -143,11 +143,10 @@ def _comparison(comparison: Comparison) -> None:
             "Overload hours per week, held-out week": table["replay_overload_hours"]
             / (table["replay_hours"] / 168),
         }
-        columns |= {"Saving, held-out week": percent, "Unserved, held-out week": percent}
+        percents += ["Saving, held-out week", "Unserved, held-out week"]
+        digits["Overload hours per week, held-out week"] = 0
     shown["Solver"] = [comparison.plans[name].how for name in table["strategy"]]
-    frame = pd.DataFrame(shown)
-    frame["Energy (kWh per day)"] = frame["Energy (kWh per day)"].round(1)
-    st.dataframe(frame, hide_index=True, column_config=columns, width="stretch")
+    show_table(pd.DataFrame(shown), digits, percents)
     st.caption(
         "Planned traffic: the quantile that is planned for, in each sector. What days really bring is below."
     )
@@ -179,7 +178,7 @@ def _worst(row: dict, hours: float) -> str:
     if not row["worst_missing_mbps"] > 0:
         return "–"
     when = _hour(int(row["worst_hour"]), hours)
-    return f"{row['worst_sector']}, {when}: {row['worst_missing_mbps']:,.0f} Mbit/s short"
+    return f"{row['worst_sector']}, {when}: {formats.number(row['worst_missing_mbps'])} Mbit/s short"
 
 
 def _plan(space: Workspace) -> None:
@@ -188,14 +187,15 @@ def _plan(space: Workspace) -> None:
     assert made is not None
     comparison = made.value
     strategy = choice(
-        "sleep choice", "Show the plan of", list(comparison.plans), space.sleep_choice, strategy_name
+        sleep.CHOICE, "Show the plan of", list(comparison.plans), space.sleep_choice, strategy_name
     )
     space.sleep_choice = strategy
     plan = comparison.plans[strategy]
     result = plan.evaluation
     if plan.relaxed:
         st.warning(
-            f"The network cannot carry all traffic: {result.unserved_share:.1%} stays unserved, worst at "
+            f"The network cannot carry all traffic: {formats.percent(result.unserved_share, 1)} stays unserved, "
+            "worst at "
             f"{result.worst_sector}, {_hour(result.worst_hour or 0, plan.hours)}. Deploy more sites or plan for less "
             "demand."
         )
@@ -203,26 +203,28 @@ def _plan(space: Workspace) -> None:
     by_hour = plan.energy_by_hour().iloc[hour]
     one, two, three, four, five = st.columns(5)
     one.metric(
-        "Saved", f"{result.saving:.1%}", help="Of the energy with everything always on, on planned traffic."
+        "Saved",
+        formats.percent(result.saving, 1),
+        help="Of the energy with everything always on, on planned traffic.",
     )
     two.metric("Asleep this hour", f"{int(by_hour.asleep_cells)} of {len(plan.network.cells)} cells")
     change = round(by_hour.energy_kwh - by_hour.always_on_kwh, 1)
     three.metric(
         "Power this hour",
-        f"{by_hour.energy_kwh:,.1f} kW",
-        f"{change:+,.1f} kW" if change else "no change",
+        f"{formats.number(by_hour.energy_kwh, 1)} kW",
+        f"{formats.number(change, 1, sign=True)} kW" if change else "no change",
         delta_color="inverse" if change else "off",
         delta_arrow="auto" if change else "off",
     )
     key = (made.identity, strategy)
     moved = space.cached(MOVED, key, lambda: moved_by_sleep(comparison, plan))[hour]
     four.metric(
-        "Traffic moved by sleep", f"{moved / max(by_hour.demand_mbps, 1e-9):.1%}",
+        "Traffic moved by sleep", formats.percent(moved / max(by_hour.demand_mbps, 1e-9), 1),
         help="Share of the hour's traffic that other sectors carry because cells sleep. What they carry with "
         "everything on, because a sector is full, is not counted.",
     )  # fmt: skip
     five.metric(
-        "Ground that lost coverage", f"{by_hour.hole_km2:,.2f} km²",
+        "Ground that lost coverage", f"{formats.number(by_hour.hole_km2, 2)} km²",
         help="Covered with everything on, and not in this hour.",
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
@@ -241,8 +243,8 @@ def _plan(space: Workspace) -> None:
             "cell": "Cell", "site": "Site", "hours_asleep": "Asleep (h)", "hours_muted": "Muted (h)",
             "saved_kwh": "Saved (kWh)",
         }  # fmt: skip
-        st.dataframe(best.rename(columns=names), hide_index=True, width="stretch")
-    st.caption("  \n".join(map(plain, (*plan.problem.notes, *plan.notes))))
+        show_table(best.rename(columns=names), {"Saved (kWh)": 2})
+    st.caption("  \n".join(map(told, (*plan.problem.notes, *plan.notes))))
 
 
 def moved_by_sleep(comparison: Comparison, plan: "SleepPlan") -> np.ndarray:
@@ -306,7 +308,7 @@ def _schedule(space: Workspace, plan: "SleepPlan", hour: int) -> None:
             "cell": "Cell", "site": "Site", "sector": "Sector", "technology": "Technology", "band": "Band",
             "state": "State", "day": "Day", "from": "From", "to": "To", "hours": "Hours", "wake_at": "Wake at",
         }  # fmt: skip
-        st.dataframe(table.rename(columns=names), hide_index=True, width="stretch")
+        show_table(table.rename(columns=names))
 
 
 def _year(comparison: Comparison, strategy: str) -> None:
@@ -317,21 +319,24 @@ def _year(comparison: Comparison, strategy: str) -> None:
     with st.expander("Energy, cost and CO₂ on the ensemble", icon=":material/payments:", expanded=True):
         mine = ranges[ranges["strategy"] == strategy].set_index("figure")
         one, two, three = st.columns(3)
-        one.metric("Energy saved (MWh per year)", f"{mine.loc['saved_kwh_per_year', 'mean'] / 1000:,.0f}")
-        two.metric("CO₂ saved (t per year)", f"{mine.loc['saved_co2_kg_per_year', 'mean'] / 1000:,.0f}")
+        one.metric(
+            "Energy saved (MWh per year)", formats.number(mine.loc["saved_kwh_per_year", "mean"] / 1000)
+        )
+        two.metric("CO₂ saved (t per year)", formats.number(mine.loc["saved_co2_kg_per_year", "mean"] / 1000))
         money = "saved_cost_per_year"
         three.metric(
-            "Energy cost saved (per year)", f"{mine.loc[money, 'mean']:,.0f}" if money in mine.index else "–"
+            "Energy cost saved (per year)",
+            formats.number(mine.loc[money, "mean"]) if money in mine.index else "–",
         )
         names = {"unit": "Unit", "mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
         table = mine[[c for c in names if c in mine]].rename(columns=names)
         table.insert(0, "Figure", [FIGURE_NAMES[f] for f in mine.index])
-        st.dataframe(table, hide_index=True, width="stretch")
+        show_table(table)
         st.caption(
             "Over the samples of the ensemble as generated, without the reserve that the plan was made with."
         )
         if comparison.prices is not None:
-            st.caption(plain(" ".join(comparison.prices.sentences)))
+            st.caption(told(" ".join(comparison.prices.sentences)))
 
 
 def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None:
@@ -355,7 +360,7 @@ def _map(space: Workspace, region: Region, plan: "SleepPlan", hour: int) -> None
     )
     clicked = map_of_places(
         space,
-        f"sleep {made.identity}",
+        f"sleep {made.basis['network']}",
         region,
         demand,
         {"Cells asleep by site": dots},
@@ -395,7 +400,7 @@ def _holes(space: Workspace, plan: "SleepPlan", hour: int) -> Picture | None:
     counts = group_counts(problem.groups, plan.parts[:, [hour]])
     lost = np.append(cover.holes(counts)[:, 0], False)  # a last row for pixels without one
     row = np.where(cover.pixel_row >= 0, cover.pixel_row, cover.rows)
-    frame = space.cached(PIXELS, id(grid), lambda: (grid, PixelPicture(grid)))[1]
+    frame = grid_picture(space, grid)
     rgba = np.zeros((len(row), 4), np.uint8)
     rgba[cover.pixel_row == NEVER] = (*rgb(HOLE), 200)
     rgba[lost[row]] = (*rgb(NEW_HOLE), 230)

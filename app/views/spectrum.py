@@ -8,10 +8,9 @@ import streamlit as st
 
 from app.background import spectrum
 from app.charts import spectrum as spectrum_charts
-from app.charts.axes import DAYS
 from app.map.dots import Dots
 from app.map.region import Region
-from app.messages import plain
+from app.messages import told
 from app.state.controls import kept
 from app.state.results import Comparison
 from app.state.workspace import Workspace, workspace
@@ -32,7 +31,9 @@ from app.widgets.network_use import network_use
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
 from app.widgets.scale import scale_caption
 from app.widgets.spectrum_settings import spectrum_settings
+from app.widgets.tables import show_table
 from app.widgets.verdicts import of_network_use, of_spectrum, verdict_line
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.prb import PrbPlan
@@ -87,7 +88,10 @@ def _network(space: Workspace) -> None:
         if old or other:
             button, caption = st.columns([1, 3], vertical_alignment="center")
             network_caption(space, caption)
-            label, busy = f"Compute utilisation of {DAYS[day]}", spectrum.UTILISATION_JOB in space.jobs
+            label, busy = (
+                f"Compute utilisation of {formats.weekday(day)}",
+                spectrum.UTILISATION_JOB in space.jobs,
+            )
             if start_button(button, label, ":material/cell_tower:", True, busy):
                 spectrum.start_utilisation(space, day)
                 st.rerun()
@@ -106,7 +110,8 @@ def _network(space: Workspace) -> None:
         "Sites", 1, min(10, len(made.value.found.network.sites)), 5, **kept("prb cluster")
     )
     if right.button(
-        f"Plan the {sites} sites around lon {clicked[0]:.4f}, lat {clicked[1]:.4f} at {hour_label(hour)}",
+        f"Plan the {sites} sites around lon {formats.coordinate(clicked[0], 4)}, lat "
+        f"{formats.coordinate(clicked[1], 4)} at {hour_label(hour)}",
         icon=":material/graphic_eq:",
         disabled=spectrum.JOB in space.jobs,
     ):
@@ -126,7 +131,9 @@ def _controls(space: Workspace, primary: bool) -> None:
             users, radio, settings, rates = spectrum_settings()
         cluster = space.spectrum_cluster
         if cluster is not None and not st.toggle(
-            f"Only the {cluster[2]} sites around lon {cluster[0]:.4f}, lat {cluster[1]:.4f}", True
+            f"Only the {cluster[2]} sites around lon {formats.coordinate(cluster[0], 4)}, lat "
+            f"{formats.coordinate(cluster[1], 4)}",
+            True,
         ):
             cluster = None
         label, busy = f"Allocate PRBs at {hour_label(hour)}", spectrum.JOB in space.jobs
@@ -157,7 +164,7 @@ def _comparison(comparison: Comparison) -> None:
             "How": [plan.how for plan in comparison.plans.values()],
         }
     )
-    st.dataframe(frame, hide_index=True, width="stretch")
+    show_table(frame, {"Served (Mbit/s)": 1, "Missing (Mbit/s)": 1, "PRBs used": 0})
 
 
 def _plan(space: Workspace) -> None:
@@ -170,11 +177,11 @@ def _plan(space: Workspace) -> None:
     one, two, three, four = st.columns(4)
     one.metric("Hour", hour_label(space.spectrum_hour))
     two.metric("Demands met", f"{int(plan.met.sum())} of {len(plan.met)}")
-    three.metric("PRBs used", f"{plan.used_prbs:,}")
+    three.metric("PRBs used", formats.number(plan.used_prbs))
     served = plan.sinr_db[np.isfinite(plan.sinr_db)]
-    four.metric("Median SINR", f"{np.median(served):.1f} dB" if len(served) else "–")
+    four.metric("Median SINR", f"{formats.number(np.median(served), 1)} dB" if len(served) else "–")
     if plan.bounds_sentence:
-        st.caption(plain(plan.bounds_sentence))
+        st.caption(told(plan.bounds_sentence))
     left, right = st.columns(2, gap="medium")
     with left:
         if region is not None:
@@ -193,13 +200,13 @@ def _plan(space: Workspace) -> None:
         st.markdown("**SINR of the users**")
         accessible.chart(spectrum_charts.sinr(served), "SINR of the users", "prb sinr")
     for text in plan.unmet[:5]:
-        st.caption(f":material/warning: {plain(text)}")
+        st.caption(f":material/warning: {told(text)}")
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
-    st.caption("  \n".join(map(plain, (plan.sentence, *plan.notes))))
+    st.caption("  \n".join(map(told, (plan.sentence, *plan.notes))))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
-        st.dataframe(table.round(3), hide_index=True, width="stretch")
+        show_table(table.round(3))
 
 
 def _by_hour(space: Workspace) -> None:
@@ -217,7 +224,7 @@ def _by_hour(space: Workspace) -> None:
             st.rerun()
         return
     table = hours.value.table()
-    st.caption(hours.value.sentence)
+    st.caption(told(hours.value.sentence))
     left, right = st.columns(2, gap="medium")
     accessible.chart(
         spectrum_charts.prb_use(table, space.spectrum_hour), "PRBs in use by hour", "prb use", left
@@ -226,7 +233,7 @@ def _by_hour(space: Workspace) -> None:
         spectrum_charts.prb_served(table, space.spectrum_hour), "Demand served by hour", "prb served", right
     )
     with st.expander("Hours", icon=":material/table:"):
-        st.dataframe(table.round(3), hide_index=True, width="stretch")
+        show_table(table.round(3))
 
 
 def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame) -> None:
@@ -243,14 +250,20 @@ def _map(space: Workspace, region: Region, plan: "PrbPlan", table: pd.DataFrame)
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
         ["#22303a"] * len(sites),
-        [f"{name}: {share:.0%} of PRBs used" for name, share in zip(sites["site"], used, strict=True)],
+        [
+            f"{name}: {formats.percent(share)} of PRBs used"
+            for name, share in zip(sites["site"], used, strict=True)
+        ],
     )
     asked = zip(table["user"], table["rate_mbps"], table["demand_mbps"], strict=True)
     users = Dots(
         table["lon"].to_numpy(),
         table["lat"].to_numpy(),
         [spectrum_charts.MET if met else spectrum_charts.UNMET for met in table["met"]],
-        [f"user {user}: {rate:.1f} of {demand:.1f} Mbit/s" for user, rate, demand in asked],
+        [
+            f"user {user}: {formats.number(rate, 1)} of {formats.number(demand, 1)} Mbit/s"
+            for user, rate, demand in asked
+        ],
         4,
     )
     map_of_places(

@@ -8,11 +8,11 @@ import streamlit as st
 
 from app.background import generation
 from app.charts import traffic as traffic_charts
-from app.colours import number, ramp, ramp_legend
+from app.colours import ramp, ramp_legend
 from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
 from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, plain, told
 from app.server.limits import limits
 from app.state.controls import kept
 from app.state.slots import Slot
@@ -24,6 +24,7 @@ from app.widgets.layout import header, need_area, note, opacity, opacity_control
 from app.widgets.measurements import measurements, worth
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
@@ -195,7 +196,7 @@ def _whole_area() -> None:
 def _origin(metadata: dict[str, Any]) -> None:
     """What could not be had when the traffic was made, and whom to credit."""
     for text in metadata.get("notes", []):
-        st.warning(plain(str(text)), icon=":material/report:")
+        st.warning(told(str(text)), icon=":material/report:")
     if credit := metadata.get("attribution"):
         st.caption(plain(f"Made from: {credit}"))
 
@@ -207,15 +208,17 @@ def limits_of_traffic(metadata: dict[str, Any]) -> None:
         with st.expander(
             "What these figures rest on: extrapolation, night hours, scale", icon=":material/info:"
         ):
-            st.markdown("\n".join(f"- {plain(text)}" for text in sentences))
+            st.markdown("\n".join(f"- {told(text)}" for text in sentences))
 
 
 def _figures(profile: np.ndarray, hour: int, unit: str, ensemble: "TrafficEnsemble") -> None:
     peak = int(profile.argmax())
     columns = st.columns(4)
-    columns[0].metric(f"Now, {hour_label(hour)}", f"{number(profile[hour])} {_short(unit)}")
-    columns[1].metric(f"Busy hour, {hour_label(peak)}", f"{number(profile[peak])} {_short(unit)}")
-    columns[2].metric("Weekly mean", f"{number(profile.mean())} {_short(unit)}")
+    columns[0].metric(f"Now, {hour_label(hour)}", f"{formats.significant(profile[hour])} {_short(unit)}")
+    columns[1].metric(
+        f"Busy hour, {hour_label(peak)}", f"{formats.significant(profile[peak])} {_short(unit)}"
+    )
+    columns[2].metric("Weekly mean", f"{formats.significant(profile.mean())} {_short(unit)}")
     columns[3].metric("Tiles × samples", f"{len(ensemble.tiles)} × {ensemble.samples}")
 
 

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.charts.numbers import summary, table_of
-from app.colours import number
 from app.map.dots import Dots
 from app.widgets.file_button import table_button
+from app.widgets.tables import show_table
+from plannerbase import formats
 
 _TABLES, _OPEN = "tables of this page", "data of this page"
 
@@ -25,6 +26,7 @@ def begin() -> None:
 def chart(figure: go.Figure, title: str, key: str, where: Any = st, told: bool = True) -> None:
     """A chart with its text alternative. told: with its numbers, for a chart whose numbers do not change with the hour,
     as another text mounts it anew."""
+    figure.update_layout(separators=formats.current().separators)
     where.plotly_chart(
         figure, width="stretch", key=key, alt=f"{title}. {summary(figure)}" if told else f"{title}."
     )
@@ -43,15 +45,17 @@ def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.nda
 
     most = int(np.argmax(values))
     tell(
-        f"Map. {title}, {when}: {len(x):,} tiles, most at tile {x[most]}, {y[most]} with "
-        f"{number(float(values[most]))} {unit}; the numbers stand at the end of the page."
+        f"Map. {title}, {when}: {formats.number(len(x))} tiles, most at tile {x[most]}, {y[most]} with "
+        f"{formats.significant(float(values[most]))} {unit}; the numbers stand at the end of the page."
     )
     offer_table(title, numbers)
 
 
 def site_map(title: str, when: str, dots: Dots) -> None:
     """Tell the map that follows, of sites or users, and offer what each says."""
-    tell(f"Map. {title}, {when}: {len(dots.lon):,} places; the numbers stand at the end of the page.")
+    tell(
+        f"Map. {title}, {when}: {formats.number(len(dots.lon))} places; the numbers stand at the end of the page."
+    )
     offer_table(title, lambda: pd.DataFrame({"place": list(dots.tooltips), "lon": dots.lon, "lat": dots.lat}))
 
 
@@ -78,5 +82,5 @@ def offered_tables() -> None:
     with shown:
         title = st.selectbox("Chart or map", list(offered), key=f"{_OPEN} {list(offered)}")
         made = offered[title]()
-        st.dataframe(made, hide_index=True, width="stretch", height=300, alt=f"{title}: {len(made):,} rows")
+        show_table(made, height=300, alt=f"{title}: {formats.number(len(made))} rows")
         table_button("This table (CSV)", made, "numbers.csv")

@@ -5,19 +5,33 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from app.widgets.tables import show_table
+from plannerbase import formats
+
 if TYPE_CHECKING:
     from planning.network import Network
 
-COLUMNS = {  # of the cells -> label and format
-    "cell": ("Cell", None), "site": ("Site", None), "sector": ("Sector", None),
-    "azimuth": ("Azimuth (°)", "%.0f"), "technology": ("Technology", None), "band": ("Band", None),
-    "frequency_mhz": ("Frequency (MHz)", "%.1f"), "bandwidth_mhz": ("Bandwidth (MHz)", "%.0f"),
-    "prbs": ("PRBs", "%.0f"), "layers": ("Layers", "%.0f"), "height_m": ("Height (m)", "%.0f"),
-    "tilt_deg": ("Downtilt (°)", "%.1f"), "beamwidth_deg": ("Beam width (°)", "%.0f"),
-    "vertical_beamwidth_deg": ("Vertical beam width (°)", "%.0f"), "power_dbm": ("Power (dBm)", "%.1f"),
-    "gain_dbi": ("Antenna gain (dBi)", "%.1f"), "capacity_mbps": ("Capacity (Mbit/s)", "%.0f"),
-    "is_coverage": ("Coverage cell", None), "radio_unit": ("Radio unit", None),
-}  # fmt: skip
+COLUMNS = {  # of the cells -> label, and digits behind the decimal separator
+    "cell": ("Cell", None),
+    "site": ("Site", None),
+    "sector": ("Sector", None),
+    "azimuth": ("Azimuth (°)", 0),
+    "technology": ("Technology", None),
+    "band": ("Band", None),
+    "frequency_mhz": ("Frequency (MHz)", 1),
+    "bandwidth_mhz": ("Bandwidth (MHz)", 0),
+    "prbs": ("PRBs", 0),
+    "layers": ("Layers", 0),
+    "height_m": ("Height (m)", 0),
+    "tilt_deg": ("Downtilt (°)", 1),
+    "beamwidth_deg": ("Beam width (°)", 0),
+    "vertical_beamwidth_deg": ("Vertical beam width (°)", 0),
+    "power_dbm": ("Power (dBm)", 1),
+    "gain_dbi": ("Antenna gain (dBi)", 1),
+    "capacity_mbps": ("Capacity (Mbit/s)", 0),
+    "is_coverage": ("Coverage cell", None),
+    "radio_unit": ("Radio unit", None),
+}
 MOST_ROWS = 5000
 
 
@@ -29,12 +43,13 @@ def cells_table(network: "Network") -> None:
         shown = cells[list(COLUMNS)].rename(columns=labels)
         texts = {text: _in_words(text) for text in set(cells["assumed"])}
         shown["Assumed"] = cells["assumed"].map(texts)
-        formats = {
-            label: st.column_config.NumberColumn(format=form) for label, form in COLUMNS.values() if form
-        }
-        st.dataframe(pd.DataFrame(shown), hide_index=True, column_config=formats, width="stretch", height=320)
+        digits = {label: behind for label, behind in COLUMNS.values() if behind is not None}
+        show_table(pd.DataFrame(shown), digits, height=320)
         if len(network.cells) > MOST_ROWS:
-            st.caption(f"The first {MOST_ROWS:,} of {len(network.cells):,} cells; exports have them all.")
+            st.caption(
+                f"The first {formats.number(MOST_ROWS)} of {formats.number(len(network.cells))} cells; exports "
+                "have them all."
+            )
 
 
 def cells_of_site(network: "Network", site: str) -> None:
@@ -51,7 +66,7 @@ def cells_of_site(network: "Network", site: str) -> None:
         "capacity_mbps",
     )
     shown = cells[list(names)].round(1).rename(columns={name: COLUMNS[name][0] for name in names})
-    st.dataframe(shown, hide_index=True, width="stretch")
+    show_table(shown)
 
 
 def _in_words(assumed: str) -> str:

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import streamlit as st
 
-from app.charts.axes import DAYS
 from app.state.workspace import WEEK, Workspace
+from plannerbase import formats
 
 SPEEDS = {"slow": 2.0, "normal": 1.0, "fast": 0.5}  # seconds an hour while they pass by themselves
 SPEED = "playing speed"
@@ -15,24 +15,33 @@ PLAYING, FRESH = "playing", "fresh hour"
 
 def hour_label(hour: int) -> str:
     """An hour of the week as "Tue 06:00"; weeks begin on Monday, as those of the model do."""
-    return f"{DAYS[hour // 24 % 7]} {hour % 24:02d}:00"
+    return f"{formats.weekday(hour // 24)} {hour % 24:02d}:00"
 
 
 def hour_of(text: str, present: int) -> int | None:
     """The hour of the week (0..167) that was typed: a weekday and an hour, or an hour of the day of `present`.
 
-    None for what is neither.
+    The weekday may be English or in the style of the session. None for what is neither.
     """
-    found = re.fullmatch(r"\s*([A-Za-z]*)[\s,]*(\d{1,2})(?::\d\d)?\s*", text)
+    found = re.fullmatch(r"\s*([^\W\d_]*)[.\s,]*(\d{1,2})(?::\d\d)?\s*", text)
     if found is None or int(found[2]) > 23:
         return None
     day = present // 24
     if found[1]:
-        names = [name.lower() for name in DAYS]
-        if found[1].lower()[:3] not in names or len(found[1]) < 3:
+        named = _day_of(found[1].lower())
+        if named is None:
             return None
-        day = names.index(found[1].lower()[:3])
+        day = named
     return 24 * day + int(found[2])
+
+
+def _day_of(typed: str) -> int | None:
+    """The weekday of a name or its beginning, 0 for Monday; a name in the style of the session comes first."""
+    for style in (formats.current(), formats.STYLES[formats.DEFAULT]):
+        for day, (short, whole) in enumerate(zip(style.days, style.long_days, strict=True)):
+            if typed == short.lower().rstrip(".") or (len(typed) >= 3 and whole.lower().startswith(typed)):
+                return day
+    return None
 
 
 def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int = WEEK) -> int:
@@ -63,9 +72,10 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
     left, typed, middle, right = st.columns([7, 1.6, 1.4, 2], vertical_alignment="bottom")
     label = hour_label if hours == WEEK else (lambda hour: f"{hour:02d}:00")
     left.select_slider("Hour", options=range(hours), key=key, on_change=moved, format_func=label)
+    example = f"{formats.weekday(1)} 18"
     typed.text_input(
-        "Go to hour", key=f"typed_{hours}", placeholder="Tue 18" if hours == WEEK else "18", on_change=go,
-        help="Day and hour, as Tue 18, or an hour of the present day, as 18.", label_visibility="visible",
+        "Go to hour", key=f"typed_{hours}", placeholder=example if hours == WEEK else "18", on_change=go,
+        help=f"Day and hour, as {example}, or an hour of the present day, as 18.", label_visibility="visible",
     )  # fmt: skip
     with middle:
         _play(space, hours)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from app.map import raster
@@ -11,14 +13,22 @@ from app.state.results import Made
 from app.state.slots import Slot
 from app.state.workspace import Workspace
 
-PIXELS: Slot[PixelPicture] = Slot()
+if TYPE_CHECKING:
+    from planning.coverage import PixelGrid
+
+PIXELS: Slot[tuple[PixelGrid, PixelPicture]] = Slot()  # the grid that they are of, and its picture
+
+
+def grid_picture(space: Workspace, grid: PixelGrid) -> PixelPicture:
+    """The pixels of a grid on the map, kept while pages show the same grid."""
+    return space.cached(PIXELS, id(grid), lambda: (grid, PixelPicture(grid)))[1]
 
 
 def pixel_picture(space: Workspace) -> PixelPicture:
     """The pixels of the present coverage on the map. Call only when there is one."""
     made = space.coverage
     assert made is not None
-    return space.cached(PIXELS, made.identity, lambda: PixelPicture(made.value.coverage.grid))
+    return grid_picture(space, made.value.coverage.grid)
 
 
 def signal_layer(space: Workspace, network: Made) -> tuple[Picture, str] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 import streamlit as st
 
-from app.messages import errors_shown, plain
+from app.messages import errors_shown, told
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.slots import Slot
@@ -14,6 +14,7 @@ from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.file_report import file_report
 from app.widgets.uploads import upload
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.measured_power import LoadUnit, PowerUnit
@@ -42,7 +43,7 @@ def equipment_editor(space: Workspace) -> pd.DataFrame | None:
         "Depth of sleep",
         [AS_LISTED, *SLEEP_DEPTHS],
         format_func=lambda name: (
-            name if name == AS_LISTED else f"{name} ({SLEEP_DEPTHS[name]:.0%} of idle power)"
+            name if name == AS_LISTED else f"{name} ({formats.percent(SLEEP_DEPTHS[name])} of idle power)"
         ),
         help="For the presets, from measured stations: see docs/figures.md.",
         **kept("sleep depth"),
@@ -161,7 +162,7 @@ def _fit(file: Upload, load: str, power: str, capacity_mbps: float) -> "PowerFit
         file_report(measured.report, file.name)
         fit = fit_power(measured.table)
         for doubt in fit.doubts:
-            st.warning(plain(doubt))
+            st.warning(told(doubt))
     return fit
 
 

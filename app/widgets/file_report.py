@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import streamlit as st
 
-from app.messages import plain
+from app.messages import plain, told
 from app.widgets.file_button import table_button
 from plannerbase.report import KINDS, Report
 
@@ -22,6 +22,6 @@ def file_report(report: Report, name: str) -> None:
     with st.expander(plain(f"Validation report of {name}: {title}"), expanded=bool(counts["left out"])):
         for kind in KINDS:
             for entry in report.of(kind):
-                st.markdown(f"{ICONS[kind]} **{kind.capitalize()}:** {plain(entry.line)}")
+                st.markdown(f"{ICONS[kind]} **{kind.capitalize()}:** {told(entry.line)}")
         stem = re.sub(r"[^\w-]+", "-", name.rsplit(".", 1)[0]).strip("-") or "file"
         table_button("Download the report", pd.DataFrame(report.rows()), f"{stem}-report.csv")

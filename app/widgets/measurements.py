@@ -19,6 +19,7 @@ from app.widgets import accessible
 from app.widgets.file_button import table_button
 from app.widgets.file_report import file_report
 from app.widgets.uploads import upload
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
@@ -68,7 +69,9 @@ def measurements(space: Workspace) -> Measured | None:
         )
         assert read is not None
         told = read.tiles
-        st.success(plain(f"{len(told.x):,} measured tiles, in {told.unit}."), icon=":material/check:")
+        st.success(
+            plain(f"{formats.number(len(told.x))} measured tiles, in {told.unit}."), icon=":material/check:"
+        )
         file_report(told.report, file.name)
     return read
 

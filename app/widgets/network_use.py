@@ -9,12 +9,14 @@ from app.charts import spectrum as spectrum_charts
 from app.map.dots import Dots
 from app.map.region import Region
 from app.map.view import map_view
-from app.messages import plain
+from app.messages import told
 from app.state.results import Made, NetworkUse
 from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.clock import hour_label
 from app.widgets.layout import region_of
+from app.widgets.tables import show_table
+from plannerbase import formats
 
 _FULL = 1.0  # load at which the colour scale ends
 _APART_M = 90.0  # between a site and the mark of a sector
@@ -40,24 +42,24 @@ def network_use(space: Workspace, made: Made[NetworkUse], hour: int) -> tuple[fl
         )
         accessible.chart(spectrum_charts.busy_cells(table, shown), "Busy cells by hour", "network busy")
     _hot_spots(use)
-    st.caption(plain(use.found.sentence_of_all))
+    st.caption(told(use.found.sentence_of_all))
     for text in use.found.coverage.notes[:3]:
-        st.caption(f":material/info: {plain(text)}")
+        st.caption(f":material/info: {told(text)}")
     with st.expander("Hours", icon=":material/table:"):
-        st.dataframe(table.round(3), hide_index=True, width="stretch")
+        show_table(table.round(3))
     with st.expander(f"Cells at {hour_label(shown)}", icon=":material/table:"):
         cells = use.found.cells()
-        st.dataframe(cells[cells["hour"] == shown].round(3), hide_index=True, width="stretch")
+        show_table(cells[cells["hour"] == shown].round(3))
     return clicked
 
 
 def _figures(row: pd.Series, hour: int) -> None:
     one, two, three, four, five = st.columns(5)
     one.metric("Hour", hour_label(hour))
-    two.metric("Downlink served", f"{row['served_share']:.1%}")
-    three.metric("Missing", f"{row['missing_mbps']:,.1f} Mbit/s")
-    four.metric("PRBs used, mean of cells", f"{row['utilisation']:.0%}")
-    five.metric("Overloaded cells", f"{int(row['overloaded_cells']):,}")
+    two.metric("Downlink served", formats.percent(row["served_share"], 1))
+    three.metric("Missing", f"{formats.number(row['missing_mbps'], 1)} Mbit/s")
+    four.metric("PRBs used, mean of cells", formats.percent(row["utilisation"]))
+    five.metric("Overloaded cells", formats.number(int(row["overloaded_cells"])))
 
 
 def _map(space: Workspace, made: Made[NetworkUse], region: Region, at: int) -> tuple[float, float] | None:
@@ -71,7 +73,8 @@ def _map(space: Workspace, made: Made[NetworkUse], region: Region, at: int) -> t
         lat + apart * np.cos(turn),
         [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in colours.ramp(load, _FULL)],
         [
-            f"{name}: load {share:.0%}" + (f", {lost:,.1f} Mbit/s missing" if lost > 0 else "")
+            f"{name}: load {formats.percent(share)}"
+            + (f", {formats.number(lost, 1)} Mbit/s missing" if lost > 0 else "")
             for name, share, lost in zip(sectors["sector"], load, missing, strict=True)
         ],
     )
@@ -103,7 +106,7 @@ def _hot_spots(use: NetworkUse) -> None:
             "Sector": hot["sector"],
             "Missing, mean of the day (Mbit/s)": hot["missing_mbps"].round(1),
             "Worst hour": hot["worst_hour"].map(hour_label),
-            "Load then": (100 * hot["worst_load"]).round().astype(int).astype(str) + " %",
+            "Load then": hot["worst_load"].map(formats.percent),
             "Missing then (Mbit/s)": hot["worst_missing_mbps"].round(1),
             "Hours above 70 %": hot["busy_hours"],
             "Hours overloaded": hot["overloaded_hours"],
@@ -118,7 +121,7 @@ def _hot_spots(use: NetworkUse) -> None:
     if len(relief):
         best = relief[relief["best"].astype(bool)].set_index("sector")
         table["Best relief"] = hot["sector"].map(best["measure"].map(MEASURES) + " (" + best["detail"] + ")")
-    st.dataframe(table, hide_index=True, width="stretch")
+    show_table(table)
     st.caption(
         "Sectors that miss most traffic first, then the fullest. Each measure is tried in the radio model on the sites "
         "within 3 km at the sector's worst hour; what it serves more counts all sectors around."

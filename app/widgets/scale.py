@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.messages import errors_shown
+from app.messages import errors_shown, told
 from app.state.inputs import ScaleChoice
 from app.state.workspace import Workspace
 
@@ -55,4 +55,4 @@ def scale_caption(space: Workspace) -> None:
     """The assumption in words, for beside the figures that rest on it."""
     if space.traffic is not None:
         with errors_shown("reading the scale"):
-            st.caption(space.stated_scale().sentence)
+            st.caption(told(space.stated_scale().sentence))

@@ -18,6 +18,7 @@ from app.widgets.file_report import file_report
 from app.widgets.layout import demand_picture, time_limit
 from app.widgets.own_sites import MOST_MB, TYPES
 from app.widgets.uploads import upload
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.deployment.places import Places
@@ -54,7 +55,7 @@ def siting_settings(space: Workspace, region: Region | None) -> "SitingSettings"
     )  # fmt: skip
     reach_m = _reach_m(space, environment, height, band, float(level or 0) or None)
     given = two.number_input(
-        "Reach of a site (m)", 1, 50_000, None, 100, placeholder=_automatic(f"{reach_m:,.0f} m"),
+        "Reach of a site (m)", 1, 50_000, None, 100, placeholder=_automatic(f"{formats.number(reach_m)} m"),
         help="Automatic: where its level is received indoors, by the radio model.", **kept("siting radius"),
     )  # fmt: skip
     apart = three.number_input("Minimum inter-site distance (m)", 0, 20_000, 0, 50, **kept("siting distance"))

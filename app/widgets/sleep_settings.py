@@ -16,6 +16,7 @@ from app.strategies import strategy_name
 from app.widgets.equipment import equipment_editor
 from app.widgets.layout import region_of, time_limit
 from app.widgets.uploads import upload
+from plannerbase import formats
 
 if TYPE_CHECKING:
     import shapely
@@ -114,7 +115,7 @@ def _demand(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
             label,
             QUANTILES,
             QUANTILE,
-            format_func=lambda q: f"P{100 * q:g}",
+            format_func=lambda q: f"P{formats.general(100 * q)}",
             help=reason,
             **kept("sleep reserve"),
         ),
@@ -123,7 +124,9 @@ def _demand(columns: Sequence[DeltaGenerator]) -> dict[str, Any]:
         ),
     }
     if hours == "weekday/weekend":
-        asked["first_day"] = DAYS.index(four.selectbox("Hour 0 is on a", DAYS, **kept("sleep first day")))
+        name = lambda day: formats.long_weekday(DAYS.index(day))  # noqa: E731
+        chosen = four.selectbox("Hour 0 is on a", DAYS, format_func=name, **kept("sleep first day"))
+        asked["first_day"] = DAYS.index(chosen)
     return asked
 
 

@@ -14,6 +14,7 @@ from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.file_button import table_button
+from app.widgets.tables import show_table
 from app.widgets.uploads import upload
 
 if TYPE_CHECKING:
@@ -126,12 +127,10 @@ def _beside(space: Workspace, table: "TrafficTable", unit: str, hour: int) -> No
     accessible.chart(figure, "Generated week beside the measured one", "measured week")
     shown = [(words, figures[name]) for name, words in EXPLAINED.items() if name in figures]
     left, right = st.columns(2)
-    left.dataframe(
-        pd.DataFrame(shown, columns=["Figure", "Value"]).round(3), hide_index=True, width="stretch"
-    )
+    show_table(pd.DataFrame(shown, columns=["Figure", "Value"]).round(3), where=left)
     with right.expander("All figures"):
         everything = pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
-        st.dataframe(everything.round(4), hide_index=True, width="stretch")
+        show_table(everything.round(4))
         table_button("All figures (CSV)", everything, "metrics.csv")
     st.caption(
         f"On the {len(rows)} tiles of the area that were measured, whole tiles; first sample of the file."

@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.colours import number
 from app.messages import plain
 from app.state.inputs import Upload
 from app.state.workspace import Workspace
+from plannerbase import formats
 
 
 def upload(
@@ -33,7 +33,7 @@ def upload(
     kept: Upload | None = space.uploads.get(key)
     if kept is not None and st.session_state.get(key) is None:
         left, right = where.columns([3, 1], vertical_alignment="center")
-        left.caption(plain(f"In use: {kept.name}, {number(len(kept.data) / 1e6)} MB"))
+        left.caption(plain(f"In use: {kept.name}, {formats.significant(len(kept.data) / 1e6)} MB"))
         if right.button("Remove", key=f"remove {key}", help=plain(f"Do without {kept.name}.")):
             del space.uploads[key]
             st.rerun()

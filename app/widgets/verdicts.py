@@ -11,6 +11,7 @@ import streamlit as st
 from app.messages import plain
 from app.strategies import strategy_name
 from app.widgets.clock import hour_label
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.coverage import Coverage
@@ -39,20 +40,28 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     rows = table.set_index("strategy")
     mine, name = rows.loc[chosen], strategy_name(chosen)
     over = int(mine.get("overloaded", 0))
-    overload = f"; {over:,} of these sites {'is' if over == 1 else 'are'} overloaded" if over else ""
-    sites = f"{int(mine['sites']):,} sites"
+    overload = (
+        f"; {formats.number(over)} of these sites {'is' if over == 1 else 'are'} overloaded" if over else ""
+    )
+    sites = f"{formats.number(int(mine['sites']))} sites"
     if "served_share" not in rows or pd.isna(mine["served_share"]):
-        return Verdict(f"{name} puts {sites} on {int(mine['tiles']):,} tiles{overload}.", not over)
+        return Verdict(
+            f"{name} puts {sites} on {formats.number(int(mine['tiles']))} tiles{overload}.", not over
+        )
     served = float(mine["served_share"])
-    text = f"{sites} serve {served:.1%} of the busy hour's traffic and cover {mine['people_covered']:.1%} of the people"
+    text = (
+        f"{sites} serve {formats.percent(served, 1)} of the busy hour's traffic and cover "
+        f"{formats.percent(mine['people_covered'], 1)} of the people"
+    )
     if len(rows) == 1:
         return Verdict(f"{name}: {text}{overload}.", not over)
     best = str(rows["served_share"].astype(float).idxmax())
     if rows.loc[best, "served_share"] - served < 0.0005:
         return Verdict(f"{name}: {text}, the most of {len(rows)} strategies{overload}.", not over)
     return Verdict(
-        f"The strategy {strategy_name(best)} would serve {rows.loc[best, 'served_share']:.1%} of the busy hour's "
-        f"traffic; {name}, which is planned with, serves {served:.1%}{overload}.",
+        f"The strategy {strategy_name(best)} would serve {formats.percent(rows.loc[best, 'served_share'], 1)} "
+        "of the busy hour's "
+        f"traffic; {name}, which is planned with, serves {formats.percent(served, 1)}{overload}.",
         False,
     )
 
@@ -70,18 +79,21 @@ def of_coverage(
     if after is None:
         is_ = "is" if people is None else "are"
         return Verdict(
-            f"With everything on, {was[0]:.1%} of the {whom} {is_} covered outdoors and {was[1]:.1%} indoors."
+            f"With everything on, {formats.percent(was[0], 1)} of the {whom} {is_} covered outdoors and "
+            f"{formats.percent(was[1], 1)} indoors."
         )
     now = cover.covered_share(after, people)
     lost = was[0] - now[0], was[1] - now[1]
     if max(lost) <= LOST:
         return Verdict(
-            f"The plan keeps coverage on {when}: {now[0]:.1%} of the {whom} outdoors and {now[1]:.1%} indoors, as with "
+            f"The plan keeps coverage on {when}: {formats.percent(now[0], 1)} of the {whom} outdoors and "
+            f"{formats.percent(now[1], 1)} indoors, as with "
             "everything on."
         )
     return Verdict(
-        f"The plan costs coverage on {when}: {100 * lost[0]:.1f} points of the {whom} outdoors and {100 * lost[1]:.1f} "
-        f"points indoors (left: {now[0]:.1%} and {now[1]:.1%}).",
+        f"The plan costs coverage on {when}: {formats.number(100 * lost[0], 1)} points of the {whom} outdoors "
+        f"and {formats.number(100 * lost[1], 1)} "
+        f"points indoors (left: {formats.percent(now[0], 1)} and {formats.percent(now[1], 1)}).",
         False,
     )
 
@@ -95,11 +107,14 @@ def of_network_use(by_hour: pd.DataFrame, hot_spots: pd.DataFrame, relief: pd.Da
         full = by_hour.loc[by_hour["utilisation"].astype(float).idxmax()]
         return Verdict(
             f"The network serves the day: at its fullest hour, {hour_label(int(full['hour']))}, cells use "
-            f"{full['utilisation']:.0%} of their PRBs on average and {int(full['busy_cells']):,} are above 70 %."
+            f"{formats.percent(full['utilisation'])} of their PRBs on average and "
+            f"{formats.number(int(full['busy_cells']))} are above {formats.percent(0.7)}."
         )
     text = (
-        f"On {hour_label(int(worst['hour']))} {1 - worst['served_share']:.1%} of the downlink demand goes unserved "
-        f"({worst['missing_mbps']:,.0f} Mbit/s) and {int(worst['overloaded_cells']):,} cells are overloaded"
+        f"On {hour_label(int(worst['hour']))} {formats.percent(1 - worst['served_share'], 1)} of the downlink "
+        "demand goes unserved "
+        f"({formats.number(worst['missing_mbps'])} Mbit/s) and {formats.number(int(worst['overloaded_cells']))} "
+        "cells are overloaded"
     )
     best = relief[relief["best"].astype(bool) & (relief["gained_mbps"] > 0)] if len(relief) else relief
     if len(best) and len(hot_spots):
@@ -113,7 +128,10 @@ def of_spectrum(table: pd.DataFrame, hour: int) -> Verdict:
     rows = table.set_index("strategy")
     mine = rows.iloc[0]
     name, met, users = strategy_name(str(rows.index[0])), int(mine["met"]), int(mine["users"])
-    text = f"{name} meets {met} of {users} demands on {hour_label(hour)} with {int(mine['used_prbs']):,} PRBs"
+    text = (
+        f"{name} meets {met} of {users} demands on {hour_label(hour)} with "
+        f"{formats.number(int(mine['used_prbs']))} PRBs"
+    )
     others = rows.iloc[1:]
     if len(others):
         best = others.loc[others["met"].astype(int).idxmax()]
@@ -121,7 +139,10 @@ def of_spectrum(table: pd.DataFrame, hour: int) -> Verdict:
         said = f"{more} more than" if more > 0 else "as many as" if more == 0 else f"{-more} fewer than"
         text += f", {said} the best rule ({strategy_name(str(best.name))})"
     missing = float(mine["missing_mbps"])
-    return Verdict(f"{text}{f'; {missing:,.1f} Mbit/s are missing' if missing > 0.05 else ''}.", met == users)
+    return Verdict(
+        f"{text}{f'; {formats.number(missing, 1)} Mbit/s are missing' if missing > 0.05 else ''}.",
+        met == users,
+    )
 
 
 def of_cases(figures: Mapping[str, Mapping[str, float]]) -> Verdict | None:
@@ -136,9 +157,10 @@ def of_cases(figures: Mapping[str, Mapping[str, float]]) -> Verdict | None:
     kwh, unserved = known[best]["kwh_a_day"], known[best]["unserved"]
     baseline = next(iter(known))
     saved = 1 - kwh / known[baseline]["kwh_a_day"] if known[baseline]["kwh_a_day"] > 0 else 0.0
-    less = f", {saved:.1%} less than {baseline}" if best != baseline else ""
+    less = f", {formats.percent(saved, 1)} less than {baseline}" if best != baseline else ""
     more = unserved - known[baseline]["unserved"]
     return Verdict(
-        f"Least energy: {best} with {kwh:,.0f} kWh per day{less}; {unserved:.2f} % of the traffic stays unserved.",
+        f"Least energy: {best} with {formats.number(kwh)} kWh per day{less}; "
+        f"{formats.percent(unserved / 100, 2)} of the traffic stays unserved.",
         more <= 0.1,
     )

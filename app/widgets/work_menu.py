@@ -8,15 +8,15 @@ from app.messages import errors_shown, plain
 from app.saved import library, links, open_work
 from app.saved.packing import unpack
 from app.server import audit
+from app.state import figures
+from app.state.controls import kept
+from app.state.figures import local_time
 from app.state.workspace import Workspace
+from plannerbase import formats
 
 MOST_LISTED = 8
+EXAMPLE = datetime(2026, 1, 31)
 KEY = "scenarios"
-
-
-def when(seconds: float) -> str:
-    """A time (seconds since the epoch) as day and time of day to the second."""
-    return datetime.fromtimestamp(seconds).strftime("%d %b %Y %H:%M:%S")
 
 
 def menu(space: Workspace) -> None:
@@ -30,6 +30,7 @@ def menu(space: Workspace) -> None:
         _open(space)
         recent_work(space)
         _share(space)
+        _figures()
 
 
 def _save(space: Workspace) -> None:
@@ -44,7 +45,7 @@ def _save(space: Workspace) -> None:
             st.rerun()
     kept = open_work.kept_at(space)
     if kept is not None and not space.read_only:
-        st.caption(f"Kept by itself, last at {when(kept)}.")
+        st.caption(f"Kept by itself, last at {local_time(kept)}.")
 
 
 def _open(space: Workspace) -> None:
@@ -53,13 +54,29 @@ def _open(space: Workspace) -> None:
     if not found:
         st.caption("None yet.")
     for entry in found[:MOST_LISTED]:
-        label = plain(f"{entry.name} · {when(entry.saved)}")
+        label = plain(f"{entry.name} · {local_time(entry.saved)}")
         if st.button(
             label, key=f"menu open {entry.identity}", width="stretch", icon=":material/folder_open:"
         ):
             open_scenario(space, library.parts_of(entry.identity), entry.identity)
     if len(found) > MOST_LISTED:
         st.caption(f"{len(found) - MOST_LISTED} more, older ones: see Compare.")
+
+
+def _figures() -> None:
+    """The choice of how numbers and dates are written, remembered in the work."""
+    st.selectbox(
+        "Numbers and dates", [figures.BROWSER, *formats.STYLES], format_func=_in_style, **kept(figures.KEY),
+        help="On pages, in charts and in the report. Files for other programs keep the decimal point and ISO dates.",
+    )  # fmt: skip
+
+
+def _in_style(name: str) -> str:
+    """A style by its name and an example; the browser's by the same."""
+    style = formats.STYLES[name or figures.of_browser()]
+    with formats.using(style):
+        example = f"{style.label}: {formats.number(12345.6, 1)} · {formats.date(EXAMPLE)}"
+    return example if name else f"As the browser ({example})"
 
 
 def open_scenario(space: Workspace, parts: dict[str, bytes], identity: str) -> None:
@@ -78,7 +95,7 @@ def recent_work(space: Workspace) -> None:
         return
     st.markdown("**Recent work**")
     for work in found:
-        label = plain(f"{work.name} · {when(work.saved)}")
+        label = plain(f"{work.name} · {local_time(work.saved)}")
         if st.button(label, key=f"recent {work.identity}", width="stretch", icon=":material/history:"):
             open_work.switch(space, work.identity)
             st.rerun()
@@ -112,7 +129,7 @@ def told(space: Workspace) -> None:
                 st.rerun()
         elif (changed := open_work.changed_elsewhere(space)) is not None:
             st.warning(
-                f"Another tab or window changed this work at {when(changed)}. What you change here is not kept "
+                f"Another tab or window changed this work at {local_time(changed)}. What you change here is not kept "
                 "until you choose.",
                 icon=":material/sync_problem:",
             )

@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from plannerbase import formats
+
 MAX_ROWS = 500  # of a table on the page; the CSV and GeoPackage exports hold all
 LONG = 40  # rows from which a table is folded
 WIDE = 9  # columns beyond which a table is set smaller on paper
@@ -25,13 +27,17 @@ def html_table(table: pd.DataFrame) -> str:
         for row in table.head(MAX_ROWS).itertuples(index=False)
     ]
     more = len(table) - MAX_ROWS
-    note = f"<p class='note'>{more:,} more rows in the CSV and GeoPackage exports.</p>" if more > 0 else ""
+    note = (
+        f"<p class='note'>{formats.number(more)} more rows in the CSV and GeoPackage exports.</p>"
+        if more > 0
+        else ""
+    )
     body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
     wide = " wide" if len(columns) > WIDE else ""
     whole = f"<div class='scroll{wide}'><table>{body}</table></div>{note}"
     if len(table) <= LONG:
         return whole
-    return f"<details><summary>{len(table):,} rows (open to read or print)</summary>{whole}</details>"
+    return f"<details><summary>{formats.number(len(table))} rows (open to read or print)</summary>{whole}</details>"
 
 
 def _is_share(column: str) -> bool:
@@ -71,8 +77,10 @@ def _value(value: object, column: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
         if column in ("lon", "lat"):
-            return f"{value:.6f}"
-        return f"{100 * value:.4g} %" if _is_share(column) else f"{value:,.6g}"
+            return formats.coordinate(value, 6)
+        if _is_share(column):
+            return formats.general(float(f"{100 * value:.4g}")) + formats.current().percent
+        return formats.general(value)
     if isinstance(value, dict) and not any(isinstance(v, dict) or _is_long(v) for v in value.values()):
         return "; ".join(f"{escape(_heading(str(k)))}: {_value(v, str(k))}" for k, v in value.items())
     if isinstance(value, (dict, list, tuple)):

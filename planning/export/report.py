@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from html import escape
 from typing import Any
 
 import pandas as pd
 
+from plannerbase import formats
 from planning import kpis
 from planning.equipment import AC_SOURCE, PRESETS
 from planning.export import report_figures
@@ -93,7 +95,7 @@ def _head(scenario: Scenario) -> str:
     name = str(provenance.get("area_name") or "")
     title = escape(f"Network plan: {name}" if name else "Network plan")
     cards = "".join(
-        f"<div><b>{value:,.{kpis.KPIS[name].digits}f}</b><span>{escape(kpis.KPIS[name].title)}</span></div>"
+        f"<div><b>{formats.number(value, kpis.KPIS[name].digits)}</b><span>{escape(kpis.KPIS[name].title)}</span></div>"
         for name, value in kpis_of(scenario).items()
     )
     cards += "".join(
@@ -105,10 +107,20 @@ def _head(scenario: Scenario) -> str:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
-        f"<p class='note'>Made {escape(str(provenance.get('created', 'at an unknown time')))} by OpenDiff Planner. "
-        f"Absolute figures: {escape(_scale(provenance))}</p>"
+        f"<p class='note'>Made {escape(_created(provenance))} by OpenDiff Planner. "
+        f"Absolute figures: {escape(formats.sentence(_scale(provenance)))}</p>"
         f"<div class='cards'>{cards}</div>"
     )
+
+
+def _created(provenance: Mapping[str, Any]) -> str:
+    """When the scenario was made, with its zone."""
+    told = str(provenance.get("created", "at an unknown time"))
+    try:
+        when = datetime.fromisoformat(told)
+    except ValueError:
+        return told
+    return f"{formats.moment(when)} {when.tzname() or ''}".strip()
 
 
 def _scale(provenance: Mapping[str, Any]) -> str:
@@ -150,7 +162,7 @@ def _part(provenance: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _deployment(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
     made = _part(scenario.provenance, "deployment")
-    text = f"<p>{escape(str(made['sentence']))}</p>" if made.get("sentence") else ""
+    text = f"<p>{escape(formats.sentence(str(made['sentence'])))}</p>" if made.get("sentence") else ""
     table = tables.get("deployment_comparison")
     listed = "" if table is None else "<h3>Strategies</h3>" + turned(table)
     return text + report_figures.deployment(tables) + listed
@@ -177,7 +189,7 @@ def _money(plan: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
     note = "Mean over the samples of the ensemble, in brackets P10 to P90. " + " ".join(
         _price_sentences(plan)
     )
-    return f"<h3>Energy, cost and CO2 over the ensemble</h3>{table}<p class='note'>{escape(note)}</p>"
+    return f"<h3>Energy, cost and CO2 over the ensemble</h3>{table}<p class='note'>{escape(formats.sentence(note))}</p>"
 
 
 def _price_sentences(plan: Mapping[str, Any]) -> list[str]:
@@ -189,7 +201,10 @@ def _spectrum(scenario: Scenario, tables: Mapping[str, pd.DataFrame]) -> str:
     plan = _part(scenario.provenance, "prb")
     if not plan:
         return ""
-    parts = [f"<p>{escape(str(plan.get('sentence', '')))}</p>", report_figures.spectrum(tables)]
+    parts = [
+        f"<p>{escape(formats.sentence(str(plan.get('sentence', ''))))}</p>",
+        report_figures.spectrum(tables),
+    ]
     if "prb_comparison" in tables:
         parts.append("<h3>Plans</h3>" + turned(tables["prb_comparison"]))
     shown = ("strategy", "hour", "bound_mbps", "gap_to_bound", "met_bound", "solve", "settings", "radio")
@@ -225,7 +240,8 @@ def _side_by_side(compared: Mapping[str, Scenario]) -> str:
         for name in names:
             rows.append({"a year": name, **{label: found.get(name) for label, found in savings.items()}})
         told = {s for one in compared.values() for s in _price_sentences(_part(one.provenance, "sleep"))}
-        note += f"{html_table(pd.DataFrame(rows))}<p class='note'>{escape(' '.join(sorted(told)))}</p>"
+        rests_on = escape(formats.sentence(" ".join(sorted(told))))
+        note += f"{html_table(pd.DataFrame(rows))}<p class='note'>{rests_on}</p>"
     return (
         html_table(table.round(3))
         + note
@@ -256,7 +272,7 @@ def _assumptions(provenance: Mapping[str, Any]) -> str:
     sentences += [str(s) for s in _part(provenance, "prb").get("notes", [])]
     if provenance.get("attribution"):
         sentences.append(f"Data: {provenance['attribution']}")
-    items = "".join(f"<li>{escape(str(s))}</li>" for s in dict.fromkeys(sentences))
+    items = "".join(f"<li>{escape(formats.sentence(str(s)))}</li>" for s in dict.fromkeys(sentences))
     return f"<ul>{items}</ul>"
 
 

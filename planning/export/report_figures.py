@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from plannerbase import formats
 from planning.deployment.judging import STEPS
 from planning.export.svg import (
     ACCENT,
@@ -48,7 +49,8 @@ def traffic_week(tables: Tables) -> str:
     when = f"day {busy // 24 + 1}, " * (len(week) > 24) + f"{busy % 24:02d}:00"
     caption = (
         f"Traffic of the whole area by hour (Mbit/s): median of the samples with their central 50 % and 90 %. Busy "
-        f"hour: {when} with {median[busy]:,.0f} Mbit/s; mean {median.mean():,.0f}, least {median.min():,.0f} Mbit/s."
+        f"hour: {when} with {formats.number(median[busy])} Mbit/s; mean {formats.number(median.mean())}, least "
+        f"{formats.number(median.min())} Mbit/s."
     )
     return chart(marks, x, y, caption)
 
@@ -74,7 +76,9 @@ def _match(table: pd.DataFrame) -> str:
         "Jensen-Shannon distance (less is better)": table[f"jsd_{kind}"].to_numpy(float),
         "cosine (more is better)": table[f"cosine_{kind}"].to_numpy(float),
     }
-    axis = Axis("0 to 1, without unit", 0.0, 1.0, tuple((v, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)))
+    axis = Axis(
+        "0 to 1, without unit", 0.0, 1.0, tuple((v, formats.general(v)) for v in (0, 0.25, 0.5, 0.75, 1))
+    )
     caption = f"How alike the sites of each strategy and {against} are, tile by tile."
     return bars([str(s) for s in table["strategy"]], series, axis, caption, (WARM, ACCENT))
 
@@ -85,7 +89,10 @@ def _covered(table: pd.DataFrame) -> str:
         return ""
     steps = np.array(STEPS, float)
     x = Axis(
-        "moves of the users (steps of the gravity model)", 0.0, steps[-1], tuple((s, f"{s:g}") for s in steps)
+        "moves of the users (steps of the gravity model)",
+        0.0,
+        steps[-1],
+        tuple((s, formats.general(s)) for s in steps),
     )
     marks: list[Mark] = [
         Line(steps, of_strategy, str(strategy), SERIES[i % len(SERIES)])
@@ -93,7 +100,8 @@ def _covered(table: pd.DataFrame) -> str:
     ]
     best = table["strategy"].iloc[int(values[:, -1].argmax())]
     caption = (
-        f"Share of users covered while they move (%), {values.min():.1f} to {values.max():.1f} %; after "
+        f"Share of users covered while they move (%), {formats.number(values.min(), 1)} to "
+        f"{formats.percent(values.max() / 100, 1)}; after "
         f"{int(steps[-1])} moves most by {best}."
     )
     return chart(marks, x, Axis.of("users covered (%)", values), caption)
@@ -106,9 +114,14 @@ def _curve(curve: pd.DataFrame) -> str:
     marks = [Line(sites[:last], served[:last], "sites of the plan")]
     if last < len(curve):
         marks.append(Line(sites[begin:], served[begin:], "the next best ones", GREY, "5 4"))
-    caption = f"Served traffic by number of sites, best first: {last} sites serve {served[begin]:,.0f} Mbit/s"
+    caption = (
+        f"Served traffic by number of sites, best first: {last} sites serve "
+        f"{formats.number(served[begin])} Mbit/s"
+    )
     caption += (
-        "." if last == len(curve) else f"; {len(curve) - last} more would serve {served[-1]:,.0f} Mbit/s."
+        "."
+        if last == len(curve)
+        else f"; {len(curve) - last} more would serve {formats.number(served[-1])} Mbit/s."
     )
     return chart(marks, Axis.of("sites", sites, 0.0), Axis.of("served (Mbit/s)", served, 0.0), caption)
 
@@ -130,8 +143,10 @@ def energy(tables: Tables) -> str:
     ]
     saved = always.sum() - plan.sum()
     caption = (
-        f"Energy by hour (kWh): {plan.sum():,.0f} kWh in {len(table)} hours against {always.sum():,.0f} kWh with "
-        f"everything on, {saved:,.0f} kWh ({100 * saved / max(always.sum(), 1e-9):.1f} %) less; most is saved in the "
+        f"Energy by hour (kWh): {formats.number(plan.sum())} kWh in {len(table)} hours against "
+        f"{formats.number(always.sum())} kWh with "
+        f"everything on, {formats.number(saved)} kWh ({formats.percent(saved / max(always.sum(), 1e-9), 1)}) "
+        "less; most is saved in the "
         f"hour {int((always - plan).argmax())}."
     )
     return chart(marks, Axis.hours(len(table)), Axis.of("energy of the hour (kWh)", always, 0.0), caption)
@@ -148,7 +163,8 @@ def energies(compared: Mapping[str, pd.DataFrame]) -> str:
     ]
     top = max(float(t["energy_kwh"].max()) for t in compared.values())
     caption = "Energy by hour of the plans side by side (kWh): " + "; ".join(
-        f"{label} {t['energy_kwh'].sum() / len(t) * 24:,.0f} kWh a day" for label, t in compared.items()
+        f"{label} {formats.number(t['energy_kwh'].sum() / len(t) * 24)} kWh a day"
+        for label, t in compared.items()
     )
     y = Axis.of("energy of the hour (kWh)", [top], 0.0)
     return chart(marks, Axis.hours(hours), y, f"{caption}.")
@@ -168,7 +184,7 @@ def year_savings(scenario: Scenario) -> dict[str, str]:
     for name in YEARLY:
         if name in mine.index:
             row = mine.loc[name]
-            mean, low, high = (f"{float(row[column]):,.0f}" for column in ("mean", "p10", "p90"))
+            mean, low, high = (formats.number(float(row[column])) for column in ("mean", "p10", "p90"))
             found[LABELS[name]] = f"{mean} ({low} to {high}) {row['unit']}"
     return found
 
@@ -221,10 +237,15 @@ def sleep_schedule(scenario: Scenario) -> str:
     order = np.argsort(-np.nan_to_num(share).sum(axis=1), kind="stable")
     shown = order[:MOST_ROWS]
     most = int(count.sum(axis=0).argmax())
-    rest = "" if len(order) <= MOST_ROWS else f" The {MOST_ROWS} sites that sleep most of {len(order):,}."
+    rest = (
+        ""
+        if len(order) <= MOST_ROWS
+        else f" The {MOST_ROWS} sites that sleep most of {formats.number(len(order))}."
+    )
     caption = (
         f"Cells of a site that may sleep, by hour; each line is a site, those that sleep most first.{rest} Most cells "
-        f"sleep in hour {most}: {count[:, most].sum():,.0f} of {len(scenario.network.cells):,}."
+        f"sleep in hour {most}: {formats.number(count[:, most].sum())} of "
+        f"{formats.number(len(scenario.network.cells))}."
     )
     hours = Axis.hours(share.shape[1])
     return heat_map(share[shown], hours, f"{len(shown)} sites", "Sleep schedule.", caption, _Shades())
@@ -256,7 +277,7 @@ def _rates(table: pd.DataFrame) -> str:
     ]
     caption = (
         f"Rate of each user against its demand (Mbit/s): {int(met.sum())} of {len(met)} demands are met, "
-        f"{np.minimum(rate, demand).sum():,.1f} of {demand.sum():,.1f} Mbit/s served."
+        f"{formats.number(np.minimum(rate, demand).sum(), 1)} of {formats.number(demand.sum(), 1)} Mbit/s served."
     )
     return chart(
         marks, Axis.of("demand of a user (Mbit/s)", demand, 0.0), Axis.of("rate (Mbit/s)", rate, 0.0), caption
@@ -267,9 +288,14 @@ def _stations(table: pd.DataFrame) -> str:
     busy = table[table["utilisation"] > 0]
     most = busy.sort_values("utilisation", ascending=False, kind="stable").head(MOST_BARS)
     used = 100 * table["utilisation"].to_numpy(float)
-    first = f"The {len(most)} busiest of {len(table):,} stations. " if len(table) > len(most) else ""
+    first = (
+        f"The {len(most)} busiest of {formats.number(len(table))} stations. "
+        if len(table) > len(most)
+        else ""
+    )
     caption = (
-        f"PRBs in use by station (%). {first}Mean {used.mean():.1f} %, most {used.max():.1f} % at "
+        f"PRBs in use by station (%). {first}Mean {formats.percent(used.mean() / 100, 1)}, most "
+        f"{formats.percent(used.max() / 100, 1)} at "
         f"{table['site'].iloc[int(used.argmax())]}."
     )
     axis = Axis("PRBs in use (%)", 0.0, 100.0, tuple((float(v), f"{v}") for v in range(0, 101, 20)))
@@ -282,8 +308,10 @@ def _hours(table: pd.DataFrame) -> str:
     mean, busiest = (100 * table[c].to_numpy(float) for c in ("utilisation", "busiest_station"))
     marks = [Line(hour, busiest, "busiest station", GREY, "5 4"), Line(hour, mean, "mean of the stations")]
     caption = (
-        f"PRBs in use by hour (%): mean of the stations {mean.mean():.1f} %, at most {mean.max():.1f} % in hour "
-        f"{int(table['hour'].iloc[int(mean.argmax())])}; {int(table['met'].sum()):,} of {int(table['users'].sum()):,} "
+        f"PRBs in use by hour (%): mean of the stations {formats.percent(mean.mean() / 100, 1)}, at most "
+        f"{formats.percent(mean.max() / 100, 1)} in hour "
+        f"{int(table['hour'].iloc[int(mean.argmax())])}; {formats.number(int(table['met'].sum()))} of "
+        f"{formats.number(int(table['users'].sum()))} "
         "demands met over these hours."
     )
     return chart(marks, Axis.hours(len(table)), Axis.of("PRBs in use (%)", busiest, 0.0), caption)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from plannerbase import formats
 from planning.export.report_figures import asleep, sleep_shades
 from planning.export.svg import GREY, WARM, WIDTH, figure, number, words
 from planning.geometry import metres_per_degree
@@ -80,9 +81,10 @@ def _caption(scenario: Scenario, values: np.ndarray) -> str:
     )
     worst = scenario.tiles.iloc[int(values.argmax())]
     return (
-        f"Demand of each tile {when} (Mbit/s, square-root shades), north up, and {len(scenario.network.sites):,} sites "
+        f"Demand of each tile {when} (Mbit/s, square-root shades), north up, and "
+        f"{formats.number(len(scenario.network.sites))} sites "
         f"as dots{sites_words(scenario)}. The busiest tile is {int(worst['x'])}, {int(worst['y'])} with "
-        f"{values.max():,.1f} Mbit/s."
+        f"{formats.number(values.max(), 1)} Mbit/s."
     )
 
 
@@ -109,6 +111,6 @@ def _scale_bar(pixels: float, width: float, y: float) -> list[str]:
     size = 10.0 ** np.floor(np.log10(most))
     length = max(s * size for s in (1, 2, 5) if s * size <= most)
     end, begin = width - 8, width - 8 - length * pixels
-    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    text = f"{formats.general(length / 1000)} km" if length >= 1000 else f"{formats.general(length)} m"
     line = f"<path d='M{begin:.1f} {y:.1f}v8H{end:.1f}v-8' fill='none' stroke='#1c2430' stroke-width='1.5'/>"
     return [line, words((begin + end) / 2, y + 24, text, "middle")]

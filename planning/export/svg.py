@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from plannerbase import formats
+
 ACCENT, WARM, GREY, GOOD = "#0b5394", "#d9480f", "#8a94a3", "#2a8a57"
 SERIES = (ACCENT, WARM, GOOD, "#a8447f", "#6a5fb5", "#7a6a53", GREY)
 WIDTH, HEIGHT = 760.0, 270.0
@@ -44,7 +46,7 @@ class Axis:
         if low is None and bottom < ticks[0] - 1e-9 * step:
             ticks = [ticks[0] - step, *ticks]
         bottom = ticks[0] if low is None else low
-        text = (lambda v: f"{100 * v:.6g} %") if percent else number
+        text = (lambda v: formats.general(100 * v) + formats.current().percent) if percent else number
         return cls(label, bottom, high, tuple((v, text(v)) for v in ticks if v >= bottom - 1e-9 * step))
 
     @classmethod
@@ -109,7 +111,7 @@ class Points:
 
 def number(value: float) -> str:
     """Up to four significant digits, thousands apart."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return formats.number(value) if abs(value) >= 1000 else formats.general(float(f"{value:.4g}"))
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -196,7 +198,7 @@ def bars(
                 shapes.append(
                     f"<rect x='{left:.1f}' y='{y:.1f}' width='{length(value):.1f}' height='11' fill='{colours[k]}'/>"
                 )
-                shapes.append(words(left + length(value) + 5, y + 10, f"{value:.4g}"))
+                shapes.append(words(left + length(value) + 5, y + 10, number(value)))
     shapes.append(words((left + width - 70) / 2, height - 8, axis.label, "middle"))
     return figure("".join(shapes), width, height, caption)
 

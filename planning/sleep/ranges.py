@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase import formats
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
@@ -158,8 +159,7 @@ def figures_table(ranges: pd.DataFrame) -> pd.DataFrame:
 
 def _short(value: float) -> str:
     """A figure with four significant digits and no exponent."""
-    digits = 0 if abs(value) >= 1000 or value == 0 else int(np.clip(3 - np.floor(np.log10(abs(value))), 0, 6))
-    return f"{value:,.{digits}f}"
+    return formats.significant(value, 4, 6)
 
 
 @dataclass(frozen=True)

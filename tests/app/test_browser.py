@@ -109,6 +109,9 @@ def test_every_page_fits_its_window(page):
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+    page.get_by_text("Energy, cost and CO₂ on the ensemble").wait_for(
+        timeout=WORK_MS
+    )  # all of them are there
     fits_both("sleep")
     page.set_viewport_size({"width": 1440, "height": 900})
     for name in ("Network", "Coverage", "Spectrum", "Compare", "Export"):
@@ -139,6 +142,9 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
     page.get_by_role("link", name="Sleep", exact=True).click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+    page.get_by_text("Energy, cost and CO₂ on the ensemble").wait_for(
+        timeout=WORK_MS
+    )  # all of them are there
 
     # the same work again in another window, by its address; then side by side with what is saved in the library
     page.get_by_role("link", name="Compare").click()

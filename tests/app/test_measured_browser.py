@@ -39,6 +39,9 @@ def test_from_counters_to_an_exported_plan(page, tmp_path):
     page.get_by_role("link", name="Sleep", exact=True).click()
     page.get_by_role("button", name="Compare sleep strategies").click()
     page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
+    page.get_by_text("Energy, cost and CO₂ on the ensemble").wait_for(
+        timeout=WORK_MS
+    )  # all of them are there
 
     page.get_by_role("link", name="Export").click()
     with page.expect_download() as download:

@@ -12,7 +12,6 @@ import streamlit_folium
 from streamlit.testing.v1 import AppTest
 
 from app.background import generation
-from app.charts.axes import DAYS
 from app.map.known_tiles import known_picture, known_tiles, layer_picture, shown_layers
 from app.state.inputs import ScaleChoice
 from app.state.results import Made
@@ -21,6 +20,7 @@ from app.widgets.traffic_details import EXPLAINED
 from opendiff.area import tile_index
 from opendiff.metrics import score
 from opendiff.open_data.sources import PackSource
+from plannerbase import formats
 from tests.app.making import X0, Y0, box_of_tiles, ensemble, plan_few_hours, until_finished
 
 TIMEOUT = 60
@@ -161,7 +161,7 @@ def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
     shown = metrics(test)
     assert float(shown["Now, Tue 06:00"].split()[0].replace(",", "")) == pytest.approx(profile[30], rel=0.01)
     busy = int(profile.argmax())
-    label = f"Busy hour, {DAYS[busy // 24]} {busy % 24:02d}:00"
+    label = f"Busy hour, {formats.weekday(busy // 24)} {busy % 24:02d}:00"
     assert float(shown[label].split()[0].replace(",", "")) == pytest.approx(profile[busy], rel=0.01)
     assert any("5,000 subscribers per km2" in text for text in texts(test.caption))
     button(test, "Busy hour").click().run()

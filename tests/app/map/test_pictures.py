@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.colours import number, ramp
+from app.colours import ramp
 from app.map.region import open_region, tile_picture
 from opendiff.area.tile_grid import tile_at
+from plannerbase import formats
 from tests.app.making import SIDE, X0, Y0
 
 
@@ -58,7 +59,7 @@ def test_unknown_is_transparent():
     ],
 )
 def test_number(value, text):
-    assert number(value) == text
+    assert formats.significant(value) == text
 
 
 def test_the_bundled_region_has_its_land_cover():

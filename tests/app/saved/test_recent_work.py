@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 from app.background import generation
 from app.errors import SavedWorkError
 from app.saved import library, links, open_work
+from app.state.figures import local_time as when
 from app.state.workspace import Workspace
-from app.widgets.work_menu import when
 from tests.app.making import X0, Y0, box_of_tiles
 from tests.app.test_pages import TIMEOUT, drawn, texts  # noqa: F401 (a fixture)
 
@@ -51,7 +51,7 @@ def test_names_do_not_repeat(space):
 
 
 def test_times_are_told_to_the_second():
-    assert re.fullmatch(r"\d\d \w{3} \d{4} \d\d:\d\d:\d\d", when(1_800_000_000.0))
+    assert re.fullmatch(r"\w{3} \d\d, \d{4} \d\d:\d\d:\d\d", when(1_800_000_000.0))
 
 
 def test_recent_work_is_offered_on_the_first_page_and_opened_again(kept):

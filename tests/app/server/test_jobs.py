@@ -195,3 +195,21 @@ def test_an_owner_has_no_more_jobs_than_allowed():
     go_on.set()
     for job in held:
         until_finished(job)
+
+
+def test_what_is_finished_is_handed_over_while_the_work_goes_on():
+    published, go_on = threading.Event(), threading.Event()
+
+    def work(job):
+        job.publish("first")
+        job.publish("second")
+        published.set()
+        go_on.wait(WAIT)
+        return "all"
+
+    job = jobs.start("parts", work, lambda space, result: None)
+    assert published.wait(WAIT)
+    assert job.has_published and job.take_published() == "second"
+    assert not job.has_published and job.take_published() is None and not job.over
+    go_on.set()
+    assert until_finished(job).result == "all"

@@ -3,6 +3,7 @@
 import pytest
 
 from app.widgets.clock import hour_label, hour_of
+from plannerbase import formats
 
 
 def test_hours_are_told_by_weekday():
@@ -16,3 +17,18 @@ def test_hours_are_told_by_weekday():
 )  # fmt: skip
 def test_an_hour_is_typed_with_its_day_or_of_the_present_day(text, hour):
     assert hour_of(text, 60) == hour  # 60 is Wednesday noon
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "hour"),
+    [("de", "Di 18", 42), ("de", "Tue 18", 42), ("fr", "mar. 18:00", 42), ("fr", "dimanche 0", 144),
+     ("es", "mié 6", 54), ("zh", "周二 18", 42), ("zh", "星期日 1", 145), ("ja", "火 18", 42), ("de", "xx 18", None)],
+)  # fmt: skip
+def test_the_day_may_be_typed_in_the_language_of_the_session_or_in_english(style, text, hour):
+    with formats.using(formats.STYLES[style]):
+        assert hour_of(text, 60) == hour
+
+
+def test_weekdays_are_told_in_the_language_of_the_session():
+    with formats.using(formats.STYLES["de"]):
+        assert [hour_label(h) for h in (0, 30, 167)] == ["Mo 00:00", "Di 06:00", "So 23:00"]

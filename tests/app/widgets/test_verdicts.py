@@ -104,7 +104,7 @@ def test_of_cases_the_least_energy():
     figures = {"base": {"kwh_a_day": 200.0, "unserved": 0.0}, "other": {"kwh_a_day": 150.0, "unserved": 0.05}}
     found = of_cases(figures | {"no plan": {"sites": 3.0}})
     assert found.good and found.sentence == (
-        "Least energy: other with 150 kWh per day, 25.0% less than base; 0.05 % of the traffic stays unserved."
+        "Least energy: other with 150 kWh per day, 25.0% less than base; 0.05% of the traffic stays unserved."
     )
     figures["other"]["unserved"] = 5.0
     assert not of_cases(figures).good
