@@ -97,13 +97,14 @@ class ConditionedGenerator(TrafficGenerator):
         """What the denoiser needs of tiles whose level and shape are partly known, in calls of one size."""
         memories = []
         call_rows = self.rows_a_call
+        offset = torch.from_numpy(self.posterior.shape.offset).float().to(self.device)
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             part = belief.take(row)
             mean = self.model.mean(part)
             mean = torch.cat([mean[:, :LEVEL_WIDTH], mean[:, LEVEL_WIDTH:] + shape.shift[row]], dim=1)
             deviation = torch.cat([part.spread, shape.deviation[row]], dim=1)
-            expected = self.model.representation.expected(part.profile)
+            expected = self.model.representation.expected(part.profile) + offset
             memory = self.model.denoiser.remember(
                 tokens[row], present[row], part.summary(), mean, deviation, expected
             )

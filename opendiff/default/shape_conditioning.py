@@ -38,7 +38,8 @@ class ShapePosterior:
 
     directions: (measured directions, 336). common_mean, common_std: (directions,) of g. share: q. factor: of s. own:
     (measured tiles, directions) what each tile shows, NaN in tiles that show no shape; noise: variance of it; styles:
-    what the measured tiles tell of styles.
+    what the measured tiles tell of styles. offset: (336,) of root shapes
+    in a new city beside what is expected.
     """
 
     directions: np.ndarray
@@ -49,6 +50,7 @@ class ShapePosterior:
     own: np.ndarray
     noise: float
     styles: Styles
+    offset: np.ndarray
 
     def of_tiles(self, measured: np.ndarray, shared: Tensor) -> ConditionedShape:
         """Of tiles and samples. measured: (tiles,) row among the measured tiles, -1 for others; shared: (samples, 336)
@@ -198,7 +200,7 @@ def shape_posterior(
         nothing = np.full((tiles, 0), np.nan)
         return ShapePosterior(
             np.zeros((0, SHAPE_WIDTH)), np.zeros(0), np.ones(0), share, 1.0, nothing, MEASURED_NOISE,
-            Styles.unknown(tiles),
+            Styles.unknown(tiles), np.zeros(SHAPE_WIDTH),
         )  # fmt: skip
     known = _known(measurements)
     maps = _map(known, hours)
@@ -213,8 +215,18 @@ def shape_posterior(
         zero, one = np.zeros(len(directions)), np.ones(len(directions))
         nothing = np.full((tiles, len(directions)), np.nan)
         return ShapePosterior(
-            directions, zero, one, share, 1.0, nothing, MEASURED_NOISE, Styles.unknown(tiles)
+            directions,
+            zero,
+            one,
+            share,
+            1.0,
+            nothing,
+            MEASURED_NOISE,
+            Styles.unknown(tiles),
+            np.zeros(SHAPE_WIDTH),
         )
+    of_city = _city_mean(missed[rows]) if new_city else np.zeros(len(maps))
+    missed = missed - of_city
     series = np.flatnonzero(known).tolist()
     week = missed[rows].reshape(rows.sum(), len(series), hours)
     made, numbers = texture_of(representation.texture, np.tile(week, HOURS // hours), series)
@@ -231,7 +243,26 @@ def shape_posterior(
     precision = 1 + len(told) * q / (1 - q + MEASURED_NOISE)
     mean = np.sqrt(q) * told.sum(axis=0) / (1 - q + MEASURED_NOISE) / precision
     std = np.full(len(directions), 1 / np.sqrt(precision))
-    return ShapePosterior(directions, mean, std, q, factor, own, MEASURED_NOISE, styles)
+    return ShapePosterior(
+        directions, mean, std, q, factor, own, MEASURED_NOISE, styles, _in_a_week(of_city, known)
+    )
+
+
+def _city_mean(missed: np.ndarray) -> np.ndarray:
+    """What root shapes of tiles, (tiles, measured), have in common: their mean, less the share of it that is noise."""
+    count = len(missed)
+    mean = missed.mean(axis=0)
+    noise = np.square(missed - mean).mean() / max(count - 1, 1)
+    return np.asarray(mean * max(0.0, 1 - noise / max(float(np.square(mean).mean()), 1e-12)))
+
+
+def _in_a_week(mean: np.ndarray, known: tuple[bool, bool]) -> np.ndarray:
+    """(336,) of what is measured of some series, the same on every day where it is of a day; 0 of a series without."""
+    series = np.flatnonzero(known)
+    found = np.zeros((SERIES, HOURS))
+    of_hours = mean.reshape(len(series), -1)
+    found[series] = np.tile(of_hours, HOURS // of_hours.shape[1])
+    return found.reshape(-1)
 
 
 def _styles_left(
