@@ -100,7 +100,7 @@ def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str)
 def _placed(part: Layer, mapping: dict[str, str], crs: str, report: Report) -> dict[str, Any]:
     table = part.table.rename(columns=str)
     if part.shapes is not None:
-        rows, lon, lat = points_of(part.in_degrees(crs or None), report)
+        rows, lon, lat = points_of(part.in_degrees(crs or None, report), report)
         return _columns(table.iloc[rows].reset_index(drop=True), mapping, lon, lat)
     own = {k: v for k, v in mapping.items() if v in table}
     lon, lat, _ = positions_of(table, Report(), own, crs or None)

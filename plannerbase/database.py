@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,18 @@ class Database:
         left, count = MAX_GROWTH * self.size + 1_000_000, 0
         while batch := cursor.fetchmany(ROWS_AT_ONCE):
             count += len(batch)
-            left -= sum(len(v) if isinstance(v, _LONG) else v is not None for row in batch for v in row)
+            left -= sum(map(_size, zip(*batch, strict=True)))
             if count > MAX_ROWS:
                 raise Refused(f"holds more than {MAX_ROWS:,} rows in {table!r}")
             if left < 0:
                 raise Refused("reads to more than it holds, so it is damaged")
             yield from batch
+
+
+def _size(values: tuple) -> int:
+    """Characters and bytes of the long values of a column, and one for each other value that is there."""
+    long = [len(value) for value in values if isinstance(value, _LONG)]
+    return sum(long) + len(values) - len(long) - values.count(None)
 
 
 @contextlib.contextmanager
@@ -146,7 +153,7 @@ def quoted(name: str) -> str:
 
 def _limit(connection: sqlite3.Connection, until: float) -> None:
     """Only reading, no functions, little of everything, and an end."""
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     for limit, most in (
         (sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES), (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
         (sqlite3.SQLITE_LIMIT_COLUMN, MAX_COLUMNS), (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 100),

@@ -14,7 +14,7 @@ PLACE: dict[str, tuple[str, ...]] = {
         "longdec", "longdd", "ddlong", "gpslongitude", "gpslon", "geolongitude", "sitelongitude", "sitelong",
         "celllongitude", "celllong", "longitud", "longitudine", "longitudegraus", "langengrad", "laengengrad",
         "geographischelange", "geolange", "lengtegraad", "dlugosc", "długość", "долгота", "boylam", "経度", "經度",
-        "경도", "中心经度", "站点经度", "基站经度", "小区经度", "天线经度", "x",
+        "경도", "中心经度", "站点经度", "基站经度", "小区经度", "天线经度", "lange", "laenge", "x",
     ),
     "lat": (
         "lat", "latitude", "纬度", "latitudewgs84", "latwgs84", "wgs84lat", "wgs84latitude", "wgs84纬度", "纬度wgs84",
@@ -22,7 +22,7 @@ PLACE: dict[str, tuple[str, ...]] = {
         "sitelatitude", "sitelat", "celllatitude", "celllat", "latitud", "latitudine", "latitudegraus", "breitengrad",
         "geographischebreite", "geobreite", "breedtegraad", "szerokosc", "szerokość", "широта", "enlem", "緯度",
         "위도",
-        "中心纬度", "站点纬度", "基站纬度", "小区纬度", "天线纬度", "y",
+        "中心纬度", "站点纬度", "基站纬度", "小区纬度", "天线纬度", "breite", "y",
     ),
     "easting": (
         "easting", "eastings", "east", "xcoord", "xcoordinate", "coordx", "coordinatex", "coordonneex", "xcoordonnee",

@@ -22,7 +22,7 @@ from plannerbase.delimited import dialect_of, read_csv
 from plannerbase.geojson import features_of, read_geojson
 from plannerbase.kml import read_kml
 from plannerbase.report import Report, rows_of
-from plannerbase.systems import SHIFTED, WGS84, system_of, to_degrees
+from plannerbase.systems import EXAMPLES, SHIFTED, WGS84, system_of, to_degrees
 from plannerbase.text import Refused, decoded, read_json
 from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles
 from plannerbase.workbook import read_workbook, workbook_members
@@ -61,10 +61,18 @@ class Layer:
     def __len__(self) -> int:
         return len(self.table)
 
-    def in_degrees(self, crs: str | None = None) -> np.ndarray:
-        """The shapes in WGS-84; crs: of a file that does not say. Raises `Refused`."""
+    def in_degrees(self, crs: str | None = None, report: Report | None = None) -> np.ndarray:
+        """The shapes in WGS-84; crs: of a file that does not say. What was put right goes into the report. Raises
+        `Refused`."""
         assert self.shapes is not None
         system = self.crs
+        if system is None and crs is None and _beyond_degrees(self.shapes):
+            west, south, *_ = shapely.total_bounds(self.shapes)
+            raise Refused(
+                f"has positions such as {west:.0f}, {south:.0f} in its geometry, which are metres of a "
+                "projected reference "
+                f"system, not degrees of WGS-84; say which one with --crs, for example {EXAMPLES}"
+            )
         if system == "" or (system is None and crs is not None and _beyond_degrees(self.shapes)):
             if crs is None:
                 raise Refused(
@@ -74,7 +82,7 @@ class Layer:
                 )
             system = system_of(crs)
         if system is None:
-            return self.shapes
+            return self._with_axes_in_order(report)
         try:
             if system in SHIFTED:
                 moved = lambda xy: np.column_stack(to_degrees(xy[:, 0], xy[:, 1], system))  # noqa: E731
@@ -83,6 +91,20 @@ class Layer:
             return self.shapes if series.crs.to_epsg() == 4326 else series.to_crs(WGS84).to_numpy()
         except Exception as error:  # pyproj raises several unrelated types for an unknown or unusable system
             raise Refused(f"cannot be brought from its reference system to WGS-84 ({error})") from None
+
+    def _with_axes_in_order(self, report: Report | None) -> np.ndarray:
+        """The shapes, their axes exchanged where only that makes degrees of them."""
+        assert self.shapes is not None
+        west, south, east, north = shapely.total_bounds(self.shapes)
+        # of the least latitude: places on both sides of 90 degrees cannot be told apart from wrong ones
+        if not (min(abs(south), abs(north)) > 90 and south * north > 0 and max(abs(west), abs(east)) <= 90):
+            return self.shapes
+        if report is not None:
+            report.fixed(
+                "features had latitude and longitude exchanged (their geometry held the latitude first)",
+                sum(shape is not None for shape in self.shapes),
+            )
+        return shapely.transform(self.shapes, lambda xy: xy[:, ::-1])
 
 
 @dataclass(frozen=True)

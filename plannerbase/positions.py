@@ -167,7 +167,23 @@ def _well_known(
     table: pd.DataFrame, used: dict[str, str], system: str, stated: bool, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of a column of WKT, EWKT, hexadecimal WKB or GeoJSON; what is no point lies at its centre."""
-    text = table[used["wkt"]].astype("string").fillna("").str.strip()
+    shapes, code = written_shapes(table[used["wkt"]])
+    centre = shapely.centroid(shapes)
+    other = int((shapely.get_type_id(shapes) > 0).sum())
+    if other:
+        report.fixed("shapes that are no points were taken at their centre", other)
+    x, y = shapely.get_x(centre), shapely.get_y(centre)
+    if code:
+        system, stated = system_of(code), True
+    if np.nanmax(np.abs(x), initial=0) > 400:
+        return _projected(x, y, system, stated, used, report)
+    return _moved(x, y, WGS84 if is_projected(system) else system, report)
+
+
+def written_shapes(values: pd.Series) -> tuple[np.ndarray, str]:
+    """(rows,) shapes of WKT, EWKT, hexadecimal WKB or GeoJSON, None where there is none; and the reference system that
+    all of them state, "" for WGS-84 and where they state none."""
+    text = values.astype("string").fillna("").str.strip()
     srid = text.str.extract(r"^SRID=(\d+);", expand=False)
     text = text.str.replace(r"^SRID=\d+;", "", regex=True)
     begin = text.str[:1]
@@ -178,17 +194,8 @@ def _well_known(
     rest = ~begin.isin(["", "{", "0"]).to_numpy(bool)
     shapes[rest] = shapely.from_wkt(text[rest].to_numpy(object), on_invalid="ignore")
     shapes[shapely.is_empty(shapes)] = None
-    centre = shapely.centroid(shapes)
-    other = int((shapely.get_type_id(shapes) > 0).sum())
-    if other:
-        report.fixed("shapes that are no points were taken at their centre", other)
-    x, y = shapely.get_x(centre), shapely.get_y(centre)
     codes = srid.dropna().unique()
-    if len(codes) == 1 and codes[0] not in ("0", "4326"):
-        system, stated = system_of(f"EPSG:{codes[0]}"), True
-    if np.nanmax(np.abs(x), initial=0) > 400:
-        return _projected(x, y, system, stated, used, report)
-    return _moved(x, y, WGS84 if is_projected(system) else system, report)
+    return shapes, f"EPSG:{codes[0]}" if len(codes) == 1 and codes[0] not in ("0", "4326") else ""
 
 
 def _grid(

@@ -6,6 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
+def ascending(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(groups,) the distinct ones of values (rows,), ascending, and (rows,) the group of each: as `numpy.unique` with
+    `return_inverse`, at once where they are so already."""
+    if (values[1:] > values[:-1]).all():
+        return values, np.arange(len(values))
+    distinct_values, group = np.unique(values, return_inverse=True)
+    return distinct_values, group
+
+
 def distinct(*columns: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) the first row of each distinct combination, ascending by the first column, then the second, and so on,
     and (rows,) its group. columns: each (rows,), numbers without NaN."""

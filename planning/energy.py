@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -242,8 +243,15 @@ class CellGroups:
     def group_of_part(self) -> np.ndarray:
         """(parts,) int."""
         out = np.empty(self.number_of_parts, int)
-        for g, rows in enumerate(self.parts):
-            out[rows] = g
+        out[self.members[0]] = np.repeat(np.arange(len(self.count)), self.count)
+        return out
+
+    @cached_property
+    def place_of_part(self) -> np.ndarray:
+        """(parts,) place of each part in its group, from 0."""
+        parts, first = self.members
+        out = np.empty(self.number_of_parts, int)
+        out[parts] = np.arange(len(parts)) - np.repeat(first, self.count)
         return out
 
     @cached_property
@@ -426,10 +434,19 @@ def _apart(rows: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
 
 def rows_of_each(number: np.ndarray, count: int) -> list[np.ndarray]:
     """For each of 0 .. count - 1, the rows that have this number, in their order."""
-    if not count:
-        return []
+    order, bounds = _ordered(number, count)
+    return [order[a:b] for a, b in pairwise(bounds)]  # np.split takes far longer
+
+
+def listed_rows_of_each(number: np.ndarray, count: int) -> list[list[int]]:
+    """`rows_of_each` as lists, for loops over single rows."""
+    order, bounds = _ordered(number, count)
+    rows = order.tolist()
+    return [rows[a:b] for a, b in pairwise(bounds)]
+
+
+def _ordered(number: np.ndarray, count: int) -> tuple[np.ndarray, list[int]]:
+    """(rows,) ascending by their number, and where those of each of 0 .. count - 1 begin and the last ones end."""
     order = np.argsort(number, kind="stable")
     ends = np.searchsorted(number[order], np.arange(1, count)).tolist()
-    return [
-        order[a:b] for a, b in zip([0, *ends], [*ends, len(order)], strict=True)
-    ]  # np.split takes far longer
+    return order, [0, *ends, len(order)] if count else []

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from planning.distinct import ascending
+
 ENVIRONMENTS = ("UMa", "UMi", "RMa")
 LIGHT_M_S = 3e8  # as TR 38.901 takes it
 MIN_GROUND_M = 10.0  # where the models begin
@@ -82,10 +84,14 @@ def link_losses_db(
             station_m=station_m,
             user_m=user_m,
         )
-    masts, first, place = np.unique(row, return_index=True, return_inverse=True)
-    ground = np.maximum(ground_m[masts], MIN_GROUND_M)
+    masts, place = ascending(row)
+    ground = np.maximum(ground_m if len(masts) == len(ground_m) else ground_m[masts], MIN_GROUND_M)
     frequency, station = np.asarray(frequency_ghz, ground.dtype), np.asarray(station_m, ground.dtype)
-    log_far = _log_far(ground, station[first], user_m)[place]
+    height = np.empty((len(masts), 1), ground.dtype)
+    height[place] = station
+    log_far = _log_far(ground, height, user_m)
+    if not np.array_equal(place, np.arange(len(masts))):
+        log_far = log_far[place]
     return _urban(log_far, environment, frequency, station, user_m)
 
 

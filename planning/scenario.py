@@ -222,10 +222,17 @@ def provenance_of(demand: Demand) -> dict[str, Any]:
 
 def asleep_hours(schedule: pd.DataFrame) -> pd.Series:
     """cell -> "0-5, 23": the hours in which it sleeps, as text."""
-    asleep = schedule[~schedule["awake"].astype(bool)]
-    listed = {cell: ranges(sorted(hours)) for cell, hours in asleep.groupby("cell")["hour"]}
-    cells = schedule["cell"].unique()
-    return pd.Series([listed.get(cell, "") for cell in cells], index=cells, dtype=object)
+    asleep = ~schedule["awake"].to_numpy(bool)
+    number, cells = pd.factorize(schedule["cell"])
+    hours: dict[int, list[int]] = {}
+    for cell, hour in zip(
+        number[asleep].tolist(), schedule["hour"].to_numpy(int)[asleep].tolist(), strict=True
+    ):
+        hours.setdefault(cell, []).append(hour)
+    texts = np.full(len(cells), "", object)
+    for cell, mine in hours.items():
+        texts[cell] = ranges(sorted(mine))
+    return pd.Series(texts, index=cells, dtype=object)
 
 
 def ranges(hours: list[int]) -> str:

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from benchmarks.robustness.parsers import Parser
 
 WATCHED = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "opendiff", "planning", "plannerbase"))
-HUNG_S = 60.0
+HUNG_S = 60.0  # of processor time on one input
+STUCK_S = (
+    1800.0  # by the clock: a process that waits uses no processor, one on a busy machine gets little of it
+)
 MEMORY_BYTES = 6_000_000_000  # more than that for a small file is a bomb that went off
 LONGEST_INPUT = 1_000_000
 
@@ -191,18 +194,29 @@ def run_apart(names: list[str], count: int, seed: int, folder: Path) -> tuple[in
 
 def _wait(child: subprocess.Popen, beat: Path) -> bool:
     """Wait for the process; True where it had to be ended because it no longer came to a next input."""
-    last = time.monotonic()
+    last, used = time.monotonic(), 0.0
     seen = 0.0
     while child.poll() is None:
         time.sleep(0.2)
         now = beat.stat().st_mtime if beat.is_file() else 0.0
+        spent = _processor_seconds(child.pid)
         if now != seen:
-            seen, last = now, time.monotonic()
-        if time.monotonic() - last > HUNG_S:
+            seen, last, used = now, time.monotonic(), spent or 0.0
+        waited = time.monotonic() - last
+        if waited > (HUNG_S if spent is None else STUCK_S) or (spent or 0.0) - used > HUNG_S:
             child.kill()
             child.wait()
             return True
     return False
+
+
+def _processor_seconds(pid: int) -> float | None:
+    """What a process has used so far; None where the machine does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _child(names: list[str], count: int, seed: int, folder: Path) -> None:

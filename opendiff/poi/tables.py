@@ -122,7 +122,7 @@ def _layers(path: Path, report: Report) -> Iterator[tuple[pd.DataFrame, np.ndarr
     if told and unread:
         report.left_out("sheets or layers that do not tell what their places are", len(unread), unread)
     for layer in (told or contents.layers).values():
-        yield layer.table, None if layer.shapes is None else layer.in_degrees()
+        yield layer.table, None if layer.shapes is None else layer.in_degrees(report=report)
 
 
 class _Found:

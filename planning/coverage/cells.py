@@ -157,7 +157,8 @@ def _labels(band: np.ndarray, frequency_mhz: np.ndarray) -> tuple[str, ...]:
 
 def _is_tdd(cells: pd.DataFrame) -> np.ndarray:
     """(cells,) bool, by the band's name, else by the frequency's band, else from 3 GHz on."""
-    keys = list(zip(cells["band"], cells["technology"], cells["frequency_mhz"], strict=True))
+    named = ("band", "technology", "frequency_mhz")
+    keys = list(zip(*(cells[name].to_numpy(object).tolist() for name in named), strict=True))
     known = {}
     for key in set(keys):
         band = band_named(str(key[0]), str(key[1])) or band_at(float(key[2]), str(key[1]))

@@ -14,7 +14,7 @@ from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
 from planning.coverage.settings import BandTuning, RadioSettings
 from planning.coverage.terrain import Surroundings
-from planning.distinct import distinct
+from planning.distinct import ascending, distinct
 from planning.progress import Progress, silent
 from planning.propagation import (
     MIN_GROUND_M,
@@ -56,7 +56,8 @@ class _Links:
     def of(cls, cells: RadioCells, settings: RadioSettings) -> _Links:
         first_mast, mast = distinct(cells.site, cells.height_m)
         tuned = {band: i for i, band in enumerate(sorted(settings.tuning))}
-        tuning = [tuned.get(str(b), -1) for b in cells.band]
+        none = np.full(len(cells), -1)
+        tuning = np.array([tuned.get(str(b), -1) for b in cells.band]) if tuned else none
         first_link, link = distinct(mast, cells.frequency_mhz, tuning)
         directions = (cells.azimuth_deg, cells.tilt_deg, cells.beamwidth_deg, cells.vertical_beamwidth_deg)
         first_antenna, of_antenna = distinct(mast, *directions)
@@ -66,7 +67,9 @@ class _Links:
             environment=cells.environment[first_mast],
             link_mast=mast[first_link],
             frequency_ghz=(cells.frequency_mhz[first_link] / 1000).astype(np.float32),
-            tuning=[settings.tuning.get(str(b), BandTuning()) for b in cells.band[first_link]],
+            tuning=[settings.tuning.get(str(b), BandTuning()) for b in cells.band[first_link]]
+            if tuned
+            else [],
             antenna_mast=mast[first_antenna],
             antenna=np.column_stack(directions)[first_antenna].astype(np.float32),
             link=link,
@@ -122,7 +125,8 @@ class LevelWork:
         self.links = _Links.of(cells, settings)
         self.east, self.north = grid.metres(cells.lon, cells.lat)
         self.key = site_key(cells.lon, cells.lat)
-        reach = np.array([settings.reach_of(str(e)) for e in cells.environment])
+        reach_of = {e: settings.reach_of(str(e)) for e in set(cells.environment.tolist())}
+        reach = np.array([reach_of[e] for e in cells.environment.tolist()])
         self.reach = np.zeros(len(cells.lon))
         np.maximum.at(self.reach, cells.site, reach)
 
@@ -181,17 +185,17 @@ class LevelWork:
 
     def _rsrp_dbm(self, pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
         links = self.links
-        link, link_of = np.unique(links.link[cells], return_inverse=True)
-        antenna, antenna_of = np.unique(links.of_antenna[cells], return_inverse=True)
-        mast = np.unique(links.link_mast[link])  # that of their antennas, too
+        link, link_of = ascending(links.link[cells])
+        antenna, antenna_of = ascending(links.of_antenna[cells])
+        mast, _ = ascending(links.link_mast[link])  # that of their antennas, too
         site = links.site[mast]
         x = (self.grid.east_m[pixels] - self.east[site][:, None]).astype(np.float32)
         y = (self.grid.north_m[pixels] - self.north[site][:, None]).astype(np.float32)
         ground = np.sqrt(x * x + y * y)
         loss = self._path_loss(pixels, link, np.searchsorted(mast, links.link_mast[link]), x, y, ground)
         pattern = self._pattern(pixels, antenna, mast, x, y, ground)
-        out = self.cells.eirp_dbm[cells].astype(np.float32)[:, None] - loss[link_of]
-        out -= pattern[antenna_of]
+        out = self.cells.eirp_dbm[cells].astype(np.float32)[:, None] - _taken(loss, link_of)
+        out -= _taken(pattern, antenna_of)
         return out
 
     def _pattern(
@@ -218,11 +222,11 @@ class LevelWork:
             azimuth, tilt, wide, high = figures[mine].T[..., None]
             bearing = np.zeros((1, 1), np.float32)
             if turned[mine[0]]:
-                masts, place = np.unique(row[mine], return_inverse=True)
+                masts, place = ascending(row[mine])
                 bearing = (np.degrees(np.arctan2(x[masts], y[masts])) % np.float32(360))[place]
             out[mine] = attenuation_db(
                 bearing,
-                depression[row[mine]],
+                _taken(depression, row[mine]),
                 azimuth_deg=azimuth,
                 tilt_deg=tilt,
                 beamwidth_deg=wide,
@@ -270,7 +274,7 @@ class LevelWork:
             if settings.los in ("LOS", "NLOS"):
                 out[mine] = los if settings.los == "LOS" else blocked
             else:
-                seen = los_probability(ground, environment)[at]
+                seen = _taken(los_probability(ground, environment), at)
                 if settings.los == "drawn":
                     key = self.key[links.site[mast[mine]]][:, None]
                     seen = line_of_sight(x[at], y[at], seen, key, settings.seed).astype(np.float32)
@@ -284,8 +288,8 @@ class LevelWork:
             if tuning != BandTuning():
                 far = np.hypot(np.maximum(ground[row[i]], MIN_GROUND_M), links.height_m[mast[i]])
                 out[i] += tuning.offset_db + tuning.slope_db * np.log10(far / 1000)
-        beyond = ground > self.reach[links.site[np.unique(mast)]].astype(np.float32)[:, None]
-        out[beyond[row]] = np.inf
+        beyond = ground > self.reach[links.site[ascending(mast)[0]]].astype(np.float32)[:, None]
+        out[_taken(beyond, row)] = np.inf
         return out
 
     def _strongest(self, level: np.ndarray, cells: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -315,6 +319,13 @@ class LevelWork:
         top, cell = np.take_along_axis(top, order, 1), np.take_along_axis(cell, order, 1)
         present = top > _NONE
         return present.sum(axis=1), cell[present].astype(np.int32), top[present], rest
+
+
+def _taken(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """values[rows], and no copy where these are all rows in their order: most masts have one link and antenna."""
+    if len(rows) == len(values) and (rows == np.arange(len(rows))).all():
+        return values
+    return values[rows]
 
 
 def _squares(row: np.ndarray, column: np.ndarray, side: int) -> list[np.ndarray]:

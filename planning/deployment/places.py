@@ -16,8 +16,10 @@ from numpy.typing import ArrayLike
 from shapely.geometry import shape
 
 from plannerbase.guard import guarded
-from plannerbase.layers import VECTORS, chosen
+from plannerbase.headings import place_columns
+from plannerbase.layers import TABLES, VECTORS, chosen
 from plannerbase.numbers import numbers_of
+from plannerbase.positions import written_shapes
 from plannerbase.report import Report
 from plannerbase.source import Source
 from plannerbase.text import Refused
@@ -171,7 +173,7 @@ def _from_plain(plain: dict[str, Any]) -> Places:
 def _read_bytes(data: bytes, name: str, areas: bool, asked: dict[str, Any]) -> Places:
     choice, report = Choice(**asked), Report()
     polygons: list[shapely.Geometry] = []
-    if areas and Path(name).suffix.lower() in VECTORS:
+    if areas and Path(name).suffix.lower() in (*VECTORS, *TABLES):
         polygons, has_points, told = _areas(data, name, choice, report)
         if polygons and not has_points:
             report.extend(told)
@@ -210,9 +212,15 @@ def _areas(
         contents = chosen(read_contents(data, name), choice.layer)
         for layer in contents.layers.values():
             if layer.shapes is None:
-                has_points |= "lon" in layer.table
-                continue
-            parts = np.array([s for s in layer.in_degrees(choice.crs or None) if s is not None], object)
+                column = place_columns(layer.table.columns).get("wkt")
+                if column is None:
+                    has_points = True
+                    continue
+                shapes, code = written_shapes(layer.table[column])
+                layer = replace(layer, shapes=shapes, crs=code or None)
+            parts = np.array(
+                [s for s in layer.in_degrees(choice.crs or None, report) if s is not None], object
+            )
             while (shapely.get_type_id(parts) > 3).any():
                 parts = shapely.get_parts(parts)
             has_points |= bool((shapely.get_type_id(parts) == 0).any())

@@ -148,7 +148,7 @@ def _by_geometry(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows with the position of their geometry; columns count only where there is none, and where they agree with
     it, for they have more digits."""
-    shapes = layer.in_degrees(crs)
+    shapes = layer.in_degrees(crs, report)
     report.taken("features read", len(table))
     rows, lon, lat = points_of(shapes, report, LARGEST_KM2)
     bare = np.setdiff1d(np.flatnonzero([shape is None for shape in shapes]), rows)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -91,8 +90,9 @@ class Part:
     graph: OffloadGraph
 
     @classmethod
-    def of(cls, busy: np.ndarray, graph: OffloadGraph) -> Part:
-        """busy: (classes,) bool, those with traffic."""
+    def of(cls, busy: np.ndarray, graph: OffloadGraph, keep_turns: bool = False) -> Part:
+        """busy: (classes,) bool, those with traffic. keep_turns: those of the graph, which hold for fewer arcs too and
+        take long to make."""
         classes, arcs = np.flatnonzero(busy), np.flatnonzero(busy[graph.arc_class])
         reached = np.zeros(graph.sectors, bool)
         reached[graph.class_sector[classes]] = reached[graph.arc_target[arcs]] = True
@@ -101,6 +101,8 @@ class Part:
             sector_number[graph.class_sector[classes]], class_number[graph.arc_class[arcs]],
             sector_number[graph.arc_target[arcs]], int(reached.sum()),
         )  # fmt: skip
+        if keep_turns:
+            vars(smaller)["turn"] = graph.turn[arcs]
         return cls(classes, np.flatnonzero(reached), arcs, smaller)
 
     def whole(self, of_part: Dispatch, graph: OffloadGraph) -> Dispatch:
@@ -133,11 +135,11 @@ def _dispatch(
     short = left > TINY_MBPS
     needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
     if len(hours):
-        part = Part.of(needy, graph)
+        part = Part.of(needy, graph, keep_turns=True)
         at = [np.ix_(rows, hours) for rows in (part.classes, part.sectors, part.arcs)]
         asked = Tiers(lambda: [tier[at[1]] for tier in tiers])
         over, free = left[at[0]], room[at[1]]
-        moved[at[2]] = _sent_away(over, free, capacity[at[1]], part.graph, graph.turn[part.arcs], asked)
+        moved[at[2]] = _sent_away(over, free, capacity[at[1]], part.graph, asked)
         left[at[0]], room[at[1]] = over, free
     left[left < TINY_MBPS] = 0.0
     return Dispatch(capacity - room, home, moved, left)
@@ -148,11 +150,11 @@ def _sent_away(
     room: np.ndarray,
     capacity: np.ndarray,
     graph: OffloadGraph,
-    turn: np.ndarray,
     tiers: Iterable[np.ndarray],
 ) -> np.ndarray:
     """(arcs, hours) Mbit/s of what does not fit at home, left (classes, hours), carried by others; left and their room
-    (sectors, hours) are brought up to date in place. turn: (arcs,) as of `OffloadGraph`."""
+    (sectors, hours) are brought up to date in place."""
+    turn = graph.turn
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     carried = np.zeros(room.shape)
     in_turn = np.argsort(turn, kind="stable")
@@ -221,12 +223,16 @@ def served_above(
     hours = np.flatnonzero(first.unserved.any(axis=0))
     if not len(hours) or not (most > usual + TINY_MBPS).any():
         return first
-    at = slice(None) if len(hours) == demand.shape[1] else hours
-    more = _dispatch(first.unserved[:, at], most[:, at] - first.load[:, at], graph, ())
-    first.load[:, at] += more.load
-    first.home[:, at] += more.home
-    first.moved[:, at] += more.moved
-    first.unserved[:, at] = more.unserved
+    part = Part.of(np.asarray(first.unserved.any(axis=1)), graph, keep_turns=True)
+    everywhere = len(hours) == demand.shape[1]
+    classes, sectors, arcs = (
+        (rows,) if everywhere else np.ix_(rows, hours) for rows in (part.classes, part.sectors, part.arcs)
+    )
+    more = _dispatch(first.unserved[classes], most[sectors] - first.load[sectors], part.graph, ())
+    first.load[sectors] += more.load
+    first.home[classes] += more.home
+    first.moved[arcs] += more.moved
+    first.unserved[classes] = more.unserved
     return first
 
 
@@ -235,13 +241,6 @@ def _ranks(graph: OffloadGraph, classes: np.ndarray) -> list[np.ndarray]:
     sector = graph.class_sector[classes]
     rank = np.arange(len(classes)) - np.searchsorted(sector, sector)
     return [classes[rows] for rows in rows_of_each(rank, int(rank.max(initial=-1)) + 1)]
-
-
-class _Link(NamedTuple):
-    """Traffic goes by `way`, an arc, that went by `origin` so far: an arc of the same class, or _UNSERVED."""
-
-    way: int
-    origin: int
 
 
 def _ways_out(room: np.ndarray, moved: np.ndarray, graph: OffloadGraph) -> tuple[np.ndarray, np.ndarray]:
@@ -312,11 +311,12 @@ def _augment(
     rest, free, sent, closed = left.data, room.data, moved.data, shut.data
     for owner in owners.tolist():
         while rest[owner] > TINY_MBPS and (chain := _shortest_chain(owner, free, sent, ends, closed)):
-            end = ends.target[chain[0].way]
-            amount = min(
-                free[end], rest[owner], *(sent[link.origin] for link in chain if link.origin != _UNSERVED)
-            )
-            for way, origin in chain:
+            end = chain[0][0]
+            amount = min(free[end], rest[owner])
+            for _, _, _, origin in chain:
+                if origin != _UNSERVED and sent[origin] < amount:
+                    amount = sent[origin]
+            for _, _, way, origin in chain:
                 sent[way] += amount
                 if origin != _UNSERVED:
                     sent[origin] -= amount
@@ -326,55 +326,45 @@ def _augment(
 
 def _shortest_chain(
     owner: int, free: memoryview, sent: memoryview, ends: ArcEnds, closed: memoryview
-) -> list[_Link]:
+) -> list[tuple[int, int, int, int]]:
     """The links of a chain from a sector with room back to unserved traffic of a class.
 
-    None where there is no such chain; all sectors found on the way are then marked in `closed`, (sectors,) bool.
-    Breadth first: a node is a sector with the question "can it take more?", whose answer may be to send what it
-    carries for a class elsewhere.
+    A link is (sector, place of the link that it relieves or -1, way, origin): traffic goes into the sector by `way`, an
+    arc, that went by `origin` so far: an arc of the same class, or _UNSERVED. No links where there is no such chain;
+    all sectors found on the way are then marked in `closed`, (sectors,) bool. Breadth first: a node is a sector with
+    the question "can it take more?", whose answer may be to send what it carries for a class elsewhere.
     """
     out_of, into, source, target = ends.out_of, ends.into, ends.source, ends.target
-    found: dict[
-        int, tuple[int, int, int]
-    ] = {}  # sector -> the sector that it relieves, by which way, of which origin
     seen = bytearray(closed)
-    asked = bytearray(len(out_of))  # classes: all that may carry one are found when it is met first
-    queue: list[int] = []
-    asked[owner] = 1
-    end = _UNSERVED
+    queue: list[tuple[int, int, int, int]] = []
     for way in out_of[owner]:
         sector = target[way]
         if not seen[sector]:
             seen[sector] = 1
-            found[sector] = (-1, way, _UNSERVED)
-            queue.append(sector)
+            link = (sector, -1, way, _UNSERVED)
             if free[sector] > TINY_MBPS:
-                end = sector
-                break
+                return [link]
+            queue.append(link)
+    if not queue:
+        return []
+    asked = {owner}  # classes: all that may carry one are found when it is met first
     # the queue grows while it is gone through
-    for previous in queue if end < 0 else ():
+    for place, (previous, _, _, _) in enumerate(queue):
         for arc in into[previous]:
-            if sent[arc] > TINY_MBPS and not asked[source[arc]]:
-                asked[source[arc]] = 1
-                for way in out_of[source[arc]]:
+            if sent[arc] > TINY_MBPS and (carried := source[arc]) not in asked:
+                asked.add(carried)
+                for way in out_of[carried]:
                     sector = target[way]
                     if not seen[sector]:
                         seen[sector] = 1
-                        found[sector] = (previous, way, arc)
-                        queue.append(sector)
+                        link = (sector, place, way, arc)
                         if free[sector] > TINY_MBPS:
-                            end = sector
-                            break
-                if end >= 0:
-                    break
-        if end >= 0:
-            break
-    if end < 0:
-        for sector in found:
-            closed[sector] = True
-        return []
-    chain = []
-    while end >= 0:
-        end, way, origin = found[end]
-        chain.append(_Link(way, origin))
-    return chain
+                            chain = [link]
+                            while place >= 0:
+                                chain.append(queue[place])
+                                place = queue[place][1]
+                            return chain
+                        queue.append(link)
+    for sector, _, _, _ in queue:
+        closed[sector] = True
+    return []

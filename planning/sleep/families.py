@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from planning.energy import CellGroups, rows_of_each
+from planning.energy import CellGroups, listed_rows_of_each, rows_of_each
 from planning.sleep.problem import SleepProblem
 from planning.sleep.settings import SleepSettings
 from planning.sleep.states import states_of
+
+_NONE = np.zeros(0, int)
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,15 @@ def families(problem: SleepProblem, settings: SleepSettings) -> list[Family]:
     groups, graph = problem.groups, problem.graph
     cost = groups.factor * groups.slope
     keys: dict[tuple[int, ...], list[int]] = {}
-    listed, free_of = [], []
     classes = rows_of_each(graph.class_sector, graph.sectors)
-    for sector, mine in enumerate(rows_of_each(groups.sector, groups.sectors)):
-        mine = mine[np.lexsort((mine, cost[mine]))]
-        free = np.sort(mine[groups.count[mine] > groups.lowest[mine]])
-        listed.append(mine)
-        free_of.append(free)
-        key = (len(mine), *(groups.count[free] - groups.lowest[free]).tolist())
-        keys.setdefault(key, []).append(sector)
+    order = np.lexsort((np.arange(len(cost)), cost, groups.sector))
+    listed = [order[rows] for rows in rows_of_each(groups.sector[order], groups.sectors)]
+    free = groups.free
+    beyond = (groups.count - groups.lowest)[free].tolist()
+    places = listed_rows_of_each(groups.sector[free], groups.sectors)
+    free_of = [free[rows] if rows else _NONE for rows in places]
+    for sector, (mine, rows) in enumerate(zip(listed, places, strict=True)):
+        keys.setdefault((len(mine), *(beyond[row] for row in rows)), []).append(sector)
     hubs, require = _hub_parts(groups), _requirements(problem)
     wake_wh = problem.wake_wh(settings)
     return [

@@ -21,10 +21,7 @@ class Keeper:
     def __init__(self, problem: SleepProblem, settings: SleepSettings):
         groups = problem.groups
         self.problem, self.settings = problem, settings
-        place = np.zeros(groups.number_of_parts, int)
-        for rows in groups.parts:
-            place[rows] = np.arange(len(rows))
-        self.must = place[:, None] < problem.least()[groups.group_of_part]
+        self.must = groups.place_of_part[:, None] < problem.least()[groups.group_of_part]
         self.needs = needed_parts(groups, problem.pairs)
         self.limited = groups.boost_of[groups.group_of_part] < 0
         sector = groups.sector[groups.group_of_part]

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
-from planning.energy import rows_of_each
+from planning.energy import listed_rows_of_each, rows_of_each
 from planning.errors import InputError
 
 MAX_CLASSES = 6  # of a sector, beside the one that no other sector reaches
@@ -87,8 +87,8 @@ class OffloadGraph:
         return ArcEnds(
             self.arc_class.tolist(),
             self.arc_target.tolist(),
-            [a.tolist() for a in rows_of_each(self.arc_class, self.classes)],
-            [a.tolist() for a in rows_of_each(self.arc_target, self.sectors)],
+            listed_rows_of_each(self.arc_class, self.classes),
+            listed_rows_of_each(self.arc_target, self.sectors),
         )
 
     def arcs_at(self, ends: np.ndarray, rows: int) -> sparse.csr_array:

@@ -112,13 +112,14 @@ class SleepPlan:
 
     def schedule(self) -> pd.DataFrame:
         """One row a cell and hour: cell, site, hour, awake, state, load_mbps, load (share of PRBs)."""
-        cells = self.network.cells
         row, hour = np.indices(self.awake.shape).reshape(2, -1)
+        # texts as such from the start: of objects, each would be looked at
+        text = {name: pd.Series(self.network.cells[name].to_numpy(object)).array for name in ("cell", "site")}
         loads, capacity = self.loads(), self.capacities()
         return pd.DataFrame(
             {
-                "cell": cells["cell"].to_numpy(object)[row],
-                "site": cells["site"].to_numpy(object)[row],
+                "cell": text["cell"].take(row),
+                "site": text["site"].take(row),
                 "hour": hour,
                 "awake": self.awake.ravel(),
                 "state": self.states().ravel(),

@@ -23,10 +23,8 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
     for a, b in _ordered(problem.pairs):
         out[b] = np.maximum(out[b], np.minimum(out[a], groups.count[b]))
     w_per_mbps = groups.full_saving_w / np.maximum(groups.capacity, _LEAST_MBPS)
-    order = [
-        mine[np.argsort(w_per_mbps[mine], kind="stable")].tolist()
-        for mine in rows_of_each(groups.sector, groups.sectors)
-    ]
+    cheapest = np.lexsort((np.arange(len(w_per_mbps)), w_per_mbps, groups.sector))
+    order = [cheapest[rows].tolist() for rows in rows_of_each(groups.sector[cheapest], groups.sectors)]
     capacity = groups.capacity.tolist()
     needs: dict[int, list[int]] = {}
     for a, b in problem.pairs.tolist():

@@ -19,10 +19,7 @@ def group_counts(groups: CellGroups, awake: np.ndarray) -> np.ndarray:
 
 def to_parts(groups: CellGroups, counts: np.ndarray) -> np.ndarray:
     """(groups, hours) counts -> (parts, hours) bool, first parts first: the first to wake is the last to sleep."""
-    place = np.zeros(groups.number_of_parts, int)
-    for rows in groups.parts:
-        place[rows] = np.arange(len(rows))
-    return place[:, None] < counts[groups.group_of_part]
+    return groups.place_of_part[:, None] < counts[groups.group_of_part]
 
 
 def before_of(awake: np.ndarray, before: np.ndarray | None) -> np.ndarray:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from operator import add
 
 import numpy as np
 
 MAX_STATES = 128  # of a sector; beyond, the dynamic programme would cost more than it is worth
+_FEW_STATES = 4  # of one sector alone, up to which lists are quicker than arrays
 _DENSE = 20_000  # sums of states before and after that are looked at one by one
 MAX_CYCLIC_STATES = 16  # up to here the cycle of hours is closed exactly; beyond, for nothing: still a bound
 
@@ -47,6 +49,9 @@ def best_schedule(
     if number == 1 or not wake_wh.any() or (hours == 1 and not ends):
         chosen = cost.argmin(axis=2)
         return np.take_along_axis(cost, chosen[:, :, None], axis=2).sum(axis=(1, 2)), chosen
+    if sectors == 1 and number <= _FEW_STATES and not ends:
+        value, states_by_hour = _best_cycle(cost[0].tolist(), _wake_steps(states, wake_wh)[:, :, 0].tolist())
+        return np.array([value]), np.array([states_by_hour])
     row = np.arange(sectors)
     closed = not ends and number <= MAX_CYCLIC_STATES
     by_hour = np.ascontiguousarray(cost.transpose(1, 2, 0))  # (hours, states, sectors): long rows
@@ -60,7 +65,7 @@ def best_schedule(
     trail = [value]
     steps = None  # (from, to, sectors)
     if number * value.size <= _DENSE:
-        steps = _wake_wh(states.T[:, :, None, None], states.T[:, None, :, None], wake_wh)
+        steps = _wake_steps(states, wake_wh)
     for hour in range(1, hours):
         if steps is not None:
             value = (value[:, None] + steps[:, :, None]).min(axis=0) + by_hour[hour][:, None]
@@ -68,7 +73,7 @@ def best_schedule(
             value = _after_switch(value, grid, wake_wh) + by_hour[hour][:, None]
         trail.append(value)
     if closed:  # from the last state back to the first
-        value = value + _wake_wh(states.T[:, :, None, None], states.T[:, None, :, None], wake_wh)
+        value = value + _wake_steps(states, wake_wh)
     elif ends:
         value = value + _wake_wh(states.T[:, :, None], states[after].T[:, None], wake_wh)[:, None]
     flat = value.reshape(-1, sectors)
@@ -85,6 +90,36 @@ def best_schedule(
         earlier = trail[hour - 1][:, first, row] + price
         chosen[:, hour - 1] = earlier.argmin(axis=0)
     return flat[best, row], chosen
+
+
+def _best_cycle(cost: list[list[float]], steps: list[list[float]]) -> tuple[float, list[int]]:
+    """`best_schedule` of one sector over a cycle of hours, by the same sums in the same order.
+
+    Few states are done before NumPy has looked at its arguments. cost: W by hour and state; steps: Wh from a state to
+    another.
+    """
+    states = range(len(steps))
+    into = list(zip(*steps, strict=True))  # Wh into a state, from each
+    # by state and first state
+    value = [[cost[0][s] if s == f else math.inf for f in states] for s in states]
+    trail = [value]
+    for row in cost[1:]:
+        by_first = list(zip(*value, strict=True))
+        value = [[min(map(add, before, into[s])) + row[s] for before in by_first] for s in states]
+        trail.append(value)
+    flat = [value[s][f] + steps[s][f] for s in states for f in states]
+    best = min(flat)
+    last, first = divmod(flat.index(best), len(steps))
+    chosen = [last]
+    for value in trail[-2::-1]:
+        earlier = [value[s][first] + steps[s][chosen[-1]] for s in states]
+        chosen.append(earlier.index(min(earlier)))
+    return best, chosen[::-1]
+
+
+def _wake_steps(states: np.ndarray, wake_wh: np.ndarray) -> np.ndarray:
+    """(from, to, sectors) Wh of going from one state to another."""
+    return _wake_wh(states.T[:, :, None, None], states.T[:, None, :, None], wake_wh)
 
 
 def _wake_wh(before: np.ndarray, after: np.ndarray, wake_wh: np.ndarray) -> np.ndarray:

@@ -428,3 +428,59 @@ def test_hours_without_a_measurement_take_the_shape_of_the_others(tmp_path):
     table, report = read_measured((tmp_path / "m.csv").read_bytes(), "m.csv")
     np.testing.assert_allclose(table.traffic[1, 0, 12:] / table.traffic[1, 0, 12], shape[12:] / shape[12])
     assert said(report, "12 hours of tiles that were not measured")
+
+
+# --- further files of the kinds above ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "azimuths", "heights"),
+    [
+        ("Standort;Breite;Länge;Azimut;Höhe\nSüd;28,671;115,911;30;31\nÖst;28,680;115,930;90;25\n", "cp1252",
+         [30, 90], [31, 25]),
+        ("emplazamiento|latitud|longitud|acimut|altura\nA|28.67|115.91|10|30\nB|28.68|115.93|20|25\n", "utf-16",
+         [10, 20], [30, 25]),
+        ("Площадка\tШирота\tДолгота\tАзимут\tВысота\nА1\t28,67\t115,91\t10\t30\nА2\t28,68\t115,92\t20\t25\n", "cp1251",
+         [10, 20], [30, 25]),
+        ("Relatório;;;;\n\nEstação;Latitude;Longitude;Azimute;Altura\nE1;28,67;115,91;15;30\nE2;28,68;115,92;240;25\n",
+         "utf-8-sig", [15, 240], [30, 25]),
+    ],
+    ids=["German", "Spanish", "Russian", "Portuguese"],
+)  # fmt: skip
+def test_directions_and_heights_of_other_languages_are_no_extra_columns(text, encoding, azimuths, heights):
+    found = import_network(text.encode(encoding), "sites.csv")
+    cells = found.network.cells.drop_duplicates("site")
+    assert cells["azimuth"].tolist() == azimuths and cells["height_m"].tolist() == heights
+    assert len(found.network.sites) == 2 and not said(found.report, "No column of site names")
+
+
+def test_both_tilts_of_an_antenna_count():
+    text = "site,cell,lat,lon,azimuth,Mech Tilt,Elec Tilt\nS,a,28.67,115.91,0,2,4\nS,b,28.67,115.91,120,1,5\n"
+    found = import_network(text.encode(), "sites.csv")
+    assert found.network.cells["tilt_deg"].tolist() == [6.0, 6.0]
+
+
+def _features(*places):
+    listed = [
+        {"type": "Feature", "properties": {"name": f"s{i}"}, "geometry": {"type": "Point", "coordinates": list(p)}}
+        for i, p in enumerate(places)
+    ]  # fmt: skip
+    return json.dumps({"type": "FeatureCollection", "features": listed}).encode()
+
+
+def test_a_geometry_whose_axes_can_only_be_exchanged_is():
+    found = import_network(_features((28.67, 115.91), (28.68, 115.92)), "sites.geojson")
+    assert sites_of(found) == {"s0": (115.91, 28.67), "s1": (115.92, 28.68)}
+    assert said(found.report, "2 features had latitude and longitude exchanged")
+
+
+def test_a_geometry_in_metres_needs_a_system_and_says_so():
+    places = ((12903000, 3333700), (12903500, 3334200))
+    with pytest.raises(InputError, match=r"metres of a projected .* --crs"):
+        import_network(_features(*places), "sites.geojson")
+
+
+def test_forbidden_areas_written_as_text_in_a_table_hold():
+    ring = "115.90 28.66,115.93 28.66,115.93 28.71,115.90 28.71,115.90 28.66"
+    found = read_places(f'name;wkt\nzone;"POLYGON(({ring}))"\n'.encode(), "zones.csv", areas=True)
+    assert sum(area.area for area in found.areas) == pytest.approx(0.03 * 0.05) and not len(found.lon)
