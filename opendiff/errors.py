@@ -1,13 +1,11 @@
 """The errors of this package: each message is one sentence that names the cause and the remedy."""
 
-from plannerbase.text import one_line
+from plannerbase.errors import Cancelled as Cancelled
+from plannerbase.errors import Told
 
 
-class OpenDiffError(Exception):
+class OpenDiffError(Told):
     """Base of everything this package raises on bad input; its text may be shown to the user as it stands."""
-
-    def __str__(self) -> str:
-        return one_line(super().__str__())
 
 
 class AreaError(OpenDiffError):
@@ -36,7 +34,3 @@ class StorageError(OpenDiffError, OSError):
 
 class ClusterError(OpenDiffError):
     """The processes or machines that were to share the work cannot."""
-
-
-class Cancelled(Exception):
-    """The caller asked to stop; no fault, so not an OpenDiffError."""

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from plannerbase.errors import Cancelled
 from plannerbase.sandbox import Protection, protection
 from plannerbase.text import Refused, one_line
 from plannerbase.wire import Ended, TooLarge, receive, send
@@ -49,10 +50,6 @@ ENVIRONMENT = {
 
 class ReaderError(RuntimeError):
     """A reader failed in a way that is a fault of ours; its traceback is in the log."""
-
-
-class Stopped(Exception):
-    """The caller no longer wants the result."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,8 @@ def guarded(
     """Let a function run in a reading process once `start` was called.
 
     Its arguments are plain values; those that are a `Path` may be read, and a `Path` that is called `into` may be
-    written below. A callable `cancelled` stays here, and `Stopped` is raised once it says so. pack, unpack: between its
-    result and plain values; what `unpack` gets may be anything plain.
+    written below. A callable `cancelled` stays here, and `Cancelled` is raised once it says so. pack, unpack: between
+    its result and plain values; what `unpack` gets may be anything plain.
     """
 
     def wrap(function: Callable[P, T]) -> Callable[P, T]:
@@ -196,7 +193,7 @@ class Readers:
         with self._turns:
             while not self._turns.wait_for(free, timeout=1.0):
                 if cancelled is not None and cancelled():
-                    raise Stopped
+                    raise Cancelled
                 if time.monotonic() > until:
                     raise entry.error("", "The server is busy reading other files; try again in a minute.")
             self._running[owner] += 1
@@ -223,7 +220,7 @@ class Readers:
             raise self._too_much(entry) from None
         except (Ended, OSError, ValueError) as error:
             if cancelled is not None and cancelled():
-                raise Stopped from None
+                raise Cancelled from None
             raise self._ended(entry, time.monotonic() - began >= seconds, seconds) from error
         finally:
             answered.set()

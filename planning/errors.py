@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plannerbase.text import one_line
+from plannerbase.errors import Told
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,8 @@ class Shortfall:
     missing_mbps: float
 
 
-class PlanningError(Exception):
+class PlanningError(Told):
     """Anything `planning` refuses; `str(error)` is one sentence that names the cause and the remedy."""
-
-    def __str__(self) -> str:
-        return one_line(super().__str__())
 
 
 class InputError(PlanningError):

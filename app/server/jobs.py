@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plannerbase import formats
+from plannerbase.errors import Cancelled
 from planning.errors import PlanningError
 from planning.solver.interruption import stops_when
 
@@ -28,10 +29,6 @@ _queue: list[
 _rounds: dict[str, int] = {}  # owner: the last round that a job of theirs was put into
 _POLL_SECONDS = 0.1
 clock = time.monotonic
-
-
-class Cancelled(Exception):
-    """Raised inside the work when it is to end."""
 
 
 class TooLong(PlanningError):

@@ -20,14 +20,14 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from opendiff.area.tile_grid import TILES_ACROSS, ZOOM
-from opendiff.errors import Cancelled, SourceError
+from opendiff.errors import SourceError
 from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
 from opendiff.progress import Progress
 from opendiff.storage.atomic import replacing
-from plannerbase.guard import Stopped, guarded
+from plannerbase.guard import guarded
 
 MAX_TILE_BYTES = 4_000_000
 IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")
@@ -169,10 +169,7 @@ def cut_geotiff(
     done = 0
     for block in cut_blocks(x, y, BLOCK_TILES):
         check_cancelled(cancelled)
-        try:
-            images, covered = _cut_block(path, x[block], y[block], cancelled=cancelled)
-        except Stopped:
-            raise Cancelled from None
+        images, covered = _cut_block(path, x[block], y[block], cancelled=cancelled)
         for row, image, is_covered in zip(block, images, covered, strict=True):
             if is_covered:
                 _save_image(image_path(root, x[row], y[row]), image)

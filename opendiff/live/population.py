@@ -22,7 +22,7 @@ from rasterio.windows import Window
 
 from opendiff.area import Tiles
 from opendiff.area.tile_grid import tile_bounds
-from opendiff.errors import Cancelled, SourceError
+from opendiff.errors import SourceError
 from opendiff.live import scattered_cells
 from opendiff.live.download import download
 from opendiff.live.http import Client, NotThere, check_cancelled
@@ -30,7 +30,7 @@ from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
 from opendiff.progress import Progress
-from plannerbase.guard import Stopped, guarded
+from plannerbase.guard import guarded
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB
@@ -113,10 +113,7 @@ def strip_population(
     x, y = (tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
     for block in cut_blocks(x, y, BLOCK_TILES):
         check_cancelled(cancelled)
-        try:
-            people[block], known[block] = _read_block(path, x[block], y[block], unit, cancelled=cancelled)
-        except Stopped:
-            raise Cancelled from None
+        people[block], known[block] = _read_block(path, x[block], y[block], unit, cancelled=cancelled)
     if not (np.isfinite(people) & (people >= 0)).all():
         raise SourceError(f"{path.name} has numbers of people that are not finite; export it again.")
     people[~known] = 0

@@ -33,7 +33,8 @@ from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.places import Places, count_places
 from plannerbase.archive import members
 from plannerbase.database import copy_plain
-from plannerbase.guard import Stopped, guarded
+from plannerbase.errors import Cancelled
+from plannerbase.guard import guarded
 from plannerbase.markup import check_plain
 from plannerbase.report import Report
 from plannerbase.text import Refused
@@ -78,7 +79,7 @@ def read_osm_extract(
     try:
         west, south, east, north = map(float, bounds)
         return _read_places(path, (west, south, east, north), shown or path.name, cancelled=cancelled)
-    except Stopped:
+    except Cancelled:
         return Extract(Places.join([]), Report())
 
 

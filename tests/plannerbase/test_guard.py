@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from plannerbase import guard
+from plannerbase.errors import Cancelled
 from plannerbase.sandbox import protection
 from tests.plannerbase import guarded_functions as tried
 from tests.plannerbase.guarded_functions import FileError, KindOfFileError
@@ -140,7 +141,7 @@ def test_who_no_longer_wants_it_ends_it():
         asked.append(1)
         return len(asked) > 3
 
-    with pytest.raises(guard.Stopped):
+    with pytest.raises(Cancelled):
         tried.patient(cancelled=cancelled)
     assert tried.echo(1) == [1]
 
@@ -155,7 +156,7 @@ def test_one_owner_leaves_room_for_others(monkeypatch):
 
     def hold():
         me.name = "greedy"
-        with pytest.raises((guard.Stopped, FileError)):
+        with pytest.raises((Cancelled, FileError)):
             tried.patient(cancelled=over.is_set)
 
     def third():

@@ -18,7 +18,7 @@ from opendiff.baselines.trans_gan import TransGan
 from opendiff.default.model import ModelConfig
 from opendiff.default.training import DenoiserTraining, train_model
 
-SAMPLES = 4
+SAMPLES = 6
 
 
 def made_rows(count: int, seed: int) -> tuple[TileConditions, np.ndarray]:
@@ -62,7 +62,7 @@ def test_weeks_under_a_known_condition_beat_unconditional_ones(name, monkeypatch
     make, updates = MODELS[name]
     told, series = made_rows(128, 0)
     asked, truth = made_rows(24, 1)
-    budget = Budget(updates=updates, batch=16, checks=2, check_rows=12, check_samples=2)
+    budget = Budget(updates=updates, batch=16, checks=2, check_rows=12)
     model = make().fit(told, series, 0, budget)
     own = model.sample(asked, SAMPLES, 0)
     assert own.shape == (24, SAMPLES, 168) and own.dtype == np.float32 and (own >= 0).all()
