@@ -181,12 +181,14 @@ def _by_direction(table: pd.DataFrame, report: Report) -> pd.DataFrame:
         return table
     low, high = LIMITS["azimuth"]
     known: dict[str, list[float]] = {}
-    for text in set(table["azimuth"]):
+    # a damaged GeoPackage may hold numbers and nothing among its texts
+    texts = table["azimuth"].astype(object).where(table["azimuth"].notna(), "").astype(str).tolist()
+    for text in set(texts):
         found = [
             float(n) for n in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)", text.replace("°", " "))
         ]
         known[text] = [a for a in found if low <= a <= high] or [np.nan]
-    lists = [known[t] for t in table["azimuth"]]
+    lists = [known[text] for text in texts]
     counts = np.array([len(v) for v in lists])
     odd = int(sum(np.isnan(v[0]) for v in lists))
     if odd:

@@ -13,12 +13,14 @@ import pyproj
 import pytest
 import shapely
 
+from plannerbase.report import Report
 from planning.cli import main
 from planning.deployment.places import in_areas, read_places
 from planning.errors import InputError
 from planning.measured_power import read_power
 from planning.measured_traffic import read_measured
 from planning.network.files import Choice, import_network, preview
+from planning.network.rows import _by_direction
 from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
@@ -484,3 +486,9 @@ def test_forbidden_areas_written_as_text_in_a_table_hold():
     ring = "115.90 28.66,115.93 28.66,115.93 28.71,115.90 28.71,115.90 28.66"
     found = read_places(f'name;wkt\nzone;"POLYGON(({ring}))"\n'.encode(), "zones.csv", areas=True)
     assert sum(area.area for area in found.areas) == pytest.approx(0.03 * 0.05) and not len(found.lon)
+
+
+def test_azimuths_of_mixed_kinds_are_read():
+    mixed = pd.DataFrame({"azimuth": pd.Series(["0/120", 30.0, np.nan, None], dtype=object)})
+    found = _by_direction(mixed, Report())["azimuth"]
+    np.testing.assert_array_equal(found, [0.0, 120.0, 30.0, np.nan, np.nan])
