@@ -77,10 +77,10 @@ def _value(value: object, column: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
         if column in ("lon", "lat"):
-            return formats.coordinate(value, 6)
+            return formats.coordinate(float(value), 6)
         if _is_share(column):
             return formats.general(float(f"{100 * value:.4g}")) + formats.current().percent
-        return formats.general(value)
+        return formats.general(float(value))
     if isinstance(value, dict) and not any(isinstance(v, dict) or _is_long(v) for v in value.values()):
         return "; ".join(f"{escape(_heading(str(k)))}: {_value(v, str(k))}" for k, v in value.items())
     if isinstance(value, (dict, list, tuple)):

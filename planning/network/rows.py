@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from plannerbase.report import Report, rows_of
 from planning.arfcn import frequency_of_channel
@@ -31,6 +32,7 @@ _WORDS = {
 def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(a row a site, a row a cell) of a table of `attributes` whose places are numbers. What was assumed, split or left
     out goes into the report."""
+    table = _with_texts(table)
     table["site"] = _site_names(table, report)
     sites = table.drop_duplicates("site")[[c for c in SITE_COLUMNS if c in table]]
     _report_spread(table, report)
@@ -48,6 +50,13 @@ def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, 
         table["sector"] = _of_site(table, "sector")
     table["cell"] = _cell_names(table, report)
     return sites, table.drop(columns=["lon", "lat"])
+
+
+def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with texts alone in the columns that are read as such: what one of several layers lacks is empty."""
+    names = [name for name in (*TEXT_COLUMNS, "azimuth") if name in table]
+    mixed = [name for name in names if infer_dtype(table[name], skipna=False) != "string"]
+    return table.assign(**{name: _texts(table[name]) for name in mixed})
 
 
 def assumptions(cells: pd.DataFrame) -> str:
@@ -181,8 +190,7 @@ def _by_direction(table: pd.DataFrame, report: Report) -> pd.DataFrame:
         return table
     low, high = LIMITS["azimuth"]
     known: dict[str, list[float]] = {}
-    # a damaged GeoPackage may hold numbers and nothing among its texts
-    texts = table["azimuth"].astype(object).where(table["azimuth"].notna(), "").astype(str).tolist()
+    texts = table["azimuth"].tolist()
     for text in set(texts):
         found = [
             float(n) for n in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)", text.replace("°", " "))

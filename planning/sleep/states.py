@@ -50,8 +50,8 @@ def best_schedule(
         chosen = cost.argmin(axis=2)
         return np.take_along_axis(cost, chosen[:, :, None], axis=2).sum(axis=(1, 2)), chosen
     if sectors == 1 and number <= _FEW_STATES and not ends:
-        value, states_by_hour = _best_cycle(cost[0].tolist(), _wake_steps(states, wake_wh)[:, :, 0].tolist())
-        return np.array([value]), np.array([states_by_hour])
+        least, states_by_hour = _best_cycle(cost[0].tolist(), _wake_steps(states, wake_wh)[:, :, 0].tolist())
+        return np.array([least]), np.array([states_by_hour])
     row = np.arange(sectors)
     closed = not ends and number <= MAX_CYCLIC_STATES
     by_hour = np.ascontiguousarray(cost.transpose(1, 2, 0))  # (hours, states, sectors): long rows

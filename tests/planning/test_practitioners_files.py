@@ -20,7 +20,7 @@ from planning.errors import InputError
 from planning.measured_power import read_power
 from planning.measured_traffic import read_measured
 from planning.network.files import Choice, import_network, preview
-from planning.network.rows import _by_direction
+from planning.network.rows import sites_and_cells
 from planning.power_fit import fit_power
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
@@ -488,7 +488,15 @@ def test_forbidden_areas_written_as_text_in_a_table_hold():
     assert sum(area.area for area in found.areas) == pytest.approx(0.03 * 0.05) and not len(found.lon)
 
 
-def test_azimuths_of_mixed_kinds_are_read():
-    mixed = pd.DataFrame({"azimuth": pd.Series(["0/120", 30.0, np.nan, None], dtype=object)})
-    found = _by_direction(mixed, Report())["azimuth"]
-    np.testing.assert_array_equal(found, [0.0, 120.0, 30.0, np.nan, np.nan])
+def test_what_one_of_several_layers_lacks_is_empty():
+    """Layers side by side leave nothing, or numbers, among the texts of a column."""
+    mixed = pd.DataFrame(
+        {
+            "site": ["A", "B", "C", "D"], "lon": 115.9, "lat": [28.6, 28.7, 28.8, 28.9],
+            "azimuth": pd.Series(["0/120", 30.0, np.nan, None], dtype=object),
+            "technology": pd.Series(["LTE", np.nan, 5.0, None], dtype=object),
+        }
+    )  # fmt: skip
+    cells = sites_and_cells(mixed, Report())[1]
+    azimuths = [set(part) for _, part in cells.groupby("site")["azimuth"]]
+    assert azimuths[:2] == [{0.0, 120.0}, {30.0}] and cells["technology"].iloc[0] == "4G"
