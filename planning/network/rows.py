@@ -55,7 +55,8 @@ def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, 
 def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
     """The table with texts alone in the columns that are read as such: what one of several layers lacks is empty."""
     names = [name for name in (*TEXT_COLUMNS, "azimuth") if name in table]
-    mixed = [name for name in names if infer_dtype(table[name], skipna=False) != "string"]
+    # nothing among texts still counts as a text column where pandas has a type for texts
+    mixed = [n for n in names if table[n].isna().any() or infer_dtype(table[n], skipna=False) != "string"]
     return table.assign(**{name: _texts(table[name]) for name in mixed})
 
 
