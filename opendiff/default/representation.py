@@ -96,7 +96,8 @@ def fit_representation(series: Tensor, profiles: Tensor) -> Representation:
     shape_mean = daily(shape.mean(0, keepdim=True))[0]
     eye = torch.eye(SHAPE_WIDTH, dtype=torch.float64)
     parts = (logs.mean(0), difference_std, shape_mean, eye, eye, profiles)
-    return Representation(*(part.float() for part in parts), texture=Texture.blank())
+    log_mean, spread, mean, whiten, colour, directions = (part.float() for part in parts)
+    return Representation(log_mean, spread, mean, whiten, colour, directions, Texture.blank())
 
 
 def with_whitening(representation: Representation, noise: np.ndarray) -> Representation:

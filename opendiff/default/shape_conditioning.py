@@ -272,8 +272,10 @@ def _styles_left(
     known = np.zeros((len(NUMBERS), SERIES), bool)
     of_hours = list(range(len(NUMBERS)) if hours == HOURS else TOLD_BY_A_DAY)
     known[np.ix_(of_hours, series)] = True
+    of_rows = np.full((len(numbers), len(NUMBERS), SERIES), np.nan)
+    of_rows[:, :, series] = numbers
     found = np.full((len(rows), len(NUMBERS), SERIES), np.nan)
-    found[np.ix_(np.flatnonzero(rows), range(len(NUMBERS)), series)] = numbers
+    found[rows] = of_rows
     flat = np.where(known, found, np.nan).reshape(len(rows), -1)
     return flat - belief.style.double().numpy(), known.reshape(-1)
 
