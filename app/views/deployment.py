@@ -232,7 +232,8 @@ def _optimised(plan: "DeploymentPlan") -> None:
     """What the sites of the optimised plan bring, one by one."""
     curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
     one, two, three, four = st.columns(4)
-    one.metric("Served (Mbit/s)", formats.number(plan.served_mbps))
+    served = plan.served_mbps
+    one.metric("Served (Mbit/s)", "–" if served is None else formats.number(served))
     gap = plan.solve.gap if plan.solve is not None else None
     two.metric("Optimality gap", "–" if gap is None else formats.percent(gap, 2))
     three.metric("Served, mean of samples (Mbit/s)", formats.number(samples["served_mbps"].mean()))

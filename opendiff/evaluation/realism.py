@@ -127,7 +127,7 @@ def copy_figures(truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray) -> 
     a tile to the nearest real week of another fold. Copies would lie nearer than real weeks do."""
     filled, hours = fill_gaps(truth)
     real, made = root_shapes(filled), root_shapes(fill_hours(ensemble[:, 0], hours))
-    figures = {}
+    figures: dict[str, float] = {}
     for kind, weeks in (("made", made), ("real", real)):
         nearest = np.empty(len(weeks))
         for fold in np.unique(folds):
