@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import compile_packages
 from benchmarks.session import app
 from benchmarks.tables import markdown
 from planning.errors import InputError
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     sessions = 1 if options.quick else options.sessions
     figures: dict[str, float] = {}
     watched = Watched()
+    compile_packages()
     with tempfile.TemporaryDirectory(prefix="opendiff-bench-") as folder, browser() as chromium:
         place = Path(folder)
         addresses = {size: made_work(place, size) for size in sizes}

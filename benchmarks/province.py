@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import ROOT
+from benchmarks import compile_packages
 from benchmarks.tables import markdown
 from opendiff.errors import OpenDiffError
 
 SUMMARY = "60,000 cells of a province: import, cut to the area of the traffic, sleep plan"
 CELLS, QUICK_CELLS = 60_000, 3_000
-PACKAGES = ("plannerbase", "planning")
 SAMPLES, AREA = 5, "115.90,28.66,115.96,28.71"
 CENTRE, SPREAD_DEG = (115.9, 28.68), (0.05, 0.04)
 COMMAND = """
@@ -62,9 +61,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
 def measured(folder: Path, cells: int, traffic: Path) -> dict[str, float]:
     """What importing and planning `cells` rows takes, in processes of their own.
 
-    The packages are compiled first, as on installing them: some machines keep no bytecode of what they run.
+    The packages are compiled first.
     """
-    _finished([sys.executable, "-m", "compileall", "-q", *(str(ROOT / name) for name in PACKAGES)])
+    compile_packages()
     table, network, plan = (folder / name for name in ("cells.csv", "network.gpkg", "plan.gpkg"))
     made_cells(cells).to_csv(table, index=False)
     told = ("--traffic", str(traffic), "--out")
