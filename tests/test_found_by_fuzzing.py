@@ -123,8 +123,11 @@ def test_equipment_without_a_name():
 
 def test_opencellid_rows_with_gaps():
     head = "radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal\n"
-    found = import_network((head + "LTE,460,0,,11,0,115.9,28.6,1,1,1,1,1,0\n").encode(), "a.csv")
-    assert len(found.network.sites) == 1
+    row = "LTE,460,0,,11,0,115.9,28.6,1,1,1,1,1,0\n"
+    assert len(import_network((head + row).encode(), "a.csv").network.sites) == 1
+    for odd in ("0.115", "1e300", "-1"):  # no code of a network
+        more = row + row.replace("460,0,,11,0,115.9", f"460,{odd},,12,0,115.95")
+        assert len(import_network((head + more).encode(), "a.csv").network.sites) == 2
 
 
 @pytest.mark.parametrize(

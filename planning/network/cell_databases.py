@@ -49,6 +49,7 @@ _HEADS = (  # of a row of a file without a heading, and what its columns are
     ),
 )
 _GENERATION = {"2G": "GSM", "3G": "UMTS", "4G": "LTE", "5G": "NR"}
+MOST_CODE = 99_999  # of a country or a network; SIDs of CDMA have five digits
 
 
 def with_heading(data: bytes) -> bytes:
@@ -112,10 +113,11 @@ def operators(table: pd.DataFrame) -> list[str]:
 
 def _owners(table: pd.DataFrame, codes: dict[str, str] | None) -> pd.Series | None:
     if codes and {"mcc", "net"} <= set(codes):
-        parts = [
-            pd.to_numeric(table[codes[c]], errors="coerce").astype("Int64").astype("string")
-            for c in ("mcc", "net")
-        ]
+        numbers = [pd.to_numeric(table[codes[c]], errors="coerce") for c in ("mcc", "net")]
+        known = [
+            n.where((n % 1 == 0) & n.between(0, MOST_CODE)) for n in numbers
+        ]  # what is no code is unknown
+        parts = [n.astype("Int64").astype("string") for n in known]
         return (parts[0].fillna("?") + "-" + parts[1].fillna("?")).astype("string")
     named = columns_named(table.columns, {"operator": OPERATORS})
     if "operator" not in named:
