@@ -114,9 +114,8 @@ def operators(table: pd.DataFrame) -> list[str]:
 def _owners(table: pd.DataFrame, codes: dict[str, str] | None) -> pd.Series | None:
     if codes and {"mcc", "net"} <= set(codes):
         numbers = [pd.to_numeric(table[codes[c]], errors="coerce") for c in ("mcc", "net")]
-        known = [
-            n.where((n % 1 == 0) & n.between(0, MOST_CODE)) for n in numbers
-        ]  # what is no code is unknown
+        # what is no code is unknown
+        known = [n.where((n % 1 == 0) & n.between(0, MOST_CODE)) for n in numbers]
         parts = [n.astype("Int64").astype("string") for n in known]
         return (parts[0].fillna("?") + "-" + parts[1].fillna("?")).astype("string")
     named = columns_named(table.columns, {"operator": OPERATORS})
