@@ -102,7 +102,7 @@ class ConditionedGenerator(TrafficGenerator):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
             part = belief.take(row)
             mean = self.model.mean(part)
-            mean = torch.cat([mean[:, :LEVEL_WIDTH], mean[:, LEVEL_WIDTH:] + shape.shift[row]], dim=1)
+            mean[:, LEVEL_WIDTH:] += shape.shift[row]
             deviation = torch.cat([part.spread, shape.deviation[row]], dim=1)
             expected = self.model.representation.expected(part.profile) + offset
             memory = self.model.denoiser.remember(

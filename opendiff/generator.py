@@ -28,7 +28,6 @@ from opendiff.default.model import (
     rows_a_call,
 )
 from opendiff.default.prior import NEW_CITY, Belief
-from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.world import World
 from opendiff.device import chosen_device, rounded, side_by_side
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder
@@ -36,7 +35,6 @@ from opendiff.encoder import weights as encoder_weights
 from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.encoder.weights import load_encoder
 from opendiff.errors import Cancelled, ModelError, OutsideSource
-from opendiff.noise import mirrored_noise
 from opendiff.open_data.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.paper.generator import PaperGenerator
 from opendiff.progress import Progress
@@ -210,7 +208,6 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         empty = self._remember(asked[0] * 0, asked[1] & False, *asked[2:])[0] if guidance_scale else None
         numbers = torch.arange(samples.start, samples.stop, device=self.device) * (1 if self.mirrored else 2)
         world = World.of(seed, x, y, numbers)
-        shared_shape = self.model.prior.shared_shape
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
         asked_weeks = card.Asked(seed, x, y, numbers, memory, belief, world)
@@ -224,11 +221,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
                     here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
                     folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
                     return plain_weeks(tile, sample, folded.take(tile - tile[0]))
-                own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
-                noise = world.mix(belief.take(tile), shared_shape, own, tile, sample)
-                style = self.model.representation.texture.style(
-                    belief.style[tile], noise[:, 0], noise[:, WIDTH:]
-                )
+                noise, style = card.drawn(self.model, asked_weeks, tile, sample)
                 told, nothing = memory.take(tile), empty.take(tile)
                 return rounded(self.model.sample(told, nothing, noise, guidance_scale, steps, style))
 

@@ -9,40 +9,25 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 README, MEASURED = "README.md", "docs/results.md"
 COLUMNS = ("ncrps", "nmae", "nrmse", "jsd", "coverage_50", "coverage_90", "level_r2")
-# document, model in the evaluation of Nanchang, and the first cell of its row
+# model in the evaluation of Nanchang, the first cell of its row, and whether README shows it too
+TABLE = [
+    ("default", "**OpenDiff Planner, `default`**", True),
+    ("default, prior alone", "... prior alone, without the denoiser", True),
+    ("default, POI and population", "... POI and population", True),
+    ("default, imagery only", "... imagery only (177 of the 298 tiles have any)", False),
+    ("default, another tile's condition", "... with another tile's condition", True),
+    ("Gaussian-process level x 20 nearest shapes (registered POI and OSM POI)",
+     "Gaussian-process level × nearest shapes, POI as ours", True),
+    ("extra-trees level x 20 nearest shapes (registered POI and OSM POI)",
+     "extra-trees level × nearest shapes, POI as ours", True),
+    ("10 nearest tiles (registered POI and OSM POI)", "10 nearest tiles, POI as ours", False),
+    ("random tiles", "random tiles", True),
+]  # fmt: skip
 ROWS = [
-    (README, "default", "**OpenDiff Planner, `default`**"),
-    (README, "default, prior alone", "... prior alone, without the denoiser"),
-    (README, "default, POI and population", "... POI and population"),
-    (README, "default, another tile's condition", "... with another tile's condition"),
-    (
-        README,
-        "Gaussian-process level x 20 nearest shapes (registered POI and OSM POI)",
-        "Gaussian-process level × nearest shapes, POI as ours",
-    ),
-    (
-        README,
-        "extra-trees level x 20 nearest shapes (registered POI and OSM POI)",
-        "extra-trees level × nearest shapes, POI as ours",
-    ),
-    (README, "random tiles", "random tiles"),
-    (MEASURED, "default", "**OpenDiff Planner, `default`**"),
-    (MEASURED, "default, prior alone", "... prior alone, without the denoiser"),
-    (MEASURED, "default, POI and population", "... POI and population"),
-    (MEASURED, "default, imagery only", "... imagery only (177 of the 298 tiles have any)"),
-    (MEASURED, "default, another tile's condition", "... with another tile's condition"),
-    (
-        MEASURED,
-        "Gaussian-process level x 20 nearest shapes (registered POI and OSM POI)",
-        "Gaussian-process level × nearest shapes, POI as ours",
-    ),
-    (
-        MEASURED,
-        "extra-trees level x 20 nearest shapes (registered POI and OSM POI)",
-        "extra-trees level × nearest shapes, POI as ours",
-    ),
-    (MEASURED, "10 nearest tiles (registered POI and OSM POI)", "10 nearest tiles, POI as ours"),
-    (MEASURED, "random tiles", "random tiles"),
+    (document, model, label)
+    for document in (README, MEASURED)
+    for model, label, in_readme in TABLE
+    if in_readme or document == MEASURED
 ]
 # document, what it says with {} for figures, file of results, and those figures with how they are written
 SAID = [

@@ -260,13 +260,18 @@ def plain_weeks(
     known = replace(asked.memory, keys_values=())  # those are in the folded memory
 
     def series(tile: Tensor, sample: Tensor, folded: FoldedMemory) -> Tensor:
-        own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], NOISE_WIDTH)
-        belief = asked.belief.take(tile)
-        noise = asked.world.mix(belief, model.prior.shared_shape, own, tile, sample)
-        style = model.representation.texture.style(belief.style, noise[:, 0], noise[:, WIDTH:])
-        return rounded(sample_weeks(known.take(tile), folded, noise, style))
+        return rounded(sample_weeks(known.take(tile), folded, *drawn(model, asked, tile, sample)))
 
     return series
+
+
+def drawn(model: TrafficModel, asked: Asked, tile: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
+    """Noise (rows, NOISE_WIDTH) and style (rows, STYLES) of weeks, from the index of each row's tile and sample,
+    (rows,) each."""
+    own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], NOISE_WIDTH)
+    belief = asked.belief.take(tile)
+    noise = asked.world.mix(belief, model.prior.shared_shape, own, tile, sample)
+    return noise, model.representation.texture.style(belief.style, noise[:, 0], noise[:, WIDTH:])
 
 
 def with_graph(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:

@@ -3,9 +3,9 @@
 If what open data leaves open were Gaussian, the best denoiser would be known in closed form from the prior's mean and
 spread. That closed form is the skip connection; a small transformer over the level and the seven days, with
 cross-attention to the condition tokens (eq. 9-11 of the paper), learns what is not Gaussian. It is told the level and
-the style (`texture`), which do not change along the path. Its output layer starts at
-zero, so training begins at the closed form (conditionally whitened generation, arXiv 2509.20928; the preconditioning is
-that of Karras et al., NeurIPS 2022).
+the style (`texture`), which do not change along the path. Its output layer starts at zero, so training begins at the
+closed form (conditionally whitened generation, arXiv 2509.20928; the preconditioning is that of Karras et al., NeurIPS
+2022).
 """
 
 from __future__ import annotations

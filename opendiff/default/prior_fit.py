@@ -67,19 +67,18 @@ def fit_prior(
          rng.random((count - 2, len(MODALITIES))) < 0.6]
     )  # fmt: skip
     group = [rng.permutation(GROUPS * len(np.unique(city.blocks)))[city.blocks] % GROUPS for city in cities]
-    # a first time for the expected shapes, which tell what is a tile's own, then with the styles of that
-    expected = left_out_beliefs(cities, directions, model, patterns=patterns[:1], group=group, report=report)[
-        0
-    ]
+    priors = left_out_priors(cities, directions, model, group, report)
+    # first the expected shapes, which tell what is a tile's own, then the styles of that
+    expected = left_out_beliefs(priors, cities, patterns[:1], group)[0]
     representation = model.representation
     shape = representation.shape_residual(truth.float()).double().numpy()
     own = shape - (expected.profile @ representation.profiles).double().numpy()
     texture, noise, styles = fit_texture(own)
     by_city = np.split(styles, np.cumsum([city.has_traffic.sum() for city in cities])[:-1])
     fit_styles(model.prior, cities, by_city)
-    unseen = left_out_beliefs(
-        cities, directions, model, patterns=patterns, group=group, styles=by_city, report=report
-    )
+    for left_out, prior in enumerate(priors):
+        fit_styles(prior, _hiding(cities, group, left_out), _kept_styles(by_city, cities, group, left_out))
+    unseen = left_out_beliefs(priors, cities, patterns, group)
     left = styles - unseen[0].style.double().numpy()
     texture = with_styles(texture, level_noise(representation, truth, unseen[0]).double().numpy(), left)
     model.representation = with_whitening(replace(representation, texture=texture), noise)
@@ -92,9 +91,8 @@ def fit_prior(
     measured = [number for number, city in enumerate(cities, start=1) for _ in range(city.has_traffic.sum())]
     for number in set(measured):
         of_city = white[np.array(measured) == number]
-        known = (
-            len(of_city) * share / (1 - share + len(of_city) * share)
-        )  # of it, the others are the tiles' own
+        # of their mean so much is in common, the rest is the tiles' own
+        known = len(of_city) * share / (1 - share + len(of_city) * share)
         model.prior.common[number] = torch.from_numpy(known * of_city.mean(axis=0))
     left = torch.from_numpy(white).float() - model.prior.common[measured]
     return Unseen(patterns, unseen, left, torch.from_numpy(styles).float())
@@ -120,23 +118,39 @@ class Unseen:
     styles: Tensor
 
 
+def left_out_priors(
+    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, group: Sequence[np.ndarray],
+    report: Report | None,
+) -> list[Prior]:  # fmt: skip
+    """A prior for each group of blocks, fitted without it; group: (tiles,) of each city."""
+    priors = []
+    for left_out in range(GROUPS):
+        priors.append(assemble(_hiding(cities, group, left_out), directions, model, like=model.prior))
+        if report:
+            report("prior", left_out + 2, GROUPS + 1)
+    return priors
+
+
+def _hiding(cities: Sequence[City], group: Sequence[np.ndarray], left_out: int) -> list[City]:
+    return [city.hiding(groups == left_out) for city, groups in zip(cities, group, strict=True)]
+
+
+def _kept_styles(
+    styles: Sequence[np.ndarray], cities: Sequence[City], group: Sequence[np.ndarray], left_out: int
+) -> list[np.ndarray]:
+    """Styles (tiles with traffic, STYLES) of each city without those of a group."""
+    parts = zip(styles, cities, group, strict=True)
+    return [one[groups[city.has_traffic] != left_out] for one, city, groups in parts]
+
+
 def left_out_beliefs(
-    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, patterns: np.ndarray,
-    group: Sequence[np.ndarray], styles: Sequence[np.ndarray] = (), report: Report | None = None,
-) -> list[Belief]:  # fmt: skip
-    """Under each pattern the belief of all tiles with traffic, none having seen its group of blocks; styles: of each
-    city's tiles with traffic, where they are known."""
+    priors: Sequence[Prior], cities: Sequence[City], patterns: np.ndarray, group: Sequence[np.ndarray]
+) -> list[Belief]:
+    """Under each pattern the belief of all tiles with traffic, each by the prior that has not seen its group of
+    blocks."""
     parts: dict[int, list[tuple[np.ndarray, Belief]]] = {number: [] for number in range(len(patterns))}
     starts = np.cumsum([0, *(city.has_traffic.sum() for city in cities)])
-    for left_out in range(GROUPS):
-        hidden = [city.hiding(groups == left_out) for city, groups in zip(cities, group, strict=True)]
-        prior = assemble(hidden, directions, model, like=model.prior)
-        if styles:
-            kept = [
-                one[groups[city.has_traffic] != left_out]
-                for one, city, groups in zip(styles, cities, group, strict=True)
-            ]
-            fit_styles(prior, hidden, kept)
+    for left_out, prior in enumerate(priors):
         for city, groups, start in zip(cities, group, starts, strict=False):
             rows = np.flatnonzero(city.has_traffic & (groups == left_out))
             if not len(rows):
@@ -145,8 +159,6 @@ def left_out_beliefs(
             for number, pattern in enumerate(patterns):
                 asked = city.conditions.take(rows).without(*np.array(MODALITIES)[~pattern])
                 parts[number].append((place, believed(prior, asked)))
-        if report:
-            report("prior", left_out + 2, GROUPS + 1)
     beliefs = []
     for number in range(len(patterns)):
         order = torch.from_numpy(np.argsort(np.concatenate([place for place, _ in parts[number]])))

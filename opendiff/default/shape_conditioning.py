@@ -38,8 +38,7 @@ class ShapePosterior:
 
     directions: (measured directions, 336). common_mean, common_std: (directions,) of g. share: q. factor: of s. own:
     (measured tiles, directions) what each tile shows, NaN in tiles that show no shape; noise: variance of it; styles:
-    what the measured tiles tell of styles. offset: (336,) of root shapes
-    in a new city beside what is expected.
+    what the measured tiles tell of styles. offset: (336,) of root shapes in a new city beside what is expected.
     """
 
     directions: np.ndarray
@@ -51,6 +50,14 @@ class ShapePosterior:
     noise: float
     styles: Styles
     offset: np.ndarray
+
+    @staticmethod
+    def untold(directions: np.ndarray, share: float, tiles: int) -> ShapePosterior:
+        """Where measured tiles (a number) show no shape."""
+        zero, one = np.zeros(len(directions)), np.ones(len(directions))
+        nothing = np.full((tiles, len(directions)), np.nan)
+        styles, offset = Styles.unknown(tiles), np.zeros(SHAPE_WIDTH)
+        return ShapePosterior(directions, zero, one, share, 1.0, nothing, MEASURED_NOISE, styles, offset)
 
     def of_tiles(self, measured: np.ndarray, shared: Tensor) -> ConditionedShape:
         """Of tiles and samples. measured: (tiles,) row among the measured tiles, -1 for others; shared: (samples, 336)
@@ -154,23 +161,20 @@ class Styles:
         return torch.where(known, expected + own + noise @ self.root.to(expected).T, free)
 
 
-def fit_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: bool) -> Styles:
+def told_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: bool) -> Styles:
     """From left (measured tiles, STYLES), styles less what was expected of them, of which the numbers `told`
     (STYLES,) are known; NaN in tiles without a shape."""
     root = texture.root.double().numpy()
     by_level = texture.by_level.double().numpy()
     covariance = root @ root.T + np.outer(by_level, by_level)
-    gain = covariance[:, told] @ np.linalg.inv(
-        covariance[np.ix_(told, told)]
-    )  # the told numbers are themselves
+    # the told numbers are themselves
+    gain = covariance[:, told] @ np.linalg.inv(covariance[np.ix_(told, told)])
     open_ = covariance - gain @ covariance[told]
     values, vectors = np.linalg.eigh((open_ + open_.T) / 2)
     rows = np.isfinite(left[:, told]).all(axis=1)
-    mean = (
-        left[rows][:, told].mean(axis=0) * rows.sum() / (rows.sum() + FEW_TILES)
-        if new_city
-        else 0 * left[0, told]
-    )
+    mean = np.zeros(told.sum())
+    if new_city:
+        mean = left[rows][:, told].mean(axis=0) * rows.sum() / (rows.sum() + FEW_TILES)
     parts = gain @ mean, left[:, told] @ gain.T, vectors * np.sqrt(values.clip(0))
     return Styles(*(torch.from_numpy(part).float() for part in parts))
 
@@ -197,11 +201,7 @@ def shape_posterior(
     common = prior.common[belief.city.to(prior.common.device)].double().cpu().numpy()
     tiles, hours = len(measurements.x), measurements.traffic.shape[1]
     if hours == 1:  # means without hours
-        nothing = np.full((tiles, 0), np.nan)
-        return ShapePosterior(
-            np.zeros((0, SHAPE_WIDTH)), np.zeros(0), np.ones(0), share, 1.0, nothing, MEASURED_NOISE,
-            Styles.unknown(tiles), np.zeros(SHAPE_WIDTH),
-        )  # fmt: skip
+        return ShapePosterior.untold(np.zeros((0, SHAPE_WIDTH)), share, tiles)
     known = _known(measurements)
     maps = _map(known, hours)
     colour = representation.colour.double().numpy()
@@ -212,19 +212,7 @@ def shape_posterior(
     missed = _roots(measurements, known) - representation.expected(belief.profile).double().numpy() @ maps.T
     rows = np.isfinite(missed).all(axis=1)
     if not rows.any():
-        zero, one = np.zeros(len(directions)), np.ones(len(directions))
-        nothing = np.full((tiles, len(directions)), np.nan)
-        return ShapePosterior(
-            directions,
-            zero,
-            one,
-            share,
-            1.0,
-            nothing,
-            MEASURED_NOISE,
-            Styles.unknown(tiles),
-            np.zeros(SHAPE_WIDTH),
-        )
+        return ShapePosterior.untold(directions, share, tiles)
     of_city = _city_mean(missed[rows]) if new_city else np.zeros(len(maps))
     missed = missed - of_city
     series = np.flatnonzero(known).tolist()
@@ -234,7 +222,9 @@ def shape_posterior(
     own = np.full((tiles, len(directions)), np.nan)
     own[rows] = (made @ left[:, good]) / values[good] - common[rows] @ directions.T
     told = own[rows]
-    styles = fit_styles(representation.texture, *_styles_left(belief, rows, numbers, series, hours), new_city)
+    styles = told_styles(
+        representation.texture, *_styles_left(belief, rows, numbers, series, hours), new_city
+    )
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))
     _, q, factor = min(
         (_loss(told, one, scale), one, scale) for one in sorted({*shares, share}) for scale in factors

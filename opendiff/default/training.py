@@ -149,7 +149,8 @@ def fit_denoiser(
         rolled = roll_days(white_noise[row], int(torch.randint(DAYS, ())))  # nobody knows the first weekday
         clean = torch.cat([level[row], rolled], dim=-1)
         mean, deviation, summary, style = table.pick(pattern, row)
-        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation, rolled)
+        no_root = torch.zeros_like(rolled)  # nothing is decoded
+        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation, no_root)
         t = torch.sigmoid(torch.randn(training.batch, device=device) * TIME_SPREAD)
         x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
         gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)

@@ -21,7 +21,6 @@ from opendiff.evaluation.probe import embedding_figures
 from opendiff.evaluation.realism import (
     auc_difference,
     copy_figures,
-    energy_difference,
     paired_difference,
     realism_figures,
     tail_figures,
@@ -213,7 +212,7 @@ def differences(
         pair = ensembles[name][:, :, hours], ensembles[DEFAULT][:, :, hours]
         value, low, high = paired_difference(truth[:, hours], *pair, blocks)
         found[name] = {"difference": value, "low": low, "high": high}
-        scores = energy_difference(truth[:, hours], *pair, blocks)
+        scores = paired_difference(truth[:, hours], *pair, blocks, score=metrics.energy_score)
         found[name] |= dict(zip(("energy", "energy_low", "energy_high"), scores, strict=True))
         if name == PRIOR_ALONE:
             areas = auc_difference(truth, ensembles[name], ensembles[DEFAULT], folds, blocks)

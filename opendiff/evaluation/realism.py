@@ -6,6 +6,8 @@ weeks from generated ones, and quantiles over tiles of what planners size networ
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import roc_auc_score
@@ -57,6 +59,11 @@ def summaries(weeks: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.asarray(values) for name, values in found.items()}
 
 
+def _told(weeks: np.ndarray) -> np.ndarray:
+    """`summaries` of weeks (rows, 168) side by side, (rows, 29)."""
+    return np.column_stack(list(summaries(weeks).values()))
+
+
 def root_shapes(weeks: np.ndarray) -> np.ndarray:
     """Square roots of weeks (rows, 168) divided by their means."""
     weeks = np.asarray(weeks, float)
@@ -99,8 +106,8 @@ def realism_figures(truth: np.ndarray, ensemble: np.ndarray, folds: np.ndarray) 
     """
     filled, hours = fill_gaps(truth)
     made = [fill_hours(ensemble[:, draw], hours) for draw in range(min(DRAWS, ensemble.shape[1]))]
-    known = np.column_stack(list(summaries(filled).values()))
-    told = [np.column_stack(list(summaries(weeks).values())) for weeks in made]
+    known = _told(filled)
+    told = [_told(weeks) for weeks in made]
     figures = {
         "auc_summaries": float(np.mean([two_sample_auc(known, part, folds) for part in told])),
         "auc_root_shapes": float(
@@ -168,27 +175,22 @@ def paired_difference(
     blocks: np.ndarray,
     draws: int = 2000,
     seed: int = 0,
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray] = metrics.crps,
 ) -> tuple[float, float, float]:
     """nCRPS of an ensemble less that of another, and its 95 % interval, by a bootstrap of whole spatial blocks.
 
-    truth (tiles, hours), ensembles (tiles, samples, hours), blocks (tiles,). Both are judged on the same tiles, so
-    what makes tiles hard or easy for both cancels (Kunsch 1989 of blocks).
+    truth (tiles, hours), ensembles (tiles, samples, hours), blocks (tiles,); score: another score of truth and
+    ensemble than the CRPS, of tiles or of tiles and hours. Both are judged on the same tiles, so what makes tiles
+    hard or easy for both cancels (Kunsch 1989 of blocks).
     """
-    gain = (metrics.crps(truth, one) - metrics.crps(truth, other)).mean(axis=1)
-    return _by_blocks(gain, truth, blocks, draws, seed)
-
-
-def energy_difference(
-    truth: np.ndarray,
-    one: np.ndarray,
-    other: np.ndarray,
-    blocks: np.ndarray,
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """As `paired_difference`, of the energy score."""
-    gain = metrics.energy_score(truth, one) - metrics.energy_score(truth, other)
-    return _by_blocks(gain, truth, blocks, draws, seed)
+    gain = (score(truth, one) - score(truth, other)).reshape(len(truth), -1).mean(axis=1)
+    _, block = np.unique(blocks, return_inverse=True)
+    count = block.max() + 1
+    total = np.bincount(block, gain, count), np.bincount(block, truth.mean(axis=1), count)
+    chosen = np.random.default_rng(seed).integers(0, count, (draws, count))
+    drawn = total[0][chosen].sum(axis=1) / total[1][chosen].sum(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(total[0].sum() / total[1].sum()), float(low), float(high)
 
 
 def auc_difference(
@@ -204,12 +206,12 @@ def auc_difference(
     their summaries, and its 95 % interval, by the same bootstrap: the pooled area under the curve, mean over
     DRAWS weeks."""
     filled, hours = fill_gaps(truth)
-    known = np.column_stack(list(summaries(filled).values()))
+    known = _told(filled)
     count = min(DRAWS, one.shape[1], other.shape[1])
 
     def scores(ensemble: np.ndarray) -> list[np.ndarray]:
-        weeks = [summaries(fill_hours(ensemble[:, draw], hours)) for draw in range(count)]
-        return [two_sample_scores(known, np.column_stack(list(week.values())), folds) for week in weeks]
+        weeks = [_told(fill_hours(ensemble[:, draw], hours)) for draw in range(count)]
+        return [two_sample_scores(known, week, folds) for week in weeks]
 
     label, pairs = _labels(truth), list(zip(scores(one), scores(other), strict=True))
     _, block = np.unique(blocks, return_inverse=True)
@@ -229,16 +231,3 @@ def auc_difference(
         )
     low, high = np.quantile(found[1:], (0.025, 0.975))
     return float(found[0]), float(low), float(high)
-
-
-def _by_blocks(
-    gain: np.ndarray, truth: np.ndarray, blocks: np.ndarray, draws: int, seed: int
-) -> tuple[float, float, float]:
-    """Sum of a gain (tiles,) over that of the mean truth, and its 95 % interval by a bootstrap of blocks."""
-    _, block = np.unique(blocks, return_inverse=True)
-    count = block.max() + 1
-    total = np.bincount(block, gain, count), np.bincount(block, truth.mean(axis=1), count)
-    chosen = np.random.default_rng(seed).integers(0, count, (draws, count))
-    drawn = total[0][chosen].sum(axis=1) / total[1][chosen].sum(axis=1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(total[0].sum() / total[1].sum()), float(low), float(high)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from opendiff import metrics
 from opendiff.default.cities import fill_gaps
 from opendiff.default.model import TrafficModel
 from opendiff.demo import DemoSource
 from opendiff.evaluation.realism import (
     auc_difference,
-    energy_difference,
     paired_difference,
     summaries,
     tail_figures,
@@ -72,8 +72,9 @@ def test_a_difference_is_paired_by_tile():
     assert low < middle < high < 0  # the first is nearer to the truth, by far
     same = paired_difference(truth, one, one, np.arange(80) // 4)
     assert same == (0.0, 0.0, 0.0)
-    assert energy_difference(truth, one, other, np.arange(80) // 4)[2] < 0
-    assert energy_difference(truth, one, one, np.arange(80) // 4) == (0.0, 0.0, 0.0)
+    by_energy = {"blocks": np.arange(80) // 4, "score": metrics.energy_score}
+    assert paired_difference(truth, one, other, **by_energy)[2] < 0
+    assert paired_difference(truth, one, one, **by_energy) == (0.0, 0.0, 0.0)
 
 
 def test_weeks_that_are_told_better_have_the_greater_area():
