@@ -149,6 +149,15 @@ def counted_demand(
     return made, coverage
 
 
+def counters_sentence(demand: Demand) -> str:
+    """How much of a demand that `counted_demand` made was measured."""
+    told = demand.metadata["counters"]
+    return (
+        f"{told['counted_sectors']:,} of {told['sectors']:,} sectors carry what {told['counted_cells']:,} measured "
+        f"cells carried (to {told['counted_error']:.1%}), the others what was generated."
+    )
+
+
 def _laid(weeks: np.ndarray, demand: Demand, coverage: Coverage) -> tuple[Coverage, np.ndarray]:
     """The coverage whose pixels carry what their sector was measured to carry on the mean, and (tiles,) Mbit/s of the
     tiles; weeks: (sectors, weeks, hours), NaN where not measured."""

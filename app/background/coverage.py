@@ -1,10 +1,12 @@
 """Coverage of the present network in the background: levels on pixels, which every hour and plan then reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.background import session_jobs
+from app.background.counted import OnCells, laid
 from app.background.deployment import present_or_default
+from app.files.measurements import cell_counters
 from app.saved.coverage import LEVELS, TERRAIN, settings_of
 from app.server import jobs
 from app.state.inputs import Upload
@@ -14,6 +16,7 @@ from app.state.workspace import Workspace
 JOB = "coverage"
 
 if TYPE_CHECKING:
+    from plannerbase.counters import Counters
     from planning.coverage import RadioSettings
 
 
@@ -22,12 +25,13 @@ class CoverageRequest:
     """What is asked of the radio model.
 
     settings: of the model. elevation, surface: rasters of the ground's height and of what stands on it, in metres.
-    levels: a table of measured levels that the path loss is tuned to.
+    levels: a table of measured levels that the path loss is tuned to. counters: of cells, by `start`.
     """
 
     settings: "RadioSettings"
     elevation: Upload | None = None
     levels: Upload | None = None
+    counters: "Counters | None" = None
 
 
 def saved_request(space: Workspace) -> CoverageRequest | None:
@@ -36,13 +40,14 @@ def saved_request(space: Workspace) -> CoverageRequest | None:
     told = space.coverage_saved
     if told is None or space.network is None or told["basis"] != space.basis("traffic", "scale", "network"):
         return None
-    uploads = [space.uploads.get(key) if key in told["uploads"] else None for key in (TERRAIN, LEVELS)]
-    return CoverageRequest(settings_of(told["settings"]), *uploads)
+    terrain, levels = (space.uploads.get(k) if k in told["uploads"] else None for k in (TERRAIN, LEVELS))
+    return CoverageRequest(settings_of(told["settings"]), terrain, levels)
 
 
 def start(space: Workspace, asked: CoverageRequest) -> None:
     """Compute the coverage of the present network; without one that fits, the default is deployed first."""
     network = present_or_default(space)
+    asked = replace(asked, counters=cell_counters(space))
     basis = space.basis("traffic", "scale")
 
     def work(job: jobs.Job) -> "tuple[Made[Deployed], Covered]":
@@ -74,5 +79,8 @@ def computed(job: jobs.Job, deployed: Deployed, asked: CoverageRequest) -> Cover
         tuning = tuned(network, table, settings, terrain)
         settings, notes = tuning.settings(settings), tuple(tuning.sentences)
     coverage = Coverage.of(network, demand.x, demand.y, settings, terrain=terrain, progress=job.report)
-    coverage.serving()  # the map's first picture needs it
-    return Covered(coverage, deployed, notes, asked.settings)
+    on_cells = laid(job, asked.counters, OnCells(network, coverage, demand))
+    on_cells.coverage.serving()  # the map's first picture needs it
+    return Covered(
+        on_cells.coverage, deployed, on_cells.demand, coverage, (*notes, *on_cells.sentences), asked.settings
+    )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opendiff.measurements import Measurements
 
 NEXT = 10
+DRAWS = 10  # samples of what was generated without measurements
+AT_ONCE = 2000  # tiles
 
 
 def conditioned(
@@ -28,7 +30,11 @@ def conditioned(
 def worth(
     plain: TrafficGenerator, told: ConditionedGenerator, conditions: Conditions, seed: int
 ) -> dict[str, Any]:
-    """What `app.widgets.measurements.worth` shows, as JSON holds it."""
+    """What `app.widgets.measurements.worth` shows, as JSON holds it.
+
+    before, measured: (168,) of all measured tiles of the area together. levels_before: (tiles,) weekly means of all
+    tiles without measurements, on the scale of the measured ones; levels_measured: of the measured ones (rows).
+    """
     from opendiff.measuring import left_out, measure_next
 
     measured = told.posterior.measurements
@@ -36,14 +42,20 @@ def worth(
     at = told.posterior.rows_of(x, y)
     rows = np.flatnonzero(at >= 0)
     rows = rows[measured.has_traffic[at[rows]]]
-    before: list[float] = []
-    real: list[float] = []
-    if len(rows):
-        week = np.tile(measured.traffic[at[rows]], (1, 168 // measured.traffic.shape[1])).sum(axis=0)
-        made = plain.generate(conditions.take(rows), 10, seed).median().sum(axis=0)
-        before = (made * week.mean() / max(float(made.mean()), 1e-12)).tolist()
-        real = week.tolist()
-    return {
-        "sentence": left_out(told).sentence, "rows": rows.tolist(), "before": before, "measured": real,
+    found: dict[str, Any] = {
+        "sentence": left_out(told).sentence, "rows": rows.tolist(), "before": [], "measured": [],
+        "levels_before": [], "levels_measured": [],
         "next": measure_next(told, conditions, NEXT).to_dict("records"),
+    }  # fmt: skip
+    if not len(rows):
+        return found
+    weeks = np.tile(measured.traffic[at[rows]], (1, 168 // measured.traffic.shape[1])).astype(float)
+    made = plain.generate(conditions.take(rows), DRAWS, seed).median().sum(axis=0).astype(float)
+    scale = weeks.mean() * len(rows) / max(float(made.mean()), 1e-12)
+    parts = (np.arange(i, min(i + AT_ONCE, len(x))) for i in range(0, len(x), AT_ONCE))
+    level = [plain.generate(conditions.take(p), DRAWS, seed).median().mean(axis=1) for p in parts]
+    return found | {
+        "before": (made * scale).tolist(), "measured": weeks.sum(axis=0).tolist(),
+        "levels_before": [float(f"{v:.5g}") for v in np.concatenate(level) * scale],
+        "levels_measured": [float(f"{v:.5g}") for v in weeks.mean(axis=1)],
     }  # fmt: skip

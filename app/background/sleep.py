@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.background import session_jobs
+from app.background.counted import OnCells, laid
 from app.background.coverage import computed as computed_coverage
 from app.background.coverage import saved_request
 from app.background.deployment import present_or_default
@@ -92,9 +93,9 @@ def start(space: Workspace, asked: SleepRequest) -> None:
         made = network(job)
         job.report(0, 0, "preparing")
         known = computed is not None and computed.basis.get("network") == made.identity
-        coverage = computed.value.coverage if computed is not None and known else None
+        coverage = computed.value.radio if computed is not None and known else None
         if saved is not None:
-            coverage = computed_coverage(job, made.value, saved).coverage
+            coverage = computed_coverage(job, made.value, saved).radio
 
         def finished(some: "Comparison[SleepPlan]", shown: bool) -> None:
             job.partial = lambda: (made, some)
@@ -171,9 +172,10 @@ def _compared(
     if coverage is None:  # else the radio settings are those of the Coverage page
         job.report(0, 0, "received levels")
         coverage = Coverage.of(network, planned.x, planned.y)
-    if asked.counters is not None:
-        job.report(0, 0, "laying the counters on cells")
-        network, coverage, planned, held_out = _counted(asked.counters, network, coverage, planned, held_out)
+    on_cells = laid(job, asked.counters, OnCells(network, coverage, planned, held_out))
+    network, coverage, planned, held_out = (
+        on_cells.network, on_cells.coverage, on_cells.demand, on_cells.held_out
+    )  # fmt: skip
     around = asked.around(network) | {"coverage": coverage}
     floored = planned.with_rate_floor(asked.rate_floor)
     problem = SleepProblem.build(network, floored, quantile=asked.quantile, **around)
@@ -194,7 +196,8 @@ def _compared(
         table = pd.concat(rows, ignore_index=True)
         following = asked.strategies[number + 1 :]
         shown = not following or following[0] in SOLVED
-        finished(Comparison(dict(plans), table, deployed, judged_on, prices=asked.prices), shown)
+        some_of = Comparison(dict(plans), table, deployed, judged_on, prices=asked.prices)
+        finished(replace(some_of, notes=on_cells.sentences), shown)
     ranges = ensemble_figures(plans, planned, asked.prices, held_out, job.part(BEFORE_RANGES, BEFORE_RISK))
     risk = None
     if held_out is not None:
@@ -208,29 +211,7 @@ def _compared(
             job.part(BEFORE_RISK, 1.0),
             **around,
         )
-    return Comparison(plans, table, deployed, judged_on, risk, ranges, asked.prices)
-
-
-def _counted(
-    counters: "Counters",
-    network: "Network",
-    coverage: "Coverage",
-    planned: "Demand",
-    held_out: "Demand | None",
-) -> "tuple[Network, Coverage, Demand, Demand | None]":
-    """All of them as the counters say, where any cell of the network was measured."""
-    from planning.counted import counted_demand, counted_network, counted_of
-    from planning.errors import InputError
-
-    try:
-        counted = counted_of(counters, network, "the counters")
-    except InputError:  # another network, such as one that was planned here
-        return network, coverage, planned, held_out
-    if counters.unit == "Mbit/s":
-        rest = held_out
-        held_out = None if rest is None else counted_demand(rest, counted, coverage, planned.samples)[0]
-        planned, coverage = counted_demand(planned, counted, coverage)
-    return counted_network(network, counted)[0], coverage, planned, held_out
+    return Comparison(plans, table, deployed, judged_on, risk, ranges, asked.prices, on_cells.sentences)
 
 
 def _measured(upload: Upload, demand: "Demand") -> "Demand":

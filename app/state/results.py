@@ -38,11 +38,15 @@ class Deployed:
 class Covered:
     """The coverage of a network, and the deployment that it is of. notes: what was read beside the network.
 
-    asked: the settings of the radio model that were asked for, before any tuning.
+    coverage, demand: where traffic stands, and how much of it, as counters say where there are any; radio: the same
+    coverage without counters, traffic even in its tile. asked: the settings of the radio model that were asked for,
+    before any tuning.
     """
 
     coverage: "Coverage"
     network: Deployed
+    demand: "Demand"
+    radio: "Coverage"
     notes: tuple[str, ...] = ()
     asked: "RadioSettings | None" = None
 
@@ -58,6 +62,7 @@ class Comparison(Generic[T]):
     risk: "pd.DataFrame | None" = None  # see planning.sleep.risk_curve
     ranges: "pd.DataFrame | None" = None  # see planning.sleep.ranges.ensemble_figures
     prices: "Prices | None" = None  # of the ranges
+    notes: tuple[str, ...] = ()  # what counters said of the cells
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class NetworkUse:
     found: "NetworkUtilisation"
     hot_spots: "pd.DataFrame"
     relief: "pd.DataFrame"
+    notes: tuple[str, ...] = ()  # what counters said of the cells
 
 
 def network_of(deployments: Made[Comparison[Deployed]], strategy: str) -> Made[Deployed]:

@@ -127,7 +127,7 @@ def _result(space: Workspace) -> None:
     with top:
         people = covered.network.demand.intensities.get("population")
         awake = None if after is None else after.awake
-        found = of_coverage(cover, people, before.awake, awake, hour_label(hour))
+        found = of_coverage(covered.radio, people, before.awake, awake, hour_label(hour))
         verdict_line(found, ":material/network_cell:")
     layer, view = _choices(after is not None)
     left, right = st.columns([3, 2], gap="medium")
@@ -208,7 +208,7 @@ def _loads_of(space: Workspace, cover: "Coverage", state: State, hour: int) -> "
 
     assert space.coverage is not None
     key = (space.coverage.identity, hour, state.awake.tobytes())
-    demand = space.coverage.value.network.demand
+    demand = space.coverage.value.demand
     build = lambda: coupled_loads(cover, _median(space, demand)[:, [hour]], state.awake[:, None])  # noqa: E731
     return space.cached(LOADS.part(state.name), key, build)
 
@@ -266,7 +266,7 @@ def _map(
         [f"{n}: {some} of {every} cells on" for n, some, every in zip(sites["site"], up, total, strict=True)],
         4,
     )
-    demand = made.value.network.demand
+    demand = made.value.demand
     accessible.site_map("Sites and their cells that are on", hour_label(hour), dots)
     accessible.tell(
         f"Map. {layer}, {view.lower()}, {hour_label(hour)}; shares of the ground stand beside it."
@@ -372,14 +372,15 @@ def _shares(space: Workspace, cover: "Coverage", before: State, after: State | N
     """Covered shares of ground, traffic and people, beside the baseline."""
     made = space.coverage
     assert made is not None
-    demand = made.value.network.demand
+    demand, radio = made.value.demand, made.value.radio
     counted: dict[str, np.ndarray | None] = {"Ground": None, "Traffic": demand.mean_mbps()}
     if "population" in demand.intensities:
         counted["People"] = demand.intensities["population"]
     rows = []
     for name, values in counted.items():
-        was = cover.covered_share(before.awake, values)
-        now = None if after is None else cover.covered_share(after.awake, values)
+        on = cover if name == "Traffic" else radio  # people are not where traffic is
+        was = on.covered_share(before.awake, values)
+        now = None if after is None else on.covered_share(after.awake, values)
         for index, where in enumerate(("outdoors", "indoors")):
             row = {"Covered share of": f"{name}, {where}", f"{BEFORE} (%)": 100 * was[index]}
             if now is not None:

@@ -244,7 +244,7 @@ def _plan(space: Workspace) -> None:
             "saved_kwh": "Saved (kWh)",
         }  # fmt: skip
         show_table(best.rename(columns=names), {"Saved (kWh)": 2})
-    st.caption("  \n".join(map(told, (*plan.problem.notes, *plan.notes))))
+    st.caption("  \n".join(map(told, (*plan.problem.notes, *plan.notes, *comparison.notes))))
 
 
 def moved_by_sleep(comparison: Comparison, plan: "SleepPlan") -> np.ndarray:

@@ -203,7 +203,7 @@ def _plan(space: Workspace) -> None:
         st.caption(f":material/warning: {told(text)}")
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
-    st.caption("  \n".join(map(told, (plan.sentence, *plan.notes))))
+    st.caption("  \n".join(map(told, (plan.sentence, *plan.notes, *made.value.notes))))
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
         show_table(table.round(3))

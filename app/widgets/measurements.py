@@ -9,15 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import traffic as traffic_charts
+from app.colours import ramp, ramp_legend
 from app.files.measurements import COLUMNS, FILE, NETWORK, READ, Measured, read_measured
-from app.map.region import Region, tile_picture
+from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
+from app.map.wipe import Wipe
 from app.messages import errors_shown, plain
 from app.state.controls import kept
+from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets import accessible
 from app.widgets.file_button import table_button
 from app.widgets.file_report import file_report
+from app.widgets.layout import opacity
 from app.widgets.uploads import upload
 from plannerbase import formats
 
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
 NEXT_COLOUR = (200, 30, 90)  # of tiles to measure next, the first the strongest
 MAX_MB, MAX_NETWORK_MB = 500, 200
+BEFORE, MEASURED, AFTER, SLIDER = "Before", "Measured", "After", "Slider"
+LEVELS: Slot[np.ndarray] = Slot()
+MOST_MARKED = 500  # measured tiles that are outlined on the map
 
 
 def measurements(space: Workspace) -> Measured | None:
@@ -77,7 +84,7 @@ def measurements(space: Workspace) -> Measured | None:
 
 
 def worth(space: Workspace, region: Region, hour: int) -> None:
-    """Generated before, measured and generated after; the error of tiles left out; where to measure next."""
+    """Generated before, measured and after, as weeks and maps; the error of tiles left out; where to measure next."""
     assert space.traffic is not None
     ensemble: TrafficEnsemble = space.traffic.value
     told: dict[str, Any] = ensemble.metadata.get("measured_worth", {})
@@ -97,6 +104,7 @@ def worth(space: Workspace, region: Region, hour: int) -> None:
             st.caption(
                 "Before: from open data alone, scaled to the measured mean. All measured tiles of the area."
             )
+            _levels(space, region, told, unit)
         ranked = pd.DataFrame(told["next"])
         if not len(ranked):
             return
@@ -122,4 +130,47 @@ def worth(space: Workspace, region: Region, hour: int) -> None:
             )  # fmt: skip
         st.caption(
             "Each tile is the one whose measurement takes most of the area's uncertainty, after those above it."
+        )
+
+
+def _levels(space: Workspace, region: Region, told: dict[str, Any], unit: str) -> None:
+    """The map of the weekly mean of each tile: before, as measured, after, or a slider between before and after."""
+    assert space.traffic is not None
+    ensemble: TrafficEnsemble = space.traffic.value
+    if len(told.get("levels_before", [])) != len(ensemble.tiles):  # made by an earlier version
+        return
+    identity = space.traffic.identity
+    after = space.cached(LEVELS, identity, lambda: ensemble.median().mean(axis=1).astype(float))
+    measured = np.full(len(after), np.nan)
+    measured[told["rows"]] = told["levels_measured"]
+    levels = {BEFORE: np.array(told["levels_before"]), MEASURED: measured, AFTER: after}
+    st.markdown("**Weekly mean of each tile**")
+    view = st.segmented_control(
+        "Show on the map", [*levels, SLIDER], default=SLIDER, required=True, key="measured levels",
+        help="Slider: before on the left of a line on the map, after on its right; move the line to compare.",
+    )  # fmt: skip
+    x, y = (ensemble.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
+    top = float(np.nanquantile(np.concatenate([*levels.values()]), 0.98)) or 1.0
+    pictures = {
+        name: tile_picture(x, y, ramp(values, top, opacity())[:, None, None, :])
+        for name, values in levels.items()
+    }
+    wiped = Wipe(pictures[BEFORE], pictures[AFTER], (BEFORE, AFTER)) if view == SLIDER else None
+    table = pd.DataFrame({"x": x, "y": y} | {f"{n.lower()} ({unit})": v for n, v in levels.items()})
+    accessible.offer_table("Weekly mean of each tile", lambda: table)
+    map_view(
+        f"measured levels {identity}", region, outline=space.outline_of(ensemble.metadata),
+        pictures=[] if view == SLIDER else [pictures[str(view)]],
+        marked=[bounds_of_tile(int(x[r]), int(y[r])) for r in told["rows"][:MOST_MARKED]], wiped=wiped,
+        height=340,
+    )  # fmt: skip
+    st.html(ramp_legend(f"Weekly mean of a whole tile ({unit}); measured tiles are outlined", top))
+    other = np.ones(len(after), bool)
+    other[told["rows"]] = False
+    if other.any():
+        factor = after[other] / np.maximum(levels[BEFORE][other], 1e-12)
+        low, high = (formats.number(float(q), 2) for q in np.quantile(factor, (0.1, 0.9)))
+        st.caption(
+            f"The measurements change the {formats.number(int(other.sum()))} tiles without one by a factor of {low} to "
+            f"{high} (the middle four fifths of them)."
         )

@@ -42,7 +42,7 @@ def network_use(space: Workspace, made: Made[NetworkUse], hour: int) -> tuple[fl
         )
         accessible.chart(spectrum_charts.busy_cells(table, shown), "Busy cells by hour", "network busy")
     _hot_spots(use)
-    st.caption(told(use.found.sentence_of_all))
+    st.caption("  \n".join(map(told, (use.found.sentence_of_all, *use.notes))))
     for text in use.found.coverage.notes[:3]:
         st.caption(f":material/info: {told(text)}")
     with st.expander("Hours", icon=":material/table:"):

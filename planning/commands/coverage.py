@@ -19,12 +19,11 @@ from planning.commands.shared import (
     add_counter_options,
     add_scale_options,
     check_folder,
-    counters_sentence,
     read_counters_of,
     scale_of,
 )
 from planning.commands.worker_options import add_worker_options, shared_work
-from planning.counted import counted_demand
+from planning.counted import counted_demand, counters_sentence
 from planning.coverage import DEFAULT_LOAD, Coverage, NetworkLoads, PixelGrid, RadioSettings, coupled_loads
 from planning.coverage.export import RSRP_LEVELS, contours, geotiff_bytes, kmz_bytes
 from planning.coverage.maps import MAPS, CoverageMap, coverage_map

@@ -15,12 +15,11 @@ from planning.commands.shared import (
     add_scale_options,
     add_solver_options,
     checked_out,
-    counters_sentence,
     read_counters_of,
     scenario_and_demand,
 )
 from planning.commands.worker_options import add_worker_options, shared_work
-from planning.counted import counted_demand
+from planning.counted import counted_demand, counters_sentence
 from planning.coverage import Coverage
 from planning.demand import Demand
 from planning.prb import Cluster, PrbSettings, compared, network_utilisation, relief_of
@@ -163,14 +162,22 @@ def run_network(options: argparse.Namespace, out: Path) -> None:
         scenario, demand = scenario_and_demand(options)
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
         share = prb_options.radio(options).traffic_share
+        network, counted = read_counters_of(options, scenario.network)
+        coverage = None
+        if counted is not None:
+            scenario = replace(scenario, network=network)
+            coverage = Coverage.of(network, demand.x, demand.y, progress=bar, work=work)
+            demand, coverage = counted_demand(demand, counted, coverage)
         found = network_utilisation(
-            scenario.network, demand, hours, quantile=options.quantile, progress=bar, work=work,
-            downlink_share=DOWNLINK_SHARE if share is None else share,
+            network, demand, hours, quantile=options.quantile, progress=bar, work=work,
+            downlink_share=DOWNLINK_SHARE if share is None else share, coverage=coverage,
         )  # fmt: skip
         hot = found.hot_spots(max(options.hot_spots, 0))
         relief = relief_of(found, hot.index.to_numpy(), bar)
         tables = {"by_hour": found.by_hour(), "cells": found.cells(), "hot_spots": hot, "relief": relief}
         scenario.with_utilisation(found.record(), tables).save(out)
+    if counted is not None:
+        print(counters_sentence(demand))
     print(found.sentence_of_all)
     for text in sentences_of(hot, relief):
         print(text)

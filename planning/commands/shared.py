@@ -123,15 +123,6 @@ def read_counters_of(options: argparse.Namespace, network: Network) -> tuple[Net
     return network, counted
 
 
-def counters_sentence(demand: Demand) -> str:
-    """How much of a demand was measured."""
-    told = demand.metadata["counters"]
-    return (
-        f"{told['counted_sectors']:,} of {told['sectors']:,} sectors carry what {told['counted_cells']:,} measured "
-        f"cells carried (to {told['counted_error']:.1%}), the others what was generated."
-    )
-
-
 def checked_out(text: str) -> Path:
     """Refuse a bad place before the work, not after it."""
     path = Path(text)

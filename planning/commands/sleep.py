@@ -21,13 +21,12 @@ from planning.commands.shared import (
     add_solver_options,
     check_folder,
     checked_out,
-    counters_sentence,
     read_counters_of,
     read_csv,
     scenario_and_demand,
 )
 from planning.commands.worker_options import add_worker_options, shared_work
-from planning.counted import counted_demand
+from planning.counted import counted_demand, counters_sentence
 from planning.coverage import Coverage
 from planning.demand import RATE_FLOOR_MBPS, Demand
 from planning.deployment.places import read_places

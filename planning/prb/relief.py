@@ -136,6 +136,9 @@ class _Place:
         """(Mbit/s missing around, load of the fullest cell of these sectors) with this network."""
         x, y = self.found.x[self.tiles], self.found.y[self.tiles]
         around = Coverage.of(network, x, y, self.found.coverage.settings)
+        whole = self.found.coverage.grid  # traffic lies in the tiles as there
+        pixel = whole.pixel_at(around.grid.lon, around.grid.lat)
+        around = around.with_weights(np.where(pixel >= 0, whole.weight[pixel], 0.0))
         loads = coupled_loads(around, self.found.demand_mbps[self.tiles, self.hour])
         mine = network.cells["sector"].isin(sectors).to_numpy()
         return float(loads.unserved_mbps.sum()), float(loads.load[mine].max(initial=0.0))

@@ -202,12 +202,22 @@ def network_utilisation(
     downlink_share: float = DOWNLINK_SHARE,
     progress: Progress | None = None,
     work: SharedWork | None = None,
+    coverage: Coverage | None = None,
 ) -> NetworkUtilisation:
     """Loads of all cells in these hours of the demand.
 
-    quantile: of the ensemble. downlink_share: of the traffic. work: computes received levels by several processes.
-    Raises InputError for no hours, hours that the demand
-    lacks, and a share outside 0 to 1.
+    Parameters
+    ----------
+    settings : of the radio model.
+    quantile : of the ensemble.
+    downlink_share : of the traffic.
+    work : computes received levels by several processes.
+    coverage : of the network on the demand's tiles, where it is known already, instead of `settings`.
+
+    Raises
+    ------
+    InputError
+        For no hours, hours that the demand lacks, and a share outside 0 to 1.
     """
     report = progress or silent
     chosen = tuple(int(h) for h in hours)
@@ -220,7 +230,8 @@ def network_utilisation(
         raise InputError(
             f"The share of the downlink must lie above 0 and at most at 1, not {downlink_share:g}."
         )
-    coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report, work=work)
+    if coverage is None:
+        coverage = Coverage.of(network, demand.x, demand.y, settings, progress=report, work=work)
     mbps = demand.profile(None, quantile)[:, chosen] * downlink_share
     users = demand.profile(None, quantile, "users")[:, chosen]
     loads = _loads(coverage, mbps, report)

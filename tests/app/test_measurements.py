@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.background import job_panel
+from app.background import coverage, job_panel, spectrum
 from app.files.measurements import FILE, NETWORK, cell_counters, read_measured, read_table
 from app.state.inputs import Upload
 from opendiff.errors import TableError
+from planning.coverage import RadioSettings
+from planning.prb.utilisation import DOWNLINK_SHARE
 from tests.app.making import X0, Y0, until_finished
 from tests.app.test_pages import button, drawn, open_page, texts
 
@@ -76,3 +78,59 @@ def test_counters_of_cells_are_handed_to_the_plans(space):
     space.uploads[NETWORK] = Upload("n.csv", b"cell,lon,lat\nb,115.9,28.7\n")
     with pytest.raises(TableError, match=r"None of the 1 cells of c.csv \(first: a\)"):
         read_measured(space.uploads[FILE], space.uploads[NETWORK])
+
+
+def counters_csv(cells, mbps):
+    """A day of hourly counters of cells, each with its rate in Mbit/s in every hour."""
+    rows = [
+        {"cell": cell, "time": f"2025-03-03 {h:02d}:00", "throughput (Mbit/s)": rate}
+        for cell, rate in zip(cells, mbps, strict=True)
+        for h in range(24)
+    ]
+    return pd.DataFrame(rows).to_csv(index=False).encode()
+
+
+def done(space):
+    for job in space.jobs.values():
+        until_finished(job)
+    job_panel.deliver_finished(space)
+
+
+def test_coverage_and_spectrum_carry_what_the_counters_say(drawn, space):
+    coverage.start(space, coverage.CoverageRequest(RadioSettings()))
+    done(space)
+    plain = space.coverage.value
+    assert plain.demand is plain.network.demand and plain.coverage is plain.radio and not plain.notes
+    cells, sector = plain.coverage.network.cells, plain.coverage.network.sector_of_cell
+    carried = plain.coverage.sector_shares().apply(plain.demand.mbps[:, 0].astype(float)).mean(axis=1)
+    busy = int(np.argmax(carried))
+    mine = cells["cell"][sector == busy].tolist()
+    rate = 3 * carried[busy]
+    space.uploads[FILE] = Upload("c.csv", counters_csv(mine, [rate / len(mine)] * len(mine)))
+
+    coverage.start(space, coverage.CoverageRequest(RadioSettings()))
+    done(space)
+    told = space.coverage.value
+    assert any("sectors carry what" in note for note in told.notes)
+    np.testing.assert_array_equal(told.radio.levels.rsrp_dbm, plain.radio.levels.rsrp_dbm)
+    made = told.coverage.sector_shares().apply(told.demand.mean_mbps()[:, None])[:, 0]
+    assert made[busy] == pytest.approx(rate, rel=0.05)
+    test = open_page("coverage", space)
+    assert not test.exception and not test.error
+    assert any("sectors carry what" in text for text in texts(test.caption))
+
+    spectrum.start_utilisation(space, 0)
+    done(space)
+    use = space.utilisation.value
+    offered = use.found.loads.offered_mbps[sector == busy].sum(axis=0).mean()
+    assert offered == pytest.approx(DOWNLINK_SHARE * rate, rel=0.05)
+    test = open_page("spectrum", space)
+    assert not test.exception and not test.error
+    assert any("sectors carry what" in text for text in texts(test.caption))
+
+
+def test_counters_of_another_network_leave_the_plan_as_generated_and_say_so(drawn, space):
+    space.uploads[FILE] = Upload("c.csv", counters_csv(["elsewhere"], [5.0]))
+    spectrum.start_utilisation(space, 0)
+    done(space)
+    assert any("name no cell of this network" in note for note in space.utilisation.value.notes)

@@ -11,6 +11,7 @@ import pytest
 
 from planning.cli import main, parser
 from planning.network.files import import_network
+from planning.prb.utilisation import DOWNLINK_SHARE
 from planning.scenario import Scenario
 from tests.planning.conftest import make_table
 
@@ -135,6 +136,27 @@ def test_prb_of_the_whole_network_and_of_a_cluster(folder, deployed, capsys):
         main([*arguments, "--hour", "20", "--cluster", "here"])
 
 
+def test_utilisation_of_a_network_takes_counters(folder, deployed, capsys):
+    cells = Scenario.read(deployed).network.cells
+    mine = cells["cell"][cells["sector"] == cells["sector"].iloc[0]].tolist()
+    out, counters = folder / "counted.gpkg", folder / "cells.csv"
+    arguments = ["prb", str(deployed), "--traffic", str(folder / "traffic.csv"), "--network", "--hours", "0-23"]
+    arguments += ["--out", str(out), "--hot-spots", "0"]
+
+    def offered(*more):
+        assert main([*arguments, *more]) == 0
+        table = Scenario.read(out).tables["utilisation_cells"]
+        return table.loc[table["cell"].isin(mine), "offered_mbps"].sum() / 24
+
+    wanted = 1.5 * offered()
+    rate = wanted / DOWNLINK_SHARE / len(mine)
+    rows = [(cell, f"2025-03-03 {hour:02d}:00", rate) for cell in mine for hour in range(24)]
+    pd.DataFrame(rows, columns=["cell", "time", "throughput (Mbit/s)"]).to_csv(counters, index=False)
+    assert offered("--measured", str(counters)) == pytest.approx(wanted, rel=0.1)  # as far as tiles can
+    assert "sectors carry what" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
     out = folder / "day.gpkg"
     traffic = str(folder / "traffic.csv")
