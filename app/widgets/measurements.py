@@ -11,6 +11,7 @@ import streamlit as st
 from app.charts import traffic as traffic_charts
 from app.colours import ramp, ramp_legend
 from app.files.measurements import COLUMNS, FILE, NETWORK, READ, Measured, read_measured
+from app.map.dots import Dots
 from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
 from app.map.wipe import Wipe
@@ -32,7 +33,6 @@ NEXT_COLOUR = (200, 30, 90)  # of tiles to measure next, the first the strongest
 MAX_MB, MAX_NETWORK_MB = 500, 200
 BEFORE, MEASURED, AFTER, SLIDER = "Before", "Measured", "After", "Slider"
 LEVELS: Slot[np.ndarray] = Slot()
-MOST_MARKED = 500  # measured tiles that are outlined on the map
 
 
 def measurements(space: Workspace) -> Measured | None:
@@ -161,10 +161,10 @@ def _levels(space: Workspace, region: Region, told: dict[str, Any], unit: str) -
     map_view(
         f"measured levels {identity}", region, outline=space.outline_of(ensemble.metadata),
         pictures=[] if view == SLIDER else [pictures[str(view)]],
-        marked=[bounds_of_tile(int(x[r]), int(y[r])) for r in told["rows"][:MOST_MARKED]], wiped=wiped,
+        dots=[_measured_tiles(x[told["rows"]], y[told["rows"]], told["levels_measured"], unit)], wiped=wiped,
         height=340,
     )  # fmt: skip
-    st.html(ramp_legend(f"Weekly mean of a whole tile ({unit}); measured tiles are outlined", top))
+    st.html(ramp_legend(f"Weekly mean of a whole tile ({unit}); dots: measured tiles", top))
     other = np.ones(len(after), bool)
     other[told["rows"]] = False
     if other.any():
@@ -174,3 +174,10 @@ def _levels(space: Workspace, region: Region, told: dict[str, Any], unit: str) -
             f"The measurements change the {formats.number(int(other.sum()))} tiles without one by a factor of {low} to "
             f"{high} (the middle four fifths of them)."
         )
+
+
+def _measured_tiles(x: np.ndarray, y: np.ndarray, levels: list[float], unit: str) -> Dots:
+    """A dot in the middle of each measured tile, with its level."""
+    west, south, east, north = np.array([bounds_of_tile(int(i), int(j)) for i, j in zip(x, y, strict=True)]).T
+    names = [f"measured: {formats.significant(level)} {unit}" for level in levels]
+    return Dots((west + east) / 2, (south + north) / 2, ["#22303a"] * len(x), names, 3)
