@@ -167,7 +167,7 @@ def held_out(
     source = [] if fold.other is None else [fold.other.series]
     key = fingerprint(
         opendiff.__version__, fold.name, fold.fold, fold.seed, settings.samples, settings.budget,
-        told.vectors, told.graph, told.groups, fold.series, test, *source,
+        told.vectors, told.graph, told.groups, fold.series, test, *source, *entry.rows,
     )  # fmt: skip
     part = f"{fold.city}-{fold.name.replace(' ', '-').replace(',', '')}-{fold.seed}-{fold.fold}"
     kept = folder.read(part, key)

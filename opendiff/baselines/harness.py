@@ -55,15 +55,19 @@ class TileConditions:
         return TileConditions(self.vectors[rows], self.graph[rows], self.groups[rows])
 
 
-class Baseline(Protocol):
+class Sampler(Protocol):
+    """What generates weeks of traffic for rows that it has not seen."""
+
+    def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
+        """Traffic (rows, samples, 168) float32, at least 0, in the unit of the series."""
+        ...
+
+
+class Baseline(Sampler, Protocol):
     """A generator that is fitted on some rows and samples weeks of traffic for others."""
 
     def fit(self, conditions: TileConditions, series: np.ndarray, seed: int, budget: Budget) -> Self:
         """series: (rows, series, 168), the first of which is traffic (users may follow), at least 0."""
-        ...
-
-    def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
-        """Traffic (rows, samples, 168) float32, at least 0, in the unit of the series."""
         ...
 
 
@@ -140,6 +144,9 @@ class NeuralBaseline(ABC):
     """A baseline that is a network: subclasses build it, update it and let it generate."""
 
     network: nn.Module  # all that generates; what early stopping keeps
+    held: tuple[
+        TileConditions, np.ndarray, int
+    ]  # rows that no update saw, their traffic (rows, 168), and the seed
     told: str = "vectors"  # the field of the conditions that it is told
     on_gpu: bool = (
         False  # whether a GPU is worth it: updates of 16 rows leave one waiting, calls of many steps do not
@@ -175,6 +182,7 @@ class NeuralBaseline(ABC):
                 if stopping.over(float(metrics.crps(scaled[checked], made).mean())):
                     break
         stopping.restore()
+        self.held = conditions.take(back), traffic[back], seed
         return self
 
     def begin(self, told: Tensor, weeks: Tensor) -> EarlyStopping:

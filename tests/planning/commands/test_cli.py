@@ -140,7 +140,15 @@ def test_utilisation_of_a_network_takes_counters(folder, deployed, capsys):
     cells = Scenario.read(deployed).network.cells
     mine = cells["cell"][cells["sector"] == cells["sector"].iloc[0]].tolist()
     out, counters = folder / "counted.gpkg", folder / "cells.csv"
-    arguments = ["prb", str(deployed), "--traffic", str(folder / "traffic.csv"), "--network", "--hours", "0-23"]
+    arguments = [
+        "prb",
+        str(deployed),
+        "--traffic",
+        str(folder / "traffic.csv"),
+        "--network",
+        "--hours",
+        "0-23",
+    ]
     arguments += ["--out", str(out), "--hot-spots", "0"]
 
     def offered(*more):
