@@ -147,7 +147,10 @@ def text_encoding(parts: dict[str, bytes]) -> str | None:
     if stated:
         try:
             codecs.lookup(_CODE_PAGES.get(stated.upper(), stated))
-        except LookupError:
+        except (
+            LookupError,
+            ValueError,
+        ):  # a name that no encoding has, or with a character that none can have
             pass
         else:
             return None

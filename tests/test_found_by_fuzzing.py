@@ -28,6 +28,7 @@ from opendiff.traffic_table import read_traffic
 from plannerbase.database import check_plain
 from plannerbase.delimited import read_csv
 from plannerbase.text import Refused
+from plannerbase.vector import text_encoding
 from planning.csv_table import read_table
 from planning.deployment.places import read_places
 from planning.errors import InputError
@@ -395,3 +396,29 @@ def test_a_place_beyond_all_numbers(number):
     assert any("1 " in line for line in places.report)
     with pytest.raises(AreaError):
         read_area_bytes(json.dumps(point).encode(), "a.geojson")
+
+
+def test_an_area_with_a_corner_that_is_no_number_is_left_out_of_the_places():
+    shape = {"type": "Polygon", "coordinates": [[*RING[:2], [RING[1][0], float("nan")], *RING[2:]]]}
+    features = [
+        {"type": "Feature", "properties": {}, "geometry": geometry}
+        for geometry in ({"type": "Polygon", "coordinates": [RING]}, shape)
+    ]
+    document = json.dumps({"type": "FeatureCollection", "features": features})
+    places = read_places(document.encode(), "a.geojson")
+    assert len(places.areas) == 1 and any("corner" in line for line in places.report)
+
+
+def test_a_code_page_of_a_shapefile_that_no_encoding_has():
+    head = bytes(32)
+    assert text_encoding({".dbf": head + "é".encode(), ".cpg": b"UTF\x008"}) == "utf-8"
+
+
+def test_hours_of_a_pack_as_floating_point_numbers(tmp_path):
+    (tmp_path / "tiles.parquet").write_bytes(corpus.pack_tables()[0])
+    source = PackSource(tmp_path)
+    tile = source.all_tiles().iloc[0]
+    table = pd.DataFrame({"hour": np.arange(168.0), "traffic": 1.0, "users": 1.0})
+    table.assign(x=int(tile["x"]), y=int(tile["y"])).to_parquet(tmp_path / "traffic.parquet")
+    traffic, _, has = source.traffic(source.all_tiles())
+    assert has.sum() == 1 and (traffic[has] == 1).all()

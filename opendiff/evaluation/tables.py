@@ -37,12 +37,34 @@ def markdown_tables(report: dict[str, Any]) -> str:
             markdown_table(kept, report["samples"]),
         ]
     if figures := report.get("embedding"):
-        parts.append(
-            f"Ridge regression to the log level on {figures['tiles']:.0f} tiles: R² "
-            f"{figures['embedding_level_r2']:.2f} from the imagery embedding (the encoder has not seen the fold), "
-            f"{figures['colour_and_texture_level_r2']:.2f} from statistics of colour and texture."
-        )
+        parts.append(embedding_table(figures))
     return "\n\n".join(parts)
+
+
+EMBEDDINGS = {
+    "embedding": "contrastive embedding, 16 numbers (shipped; has not seen the fold)",
+    "trunk": "frozen trunk, 512 statistics",
+    "trunk_pca": "... 32 principal components",
+    "trunk_views": "frozen trunk, mean of the image turned and mirrored in 8 ways",
+    "trunk_views_pca": "... 32 principal components",
+    "colour_and_texture": "statistics of colour and texture",
+}  # fmt: skip
+
+
+def embedding_table(figures: dict[str, float]) -> str:
+    """What embeddings of imagery tell of the level, as Markdown."""
+    lines = [
+        f"Ridge regression to the log level on {figures['tiles']:.0f} tiles with imagery, R²; all other open data "
+        f"alone {figures['open_data_level_r2']:.3f}:",
+        "",
+        "| imagery as | alone | beside all other open data |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| {words} | {figures[f'{name}_level_r2']:.3f} | {figures[f'beside_{name}_level_r2']:.3f} |"
+        for name, words in EMBEDDINGS.items()
+    ]
+    return "\n".join(lines)
 
 
 REALISM = {

@@ -221,7 +221,7 @@ class PackSource:
             )
         if table.duplicated(["x", "y", "hour"]).any():
             raise SourceError(f"{path} lists an hour of a tile twice; keep one row for each x, y, hour.")
-        wanted = row >= 0
+        hour, wanted = hour.astype(np.int64), row >= 0
         traffic[row[wanted], hour[wanted]] = values[wanted, 0]
         users[row[wanted], hour[wanted]] = values[wanted, 1]
         present = np.isfinite(traffic)

@@ -225,6 +225,11 @@ def _areas(
                 parts = shapely.get_parts(parts)
             has_points |= bool((shapely.get_type_id(parts) == 0).any())
             parts = shapely.force_2d(parts[(shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)])
+            corners, owner = shapely.get_coordinates(parts, return_index=True)
+            odd = np.bincount(owner, ~np.isfinite(corners).all(axis=1), len(parts)) > 0
+            if odd.any():
+                report.left_out("areas have a corner that is no finite number", int(odd.sum()))
+                parts = parts[~odd]
             broken = ~shapely.is_valid(parts)
             mended += int(broken.sum())
             parts = np.where(broken, shapely.make_valid(parts), parts) if broken.any() else parts
