@@ -71,8 +71,8 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         """Raises SourceError where the source has no imagery of any tile."""
         if hasattr(source, "conditions"):
             raise SourceError(
-                f"The source {source.name} holds no imagery, which the model paper needs; name the folder of an offline "
-                "data package that has it."
+                f"The source {source.name} holds no imagery, which the model paper needs; name the folder of an "
+                "offline data package that has it."
             )
         if self._encoder is None:
             raise ModelError(
