@@ -10,8 +10,6 @@ from pathlib import Path
 from benchmarks.app import MAP, until_quiet
 from benchmarks.session import app
 
-ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "token-of-the-browser"
 WORK_MS = 300_000  # generation and planning on a slow machine
@@ -101,8 +99,6 @@ def draw_polygon(page, corners):
 
 
 def fits(page, name, width):
-    """The page is no wider than its window; its picture is kept as build output, to be looked at."""
+    """The page is no wider than its window. (`python -m benchmarks screenshots --every` makes pictures to look at.)"""
     until_quiet(page)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}-{width}.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name

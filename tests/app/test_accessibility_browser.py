@@ -72,7 +72,7 @@ def broken_rules(page, colours_only=False):
     """
     asked = {"iframes": False, "resultTypes": ["violations"]}
     if colours_only:
-        asked["runOnly"] = {"type": "tag", "values": ["cat.color"]}
+        asked["runOnly"] = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
     axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
     found = []
     maps = [frame for frame in page.frames if "folium" in frame.url and not frame.is_detached()]

@@ -40,7 +40,7 @@ def test_a_page_without_a_plan_fits_its_window(page, with_traffic):
 
 def test_from_a_drawing_to_a_downloaded_plan(page, served, tmp_path):
     page.goto(served.address)
-    draw_polygon(page, [(-60, -45), (50, -50), (60, 55), (-55, 45)])
+    draw_polygon(page, [(-28, -22), (25, -25), (30, 26), (-26, 22)])
     page.get_by_text("With data").wait_for()
     page.get_by_role("button", name="Next: generate traffic").click()
     page.get_by_role("button", name="Generate traffic", exact=True).click()

@@ -92,7 +92,7 @@ def made_belief(rows: int, spatial: tuple[float, float], city: int = NEW_CITY) -
     loading = torch.zeros(rows, TOKENS_WIDTH)
     loading[:, 0] = 0.6
     residual = torch.full((rows,), 0.8)
-    spread = torch.ones(rows, 2)
+    spread = torch.tensor([1.0, 0.5]).expand(rows, 2)  # of the level, and of traffic against users
     return Belief(
         torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, STYLES), torch.zeros(rows, 3), spread,
         loading, residual, torch.tensor(spatial).expand(rows, 2),
@@ -162,10 +162,10 @@ def test_levels_that_lack_everything_have_the_spread_of_all_tiles():
     rest."""
     prior = Prior(COMPONENTS, 1)
     prior.weight[0, 16, 0] = 1.0
-    prior.feature_cov.mul_(2.0)
+    prior.feature_cov.mul_(0.25)
     nothing = torch.zeros(1, len(MODALITIES), dtype=torch.bool)
     belief = prior(torch.zeros(1, TOKENS_WIDTH), nothing, torch.ones(1), torch.tensor([5]), torch.tensor([5]))
-    draws = multivariate_normal(np.zeros(2), np.diag([2.0, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
+    draws = multivariate_normal(np.zeros(2), np.diag([0.25, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
     assert belief.spread[0, 0].item() == pytest.approx(draws.std(), rel=0.01)
 
 
