@@ -12,7 +12,7 @@ from opendiff.default.prior import NEW_CITY, Belief, Prior
 from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.texture import STYLES
-from opendiff.default.world import World, field_correlation, spatial_field
+from opendiff.default.world import FIELD_CELLS, World, field_correlation, spatial_field
 
 COMPONENTS = 3
 
@@ -132,6 +132,22 @@ def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
         whole = spatial_field(3, x, y, torch.arange(6), scale)
         part = spatial_field(3, x[[2, 0]], y[[2, 0]], torch.tensor([4, 1]), scale)
         assert torch.equal(part, whole[[2, 0]][:, [4, 1]])
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_the_stated_correlation_of_a_field_is_that_of_its_draws(scale):
+    """Over all places in a cell, 2,000 draws of each; for neighbours, across a corner, and a cell apart."""
+    side = FIELD_CELLS[scale]
+    x, y = (
+        axis.reshape(-1) for axis in torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    )
+    samples = 2 * torch.arange(2000)  # one of each mirrored pair
+    here = spatial_field(5, x, y, samples, scale)
+    assert here.square().mean().item() == pytest.approx(1, abs=0.03)
+    for dx, dy in ((1, 0), (2, 1), (side, 0)):
+        there = spatial_field(5, x + dx, y + dy, samples, scale)
+        stated = field_correlation(scale, np.array(dx), np.array(dy)).item()
+        assert (here * there).mean().item() == pytest.approx(stated, abs=0.03), (dx, dy)
 
 
 def test_a_tile_belongs_to_the_city_in_whose_box_it_lies():
