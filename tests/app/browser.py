@@ -16,6 +16,12 @@ WORK_MS = 300_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 SOLVER_SECONDS = 2  # that a program may take: these tests need a plan, not the best one
 OPEN_WORK = "open work"  # the folder of a library that holds it
+# Moving signs of work would be drawn sixty times a second, by the processor: half of what a test in a browser takes.
+STILL = """
+const still = new CSSStyleSheet();
+still.replaceSync("*, *::before, *::after { animation: none !important; transition: none !important; }");
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, still];
+"""
 PAGES = ("Area", "Traffic", "Network", "Coverage", "Sleep", "Spectrum", "Compare", "Export")
 PLOTS = ".js-plotly-plot:visible"
 

@@ -98,6 +98,7 @@ def page(chromium, served):
     elsewhere, errors = [], []
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     assert context.request.get(f"{served.address}?token={browser.TOKEN}").ok
+    context.add_init_script(browser.STILL)
     page = context.new_page()
     page.set_default_timeout(180_000)  # a machine may have other work
     page.on("request", lambda request: None if browser.is_own(request.url) else elsewhere.append(request.url))

@@ -3,13 +3,11 @@
 import io
 import sys
 
-import pytest
-
 from plannerbase.progress import StageBars, part_of
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def terminal_of(monkeypatch):
+    """A terminal in place of standard error; not a fixture, since pytest puts its own there before a test begins."""
     stream = io.StringIO()
     stream.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", stream)
@@ -26,7 +24,8 @@ def test_a_part_is_told_as_its_share_of_the_whole():
     assert told == [(0.25, "begun"), (0.375, "half"), (0.5, "ended")]
 
 
-def test_a_bar_without_a_total_is_one_short_line(terminal):
+def test_a_bar_without_a_total_is_one_short_line(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     bars = StageBars()
     bars(10_000_000, 0, "population")
     assert "10000000/?" in terminal.getvalue() and len(terminal.getvalue()) < 120
@@ -34,7 +33,8 @@ def test_a_bar_without_a_total_is_one_short_line(terminal):
     assert terminal.getvalue().endswith("\n")
 
 
-def test_each_stage_has_a_bar_in_its_unit(terminal):
+def test_each_stage_has_a_bar_in_its_unit(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     bars = StageBars({"encode": "tiles"})
     bars(3, 3, "encode")
     bars(1, 2, "generate")
