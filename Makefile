@@ -21,6 +21,8 @@ QUICK := not slow and not browser
 # come in the order of tests/conftest.py, not by their number of tests
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 test fast coverage lowest: export OMP_NUM_THREADS = 1
+# commands that tests start find their code compiled by the first of them; empty counts as unset
+test fast coverage lowest: export PYTHONDONTWRITEBYTECODE =
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help

@@ -16,6 +16,7 @@ import pandas as pd
 from benchmarks.coverage import made_network
 from benchmarks.sleep import made_city
 from benchmarks.tables import markdown
+from plannerbase.progress import Progress
 from plannerbase.workers import local_workers
 from planning.coverage import Coverage, RadioSettings
 from planning.errors import InputError
@@ -66,7 +67,7 @@ def sleep_report(quick: bool, seed: int) -> tuple[str, dict[str, float]]:
     settings = SleepSettings(gap=GAP)
     areas = 8 if quick else SITES_PER_AREA
 
-    def plan(work: SharedWork, progress: Callable[[int, int, str], None] | None) -> SleepPlan:
+    def plan(work: SharedWork, progress: Progress | None) -> SleepPlan:
         return plan_sleep(problem, "milp", settings, progress, work=work, sites_per_area=areas)
 
     one, two, killed, deaths = _three_times(plan)
@@ -98,7 +99,7 @@ def coverage_report(quick: bool, seed: int) -> tuple[str, dict[str, float]]:
     network, x, y = made_network(sites, tiles, seed)
     settings = RadioSettings(pixel_m=PIXEL_M)
 
-    def cover(work: SharedWork, progress: Callable[[int, int, str], None] | None) -> Coverage:
+    def cover(work: SharedWork, progress: Progress | None) -> Coverage:
         coverage = Coverage.of(network, x, y, settings, progress=progress, work=work)
         coverage.best_server()
         return coverage

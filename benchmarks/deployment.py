@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         texts.append("Users moving by gravity: " + ", ".join(f"{k} {v:.3g}" for k, v in moved.items()) + ".")
     if "placement" in parts and options.data is not None:
         from opendiff.open_data.sources import PackSource
-        from opendiff.progress import StageBars
+        from plannerbase.progress import StageBars
 
         samples = min(options.samples, 12) if options.quick else options.samples
         weeks = held_out_weeks(PackSource(options.data), samples, options.seed, options.quick, StageBars())

@@ -11,8 +11,8 @@ from opendiff.errors import SourceError
 
 if TYPE_CHECKING:
     from opendiff.open_data.sources import OpenData, PackSource
-    from opendiff.progress import Report
     from opendiff.training_data import TrainingData
+    from plannerbase.progress import Progress
 
 GENERATED = "generated"
 UNINFORMED = "random tiles"  # weeks of training tiles drawn at random: right on the whole, blind to the tile
@@ -34,7 +34,7 @@ class HeldOut:
 
 
 def held_out_weeks(
-    pack: PackSource, samples: int, seed: int, quick: bool = False, report: Report | None = None
+    pack: PackSource, samples: int, seed: int, quick: bool = False, progress: Progress | None = None
 ) -> HeldOut:
     """Cross-validate the `default` model on the pack. quick: two folds of the tiles in the middle.
 
@@ -45,7 +45,7 @@ def held_out_weeks(
     from opendiff.evaluation.references import held_out, references
     from opendiff.training_data import read_training_data
 
-    data = read_training_data(pack, pretrained_trunk(), report)
+    data = read_training_data(pack, pretrained_trunk(), progress)
     if quick:
         data = middle(data)
     rows = data.has_traffic
@@ -55,8 +55,8 @@ def held_out_weeks(
         raise SourceError(
             f"The pack {pack.name} has traffic in one spatial block only; the benchmark needs two."
         )
-    fits = fit_folds(data, seed, report)
-    made = held_out_default(data, fits, {GENERATED: VARIANTS["default"]}, samples, seed, report)
+    fits = fit_folds(data, seed, progress)
+    made = held_out_default(data, fits, {GENERATED: VARIANTS["default"]}, samples, seed, progress)
     blind = np.zeros((len(real), 0))  # this reference looks at no feature
     made[UNINFORMED] = held_out(references()[UNINFORMED], blind, real, folds, samples, seed)
     tiles = data.tiles.iloc[np.flatnonzero(rows)].reset_index(drop=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 from benchmarks.held_out import GENERATED, UNINFORMED, HeldOut, held_out_weeks
 from benchmarks.nearest_site import tile_shares
 from benchmarks.tables import markdown
+from plannerbase.progress import Progress
 from planning.coverage import Coverage
 from planning.demand import Demand, Scale
 from planning.deployment import density, deploy, largest_remainder
@@ -42,7 +43,6 @@ SIZING_QUANTILE = 0.9
 DEPLOYED_SITES = (100, 1000)  # 100 are about one in three tiles, 1000 show the weights with little rounding
 RING_M, RING_SITES = 2000.0, 6  # as the sleep planner's default
 HEADROOM = 0.2  # capacity of all sites together beyond the real busy hour
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """The report in words and tables, and its figures by name."""
     from opendiff.open_data.sources import PackSource
-    from opendiff.progress import StageBars
+    from plannerbase.progress import StageBars
 
     if options.samples < 2 or options.seed < 0 or options.sites < 2:
         raise InputError("The benchmark needs at least 2 samples, 2 sites and a seed of at least 0.")
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     demands = Demands.of(weeks)
     network = default_network(demands.made[GENERATED], sites)
     settings = SleepSettings(allow_unserved=True, threads=1, time_limit=limit)
-    sleep = sleep_worth(demands, network, settings, report=bars)
+    sleep = sleep_worth(demands, network, settings, progress=bars)
     deployment = deployment_worth(demands, weeks.intensities)
     figures = {
         "tiles": demands.real.tiles, "folds": weeks.folds, "samples": samples, "seed": options.seed,
@@ -124,7 +124,7 @@ def sleep_worth(
     network: Network,
     settings: SleepSettings,
     planned: dict[float, tuple[str, ...]] = PLANNED,
-    report: Progress | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Plans of a typical day (24 hours) made on each source, judged on the real week in one network.
 
@@ -157,8 +157,8 @@ def sleep_worth(
                 "gap": np.nan if plan.solve is None or plan.solve.gap is None else plan.solve.gap,
             }
         )
-        if report:
-            report("sleep plans", done + 1, len(wanted))
+        if progress:
+            progress(done + 1, len(wanted), "sleep plans")
     frame = pd.DataFrame(rows)
     real = frame[frame["source"] == REAL].set_index(["quantile", "strategy"])["kwh_per_day"]
     best = pd.MultiIndex.from_frame(frame[["quantile", "strategy"]]).map(real.to_dict()).to_numpy(float)

@@ -27,6 +27,7 @@ PAPER_ROWS = 16  # tile-weeks of the published procedure that are timed
 ROUNDS = 3  # the procedures are timed in turn, this often, and the median counts
 IMAGES = 200
 COUNTRY_TILES, COUNTRY_SAMPLES = 20_000, 5
+QUICK_COUNTRY = (640, 2, 64)  # tiles, samples, tiles a part
 GPU_TILE_WEEKS = 1_000_000
 # Dense bf16 operations a second that the maker states.
 GPU_PEAKS = {"H100": 989e12, "H200": 989e12}
@@ -72,7 +73,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     ]
     if quality:
         lines.insert(1, quality.text())
-    text, found = workers_report(*((640, 2, 64) if quick else (COUNTRY_TILES, COUNTRY_SAMPLES, TILES_A_PART)))
+    text, found = workers_report(
+        *(QUICK_COUNTRY if quick else (COUNTRY_TILES, COUNTRY_SAMPLES, TILES_A_PART))
+    )
     lines.append(text)
     figures |= found
     text, found = gpu_report(quick)

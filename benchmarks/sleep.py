@@ -273,7 +273,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
     from benchmarks.held_out import GENERATED, held_out_weeks
     from benchmarks.plans import REAL, Demands, default_network
     from opendiff.open_data.sources import PackSource
-    from opendiff.progress import StageBars
+    from plannerbase.progress import StageBars
 
     pack, bars = PackSource(path), StageBars()
     weeks = held_out_weeks(pack, 12 if quick else 60, seed, quick, bars)
@@ -301,7 +301,7 @@ def real_traffic(path: Path, seed: int, quick: bool) -> tuple[str, dict[str, flo
                         "kwh": judged.energy_kwh,
                     }
                 )
-                bars("sleep plans", len(rows), len(QUANTILES) * 2 * len(looking_at_traffic()))
+                bars(len(rows), len(QUANTILES) * 2 * len(looking_at_traffic()), "sleep plans")
     frame = pd.DataFrame(rows)
     best = frame[frame["made on"] == REAL].set_index(["quantile %", "strategy"])["kwh"]
     keys = pd.MultiIndex.from_frame(frame[["quantile %", "strategy"]])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opendiff.area import AnyArea, Tiles, tiles_and_area
-from opendiff.progress import Progress, Report
+from plannerbase.progress import Progress
 
 if TYPE_CHECKING:
     from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
@@ -68,7 +68,7 @@ def generate(
     model: str | EnsembleGenerator[Any] = "default",
     guidance_scale: float | None = None,
     steps: int | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> TrafficEnsemble:
     """Hourly traffic of one week for every zoom-15 tile of an area, as an ensemble.
 
@@ -93,7 +93,7 @@ def generate(
         mu of eq. 8 of the paper; None: the model's own.
     steps : int, optional
         Of the sampler, two network evaluations each; None: the model's own.
-    report : callable (what, done, total), optional
+    progress : callable (done, total, what), optional
         Is told how far the work is.
 
     Returns
@@ -131,7 +131,7 @@ def generate(
     opened = _opened(source, tiles)
     ensemble = generated(
         generator, opened, tiles, samples=samples, measured=measured, seed=seed, guidance_scale=guidance_scale,
-        steps=steps, report=report,
+        steps=steps, progress=progress,
     ).ensemble  # fmt: skip
     if outline is not None:
         ensemble.metadata.update({"area": outline.to_geojson(), "area_name": outline.name})
@@ -156,11 +156,11 @@ def generated(
     seed: int = 0,
     guidance_scale: float | None = None,
     steps: int | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Generated:
     """As `generate`, from a loaded model, an open source and tiles. Raises Cancelled as well."""
-    conditions = generator.conditions(source, tiles, _stage(report, "encode"))
+    conditions = generator.conditions(source, tiles, progress)
     notes: tuple[str, ...] = ()
     if measured is not None:
         from opendiff.conditioned import condition
@@ -173,7 +173,7 @@ def generated(
         seed=seed,
         guidance_scale=guidance_scale,
         steps=steps,
-        progress=_stage(report, "generate"),
+        progress=progress,
         cancelled=cancelled,
     )
     return Generated(ensemble, (*notes, *conditions.notes), conditions.missing_tiles)
@@ -190,7 +190,7 @@ def fetch(
     poi_datum: Datum = "WGS-84",
     population_unit: PopulationUnit | None = None,
     accept_terms: bool = False,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> PackSource:
     """Fetch imagery, population and places of an area into a pack, which works without a network from then on.
 
@@ -215,7 +215,7 @@ def fetch(
         Of a GeoTIFF; None: as its name and tags say.
     accept_terms : bool
         You have read the imagery provider's terms and accept them.
-    report : callable (what, done, total), optional
+    progress : callable (done, total, what), optional
 
     Returns
     -------
@@ -240,7 +240,7 @@ def fetch(
         imagery=imagery, population=population, poi=poi, poi_datum=poi_datum, population_unit=population_unit,
     )  # fmt: skip
     tiles, _ = tiles_and_area(area)
-    fetcher = Fetcher(Path(out), choices, report=report)
+    fetcher = Fetcher(Path(out), choices, progress=progress)
     fetcher.area(tiles)
     return fetcher.store.pack()
 
@@ -288,8 +288,3 @@ def _opened(
     if prepare := getattr(source, "prepare", None):
         prepare(tiles)
     return source
-
-
-def _stage(report: Report | None, what: str) -> Progress | None:
-    """The progress of one stage of a report."""
-    return None if report is None else lambda done, total: report(what, done, total)

@@ -20,8 +20,8 @@ from opendiff.conditions import AreaConditions, Conditions
 from opendiff.errors import ModelError, SourceError
 from opendiff.open_data.sources import OpenData
 from opendiff.poi.registration import PoiDatum
-from opendiff.progress import Progress
 from opendiff.traffic_table import TrafficEnsemble
+from plannerbase.progress import Progress
 
 TILES_A_BATCH = 256  # images and conditions held at once
 MAX_SAMPLES = 1000

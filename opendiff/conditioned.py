@@ -25,8 +25,8 @@ from opendiff.errors import ModelError, TableError
 from opendiff.generator import TrafficGenerator, follow_calls, known_or_estimated
 from opendiff.measurements import MBPS, Measurements
 from opendiff.noise import tile_noise
-from opendiff.progress import Progress
 from opendiff.week import HOURS, SERIES
+from plannerbase.progress import Progress
 
 NEAR_TILES = 24  # measured tiles so far outside an area are still used: the farthest that its city reaches
 REPLACED = "Traffic and users are generated, not measured"  # the assumption that no longer holds

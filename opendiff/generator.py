@@ -37,9 +37,9 @@ from opendiff.encoder.weights import load_encoder
 from opendiff.errors import Cancelled, ModelError, OutsideSource
 from opendiff.open_data.features import INTENSITY_UNITS, tile_features, with_halo
 from opendiff.paper.generator import PaperGenerator
-from opendiff.progress import Progress
 from opendiff.storage.shipped import CHECKPOINTS
 from opendiff.week import HOURS, SERIES
+from plannerbase.progress import Progress
 
 MODELS = ("default", "paper")
 # figures of `python -m opendiff evaluate --cities` (checkpoints/README.md)
@@ -76,7 +76,7 @@ def encode_open_data(
         rows = start + np.flatnonzero(data.has_imagery)
         image_tokens[rows] = encoder.image_tokens(data.imagery[data.has_imagery], cache)
         if progress:
-            progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
+            progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
     return encoder.tokens(features, image_tokens, has_imagery)
 
 
@@ -282,7 +282,7 @@ def follow_calls(
     """Run calls that tell how many of `rows` are done. Raises Cancelled."""
     for done in calls:
         if progress:
-            progress(done, rows)
+            progress(done, rows, "generate")
         if cancelled():
             raise Cancelled("Generation was cancelled.")
 

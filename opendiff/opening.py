@@ -53,5 +53,5 @@ def source_checksum(name: str, tiles: Tiles) -> str:
         images = (image_path(root, x, y) for x, y in zip(tiles["x"], tiles["y"], strict=True))
         sizes = [image.stat().st_size if image.is_file() else 0 for image in images]
     except OSError as error:
-        raise SourceError(f"{root} cannot be read ({error}); name a pack that can.") from None
+        raise SourceError(f"{root} cannot be read ({error}); name a readable offline data package.") from None
     return fingerprint(files, sizes)

@@ -29,11 +29,11 @@ from opendiff.errors import ModelError, OutsideSource, SourceError, TableError
 from opendiff.generator import TrafficGenerator
 from opendiff.measurements import Measurements
 from opendiff.opening import open_source, source_checksum
-from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, write_json
 from opendiff.storage.resume import fingerprint
 from opendiff.traffic_table import TrafficEnsemble
 from opendiff.week import HOURS
+from plannerbase.progress import Progress
 from plannerbase.traffic_file import PART_GLOB, RUN_FILE
 
 if TYPE_CHECKING:
@@ -219,13 +219,13 @@ def generate_dataset(
         total = done = len(tiles)
         done -= sum(len(part.x) for part in left)
         if progress:
-            progress(done, total)
+            progress(done, total, "generate")
         for made in make(recipe, left) if left else ():
             with replacing(out / made.part.file) as temporary:
                 temporary.write_bytes(made.table)
             done += len(made.part.x)
             if progress:
-                progress(done, total)
+                progress(done, total, "generate")
         headings = [_heading(out / part.file) for part in parts]
         known = sum(heading["tiles"] for heading in headings)
         notes = tuple(dict.fromkeys(note for heading in headings for note in heading.get("notes", ())))
@@ -259,7 +259,7 @@ def _claim(out: Path, stated: dict[str, Any]) -> None:
 
 @contextmanager
 def _written(out: Path) -> Iterator[None]:
-    """A full disk or a folder that may not be written, in a sentence; what is finished stays."""
+    """Convert write errors (full disk, no permission) to TableError; completed parts are kept."""
     try:
         yield
     except OSError as error:

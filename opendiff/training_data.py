@@ -16,8 +16,8 @@ from opendiff.errors import SourceError
 from opendiff.observed import City
 from opendiff.open_data.features import INTENSITY_UNITS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import OpenData, PackSource
-from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
+from plannerbase.progress import Progress
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
@@ -56,14 +56,16 @@ class TrainingData:
         trunk: Trunk,
         rows: np.ndarray,
         seed: int,
-        report: Report | None = None,
+        progress: Progress | None = None,
         state: TrainingState = UNSAVED,
         others: Sequence[TileFeatures] = (),
     ) -> Encoder:
         """An encoder fitted on some rows, and on the features of other cities."""
         part = self.features.take(rows)
         views, has_imagery = self.views[:, rows], self.has_imagery[rows]
-        return train_encoder(trunk, part, views, has_imagery, seed, report=report, state=state, others=others)
+        return train_encoder(
+            trunk, part, views, has_imagery, seed, progress=progress, state=state, others=others
+        )
 
     def conditions(self, encoder: Encoder) -> Conditions:
         """Conditions of all tiles by an encoder."""
@@ -120,7 +122,7 @@ def read_city(pack: PackSource, trunk: Trunk) -> CityData:
 
 
 def read_training_data(
-    pack: PackSource, trunk: Trunk, report: Report | None = None, turned: bool = True
+    pack: PackSource, trunk: Trunk, progress: Progress | None = None, turned: bool = True
 ) -> TrainingData:
     """All that training needs; without `turned`, which only the encoder learns from, images are seen as they are.
 
@@ -132,8 +134,8 @@ def read_training_data(
     views = np.zeros((VIEWS if turned else 1, len(data.tiles), IMAGE_FEATURES), np.float32)
     for view in range(len(views)):
         views[view, data.has_imagery] = encoder.image_features(turn(data.imagery[data.has_imagery], view))
-        if report:
-            report("image features", view + 1, len(views))
+        if progress:
+            progress(view + 1, len(views), "image features")
     return TrainingData(
         data.tiles, features, views, data.has_imagery, series, has_traffic,
         np.log1p(features.intensities() / INTENSITY_UNITS), spatial_folds(pack, data.tiles),

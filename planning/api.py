@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 
+from plannerbase.progress import Progress
 from planning.coverage import Coverage, PixelGrid, RadioSettings, Terrain
 from planning.coverage.rates import RateMapping
 from planning.demand import RATE_FLOOR_MBPS, AnyTraffic, Demand, Scale
@@ -18,7 +19,6 @@ from planning.deployment import deploy
 from planning.network import Network
 from planning.prb import PrbPlan, PrbSettings
 from planning.prb.hours import solve_hours
-from planning.progress import Progress
 from planning.radio import Radio
 from planning.shared_work import SharedWork
 from planning.sleep import (

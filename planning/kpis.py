@@ -33,7 +33,7 @@ KPIS = {
     "kwh_a_day": Kpi("Energy", "kWh a day", "less"),
     "saving": Kpi("Saving against always on", "%", "more", 1),
     "unserved": Kpi("Unserved traffic", "%", "less", 3),
-    "unseen_unserved": Kpi("Unserved, unseen traffic", "%", "less", 3),
+    "unseen_unserved": Kpi("Unserved, held-out traffic", "%", "less", 3),
     "overload_hours": Kpi("Overload hours", "h", "less"),
     "switches": Kpi("Switches", "", "less"),
     "prb_met": Kpi("Spectrum: demands met", "%", "more", 1),

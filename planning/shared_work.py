@@ -20,10 +20,10 @@ import numpy as np
 from scipy import sparse
 
 from plannerbase.locks import held
+from plannerbase.progress import Progress
 from plannerbase.workers import Workers, WorkersError, work_here
 from planning.atomic import write_whole
 from planning.errors import ClusterError, InputError
-from planning.progress import Progress
 
 RUN_FILE, LOCK_FILE = "run.json", "lock"
 FORMAT = 1  # of the files of a folder, and of what the tasks of a planner are: another one is another run

@@ -113,7 +113,7 @@ def start(
             samples=samples,
             seed=seed,
             guidance_scale=guidance_scale,
-            progress=lambda done, total: job.report(done, total, job.what),
+            progress=lambda done, total, _: job.report(done, total, job.what),
             cancelled=job.cancelled,
         )
         return replace(ensemble, metadata=ensemble.metadata | described)

@@ -34,7 +34,7 @@ def start(space: Workspace, choices: "Choices") -> None:
             root,
             choices,
             Client(cancelled=job.cancelled),
-            lambda what, done, total: job.report(done, total, shown(what, done, total)),
+            lambda done, total, what: job.report(done, total, shown(what, done, total)),
         )
         mark_used(root)
         fetcher.area(tiles)

@@ -19,6 +19,7 @@ from typing import Any
 
 from plannerbase import formats
 from plannerbase.errors import Cancelled
+from plannerbase.progress import Progress
 from planning.errors import PlanningError
 from planning.solver.interruption import stops_when
 
@@ -119,10 +120,8 @@ class Job:
         except IndexError:
             return None
 
-    def part(
-        self, begin: float, end: float, before: str = "", say: Callable[[str], str] = str
-    ) -> Callable[..., None]:
-        """Progress (done, total, what) of a step that is the part of this job from share `begin` to share `end`.
+    def part(self, begin: float, end: float, before: str = "", say: Callable[[str], str] = str) -> Progress:
+        """Progress of a step that is the part of this job from share `begin` to share `end`.
 
         What it tells is put in words by `say` and goes behind `before`.
         """

@@ -35,7 +35,7 @@ class ScaleChoice:
         """Itself. Raises ValueError for a kind that there is none of, or a figure that is no positive number."""
         figures = (self.per_km2, self.gb_per_month, self.gb_per_day, self.busy_mbps)
         if self.kind not in SCALE_KINDS or not all(0 < float(figure) < 1e15 for figure in figures):
-            raise ValueError("its scale is none")
+            raise ValueError("invalid traffic scale")
         return self
 
 

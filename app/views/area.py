@@ -151,7 +151,7 @@ def _known(space: Workspace) -> dict[str, np.ndarray]:
     if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MOST_COUNTED:
         return {}
     found: dict[str, np.ndarray] = {}
-    with errors_shown("counting what is known of the tiles"):
+    with errors_shown("counting the data coverage of the tiles"):
         found = space.cached(
             KNOWN_TILES,
             space.area_identity,

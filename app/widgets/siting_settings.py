@@ -150,7 +150,7 @@ def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None
 
 
 def _drawn(space: Workspace, region: Region | None) -> "Places":
-    """What is drawn: circles are sites that must be, areas hold none."""
+    """What is drawn: circles are mandatory sites, areas are exclusion zones."""
     from planning.deployment.places import Places
 
     # off again with each deployment: these controls are folded then, and a map cannot be laid out where nothing shows

@@ -236,7 +236,7 @@ def _change_source(space: Workspace, source: str) -> None:
         with st.spinner("Opening the open data"):
             if not source:
                 raise SourceError(
-                    "No folder is named; type the path of a pack, a folder that holds tiles.parquet."
+                    "No folder is named; type the path of an offline data package, a folder that holds tiles.parquet."
                 )
             open_region(source)
     except Exception as error:

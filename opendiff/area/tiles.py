@@ -84,7 +84,7 @@ def tiles_covering(area: Area, max_tiles: int = MAX_TILES) -> Tiles:
         raise _too_many(outline.area, max_tiles, area)
     if crossings(outline) > MAX_PIECES:
         raise AreaError(
-            "The outline runs to and fro through too many tiles; simplify it (a tolerance of 100 m is plenty)."
+            "The outline is too complex: it crosses too many tiles. Simplify it (a tolerance of 100 m is enough)."
         )
     found = unit_square_shares(outline, 4 * max_tiles)
     if isinstance(found, int):

@@ -18,9 +18,9 @@ from opendiff.baselines.harness import Budget, TileConditions
 from opendiff.baselines.models import CSDI, DEFAULT, ON_REQUEST, PUBLISHED, TABLES, TRANSFER, Entry
 from opendiff.errors import ModelError
 from opendiff.processes import in_processes
-from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
+from plannerbase.progress import Progress
 
 FOUR = ("jsd", "mae", "rmse", "crps")  # the paper's figures
 FIGURES = (
@@ -55,7 +55,7 @@ def run_table(
     cities: list[City],
     settings: Settings,
     folder: WorkFolder,
-    report: Report | None = None,
+    progress: Progress | None = None,
     names: list[str] | None = None,
     workers: int = 1,
 ) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def run_table(
             shape = len(fold.test), settings.samples, values.shape[-1]
             made.ensembles.setdefault(row, np.zeros(shape, np.float32))[fold.test] = values
         of_seed[fold.name] = Made(made.ensembles, made.seconds + seconds)
-        if report:
-            report(f"table {table}", number + 1, len(folds))
+        if progress:
+            progress(number + 1, len(folds), f"table {table}")
     judge = by_pattern if table == 2 else judged
     return {
         "table": table, "seeds": list(settings.seeds), "samples": settings.samples,

@@ -15,7 +15,6 @@ from opendiff.encoder.weights import pretrained_trunk
 from opendiff.errors import SourceError
 from opendiff.open_data.features import MIX_WIDTH, TOTALS, TileFeatures, tile_features, with_halo
 from opendiff.open_data.sources import PackSource
-from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
 from opendiff.training_data import (
@@ -24,6 +23,7 @@ from opendiff.training_data import (
     spatial_blocks,
     spatial_folds,
 )
+from plannerbase.progress import Progress
 
 ALL = "all"
 ELEMENTS = ("No-Geo", "No-Human", "No-POI")  # what Table 3 takes away
@@ -63,13 +63,16 @@ class City:
 
 
 def read_city(
-    path: Path, elements: tuple[str, ...] = (), folder: WorkFolder | None = None, report: Report | None = None
+    path: Path,
+    elements: tuple[str, ...] = (),
+    folder: WorkFolder | None = None,
+    progress: Progress | None = None,
 ) -> City:
     """A pack, or the stations in a .npz file (`read_stations`). elements: those of ELEMENTS that a table takes away,
     which stations do not tell apart. Raises SourceError."""
     if Path(path).suffix == ".npz":
         return read_stations(Path(path))
-    return read_pack(PackSource(path), elements, folder or WorkFolder(None), report)
+    return read_pack(PackSource(path), elements, folder or WorkFolder(None), progress)
 
 
 def read_stations(path: Path) -> City:
@@ -99,7 +102,9 @@ def read_stations(path: Path) -> City:
     return City(path.stem, split, traffic[:, None], folds, {ALL: by_fold})
 
 
-def read_pack(pack: PackSource, elements: tuple[str, ...], folder: WorkFolder, report: Report | None) -> City:
+def read_pack(
+    pack: PackSource, elements: tuple[str, ...], folder: WorkFolder, progress: Progress | None
+) -> City:
     """The tiles of a pack with traffic; conditions are the tokens of the encoder of `default`, with one flag a
     modality. The graph's embedding knows POI, population and adjacency."""
     tiles = pack.all_tiles()
@@ -124,7 +129,7 @@ def read_pack(pack: PackSource, elements: tuple[str, ...], folder: WorkFolder, r
     for element in (ALL, *elements):
         found = folder.read(f"tokens-{element}", key)
         if found is None:
-            data = data or read_training_data(pack, pretrained_trunk(), report)
+            data = data or read_training_data(pack, pretrained_trunk(), progress)
             found = {str(f): tokens_without(data, element, f) for f in np.unique(folds[rows])}, None
             folder.write(f"tokens-{element}", key, *found)
         vectors[element] = found[0]

@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.baselines.harness import Budget
     from opendiff.baselines.tables import drawing, markdown
     from opendiff.device import chosen_device
-    from opendiff.progress import StageBars
     from opendiff.storage.atomic import replacing, write_json
     from opendiff.storage.work_folder import WorkFolder
+    from plannerbase.progress import StageBars
 
     budget = Budget(device=chosen_device(options.device))
     settings = Settings(tuple(range(options.seeds)), options.samples, budget)
@@ -75,13 +75,13 @@ def run(options: argparse.Namespace) -> None:
     # small networks gain nothing from threads, and sums come out the same whatever the machine has
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    folder, report = WorkFolder(options.work), StageBars()
+    folder, progress = WorkFolder(options.work), StageBars()
     elements = ELEMENTS if options.table == 3 else ()
-    cities = [read_city(path, elements, folder, report) for path in options.data]
+    cities = [read_city(path, elements, folder, progress) for path in options.data]
     if options.quick:
         cities = [city.part(QUICK_FOLDS, QUICK_ROWS) for city in cities]
         settings = Settings((0,), 4, replace(budget, updates=12, checks=2, check_rows=8, check_samples=2))
-    result = run_table(options.table, cities, settings, folder, report, options.model, options.workers)
+    result = run_table(options.table, cities, settings, folder, progress, options.model, options.workers)
     path = options.out / f"table{options.table}"
     write_json(path.with_suffix(".json"), result)
     for suffix, text in ((".md", markdown(result)), (".svg", drawing(result))):

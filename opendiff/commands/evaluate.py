@@ -7,8 +7,8 @@ from pathlib import Path
 
 from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
-from opendiff.progress import StageBars
 from opendiff.storage.atomic import write_json
+from plannerbase.progress import StageBars
 
 SPLITS = ("blocks", "buffer-1", "buffer-2", "quadrants", "sectors")  # as in `opendiff.evaluation.splits`
 

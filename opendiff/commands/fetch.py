@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendiff.commands.parsers import Commands
-from opendiff.progress import StageBars
+from plannerbase.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     report = Report()
     tiles = read_tiles(options.area, report=report)
     print_notes(tuple(report))
-    fetcher = Fetcher(options.out, choices, report=StageBars())
+    fetcher = Fetcher(options.out, choices, progress=StageBars())
     notes = fetcher.area(tiles)
     print_notes((*fetcher.told, *notes))
     store = fetcher.store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
 from opendiff.commands.parsers import Commands
 from opendiff.errors import TableError
-from opendiff.progress import ProgressBar, StageBars
+from plannerbase.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.area import Tiles
@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> None:
     made = generated(
         generator, source, tiles, samples=options.samples, measured=measurements, seed=options.seed,
         guidance_scale=options.guidance, steps=options.steps,
-        report=StageBars({"encode": "tiles", "generate": "tile-weeks"}),
+        progress=StageBars({"encode": "tiles", "generate": "tile-weeks"}),
     )  # fmt: skip
     print_notes(made.notes)
     ensemble = made.ensemble
@@ -169,7 +169,7 @@ def open_named(options: argparse.Namespace, tiles: Tiles) -> tuple[OpenDataSourc
     if options.source == "live":
         from opendiff.live.source import LiveSource
 
-        live = LiveSource(choices_of(options), report=StageBars())
+        live = LiveSource(choices_of(options), progress=StageBars())
         live.prepare(tiles)
         print_notes(tuple(live.fetcher.told))
         return live, str(live.pack.root.resolve())
@@ -221,7 +221,7 @@ def run_parts(
             options.out,
             TILES_A_PART if options.part_tiles is None else options.part_tiles,
             make,
-            ProgressBar("generate", "tiles"),
+            StageBars({"generate": "tiles"}),
         )
     print_notes(made.notes)
     if made.kept_parts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opendiff.commands.parsers import Commands
 from opendiff.errors import OpenDiffError
-from opendiff.progress import StageBars
+from plannerbase.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.open_data.sources import PackSource
@@ -79,7 +79,7 @@ def train_paper(pack: PackSource, options: argparse.Namespace) -> Path:
         f"python -m opendiff train {options.part} --model paper --data {pack.name} --seed {options.seed}"
     )
     place = pack, options.out, options.seed, command
-    settings = {"epochs": options.epochs, "device": _training_device(options), "report": StageBars()}
+    settings = {"epochs": options.epochs, "device": _training_device(options), "progress": StageBars()}
     if options.part == "encoder":
         return train_encoder_on(*place, options.pixels, **settings)
     return train_sampler_on(*place, **settings)

@@ -89,8 +89,8 @@ class TrafficModel(nn.Module):
         drawn = torch.cat([noise[:, WIDTH:]] * 2)
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
-            told, untold = self.denoiser(torch.cat([x, x]), t, both, drawn).chunk(2)
-            return told + guidance_scale * (told - untold)
+            cond, uncond = self.denoiser(torch.cat([x, x]), t, both, drawn).chunk(2)
+            return cond + guidance_scale * (cond - uncond)
 
         shape = sample_flow(guided, noise[:, :WIDTH], steps)[:, LEVEL_WIDTH:]
         expected = memory.expected + guidance_scale * (memory.expected - empty.expected)

@@ -14,19 +14,19 @@ from opendiff.encoder.contrastive import train_encoder
 from opendiff.encoder.weights import load_encoder, pretrained_trunk
 from opendiff.errors import SourceError
 from opendiff.open_data.sources import PackSource
-from opendiff.progress import Report
 from opendiff.storage.checkpoint import write_checkpoint
 from opendiff.storage.resume import TrainingState, fingerprint
 from opendiff.training_data import read_city, read_training_data
+from plannerbase.progress import Progress
 
 
 def train_encoder_on(
-    packs: Sequence[PackSource], out: Path, seed: int, command: str, report: Report | None = None
+    packs: Sequence[PackSource], out: Path, seed: int, command: str, progress: Progress | None = None
 ) -> Path:
     """Fit the encoder: image tokens on all tiles of the first pack with imagery or POI, mixes of POI on all packs.
     Returns the file of its weights."""
     trunk = pretrained_trunk()
-    data = read_training_data(packs[0], trunk, report)
+    data = read_training_data(packs[0], trunk, progress)
     others = [read_city(pack, trunk).features for pack in packs[1:]]
     rows = data.has_imagery | data.features.has_poi
     path = out / encoder_weights.FILE
@@ -39,7 +39,7 @@ def train_encoder_on(
         data.views[:, rows],
         data.has_imagery[rows],
         seed,
-        report=report,
+        progress=progress,
         state=state,
         others=others,
     )
@@ -54,7 +54,7 @@ def train_sampler_on(
     seed: int,
     command: str,
     device: str = "cpu",
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Fit the model on all tiles of the packs with traffic or people present, by the encoder in `out` or else the
     shipped one; returns the file of its weights. Raises SourceError."""
@@ -63,15 +63,15 @@ def train_sampler_on(
     cities = []
     for number, pack in enumerate(packs):
         cities.append(read_city(pack, encoder.trunk).city(encoder))
-        if report:
-            report("packs", number + 1, len(packs))
+        if progress:
+            progress(number + 1, len(packs), "packs")
     if not any(city.has_traffic.any() for city in cities):
         raise SourceError("None of the packs has traffic.parquet; training needs one that has.")
     path = out / FILE
     told = (part for city in cities for part in (city.conditions.tokens, city.series, city.presence))
     key = fingerprint(seed, *(np.nan_to_num(part) for part in told))
     state = TrainingState(path.with_suffix(".state"), key)
-    model = train_cities(cities, seed, device=device, report=report, state=state)
+    model = train_cities(cities, seed, device=device, progress=progress, state=state)
     model.save(path, {"command": command})
     state.finish()
     return path

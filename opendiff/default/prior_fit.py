@@ -26,7 +26,7 @@ from opendiff.default.regression import Sample, Widths, regress
 from opendiff.default.representation import LEVEL_WIDTH, Representation, fit_representation, with_whitening
 from opendiff.default.texture import STYLES, fit_texture, with_styles
 from opendiff.observed import City
-from opendiff.progress import Report
+from plannerbase.progress import Progress
 
 BOX_MARGIN = 2  # tiles around the measured ones that belong to a training city
 SHAPE_NOISE = 0.05  # least standard deviation of a profile coefficient
@@ -51,7 +51,7 @@ def fit_prior(
     model: TrafficModel,
     cities: Sequence[City],
     seed: int = 0,
-    report: Report | None = None,
+    progress: Progress | None = None,
     count: int = PATTERNS,
 ) -> Unseen:
     """Fit representation, prior, and texture and whitening of what it leaves open."""
@@ -60,14 +60,14 @@ def fit_prior(
     targets = [profile_targets(city, model.representation) for city in cities]
     directions = profile_directions(targets)
     model.representation = fit_representation(truth, torch.from_numpy(weekly(directions)))
-    model.prior = assemble(cities, directions, model, report=report)
+    model.prior = assemble(cities, directions, model, progress=progress)
     rng = np.random.default_rng(seed)
     patterns = np.vstack(
         [np.ones(len(MODALITIES), bool), np.zeros(len(MODALITIES), bool),
          rng.random((count - 2, len(MODALITIES))) < 0.6]
     )  # fmt: skip
     group = [rng.permutation(GROUPS * len(np.unique(city.blocks)))[city.blocks] % GROUPS for city in cities]
-    priors = left_out_priors(cities, directions, model, group, report)
+    priors = left_out_priors(cities, directions, model, group, progress)
     # first the expected shapes, which tell what is a tile's own, then the styles of that
     expected = left_out_beliefs(priors, cities, patterns[:1], group)[0]
     representation = model.representation
@@ -120,14 +120,14 @@ class Unseen:
 
 def left_out_priors(
     cities: Sequence[City], directions: np.ndarray, model: TrafficModel, group: Sequence[np.ndarray],
-    report: Report | None,
+    progress: Progress | None,
 ) -> list[Prior]:  # fmt: skip
     """A prior for each group of blocks, fitted without it; group: (tiles,) of each city."""
     priors = []
     for left_out in range(GROUPS):
         priors.append(assemble(_hiding(cities, group, left_out), directions, model, like=model.prior))
-        if report:
-            report("prior", left_out + 2, GROUPS + 1)
+        if progress:
+            progress(left_out + 2, GROUPS + 1, "prior")
     return priors
 
 
@@ -177,7 +177,7 @@ def believed(prior: Prior, conditions: Conditions) -> Belief:
 
 
 def assemble(
-    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, report: Report | None = None,
+    cities: Sequence[City], directions: np.ndarray, model: TrafficModel, *, progress: Progress | None = None,
     like: Prior | None = None,
 ) -> Prior:  # fmt: skip
     """A prior fitted on what is observed of cities; `like`: another, whose imputation and spreads of left-out tiles are
@@ -199,8 +199,8 @@ def assemble(
             prior.bounds[1 + number] = torch.tensor(box)
     fit_levels(prior, cities, imputed, model, like)
     fit_shapes(prior, cities, imputed, directions, model)
-    if report:
-        report("prior", 1, GROUPS + 1)
+    if progress:
+        progress(1, GROUPS + 1, "prior")
     return prior
 
 

@@ -21,9 +21,9 @@ from opendiff.default.prior_fit import PATTERNS, Unseen, fit_prior, level_noise
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, Representation, roll_days
 from opendiff.device import few_threads
 from opendiff.observed import City
-from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
 from opendiff.week import DAYS
+from plannerbase.progress import Progress
 
 TIME_SPREAD = (
     1.2  # of the logit of the times that are trained: most lie where there is much of both data and noise
@@ -60,7 +60,7 @@ def train_model(
     config: ModelConfig = ModelConfig(),  # noqa: B008 (frozen)
     denoiser_training: DenoiserTraining = DenoiserTraining(),
     device: str = "cpu",
-    report: Report | None = None,
+    progress: Progress | None = None,
     state: TrainingState = UNSAVED,
     others: Sequence[City] = (),
     name: str = "",
@@ -73,7 +73,7 @@ def train_model(
     """
     unseen = np.full((len(series), series.shape[-1]), np.nan)
     city = City(name, conditions, series, unseen, intensities, blocks)
-    return train_cities([city, *others], seed, config, denoiser_training, device, report, state)
+    return train_cities([city, *others], seed, config, denoiser_training, device, progress, state)
 
 
 @few_threads()
@@ -83,7 +83,7 @@ def train_cities(
     config: ModelConfig = ModelConfig(),  # noqa: B008 (frozen)
     denoiser_training: DenoiserTraining = DenoiserTraining(),
     device: str = "cpu",
-    report: Report | None = None,
+    progress: Progress | None = None,
     state: TrainingState = UNSAVED,
 ) -> TrafficModel:
     """The `default` model fitted on cities, of which at least one has traffic. Gaps of the night are filled first."""
@@ -92,7 +92,7 @@ def train_cities(
     model = TrafficModel(replace(config, cities=tuple(city.name for city in cities)))
     # without a denoiser to train nothing has to be believed under some modalities only
     count = PATTERNS if denoiser_training.steps else 2
-    unseen = fit_prior(model, cities, seed, report, count)
+    unseen = fit_prior(model, cities, seed, progress, count)
     truth = torch.from_numpy(training_series(cities)).float()
     measured = [city.conditions.take(city.has_traffic) for city in cities]
     tokens = torch.from_numpy(np.concatenate([part.tokens for part in measured]))
@@ -100,7 +100,7 @@ def train_cities(
     model.to(device)
     model.representation = model.representation.to(device)
     told = Told(tokens.to(device), present.to(device), unseen)
-    fit_denoiser(model, told, truth.to(device), denoiser_training, report, state)
+    fit_denoiser(model, told, truth.to(device), denoiser_training, progress, state)
     return model.eval()
 
 
@@ -119,7 +119,7 @@ def fit_denoiser(
     told: Told,
     truth: Tensor,
     training: DenoiserTraining,
-    report: Report | None,
+    progress: Progress | None,
     state: TrainingState = UNSAVED,
 ) -> None:
     """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
@@ -166,8 +166,8 @@ def fit_denoiser(
         for name, value in denoiser.state_dict().items():
             average[name].lerp_(value, 1 - min(training.averaging, (step + 1) / (step + 10)))
         state.offer(step + 1, {"denoiser": denoiser}, optimiser, schedule, average)
-        if report:
-            report("denoiser", step + 1, training.steps)
+        if progress:
+            progress(step + 1, training.steps, "denoiser")
     denoiser.load_state_dict(average)
     denoiser.eval()
 

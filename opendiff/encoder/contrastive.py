@@ -13,8 +13,8 @@ from torch.nn import functional
 from opendiff.encoder.backbone import Trunk
 from opendiff.encoder.encoder import Encoder
 from opendiff.open_data.features import TileFeatures
-from opendiff.progress import Report
 from opendiff.storage.resume import UNSAVED, TrainingState
+from plannerbase.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def train_encoder(
     has_imagery: np.ndarray,
     seed: int = 0,
     training: EncoderTraining = EncoderTraining(),
-    report: Report | None = None,
+    progress: Progress | None = None,
     state: TrainingState = UNSAVED,
     proximity: bool = True,
     others: Sequence[TileFeatures] = (),
@@ -136,8 +136,8 @@ def train_encoder(
         optimiser.step()
         schedule.step()
         state.offer(epoch + 1, learned, optimiser, schedule)
-        if report:
-            report("encoder", epoch + 1, training.epochs)
+        if progress:
+            progress(epoch + 1, training.epochs, "encoder")
     encoder.eval()
     with torch.no_grad():
         embedded = projector.layers(projector.standardise(plain))

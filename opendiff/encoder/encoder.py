@@ -17,7 +17,7 @@ from opendiff.device import side_by_side
 from opendiff.encoder.backbone import STAGES, Trunk
 from opendiff.encoder.embeddings import EmbeddingCache, image_key
 from opendiff.open_data.features import MIX_WIDTH, TOTALS, TileFeatures
-from opendiff.progress import Progress
+from plannerbase.progress import Progress
 
 TAPPED_STAGES = (1, 2, 3, 4)
 IMAGE_FEATURES = 2 * sum(STAGES[stage][-1] for stage in TAPPED_STAGES)  # mean and deviation of each channel
@@ -136,7 +136,7 @@ class Encoder(nn.Module):
 
         for done in side_by_side(run, starts, device):
             if progress:
-                progress(done, len(images))
+                progress(done, len(images), "image features")
         return features
 
     @torch.inference_mode()

@@ -27,9 +27,9 @@ from opendiff.metrics.sums import sum_figures
 from opendiff.observed import City
 from opendiff.open_data.features import TOTALS
 from opendiff.open_data.sources import PackSource
-from opendiff.progress import Report
 from opendiff.training_data import CityData, read_city
 from opendiff.week import DAYS, HOURS_A_DAY
+from plannerbase.progress import Progress
 
 DAY_HOUR, NIGHT_HOUR = 14, 3
 STEPS = 2  # of the sampler: the path of the closed form is nearly straight
@@ -48,7 +48,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
 
 
 def evaluate_cities(
-    packs: Sequence[PackSource], samples: int, seed: int, report: Report | None = None
+    packs: Sequence[PackSource], samples: int, seed: int, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Figures of every pack, left out as a whole and by its spatial folds, with the references beside them.
 
@@ -73,12 +73,12 @@ def evaluate_cities(
             asked = given(city, modalities)
             if asked is not None:
                 figures["left out"][name] = judge(city, asked, model, samples, seed)
-        if report:
-            report("cities left out", number + 1, len(data))
+        if progress:
+            progress(number + 1, len(data), "cities left out")
         blocks = held_out_blocks(cities, number, tested.folds, samples, seed)
         figures["spatial blocks"]["all layers"] = judged(city, blocks, new=False)
-        if report:
-            report("spatial blocks", number + 1, len(data))
+        if progress:
+            progress(number + 1, len(data), "spatial blocks")
         result["cities"][tested.name] = figures
     return result
 

@@ -34,9 +34,9 @@ from opendiff.open_data.features import with_halo
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
-from opendiff.progress import Report
 from opendiff.training_data import TrainingData, read_city, read_training_data
 from opendiff.week import HOURS_A_DAY
+from plannerbase.progress import Progress
 
 DEFAULT, PRIOR_ALONE = "default", "default, prior alone"
 ORACLE = "the tile's other days (oracle)"
@@ -81,7 +81,7 @@ def evaluate(
     names: list[str] | None,
     samples: int,
     seed: int,
-    report: Report | None = None,
+    progress: Progress | None = None,
     paper_samples: int = 10,
     work: Path | None = None,
     others: Sequence[PackSource] = (),
@@ -103,7 +103,7 @@ def evaluate(
     if split != BLOCKS and any(name in PAPER_MODELS for name in names):
         raise ModelError("The model paper is evaluated on the pack's own blocks; leave it out, or the split.")
     started = time.perf_counter()
-    data = split_data(read_training_data(pack, pretrained_trunk(), report), split)
+    data = split_data(read_training_data(pack, pretrained_trunk(), progress), split)
     rows = data.has_traffic
     truth, folds = data.series[rows, 0], data.folds[rows]
     if len(np.unique(folds)) < 2:
@@ -114,16 +114,16 @@ def evaluate(
     embedding: dict[str, float] = {}
     if chosen := {name: VARIANTS[name] for name in names if name in VARIANTS}:
         further = [read_city(other, pretrained_trunk()) for other in others]
-        fits = fit_folds(data, seed, report, further, device)
-        ensembles |= held_out_default(data, fits, chosen, samples, seed, report, device)
+        fits = fit_folds(data, seed, progress, further, device)
+        ensembles |= held_out_default(data, fits, chosen, samples, seed, progress, device)
         embedding = embedding_figures(pack, data, fits)
     paper_notes: dict[str, Any] = {}
     if published := [name for name in names if name in PAPER_MODELS]:
         made, paper_notes = held_out_paper(
-            pack, published, paper_samples, seed, work, report, device=device, workers=workers
+            pack, published, paper_samples, seed, work, progress, device=device, workers=workers
         )
         ensembles |= made
-    ensembles |= held_out_references(pack, data, names, samples, seed, report)
+    ensembles |= held_out_references(pack, data, names, samples, seed, progress)
     if ORACLE in names:
         ensembles[ORACLE] = other_days(truth)
     tiles = data.tiles.iloc[np.flatnonzero(rows)]
@@ -148,7 +148,7 @@ def evaluate(
 
 
 def held_out_references(
-    pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, report: Report | None
+    pack: PackSource, data: TrainingData, names: list[str], samples: int, seed: int, progress: Progress | None
 ) -> dict[str, np.ndarray]:
     """Traffic (tiles with traffic, samples, 168) of those references that are in `names`, fitted in the same folds."""
     rows = data.has_traffic
@@ -173,8 +173,8 @@ def held_out_references(
     for number, name in enumerate(wanted):
         plain, kind = split_name(name)
         ensembles[name] = held_out(references()[plain], features[kind], truth, folds, samples, seed, kept)
-        if report:
-            report("references", number + 1, len(wanted))
+        if progress:
+            progress(number + 1, len(wanted), "references")
     return ensembles
 
 

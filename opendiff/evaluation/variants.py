@@ -18,8 +18,8 @@ from opendiff.default.training import train_model
 from opendiff.encoder.weights import pretrained_trunk
 from opendiff.evaluation.resampled import GENERATED, REAL_WEEKS, RESIDUALS, resampled
 from opendiff.generator import TrafficGenerator
-from opendiff.progress import Report
 from opendiff.training_data import CityData, TrainingData
+from plannerbase.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class FoldFit:
 def fit_folds(
     data: TrainingData,
     seed: int,
-    report: Report | None = None,
+    progress: Progress | None = None,
     others: Sequence[CityData] = (),
     device: str = "cpu",
 ) -> list[FoldFit]:
@@ -85,8 +85,8 @@ def fit_folds(
             others=[city.city(encoder) for city in others], device=device,
         )  # fmt: skip
         fits.append(FoldFit(int(fold), model, conditions))
-        if report:
-            report("fits", number + 1, len(every))
+        if progress:
+            progress(number + 1, len(every), "fits")
     return fits
 
 
@@ -96,7 +96,7 @@ def held_out_default(
     variants: dict[str, Variant],
     samples: int,
     seed: int,
-    report: Report | None = None,
+    progress: Progress | None = None,
     device: str = "cpu",
 ) -> dict[str, np.ndarray]:
     """Traffic (tiles with traffic, samples, 168) of each variant, every tile by the fit that has not seen its fold."""
@@ -123,8 +123,8 @@ def held_out_default(
                 told = fit.conditions.take(known)
                 made = resampled(variant.shapes, made, fit.model, asked, told, data.series[known], rng)
             ensembles[name][place[test]] = made
-        if report:
-            report("folds", number + 1, len(fits))
+        if progress:
+            progress(number + 1, len(fits), "folds")
     return ensembles
 
 

@@ -18,8 +18,8 @@ import requests
 
 from opendiff.errors import SourceError
 from opendiff.live.http import Client, Passing
-from opendiff.progress import Progress
 from opendiff.storage.atomic import locked, replacing, storage_error
+from plannerbase.progress import Progress
 
 
 def download(
@@ -114,7 +114,7 @@ def _stream(
                 file.write(chunk)
                 have += len(chunk)
                 if progress:
-                    progress(have, total)
+                    progress(have, total, "download")
     return have, total
 
 

@@ -31,9 +31,9 @@ from opendiff.open_data.features import with_halo
 from opendiff.poi.osm_files import is_shapefile_zip, layer_bounds, read_osm_extract
 from opendiff.poi.places import Places, count_places
 from opendiff.poi.tables import read_poi_table
-from opendiff.progress import Progress, Report
 from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
+from plannerbase.progress import Progress
 
 IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
 MAX_BASE_MAP_TILES = 4_096  # of an area: some 64 km a side; the map of a larger one would be slow to draw
@@ -47,7 +47,7 @@ class Fetcher:
     root: Path
     choices: Choices
     client: Client = field(default_factory=Client)
-    report: Report | None = None
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         self.store = PackStore.at(Path(self.root))
@@ -208,7 +208,7 @@ class Fetcher:
                 continue
             done += len(part)
             if progress:
-                progress(done, len(tiles))
+                progress(done, len(tiles), what)
 
     def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
@@ -268,10 +268,10 @@ class Fetcher:
 
     def _progress(self, what: str, before: int = 0, total: int | None = None) -> Progress | None:
         """Progress of a stage, or of a part of it that begins after `before` of `total`."""
-        if self.report is None:
+        if self.progress is None:
             return None
-        report = self.report
-        return lambda done, of: report(what, before + done, of if total is None else total)
+        progress = self.progress
+        return lambda done, of, _: progress(before + done, of if total is None else total, what)
 
 
 def _bounds(places: Places) -> Bounds | None:

@@ -41,7 +41,7 @@ REASONS = (
     ("Remote end closed", "connection closed without an answer"),
     ("IncompleteRead", "it ended too early"),
 )
-INSTEAD = "use the bundled region (demo), a pack, or your own files"
+INSTEAD = "use the bundled region (demo), an offline data package, or your own files"
 
 
 class Unreachable(SourceError):

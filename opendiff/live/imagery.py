@@ -25,9 +25,9 @@ from opendiff.live.http import Client, NotThere, Unreachable, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import IMAGE_FORMATS, IMAGE_SIZE, image_path
-from opendiff.progress import Progress
 from opendiff.storage.atomic import replacing
 from plannerbase.guard import guarded
+from plannerbase.progress import Progress
 
 MAX_TILE_BYTES = 4_000_000
 IMAGE_KINDS = ("image/png", "image/jpeg", "image/jpg")
@@ -69,7 +69,7 @@ def fetch_tiles(
         for row, attempt in attempts:
             tally.note(row, attempt)
             if progress:
-                progress(tally.done, len(x))
+                progress(tally.done, len(x), "imagery")
             client.check_cancelled()
     failed = tally.failed + len(x) - tally.done
     return TilesFetched(np.array(sorted(tally.absent), np.int64), failed, tally.reason)
@@ -177,7 +177,7 @@ def cut_geotiff(
                 absent.append(int(row))
         done += len(block)
         if progress:
-            progress(done, len(x))
+            progress(done, len(x), "imagery")
     return np.array(sorted(absent), np.int64)
 
 

@@ -29,8 +29,8 @@ from opendiff.live.http import Client, NotThere, check_cancelled
 from opendiff.live.providers import Provider
 from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
-from opendiff.progress import Progress
 from plannerbase.guard import guarded
+from plannerbase.progress import Progress
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB

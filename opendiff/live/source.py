@@ -12,8 +12,8 @@ from opendiff.live.http import Client
 from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.poi.categories import PoiProvider
 from opendiff.poi.registration import PoiDatum
-from opendiff.progress import Report
 from opendiff.storage.folders import cache_folder
+from plannerbase.progress import Progress
 
 
 @dataclass
@@ -23,12 +23,12 @@ class LiveSource:
     choices: Choices
     root: Path | None = None
     client: Client = field(default_factory=Client)
-    report: Report | None = None
+    progress: Progress | None = None
     name: str = "live"
 
     def __post_init__(self) -> None:
         root = self.root or cache_folder() / "packs" / self.choices.identity
-        self.fetcher = Fetcher(root, self.choices, self.client, self.report)
+        self.fetcher = Fetcher(root, self.choices, self.client, self.progress)
         self._prepared = False
 
     def prepare(self, tiles: Tiles) -> tuple[str, ...]:

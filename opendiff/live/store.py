@@ -53,7 +53,9 @@ class PackStore:
         except OSError as error:
             raise SourceError(f"The folder {root} cannot be made ({error}); name another.") from None
         if (root / "tiles.parquet").exists() and not (root / "pack.json").exists():
-            raise SourceError(f"{root} holds a pack that was not fetched; name another folder.")
+            raise SourceError(
+                f"{root} holds an offline data package that was not fetched; name another folder."
+            )
         return cls(root)
 
     def missing(self, modality: str, tiles: Tiles) -> np.ndarray:

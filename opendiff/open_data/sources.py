@@ -293,7 +293,7 @@ class PackSource:
             table = before.merge(further, on=["x", "y"], how="left")
             table.attrs = attributes
         if table.empty:
-            raise SourceError(f"{path} lists no tile; a pack needs at least one.")
+            raise SourceError(f"{path} lists no tile; an offline data package needs at least one.")
         if not (table["z"] == ZOOM).all():
             raise SourceError(f"{path} has tiles of another zoom than {ZOOM}; make the pack at zoom {ZOOM}.")
         if not ((table[["x", "y"]] >= 0) & (table[["x", "y"]] < TILES_ACROSS)).all(axis=None):

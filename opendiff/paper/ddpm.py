@@ -52,6 +52,6 @@ def sample_ddpm(estimate: EstimateNoise, draw: DrawNoise, schedule: Schedule) ->
     return x
 
 
-def guided(told: Tensor, untold: Tensor, guidance_scale: float) -> Tensor:
+def guided(cond: Tensor, uncond: Tensor, guidance_scale: float) -> Tensor:
     """Eq. 8: the noise estimated with the condition, pushed away from that without it by mu."""
-    return (1 + guidance_scale) * told - guidance_scale * untold
+    return (1 + guidance_scale) * cond - guidance_scale * uncond

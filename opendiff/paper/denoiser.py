@@ -118,7 +118,7 @@ class ResidualLayer(nn.Module):
         return self.norm_self_feed(h + self.drop(self.self_feed(h)))
 
     def share(self, h: Tensor, memory: LayerMemory) -> Tensor:
-        """Softmax of eq. 10: how much each hour heeds each token, (rows, hours, heads, tokens)."""
+        """Attention weights (rows, hours, heads, tokens) of each hour to each token: the softmax of eq. 10."""
         matrix, bias, _ = memory
         score = torch.baddbmm(bias, h, matrix)
         return torch.softmax(score.unflatten(-1, (self.heads, self.tokens)), -1)

@@ -21,9 +21,9 @@ from opendiff.encoder.contrastive import multi_positive_loss, positive_pairs
 from opendiff.errors import ModelError
 from opendiff.open_data.features import TileFeatures
 from opendiff.paper.resnet import FEATURES, ResNet50
-from opendiff.progress import Report
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.storage.resume import TrainingState
+from plannerbase.progress import Progress
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, so that its weights would fit
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -146,7 +146,7 @@ def train_image_encoder(
     training: EncoderTraining = EncoderTraining(),
     device: str = "cpu",
     state: TrainingState | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> tuple[ImageEncoder, list[tuple[float, float]]]:
     """The encoder fitted on images (tiles, 3, pixels, pixels) in 0..255 and the features of the same tiles.
 
@@ -190,8 +190,8 @@ def train_image_encoder(
             chances.append(float(np.log(len(rows) - 1)))
         history.append((float(np.mean(losses)), float(np.mean(chances))))
         state.offer(epoch + 1, parts, optimiser, schedule, notes={"history": history})
-        if report:
-            report("encoder", epoch + 1, training.epochs)
+        if progress:
+            progress(epoch + 1, training.epochs, "encoder")
     encoder.eval()
     with torch.no_grad():
         z = torch.cat([encoder(standardise(part)) for part in images.split(IMAGES_A_CALL)])

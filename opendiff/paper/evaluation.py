@@ -22,10 +22,10 @@ from opendiff.paper.generator import ImageConditions, PaperGenerator
 from opendiff.paper.model import PaperConfig, PaperModel
 from opendiff.paper.training import SamplerTraining, train_paper_model
 from opendiff.processes import in_processes
-from opendiff.progress import Report
 from opendiff.storage.resume import fingerprint
 from opendiff.storage.work_folder import WorkFolder
 from opendiff.week import HOURS
+from plannerbase.progress import Progress
 
 PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
 PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)
@@ -48,7 +48,7 @@ def held_out_paper(
     samples: int,
     seed: int,
     work: Path | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     settings: PaperSettings = PaperSettings(),
     device: str = "cpu",
     workers: int = 1,
@@ -72,7 +72,7 @@ def held_out_paper(
     every = np.unique(data.folds[rows]).tolist()
     alone = partial(
         _of_fold, data=data, names=names, samples=samples, seed=seed, settings=settings, folder=folder, device=device,
-        report=report if workers == 1 else None,
+        progress=progress if workers == 1 else None,
     )  # fmt: skip
     for number, (fold, (made, losses)) in enumerate(
         zip(every, in_processes(alone, every, workers), strict=True)
@@ -81,8 +81,8 @@ def held_out_paper(
         test = place[rows & (data.folds == fold)]
         for name in names:
             ensembles[name][test] = made[name]
-        if report:
-            report("folds", number + 1, len(every))
+        if progress:
+            progress(number + 1, len(every), "folds")
     return ensembles, notes
 
 
@@ -95,10 +95,10 @@ def _of_fold(
     settings: PaperSettings,
     folder: WorkFolder,
     device: str,
-    report: Report | None,
+    progress: Progress | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Traffic (tiles of the fold with traffic, samples, 168) by name, by models that have not seen it; and losses."""
-    model, conditions, losses = fit_without(data, fold, seed, settings, folder, report, device)
+    model, conditions, losses = fit_without(data, fold, seed, settings, folder, progress, device)
     generator = PaperGenerator(model, device=device)
     tested = data.has_traffic & (data.folds == fold)
     made = {name: np.zeros((tested.sum(), samples, HOURS), np.float32) for name in names}
@@ -110,7 +110,7 @@ def _of_fold(
             # without imagery guidance changes nothing, so the variants share these parts of the work folder
             guided = has_image and name != UNGUIDED
             scale = settings.model.guidance_scale if guided else 0.0
-            made[name][part] = _generated(generator, asked, samples, seed, scale, folder, report)
+            made[name][part] = _generated(generator, asked, samples, seed, scale, folder, progress)
     return made, losses
 
 
@@ -120,12 +120,14 @@ def fit_without(
     seed: int,
     settings: PaperSettings,
     folder: WorkFolder,
-    report: Report | None = None,
+    progress: Progress | None = None,
     device: str = "cpu",
 ) -> tuple[PaperModel, ImageConditions, dict[str, Any]]:
     """The model fitted without a fold, conditions of all tiles by an encoder fitted without it, and both losses."""
     others = data.folds != fold
-    embedding, encoder_losses, encoder_key = _embeddings(data, others, seed, settings, folder, report, device)
+    embedding, encoder_losses, encoder_key = _embeddings(
+        data, others, seed, settings, folder, progress, device
+    )
     known = data.has_imagery | data.features.has_poi | data.features.has_population
     conditions = ImageConditions(data.tiles, embedding, data.has_imagery, known)
 
@@ -138,7 +140,7 @@ def fit_without(
         state = folder.training("sampler", key)
         model, losses = train_paper_model(
             embedding[train], data.has_imagery[train], data.series[train], seed, settings.model,
-            settings.sampler_training, state=state, report=report, device=device,
+            settings.sampler_training, state=state, progress=progress, device=device,
         )  # fmt: skip
         found = {name: value.cpu().numpy() for name, value in model.state_dict().items()}, losses
         folder.write("sampler", key, *found)
@@ -155,7 +157,7 @@ def _embeddings(
     seed: int,
     settings: PaperSettings,
     folder: WorkFolder,
-    report: Report | None,
+    progress: Progress | None,
     device: str,
 ) -> tuple[np.ndarray, Any, str]:
     """Embeddings (tiles, 128) of all tiles by an encoder fitted on `others` (tiles,) bool, 0 without imagery; how its
@@ -169,7 +171,7 @@ def _embeddings(
     if found is None:
         state = folder.training("encoder", key)
         encoder, history = train_image_encoder(
-            images, features, seed, settings.encoder, settings.encoder_training, device, state, report
+            images, features, seed, settings.encoder, settings.encoder_training, device, state, progress
         )
         embedding = np.zeros((len(data.tiles), settings.encoder.width), np.float32)
         embedding[data.has_imagery] = encoder.embed(data.images[torch.from_numpy(data.has_imagery)])
@@ -195,7 +197,7 @@ def _generated(
     seed: int,
     guidance_scale: float,
     folder: WorkFolder,
-    report: Report | None,
+    progress: Progress | None,
 ) -> np.ndarray:
     """Traffic (tiles, samples, 168), in parts of which each is kept when it is done."""
     count = len(conditions.tiles)
@@ -217,6 +219,6 @@ def _generated(
         traffic[part] = generator.generate(conditions.take(part), samples, seed, guidance_scale).traffic
         done += len(part)
         folder.write("weeks", key, {"traffic": traffic}, done)
-        if report:
-            report("weeks", done, count)
+        if progress:
+            progress(done, count, "weeks")
     return traffic

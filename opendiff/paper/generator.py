@@ -19,8 +19,8 @@ from opendiff.paper import encoder as image_encoder
 from opendiff.paper import model as paper_model
 from opendiff.paper.encoder import ImageEncoder, load_image_encoder, shrink
 from opendiff.paper.model import PaperModel, Rows, load_paper_model, rows_a_call
-from opendiff.progress import Progress
 from opendiff.week import HOURS, SERIES
+from plannerbase.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         """Raises SourceError where the source has no imagery of any tile."""
         if hasattr(source, "conditions"):
             raise SourceError(
-                f"The source {source.name} holds no imagery, which the model paper needs; name the folder of a pack "
-                "that has it."
+                f"The source {source.name} holds no imagery, which the model paper needs; name the folder of an "
+                "offline data package that has it."
             )
         if self._encoder is None:
             raise ModelError(
@@ -88,7 +88,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
             planes = shrink(data.imagery[data.has_imagery], self._encoder.config.pixels)
             embedding[np.flatnonzero(present[part]) + start] = self._encoder.embed(planes)
             if progress:
-                progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles))
+                progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
         if not present.any():
             raise SourceError(
                 f"The source {source.name} has no imagery for this area, which the model paper needs; draw where it "
@@ -134,7 +134,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
                 rows[:, row] = weeks.swapaxes(0, 1)
                 done += len(row)
                 if progress:
-                    progress(done, rows.shape[1])
+                    progress(done, rows.shape[1], "generate")
                 if cancelled():
                     raise Cancelled("Generation was cancelled.")
         known = {name: v for name, v in conditions.intensities.items() if np.isfinite(v).all()}

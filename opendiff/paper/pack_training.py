@@ -22,8 +22,8 @@ from opendiff.paper.encoder import (
     train_image_encoder,
 )
 from opendiff.paper.training import SamplerTraining, train_paper_model
-from opendiff.progress import Report
 from opendiff.storage.resume import TrainingState, fingerprint
+from plannerbase.progress import Progress
 
 
 def train_encoder_on(
@@ -34,7 +34,7 @@ def train_encoder_on(
     pixels: int | None = None,
     epochs: int | None = None,
     device: str = "cpu",
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Fit the image encoder on all tiles of the pack with imagery; returns the file of its weights."""
     config = EncoderConfig() if pixels is None else EncoderConfig(pixels=pixels)
@@ -45,7 +45,7 @@ def train_encoder_on(
     key = fingerprint(config, training, seed, device, images, features.poi, features.population)
     path = out / image_encoder.FILE
     state = TrainingState(path.with_suffix(".state"), key)
-    encoder, history = train_image_encoder(images, features, seed, config, training, device, state, report)
+    encoder, history = train_image_encoder(images, features, seed, config, training, device, state, progress)
     encoder.save(path, {"command": command, "loss_and_chance": history})
     state.finish()
     return path
@@ -58,7 +58,7 @@ def train_sampler_on(
     command: str,
     epochs: int | None = None,
     device: str = "cpu",
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Fit the sampler on all tiles of the pack with traffic, by the encoder in `out`; returns the file of its
     weights. Raises ModelError where there is no encoder."""
@@ -80,7 +80,7 @@ def train_sampler_on(
         training=training,
         device=device,
         state=state,
-        report=report,
+        progress=progress,
     )
     model.save(path, {"command": command, "loss": history})
     state.finish()

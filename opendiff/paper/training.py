@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from opendiff.paper.model import PaperConfig, PaperModel
-from opendiff.progress import Report
 from opendiff.storage.resume import TrainingState
+from plannerbase.progress import Progress
 
 DROP = 0.1  # what the learning rate is multiplied by, twice
 
@@ -37,7 +37,7 @@ def train_paper_model(
     training: SamplerTraining = SamplerTraining(),
     device: str = "cpu",
     state: TrainingState | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> tuple[PaperModel, list[float]]:
     """The model fitted on tiles with traffic, and the mean loss of each epoch.
 
@@ -76,8 +76,8 @@ def train_paper_model(
         schedule.step()
         history.append(total / count)
         state.offer(epoch + 1, parts, optimiser, schedule, notes={"history": history})
-        if report:
-            report("sampler", epoch + 1, training.epochs)
+        if progress:
+            progress(epoch + 1, training.epochs, "sampler")
     return model.eval(), history
 
 

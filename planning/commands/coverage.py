@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
+from plannerbase.progress import ProgressBar
 from planning.atomic import write_whole
 from planning.commands import coverage_options
 from planning.commands.shared import (
@@ -31,7 +32,6 @@ from planning.demand import Demand
 from planning.errors import InputError
 from planning.network import Network
 from planning.network.files import import_network
-from planning.progress import ProgressBar
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 

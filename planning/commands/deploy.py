@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from plannerbase.progress import ProgressBar
 from planning.commands.shared import (
     Commands,
     add_out,
@@ -29,7 +30,6 @@ from planning.deployment.places import read_places
 from planning.deployment.siting import SitingSettings
 from planning.errors import InputError
 from planning.network.files import Choice
-from planning.progress import ProgressBar
 from planning.scenario import Scenario
 from planning.traffic import TrafficTable
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields, replace
 
+from plannerbase.progress import ProgressBar
 from planning.commands.shared import Commands, add_out, add_scale_options, checked_out, scenario_and_demand
 from planning.commands.siting_options import add_radio_options, radio_settings
 from planning.deployment.costs import SOURCE, Costs
 from planning.deployment.expansion import MEASURES, ExpansionSettings, expand
-from planning.progress import ProgressBar
 from planning.scenario import Scenario
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from plannerbase.progress import ProgressBar
 from planning.atomic import write_whole
 from planning.commands.shared import Commands, add_scale_options, check_folder, scale_of
 from planning.demand import Demand
@@ -12,7 +13,6 @@ from planning.deployment.experiment import MOVING_SHARES, PAPER_SITES, paper_exp
 from planning.deployment.judging import USERS_PER_SITE
 from planning.deployment.places import read_places
 from planning.errors import InputError
-from planning.progress import ProgressBar
 from planning.traffic import TrafficTable
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from plannerbase.progress import ProgressBar
 from planning.commands import prb_options
 from planning.commands.shared import (
     Commands,
@@ -28,7 +29,6 @@ from planning.prb.cluster import MAX_SITES
 from planning.prb.hours import PrbHours, reserve_cost, solve_hours
 from planning.prb.relief import sentences_of
 from planning.prb.utilisation import DOWNLINK_SHARE
-from planning.progress import ProgressBar
 from planning.traffic import TrafficTable
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import ProgressBar
 from planning.api import compare_sleep, plan_sleep
 from planning.atomic import write_whole
 from planning.commands.shared import (
@@ -33,7 +34,6 @@ from planning.deployment.places import read_places
 from planning.errors import InputError
 from planning.network import FIGURES, Network
 from planning.prices import Prices, tariff_of
-from planning.progress import ProgressBar
 from planning.scenario import Scenario
 from planning.shared_work import SharedWork
 from planning.sleep import (

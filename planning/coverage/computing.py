@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plannerbase.progress import Progress, silent
 from planning.coverage.antenna import OMNI_DEG, attenuation_db
 from planning.coverage.cells import RadioCells
 from planning.coverage.levels import Levels
@@ -15,7 +16,6 @@ from planning.coverage.pixels import PixelGrid
 from planning.coverage.settings import BandTuning, RadioSettings
 from planning.coverage.terrain import Surroundings
 from planning.distinct import ascending, distinct
-from planning.progress import Progress, silent
 from planning.propagation import (
     MIN_GROUND_M,
     line_of_sight,

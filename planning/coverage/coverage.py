@@ -14,6 +14,7 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 
+from plannerbase.progress import Progress
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import received_levels
 from planning.coverage.in_parts import levels_in_parts
@@ -24,7 +25,6 @@ from planning.coverage.settings import RadioSettings
 from planning.coverage.terrain import Terrain
 from planning.errors import InputError
 from planning.network import Network
-from planning.progress import Progress
 from planning.shared_work import SharedWork
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from plannerbase.progress import Progress
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import BLOCK_PIXELS, LevelWork, joined
 from planning.coverage.levels import Levels
@@ -18,7 +19,6 @@ from planning.coverage.pixels import PixelGrid
 from planning.coverage.settings import RadioSettings
 from planning.coverage.terrain import Surroundings
 from planning.network import Network
-from planning.progress import Progress
 from planning.shared_work import Arrays, SharedWork
 
 BLOCKS_PER_SIDE = 8  # of a part: 65,536 pixels at most

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plannerbase.progress import Progress, silent
 from planning.coverage.coverage import Coverage
 from planning.coverage.serving import Serving
 from planning.errors import InputError
-from planning.progress import Progress, silent
 
 TOLERANCE = 5e-3  # of a load; above 2, loads need not be as steady
 MAX_ITERATIONS = 100

@@ -107,7 +107,7 @@ class _Incumbent:
 
         def report(value: float) -> None:
             below = 100 * max(0.0, self.bound / max(value, 1e-12) - 1)
-            tell(f"swapping sites: {value:,.0f} Mbit/s, {below:.2f} % below the bound")
+            tell(f"swapping sites: {value:,.0f} Mbit/s, optimality gap {below:.2f} %")
 
         self.chosen, self.served = improve(
             self.problem, starts, max(seconds, 0.0), self.bound, self.gap, seed, report

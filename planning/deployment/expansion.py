@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from planning.bands import CAPACITY_CARRIERS, band_named
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand
@@ -32,7 +33,6 @@ from planning.deployment.sizing import LOADED_MBPS, PIXEL_M, sector_demand, with
 from planning.equipment import CAPACITY
 from planning.errors import InputError
 from planning.network import Network
-from planning.progress import Progress, silent
 
 ROUNDS = 6  # of measures a year
 MAX_YEARS = 20

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from planning.demand import Demand
 from planning.deployment.judging import STEPS, USERS_PER_SITE, compare, judge
 from planning.deployment.strategies import area_blocks, available, density, proportional
 from planning.errors import InputError
-from planning.progress import Progress, silent
 
 PAPER_SITES = 2000
 PAPER_STRATEGIES = ("traffic", "poi", "business", "uniform")

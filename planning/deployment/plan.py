@@ -14,6 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from plannerbase.report import Report
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import AnyTraffic, Demand, Scale
@@ -26,7 +27,6 @@ from planning.errors import InputError
 from planning.network import Network, SiteDesign, points_layer
 from planning.network.cells import is_assumed
 from planning.network.near import MARGIN_M, only_near
-from planning.progress import Progress, silent
 from planning.shared_work import SharedWork
 from planning.solver import SolveResult
 

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from planning.demand import Demand
 from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
 from planning.deployment.covering import CoveringProblem
@@ -22,7 +23,6 @@ from planning.deployment.reach import Reach
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, mean_tile_side_m
 from planning.network import SiteDesign
-from planning.progress import Progress, silent
 
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand, quantile_profile
 from planning.equipment import CAPACITY, COVERAGE
 from planning.errors import InputError, Shortfall
 from planning.network import Network, SiteDesign
-from planning.progress import Progress, silent
 from planning.radio import Radio
 from planning.shared_work import SharedWork
 

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from plannerbase import formats
+from plannerbase.progress import Progress
 from planning import kpis
 from planning.equipment import AC_SOURCE, PRESETS
 from planning.export import report_figures
 from planning.export.html_tables import facts, html_table, turned
 from planning.export.report_map import busy_hour_map, busy_mbps, sites_words
-from planning.progress import Progress
 from planning.scenario import Scenario
 from planning.sleep.ranges import figures_table
 

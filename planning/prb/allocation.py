@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plannerbase.progress import Progress, silent
 from planning.prb.baselines import BASELINES, dealt
 from planning.prb.bounds import Bounds, fewest_prbs
 from planning.prb.exact import solve_exact
@@ -27,7 +28,6 @@ from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
 from planning.prb.station_programs import refine, start_of
-from planning.progress import Progress, silent
 from planning.solver import SolveResult, relative_gap
 
 _BOUND_SHARE = 0.2  # of the time limit: the bounds

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress
 from planning.coverage.rates import RateMapping
 from planning.demand import Demand
 from planning.errors import InputError
@@ -17,7 +18,6 @@ from planning.prb.baselines import baseline
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.users import Inside, draw_users
-from planning.progress import Progress
 from planning.radio import Radio
 from planning.shared_work import SharedWork
 

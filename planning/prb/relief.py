@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from planning.bands import CAPACITY_CARRIERS
 from planning.coverage import Coverage, coupled_loads
 from planning.geometry import local_metres
 from planning.network import Network
 from planning.network.cells import LIMITS, NARROW_BEAMWIDTH_DEG
 from planning.prb.utilisation import NetworkUtilisation
-from planning.progress import Progress, silent
 
 SURROUNDINGS_M = 3000.0  # around the site that is looked at (assumed: beyond, a sector changes little)
 SPLIT_DEG = 30.0  # half the angle between the two parts of a sector
 SPLIT_GAIN_DB = 3.0  # of an antenna half as wide
 TILTS_DEG = (2.0, 4.0)  # more downtilt, so that users at the edge go to neighbours
 MEASURES = {
-    "neighbour": "neighbours take over (more downtilt)",
+    "neighbour": "offload to neighbours (more downtilt)",
     "carrier": "another carrier",
     "split": "split of the sector",
 }

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, NetworkLoads, RadioSettings, coupled_loads
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.network import Network
-from planning.progress import Progress, silent
 from planning.radio import Radio
 from planning.shared_work import SharedWork
 

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from planning.progress import Progress
+from plannerbase.progress import Progress
 from planning.sleep.optimise import optimise
 from planning.sleep.paper import paper_plan
 from planning.sleep.problem import SleepProblem

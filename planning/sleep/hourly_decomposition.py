@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from planning.progress import Progress
+from plannerbase.progress import Progress
 from planning.sleep.incumbent import Clock, Incumbent, objective_of
 from planning.sleep.keeper import Keeper
 from planning.sleep.lagrangian_bound import Bound

@@ -24,8 +24,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from plannerbase.progress import Progress
 from planning.errors import InputError
-from planning.progress import Progress
 from planning.shared_work import Run, SharedWork
 from planning.sleep.area_plan import BoundTask, PlanTask, core_value, plan_area
 from planning.sleep.areas import SITES_PER_AREA, Area, areas_of, owners

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from plannerbase.progress import Progress
 from planning.errors import InfeasibleError
-from planning.progress import Progress
 from planning.sleep.hourly_decomposition import plan_by_hour
 from planning.sleep.incumbent import Clock, Incumbent, objective_of, serves_all
 from planning.sleep.keeper import Keeper

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from plannerbase.progress import Progress
 from planning.coverage import Coverage, RadioSettings
 from planning.coverage.pixels import PixelGrid
 from planning.demand import Demand
 from planning.energy import CellGroups
 from planning.errors import InputError, Shortfall
 from planning.network import Network
-from planning.progress import Progress
 from planning.sleep.building import QUANTILE, ground_and_traffic
 from planning.sleep.cover import Cover
 from planning.sleep.dispatch import Dispatch, Part, Tiers, served_above

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from plannerbase import formats
+from plannerbase.progress import Progress
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.prices import HOURS_A_YEAR, Prices
-from planning.progress import Progress
 from planning.sleep.catalogue import STRATEGIES, strategy_label
 from planning.sleep.evaluation import Judged, SleepEvaluation
 from planning.sleep.plan import SleepPlan

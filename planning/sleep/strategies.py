@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.progress import Progress, part_of
 from planning.demand import Demand
 from planning.errors import InputError, capacity_error
 from planning.network import Network
-from planning.progress import Progress, part_of
 from planning.shared_work import SharedWork
 from planning.sleep.areas import SITES_PER_AREA
 from planning.sleep.catalogue import STRATEGIES

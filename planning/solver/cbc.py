@@ -55,7 +55,7 @@ def run_cbc(
                 problem.solve(solver)
             except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
                 raise SolverError(
-                    f"CBC broke off ({error or type(error).__name__}); try --solver highs."
+                    f"CBC failed ({error or type(error).__name__}); try --solver highs."
                 ) from error
             seconds = time.perf_counter() - begun
         with open(log, errors="replace") as file:

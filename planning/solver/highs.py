@@ -49,7 +49,7 @@ def run_highs(
         _fit_pool(threads)
         problem.solve(solver)
     except (pulp.PulpError, RuntimeError, OSError, MemoryError) as error:
-        raise SolverError(f"HiGHS broke off ({error or type(error).__name__}); try --solver cbc.") from error
+        raise SolverError(f"HiGHS failed ({error or type(error).__name__}); try --solver cbc.") from error
     if stop_asked()():
         raise SolverError("The solver was stopped before its end; start it again for a plan.")
     engine = problem.solverModel

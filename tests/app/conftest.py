@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from benchmarks.app import OPTIONS
 from plannerbase import guard
 from plannerbase.sandbox import protection
+from tests.app import browser
 from tests.app.making import keep_finished_work, keep_traffic, space_over, write_pack
 
 
@@ -64,3 +66,59 @@ def _kept_once(tmp_path_factory, name, keep):
         if not number.is_file():
             number.write_text(keep(library))
     return library, number.read_text()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """The app that all browser tests of one process use; its models are loaded and its code is compiled once."""
+    with browser.served(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser that reaches nothing but this machine. It ends with the module: until then its event loop runs, and
+    tests without a browser start loops of their own."""
+    if browser.CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("There is no chromium on this machine; .ci/run installs it.")
+        pytest.skip("There is no chromium on this machine.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=list(OPTIONS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(chromium, served):
+    """A page of a fresh context, which the token has opened, over an empty library. After the test: no request left
+    this machine and nothing failed in the console."""
+    elsewhere, errors = [], []
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    assert context.request.get(f"{served.address}?token={browser.TOKEN}").ok
+    context.add_init_script(browser.STILL)
+    page = context.new_page()
+    page.set_default_timeout(180_000)  # a machine may have other work
+    page.on("request", lambda request: None if browser.is_own(request.url) else elsewhere.append(request.url))
+    told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
+    page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    served.forget()
+    assert elsewhere == []
+    assert errors == []
+
+
+@pytest.fixture
+def finished(served, finished_work):
+    """The address of finished work in the app, which this test alone may change."""
+    return served.kept(finished_work)
+
+
+@pytest.fixture
+def with_traffic(served, traffic_work):
+    """The same of work with traffic alone."""
+    return served.kept(traffic_work)

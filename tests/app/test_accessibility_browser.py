@@ -5,8 +5,7 @@ from importlib import resources
 import pytest
 
 from benchmarks.app import until_quiet
-from tests.app.test_browser import WORK_MS, fits, page  # noqa: F401 (a fixture)
-from tests.app.test_workbench_browser import PAGES, PLOTS, server, to  # noqa: F401 (a fixture)
+from tests.app.browser import PAGES, PLOTS, WORK_MS, fits, to
 
 pytestmark = pytest.mark.browser
 CONTROLS = {
@@ -15,8 +14,9 @@ CONTROLS = {
 }  # fmt: skip
 
 
-def test_every_page_fits_and_is_for_everybody(page):  # noqa: F811
+def test_every_page_fits_and_is_for_everybody(page, finished):
     """Each page in one visit: its width on a desk and on a phone, its names, and axe-core in both themes."""
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     tree = page.context.new_cdp_session(page)
     found = []
@@ -24,12 +24,12 @@ def test_every_page_fits_and_is_for_everybody(page):  # noqa: F811
         to(page, name)
         if name not in ("Area", "Network", "Coverage", "Export"):
             page.locator(PLOTS).first.wait_for()
-        page.wait_for_timeout(1500)  # of maps and charts
+        page.wait_for_timeout(800)  # of maps and charts
         fits(page, name.lower(), 1440)
         has_names(page, tree, name)
         for scheme in ("light", "dark"):
             wear(page, scheme)
-            found += [(scheme, name, *broken) for broken in broken_rules(page)]
+            found += [(scheme, name, *broken) for broken in broken_rules(page, colours_only=scheme == "dark")]
         wear(page, "light")
         page.set_viewport_size({"width": 480, "height": 900})
         fits(page, f"full-{name.lower()}", 480)
@@ -37,7 +37,7 @@ def test_every_page_fits_and_is_for_everybody(page):  # noqa: F811
     assert found == []
 
 
-def has_names(page, tree, name):  # noqa: F811
+def has_names(page, tree, name):
     """By Chromium's own accessibility tree; every chart is a figure that tells its range."""
     nodes = tree.send("Accessibility.getFullAXTree")["nodes"]
     told = [
@@ -51,7 +51,7 @@ def has_names(page, tree, name):  # noqa: F811
         assert any(says.startswith("Map. ") for _, says in told), name
 
 
-def wear(page, scheme):  # noqa: F811
+def wear(page, scheme):
     """The theme follows that of the desk while the page is open."""
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function(
@@ -65,15 +65,21 @@ def wear(page, scheme):  # noqa: F811
     page.wait_for_timeout(300)  # colours change by and by
 
 
-def broken_rules(page):  # noqa: F811
-    """What axe-core (MPL-2.0), which the package axe-playwright-python carries, finds in the page and in every map."""
+def broken_rules(page, colours_only=False):
+    """What axe-core (MPL-2.0), which the package axe-playwright-python carries, finds in the page and in every map.
+
+    colours_only: the rules of colours alone, for another theme of a page whose names and structure are checked.
+    """
+    asked = {"iframes": False, "resultTypes": ["violations"]}
+    if colours_only:
+        asked["runOnly"] = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
     axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
     found = []
     maps = [frame for frame in page.frames if "folium" in frame.url and not frame.is_detached()]
     for frame in (page.main_frame, *maps):
         if not frame.evaluate("'axe' in window"):
             frame.evaluate(axe)
-        told = frame.evaluate("axe.run(document, {iframes: false, resultTypes: ['violations']})")
+        told = frame.evaluate("asked => axe.run(document, asked)", asked)
         found += [
             (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
             for one in told["violations"]
@@ -82,7 +88,8 @@ def broken_rules(page):  # noqa: F811
     return found
 
 
-def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page):  # noqa: F811
+def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page, finished):
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     to(page, "Network")
     table = page.get_by_test_id("stDataFrame").first
@@ -92,8 +99,9 @@ def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page):  # no
     assert box["y"] >= button["y"] + button["height"]
 
 
-def test_the_menu_says_what_it_is_at_any_width(page):  # noqa: F811
+def test_the_menu_says_what_it_is_at_any_width(page, finished):
     """1,024 px, and 1,440 px at 200 % zoom, and a phone: links with names, or a button that says "Menu"."""
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     links = page.get_by_role("link", name="Coverage", exact=True).filter(visible=True)
     folded = page.get_by_test_id("stExpandSidebarButton")
@@ -113,9 +121,10 @@ def test_the_menu_says_what_it_is_at_any_width(page):  # noqa: F811
         assert page.get_by_role("button", name="Scenarios").is_visible()
 
 
-def test_the_first_button_of_a_phone_is_above_the_fold(page, server):  # noqa: F811
+def test_the_first_button_of_a_phone_is_above_the_fold(page, served, finished_work):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(server.split("?")[0])
+    served.kept(finished_work)
+    page.goto(served.address)
     button = page.get_by_role("button", name="Use example area")
     button.wait_for(timeout=WORK_MS)
     until_quiet(page)

@@ -1,94 +1,18 @@
 """The main job in a real browser that reaches nothing but this machine: draw, generate, plan sleep, download."""
 
-import os
-import shutil
-from pathlib import Path
-
 import geopandas as gpd
 import pytest
 
-from benchmarks.app import MAP, OPTIONS
-from benchmarks.session import app as running_app
+from benchmarks.app import MAP
+from tests.app.browser import TOKEN, WORK_MS, draw_point, draw_polygon, fits, to
 from tests.opendiff.live.own_files import box_text, write_image, write_places
-
-ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WORK_MS = 300_000  # generation and planning on a slow machine
-HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, traffic_work):
-    """The app on a free port, as `make run` starts it; its library holds work with traffic."""
-    folder = tmp_path_factory.mktemp("app")
-    shutil.copytree(traffic_work[0], folder / "library")
-    with running_app(folder, environment={"OPENDIFF_LIBRARY": str(folder / "library")}) as (address, _):
-        yield address
-
-
-@pytest.fixture
-def page(server):
-    """A page of a fresh browser. After the test: no request left this machine and nothing failed in the console."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("There is no chromium on this machine; .ci/run installs it.")
-        pytest.skip("There is no chromium on this machine.")
-    from playwright.sync_api import sync_playwright
-
-    elsewhere, errors = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        page.set_default_timeout(180_000)  # a machine may have other work
-        page.on("request", lambda request: elsewhere.append(request.url) if not _own(request.url) else None)
-        told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
-        page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(server)
-        yield page
-        browser.close()
-    assert elsewhere == []
-    assert errors == []
-
-
-def _own(url):
-    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
-
-
-def draw_point(page, right=0):
-    """Draw a place with the mouse on the last map of the page; right: pixels from the middle of the map."""
-    page.frame_locator(MAP).last.locator(".leaflet-draw-draw-circlemarker").click()
-    map_ = page.locator(MAP).last
-    box = None
-    while box != map_.bounding_box():  # soon after it came, a page goes to its top once more
-        map_.evaluate("map => map.scrollIntoView({block: 'center', behavior: 'instant'})")
-        box = map_.bounding_box()
-        page.wait_for_timeout(4 * HAND_MS)
-    at = box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2
-    page.mouse.move(*at, steps=4)
-    page.wait_for_timeout(HAND_MS)
-    page.mouse.click(*at)
-
-
-def draw_polygon(page, corners):
-    """Draw with the mouse on the map of the Area page; corners in pixels from the middle of the map."""
-    frame = page.frame_locator(MAP)
-    frame.locator(".leaflet-image-layer").first.wait_for()
-    frame.locator(".leaflet-draw-draw-polygon").click()
-    box = page.locator(MAP).bounding_box()
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    for right, down in [*corners, corners[0]]:
-        page.mouse.move(middle[0] + right, middle[1] + down, steps=4)
-        page.wait_for_timeout(HAND_MS)
-        page.mouse.click(middle[0] + right, middle[1] + down)
-
-
-def test_every_page_fits_its_window(page):
-    """Five clicks from the start to a first plan in a narrow window; no page on the way is wider than the window, nor
-    than a wide one."""
+def test_a_page_without_a_plan_fits_its_window(page, with_traffic):
+    """From the first page to the last where nothing is planned yet, in a narrow window and a wide one. Pages with plans
+    are those of test_accessibility_browser."""
 
     def fits_both(name):
         for width in (1440, 480):
@@ -96,42 +20,27 @@ def test_every_page_fits_its_window(page):
             fits(page, name, width)
 
     page.set_viewport_size({"width": 480, "height": 900})
-    page.get_by_role("button", name="Use example area").click()
+    page.goto(with_traffic)
     page.get_by_text("With data").wait_for()
     fits_both("area")
     page.get_by_role("button", name="Next: generate traffic").click()
-    page.get_by_role("button", name="Generate traffic", exact=True).click()
-    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_text("Weekly mean").wait_for()
     fits_both("traffic")
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("link", name="Sleep", exact=True).click()
     page.get_by_role("heading", name="Sleep", exact=True).wait_for()
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-    page.get_by_role("button", name="Compare sleep strategies").click()
-    page.get_by_text("Show the plan of").wait_for(timeout=WORK_MS)
-    page.get_by_text("Energy, cost and CO₂ on the ensemble").wait_for(
-        timeout=WORK_MS
-    )  # all of them are there
+    page.get_by_role("button", name="Compare sleep strategies").wait_for()
     fits_both("sleep")
     page.set_viewport_size({"width": 1440, "height": 900})
     for name in ("Network", "Coverage", "Spectrum", "Compare", "Export"):
-        page.get_by_role("link", name=name, exact=True).click()
-        page.get_by_role("heading", name=name, exact=True).wait_for()
+        to(page, name)
         fits(page, name.lower(), 1440)
 
 
-def fits(page, name, width):
-    """The page is no wider than its window; its picture is kept as build output, to be looked at."""
-    page.wait_for_function(
-        "() => document.querySelector('[data-testid=\"stApp\"]').getAttribute('data-test-script-state') !== 'running'"
-    )
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}-{width}.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-
-
-def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
-    draw_polygon(page, [(-60, -45), (50, -50), (60, 55), (-55, 45)])
+def test_from_a_drawing_to_a_downloaded_plan(page, served, tmp_path):
+    page.goto(served.address)
+    draw_polygon(page, [(-28, -22), (25, -25), (30, 26), (-26, 22)])
     page.get_by_text("With data").wait_for()
     page.get_by_role("button", name="Next: generate traffic").click()
     page.get_by_role("button", name="Generate traffic", exact=True).click()
@@ -172,7 +81,8 @@ def test_from_a_drawing_to_a_downloaded_plan(page, tmp_path):
     assert 0 < (~schedule["awake"].astype(bool)).mean() < 1
 
 
-def test_from_own_files_to_traffic(page, tmp_path):
+def test_from_own_files_to_traffic(page, served, tmp_path):
+    page.goto(served.address)
     image, places = write_image(tmp_path / "city.tif"), write_places(tmp_path / "places.csv")
     page.get_by_text("Type corners", exact=True).click()
     page.get_by_label("West, south, east, north (degrees)").fill(box_text())
@@ -192,7 +102,8 @@ def test_from_own_files_to_traffic(page, tmp_path):
     page.get_by_text("Made from: Imagery from the file city.tif").wait_for()
 
 
-def test_an_outline_is_refused_restored_and_deleted(page):
+def test_an_outline_is_refused_restored_and_deleted(page, served):
+    page.goto(served.address)
     draw_polygon(page, [(-60, -45), (50, -50), (60, 55), (-55, 45)])
     page.get_by_text("With data").wait_for()
     draw_polygon(page, [(120, -60), (200, 60), (200, -60), (120, 60)])
@@ -214,8 +125,8 @@ def test_an_outline_is_refused_restored_and_deleted(page):
     page.get_by_text("With data").wait_for(state="detached")
 
 
-def test_a_place_drawn_gets_a_site(page, server, traffic_work):
-    page.goto(f"{server}?work={traffic_work[1]}")
+def test_a_place_drawn_gets_a_site(page, with_traffic):
+    page.goto(with_traffic)
     page.get_by_text("With data").wait_for()
     page.get_by_role("link", name="Network").click()
     page.get_by_text("Optimised strategy", exact=True).click()
@@ -230,3 +141,20 @@ def test_a_place_drawn_gets_a_site(page, server, traffic_work):
     sites = page.frame_locator(MAP).first.locator(".leaflet-overlay-pane path.leaflet-interactive")
     sites.first.wait_for()
     assert sites.count() > 10
+
+
+def test_the_token_opens_the_app_and_its_headers_keep_scripts_out(chromium, served):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(180_000)
+    assert page.goto(f"{served.address}traffic").status == 403
+    page.get_by_text("Open the app with the address that it printed at its start").wait_for()
+    page.goto(f"{served.address}traffic?token={TOKEN}")
+    page.get_by_role("heading", name="Traffic", exact=True).wait_for()
+    assert "token" not in page.url
+    # a script that somebody has brought into the page does not run
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+    )
+    assert page.evaluate("window.ran") is None
+    context.close()

@@ -3,26 +3,27 @@
 import pytest
 
 from benchmarks.app import MAP, until_quiet
-from tests.app.test_browser import WORK_MS, draw_point, draw_polygon, page, server  # noqa: F401 (fixtures)
+from tests.app.browser import WORK_MS, draw_point, draw_polygon
 
 pytestmark = pytest.mark.browser
 OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
 
 
-def generate(page, samples):  # noqa: F811
+def generate(page, samples):
     page.get_by_role("link", name="Traffic", exact=True).click()
     page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Samples", exact=True).fill(samples)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
 
 
-def frame_of(page):  # noqa: F811
+def frame_of(page):
     page.frame_locator(MAP).locator(".leaflet-image-layer").first.wait_for()
     return next(frame for frame in page.frames if "folium" in frame.url and not frame.is_detached())
 
 
-def test_an_outline_drawn_stays_while_a_job_comes_to_its_end(page):  # noqa: F811
+def test_an_outline_drawn_stays_while_a_job_comes_to_its_end(page, served):
     """The panel of the job goes, the page moves up, and the same map is still mounted, with the outline in it."""
+    page.goto(served.address)
     page.get_by_role("button", name="Use example area").click()
     page.get_by_text("With data").wait_for()
     generate(page, "100")  # long enough to draw meanwhile
@@ -40,12 +41,12 @@ def test_an_outline_drawn_stays_while_a_job_comes_to_its_end(page):  # noqa: F81
     assert page.frame_locator(MAP).locator(OUTLINE).count() == 2
 
 
-def test_what_lies_below_a_map_does_not_move_when_it_mounts(page):  # noqa: F811
+def test_what_lies_below_a_map_does_not_move_when_it_mounts(page, served):
     """The map's script is held back: a button below it is where it will be, and a click on it counts."""
     page.set_viewport_size({"width": 480, "height": 1000})
     held = []
     page.route("**/leaflet.js", lambda route: held.append(route))
-    page.reload()
+    page.goto(served.address)
     button = page.get_by_role("button", name="Use example area")
     button.wait_for()
     until_quiet(page)
@@ -60,9 +61,9 @@ def test_what_lies_below_a_map_does_not_move_when_it_mounts(page):  # noqa: F811
     page.get_by_text("With data").wait_for()
 
 
-def test_places_drawn_are_there_again_on_return(page, server, traffic_work):  # noqa: F811
+def test_places_drawn_are_there_again_on_return(page, with_traffic):
     """Two places, drawn before and after a visit of another page, count together."""
-    page.goto(f"{server}?work={traffic_work[1]}")
+    page.goto(with_traffic)
     page.get_by_text("With data").wait_for()
     for count in (1, 2):
         page.get_by_role("link", name="Network").click()
@@ -76,8 +77,9 @@ def test_places_drawn_are_there_again_on_return(page, server, traffic_work):  # 
         page.get_by_role("heading", name="Export", exact=True).wait_for()
 
 
-def test_a_job_outlives_a_reload(page):  # noqa: F811
+def test_a_job_outlives_a_reload(page, served):
     """The page is loaded anew while traffic is generated: the new session shows the job, and gets its result."""
+    page.goto(served.address)
     page.get_by_text("Type corners", exact=True).click()
     page.get_by_label("West, south, east, north (degrees)").fill(
         "115.76, 28.60, 115.96, 28.76"
@@ -86,7 +88,7 @@ def test_a_job_outlives_a_reload(page):  # noqa: F811
     page.get_by_text("With data").wait_for()
     page.get_by_role("link", name="Traffic", exact=True).click()
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_label("Samples", exact=True).fill("100")
+    page.get_by_label("Samples", exact=True).fill("20")
     page.get_by_label("Guidance scale", exact=True).fill("0.5")  # takes longer than a page takes to load
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_role("button", name="Cancel").wait_for()

@@ -4,14 +4,14 @@ import geopandas as gpd
 import pytest
 
 from benchmarks.operator_export import write_export
-from tests.app.test_browser import WORK_MS, page, server
+from tests.app.browser import WORK_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-assert page and server  # fixtures
 BOX = "115.89, 28.67, 115.95, 28.72"
 
 
-def test_from_counters_to_an_exported_plan(page, tmp_path):
+def test_from_counters_to_an_exported_plan(page, served, tmp_path):
+    page.goto(served.address)
     counters, network, _ = write_export(tmp_path, cells=45, weeks=2, step_minutes=60)
     page.get_by_text("Type corners", exact=True).click()
     page.get_by_label("West, south, east, north (degrees)").fill(BOX)

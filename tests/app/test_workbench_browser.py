@@ -2,38 +2,19 @@
 
 import json
 import re
-import shutil
 import sqlite3
 import zipfile
 
 import pytest
 
 from benchmarks.app import until_quiet
-from benchmarks.session import app as running_app
-from tests.app.test_browser import PICTURES, WORK_MS, page  # noqa: F401 (a fixture)
+from tests.app.browser import PAGES, PLOTS, WORK_MS, to
 
 pytestmark = pytest.mark.browser
-PAGES = ("Area", "Traffic", "Network", "Coverage", "Sleep", "Spectrum", "Compare", "Export")
-PLOTS = ".js-plotly-plot:visible"
 
 
-@pytest.fixture(scope="module")
-def server(finished_work, tmp_path_factory):
-    """The app over a copy of the finished work, and the address of that work in it."""
-    place = tmp_path_factory.mktemp("workbench")
-    library, number = finished_work
-    shutil.copytree(library, place / "library")
-    with running_app(place, environment={"OPENDIFF_LIBRARY": str(place / "library")}) as (address, _):
-        yield f"{address}?work={number}"
-
-
-def to(page, name):  # noqa: F811
-    page.get_by_role("link", name=name, exact=True).click()
-    page.get_by_role("heading", name=name, exact=True).wait_for()
-    until_quiet(page)
-
-
-def test_a_reload_brings_everything_back(page, server):  # noqa: F811
+def test_a_reload_brings_everything_back(page, finished):
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
 
     def shown():
@@ -58,14 +39,15 @@ def test_a_reload_brings_everything_back(page, server):  # noqa: F811
     page.keyboard.press("Enter")
     until_quiet(page)
     page.wait_for_timeout(500)  # the last change is written in the background
-    page.goto(server)
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     assert page.get_by_label("Name", exact=True).input_value() == "Renamed"
     assert shown().input_value() == "7"
     assert page.get_by_role("radio", name="Always on", exact=True).is_checked()
 
 
-def test_every_export_and_the_report(page, tmp_path):  # noqa: F811
+def test_every_export_and_the_report(page, finished, tmp_path):
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     to(page, "Export")
     checks = {
@@ -104,7 +86,8 @@ def test_every_export_and_the_report(page, tmp_path):  # noqa: F811
     read_offline(page.context.browser, report)
 
 
-def test_while_a_file_is_written_its_button_says_so(page):  # noqa: F811
+def test_while_a_file_is_written_its_button_says_so(page, finished):
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     to(page, "Export")
     button = page.get_by_role("button", name="GeoPackage (QGIS)", exact=True)
@@ -143,19 +126,18 @@ def read_offline(browser, report):
         box = figures.nth(i).bounding_box()
         assert box["width"] > 250 and box["height"] > 100
         assert figures.nth(i).locator("polyline, rect, circle").count() > 0
-    PICTURES.mkdir(parents=True, exist_ok=True)
     for media, width in (("screen", 1000), ("print", 690), ("screen", 420)):
         reader.emulate_media(media=media, color_scheme="dark")
         reader.set_viewport_size({"width": width, "height": 900})
         assert reader.evaluate("document.documentElement.scrollWidth") <= width
         assert reader.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        reader.screenshot(path=PICTURES / f"report-{media}-{width}.png", full_page=True)
     assert errors == []
     context.close()
 
 
-def test_numbers_are_a_keystroke_away(page):  # noqa: F811
+def test_numbers_are_a_keystroke_away(page, finished):
     """Behind the rest of the menu comes the page from top to bottom; the table behind a chart opens by Enter."""
+    page.goto(finished)
     page.get_by_text("With data").wait_for()
     to(page, "Sleep")
     page.locator(PLOTS).first.wait_for()

@@ -164,11 +164,11 @@ def pack(tmp_path):
 def perfect_model(monkeypatch):
     """The cross-validated model replaced by one that generates the truth: all but its training is real."""
 
-    def generate(data, fits, variants, samples, seed, report=None):
+    def generate(data, fits, variants, samples, seed, progress=None):
         real = data.series[data.has_traffic, 0]
         return {name: np.repeat(real[:, None], samples, axis=1) for name in variants}
 
-    monkeypatch.setattr("opendiff.evaluation.fit_folds", lambda data, seed, report: [])
+    monkeypatch.setattr("opendiff.evaluation.fit_folds", lambda data, seed, progress: [])
     monkeypatch.setattr("opendiff.evaluation.held_out_default", generate)
 
 

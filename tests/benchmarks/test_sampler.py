@@ -22,6 +22,7 @@ def test_a_quick_run_gives_all_figures(tmp_path, monkeypatch, capsys):
         return 1.0, 500.0
 
     monkeypatch.setattr(sampler, "TILES", 20)
+    monkeypatch.setattr(sampler, "QUICK_COUNTRY", (96, 2, 8))
     monkeypatch.setattr(sampler_workers, "seconds_and_peak", made_here)
     out = tmp_path / "sampler.json"
     assert main(["sampler", "--quick", "--json", str(out)]) == 0

@@ -1,6 +1,5 @@
 """The command line as its user meets it: one clear line and status 2, or a whole file."""
 
-import io
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from opendiff.cli import main
-from opendiff.progress import ProgressBar
 from opendiff.traffic_table import read_traffic
 
 BOX = "115.90,28.66,115.93,28.69"
@@ -77,15 +75,3 @@ def test_help_and_info_run_as_a_module(tmp_path):
             check=False,
         )
         assert done.returncode == 0 and done.stdout
-
-
-def test_a_bar_without_a_total_is_one_short_line(monkeypatch):
-    terminal = io.StringIO()
-    terminal.isatty = lambda: True
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("opendiff.progress.REDRAW_SECONDS", 0)
-    bar = ProgressBar("population")
-    bar(10_000_000, 0)
-    assert "10000000/?" in terminal.getvalue() and len(terminal.getvalue()) < 120
-    bar(2, 2)
-    assert terminal.getvalue().endswith("\n")

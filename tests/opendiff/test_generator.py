@@ -125,8 +125,9 @@ def test_missing_modalities_count_and_what_stands_in_their_tokens_does_not(gener
 
 def test_progress_counts_up_and_cancel_stops(generator, conditions):
     seen = []
-    generator.generate(conditions, 15, 0, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1][0] == seen[-1][1] == len(conditions.tiles) * 15 and len(seen) > 1
+    generator.generate(conditions, 15, 0, progress=lambda *told: seen.append(told))
+    rows = len(conditions.tiles) * 15
+    assert seen[-1] == (rows, rows, "generate") and len(seen) > 1
     with pytest.raises(Cancelled):
         generator.generate(conditions, 15, 0, cancelled=lambda: True)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, recipe, tiles, whole):
     seen = []
     rest = generate_dataset(
         recipe, tiles, out, 20, lambda r, parts: (seen.append(p.number) or q for p in parts for q in make_here(r, [p])),
-        lambda done, total: seen.append((done, total)),
+        lambda done, total, what: seen.append((done, total)),
     )  # fmt: skip
     assert rest.kept_parts == 2 and not set(made) & {number for number in seen if isinstance(number, int)}
     assert seen[0] == (40, len(tiles)) and seen[-1] == (len(tiles), len(tiles))
@@ -208,18 +209,24 @@ def still_runs(process):
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path, whole):
     """Two processes make the parts of a run of the command line; one of them is killed when the first part is there."""
-    out = tmp_path / "run"
+    out, seen, over = tmp_path / "run", [], threading.Event()
     asked = ["generate", BOX, "--source", "demo", "--samples", str(SAMPLES), "--seed", str(SEED)]
-    run = subprocess.Popen(
-        [sys.executable, "-m", "opendiff", *asked, "--workers", "2", "--part-tiles", "4", "--out", str(out)]
-    )
-    while not list(out.glob("part-*.parquet")):
-        still_runs(run)
-    children = psutil.Process(run.pid).children(recursive=True)
-    workers = [child for child in children if any("spawn_main" in text for text in child.cmdline())]
-    assert len(workers) == 2
-    os.kill(workers[0].pid, signal.SIGKILL)
-    assert run.wait() == 0
+
+    def kill_one():
+        while not list(out.glob("part-*.parquet")) and not over.wait(0.05):
+            pass
+        children = psutil.Process().children(recursive=True)
+        seen.extend(child for child in children if any("spawn_main" in text for text in child.cmdline()))
+        os.kill(seen[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        assert main([*asked, "--workers", "2", "--part-tiles", "4", "--out", str(out)]) == 0
+    finally:
+        over.set()
+        killer.join()
+    assert len(seen) == 2 and not psutil.pid_exists(seen[0].pid)
     same(read_traffic(out), whole)
 
 

@@ -12,7 +12,7 @@ from opendiff.default.prior import NEW_CITY, Belief, Prior
 from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.texture import STYLES
-from opendiff.default.world import World, field_correlation, spatial_field
+from opendiff.default.world import FIELD_CELLS, World, field_correlation, spatial_field
 
 COMPONENTS = 3
 
@@ -92,7 +92,7 @@ def made_belief(rows: int, spatial: tuple[float, float], city: int = NEW_CITY) -
     loading = torch.zeros(rows, TOKENS_WIDTH)
     loading[:, 0] = 0.6
     residual = torch.full((rows,), 0.8)
-    spread = torch.ones(rows, 2)
+    spread = torch.tensor([1.0, 0.5]).expand(rows, 2)  # of the level, and of traffic against users
     return Belief(
         torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, STYLES), torch.zeros(rows, 3), spread,
         loading, residual, torch.tensor(spatial).expand(rows, 2),
@@ -134,6 +134,22 @@ def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
         assert torch.equal(part, whole[[2, 0]][:, [4, 1]])
 
 
+@pytest.mark.parametrize("scale", [0, 1])
+def test_the_stated_correlation_of_a_field_is_that_of_its_draws(scale):
+    """Over all places in a cell, 2,000 draws of each; for neighbours, across a corner, and a cell apart."""
+    side = FIELD_CELLS[scale]
+    x, y = (
+        axis.reshape(-1) for axis in torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    )
+    samples = 2 * torch.arange(2000)  # one of each mirrored pair
+    here = spatial_field(5, x, y, samples, scale)
+    assert here.square().mean().item() == pytest.approx(1, abs=0.03)
+    for dx, dy in ((1, 0), (2, 1), (side, 0)):
+        there = spatial_field(5, x + dx, y + dy, samples, scale)
+        stated = field_correlation(scale, np.array(dx), np.array(dy)).item()
+        assert (here * there).mean().item() == pytest.approx(stated, abs=0.03), (dx, dy)
+
+
 def test_a_tile_belongs_to_the_city_in_whose_box_it_lies():
     prior = Prior(COMPONENTS, 2)
     prior.bounds[1:] = torch.tensor([[10, 20, 5, 9], [100, 110, 5, 9]])
@@ -162,10 +178,10 @@ def test_levels_that_lack_everything_have_the_spread_of_all_tiles():
     rest."""
     prior = Prior(COMPONENTS, 1)
     prior.weight[0, 16, 0] = 1.0
-    prior.feature_cov.mul_(2.0)
+    prior.feature_cov.mul_(0.25)
     nothing = torch.zeros(1, len(MODALITIES), dtype=torch.bool)
     belief = prior(torch.zeros(1, TOKENS_WIDTH), nothing, torch.ones(1), torch.tensor([5]), torch.tensor([5]))
-    draws = multivariate_normal(np.zeros(2), np.diag([2.0, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
+    draws = multivariate_normal(np.zeros(2), np.diag([0.25, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
     assert belief.spread[0, 0].item() == pytest.approx(draws.std(), rel=0.01)
 
 

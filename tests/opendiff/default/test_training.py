@@ -117,11 +117,11 @@ class Interrupted(Exception):
 
 
 def interrupt_at(step: int, stage: str):
-    def report(what: str, done: int, total: int) -> None:
+    def progress(done: int, total: int, what: str) -> None:
         if what == stage and done == step:
             raise Interrupted
 
-    return report
+    return progress
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_interrupted_sampler_training_equals_training_that_ran_through(tmp_path)
     through = train_model(*given, **brief)
     state = TrainingState(tmp_path / "default.state", "made", seconds=0)
     with pytest.raises(Interrupted):
-        train_model(*given, **brief, state=state, report=interrupt_at(4, "denoiser"))
+        train_model(*given, **brief, state=state, progress=interrupt_at(4, "denoiser"))
     assert state.path.is_file()
     resumed = train_model(*given, **brief, state=state)
     for name, value in through.state_dict().items():
@@ -148,7 +148,7 @@ def test_interrupted_encoder_training_equals_training_that_ran_through(small_pac
     through = train_encoder(*given, **brief)
     state = TrainingState(tmp_path / "encoder.state", "made", seconds=0)
     with pytest.raises(Interrupted):
-        train_encoder(*given, **brief, state=state, report=interrupt_at(4, "encoder"))
+        train_encoder(*given, **brief, state=state, progress=interrupt_at(4, "encoder"))
     resumed = train_encoder(*given, **brief, state=state)
     for name, value in through.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name

@@ -81,12 +81,12 @@ def test_interrupted_training_equals_training_that_ran_through(small_trunk, tmp_
     whole, losses = train_image_encoder(images, features, 1, CONFIG, training)
     state = TrainingState(tmp_path / "encoder.state", "key", seconds=0)
 
-    def stop(what, done, total):
+    def stop(done, total, what):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_image_encoder(images, features, 1, CONFIG, training, state=state, report=stop)
+        train_image_encoder(images, features, 1, CONFIG, training, state=state, progress=stop)
     resumed, again = train_image_encoder(images, features, 1, CONFIG, training, state=state)
     assert again == losses
     for name, value in whole.state_dict().items():

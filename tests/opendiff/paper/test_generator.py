@@ -83,7 +83,7 @@ def test_noise_of_a_step_is_its_own():
 
 def test_progress_is_told_cancel_is_heard_and_steps_are_checked(model, conditions):
     generator, seen = PaperGenerator(model), []
-    generator.generate(conditions, 3, 0, progress=lambda done, total: seen.append((done, total)))
+    generator.generate(conditions, 3, 0, progress=lambda done, total, what: seen.append((done, total)))
     assert seen[-1] == (33, 33) and len(seen) > 1
     with pytest.raises(Cancelled):
         generator.generate(conditions, 3, 0, cancelled=lambda: True)

@@ -33,12 +33,12 @@ def test_interrupted_training_equals_training_that_ran_through(small_config, tmp
     whole, losses = train_paper_model(*made, 3, small_config, training)
     state = TrainingState(tmp_path / "paper.state", "key", seconds=0)
 
-    def stop(what, done, total):
+    def stop(done, total, what):
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_paper_model(*made, 3, small_config, training, state=state, report=stop)
+        train_paper_model(*made, 3, small_config, training, state=state, progress=stop)
     resumed, again = train_paper_model(*made, 3, small_config, training, state=state)
     assert again == losses and len(losses) == 5
     for name, value in whole.state_dict().items():

@@ -1,6 +1,7 @@
 """PRB plans: constraints, scores by loops over the formulas, bounds, baselines, reasons."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from planning.errors import InputError
 from planning.prb import BASELINES, PrbSettings, Users, baseline, compared, solve_prb
 from planning.prb.bound import Options, solve_dual
-from planning.prb.fixed import choose, found_interference, usual_interference
+from planning.prb.fixed import _near, choose, found_interference, usual_interference
 from planning.prb.improve import improve, improve_in_stages, replace_users
 from planning.prb.relaxation import lines
 from planning.prb.sinr import Grid, rates_of, score, true_sinr
@@ -338,3 +339,33 @@ def test_a_crowded_uplink_is_searched_without_the_jump_of_demands_first():
         staged.append(found.score)
         demand += problem.demand_mbps.sum()
     assert sum(staged) > sum(direct) + 0.1 * demand
+
+
+@pytest.mark.parametrize("link", ["downlink", "uplink"])
+def test_what_a_user_without_prbs_would_hear_is_that_of_plain_loops(link):
+    """At every station, its idle PRBs included: what the owners at the other stations send, or those stations do."""
+    problem = toy(6, 3, 5, prbs=4, link=link)
+    grid = random_grid(problem, 5)
+    (silent, *_) = np.flatnonzero(grid.count == 0)
+    assert (grid.owner < 0).any()
+    for station in range(3):
+        expected = np.zeros(4)
+        for prb in range(4):
+            for other in set(range(3)) - {station}:
+                owner = grid.owner[other, prb]
+                if owner >= 0 and link == "uplink":
+                    expected[prb] += grid.sent[owner] * problem.gain[owner, station]
+                elif owner >= 0:
+                    expected[prb] += problem.power_w * problem.gain[silent, other]
+        np.testing.assert_allclose(grid.heard(silent, station), expected, rtol=1e-9, atol=1e-30)
+
+
+def test_of_many_options_those_nearest_to_the_best_are_kept(monkeypatch):
+    monkeypatch.setattr("planning.prb.fixed._OPTIONS_A_USER", 1)
+    objective = SimpleNamespace(tau_mbps=0.0)
+    best = SimpleNamespace(
+        objective=objective, sizes=np.array([1]), nothing=np.zeros(1), values=np.array([[[5.0], [9.0], [7.0]]]),
+        best=lambda price, values: (np.array([9.0]),),
+    )  # fmt: skip
+    priced = SimpleNamespace(price=np.zeros(3), options=np.zeros((0, 3), int))
+    assert _near(best, priced).tolist() == [[0, 1, 0]]

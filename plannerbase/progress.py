@@ -1,4 +1,4 @@
-"""Telling how far long work is: the callback that planners take, and a bar on stderr for the command line."""
+"""Progress of long work: the callback that models, planners and the app pass on, and bars on standard error."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
-Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
-_WIDTH = 24  # characters of the bar
+Progress = Callable[[int, int, str], None]  # (done, total or 0 where that is not known, what is being done)
+_WIDTH = 24  # characters of the bar of a planner
+STAGE_WIDTH = 30  # characters of the bar of a stage
+REDRAW_SECONDS = 0.1
 
 
 def silent(done: int, total: int, what: str) -> None:
@@ -71,3 +73,36 @@ class ProgressBar:
         line = f"\r[{'#' * full}{'.' * (_WIDTH - full)}] {what[:34]:34} {elapsed:6.1f} s"
         with self._lock:
             print(line, end="", file=self.stream, flush=True)
+
+
+class _StageBar:
+    """One line on standard error with share and time left; silent where standard error is no terminal."""
+
+    def __init__(self, what: str, unit: str = ""):
+        self.what, self.unit = what, unit
+        self.started = time.perf_counter()
+        self.drawn = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        finished = 0 < total <= done  # a download may not know its total
+        if not sys.stderr.isatty() or (not finished and now - self.drawn < REDRAW_SECONDS):
+            return
+        self.drawn = now
+        left = (now - self.started) / max(done, 1) * (total - done)
+        bar = "#" * min(STAGE_WIDTH, STAGE_WIDTH * done // total if total else 0)
+        text = f"\r{self.what:<16}[{bar:<{STAGE_WIDTH}}] {done}/{total or '?'} {self.unit}, {max(left, 0):.0f} s left "
+        print(text, end="\n" if finished else "", file=sys.stderr, flush=True)
+
+
+class StageBars:
+    """A progress bar for each stage as it begins. units: what is counted in some of the stages."""
+
+    def __init__(self, units: Mapping[str, str] | None = None) -> None:
+        self.units = units or {}
+        self.bars: dict[str, _StageBar] = {}
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if what not in self.bars:
+            self.bars[what] = _StageBar(what, self.units.get(what, ""))
+        self.bars[what](done, total)
