@@ -62,7 +62,7 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
 
 
 def read_gpx(data: bytes, most_rows: int) -> Placemarks:
-    """The waypoints of a GPX file, with their name, description and type. Raises `Refused`."""
+    """The waypoints, routes and tracks of a GPX file, with their name, description and type. Raises `Refused`."""
     data = in_utf8(data)
     check_plain(data)
     root = _parsed(data)
@@ -71,12 +71,14 @@ def read_gpx(data: bytes, most_rows: int) -> Placemarks:
     rows: list[dict[str, Any]] = []
     shapes: list[shapely.Geometry | None] = []
     faults: list[int] = []
-    for mark in root.iter("wpt"):
+    for mark in (m for kind in ("wpt", "rte", "trk") for m in root.iter(kind)):
         if len(rows) == most_rows:
             raise Refused(f"holds more than {most_rows:,} waypoints")
+        points = [mark] if mark.tag == "wpt" else [*mark.iter("rtept"), *mark.iter("trkpt")]
         try:
-            shape = shapely.Point(float(mark.get("lon", "")), float(mark.get("lat", "")))
-        except ValueError:
+            places = [(float(p.get("lon", "")), float(p.get("lat", ""))) for p in points]
+            shape = shapely.Point(places[0]) if mark.tag == "wpt" else shapely.LineString(places)
+        except (IndexError, ValueError, shapely.errors.ShapelyError):
             shape = None
             faults.append(len(rows))
         rows.append({k: mark.findtext(k) for k in ("name", "desc", "type") if mark.find(k) is not None})
