@@ -90,7 +90,7 @@ def _described(text: str) -> dict[str, str]:
     """Names and values of a table in the HTML of a balloon, as other tools write the columns of their tables."""
     if "<td" not in text.lower() or len(text) > MAX_BALLOON:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for row in re.split(r"<tr\b", text, flags=re.IGNORECASE)[1:]:
         cells = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", row, re.IGNORECASE | re.DOTALL)
         words = [html.unescape(re.sub(r"<[^>]*>", " ", cell)).strip(" \t\r\n:") for cell in cells]

@@ -93,8 +93,8 @@ def with_technologies(
         stated = {"technology", "band", "frequency_mhz", "channel"} & set(used)
         if not stated and FOLDER in table:
             folders = table[FOLDER].astype("string").fillna("")
-            named = {text: bool(carriers_of(text, "")[0].technology) for text in set(folders)}
-            if all(named.values()):
+            kinds = {text: bool(carriers_of(text, "")[0].technology) for text in set(folders)}
+            if all(kinds.values()):
                 table, used = table.assign(**{TECHNOLOGY: folders}), used | {"technology": TECHNOLOGY}
                 report.assumed("rows have the technology that the name of their folder tells", len(table))
                 stated = {"technology"}
