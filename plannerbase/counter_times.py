@@ -14,6 +14,7 @@ from plannerbase.numbers import numbers_of
 _ZONE = re.compile(r"\s*(?:(Z)|(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?|(UTC|GMT))\)?$", re.IGNORECASE)
 _OFFSET = re.compile(r"\(?(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\)?", re.IGNORECASE)
 _CHINESE = (("年", "-"), ("月", "-"), ("日", " "), ("时", ":"), ("点", ":"), ("分", ":"), ("秒", ""))
+_MUCH_LESS = 0.5  # of the days of the other order: measurements follow each other, so the shorter time is the right one
 EXCEL_DAYS, EXCEL_EPOCH = (20_000, 80_000), 25_569  # serial numbers of 1954 to 2119; that of 1 January 1970
 
 
@@ -78,6 +79,9 @@ def parse_times(texts: Sequence[str]) -> Times:
         some = np.isfinite(one)
         day_first = bool(some.any() and (np.nanmax(one[some]) > 12 or not np.nanmax(two[some]) > 12))
         ambiguous = bool(some.any() and np.nanmax(one[some]) <= 12 and np.nanmax(two[some]) <= 12)
+        if ambiguous:
+            year = pd.to_numeric(first[2], errors="coerce").to_numpy(float, na_value=np.nan)
+            day_first = not _days(year, one, two) < _MUCH_LESS * _days(year, two, one)
         order = "day, month, year" if day_first else "month, day, year"
         example = str(written[some].iloc[0]) if some.any() else ""
         digits = written.str.fullmatch(r"\d{8}|\d{10}|\d{12}|\d{14}").fillna(False).to_numpy(bool)
@@ -93,6 +97,12 @@ def parse_times(texts: Sequence[str]) -> Times:
         instant = parsed.to_numpy("datetime64[m]")
         minute[rest] = np.where(np.isnat(instant), -1, instant.astype(np.int64))
     return Times(minute, offset, ambiguous, order, example)
+
+
+def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> float:
+    """About how many days lie between the first and the last of dates (n,); NaN for what is no date."""
+    stamp = 372 * year + 31 * month + day
+    return float(np.nanmax(stamp) - np.nanmin(stamp))
 
 
 def _compact(column: pd.Series) -> np.ndarray:

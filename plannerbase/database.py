@@ -43,7 +43,7 @@ CREATE TABLE {GEOMETRIES} (table_name TEXT NOT NULL, column_name TEXT NOT NULL, 
   srs_id INTEGER NOT NULL, z INTEGER NOT NULL, m INTEGER NOT NULL, PRIMARY KEY (table_name, column_name));
 """
 ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA)
-_LONG = (str, bytes)
+_LONG = {str, bytes}
 ALLOWED_PRAGMAS = ("table_list", "table_xinfo")
 
 
@@ -94,7 +94,10 @@ class Database:
 
 def _size(values: tuple) -> int:
     """Characters and bytes of the long values of a column, and one for each other value that is there."""
-    long = [len(value) for value in values if isinstance(value, _LONG)]
+    kinds = set(map(type, values))  # mostly one kind a column, which is then counted at once
+    if kinds <= _LONG:
+        return sum(map(len, values))
+    long = [len(value) for value in values if type(value) in _LONG] if kinds & _LONG else []
     return sum(long) + len(values) - len(long) - values.count(None)
 
 

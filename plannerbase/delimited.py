@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from plannerbase.headings import looks_like_headings
+from plannerbase.headings import joined_headings, looks_like_headings
 from plannerbase.text import Refused, decoded, encoding_of
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 2_000
@@ -76,6 +76,18 @@ def _heading(lines: list[str], filled: list[int]) -> tuple[str, int, tuple[str, 
                 titles = tuple(lines[k].strip(" " + SEPARATORS) for k in filled if k < i)
                 return candidate, i, titles
     return separator, 0, ()
+
+
+def second_headings(data: bytes, dialect: Dialect) -> list[str] | None:
+    """The names of the columns where their headings take two lines, else None."""
+    text = data[:SAMPLE_BYTES].decode(dialect.encoding, "replace").removeprefix("\ufeff")
+    lines = _LINES.split(text)[dialect.skip : dialect.skip + 3]
+    if len(lines) < 3 or '"' in "".join(lines):
+        return None
+    top, bottom, below = (line.split(dialect.separator) for line in lines)
+    if not len(top) == len(bottom) == len(below):
+        return None
+    return joined_headings(top, bottom, below)
 
 
 def _filled_cells(line: str, separator: str) -> int:

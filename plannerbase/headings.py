@@ -111,5 +111,32 @@ def looks_like_headings(cells: Sequence[object]) -> bool:
     return bool(texts) and not any(re.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", t, re.I) for t in texts)
 
 
+def joined_headings(
+    top: Sequence[object], bottom: Sequence[object], below: Sequence[object]
+) -> list[str] | None:
+    """Names of columns whose headings take two rows ("Position" over "Lat" and "Lon"); None where the second row is
+    none of headings: it must name columns that the first does not, hold no number, and have one below it."""
+    width = max(len(top), len(bottom), len(below))
+    upper, lower, values = (
+        [_word(v) for v in [*row, *[None] * (width - len(row))]] for row in (top, bottom, below)
+    )
+    bare = [not up or up in upper[:i] for i, up in enumerate(upper)]
+    if not any(low and empty for low, empty in zip(lower, bare, strict=True)):
+        return None
+    if not looks_like_headings(lower) or looks_like_headings(values) or not any(upper):
+        return None
+    if sum(map(bool, lower)) < 2 or any(low and len(low) > 40 for low in lower):
+        return None
+    over, names = "", []
+    for up, low in zip(upper, lower, strict=True):
+        over = up or over
+        names.append(f"{over} {low}".strip() if low and lower.count(low) > 1 else low or up)
+    return names
+
+
+def _word(value: object) -> str:
+    return "" if value is None else str(value).strip().strip('"')
+
+
 def _other(ours: str) -> str:
     return "lat" if ours == "lon" else "lon"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from plannerbase.markup import check_plain, in_utf8
 from plannerbase.text import Refused
 
 MAX_DEPTH = 200  # of elements inside each other
+MAX_BALLOON, MAX_NAME = 20_000, 60  # letters of a description that is read as a table, and of a name in it
 SHAPES = ("Point", "LineString", "LinearRing", "Polygon", "MultiGeometry", "Track", "MultiTrack")
 
 
@@ -46,6 +48,8 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
         row: dict[str, Any] = {"name": mark.findtext("name"), "folder": folder}
         row |= {d.get("name") or "": d.findtext("value") or "" for d in mark.iter("Data") if d.get("name")}
         row |= {d.get("name") or "": d.text for d in mark.iter("SimpleData") if d.get("name")}
+        if mark.find("ExtendedData") is None:
+            row |= {k: v for k, v in _described(mark.findtext("description") or "").items() if k not in row}
         shape, whole = _shape_of(mark)
         if not whole:
             faults.append(len(rows))
@@ -55,6 +59,44 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
     head = root.find("Document/description")
     about = "" if head is None else head.text or ""
     return Placemarks(rows, shapes, about, tuple(links), tuple(faults))
+
+
+def read_gpx(data: bytes, most_rows: int) -> Placemarks:
+    """The waypoints, routes and tracks of a GPX file, with their name, description and type. Raises `Refused`."""
+    data = in_utf8(data)
+    check_plain(data)
+    root = _parsed(data)
+    if root.tag != "gpx":
+        raise Refused(f"holds <{root.tag[:40]}> instead of <gpx>")
+    rows: list[dict[str, Any]] = []
+    shapes: list[shapely.Geometry | None] = []
+    faults: list[int] = []
+    for mark in (m for kind in ("wpt", "rte", "trk") for m in root.iter(kind)):
+        if len(rows) == most_rows:
+            raise Refused(f"holds more than {most_rows:,} waypoints")
+        points = [mark] if mark.tag == "wpt" else [*mark.iter("rtept"), *mark.iter("trkpt")]
+        try:
+            places = [(float(p.get("lon", "")), float(p.get("lat", ""))) for p in points]
+            shape = shapely.Point(places[0]) if mark.tag == "wpt" else shapely.LineString(places)
+        except (IndexError, ValueError, shapely.errors.ShapelyError):
+            shape = None
+            faults.append(len(rows))
+        rows.append({k: mark.findtext(k) for k in ("name", "desc", "type") if mark.find(k) is not None})
+        shapes.append(shape)
+    return Placemarks(rows, shapes, faults=tuple(faults))
+
+
+def _described(text: str) -> dict[str, str]:
+    """Names and values of a table in the HTML of a balloon, as other tools write the columns of their tables."""
+    if "<td" not in text.lower() or len(text) > MAX_BALLOON:
+        return {}
+    found: dict[str, str] = {}
+    for row in re.split(r"<tr\b", text, flags=re.IGNORECASE)[1:]:
+        cells = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", row, re.IGNORECASE | re.DOTALL)
+        words = [html.unescape(re.sub(r"<[^>]*>", " ", cell)).strip(" \t\r\n:") for cell in cells]
+        if len(words) == 2 and 0 < len(words[0]) <= MAX_NAME:
+            found.setdefault(words[0], words[1])
+    return found
 
 
 def _parsed(data: bytes) -> Element:

@@ -18,18 +18,19 @@ import pandas as pd
 import shapely
 
 from plannerbase.archive import members
-from plannerbase.delimited import dialect_of, read_csv
+from plannerbase.delimited import dialect_of, read_csv, second_headings
 from plannerbase.geojson import features_of, read_geojson
-from plannerbase.kml import read_kml
+from plannerbase.kml import read_gpx, read_kml
 from plannerbase.report import Report, rows_of
 from plannerbase.systems import EXAMPLES, SHIFTED, WGS84, system_of, to_degrees
 from plannerbase.text import Refused, decoded, read_json
 from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles
-from plannerbase.workbook import read_workbook, workbook_members
+from plannerbase.workbook import hidden_sheets, read_workbook, workbook_members
 
 TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
 GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
-VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpkg", ".zip")
+VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpx", ".fgb", ".gpkg", ".zip")
+FLATGEOBUF = b"fgb\x03fgb"
 SQLITE = b"SQLite format 3\x00"
 OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")  # compound files: workbooks before 2007, and encrypted ones of today
 KM_A_DEGREE = 111.32
@@ -115,6 +116,7 @@ class Contents:
     layers: dict[str, Layer]
     about: dict[str, Any] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
+    hidden: tuple[str, ...] = ()  # sheets that are not shown
 
 
 def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: bool = True) -> Contents:
@@ -138,6 +140,12 @@ def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: b
         return _kml(data, name, limits)
     if suffix == ".kmz":
         return _kmz(data, name, limits)
+    if suffix == ".gpx":
+        return _placemarks(read_gpx(data, limits.rows), Path(name).stem, Report())
+    if suffix == ".fgb":
+        if not data.startswith(FLATGEOBUF):
+            raise Refused("is not a FlatGeobuf file though its name says so")
+        return _of_gdal(read_with_gdal({".fgb": data}, ".fgb", limits.rows, attributes))
     if suffix == ".gpkg":
         return _gpkg(data, limits, attributes)
     if suffix == ".zip":
@@ -155,12 +163,24 @@ def drawn_layer(document: Any, most_rows: int) -> tuple[Layer, Report]:
 def chosen(contents: Contents, layer: str | None) -> Contents:
     """The file with one of its layers alone. Raises `Refused` for one that it has not."""
     if not layer:
-        return contents
+        return _without_hidden(contents)
     by_case = {name.casefold(): name for name in contents.layers}
     name = by_case.get(layer.casefold())
     if name is None:
         raise Refused(f"has no sheet or layer {layer!r}; it has {', '.join(contents.layers)}")
     return replace(contents, layers={name: contents.layers[name]})
+
+
+def _without_hidden(contents: Contents) -> Contents:
+    """The file without the sheets that its author hid, where any other is there; which they are is said."""
+    hidden = [name for name in contents.hidden if name in contents.layers]
+    if not hidden or len(hidden) == len(contents.layers):
+        return contents
+    contents.report.left_out(
+        "hidden sheets were not read; choose one with --layer to read it", len(hidden), hidden
+    )
+    shown = {name: layer for name, layer in contents.layers.items() if name not in hidden}
+    return replace(contents, layers=shown, hidden=())
 
 
 def about_lines(lines: Iterable[str]) -> dict[str, Any]:
@@ -242,7 +262,10 @@ def _csv(data: bytes, name: str, limits: Limits) -> Contents:
         data = "\n".join(x for x in lines if not x.removeprefix("\ufeff").startswith("# ")).encode()
     report = Report()
     dialect = dialect_of(data)
-    table = read_csv(data, limits.rows, dialect)
+    names = second_headings(data, dialect)
+    table = read_csv(data, limits.rows, dialect if names is None else replace(dialect, skip=dialect.skip + 1))
+    if names is not None and len(names) == len(table.columns):
+        table.columns = pd.Index(names)
     _tell_titles(dialect.titles, "", report)
     stem = Path(name).stem
     return Contents({stem: Layer(stem, table)}, about, report)
@@ -259,7 +282,7 @@ def _workbook(data: bytes, limits: Limits) -> Contents:
     for sheet, (table, titles) in read_workbook(parts, limits.rows, limits.columns).items():
         _tell_titles(titles, f" of the sheet {sheet}", report)
         layers[sheet] = Layer(sheet, table)
-    return Contents(layers, _own_about(layers), report)
+    return Contents(layers, _own_about(layers), report, hidden_sheets(parts))
 
 
 def _own_about(layers: dict[str, Layer]) -> dict[str, Any]:

@@ -235,8 +235,16 @@ def _coordinates(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return values
     text = column.astype("string").fillna("").to_numpy(object)
-    for i in np.flatnonzero(np.isnan(values) & (text != "")):
-        values[i] = _one(_plain(text[i]))[0]
+    # "28 41 24.0N" is no number with spaces between its thousands
+    apart = (
+        column.astype("string")
+        .str.contains(r"\d[\s\-:]+\d{1,2}(?!\d)", regex=True)
+        .fillna(False)
+        .to_numpy(bool)
+    )
+    for i in np.flatnonzero((np.isnan(values) | apart) & (text != "")):
+        found = _one(_plain(text[i]))[0]
+        values[i] = values[i] if np.isnan(found) else found
     return values
 
 

@@ -25,6 +25,13 @@ def name_of(source: Path | bytes) -> str:
     return "the uploaded GeoTIFF" if isinstance(source, bytes) else source.name
 
 
+def scaling_of(raster: rasterio.DatasetReader) -> tuple[float, float]:
+    """(factor, offset) by which the numbers that a raster's first band stores become its values."""
+    factor, offset = float(raster.scales[0]), float(raster.offsets[0])
+    good = np.isfinite(factor) and np.isfinite(offset) and factor != 0
+    return (factor, offset) if good else (1.0, 0.0)
+
+
 @contextmanager
 def opened_raster(source: Path | bytes) -> Iterator[rasterio.DatasetReader]:
     """A GeoTIFF that states where it lies. Raises `Refused`, a whole sentence, also for what goes wrong while it is

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from plannerbase.report import Report
 from plannerbase.tile_grid import TILES_ACROSS, tile_corner, tile_position
@@ -73,6 +72,8 @@ class Served:
 
 def served_area(places: CellPlaces) -> Served:
     """The ground of each group of cells, on all tiles in reach of any."""
+    from scipy.spatial import cKDTree
+
     centre = float(np.mean(places.lat))
     east = places.lon * M_PER_DEGREE * np.cos(np.radians(centre))
     north = places.lat * M_PER_DEGREE

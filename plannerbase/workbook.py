@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 import warnings
 import zipfile
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import pandas as pd
 
 from plannerbase.archive import members
-from plannerbase.headings import looks_like_headings
+from plannerbase.headings import joined_headings, looks_like_headings
 from plannerbase.markup import check_plain
 from plannerbase.text import Refused
 
 MOST_SHEETS = 100
 MOST_EMPTY = 20_000  # rows without a value after which a sheet is taken to have ended
+MOST_MERGED = 100_000  # rows of merged cells that are filled
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 TITLE_ROWS = 30  # among which the heading is looked for
 
 
@@ -28,6 +32,18 @@ def workbook_members(data: bytes, most_members: int, most_bytes: int) -> dict[st
         except Refused as error:
             raise Refused(f"holds {part}, which {error}") from None
     return parts
+
+
+def hidden_sheets(parts: dict[str, bytes]) -> tuple[str, ...]:
+    """The names of the worksheets that a viewer does not show. parts: of `workbook_members`."""
+    found = []
+    for tag in re.findall(
+        r"<(?:\w+:)?sheet\s[^>]*>", parts.get("xl/workbook.xml", b"").decode("utf-8", "replace")
+    ):
+        name = re.search(r'\sname="([^"]*)"', tag)
+        if name and re.search(r'\sstate="(?:h|veryH)idden"', tag):
+            found.append(html.unescape(name[1]))
+    return tuple(found)
 
 
 def read_workbook(
@@ -43,7 +59,7 @@ def read_workbook(
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(_only(parts), read_only=True, data_only=True)
             for sheet in book.worksheets[:MOST_SHEETS]:
-                rows = _rows(sheet, most_rows, most_columns)
+                rows = _rows(sheet, most_rows, most_columns, _spans(parts, sheet))
                 if rows:
                     found[str(sheet.title)] = _table(rows)
     except Refused:
@@ -63,11 +79,41 @@ def _only(parts: dict[str, bytes]) -> io.BytesIO:
     return made
 
 
-def _rows(sheet: Any, most_rows: int, most_columns: int) -> list[list[Any]]:
+def _spans(parts: dict[str, bytes], sheet: Any) -> dict[int, list[tuple[int, int]]]:
+    """Row -> (column, row that has the value) of the cells of one column that were merged downwards, from 0."""
+    path = str(getattr(sheet, "_worksheet_path", "")).lstrip("/")
+    spans: dict[int, list[tuple[int, int]]] = {}
+    count = 0
+    for match in _MERGED.finditer(parts.get(path, b"")):
+        first, top, last, bottom = (part.decode() for part in match.groups())
+        column = 0
+        for letter in first:
+            column = 26 * column + ord(letter) - ord("A") + 1
+        count += int(bottom) - int(top)
+        if first != last or count > MOST_MERGED:
+            continue
+        for row in range(int(top), int(bottom)):
+            spans.setdefault(row, []).append((column - 1, int(top) - 1))
+    return spans
+
+
+def _rows(
+    sheet: Any, most_rows: int, most_columns: int, spans: dict[int, list[tuple[int, int]]]
+) -> list[list[Any]]:
     """The rows with a value; no wider than `most_columns`, for a cell far to the right costs as much as a row."""
     rows: list[list[Any]] = []
     empty = 0
-    for row in sheet.iter_rows(max_row=most_rows + TITLE_ROWS, max_col=most_columns, values_only=True):
+    tops = {top for merged in spans.values() for _, top in merged}
+    held: dict[int, tuple[Any, ...]] = {}  # rows whose values hold for rows below
+    whole = sheet.iter_rows(max_row=most_rows + TITLE_ROWS, max_col=most_columns, values_only=True)
+    for number, row in enumerate(whole):
+        if number in tops:
+            held[number] = row
+        if number in spans and any(value is not None for value in row):
+            row = list(row)
+            for column, top in spans[number]:
+                if column < min(len(row), len(held.get(top, ()))) and row[column] is None:
+                    row[column] = held[top][column]
         if any(value is not None for value in row):
             rows.append([v.strip() or None if isinstance(v, str) and not v.strip() else v for v in row])
             empty = 0
@@ -80,11 +126,15 @@ def _rows(sheet: Any, most_rows: int, most_columns: int) -> list[list[Any]]:
 
 def _table(rows: list[list[Any]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     head = _heading(rows)
-    places = [i for i, value in enumerate(rows[head]) if value is not None]
-    body = [[row[i] if i < len(row) else None for i in places] for row in rows[head + 1 :]]
+    first, headings = head + 1, rows[head]
+    both = joined_headings(*rows[head : head + 3]) if len(rows) > head + 2 else None
+    if both is not None:
+        first, headings = head + 2, [name or None for name in both]
+    places = [i for i, value in enumerate(headings) if value is not None]
+    body = [[row[i] if i < len(row) else None for i in places] for row in rows[first:]]
     names: list[str] = []
     for i in places:
-        name = str(rows[head][i]).strip()
+        name = str(headings[i]).strip()
         names.append(name if name not in names else f"{name}.{sum(n.split('.')[0] == name for n in names)}")
     titles = tuple(" ".join(str(v) for v in row if v is not None) for row in rows[:head])
     return pd.DataFrame(body, columns=names).infer_objects(), titles

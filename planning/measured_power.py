@@ -24,7 +24,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # plain headings, the most telling firs
     "load": (
         "loadmbps", "loadmbits", "throughputmbps", "throughput", "trafficmbps", "load", "traffic", "loadpercent",
         "loadpct",
-        "utilisation", "utilization", "prbutilisation", "prbutilization", "prbload", "prbusage", "prbuse", "prbratio",
+        "utilisation", "utilization", "prbutilisation", "prbutilization", "prbload", "prbusage", "dlprbusage", 
+        "dlprbutilisation", "dlprbutilization", "prbuse", "prbratio",
         "charge", "debit", "debitmbps", "负载", "负荷", "负荷率", "利用率", "prb利用率", "流量", "吞吐量",
     ),
     "power": (
@@ -110,6 +111,10 @@ def _read(
     table, used = whole[0]
     load = _load(table[used["load"]], used["load"], load_unit, capacity_mbps, name, report)
     power = _power(table[used["power"]], used["power"], power_unit, report)
+    impossible = (load < 0) | (power < 0)
+    if impossible.any():
+        report.left_out("rows left out: a load or power below 0", int(impossible.sum()), rows_of(impossible))
+        load, power = load[~impossible], power[~impossible]
     good = np.isfinite(load) & np.isfinite(power)
     report.taken(f"of {len(table):,} rows are measurements", int(good.sum()))
     if not good.all():

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.counter_times import parse_times
 from plannerbase.guard import guarded
 from plannerbase.headings import columns_named, plain
 from plannerbase.layers import TABLES, Limits, chosen, read_layers
@@ -28,12 +29,17 @@ LIMITS = Limits(unpacked_bytes=1_000_000_000, rows=5_000_000)
 COLUMNS: dict[str, tuple[str, ...]] = {  # plain headings, the most telling first
     "time": (
         "datetime", "timestamp", "time", "date", "starttime", "begintime", "resulttime", "periodstarttime", "dateheure",
-        "时间", "日期时间", "开始时间", "统计时间",
+        "horodatage", "datum", "datumzeit", "zeitstempel", "fecha", "fechahora", "heure", "дата", "时间", "日期时间",
+        "开始时间", "统计时间", "日期",
     ),
+    "hour": ("hour", "hourofday", "heure", "stunde", "hora", "ora", "час", "小时", "时"),
     "traffic": (
         "traffic", "trafficmb", "trafficgb", "trafficmbit", "trafficmbps", "volume", "volumemb", "volumegb",
         "datavolume", "datavolumemb", "datavolumegb", "totaltrafficmb", "totaltrafficgb", "dltrafficmb", "dltrafficgb",
-        "dlvolumemb", "dlvolumegb", "throughput", "throughputmbps", "流量", "流量mb", "流量gb", "数据流量", "总流量gb",
+        "dlvolumemb", "dlvolumegb", "throughput", "throughputmbps", "dltraffic",
+        "dltrafficvolume", "totaltraffic", "trafficvolume", "dlvolume", "totalvolume", "trafic", "traficdl",
+        "volumetrafic", "trafico", "traffico", "trafego", "verkehr",
+        "datenvolumen", "трафик", "流量", "流量mb", "流量gb", "数据流量", "总流量gb",
     ),
     "users": ("users", "activeusers", "connectedusers", "rrcusers", "用户数"),
 }  # fmt: skip
@@ -77,7 +83,7 @@ def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str)
         lon, lat, _ = positions_of(table, report, mapping, crs or None)
     except Refused as error:
         raise InputError(f"{name} {error}.") from None
-    time = pd.to_datetime(table[used["time"]], errors="coerce", format="mixed")
+    time = _times(table, used, report)
     traffic, unit = _traffic(table[used["traffic"]], used["traffic"], report)
     users = written_numbers(table[used["users"]]) if "users" in used else None
     placed = np.isfinite(lon) & (np.abs(np.nan_to_num(lat, nan=99)) <= 85)
@@ -98,11 +104,37 @@ def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str)
         {"x": x, "y": y, "traffic": traffic[good], "date": moment.normalize(), "hour": moment.hour}
     )
     frame["users"] = np.nan if users is None else users[good]
-    weekday = moment.dayofweek.to_numpy()
+    weekday = moment.day_of_week.to_numpy()
     days = frame["date"].nunique()
     hours = 168 if days >= 7 and len(set(weekday)) == 7 else 24
     frame["slot"] = frame["hour"] + (24 * weekday if hours == 168 else 0)
     return _tiles(frame, hours, unit, days, name, report) | {"report": report.record()}
+
+
+def _times(table: pd.DataFrame, used: dict[str, str], report: Report) -> pd.Series:
+    """(rows,) date-times as written, NaT where there is none; a column of hours beside one of dates counts."""
+    values = table[used["time"]]
+    if pd.api.types.is_float_dtype(values.dtype):
+        values = values.map(lambda v: "" if v != v else f"{v:.17g}")
+    texts = values.astype(object).where(values.notna(), "").astype(str)
+    known = texts.unique()
+    read = parse_times(known)
+    if read.ambiguous:
+        report.assumed(f"Dates such as {read.example} were read as {read.order}")
+    if np.isfinite(read.offset).any():
+        report.assumed(
+            "Date-times state a time zone; their clock is taken as it is, as the area's local time"
+        )
+    minute = texts.map(dict(zip(known, read.minute.tolist(), strict=True))).to_numpy(np.int64)
+    hour = used.get("hour")
+    if hour is not None and hour != used["time"] and not (minute[minute >= 0] % 1440).any():
+        hours = table[hour].astype("string").str.extract(r"^\s*(\d{1,2})", expand=False)
+        number = pd.to_numeric(hours, errors="coerce").to_numpy(float, na_value=np.nan)
+        good = (minute >= 0) & (number >= 0) & (number < 24)
+        minute = np.where(good, minute + 60 * np.nan_to_num(number).astype(np.int64), -1)
+        report.taken(f"Hours of the dates in {used['time']} by the column {hour}")
+    stamp = np.where(minute >= 0, minute, np.iinfo(np.int64).min).astype("datetime64[m]")
+    return pd.Series(pd.DatetimeIndex(stamp.astype("datetime64[s]")), index=table.index)
 
 
 def _traffic(values: pd.Series, heading: str, report: Report) -> tuple[np.ndarray, str]:
@@ -133,6 +165,9 @@ def _tiles(
     )
     laid = mean.reindex(whole)
     gaps = laid["traffic"].isna().to_numpy().reshape(-1, hours)
+    if hours == 168 and gaps.all(axis=0).any():
+        laid = _over_days(laid, len(tiles), gaps, report)
+        gaps = laid["traffic"].isna().to_numpy().reshape(-1, hours)
     if gaps.all(axis=0).any():
         lacking = ", ".join(str(h) for h in np.flatnonzero(gaps.all(axis=0))[:6])
         measured = int((~gaps.all(axis=0)).sum())
@@ -154,6 +189,26 @@ def _tiles(
         **values,
         "metadata": {"unit": unit, "source": name} if unit else {"source": name},
     }
+
+
+def _over_days(laid: pd.DataFrame, tiles: int, gaps: np.ndarray, report: Report) -> pd.DataFrame:
+    """Hours of the week that no tile measured as the mean of a tile's other days at that hour, where half of the week
+    was measured at least."""
+    never = gaps.all(axis=0)
+    if never.sum() > 84:
+        return laid
+    filled = {}
+    for name in laid:
+        week = laid[name].to_numpy(float).reshape(tiles, 7, 24)
+        known = np.isfinite(week)
+        mean = np.where(known, week, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        mean = np.where(known.any(axis=1), mean, np.nan)
+        taken = np.where(known | ~never.reshape(7, 24), week, mean[:, None, :])
+        filled[name] = taken.reshape(-1)
+    report.assumed(
+        "hours of the week were never measured and take the mean of the other days", int(never.sum())
+    )
+    return laid.assign(**filled)
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
 
 from planning.distinct import ascending
 
@@ -229,4 +228,6 @@ def _mixed(value: np.ndarray) -> np.ndarray:
 
 def _upper_tail(z: np.ndarray) -> np.ndarray:
     """1 - Phi(z)."""
+    from scipy.special import ndtr
+
     return ndtr(-z)

@@ -221,8 +221,8 @@ def _other_ways(space: Workspace) -> None:
         _search(space)
     with st.expander("Upload a file", icon=":material/upload_file:"):
         file = st.file_uploader(
-            "GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile",
-            type=["geojson", "json", "kml", "kmz", "gpkg", "zip"],
+            "GeoJSON, KML, KMZ, GeoPackage, FlatGeobuf, GPX or zipped Shapefile",
+            type=["geojson", "json", "geojsonl", "kml", "kmz", "gpx", "fgb", "gpkg", "zip"],
             key="area file",
             max_upload_size=20,  # MB, the limit of the reader
         )

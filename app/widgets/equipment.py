@@ -137,8 +137,13 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     power = two.selectbox(
         "Power in", list(POWER_UNITS), format_func=POWER_UNITS.__getitem__, **kept("power unit")
     )
+    columns = {
+        ours: box.text_input(f"Column of {ours}", placeholder="by its heading", **kept(f"column of {ours}"))
+        for ours, box in (("load", one), ("power", two))
+    }
+    mapping = {ours: theirs.strip() for ours, theirs in columns.items() if theirs and theirs.strip()}
     mine = base["equipment"] == name
-    fit = _fit(file, load, power, float(base.loc[mine, "capacity_mbps"].iloc[0]))
+    fit = _fit(file, load, power, mapping, float(base.loc[mine, "capacity_mbps"].iloc[0]))
     if fit is None:
         return base
     accessible.chart(power_figure(fit), "Measured power and its fit", "power fit")
@@ -148,15 +153,18 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _fit(file: Upload, load: str, power: str, capacity_mbps: float) -> "PowerFit | None":
-    """The fit and the report of its file; capacity_mbps: of the measured equipment, for a load in shares."""
+def _fit(
+    file: Upload, load: str, power: str, mapping: dict[str, str], capacity_mbps: float
+) -> "PowerFit | None":
+    """The fit and the report of its file; mapping: load or power -> its column; capacity_mbps: of the measured
+    equipment, for a load in shares."""
     from planning.measured_power import read_power
     from planning.power_fit import fit_power
 
     fit = None
     with errors_shown("reading the measurements"):
         measured = read_power(
-            file.data, file.name, load_unit=cast("LoadUnit | None", load or None),
+            file.data, file.name, mapping, load_unit=cast("LoadUnit | None", load or None),
             power_unit=cast("PowerUnit | None", power or None), capacity_mbps=capacity_mbps,
         )  # fmt: skip
         file_report(measured.report, file.name)

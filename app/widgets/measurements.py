@@ -48,7 +48,8 @@ def measurements(space: Workspace) -> Measured | None:
         "energy; steps of 5 minutes to a day.", one,
     )  # fmt: skip
     network = upload(
-        space, NETWORK, "Network: where the cells are", ["csv", "xlsx", "geojson", "json", "kml", "kmz", "gpkg", "zip"],
+        space, NETWORK, "Network: where the cells are", ["csv", "xlsx", "geojson", "json", "kml", "kmz", "gpx", "fgb",
+                                                             "gpkg", "zip"],
         MAX_NETWORK_MB, "Needed for counters by the name or id of a cell; with azimuths where known.", two,
     )  # fmt: skip
     if file is None:

@@ -9,6 +9,7 @@ from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.slots import Slot
 from app.state.workspace import Workspace
+from app.widgets.file_choices import ALL_LAYERS, REMEMBERED, one_of
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
 from app.widgets.uploads import upload
@@ -28,6 +29,8 @@ TYPES = [
     "ndjson",
     "kml",
     "kmz",
+    "gpx",
+    "fgb",
     "gpkg",
     "zip",
 ]
@@ -39,7 +42,7 @@ COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "
            "frequency_mhz": "Frequency (MHz)", "height_m": "Antenna height (m)", "tilt_deg": "Downtilt (°)",
            "power_dbm": "Power (dBm)"}  # fmt: skip
 GUESSED = "(guess)"
-ALL_LAYERS, ALL_NETWORKS = "(all with places)", "(all)"
+ALL_NETWORKS = "(all)"
 
 
 def own_sites(space: Workspace) -> OwnSites | None:
@@ -99,7 +102,7 @@ def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     """The sheet or layer, operator, reference system and columns that the user chose: those of the last file of this
     shape at first."""
     shape = (file.name.rsplit(".", 1)[-1].lower(), *held.columns)
-    remembered = st.session_state.setdefault("choices of files", {})
+    remembered = st.session_state.setdefault(REMEMBERED, {})
     if st.session_state.get("shape of the file") not in (None, shape):
         for key, value in remembered.get(shape, {}).items():
             st.session_state[key] = value
@@ -107,9 +110,9 @@ def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     one, two, three = st.columns(3)
     chosen = {}
     if len(held.layers) > 1:
-        chosen["layer"] = _one_of(one, "Sheet or layer", "own layer", ALL_LAYERS, held.layers)
+        chosen["layer"] = one_of(one, "Sheet or layer", "own layer", ALL_LAYERS, held.layers)
     if len(held.networks) > 1:
-        chosen["network"] = _one_of(two, "Operator", "own network", ALL_NETWORKS, held.networks)
+        chosen["network"] = one_of(two, "Operator", "own network", ALL_NETWORKS, held.networks)
     chosen["crs"] = three.text_input(
         "Reference system", placeholder="WGS-84", **kept("own crs"),
         help="Of positions that do not state theirs, such as EPSG:27700 or GCJ-02.",
@@ -118,15 +121,6 @@ def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     keys = ("own layer", "own network", "own crs", *(f"own column {ours}" for ours in COLUMNS))
     remembered[shape] = {key: st.session_state[key] for key in keys if key in st.session_state}
     return {name: value for name, value in chosen.items() if value}
-
-
-def _one_of(where: Any, label: str, key: str, every: str, names: list[str]) -> str:
-    """The name that is chosen; "" for all."""
-    options = [every, *names]
-    if st.session_state.get(key) not in options:  # chosen for another file
-        st.session_state.pop(key, None)
-    picked = where.selectbox(label, options, **kept(key))
-    return "" if picked == every else str(picked)
 
 
 def _mapping(columns: list[str]) -> dict[str, str]:

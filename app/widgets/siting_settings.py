@@ -14,6 +14,7 @@ from app.messages import errors_shown
 from app.state.controls import kept
 from app.state.slots import Slot
 from app.state.workspace import Workspace
+from app.widgets.file_choices import file_choices
 from app.widgets.file_report import file_report
 from app.widgets.layout import demand_picture, time_limit
 from app.widgets.own_sites import MOST_MB, TYPES
@@ -141,8 +142,11 @@ def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None
     if file is None:
         return None
     areas = key == "forbidden file"
+    choice = file_choices(space, file, key, column)
     places = space.cached(
-        PLACES.part(key), file.identity, lambda: read_places(file.data, file.name, areas=areas)
+        PLACES.part(key),
+        (file.identity, choice.layer, choice.crs),
+        lambda: read_places(file.data, file.name, areas=areas, choice=choice),
     )
     with column:
         file_report(places.report, file.name)

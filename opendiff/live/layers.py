@@ -25,6 +25,7 @@ from opendiff.open_data.sources import EXTRA_TABLE, PackSource
 from opendiff.storage.atomic import replacing
 from plannerbase.delimited import read_csv
 from plannerbase.numbers import numbers_of
+from plannerbase.rasters import scaling_of
 
 SUMMED = ("jobs", "activity")
 MERCATOR_M = 20_037_508.342789244  # half the width of the Web-Mercator map
@@ -92,6 +93,13 @@ def on_grid(path: Path, left: int, top: int, rows: int, columns: int, cells: int
             rasterio.band(raster, 1), found, dst_transform=transform, dst_crs="EPSG:3857", dst_nodata=np.nan,
             resampling=Resampling.sum if summed else Resampling.average, init_dest_nodata=True,
         )  # fmt: skip
+        factor, offset = scaling_of(raster)
+        if summed and offset:
+            raise SourceError(
+                f"{path.name} stores its values with an offset, so they cannot be summed; write the values themselves "
+                "(gdal_translate -unscale -ot Float32)."
+            )
+    found = found * factor + offset
     return np.where(found < 0, np.nan, found)
 
 

@@ -31,6 +31,7 @@ from opendiff.live.rasters import cut_blocks, opened_raster
 from opendiff.open_data.sources import POPULATION_STRIPS
 from plannerbase.guard import guarded
 from plannerbase.progress import Progress
+from plannerbase.rasters import scaling_of
 
 MAX_COUNTRY_BYTES = 20_000_000_000
 MAX_BLOCK_CELLS = 40_000_000  # read at once, as float64: 320 MB
@@ -202,7 +203,8 @@ def _people(raster: DatasetReader, window: Window, path: Path, unit: PopulationU
             f"{path.name} is finer than population can be known ({window.width:,.0f} cells across {BLOCK_TILES} "
             "tiles); sum it to cells of about 100 m."
         )
-    cells = raster.read(1, window=window, out_dtype="float64", masked=True).filled(0)
+    factor, offset = scaling_of(raster)
+    cells = (raster.read(1, window=window, out_dtype="float64", masked=True) * factor + offset).filled(0)
     cells = np.where(np.isfinite(cells) & (cells > 0), cells, 0)
     return cells if unit == "people" else cells * _cell_km2(raster, window)
 

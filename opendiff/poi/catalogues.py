@@ -133,7 +133,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # plain headings that tell what a place
         "basiccategory",
         "categoryprimary", "categories", "fsqcategorylabels", "categorylabels", "categorylabel", "categoryname",
         "categorynames", "poitype", "poicategory", "type", "类型", "类别", "分类", "poi类型", "poi类别", "行业分类",
-        "标签", "tag",
+        "标签", "kategorie", "categorie", "categoria", "kategoria", "категория", "rubrique", "tag",
         "typecode", "typecodes", "类型编码", "中类", "小类", "class", "kind", "kinds",
     ),
 }  # fmt: skip

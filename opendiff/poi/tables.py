@@ -122,7 +122,19 @@ def _layers(path: Path, report: Report) -> Iterator[tuple[pd.DataFrame, np.ndarr
     if told and unread:
         report.left_out("sheets or layers that do not tell what their places are", len(unread), unread)
     for layer in (told or contents.layers).values():
-        yield layer.table, None if layer.shapes is None else layer.in_degrees(report=report)
+        try:
+            shapes = None if layer.shapes is None else layer.in_degrees(report=report)
+        except Refused as error:
+            raise Refused(_in_degrees(error)) from None
+        yield layer.table, shapes
+
+
+def _in_degrees(error: Refused) -> str:
+    """What the readers of positions say, without the option that commands on places of interest do not have."""
+    text = str(error)
+    if "--crs" not in text:
+        return text
+    return f"{text.partition('; ')[0]}; give the places in degrees of WGS-84, or in a format that states its system"
 
 
 class _Found:
@@ -192,7 +204,7 @@ class _Found:
         except Refused as error:
             if "no position in degrees" in str(error):
                 return np.full(len(table), np.nan), np.full(len(table), np.nan)
-            raise Refused(f"has no columns lon and lat that can be read: it {error}") from None
+            raise Refused(f"has no columns lon and lat that can be read: it {_in_degrees(error)}") from None
         if len(self.parts) == 0:
             self.report.extend(noted)
         return lon, lat

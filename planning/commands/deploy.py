@@ -15,6 +15,7 @@ from planning.commands.shared import (
     scale_of,
 )
 from planning.commands.siting_options import (
+    PLACE_FILES,
     add_site_options,
     add_siting_options,
     design_of,
@@ -80,6 +81,12 @@ def run(options: argparse.Namespace) -> None:
     if (options.real or options.against) and not options.compare:
         raise InputError("Real sites and other traffic are for judging strategies; add --compare.")
     layer_of(options, "real")  # refuses a --layer without a file before the work
+    unheeded = [f"--{role}" for role in PLACE_FILES if role != "real" and getattr(options, role)]
+    if unheeded and not options.compare and options.strategy != "optimised":
+        raise InputError(
+            f"The strategy {options.strategy} does not heed {' and '.join(unheeded)}; add --strategy optimised, "
+            f"or leave {'it' if len(unheeded) == 1 else 'them'} out."
+        )
     bar = ProgressBar()
     with bar.running(), shared_work(options) as work:
         bar(0, 100, "reading places and traffic")

@@ -11,7 +11,7 @@ import rasterio.warp
 from rasterio.enums import Resampling
 
 from plannerbase.guard import guarded
-from plannerbase.rasters import name_of, opened_raster
+from plannerbase.rasters import name_of, opened_raster, scaling_of
 from plannerbase.text import refused_as
 from planning.coverage.pixels import PixelGrid
 from planning.errors import InputError
@@ -133,7 +133,8 @@ def _warped(
             dst_nodata=np.nan,
             resampling=method,
         )
-    return values
+        factor, offset = scaling_of(raster)
+    return values if (factor, offset) == (1.0, 0.0) else (values * factor + offset).astype(np.float32)
 
 
 def _checked(source: RasterSource) -> Path | bytes:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from planning.coverage.cells import RadioCells
 from planning.coverage.diffraction import LEVEL_STEP_M, level_ground_db, obstruction, obstruction_db
@@ -174,6 +173,8 @@ def _filled(raster: MetricRaster, grid: PixelGrid, notes: list[str]) -> MetricRa
         )
     if bare > 0:
         notes.append(f"{bare:.1%} of the area has no elevation and takes the nearest value.")
+    from scipy.ndimage import distance_transform_edt
+
     row, column = distance_transform_edt(missing, return_distances=False, return_indices=True)
     return MetricRaster(raster.values[row, column], raster.west_m, raster.north_m, raster.step_m)
 

@@ -15,8 +15,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_flow
-from scipy.spatial import cKDTree
 
 from planning.errors import InfeasibleError, InputError
 
@@ -76,6 +74,8 @@ class CoveringProblem:
             raise InputError("Give a number of sites or a budget; without either every candidate would open.")
         if (sites is not None and sites < 1) or (budget is not None and not budget >= 0):
             raise InputError("The number of sites must be at least 1 and the budget at least 0.")
+        from scipy.spatial import cKDTree
+
         forced = np.zeros(count, bool) if forced is None else np.asarray(forced, bool)
         closed = np.zeros(count, bool) if forbidden is None else np.asarray(forbidden, bool) & ~forced
         covered = cKDTree(points).query_ball_point(candidates, radius) if near is None else near
@@ -192,6 +192,8 @@ class CoveringProblem:
         graph = csr_matrix(
             (values.astype(np.int32), columns.astype(np.int32), ends.astype(np.int32)), (sink + 1,) * 2
         )
+        from scipy.sparse.csgraph import maximum_flow
+
         flow = maximum_flow(graph, 0, sink).flow
         return np.asarray(flow[1 + tail, first_site + head]).ravel() * unit
 

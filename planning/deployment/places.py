@@ -20,7 +20,7 @@ from plannerbase.headings import place_columns
 from plannerbase.layers import TABLES, VECTORS, chosen
 from plannerbase.numbers import numbers_of
 from plannerbase.positions import written_shapes
-from plannerbase.report import Report
+from plannerbase.report import Report, rows_of
 from plannerbase.source import Source
 from plannerbase.text import Refused
 from planning.demand import Demand
@@ -217,6 +217,13 @@ def _areas(
                     has_points = True
                     continue
                 shapes, code = written_shapes(layer.table[column])
+                unread = np.array([shape is None for shape in shapes], bool)
+                if unread.any() and not unread.all():
+                    report.left_out(
+                        f"rows left out: no shape that can be read in {column}",
+                        int(unread.sum()),
+                        rows_of(unread),
+                    )
                 layer = replace(layer, shapes=shapes, crs=code or None)
             parts = np.array(
                 [s for s in layer.in_degrees(choice.crs or None, report) if s is not None], object

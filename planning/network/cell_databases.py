@@ -11,11 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import pdist
 
 from plannerbase.headings import columns_named
 from plannerbase.report import Report
@@ -184,6 +179,9 @@ def _cut(points: np.ndarray, chains: list[np.ndarray], metres: float) -> Iterato
 
 
 def _cut_together(points: np.ndarray, chains: list[np.ndarray], metres: float) -> list[np.ndarray]:
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import pdist
+
     if len(chains) == 1:
         return [fcluster(linkage(points[chains[0]], "complete"), metres, "distance")]
     rows = np.concatenate(chains)
@@ -209,6 +207,10 @@ def _cut_together(points: np.ndarray, chains: list[np.ndarray], metres: float) -
 def cluster_sites(lon: np.ndarray, lat: np.ndarray, metres: float = CLUSTER_M) -> np.ndarray:
     """(rows,) number of the site each place belongs to: places of a grid cell of `metres` merge, then complete
     linkage inside 3 x 3 such cells keeps every site narrower than `metres`."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
     points = local_metres(lon, lat, (float(np.mean(lon)), float(np.mean(lat))))
     points = points.round(2)
     first_at, place = distinct(points[:, 0], points[:, 1])

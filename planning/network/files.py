@@ -189,12 +189,12 @@ def _import_bytes(data: bytes, name: str, asked: dict[str, Any]) -> Imported:
 
 def _chosen(data: bytes, name: str, choice: Choice, report: Report) -> Contents:
     """The file, or the layer of it that was chosen; what its reader put right is in the report."""
-    contents = read_contents(data, name)
-    report.extend(contents.report)
     try:
-        return chosen(contents, choice.layer)
+        contents = chosen(read_contents(data, name), choice.layer)
     except Refused as error:
         raise InputError(f"{name} {error}.") from None
+    report.extend(contents.report)
+    return contents
 
 
 def _whole(

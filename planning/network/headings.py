@@ -14,19 +14,23 @@ from plannerbase.numbers import numbers_of
 # our column -> headings of others as `compact` writes them, the most telling first
 HEADINGS: dict[str, tuple[str, ...]] = {
     "site": ("site", "sitename", "siteid", "name", "enodebid", "gnodebid", "enodeb", "gnodeb", "enodebname",
-             "gnodebname", "bs", "basestation", "station", "stationname", "nomsite", "id",
+             "gnodebname", "nomdusite", "nomdelastation", "codesite", "codedusite", "sitecode",
+             "siteno", "sitenumber", "siteref", "sitereference", "bs", "basestation", "station", "stationname",
+             "nomsite", "id",
              "基站名称", "基站名", "站点名称", "站名", "站点", "基站", "standort", "standortname", "stazione", "sito",
              "emplazamiento", "sitio", "estacion", "estacao", "площадка", "stacja", "nombre", "nome", "nazwa",
              "название", "名称"),
     "lon": ("lon", "lng", "long", "longitude", "sitelongitude", "x", "easting", "经度"),
     "lat": ("lat", "latitude", "sitelatitude", "y", "northing", "纬度"),
     "cell": ("cell", "cellname", "cellid", "eutrancell", "nrcell", "localcellid", "cgi", "ecgi", "ncgi", "transmitter",
-             "transmittername", "小区名称", "小区名", "小区", "zelle", "zellname", "celda", "celula", "cella", "сота"),
+             "transmittername", "小区名称", "小区名", "小区", "cellule", "nomcellule", "nomdelacellule",
+             "zelle", "zellname", "celda", "celula", "cella", "сота"),
     "sector": ("sector", "sectorname", "sectorid", "sectornumber", "secteur", "扇区", "sektor",
                "setor", "settore", "сектор"),
     "radio_unit": ("radiounit", "rru", "rruid", "rruname", "rrh", "aau", "aauid", "ru", "ruid"),
     "azimuth": ("azimuth", "azi", "azim", "bearing", "direction", "antennaazimuth", "sectorazimuth", "cellazimuth",
-                "antennaazi", "azimut", "orientation", "dir", "方位角", "天线方位角", "acimut", "azimute",
+                "antennaazi", "azimut", "orientation", "dir", "az", "azm", "azimuts", "azimuths",
+                "antazimuth", "方向角", "方位角", "天线方位角", "acimut", "azimute",
                 "azymut", "азимут", "richtung"),
     "technology": ("technology", "tech", "rat", "radio", "generation", "system", "networktype", "networktechnology",
                    "radiotechnology", "radioaccesstechnology", "technologie", "systeme", "制式", "网络制式",
@@ -113,6 +117,18 @@ def guess_mapping(columns: Iterable[object], own: Iterable[str] = ()) -> dict[st
         if compact(column) in _UNIT_OF_HEADING:
             found.setdefault(_UNIT_OF_HEADING[compact(column)][0], column)
     return found | {c: c for c in names_of_file if c in set(own)}
+
+
+def numbered_azimuths(columns: Iterable[object]) -> list[str]:
+    """The columns of a table with a column for the azimuth of each sector (SECTOR1_AZIMUTH, Azimuth 2, ...), in their
+    order; none where there is only one."""
+    listed = [str(c) for c in columns]
+    bare = [re.sub(r"\d", "", compact(c)) for c in listed]
+    stems = [
+        re.sub(r"^(sector|sec|secteur|sektor|cell|s|扇区)|(sector|sec|secteur|cell)$", "", b) for b in bare
+    ]
+    mine = [c for c, stem in zip(listed, stems, strict=True) if stem in HEADINGS["azimuth"]]
+    return mine if len(mine) > 1 and any(re.search(r"\d", c) for c in mine) else []
 
 
 def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:

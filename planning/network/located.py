@@ -22,6 +22,7 @@ from planning.network.technologies import carriers_of
 
 LON, LAT = "longitude of the place", "latitude of the place"  # columns of what this module makes
 TECHNOLOGY = "technology of the table"
+FOLDER = "folder"  # column of the placemarks of a KML
 SAME_DEG = 1e-6  # columns that agree with the geometry so closely have the more digits of it
 LARGEST_KM2 = 0.25  # of an area that is the plot of a site where a file has points too
 MAX_LATITUDE = 85.0  # where the tile map ends
@@ -90,6 +91,13 @@ def with_technologies(
     for placed in tables:
         table, used = placed.table, placed.used
         stated = {"technology", "band", "frequency_mhz", "channel"} & set(used)
+        if not stated and FOLDER in table:
+            folders = table[FOLDER].astype("string").fillna("")
+            kinds = {text: bool(carriers_of(text, "")[0].technology) for text in set(folders)}
+            if all(kinds.values()):
+                table, used = table.assign(**{TECHNOLOGY: folders}), used | {"technology": TECHNOLOGY}
+                report.assumed("rows have the technology that the name of their folder tells", len(table))
+                stated = {"technology"}
         kind = carriers_of(placed.name, "")[0]
         if not stated and kind.technology and (len(tables) > 1 or was_chosen):
             table = table.assign(**{TECHNOLOGY: placed.name})
@@ -116,6 +124,7 @@ def _placed(layer: Layer, mapping: dict[str, str], crs: str | None, report: Repo
     """The rows of a layer that have a place. Raises `Refused` where none has."""
     table = layer.table.rename(columns=str)
     table = table.loc[:, ~table.columns.duplicated()]
+    table = _with_one_azimuth(table, mapping, report)
     used = guess_mapping(table.columns) | mapping
     if layer.shapes is not None and not {"lon", "lat"} & set(mapping):
         table, used = _by_geometry(layer, table, used, crs, report)
@@ -131,6 +140,17 @@ def _placed(layer: Layer, mapping: dict[str, str], crs: str | None, report: Repo
     if not good.any():
         raise Refused("has no row with a longitude and latitude in degrees, WGS-84; check the column mapping")
     return Placed(layer.name, table[good].reset_index(drop=True), used)
+
+
+def _with_one_azimuth(table: pd.DataFrame, mapping: dict[str, str], report: Report) -> pd.DataFrame:
+    """Columns of the azimuths of a site's sectors as one that lists them."""
+    columns = headings.numbered_azimuths(table.columns)
+    if not columns or "azimuth" in mapping:
+        return table
+    texts = [table[c].astype("string").fillna("").str.strip() for c in columns]
+    listed = ["/".join(t for t in row if t) for row in zip(*texts, strict=True)]
+    report.taken(f"Azimuths of the sectors by the columns {', '.join(columns)}")
+    return table.drop(columns=columns).assign(azimuth=listed)
 
 
 def _with_place(table: pd.DataFrame, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:

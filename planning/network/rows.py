@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import numpy as np
@@ -13,13 +12,32 @@ from plannerbase.report import Report, rows_of
 from planning.arfcn import frequency_of_channel
 from planning.equipment import CAPACITY, COVERAGE
 from planning.network.cells import CELL_COLUMNS, LIMITS, TEXT_COLUMNS
-from planning.network.headings import HEADINGS, has_unit, quantities
+from planning.network.directions import azimuths_of
+from planning.network.headings import HEADINGS, compact, has_unit, quantities
 from planning.network.network import SITE_COLUMNS
 from planning.network.technologies import Carrier, carriers_of
 
 MAX_EXTRAS, MAX_TEXT = 60, 500  # columns that are kept as they are, and letters of their values
 _FOLDED = ("channel", "electrical_tilt_deg", "mechanical_tilt_deg", "eirp_dbm")  # end up in other columns
 _SPREAD_DEG = 0.01
+MAX_STATES = 20  # different texts up to which a column of states is one
+_STATUS = {
+    "status",
+    "state",
+    "sitestatus",
+    "cellstatus",
+    "statut",
+    "etat",
+    "estado",
+    "stato",
+    "状态",
+    "站点状态",
+}
+_ON_AIR = {
+    "active", "activated", "onair", "live", "inservice", "enservice", "operational", "operating", "on", "1", "yes",
+    "true", "ok", "running", "unlocked", "enabled", "actif", "activo", "ativo", "attivo", "aktiv", "inbetrieb",
+    "existing", "built", "在网", "现网", "运行", "正常", "techniquementoperationnel",
+}  # fmt: skip
 _NOT_KEPT = {"geometry", "layer", "asleep_hours", "lon", "lat"}
 _WORDS = {
     "azimuth": "azimuth", "technology": "technology", "band": "band", "frequency_mhz": "frequency",
@@ -95,6 +113,8 @@ def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.
             out[ours] = quantities(column, ours, theirs)
             if ours in ("power_dbm", "eirp_dbm") and not has_unit(ours, theirs):
                 report.assumed(f"The column {theirs} names no unit and was read as dBm")
+    _turn_down(out, used, report)
+    _tell_status(frame, report)
     table = _folded(pd.DataFrame(out, index=frame.index))
     taken = set(used.values())
     extras = [c for c in frame.columns if str(c) not in taken and _is_kept(str(c), frame[c])][:MAX_EXTRAS]
@@ -103,6 +123,42 @@ def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.
     if extras:
         report.taken(f"Kept with the cells as they are: {', '.join(map(str, extras))}")
     return table.reset_index(drop=True)
+
+
+def _turn_down(out: dict[str, np.ndarray], used: dict[str, str], report: Report) -> None:
+    """Tilts of a file that writes downtilts as negative numbers, positive in place: no network tilts all of its
+    antennas up. A column with our own name is as it stands, and a mechanical tilt may be up where another is down."""
+
+    def is_negative(name: str) -> bool:
+        values = out.get(name, np.zeros(0))
+        return used.get(name) != name and bool((values < 0).any()) and not (values > 0).any()
+
+    names = [name for name in ("tilt_deg", "electrical_tilt_deg") if is_negative(name)]
+    if is_negative("mechanical_tilt_deg") and (names or not {"tilt_deg", "electrical_tilt_deg"} & set(out)):
+        names.append("mechanical_tilt_deg")
+    for name in names:
+        report.fixed(
+            f"values of {used[name]} are negative and no other is positive; they were read as downtilts",
+            int((out[name] < 0).sum()),
+        )
+        out[name] = np.abs(out[name])
+
+
+def _tell_status(frame: pd.DataFrame, report: Report) -> None:
+    """Say which rows are not on air by the file's own words; whoever wants them out has to say so."""
+    column = next((c for c in frame.columns if compact(c) in _STATUS), None)
+    if column is None:
+        return
+    texts = pd.Series(_texts(frame[column])).str.casefold()
+    other = ~texts.map(compact).isin(_ON_AIR) & (texts != "")
+    if other.all() or not other.any() or texts.nunique() > MAX_STATES:
+        return
+    report.assumed(
+        f"rows state by {column} that they are not on air and were taken all the same; delete them from the file if "
+        "they are not to be planned with",
+        int(other.sum()),
+        texts[other].unique(),
+    )
 
 
 def _is_kept(name: str, values: pd.Series) -> bool:
@@ -193,12 +249,12 @@ def _by_direction(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     known: dict[str, list[float]] = {}
     texts = table["azimuth"].tolist()
     for text in set(texts):
-        found = [
-            float(n) for n in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)", text.replace("°", " "))
-        ]
-        known[text] = [a for a in found if low <= a <= high] or [np.nan]
+        known[text] = [a for a in azimuths_of(text) if low <= a <= high] or [np.nan]
     lists = [known[text] for text in texts]
     counts = np.array([len(v) for v in lists])
+    words = sum(not any(c.isdigit() for c in t) and not np.isnan(known[t][0]) for t in texts)
+    if words:
+        report.fixed("rows give the azimuth as a compass point (such as N or SW), read in degrees", words)
     odd = int(sum(np.isnan(v[0]) for v in lists))
     if odd:
         report.assumed("rows state no azimuth; their cells are omnidirectional or spread evenly", odd)

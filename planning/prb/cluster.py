@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from planning.demand import Demand
 from planning.errors import InputError
 from planning.geometry import local_metres, tile_corner
 from planning.network import Network
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 MAX_SITES = 10  # up to which a downlink plan's bound sees all interference
 _GRID = 16  # places a side of a tile, by which its traffic is divided
@@ -31,6 +34,8 @@ class Cluster:
     def of(cls, network: Network, demand: Demand, lon: float, lat: float, sites: int = 7) -> Cluster:
         """The sites nearest to a place in degrees. Raises InputError for a number that makes no sense, and where they
         have no traffic."""
+        from scipy.spatial import cKDTree
+
         if not 1 <= sites <= MAX_SITES:
             raise InputError(f"A cluster has 1 to {MAX_SITES} sites, not {sites}.")
         if not (abs(lon) <= 180 and abs(lat) <= 85):

@@ -126,8 +126,10 @@ def _dispatch(
     home = np.zeros(left.shape)
     for rank in _ranks(graph, np.flatnonzero(left.any(axis=1))):
         at = graph.class_sector[rank]
-        home[rank] = np.minimum(left[rank], room[at])
-        room[at] -= home[rank]
+        there = room[at]
+        home[rank] = step = np.minimum(left[rank], there)
+        there -= step
+        room[at] = there
     left -= home
     moved = np.zeros((len(graph.arc_class), left.shape[1]))
     if left.max(initial=0.0) < TINY_MBPS:
@@ -136,7 +138,8 @@ def _dispatch(
     needy, hours = np.asarray(short.any(axis=1)), np.flatnonzero(short.any(axis=0))
     if len(hours):
         part = Part.of(needy, graph, keep_turns=True)
-        at = [np.ix_(rows, hours) for rows in (part.classes, part.sectors, part.arcs)]
+        rows = (part.classes, part.sectors, part.arcs)
+        at = [(mine,) if len(hours) == left.shape[1] else np.ix_(mine, hours) for mine in rows]
         asked = Tiers(lambda: [tier[at[1]] for tier in tiers])
         over, free = left[at[0]], room[at[1]]
         moved[at[2]] = _sent_away(over, free, capacity[at[1]], part.graph, asked)
@@ -184,9 +187,12 @@ def _sent_away(
         # arcs of one turn follow one another
         begins = np.flatnonzero(np.diff(turn[arcs], prepend=-1)).tolist()
         for now in map(slice, begins, [*begins[1:], len(arcs)]):
-            sent[now] = step = np.minimum(over[source[now]], space[target[now]])
-            over[source[now]] -= step
-            space[target[now]] -= step
+            ends = source[now], target[now]
+            waiting, open_room = over[ends[0]], space[ends[1]]
+            step = np.minimum(waiting, open_room, out=sent[now])
+            waiting -= step
+            open_room -= step
+            over[ends[0]], space[ends[1]] = waiting, open_room
         moved[ways] += sent
         left[senders] = over
         before -= space

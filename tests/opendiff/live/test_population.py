@@ -168,3 +168,17 @@ def test_the_stated_scale_follows_from_what_is_openly_known(nanchang_pack):
     pack = PackSource(nanchang_pack)
     total = pack.open_data(pack.all_tiles(), imagery=False).population.sum()
     assert 1.0e6 < total * PEOPLE_PER_RELATIVE_UNIT < 2.25e6
+
+
+def test_values_stored_with_a_scale_are_brought_to_people(people, tmp_path):
+    path = write(tmp_path / "whole.tif", np.round(people, 1))
+    stored = tmp_path / "stored.tif"
+    with (
+        rasterio.open(path) as raster,
+        rasterio.open(stored, "w", **raster.profile | {"dtype": "int32"}) as scaled,
+    ):
+        scaled.write(np.round(10 * (raster.read(1) + 5)).astype("int32"), 1)
+        scaled.scales, scaled.offsets = (0.1,), (-5.0,)
+    tiles = inner_tiles()
+    expected, found = (strip_population(file, tiles)[0] for file in (path, stored))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)

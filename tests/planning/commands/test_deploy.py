@@ -89,6 +89,7 @@ def test_a_budget_instead_of_a_number(folder, capsys):
         ([], "Give the number of sites"),
         (["--sites", "2", "--real", "x.csv"], "add --compare"),
         (["--sites", "2", "--force", "none.csv"], "no file none.csv"),
+        (["--sites", "2", "--forbid", "{real}", "--strategy", "traffic"], "does not heed --forbid"),
         (["--sites", "2", "--existing", "{real}"], "more than the 2 wanted"),
         (["--sites", "3000"], "1 to 2,000 sites"),
         (["--sites", "2", "--level-dbm", "-200"], "between -150 and -40 dBm"),
