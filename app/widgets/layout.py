@@ -20,6 +20,7 @@ from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets import accessible, navigation
 from app.widgets.clock import hour_label
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.demand import Demand
@@ -126,7 +127,8 @@ def network_caption(space: Workspace, where: Any) -> None:
         plan = made.value.plan
         where.caption(
             f"On the network deployed by {strategy_name(plan.strategy).lower()}: "
-            f"{len(plan.network.sites)} sites, {len(plan.network.cells)} cells."
+            f"{formats.counted(len(plan.network.sites), 'sites')}, "
+            f"{formats.counted(len(plan.network.cells), 'cells')}."
         )
     else:
         sites = deployment.default_sites(space)

@@ -41,7 +41,7 @@ def names(category) -> list[str]:
 def test_one_area_that_a_clip_cut_costs_only_itself():
     found = read_osm_extract(CASES / "01_osm_pbf_degenerate/clip.osm.pbf", BOX)
     assert sorted(names(found.places.category)) == ["catering", "education_culture"]
-    assert said(found.report, "1 areas of multipolygons left out", "parking")
+    assert said(found.report, "1 area of multipolygons left out", "parking")
 
 
 def test_openstreetmap_xml_and_zipped_shapefiles_are_extracts(tmp_path):
@@ -90,7 +90,7 @@ def test_rows_without_place_or_category_are_counted_and_named(tmp_path):
     found = read_poi_table(path)
     assert found.unknown == 2 and len(found.places) == 1
     assert said(found.report, "2 rows left out: no known category", "zeppelin hangar x 2")
-    assert said(found.report, "1 rows left out: no position", "line 5")
+    assert said(found.report, "1 row left out: no position", "line 5")
 
 
 @pytest.mark.parametrize(
