@@ -63,3 +63,13 @@ _element: Any  # folium's types do not tell of these lists
 for _element, _kept in KEPT.items():
     _element.default_js = _local(_element.default_js, _kept)
     _element.default_css = _local(_element.default_css, _kept)
+
+
+def register() -> None:
+    """Let the server answer for what maps load, where this module was imported by no page: Streamlit does so for a page
+    alone."""
+    from streamlit.runtime import get_instance
+    from streamlit_folium import _component_func
+
+    for component in (_component, _component_func):
+        get_instance().component_registry.register_component(component)
