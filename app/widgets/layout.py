@@ -126,7 +126,7 @@ def network_caption(space: Workspace, where: Any) -> None:
     if made is not None and space.outdated(made) is None:
         plan = made.value.plan
         where.caption(
-            f"On the network deployed by {strategy_name(plan.strategy).lower()}: "
+            f"On the network of the strategy “{strategy_name(plan.strategy)}”: "
             f"{formats.counted(len(plan.network.sites), 'sites')}, "
             f"{formats.counted(len(plan.network.cells), 'cells')}."
         )
