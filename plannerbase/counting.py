@@ -16,7 +16,7 @@ SINGULAR = {
     "uploads": "upload", "users": "user", "values": "value", "weeks": "week",
 }  # fmt: skip
 VERBS = {
-    "are": "is", "carry": "carries", "cross": "crosses", "have": "has", "hold": "holds", "lie": "lies",
+    "are": "is", "carry": "carries", "count": "counts", "cross": "crosses", "have": "has", "hold": "holds", "lie": "lies",
     "list": "lists", "name": "names", "remain": "remains", "repeat": "repeats", "serve": "serves", "state": "states",
     "stay": "stays", "take": "takes", "were": "was",
 }  # fmt: skip

@@ -148,7 +148,7 @@ def test_positions_of_baidu_are_moved_back(tmp_path):
 def test_touches_and_spikes_are_put_right_where_the_ground_stays(name, area):
     found = read_area(CASES / "11_boundaries_refused" / name)
     assert found.geometry.is_valid and found.geometry.area == pytest.approx(area, rel=1e-9)
-    assert said(found.report, "1 polygons touched themselves")
+    assert said(found.report, "1 polygon touched themselves")
 
 
 def test_an_outline_with_60_000_corners_moves_by_some_metres():
@@ -178,7 +178,9 @@ def test_an_outline_drawn_as_a_closed_path_is_an_area():
         "</Placemark></kml>"
     )
     found = read_area_bytes(text.encode(), "a.kml")
-    assert found.geometry.area == pytest.approx(0.005) and said(found.report, "closed lines are outlines")
+    assert found.geometry.area == pytest.approx(0.005) and said(
+        found.report, "1 closed line counts as the outline"
+    )
 
 
 def test_chinese_geojson_and_links_inside_a_kmz_are_read():

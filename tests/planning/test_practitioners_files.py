@@ -134,7 +134,7 @@ def test_tables_that_are_not_read_and_rows_that_do_not_join_are_said():
     assert said(found.report, "1 row of Cells names no site") and said(
         found.report, "1 site of Sites has no row"
     )
-    assert said(found.report, "Notes was not read") and said(found.report, "1 lines above the heading")
+    assert said(found.report, "Notes was not read") and said(found.report, "1 line above the heading")
 
 
 # --- 05: gaps ---------------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_places_without_a_name_are_sites_of_their_own(blank):
 
 def test_a_path_of_one_point_costs_only_itself():
     found = read_places(CASES / "05_one_gap_refuses_all/onepoint.kml")
-    assert len(found.areas) == 1 and said(found.report, "1 placemarks", "path clicked once")
+    assert len(found.areas) == 1 and said(found.report, "1 placemark with", "path clicked once")
 
 
 # --- 06: areas where none may stand -----------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_multipoints_areas_and_lines_become_places_or_are_counted(tmp_path):
     )
     frame.to_crs("EPSG:32650").to_file(tmp_path / "s.gpkg")
     places = read_places(tmp_path / "s.gpkg", areas=False)
-    assert set(places.names) == {"M", "P"} and said(places.report, "1 lines left out")
+    assert set(places.names) == {"M", "P"} and said(places.report, "1 line left out")
     assert said(places.report, "1 area was taken at their centre")
 
 
