@@ -26,6 +26,8 @@ from app.widgets import accessible, file_button, navigation, work_menu  # noqa: 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 4.25rem; padding-bottom: 2rem; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; }
+/* a label takes a second line rather than end in dots: its unit stands last */
+[data-testid="stMetricLabel"] :is(div, p) { white-space: normal; overflow: visible; text-overflow: clip; }
 [data-testid="stVerticalBlock"] h3 { padding: 0; }
 /* the tools of a table stay inside it: above it they would cover the button to the next page */
 .stDataFrame [data-testid="stElementToolbar"],

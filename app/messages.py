@@ -32,8 +32,9 @@ def plain(text: str) -> str:
 
 
 def told(text: str) -> str:
-    """A sentence that is kept with a plan or comes with an error, for Markdown: its numbers as the session has them."""
-    return plain(formats.sentence(text))
+    """A sentence that is kept with a plan or comes with an error, for Markdown: its numbers as the session has
+    them."""
+    return plain(formats.sentence(text)).replace("km2", "km²")
 
 
 def show_error(error: Exception, doing: str) -> None:

@@ -69,7 +69,9 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
             page = open_page(chromium, watched, url)
             page.get_by_role("button", name="Use example area").wait_for()
             figures["ready_seconds"] = time.perf_counter() - started
+            figures["ready_processor_seconds"] = before = processor_seconds(process)
             figures |= draw_to_traffic(page)
+            figures["draw_to_traffic_processor_seconds"] = processor_seconds(process) - before
             figures["page_change_seconds"] = statistics.median(page_changes(page))
             page.context.close()
             for size, address in addresses.items():
@@ -114,6 +116,16 @@ def open_page(chromium, watched: Watched, url: str):
 
 def is_own(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+def processor_seconds(process: subprocess.Popen) -> float:
+    """What the server and the processes that it has started have taken so far, without the browser: unlike seconds of
+    the clock, hardly more where other work shares the machine."""
+    import psutil
+
+    server_ = psutil.Process(process.pid)
+    times = [some.cpu_times() for some in (server_, *server_.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
 
 
 # --- what is measured --------------------------------------------------------------------------------------------
@@ -186,14 +198,15 @@ def hour_changes(page, times: int = 5) -> list[float]:
 def memory_of_session(
     chromium, watched: Watched, url: str, process: subprocess.Popen, sessions: int
 ) -> dict[str, float]:
-    """MB that the server grows by for a session with traffic and sleep plans of the example area, seconds of the five
-    clicks to the first plans, and seconds until all strategies are there with their figures over the ensemble."""
+    """MB that the server grows by for a session with traffic and sleep plans of the example area; seconds of the five
+    clicks to the first plans, of the clock and of the processor; and seconds until all strategies are there with their
+    figures over the ensemble."""
     import psutil
 
     server_ = psutil.Process(process.pid)
-    before, kept, seconds, complete = server_.memory_info().rss, [], [], []
+    before, kept, seconds, complete, processor = server_.memory_info().rss, [], [], [], []
     for _ in range(sessions):
-        begun = time.perf_counter()
+        begun, taken = time.perf_counter(), processor_seconds(process)
         page = open_page(chromium, watched, url)
         page.get_by_role("button", name="Use example area").click()
         page.get_by_role("button", name="Next: generate traffic").click()
@@ -203,6 +216,7 @@ def memory_of_session(
         page.get_by_role("button", name="Compare sleep strategies").click()
         page.get_by_text("Show the plan of").wait_for()
         seconds.append(time.perf_counter() - begun)
+        processor.append(processor_seconds(process) - taken)
         page.get_by_text("Energy, cost and CO₂ on the ensemble").wait_for()
         complete.append(time.perf_counter() - begun)
         kept.append(page)
@@ -212,6 +226,7 @@ def memory_of_session(
     return {
         "memory_mb_per_session": (after - before) / sessions / 1e6,
         "first_plan_seconds": statistics.median(seconds),
+        "first_plan_processor_seconds": statistics.median(processor),
         "all_plans_seconds": statistics.median(complete),
     }
 

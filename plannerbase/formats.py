@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
+from plannerbase.counting import of_count
+
 NARROW, FIXED = "\u202f", "\u00a0"  # spaces that do not break a line
 MISSING = "–"
 _ENGLISH_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -137,6 +139,11 @@ def number(value: float, digits: int = 0, sign: bool = False) -> str:
     if text.startswith("-") and not text.strip("-0.,"):
         text = text[1:]  # no minus zero
     return _written(text)
+
+
+def counted(count: int, text: str) -> str:
+    """A count and what is counted, told in the plural ("sites"), in the singular where it is one."""
+    return f"{number(count)} {of_count(count, text)}"
 
 
 def significant(value: float, figures: int = 3, most: int = 4) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from plannerbase.counting import counted
 from plannerbase.text import one_line
 
 Kind = Literal["taken", "fixed", "left out", "assumed"]
@@ -27,7 +28,7 @@ class Entry:
     @property
     def line(self) -> str:
         """The sentence, with examples."""
-        text = self.text if self.count is None else f"{self.count:,} {self.text}"
+        text = self.text if self.count is None else counted(self.count, self.text)
         shown = f" (first: {', '.join(self.examples)})" if self.examples else ""
         return one_line(f"{text}{shown}.")
 
@@ -64,7 +65,7 @@ class Report:
 
     def about(self, name: str) -> Report:
         """The facts with the name of the file or sheet before them."""
-        whole = [e.text if e.count is None else f"{e.count:,} {e.text}" for e in self.entries]
+        whole = [e.text if e.count is None else counted(e.count, e.text) for e in self.entries]
         return Report(
             [replace(e, text=f"{name}: {t}", count=None) for e, t in zip(self.entries, whole, strict=True)]
         )

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from plannerbase.counting import counted
 from plannerbase.delimited import read_csv
 from plannerbase.guard import guarded
 from plannerbase.source import Source, content_of, name_of
@@ -123,7 +124,7 @@ def check_tiles(x: np.ndarray, y: np.ndarray, name: str) -> None:
         return
     outside = (x < 0) | (y < 0) | (x >= TILES_ACROSS) | (y >= TILES_ACROSS)
     raise TableRefused(
-        f"{name} has {int(outside.sum())} rows whose x, y are no zoom-{ZOOM} tile (0..{TILES_ACROSS - 1})."
+        f"{name} has {counted(int(outside.sum()), 'rows')} whose x, y are no zoom-{ZOOM} tile (0..{TILES_ACROSS - 1})."
     )
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from plannerbase.counters import Counters, read_counters
+from plannerbase.counting import counted as number_of
 from plannerbase.report import Report
 from plannerbase.served_area import CellPlaces
 from plannerbase.text import Refused
@@ -226,7 +227,8 @@ def counted_network(network: Network, counted: Counted) -> tuple[Network, tuple[
             cells.iloc[at] = stated(cells.iloc[at], "capacity_mbps")
             low, middle, high = np.quantile(capacity[found], (0.1, 0.5, 0.9))
             notes.append(
-                f"Capacity of {int(found.sum()):,} cells from their traffic and PRB use: {middle:,.0f} Mbit/s "
+                f"Capacity of {number_of(int(found.sum()), 'cells')} from their traffic and PRB use: "
+                f"{middle:,.0f} Mbit/s "
                 f"(P10 {low:,.0f}, P90 {high:,.0f})."
             )
     if "energy" in values and "traffic" in values and counted.counters.unit == "Mbit/s":
@@ -255,7 +257,7 @@ def counted_network(network: Network, counted: Counted) -> tuple[Network, tuple[
             ):
                 cells.iloc[at, cells.columns.get_loc(column)] = value
                 cells.iloc[at] = stated(cells.iloc[at], column)
-            notes.append(f"Power of {len(at):,} cells with {name}: {fit.sentence}")
+            notes.append(f"Power of {number_of(len(at), 'cells')} with {name}: {fit.sentence}")
     made = Network(network.sites, cells)
     made.validate()
     return made, tuple(notes)

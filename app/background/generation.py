@@ -4,6 +4,7 @@ import gc
 import importlib
 import logging
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from app.server.reading import read_apart
 from app.state.inputs import DEMO
 from app.state.results import Made
 from app.state.workspace import Workspace
-from plannerbase import guard
+from plannerbase import formats, guard
 
 if TYPE_CHECKING:
     from opendiff.measurements import Measurements
@@ -33,6 +34,8 @@ PLANNERS = (  # modules in the order in which a first plan needs them
     "planning.scenario",
     "app.charts.sleep",
 )
+CALM_SECONDS = 10.0  # without a job, since the last one or since the server is warm
+MOST_CALM_SECONDS = 600.0
 _warming = threading.Lock()
 _warm_done = threading.Event()
 _models: SharedCache[Any] = SharedCache(1, lambda model: 1)
@@ -48,7 +51,7 @@ def generator() -> Any:
 def warm_up() -> None:
     """Import and load in the background what the first generation and the first plans need, once a server."""
     if _warming.acquire(blocking=False):  # never released
-        threading.Thread(target=_warm, name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm, args=(True,), name="warm-up", daemon=True).start()
 
 
 def warm_up_first() -> None:
@@ -57,19 +60,31 @@ def warm_up_first() -> None:
         _warm()
 
 
-def _warm() -> None:
+def _warm(calmly: bool = False) -> None:
+    """calmly: what reads files of users is started once no work has run for a moment: a first plan comes sooner."""
     try:
         read_apart()
         open_region(DEMO)
         generator()  # what the user needs first comes first
         for name in PLANNERS:
             importlib.import_module(name)
-        guard.warm()
     except Exception:  # it comes up again, and is then shown, when traffic is generated
         log.warning("The model could not be loaded ahead of time.", exc_info=True)
     gc.collect()
     gc.freeze()  # what was loaded stays; no later collection has to walk through it
     _warm_done.set()
+    if calmly:
+        _until_calm()
+    try:
+        guard.warm()
+    except Exception:  # as above, when a file is read
+        log.warning("What reads files could not be started ahead of time.", exc_info=True)
+
+
+def _until_calm() -> None:
+    begun = time.monotonic()
+    while jobs.idle_seconds() < CALM_SECONDS and time.monotonic() - begun < MOST_CALM_SECONDS:
+        time.sleep(1.0)
 
 
 def collect_garbage() -> None:
@@ -107,7 +122,9 @@ def start(
             job.report(0, 0, "conditioning on the measurements")
             plain, model = model, conditioned(model, opened, measured, tiles, conditions)
             described["measured_worth"] = worth(plain, model, conditions, seed)
-        job.report(0, 0, f"{len(conditions.tiles)} tiles, {samples} samples")
+        job.report(
+            0, 0, f"{formats.counted(len(conditions.tiles), 'tiles')}, {formats.counted(samples, 'samples')}"
+        )
         ensemble = model.generate(
             conditions,
             samples=samples,

@@ -12,6 +12,10 @@ from app.state.workspace import Workspace
 from plannerbase import formats
 
 REFRESH_SECONDS = 0.5
+LONG_SECONDS = (
+    4.0  # a job that takes longer is looked after at a slower pace: each look draws the page in the browser
+)
+LONG_REFRESH_SECONDS = 1.5
 WAITING_SECONDS = 2.0  # while others have their turn; they may be many
 
 
@@ -63,18 +67,22 @@ def _keep_partial(space: Workspace, job: Job, doing: str) -> bool:
 def show_running(space: Workspace) -> None:
     """Progress of all running jobs, refreshed without a run of the page."""
     if space.jobs:
-        waits = _all_wait(space)
-        st.fragment(_panel, run_every=WAITING_SECONDS if waits else REFRESH_SECONDS)(space, waits)
+        pace = _pace(space)
+        st.fragment(_panel, run_every=pace)(space, pace)
 
 
-def _all_wait(space: Workspace) -> bool:
-    return all(job.state == "waiting" for job in space.jobs.values())
+def _pace(space: Workspace) -> float:
+    """Seconds from one look at the jobs to the next."""
+    if all(job.state == "waiting" for job in space.jobs.values()):
+        return WAITING_SECONDS
+    youngest = min(job.seconds for job in space.jobs.values() if job.state != "waiting")
+    return LONG_REFRESH_SECONDS if youngest > LONG_SECONDS else REFRESH_SECONDS
 
 
-def _panel(space: Workspace, waits: bool) -> None:
+def _panel(space: Workspace, pace: float) -> None:
     figures.begin()
     news = any(job.over or job.has_published for job in space.jobs.values())
-    if news or waits != _all_wait(space):
+    if news or pace != _pace(space):
         st.rerun()  # of the page, which hands over results and sets the pace of this panel
     for name, job in space.jobs.items():
         left, right = st.columns([6, 1], vertical_alignment="center")

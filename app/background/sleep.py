@@ -163,6 +163,7 @@ def _compared(
 
     from planning.coverage import Coverage
     from planning.sleep import RISK_QUANTILES, SleepProblem, compare_strategies, risk_curve
+    from planning.sleep.building import ground_of
     from planning.sleep.ranges import ensemble_figures
 
     network = deployed.plan.network
@@ -178,6 +179,7 @@ def _compared(
     )  # fmt: skip
     around = asked.around(network) | {"coverage": coverage}
     floored = planned.with_rate_floor(asked.rate_floor)
+    around["ground"] = ground_of(network, floored, around["operation"], coverage, asked.max_neighbours)
     problem = SleepProblem.build(network, floored, quantile=asked.quantile, **around)
     plans: dict[str, SleepPlan] = {}
     rows = []
@@ -209,6 +211,7 @@ def _compared(
             "greedy",
             replace(asked.settings, allow_unserved=True),
             job.part(BEFORE_RISK, 1.0),
+            {asked.quantile: plans["greedy"]} if "greedy" in plans else None,
             **around,
         )
     return Comparison(plans, table, deployed, judged_on, risk, ranges, asked.prices, on_cells.sentences)

@@ -81,6 +81,13 @@ def energies(tables: dict[str, pd.DataFrame], hour: int) -> go.Figure:
     return finish(figure, "energy of the hour (kWh)", hours_axis(hours))
 
 
+# of two maps, below both: on a phone there is no room beside them
+BELOW = {
+    "title": {"text": "Mbit/s", "side": "top"}, "orientation": "h", "thickness": 10, "len": 0.7, "x": 0.5, "y": -0.02,
+    "yanchor": "top",
+}  # fmt: skip
+
+
 def map_pair(pictures: list[dict]) -> go.Figure:
     """Maps side by side that move together: tiles by Mbit/s, sites by their share of cells asleep.
 
@@ -89,8 +96,10 @@ def map_pair(pictures: list[dict]) -> go.Figure:
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
-        rows=1, cols=len(pictures), subplot_titles=[p["title"] for p in pictures], horizontal_spacing=0.03
-    )
+        rows=1, cols=len(pictures), horizontal_spacing=0.03,
+        subplot_titles=[p["title"].replace(" · ", "<br>", 1) for p in pictures],
+    )  # fmt: skip
+    figure.update_annotations(font_size=13)
     top = max(float(p["mbps"].max()) for p in pictures)
     for column, p in enumerate(pictures, start=1):
         left, upper = int(p["x"].min()), int(p["y"].min())
@@ -99,7 +108,7 @@ def map_pair(pictures: list[dict]) -> go.Figure:
         figure.add_heatmap(
             z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale=RAMP_SCALE,
             showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
-            colorbar={"title": "Mbit/s", "thickness": 12}, row=1, col=column,
+            colorbar=BELOW, row=1, col=column,
         )  # fmt: skip
         figure.add_scatter(
             x=p["site_x"], y=p["site_y"], mode="markers", showlegend=False, customdata=p["asleep"], text=p["names"],
@@ -111,7 +120,7 @@ def map_pair(pictures: list[dict]) -> go.Figure:
         down = across | {"matches": "y", "scaleanchor": "x", "autorange": "reversed"}
         figure.update_layout({f"xaxis{name}": across, f"yaxis{name}": down})
     figure.update_layout(
-        height=430, margin={"l": 5, "r": 5, "t": 30, "b": 5}, dragmode="pan", hovermode="closest"
+        height=460, margin={"l": 5, "r": 5, "t": 45, "b": 55}, dragmode="pan", hovermode="closest"
     )
     return figure
 

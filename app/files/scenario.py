@@ -100,8 +100,8 @@ def scenario_extent(deployed: Deployed) -> str:
     """How much a file of the scenario holds: "2,500 tiles, 60 sites, 180 cells"."""
     network = deployed.plan.network
     return (
-        f"{formats.number(deployed.demand.tiles)} tiles, {formats.number(len(network.sites))} sites, "
-        f"{formats.number(len(network.cells))} cells"
+        f"{formats.counted(deployed.demand.tiles, 'tiles')}, {formats.counted(len(network.sites), 'sites')}, "
+        f"{formats.counted(len(network.cells), 'cells')}"
     )
 
 

@@ -23,9 +23,8 @@ def parquet_bytes(ensemble: "TrafficEnsemble") -> bytes:
 def traffic_extent(ensemble: "TrafficEnsemble") -> str:
     """How much a file of the table holds: "36 tiles, 20 samples, 168 hours"."""
     tiles, samples, hours = ensemble.traffic.shape
-    return (
-        f"{formats.number(tiles)} tiles, {formats.number(samples)} sample{'s' * (samples > 1)}, {hours} hours"
-    )
+    parts = {"tiles": tiles, "samples": samples, "hours": hours}
+    return ", ".join(formats.counted(count, what) for what, count in parts.items())
 
 
 def csv_bytes(ensemble: "TrafficEnsemble") -> bytes:

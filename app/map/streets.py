@@ -29,6 +29,7 @@ LINES = {
     "motorway": ("#b27a2c", 2.8, 0, True),
 }
 WATER = "#b5d6ea"
+LEGEND = {"motorway": "motorway", "primary": "main road", "rail": "rail", "coast": "coast"}
 NAMES = {
     "city": 0,
     "town": 10,
@@ -59,6 +60,7 @@ class Streets:
 
     drawn: str = ""
     attribution: str = ""
+    shown: tuple[tuple[str, str], ...] = ()  # name and colour of what it draws, for a legend
 
 
 def streets_of(base_map: "BaseMap") -> Streets:
@@ -78,7 +80,10 @@ def streets_of(base_map: "BaseMap") -> Streets:
         for kind, name, shape in zip(base_map.kinds, base_map.names, base_map.shapes, strict=True)
         if kind in NAMES and name
     ]
-    return Streets(_json(lines, water, names), base_map.attribution)
+    shown = [(name, LINES[kind][0]) for kind, name in LEGEND.items() if lines[kind]]
+    if water or lines["river"]:
+        shown.append(("water", WATER))
+    return Streets(_json(lines, water, names), base_map.attribution, tuple(shown))
 
 
 def town_names(bounds: tuple[float, float, float, float]) -> Streets:

@@ -105,7 +105,10 @@ def map_view(
 def _credits(region: Region, tiles: TileServer | None = None) -> str:
     """Whom to credit for what the map shows."""
     beside = region.streets.attribution if tiles is None else f"Map tiles: {tiles.attribution}"
-    parts = (f"Open data: {region.name}. {region.attribution}", beside)
+    own = (
+        "" if region.attribution == f"pack {region.name}" else region.attribution
+    )  # that credits nobody else
+    parts = (f"Open data: {region.name}", own, beside)
     return ". ".join(part.rstrip(". ") for part in parts if part)
 
 

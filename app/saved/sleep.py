@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from app.saved.arrays import Arrays, put_table, take_table, to_bytes
 from app.saved.networks import put_solve, take_solve
 from app.state.results import Comparison, Deployed
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from planning.sleep import SleepPlan, SleepProblem
 
 EARLIER = (
@@ -167,12 +168,14 @@ def _problem(arrays: Arrays, told: dict[str, Any], deployed: Deployed) -> "Sleep
     )  # fmt: skip
 
 
-def _put_sparse(arrays: Arrays, name: str, matrix: sparse.csr_array) -> None:
+def _put_sparse(arrays: Arrays, name: str, matrix: "sparse.csr_array") -> None:
     arrays |= {f"{name} {part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
-def _take_sparse(arrays: Arrays, name: str, shape: tuple[int, int]) -> sparse.csr_array:
+def _take_sparse(arrays: Arrays, name: str, shape: tuple[int, int]) -> "sparse.csr_array":
     """A matrix of this shape. Raises ValueError for parts that are none."""
+    from scipy import sparse
+
     data, indices, indptr = (arrays[f"{name} {part}"] for part in ("data", "indices", "indptr"))
     matrix = sparse.csr_array((data, indices, indptr), shape)
     matrix.check_format(full_check=True)

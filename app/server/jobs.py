@@ -30,6 +30,7 @@ _queue: list[
 _rounds: dict[str, int] = {}  # owner: the last round that a job of theirs was put into
 _POLL_SECONDS = 0.1
 clock = time.monotonic
+_last_end = clock()  # of a job; of none yet, when this module was loaded
 
 
 class TooLong(PlanningError):
@@ -193,6 +194,11 @@ def start(
     return job
 
 
+def idle_seconds() -> float:
+    """Since the last job ended; 0 while one runs or waits."""
+    return 0.0 if _queue else clock() - _last_end
+
+
 def _queue_up(job: Job) -> None:
     """Put a job into its round: the present one, or the one after its owner's last. The running job stays first."""
     present = _queue[0].round if _queue else 0
@@ -204,6 +210,7 @@ def _queue_up(job: Job) -> None:
 
 
 def _run(job: Job, work: Callable[[Job], Any], style: formats.Style) -> None:
+    global _last_end
     try:
         with _turn:
             while _queue[0] is not job and not job.cancelled():
@@ -226,4 +233,5 @@ def _run(job: Job, work: Callable[[Job], Any], style: formats.Style) -> None:
     finally:
         with _turn:
             _queue.remove(job)
+            _last_end = clock()
             _turn.notify_all()

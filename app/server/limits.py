@@ -147,7 +147,8 @@ def check_ensemble(tiles: int, samples: int) -> None:
         raise InputError(f"This server generates 1 to {most.samples} samples, not {samples}; ask for fewer.")
     if tiles > most.tiles or tiles * samples > most.tile_weeks:
         raise InputError(
-            f"{formats.number(tiles)} tiles with {samples} samples are more than this server generates at once "
+            f"{formats.counted(tiles, 'tiles')} with {formats.counted(samples, 'samples')} are more than this "
+            "server generates at once "
             f"({formats.number(most.tiles)} tiles, {formats.number(most.tile_weeks)} tiles times samples); draw "
             "a smaller area, "
             "or ask for fewer samples."

@@ -210,7 +210,7 @@ def _summary(space: Workspace) -> None:
         no_data(space)
     elif space.tiles_with_data < len(tiles):
         missing = len(tiles) - space.tiles_with_data
-        st.caption(f"{formats.number(missing)} tiles have no open data and are left out of the traffic.")
+        st.caption(f"{formats.counted(missing, 'tiles have no open data and are left out of the traffic')}.")
     if space.tiles_with_data:
         next_step("Traffic", "Next: generate traffic")
     _known_choice(space)

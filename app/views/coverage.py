@@ -53,6 +53,7 @@ AXES = {
 NO_PLAN = "none"
 LOADS: "Slot[NetworkLoads]" = Slot()
 HIGH_LOAD = 0.8  # of the PRBs: the share that sleep plans keep to by default
+SITE_ON, SITE_PARTLY = "#22303a", "#d7dde2"
 ATTRIBUTES = {
     "frequency_mhz": "frequency", "bandwidth_mhz": "bandwidth", "prbs": "PRBs", "beamwidth_deg": "horizontal beamwidth",
     "vertical_beamwidth_deg": "vertical beamwidth", "height_m": "antenna height", "tilt_deg": "downtilt",
@@ -262,7 +263,7 @@ def _map(
     dots = Dots(
         sites["lon"].to_numpy(),
         sites["lat"].to_numpy(),
-        ["#22303a" if some == every else "#d7dde2" for some, every in zip(up, total, strict=True)],
+        [SITE_ON if some == every else SITE_PARTLY for some, every in zip(up, total, strict=True)],
         [f"{n}: {some} of {every} cells on" for n, some, every in zip(sites["site"], up, total, strict=True)],
         4,
     )
@@ -282,7 +283,8 @@ def _map(
         clicks=True,
         height=460,
     )
-    st.html(legend)
+    of_sites = swatch_legend([("all cells on", SITE_ON), ("some or all off", SITE_PARTLY)], "Sites")
+    st.html(legend + of_sites)
     _servers(cover, shown, events.clicked)
 
 

@@ -197,7 +197,7 @@ def _research(table: pd.DataFrame) -> None:
 def _judged_on(table: pd.DataFrame) -> str:
     held_out = int(table["held_out"].iloc[0]) if "held_out" in table and len(table) else 0
     if held_out:
-        return f"Validated on {held_out} samples of the traffic that no strategy was planned on."
+        return f"Validated on {formats.counted(held_out, 'samples')} of the traffic that no strategy was planned on."
     return "Validated on the traffic that it was planned on."
 
 

@@ -110,7 +110,7 @@ def _network(space: Workspace) -> None:
         "Sites", 1, min(10, len(made.value.found.network.sites)), 5, **kept("prb cluster")
     )
     if right.button(
-        f"Plan the {sites} sites around lon {formats.coordinate(clicked[0], 4)}, lat "
+        f"Plan the {formats.counted(sites, 'sites')} around lon {formats.coordinate(clicked[0], 4)}, lat "
         f"{formats.coordinate(clicked[1], 4)} at {hour_label(hour)}",
         icon=":material/graphic_eq:",
         disabled=spectrum.JOB in space.jobs,
@@ -131,7 +131,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             users, radio, settings, rates = spectrum_settings()
         cluster = space.spectrum_cluster
         if cluster is not None and not st.toggle(
-            f"Only the {cluster[2]} sites around lon {formats.coordinate(cluster[0], 4)}, lat "
+            f"Only the {formats.counted(cluster[2], 'sites')} around lon {formats.coordinate(cluster[0], 4)}, lat "
             f"{formats.coordinate(cluster[1], 4)}",
             True,
         ):

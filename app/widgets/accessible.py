@@ -45,7 +45,7 @@ def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.nda
 
     most = int(np.argmax(values))
     tell(
-        f"Map. {title}, {when}: {formats.number(len(x))} tiles, most at tile {x[most]}, {y[most]} with "
+        f"Map. {title}, {when}: {formats.counted(len(x), 'tiles')}, most at tile {x[most]}, {y[most]} with "
         f"{formats.significant(float(values[most]))} {unit}; the numbers stand at the end of the page."
     )
     offer_table(title, numbers)
@@ -54,7 +54,7 @@ def tile_map(title: str, when: str, x: np.ndarray, y: np.ndarray, values: np.nda
 def site_map(title: str, when: str, dots: Dots) -> None:
     """Tell the map that follows, of sites or users, and offer what each says."""
     tell(
-        f"Map. {title}, {when}: {formats.number(len(dots.lon))} places; the numbers stand at the end of the page."
+        f"Map. {title}, {when}: {formats.counted(len(dots.lon), 'places')}; the numbers stand at the end of the page."
     )
     offer_table(title, lambda: pd.DataFrame({"place": list(dots.tooltips), "lon": dots.lon, "lat": dots.lat}))
 
@@ -82,5 +82,5 @@ def offered_tables() -> None:
     with shown:
         title = st.selectbox("Chart or map", list(offered), key=f"{_OPEN} {list(offered)}")
         made = offered[title]()
-        show_table(made, height=300, alt=f"{title}: {formats.number(len(made))} rows")
+        show_table(made, height=300, alt=f"{title}: {formats.counted(len(made), 'rows')}")
         table_button("This table (CSV)", made, "numbers.csv")

@@ -10,7 +10,7 @@ from plannerbase import formats
 
 SPEEDS = {"slow": 2.0, "normal": 1.0, "fast": 0.5}  # seconds an hour while they pass by themselves
 SPEED = "playing speed"
-PLAYING, FRESH = "playing", "fresh hour"
+PLAYING, FRESH, MOVED = "playing", "fresh hour", "hour moved"
 
 
 def hour_label(hour: int) -> str:
@@ -51,10 +51,13 @@ def hour_control(space: Workspace, profile: np.ndarray | None = None, hours: int
     """
     key = f"hour_{hours}"
     now = space.hour % hours
-    if st.session_state.get(key) != now:
+    # in every run but that of the slider itself: a run that another one follows at once may never reach the browser,
+    # whose slider would stand at the first hour
+    if not st.session_state.pop(MOVED, False) or st.session_state.get(key) != now:
         st.session_state[key] = now
 
     def moved() -> None:
+        st.session_state[MOVED] = True
         chosen = st.session_state[key]
         space.hour = chosen if hours == WEEK else space.hour - space.hour % 24 + chosen
 

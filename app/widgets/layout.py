@@ -12,6 +12,7 @@ from app.background import deployment
 from app.map import area_entry
 from app.map.region import Picture, Region, open_region, tile_picture
 from app.messages import errors_shown, plain
+from app.server import tile_servers
 from app.server.limits import limits
 from app.state.controls import kept
 from app.state.results import Made
@@ -20,6 +21,7 @@ from app.state.workspace import Workspace
 from app.strategies import strategy_name
 from app.widgets import accessible, navigation
 from app.widgets.clock import hour_label
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.demand import Demand
@@ -125,8 +127,9 @@ def network_caption(space: Workspace, where: Any) -> None:
     if made is not None and space.outdated(made) is None:
         plan = made.value.plan
         where.caption(
-            f"On the network deployed by {strategy_name(plan.strategy).lower()}: "
-            f"{len(plan.network.sites)} sites, {len(plan.network.cells)} cells."
+            f"On the network of the strategy “{strategy_name(plan.strategy)}”: "
+            f"{formats.counted(len(plan.network.sites), 'sites')}, "
+            f"{formats.counted(len(plan.network.cells), 'cells')}."
         )
     else:
         sites = deployment.default_sites(space)
@@ -172,12 +175,23 @@ def opacity_control() -> None:
     st.slider("Layer opacity (%)", 10, 100, 70, 10, **kept(OPACITY))
 
 
+def _has_imagery(region: Region) -> bool:
+    """Whether the picture of a pack shows anything beside its plain ground."""
+    rgba = region.picture.rgba
+    return bool(((rgba[..., :3] != colours.rgb(colours.NO_CLASS)).any(axis=-1) & (rgba[..., 3] > 0)).any())
+
+
 def land_cover_legend(region: Region) -> None:
-    """What the colours of the background mean."""
+    """What the colours of the background mean, and of the streets on it."""
     entries = (
         [(name, colour) for name, colour in colours.LAND_COVER.values()] if region.has_land_cover else []
     )
-    entries.append(
-        ("no class", colours.NO_CLASS) if region.has_land_cover else ("imagery of the pack", "#9aa39a")
-    )
+    if region.has_land_cover:
+        entries.append(("no class", colours.NO_CLASS))
+    elif _has_imagery(region):
+        entries.append(("imagery of the pack", "#9aa39a"))
+    else:
+        entries.append(("no imagery", colours.NO_CLASS))
+    if tile_servers.chosen() is None:  # else the tiles are the background
+        entries += region.streets.shown
     st.html(colours.swatch_legend(entries, "Background, dashed line: where there is open data"))

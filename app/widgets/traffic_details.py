@@ -16,6 +16,7 @@ from app.widgets import accessible
 from app.widgets.file_button import table_button
 from app.widgets.tables import show_table
 from app.widgets.uploads import upload
+from plannerbase import formats
 
 if TYPE_CHECKING:
     from planning.traffic import TrafficTable
@@ -75,7 +76,7 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
         return
     days = min_max(median[rows].reshape(len(rows), -1, 24).mean(axis=1))
     shapes = {
-        f"pattern {i + 1}: {int((found == i).sum())} tiles": days[found == i].mean(axis=0)
+        f"pattern {i + 1}: {formats.counted(int((found == i).sum()), 'tiles')}": days[found == i].mean(axis=0)
         for i in range(number)
     }
     accessible.chart(traffic_charts.day_shapes(shapes), "Mean day of each traffic pattern", "patterns")

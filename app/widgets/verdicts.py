@@ -43,10 +43,10 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     overload = (
         f"; {formats.number(over)} of these sites {'is' if over == 1 else 'are'} overloaded" if over else ""
     )
-    sites = f"{formats.number(int(mine['sites']))} sites"
+    sites = formats.counted(int(mine["sites"]), "sites")
     if "served_share" not in rows or pd.isna(mine["served_share"]):
         return Verdict(
-            f"{name} puts {sites} on {formats.number(int(mine['tiles']))} tiles{overload}.", not over
+            f"{name} puts {sites} on {formats.counted(int(mine['tiles']), 'tiles')}{overload}.", not over
         )
     served = float(mine["served_share"])
     text = (

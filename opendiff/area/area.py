@@ -200,7 +200,7 @@ def _closed_lines(groups: list[Drawn], report: Report) -> list[shapely.Geometry]
             made = shapely.polygons([shapely.force_2d(shapely.LinearRing(p.coords)) for p in shut])
             found += list(made if group.crs is None else _to_wgs84(made, group.crs))
     if found:
-        report.assumed("closed lines are outlines, as the file holds no polygon", len(found))
+        report.assumed("closed lines count as the outline, as the file holds no polygon", len(found))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from planning.bands import band_at, band_named, prb_khz
 from planning.coverage.settings import UMI_BELOW_M, RadioSettings, check_frequencies
 from planning.distinct import distinct
@@ -80,7 +81,8 @@ class RadioCells:
         low = height <= settings.user_height_m
         if low.any():
             raise InputError(
-                f"{int(low.sum())} cells have an antenna no higher than the user's {settings.user_height_m:g} m "
+                f"{counted(int(low.sum()), 'cells have')} an antenna no higher than the user's "
+                f"{settings.user_height_m:g} m "
                 f"(first: {names[low.argmax()]} with {height[low.argmax()]:g} m); correct height_m."
             )
         lte = cells["technology"].to_numpy(object) != "5G"

@@ -9,6 +9,7 @@ import numpy as np
 import pyproj
 from numpy.typing import ArrayLike
 
+from plannerbase.counting import counted
 from planning.errors import InputError
 from planning.geometry import ZOOM, centre_of, metres_per_degree, tile_corner, tile_position
 
@@ -91,7 +92,7 @@ class PixelGrid:
         bare = np.bincount(grid.tile, minlength=len(x)) == 0
         if bare.any():
             raise InputError(
-                f"{int(bare.sum())} tiles are too small for pixels of {pixel_m:g} m; choose smaller pixels."
+                f"{counted(int(bare.sum()), 'tiles are')} too small for pixels of {pixel_m:g} m; choose smaller pixels."
             )
         return grid.with_weights(np.ones(len(grid.lon)) if weights is None else weights)
 

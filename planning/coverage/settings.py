@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from plannerbase.counting import counted
 from planning.coverage.pixels import DEFAULT_PIXEL_M, MAX_PIXEL_M, MIN_PIXEL_M
 from planning.coverage.rates import RateMapping
 from planning.errors import InputError
@@ -143,7 +144,8 @@ def check_frequencies(frequency_mhz: np.ndarray, environments: np.ndarray, names
         if wrong.any():
             i = int(wrong.argmax())
             raise InputError(
-                f"{int(wrong.sum())} cells have a carrier outside {low:g}-{high:g} GHz, for which the {environment} "
+                f"{counted(int(wrong.sum()), 'cells have')} a carrier outside {low:g}-{high:g} GHz, for which the "
+                f"{environment} "
                 f"model of TR 38.901 is made (first: {names[i]} with {frequency_mhz[i]:g} MHz); correct the frequency"
                 + (" or choose UMa." if environment == "RMa" else ".")
             )

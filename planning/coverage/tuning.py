@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.numbers import numbers_of
 from planning.coverage.cells import RadioCells
 from planning.coverage.computing import LevelWork
@@ -121,7 +122,9 @@ def tuned(
     excess = level - points["dbm"].to_numpy(float)  # of path loss: measured less computed
     reached = np.isfinite(excess)
     if not reached.all():
-        left_out.append(f"{int((~reached).sum())} measurements lie beyond the reach of their cell.")
+        left_out.append(
+            f"{counted(int((~reached).sum()), 'measurements lie')} beyond the reach of their cell."
+        )
     held = _held_out(grid)
     fits = []
     for band in sorted(set(cells.band[cell[reached]].astype(str))):
@@ -159,13 +162,15 @@ def _usable(
     unknown = frame["cell"].isna()
     if unknown.any():
         first = str(measured["cell"].iloc[int(unknown.to_numpy().argmax())])[:60]
-        left_out.append(f"{int(unknown.sum())} measurements name no cell of the network (first: {first}).")
+        left_out.append(
+            f"{counted(int(unknown.sum()), 'measurements name')} no cell of the network (first: {first})."
+        )
     place = (frame["lon"].abs() <= 180) & (frame["lat"].abs() <= 85)
     level = (frame["dbm"] >= -160) & (frame["dbm"] <= -20)
     for wrong, why in ((~place, "have no place in degrees"), (~level, "have no level of -160 to -20 dBm")):
         count = int((wrong & ~unknown).sum())
         if count:
-            left_out.append(f"{count} measurements {why}.")
+            left_out.append(f"{counted(count, 'measurements')} {why}.")
     kept = frame[place & level & ~unknown].reset_index(drop=True)
     if not len(kept):
         raise InputError(f"No measurement can be used: {' '.join(left_out) or 'the table is empty.'}")

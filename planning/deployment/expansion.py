@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress, silent
 from planning.bands import CAPACITY_CARRIERS, band_named
 from planning.coverage import Coverage, RadioSettings
@@ -116,7 +117,7 @@ class Expansion:
             f"{100 * last['served_share']:.1f} % of the busy hour's traffic is served"
         )
         short = int(last["short_sectors"])
-        return text + (f"; {short} sectors remain short." if short else ".")
+        return text + (f"; {counted(short, 'sectors remain')} short." if short else ".")
 
     def record(self) -> dict[str, Any]:
         """For provenance."""

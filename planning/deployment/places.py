@@ -246,7 +246,7 @@ def _areas(
     except Refused as error:
         raise InputError(f"{name} {error}.") from None
     if mended:
-        report.fixed("areas cross or touch themselves; all that they enclose counts", mended)
+        report.fixed("areas crossed or touched themselves; all that they enclose counts", mended)
     return found, has_points, contents.report
 
 

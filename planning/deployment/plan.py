@@ -14,6 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress, silent
 from plannerbase.report import Report
 from planning.coverage import Coverage, RadioSettings
@@ -92,7 +93,10 @@ class DeploymentPlan:
         from planning.figures import places_figure
 
         table = self.to_pandas()
-        text = [f"{site}: {cells} cells" for site, cells in zip(table["site"], table["cells"], strict=True)]
+        text = [
+            f"{site}: {counted(cells, 'cells')}"
+            for site, cells in zip(table["site"], table["cells"], strict=True)
+        ]
         lon, lat = table["lon"].to_numpy(float), table["lat"].to_numpy(float)
         return places_figure(lon, lat, table["cells"].to_numpy(float), text, "cells of a site")
 
@@ -263,7 +267,7 @@ def _in_proportion(demand: Demand, sites: int, strategy: str, area_tiles: int) -
     if area_tiles > 1:
         rule += f" over areas of {area_tiles} x {area_tiles} tiles, then over their tiles"
         settings = {"area_tiles": area_tiles}
-    sentence = f"{sites} sites {rule}, on a regular lattice inside each tile."
+    sentence = f"{counted(sites, 'sites')} {rule}, on a regular lattice inside each tile."
     lon, lat, _ = place(demand.x, demand.y, counts, demand.metadata.get("area"))
     return _Placed(lon, lat, counts, sentence, settings=settings)
 
@@ -291,12 +295,11 @@ def uploaded(
     given = kept.cells["capacity_mbps"].to_numpy(float)
     kept = kept.with_capacity(np.where(is_assumed(kept.cells, "capacity_mbps"), modelled, given))
     counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
-    sentence = f"{len(kept.sites):,} uploaded sites with {len(kept.cells):,} cells."
+    sentence = f"{counted(len(kept.sites), 'uploaded sites')} with {counted(len(kept.cells), 'cells')}."
     if len(kept.sites) < len(network.sites):
         sentence += (
-            f" {len(network.sites) - len(kept.sites):,} sites farther than {MARGIN_M / 1000:g} km from the area "
-            "were left "
-            "out."
+            f" {counted(len(network.sites) - len(kept.sites), 'sites')} farther than {MARGIN_M / 1000:g} km from the "
+            "area were left out."
         )
     serves = served(kept, demand, coverage=coverage)
     sentence += f" {serves.sentence}"

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress, silent
 from planning.demand import Demand
 from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
@@ -291,7 +292,8 @@ def _sentence(
     what = "traffic" if settings.objective == "traffic" else "people, each with the area's mean demand,"
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{count} sites of {problem.candidates:,} candidates, chosen to serve the most {what} of the {when} "
+        f"{counted(count, 'sites')} of {problem.candidates:,} candidates, chosen to serve the most {what} of the "
+        f"{when} "
         f"({best.label}) {where} and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
         f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
@@ -308,5 +310,5 @@ def _sentence(
     if settings.budget is not None:
         text += f" They cost {found.cost[chosen].sum():,.6g} of a budget of {settings.budget:,.6g}."
     if sites is not None and count < sites:
-        text += f" Only {count} of {sites} sites find a place among the candidates within all limits."
+        text += f" Only {counted(count, f'of {sites} sites find')} a place among the candidates within all limits."
     return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand, quantile_profile
@@ -182,17 +183,19 @@ def _sentence(
     layered = f"1 to {layers.max()} {CAPACITY.name} cells" if layers.max() > 1 else f"a {CAPACITY.name} cell"
     sectors = len(network.sectors) // len(network.sites)
     text = (
-        f"{len(network.sites)} sites of {sectors} sectors, each a {COVERAGE.name} coverage cell and {layered}, sized "
+        f"{counted(len(network.sites), 'sites')} of {counted(sectors, 'sectors')}, each a {COVERAGE.name} "
+        f"coverage cell and {layered}, sized "
         f"by the radio model for {100 * quantile:g} % of samples and days plus {100 * headroom:g} % headroom."
     )
     if tight > 0:
-        text += f" At {tight} sites the headroom is smaller."
+        text += f" At {counted(tight, 'sites')} the headroom is smaller."
     if short:
         worst = max(short, key=lambda s: s.missing_mbps)
         largest = float(network.capacity_mbps.max())
         more = math.ceil(sum(s.missing_mbps for s in short) / max(largest, 1e-9))
         text += (
-            f" {len(short)} sites cannot carry their own peak (worst: {worst.name}, short by "
-            f"{worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least {more} more sites there."
+            f" {counted(len(short), 'sites')} cannot carry their own peak (worst: {worst.name}, short by "
+            f"{worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least "
+            f"{counted(more, 'more sites')} there."
         )
     return text

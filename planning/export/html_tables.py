@@ -37,7 +37,7 @@ def html_table(table: pd.DataFrame) -> str:
     whole = f"<div class='scroll{wide}'><table>{body}</table></div>{note}"
     if len(table) <= LONG:
         return whole
-    return f"<details><summary>{formats.number(len(table))} rows (open to read or print)</summary>{whole}</details>"
+    return f"<details><summary>{formats.counted(len(table), 'rows')} (open to read or print)</summary>{whole}</details>"
 
 
 def _is_share(column: str) -> bool:

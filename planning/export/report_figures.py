@@ -143,7 +143,7 @@ def energy(tables: Tables) -> str:
     ]
     saved = always.sum() - plan.sum()
     caption = (
-        f"Energy by hour (kWh): {formats.number(plan.sum())} kWh in {len(table)} hours against "
+        f"Energy by hour (kWh): {formats.number(plan.sum())} kWh in {formats.counted(len(table), 'hours')} against "
         f"{formats.number(always.sum())} kWh with "
         f"everything on, {formats.number(saved)} kWh ({formats.percent(saved / max(always.sum(), 1e-9), 1)}) "
         "less; most is saved in the "
@@ -248,7 +248,9 @@ def sleep_schedule(scenario: Scenario) -> str:
         f"{formats.number(len(scenario.network.cells))}."
     )
     hours = Axis.hours(share.shape[1])
-    return heat_map(share[shown], hours, f"{len(shown)} sites", "Sleep schedule.", caption, _Shades())
+    return heat_map(
+        share[shown], hours, formats.counted(len(shown), "sites"), "Sleep schedule.", caption, _Shades()
+    )
 
 
 # --- spectrum ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.numbers import numbers_of
 from planning.bands import DEFAULT_BAND, DEFAULT_LAYERS, band_at, band_named, channel_prbs
 from planning.equipment import CAPACITY, COVERAGE, Equipment, preset
@@ -159,7 +160,7 @@ def check_cells(cells: pd.DataFrame) -> None:
         if bad.any():
             i = int(bad.argmax())
             raise InputError(
-                f"{int(bad.sum())} cells have a {column} that is not between {low:g} and {high:g} "
+                f"{counted(int(bad.sum()), 'cells have')} a {column} that is not between {low:g} and {high:g} "
                 f"(first: {cells['cell'].iloc[i]} with {values[i]:g})."
             )
 
@@ -223,7 +224,9 @@ class _Filling:
             numbers = numbers_of(self.given[column])
             wrong = np.isnan(numbers) & ~gap
             if wrong.any():
-                raise InputError(f"{int(wrong.sum())} cells have no number in the column {column}.")
+                raise InputError(
+                    f"{counted(int(wrong.sum()), 'cells have')} no number in the column {column}."
+                )
             values[~gap] = numbers[~gap]
         self.done[column] = values
 

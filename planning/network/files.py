@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.guard import guarded
 from plannerbase.layers import Contents, chosen
 from plannerbase.report import Report
@@ -170,6 +171,10 @@ def _from_plain(plain: dict[str, Any]) -> Imported:
     )
 
 
+def _content(network: Network) -> str:
+    return f"{counted(len(network.sites), 'sites')} and {counted(len(network.cells), 'cells')}"
+
+
 @guarded(InputError, pack=_to_plain, unpack=_from_plain)
 def _import_bytes(data: bytes, name: str, asked: dict[str, Any]) -> Imported:
     choice, report = Choice(**asked), Report()
@@ -177,13 +182,13 @@ def _import_bytes(data: bytes, name: str, asked: dict[str, Any]) -> Imported:
     if is_own(contents):
         sites, cells = (contents.layers[part].table for part in ("sites", "cells"))
         network = Network.from_tables(sites, _with_bools(cells))
-        report.taken(f"{len(network.sites):,} sites and {len(network.cells):,} cells, with every figure")
+        report.taken(f"{_content(network)}, with every figure")
         return Imported(network, {}, report, contents.about)
     table, used = _whole(contents, name, choice, report)
     network = Network.from_tables(*sites_and_cells(table, report))
     if sentence := assumptions(network.cells):
         report.assumed(sentence)
-    report.taken(f"{len(network.sites):,} sites and {len(network.cells):,} cells")
+    report.taken(_content(network))
     return Imported(network, used, report, contents.about)
 
 

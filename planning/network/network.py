@@ -12,6 +12,7 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 
+from plannerbase.counting import counted
 from plannerbase.numbers import numbers_of
 from planning.bands import CAPACITY_CARRIERS, DEFAULT_BAND, band_named
 from planning.equipment import AC_BIAS_W, AC_SLOPE, CAPACITY, COVERAGE, Equipment
@@ -226,19 +227,20 @@ class Network:
         if unknown.any():
             first = cells.loc[unknown].iloc[0]
             raise InputError(
-                f"{int(unknown.sum())} cells name an unknown site (first: {first.cell} at {first.site})."
+                f"{counted(int(unknown.sum()), 'cells name')} an unknown site (first: {first.cell} at {first.site})."
             )
         bare = ~_among(sites["site"], cells["site"])
         if bare.any():
             raise InputError(
-                f"{int(bare.sum())} sites have no cell (first: {sites.loc[bare, 'site'].iloc[0]})."
+                f"{counted(int(bare.sum()), 'sites have')} no cell (first: {sites.loc[bare, 'site'].iloc[0]})."
             )
         lon, lat = sites["lon"].to_numpy(float), sites["lat"].to_numpy(float)
         off = ~((np.abs(lon) <= 180) & (np.abs(lat) <= 85.0))
         if off.any():
             i = int(np.argmax(off))
             raise InputError(
-                f"{int(off.sum())} sites lie outside the map (first: {sites['site'].iloc[i]} at lon {lon[i]}, lat "
+                f"{counted(int(off.sum()), 'sites lie')} outside the map (first: {sites['site'].iloc[i]} at lon "
+                f"{lon[i]}, lat "
                 f"{lat[i]}); give longitude and latitude in degrees, WGS-84."
             )
         for column in ("bbu_w", "ac_slope", "ac_bias_w"):

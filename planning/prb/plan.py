@@ -151,8 +151,9 @@ class PrbPlan:
     def sentence(self) -> str:
         """The plan in words."""
         text = (
-            f"{self.strategy}: {int(self.met.sum())} of {len(self.met)} demands met, {self.served_mbps:,.2f} Mbit/s "
-            f"served, {self.missing_mbps:,.2f} Mbit/s missing, {self.used_prbs} PRBs used, with true SINR"
+            f"{self.strategy.capitalize()}: {int(self.met.sum())} of {len(self.met)} demands met, "
+            f"{self.served_mbps:,.2f} Mbit/s "
+            f"served, {self.missing_mbps:,.2f} Mbit/s missing, {self.used_prbs:,} PRBs used, with true SINR"
         )
         if self.how:
             text += f" ({self.how})"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plannerbase.counting import counted
 from planning.coverage import Coverage
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
@@ -38,18 +39,29 @@ class Made(NamedTuple):
     notes: tuple[str, ...]
 
 
-def ground_and_traffic(
+class Ground(NamedTuple):
+    """What of a problem does not depend on the quantile of traffic that is planned for; see `SleepProblem`.
+
+    pixel_class: (pixels,) class of each, -1 for none. limited: groups that stay awake, of sectors with too many states.
+    """
+
+    groups: CellGroups
+    graph: OffloadGraph
+    shares: ClassShares
+    cover: Cover
+    pixel_class: np.ndarray
+    limited: int
+
+
+def ground_of(
     network: Network,
     demand: Demand,
-    hours: int | str | None,
-    quantile: float,
-    first_day: int,
     operation: Operation,
     coverage: Coverage,
     max_neighbours: int,
-    load: float | None,
-) -> Made:
-    """Groups, classes, coverage rows and planned demand: arguments as those of `SleepProblem.build`."""
+    load: float | None = None,
+) -> Ground:
+    """Groups, classes and coverage rows: arguments as those of `SleepProblem.build`."""
     mean = demand.mean_mbps()
     reach, spare_db = reach_of(coverage)
     capacity = radio_capacity(coverage, mean, SleepSettings().max_load if load is None else load)
@@ -64,6 +76,20 @@ def ground_and_traffic(
     )
     cover, groups = cover_of(reach, spare_db, coverage.grid, groups, mean, operation.max_hole_share)
     groups, limited = groups.with_few_states(MAX_STATES)
+    return Ground(groups, graph, shares, cover, pixel_class, limited)
+
+
+def ground_and_traffic(
+    demand: Demand,
+    hours: int | str | None,
+    quantile: float,
+    first_day: int,
+    coverage: Coverage,
+    max_neighbours: int,
+    ground: Ground,
+) -> Made:
+    """The ground with the planned demand: arguments as those of `SleepProblem.build`."""
+    groups, graph, shares, cover, pixel_class, limited = ground
     week = None
     if hours == DAY_TYPES:
         week = week_of_day_types(demand, first_day)
@@ -192,6 +218,6 @@ def _notes(
         )
     if limited:
         notes.append(
-            f"{limited} groups of cells of sectors with many carriers stay awake: those that save least."
+            f"{counted(limited, 'groups of cells of sectors with many carriers stay awake')}: those that save least."
         )
     return tuple(notes)

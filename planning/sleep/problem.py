@@ -14,7 +14,7 @@ from planning.demand import Demand
 from planning.energy import CellGroups
 from planning.errors import InputError, Shortfall
 from planning.network import Network
-from planning.sleep.building import QUANTILE, ground_and_traffic
+from planning.sleep.building import QUANTILE, Ground, ground_and_traffic, ground_of
 from planning.sleep.cover import Cover
 from planning.sleep.dispatch import Dispatch, Part, Tiers, served_above
 from planning.sleep.offload import MAX_NEIGHBOURS, ClassShares, OffloadGraph
@@ -22,7 +22,8 @@ from planning.sleep.operation import Operation
 from planning.sleep.settings import SleepSettings
 
 UNSERVED_MBPS = 1e-6  # less is rounding
-_HOURS_AT_ONCE = 24  # of long traffic: more would not fit the processor's cache
+_HOURS_AT_ONCE = 24  # of long traffic at least
+_MOST_AT_ONCE = 200_000  # groups x hours beyond that: more would not fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class SleepProblem:
         max_neighbours: int = MAX_NEIGHBOURS,
         load: float | None = None,
         progress: Progress | None = None,
+        ground: Ground | None = None,
     ) -> SleepProblem:
         """Plan for a quantile of each sector's own traffic: a typical day (24 hours) or the table's hours (168).
 
@@ -94,6 +96,8 @@ class SleepProblem:
         max_neighbours : other sectors that may carry a sector's traffic.
         load : of the interfering cells, for the capacity; None takes the default load limit, which no awake cell
             exceeds.
+        ground : what `ground_of` makes of the same network, traffic, coverage and rules, for problems that differ in
+            their quantile alone.
 
         Raises
         ------
@@ -104,9 +108,8 @@ class SleepProblem:
         operation.validate(network)
         if coverage is None:
             coverage = Coverage.of(network, demand.x, demand.y, radio, progress=progress)
-        made = ground_and_traffic(
-            network, demand, hours, quantile, first_day, operation, coverage, max_neighbours, load
-        )
+        ground = ground or ground_of(network, demand, operation, coverage, max_neighbours, load)
+        made = ground_and_traffic(demand, hours, quantile, first_day, coverage, max_neighbours, ground)
         problem = cls.of_classes(network, made.demand, made.graph, made.cover, operation, made.groups)
         return replace(
             problem, shares=made.shares, quantile=quantile, notes=made.notes, week=made.week, grid=coverage.grid,
@@ -228,8 +231,9 @@ class SleepProblem:
         """
         part, groups, rows = self.part_of(np.asarray(demand.any(axis=1)))
         known = {} if known is None else known
-        for begin in range(0, demand.shape[1], _HOURS_AT_ONCE):
-            hours = slice(begin, min(begin + _HOURS_AT_ONCE, demand.shape[1]))
+        days = max(_MOST_AT_ONCE // (_HOURS_AT_ONCE * max(len(rows), 1)), 1)
+        for begin in range(0, demand.shape[1], days * _HOURS_AT_ONCE):
+            hours = slice(begin, min(begin + days * _HOURS_AT_ONCE, demand.shape[1]))
             of_plan = np.arange(hours.start, hours.stop) % counts.shape[1]
             key = (hours.stop - hours.start, int(of_plan[0]))
             room = known.get(key)

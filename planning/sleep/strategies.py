@@ -7,7 +7,7 @@ the program of `milp` as `optimise` solves it; "paper", eq. 14 as published. All
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +20,13 @@ from planning.errors import InputError, capacity_error
 from planning.network import Network
 from planning.shared_work import SharedWork
 from planning.sleep.areas import SITES_PER_AREA
+from planning.sleep.building import ground_of
 from planning.sleep.catalogue import STRATEGIES
 from planning.sleep.evaluation import all_awake, evaluate
 from planning.sleep.in_areas import optimise_in_areas
 from planning.sleep.keeper import Keeper
+from planning.sleep.offload import MAX_NEIGHBOURS
+from planning.sleep.operation import Operation
 from planning.sleep.plan import SleepPlan, replay
 from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.settings import LABELS, SleepSettings
@@ -149,23 +152,32 @@ def risk_curve(
     strategy: str = "greedy",
     settings: SleepSettings | None = None,
     progress: Progress | None = None,
+    made: Mapping[float, SleepPlan] | None = None,
     **around: Any,
 ) -> pd.DataFrame:
     """What saving costs in service: a plan for each quantile of `demand`, replayed on `held_out`.
 
-    around: further arguments of `SleepProblem.build`. Columns: quantile, saving (of the always-on energy on the
-    held-out traffic, 0..1), unserved_share (0..1), overload_hours, worst_missing_mbps. Raises as `plan_sleep` does.
+    made: plans that are there already, by quantile: of the same strategy, settings (but for `allow_unserved`) and
+    arguments. around: further arguments of `SleepProblem.build`. Columns: quantile, saving (of the always-on energy on
+    the held-out traffic, 0..1), unserved_share (0..1), overload_hours, worst_missing_mbps. Raises as `plan_sleep` does.
     """
     from planning.coverage import Coverage
 
     if around.get("coverage") is None:
         around["coverage"] = Coverage.of(network, demand.x, demand.y, around.pop("radio", None))
+    if around.get("ground") is None:
+        rules = around.get("operation") or Operation()
+        reach = around.get("max_neighbours", MAX_NEIGHBOURS)
+        around["ground"] = ground_of(network, demand, rules, around["coverage"], reach, around.get("load"))
     rows = []
     for done, quantile in enumerate(quantiles):
         if progress:
             progress(done, len(quantiles), f"demand up to P{100 * quantile:g}")
-        problem = SleepProblem.build(network, demand, quantile=quantile, **around)
-        other = replay(plan_sleep(problem, strategy, settings), held_out)
+        plan = (made or {}).get(quantile)
+        if plan is None:
+            problem = SleepProblem.build(network, demand, quantile=quantile, **around)
+            plan = plan_sleep(problem, strategy, settings)
+        other = replay(plan, held_out)
         names = ("saving", "unserved_share", "overload_hours", "worst_missing_mbps")
         rows.append({"quantile": quantile} | {name: other.record()[name] for name in names})
     if progress:

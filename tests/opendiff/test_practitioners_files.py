@@ -41,7 +41,7 @@ def names(category) -> list[str]:
 def test_one_area_that_a_clip_cut_costs_only_itself():
     found = read_osm_extract(CASES / "01_osm_pbf_degenerate/clip.osm.pbf", BOX)
     assert sorted(names(found.places.category)) == ["catering", "education_culture"]
-    assert said(found.report, "1 areas of multipolygons left out", "parking")
+    assert said(found.report, "1 area of multipolygons left out", "parking")
 
 
 def test_openstreetmap_xml_and_zipped_shapefiles_are_extracts(tmp_path):
@@ -90,7 +90,7 @@ def test_rows_without_place_or_category_are_counted_and_named(tmp_path):
     found = read_poi_table(path)
     assert found.unknown == 2 and len(found.places) == 1
     assert said(found.report, "2 rows left out: no known category", "zeppelin hangar x 2")
-    assert said(found.report, "1 rows left out: no position", "line 5")
+    assert said(found.report, "1 row left out: no position", "line 5")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_positions_of_baidu_are_moved_back(tmp_path):
 def test_touches_and_spikes_are_put_right_where_the_ground_stays(name, area):
     found = read_area(CASES / "11_boundaries_refused" / name)
     assert found.geometry.is_valid and found.geometry.area == pytest.approx(area, rel=1e-9)
-    assert said(found.report, "1 polygons touched themselves")
+    assert said(found.report, "1 polygon touched themselves")
 
 
 def test_an_outline_with_60_000_corners_moves_by_some_metres():
@@ -178,7 +178,9 @@ def test_an_outline_drawn_as_a_closed_path_is_an_area():
         "</Placemark></kml>"
     )
     found = read_area_bytes(text.encode(), "a.kml")
-    assert found.geometry.area == pytest.approx(0.005) and said(found.report, "closed lines are outlines")
+    assert found.geometry.area == pytest.approx(0.005) and said(
+        found.report, "1 closed line counts as the outline"
+    )
 
 
 def test_chinese_geojson_and_links_inside_a_kmz_are_read():

@@ -105,7 +105,7 @@ def test_a_counter_that_counts_on_is_differenced_and_its_reset_left_out(tmp_path
     counters = read_counters(tmp_path / "c.csv", "c.csv")
     known = np.isfinite(counters.values["traffic"][0])
     np.testing.assert_allclose(counters.values["traffic"][0][known] * 3600 / 8, 10, rtol=1e-4)
-    assert known.sum() == 238 and said(counters.report, "1 resets of traffic_mb")
+    assert known.sum() == 238 and said(counters.report, "1 reset of traffic_mb")
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])

@@ -131,10 +131,10 @@ def test_tables_that_are_not_read_and_rows_that_do_not_join_are_said():
     book.save(buffer)
     found = import_network(buffer.getvalue(), "n.xlsx")
     assert found.network.cells["cell"].tolist() == ["A1", "A2"]
-    assert said(found.report, "1 rows of Cells name no site") and said(
-        found.report, "1 sites of Sites have no row"
+    assert said(found.report, "1 row of Cells names no site") and said(
+        found.report, "1 site of Sites has no row"
     )
-    assert said(found.report, "Notes was not read") and said(found.report, "1 lines above the heading")
+    assert said(found.report, "Notes was not read") and said(found.report, "1 line above the heading")
 
 
 # --- 05: gaps ---------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_one_gap_costs_one_row_or_nothing():
     azimuth = import_network(CASES / "05_one_gap_refuses_all/empty_az.csv")
     omni = azimuth.network.cells.set_index("cell").loc["B-omni"]
     assert omni["beamwidth_deg"] == 360 and "azimuth" in omni["assumed"]
-    assert said(azimuth.report, "1 rows state no azimuth")
+    assert said(azimuth.report, "1 row states no azimuth")
     named = import_network(CASES / "05_one_gap_refuses_all/empty_cell.csv")
     assert len(set(named.network.cells["cell"])) == 4 and said(named.report, "2 cells have no name")
     assert not named.network.cells["cell"].str.contains("nan").any()
@@ -160,7 +160,7 @@ def test_places_without_a_name_are_sites_of_their_own(blank):
 
 def test_a_path_of_one_point_costs_only_itself():
     found = read_places(CASES / "05_one_gap_refuses_all/onepoint.kml")
-    assert len(found.areas) == 1 and said(found.report, "1 placemarks", "path clicked once")
+    assert len(found.areas) == 1 and said(found.report, "1 placemark with", "path clicked once")
 
 
 # --- 06: areas where none may stand -----------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ def test_multipoints_areas_and_lines_become_places_or_are_counted(tmp_path):
     )
     frame.to_crs("EPSG:32650").to_file(tmp_path / "s.gpkg")
     places = read_places(tmp_path / "s.gpkg", areas=False)
-    assert set(places.names) == {"M", "P"} and said(places.report, "1 lines left out")
-    assert said(places.report, "1 areas were taken at their centre")
+    assert set(places.names) == {"M", "P"} and said(places.report, "1 line left out")
+    assert said(places.report, "1 area was taken at their centre")
 
 
 # --- 08: notations ----------------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def test_power_columns_are_mapped_and_dropped_rows_counted():
     text = 'when;Débit (Mbit/s);P\n1;10;"1 000,5"\n2;20;1100\n3;x;1200\n4;40;1250\n'
     found = read_power(text.encode(), "m.csv", {"load": "Débit (Mbit/s)", "power": "P"})
     assert found.table["power_w"].tolist() == [1000.5, 1100, 1250] and said(
-        found.report, "1 rows left out", "row 3"
+        found.report, "1 row left out", "row 3"
     )
     found = read_power(b'load_mbps,power_w\n1,"1,000.5"\n2,"1,100"\n', "m.csv")
     assert found.table["power_w"].tolist() == [1000.5, 1100]
@@ -414,7 +414,7 @@ def test_places_become_tiles_and_date_times_hours(tmp_path, capsys):
     assert main(arguments) == 2 and "--map time=COLUMN" in capsys.readouterr().err
     assert main([*arguments, "--map", "time=When", "--map", "traffic=Total (MB)"]) == 0
     told = capsys.readouterr().err
-    assert "1 rows left out: no longitude" in told and "Mbit/s" in told
+    assert "1 row left out: no longitude" in told and "Mbit/s" in told
     table = TrafficTable.read(tmp_path / "t.parquet")
     assert (table.tiles, table.hours) == (2, 24) and table.metadata["unit"] == "Mbit/s"
     np.testing.assert_allclose(table.traffic[0, 0], (450 + 900) * 8 / 3600)

@@ -23,3 +23,11 @@ def test_garbage_is_collected_only_once_all_is_loaded(monkeypatch):
 def test_streamlit_leaves_collecting_to_the_app():
     config = tomllib.loads((Path(app.__file__).parent / ".streamlit" / "config.toml").read_text())
     assert config["runner"]["postScriptGC"] is False
+
+
+def test_readers_are_started_once_no_work_runs(monkeypatch):
+    idle, slept = iter([0.0, 0.0, 11.0]), []
+    monkeypatch.setattr(generation.jobs, "idle_seconds", lambda: next(idle))
+    monkeypatch.setattr(generation.time, "sleep", slept.append)
+    generation._until_calm()
+    assert len(slept) == 2

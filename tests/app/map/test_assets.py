@@ -1,5 +1,7 @@
 """No file of the map comes from the internet."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import folium
@@ -7,6 +9,7 @@ import pytest
 from folium import plugins
 
 from app.map import assets
+from benchmarks import ROOT
 
 
 @pytest.mark.parametrize("element", [folium.Map, plugins.Draw])
@@ -17,6 +20,21 @@ def test_every_link_is_a_file_of_our_own(element):
         assert "http" not in url and "//" not in url.removeprefix("../")
         served = Path(assets._component.path) / url.rsplit("/", 1)[1]
         assert served.stat().st_size > 3000
+
+
+def test_texts_are_those_of_the_package_that_is_not_imported():
+    code = "import sys, app.map.assets; sys.exit('offlinefolium.elements' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    from offlinefolium.elements import _res
+
+    for element in (folium.Map, plugins.Draw):
+        for _, url in element.default_js + element.default_css:
+            name = url.rsplit("/", 1)[1]
+            address = next(other for other in _res if other.endswith(f"/{name}"))
+            assert (
+                (Path(assets._component.path) / name).read_text() == assets.bundled(address) == _res[address]
+            )
+    assert assets.bundled("https://nowhere.example/leaflet.js") is None
 
 
 def test_images_of_the_style_sheets_are_inlined():

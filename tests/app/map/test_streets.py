@@ -38,6 +38,8 @@ def test_the_base_map_of_a_pack_is_drawn_below_the_layers_and_credited(pack):
     assert drawn["lines"]["motorway"][0][0] == list(corner) and len(drawn["water"]) == 1
     assert [name[2:] for name in drawn["names"]] == [["city", "Big"], ["town", "Old <Town>"]]
     assert _credits(region).endswith(ATTRIBUTION)
+    assert [name for name, _ in region.streets.shown] == ["motorway", "water"]
+    assert _credits(region).count(region.name) == 1  # not told again as "pack NAME"
     base = _base_map(region, region.bounds)
     base.render()
     panes = {child.name: child.z_index for child in base._children.values() if hasattr(child, "z_index")}

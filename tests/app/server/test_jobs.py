@@ -213,3 +213,17 @@ def test_what_is_finished_is_handed_over_while_the_work_goes_on():
     assert not job.has_published and job.take_published() is None and not job.over
     go_on.set()
     assert until_finished(job).result == "all"
+
+
+def test_idle_seconds_begin_when_the_last_job_ends(monkeypatch):
+    go_on = threading.Event()
+    now = [100.0]
+    monkeypatch.setattr(jobs, "clock", lambda: now[0])
+    job = jobs.start("long", lambda job: go_on.wait(WAIT), lambda space, result: None)
+    assert jobs.idle_seconds() == 0.0
+    now[0] = 150.0
+    go_on.set()
+    until_finished(job)
+    job.thread.join(WAIT)
+    now[0] = 153.0
+    assert jobs.idle_seconds() == 3.0

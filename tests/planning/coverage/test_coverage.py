@@ -242,7 +242,7 @@ def test_servers_at_a_place():
 
 def test_what_the_models_are_not_made_for_is_said():
     x, y, _ = tiles_around()
-    with pytest.raises(InputError, match=r"1 cells have a carrier outside 0.5-100 GHz"):
+    with pytest.raises(InputError, match=r"1 cell has a carrier outside 0.5-100 GHz"):
         Coverage.of(network_at(0, 0, frequency_mhz=450.0), x, y)
     with pytest.raises(InputError, match=r"outside 0.5-30 GHz.*choose UMa"):
         Coverage.of(network_at(0, 0, frequency_mhz=39_000.0), x, y, RadioSettings(environment="RMa"))

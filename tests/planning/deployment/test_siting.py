@@ -165,7 +165,7 @@ def test_places_are_read_from_files(tmp_path):
     places = read_places(path)
     assert places.names == ("roof", "mast") and places.cost.tolist() == [120, 80]
     assert places.capacity_mbps[0] == 900 and np.isnan(places.capacity_mbps[1])
-    assert any("1 rows left out" in line for line in places.report)
+    assert any("1 row left out" in line for line in places.report)
     square = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
     document = {
         "type": "FeatureCollection",

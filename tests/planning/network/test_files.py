@@ -51,7 +51,7 @@ def test_foreign_columns_are_guessed_or_mapped_and_bad_rows_counted():
         0,
         120,
     ]
-    assert any("1 rows left out" in line and "row 3" in line for line in found.report)
+    assert any("1 row left out" in line and "row 3" in line for line in found.report)
     odd = b"n,east_deg,north_deg\nA,115.9,28.6\n"
     with pytest.raises(InputError, match="column mapping"):
         import_network(odd, "x.csv")

@@ -3,13 +3,24 @@
 import numpy as np
 import pytest
 
+from planning.coverage import Coverage
 from planning.coverage.levels import Levels
 from planning.coverage.pixels import PixelGrid
+from planning.deployment import deploy
 from planning.power_states import MUTED_LOSS_DB
-from planning.sleep import Operation
+from planning.sleep import (
+    Operation,
+    SleepProblem,
+    SleepSettings,
+    evaluate,
+    plan_sleep,
+    problem,
+    replay,
+    risk_curve,
+)
 from planning.sleep.cover import ALWAYS, NEVER, cover_of
 from planning.sleep.offload import OFFLOAD_DB, offload_graph
-from tests.planning.sleep.making import line_network
+from tests.planning.sleep.making import line_network, some_problem
 
 
 def some_levels(seed, network, pixels):
@@ -84,3 +95,50 @@ def test_holes_are_those_of_the_pixels(seed, muting):
         counts = np.maximum((rng.random((len(groups.site), 1)) < 0.5).astype(int), locked.lowest[:, None])
         if ((strict.bound_sets() @ counts) > 0).all():
             assert strict.hole_km2(counts)[0] == 0
+
+
+def test_a_curve_of_risk_is_that_of_problems_made_one_by_one(demand):
+    network = deploy(demand, sites=4, strategy="traffic").network
+    coverage = Coverage.of(network, demand.x, demand.y)
+    last, settings, quantiles = (
+        demand.sample(demand.samples - 1),
+        SleepSettings(allow_unserved=True),
+        (0.5, 0.9),
+    )
+    plans = {
+        q: plan_sleep(
+            SleepProblem.build(network, demand, quantile=q, coverage=coverage, max_neighbours=3),
+            "greedy",
+            settings,
+        )
+        for q in quantiles
+    }
+    wanted = [replay(plan, last).record() for plan in plans.values()]
+    for made in (None, {0.9: plans[0.9]}):
+        curve = risk_curve(
+            network,
+            demand,
+            last,
+            quantiles,
+            "greedy",
+            settings,
+            made=made,
+            coverage=coverage,
+            max_neighbours=3,
+        )
+        for name in ("saving", "unserved_share", "overload_hours"):
+            assert curve[name].tolist() == [one[name] for one in wanted]
+
+
+def test_weeks_are_judged_alike_however_many_hours_at_once(monkeypatch):
+    problem_ = some_problem(5, line_network(6, 2, 2), busy=1.2)
+    settings = SleepSettings(allow_unserved=True)
+    parts = plan_sleep(problem_, "greedy", settings).parts
+    week = np.tile(problem_.demand, 7) * np.repeat(np.linspace(0.3, 1.5, 7), 24)
+    found = []
+    for most in (0, 2 * 24 * len(problem_.groups.site), 10**9):  # a day, two days, all at once
+        monkeypatch.setattr(problem, "_MOST_AT_ONCE", most)
+        found.append(evaluate(problem_, settings, parts, week))
+    for other in found[1:]:
+        assert other.record() == found[0].record()
+        np.testing.assert_array_equal(other.energy, found[0].energy)
