@@ -422,3 +422,10 @@ def test_hours_of_a_pack_as_floating_point_numbers(tmp_path):
     table.assign(x=int(tile["x"]), y=int(tile["y"])).to_parquet(tmp_path / "traffic.parquet")
     traffic, _, has = source.traffic(source.all_tiles())
     assert has.sum() == 1 and (traffic[has] == 1).all()
+
+
+def test_a_source_whose_name_is_longer_than_any_file_may_have():
+    with pytest.raises(SourceError, match="There is no pack at xxx"):
+        PackSource("x" * 5000)
+    with pytest.raises(SourceError, match="There is no pack"):
+        PackSource("x\0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -128,7 +129,7 @@ def run(options: argparse.Namespace) -> None:
     print_notes(tuple(report))
     source, place = open_named(options, tiles)
     generator = load_model(options.model, device=options.device, weights=options.weights)
-    area = options.area if not Path(options.area).exists() else Path(options.area).name
+    area = Path(options.area).name if os.path.exists(options.area) else options.area
     measurements = measured_of(options)
     if in_parts:
         return run_parts(options, generator, source, place, tiles, area, measurements)

@@ -11,6 +11,7 @@ may hold the layers as well.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,7 @@ IMAGE_SIZE = 256
 MAX_TILES = 50_000  # of a pack: some 50,000 km2
 MAX_TEXT_BYTES = 1_000_000  # of pack.json and ATTRIBUTION.txt
 IMAGES_AT_ONCE = 64
+MOST_SHOWN = 200  # letters of a path in a message
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
@@ -96,10 +98,13 @@ class PackSource:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
-        if self.root.is_file() and self.root.suffix.lower() == ".zip":
+        # not Path.is_file, which raises OSError for a name that is too long
+        if os.path.isfile(self.root) and self.root.suffix.lower() == ".zip":
             object.__setattr__(self, "root", unpacked(self.root))
-        if not self.root.is_dir():
-            raise SourceError(f"There is no pack at {self.root}; name a folder that holds tiles.parquet.")
+        if not os.path.isdir(self.root):
+            name = str(self.root)
+            shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}..."
+            raise SourceError(f"There is no pack at {shown}; name a folder that holds tiles.parquet.")
 
     @property
     def name(self) -> str:
