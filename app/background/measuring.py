@@ -56,6 +56,6 @@ def worth(
     level = [plain.generate(conditions.take(p), DRAWS, seed).median().mean(axis=1) for p in parts]
     return found | {
         "before": (made * scale).tolist(), "measured": weeks.sum(axis=0).tolist(),
-        "levels_before": [float(f"{v:.5g}") for v in np.concatenate(level) * scale],
-        "levels_measured": [float(f"{v:.5g}") for v in weeks.mean(axis=1)],
+        "levels_before": np.round(np.concatenate(level).astype(float) * scale, 5).tolist(),
+        "levels_measured": np.round(weeks.mean(axis=1), 5).tolist(),
     }  # fmt: skip

@@ -123,12 +123,15 @@ def need_traffic(space: Workspace) -> bool:
 
 def network_caption(space: Workspace, where: Any) -> None:
     """Which network the plan is for."""
+    from planning.deployment import UPLOADED
+
     made = space.network
     if made is not None and space.outdated(made) is None:
         plan = made.value.plan
+        name = strategy_name(plan.strategy)
+        whose = "On your sites" if plan.strategy == UPLOADED else f"On the network of the strategy “{name}”"
         where.caption(
-            f"On the network of the strategy “{strategy_name(plan.strategy)}”: "
-            f"{formats.counted(len(plan.network.sites), 'sites')}, "
+            f"{whose}: {formats.counted(len(plan.network.sites), 'sites')}, "
             f"{formats.counted(len(plan.network.cells), 'cells')}."
         )
     else:

@@ -88,7 +88,7 @@ def test_a_job_outlives_a_reload(page, served):
     page.get_by_text("With data").wait_for()
     page.get_by_role("link", name="Traffic", exact=True).click()
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_label("Samples", exact=True).fill("20")
+    page.get_by_label("Samples", exact=True).fill("60")
     page.get_by_label("Guidance scale", exact=True).fill("0.5")  # takes longer than a page takes to load
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_role("button", name="Cancel").wait_for()

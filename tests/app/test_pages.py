@@ -163,7 +163,7 @@ def test_traffic_shows_the_median_of_the_ensemble(drawn, space):
     busy = int(profile.argmax())
     label = f"Busy hour, {formats.weekday(busy // 24)} {busy % 24:02d}:00"
     assert float(shown[label].split()[0].replace(",", "")) == pytest.approx(profile[busy], rel=0.01)
-    assert any("5,000 subscribers per km2" in text for text in texts(test.caption))
+    assert any("5,000 subscribers per km²" in text for text in texts(test.caption))
     button(test, "Busy hour").click().run()
     assert space.hour == busy
 

@@ -82,8 +82,8 @@ def test_no_network_is_one_sentence(tmp_path):
         Fetcher(tmp_path / "pack", choices, quick_client(MadeTime())).area(made_tiles())
     host = gone.address.removeprefix("http://")
     assert str(error.value) == (
-        f"No open data can be fetched ({host}: no connection); check the network, or use the bundled region (demo), a "
-        "pack, or your own files."
+        f"No open data can be fetched ({host}: no connection); check the network, or use the bundled region (demo), an "
+        "offline data package, or your own files."
     )
 
 

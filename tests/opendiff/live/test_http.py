@@ -95,7 +95,7 @@ def test_a_download_goes_on_where_it_was_cut(server, client, tmp_path):
     )
     assert path.read_bytes() == BODY and len(server.ranges) == 1
     assert 0 < int(server.ranges[0][6:-1]) <= len(BODY) // 2
-    assert seen[-1] == (len(BODY), len(BODY))
+    assert seen[-1] == (len(BODY), len(BODY), "download")
     assert [p.name for p in tmp_path.iterdir() if p.name != "people.tif.lock"] == ["people.tif"]
 
 

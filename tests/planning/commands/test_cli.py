@@ -173,7 +173,7 @@ def test_prb_over_hours_against_measured_traffic(folder, deployed, capsys):
     arguments += ["--baseline", "best-sinr"]  # the same deal each time, however long it takes
     assert main([*arguments, "--time-limit", "2", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "3 hours:" in printed and "round-robin:" in printed and "Measured traffic needs" in printed
+    assert "3 hours:" in printed and "Round-robin:" in printed and "Measured traffic needs" in printed
     scenario = Scenario.read(out)
     assert scenario.tables["prb_hours"]["hour"].tolist() == [19, 20, 21]
     assert len(scenario.tables["prb_station_hours"]) == 3 * len(scenario.network.sites)

@@ -115,7 +115,7 @@ def test_a_network_that_contradicts_itself_is_refused(network):
         edit(network, sites={"lon": 12_900_000.0}).validate()
     with pytest.raises(InputError, match="more asleep than awake"):
         edit(network, cells={"sleep_w": 9e3}).validate()
-    with pytest.raises(InputError, match="have no cell"):
+    with pytest.raises(InputError, match="1 site has no cell"):
         Network(network.sites, network.cells[network.cells["site"] != "S002"]).validate()
     with pytest.raises(InputError, match="no site"):
         Network(network.sites.iloc[:0], network.cells.iloc[:0]).validate()
