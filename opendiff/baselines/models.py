@@ -70,7 +70,7 @@ def plain(name: str, make: Callable[[City | None], Baseline], element: str = ALL
 
 
 def as_is_and_recalibrated(name: str, make: Callable[[], NeuralBaseline]) -> Entry:
-    """An entry with what its network generates, and that with the level put right on rows held back."""
+    """An entry with what its network generates, and that with the spread put right on rows held back."""
     return Entry(alone(make), {name: lambda model: model, f"{name}{RECALIBRATED}": Recalibrated})
 
 

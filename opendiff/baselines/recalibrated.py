@@ -1,7 +1,8 @@
-"""A network whose levels are put right on the rows that were held back from its updates.
+"""A network whose spread is put right on the rows that were held back from its updates.
 
-Adversarial networks tell tiles apart better than they know how sure they are. Three numbers, the same for all tiles,
-mend that: an offset and a slope of the log level, and its spread. What is left is the network's own.
+Adversarial networks tell tiles apart better than they know how sure they are: their samples of a tile are nearly alike.
+One number, the same for all tiles, mends that. The median level of a tile and the shapes of its weeks stay as they are;
+an offset or a slope of the level, fitted on the same few rows, makes weeks of other tiles worse.
 """
 
 from __future__ import annotations
@@ -10,56 +11,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opendiff import metrics
 from opendiff.baselines.harness import NeuralBaseline, TileConditions
 
 SAMPLES = 10
-FLOOR = 1e-3  # of the mean level, below which a level counts as this
-MAX_SLOPE = 2.0
+FACTORS = np.exp2(np.arange(-3, 8.25, 0.25))  # of the spread
 
 
 @dataclass(frozen=True)
-class LevelCalibration:
-    """New log level = offset + slope * (mean over samples) + narrowing * (what the sample differs from it) + noise of
-    this deviation."""
+class SpreadCalibration:
+    """factor: of what the root of a sample's level differs from the median over the samples of its tile."""
 
-    offset: float
-    slope: float
-    narrowing: float
-    noise: float
-    floor: float
+    factor: float
 
     @classmethod
-    def of(cls, truth: np.ndarray, made: np.ndarray) -> LevelCalibration:
-        """By least squares of real weeks (rows, hours) on generated ones (rows, samples, hours), at least two rows; the
-        spread is such that its variance is that of what is left."""
-        floor = FLOOR * max(float(truth.mean()), 1e-12)
-        real = np.log(np.maximum(truth.mean(axis=-1), floor))
-        level = np.log(np.maximum(made.mean(axis=-1), floor))
-        mean = level.mean(axis=1)
-        slope = float(np.clip(np.cov(mean, real)[0, 1] / max(mean.var(ddof=1), 1e-12), 0, MAX_SLOPE))
-        offset = float(real.mean() - slope * mean.mean())
-        left = float(np.square(real - offset - slope * mean).mean())
-        within = float(level.var(axis=1).mean())
-        narrowing = float(np.sqrt(min(1.0, left / max(within, 1e-12))))
-        return cls(offset, slope, narrowing, float(np.sqrt(max(0.0, left - within))), floor)
+    def of(cls, truth: np.ndarray, made: np.ndarray) -> SpreadCalibration:
+        """The factor with the least CRPS of generated weeks (rows, samples, hours) against real ones (rows, hours)."""
+        scores = [metrics.crps(truth, cls(factor).applied(made)).mean() for factor in FACTORS.tolist()]
+        return cls(float(FACTORS[int(np.argmin(scores))]))
 
-    def applied(self, made: np.ndarray, seed: int) -> np.ndarray:
+    def applied(self, made: np.ndarray) -> np.ndarray:
         """Generated weeks (rows, samples, hours) at their new levels, float32; the shape of each stays."""
-        old = np.log(np.maximum(made.mean(axis=-1), self.floor))
-        mean = old.mean(axis=1, keepdims=True)
-        noise = np.random.default_rng(seed).normal(0, self.noise, old.shape)
-        new = self.offset + self.slope * mean + self.narrowing * (old - mean) + noise
-        return (made * np.exp(new - old)[..., None]).astype(np.float32)
+        root = np.sqrt(made.mean(axis=-1))
+        middle = np.median(root, axis=1, keepdims=True)
+        new = np.maximum(middle + self.factor * (root - middle), 0.0)
+        scale = np.square(np.divide(new, root, out=np.zeros_like(root), where=root > 0))
+        return np.asarray(made * scale[..., None], np.float32)
 
 
 class Recalibrated:
-    """A fitted network with its levels put right, behind the interface of the baselines."""
+    """A fitted network with its spread put right, behind the interface of the baselines."""
 
     def __init__(self, model: NeuralBaseline):
         self.model = model
         conditions, traffic, seed = model.held
-        self.calibration = LevelCalibration.of(traffic, model.sample(conditions, SAMPLES, seed))
+        self.calibration = SpreadCalibration.of(traffic, model.sample(conditions, SAMPLES, seed))
 
     def sample(self, conditions: TileConditions, samples: int, seed: int) -> np.ndarray:
         """As `Baseline.sample`."""
-        return self.calibration.applied(self.model.sample(conditions, samples, seed), seed)
+        return self.calibration.applied(self.model.sample(conditions, samples, seed))
