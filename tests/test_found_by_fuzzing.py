@@ -23,6 +23,7 @@ from opendiff.errors import AreaError, SourceError, TableError
 from opendiff.live.imagery import cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
+from opendiff.open_data.base_map import read_base_map
 from opendiff.open_data.sources import PackSource
 from opendiff.traffic_table import read_traffic
 from plannerbase.database import check_plain
@@ -429,3 +430,11 @@ def test_a_source_whose_name_is_longer_than_any_file_may_have():
         PackSource("x" * 5000)
     with pytest.raises(SourceError, match="There is no pack"):
         PackSource("x\0")
+
+
+def test_a_base_map_of_tiles_beyond_all_numbers(tmp_path):
+    document = json.loads(corpus.base_maps()[0])
+    document["tiles"] = [[10**400, 1]]
+    (tmp_path / "base_map.geojson").write_text(json.dumps(document))
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_base_map(tmp_path)

@@ -45,7 +45,7 @@ SAID = [
       ("jsd_uniform", "{:.3f}"), ("cosine_uniform", "{:.3f}")]),
     (README, "usable after {} s, drawn area to traffic {} s, first sleep plan {} s", "app",
      [("ready_seconds", "{:.1f}"), ("draw_to_traffic_seconds", "{:.1f}"), ("first_plan_seconds", "{:.1f}")]),
-    (README, "{} files for 40 readers", "robust", [("inputs_tried", "{:,.0f}")]),
+    (README, "{} files for 48 readers", "robust", [("inputs_tried", "{:,.0f}")]),
     (MEASURED, "first four samples of each tile after {} s", "sampler", [("seconds_first_4_samples", "{:.2f}")]),
     (MEASURED, "{} s by one worker, {} s by two ({})", "sampler",
      [("seconds_20000_tiles_1_worker", "{:.0f}"), ("seconds_20000_tiles_2_workers", "{:.0f}"),

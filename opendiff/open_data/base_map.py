@@ -207,7 +207,7 @@ def _read(path: Path) -> BaseMap:
         tiles = np.array(found.document.get("tiles") or np.empty((0, 2)), float).reshape(-1, 2)
         if not ((tiles >= 0) & (tiles < TILES_ACROSS)).all():
             raise Refused("names tiles that there are not")
-    except (Refused, ValueError, TypeError, OSError) as error:
+    except (Refused, ValueError, TypeError, OverflowError, OSError) as error:
         raise SourceError(f"{path} cannot be read ({error}); delete it and fetch it again.") from None
     shapes = found.shapes
     bounds = shapely.bounds(shapes) if len(shapes) else np.empty((0, 4))
