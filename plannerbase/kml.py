@@ -34,11 +34,7 @@ class Placemarks:
 
 def read_kml(data: bytes, most_rows: int) -> Placemarks:
     """The placemarks of a KML in any encoding. Raises `Refused`."""
-    data = in_utf8(data)
-    check_plain(data)
-    root = _parsed(data)
-    if root.tag != "kml":
-        raise Refused(f"holds <{root.tag[:40]}> instead of <kml>")
+    root = _root(data, "kml")
     rows: list[dict[str, Any]] = []
     shapes: list[shapely.Geometry | None] = []
     faults: list[int] = []
@@ -63,11 +59,7 @@ def read_kml(data: bytes, most_rows: int) -> Placemarks:
 
 def read_gpx(data: bytes, most_rows: int) -> Placemarks:
     """The waypoints, routes and tracks of a GPX file, with their name, description and type. Raises `Refused`."""
-    data = in_utf8(data)
-    check_plain(data)
-    root = _parsed(data)
-    if root.tag != "gpx":
-        raise Refused(f"holds <{root.tag[:40]}> instead of <gpx>")
+    root = _root(data, "gpx")
     rows: list[dict[str, Any]] = []
     shapes: list[shapely.Geometry | None] = []
     faults: list[int] = []
@@ -97,6 +89,16 @@ def _described(text: str) -> dict[str, str]:
         if len(words) == 2 and 0 < len(words[0]) <= MAX_NAME:
             found.setdefault(words[0], words[1])
     return found
+
+
+def _root(data: bytes, tag: str) -> Element:
+    """The outermost element of a document in any encoding, which has to be this one."""
+    data = in_utf8(data)
+    check_plain(data)
+    root = _parsed(data)
+    if root.tag != tag:
+        raise Refused(f"holds <{root.tag[:40]}> instead of <{tag}>")
+    return root
 
 
 def _parsed(data: bytes) -> Element:

@@ -50,12 +50,12 @@ def worth(
     if not len(rows):
         return found
     weeks = np.tile(measured.traffic[at[rows]], (1, 168 // measured.traffic.shape[1])).astype(float)
-    made = plain.generate(conditions.take(rows), DRAWS, seed).median().sum(axis=0).astype(float)
-    scale = weeks.mean() * len(rows) / max(float(made.mean()), 1e-12)
     parts = (np.arange(i, min(i + AT_ONCE, len(x))) for i in range(0, len(x), AT_ONCE))
-    level = [plain.generate(conditions.take(p), DRAWS, seed).median().mean(axis=1) for p in parts]
+    plain_weeks = np.concatenate([plain.generate(conditions.take(p), DRAWS, seed).median() for p in parts])
+    made = plain_weeks[rows].sum(axis=0).astype(float)
+    scale = weeks.mean() * len(rows) / max(float(made.mean()), 1e-12)
     return found | {
         "before": (made * scale).tolist(), "measured": weeks.sum(axis=0).tolist(),
-        "levels_before": np.round(np.concatenate(level).astype(float) * scale, 5).tolist(),
+        "levels_before": np.round(plain_weeks.mean(axis=1).astype(float) * scale, 5).tolist(),
         "levels_measured": np.round(weeks.mean(axis=1), 5).tolist(),
     }  # fmt: skip

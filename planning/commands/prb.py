@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from plannerbase.progress import ProgressBar
+from plannerbase.progress import Progress, ProgressBar
 from planning.commands import prb_options
 from planning.commands.shared import (
     Commands,
@@ -29,6 +29,8 @@ from planning.prb.cluster import MAX_SITES
 from planning.prb.hours import PrbHours, reserve_cost, solve_hours
 from planning.prb.relief import sentences_of
 from planning.prb.utilisation import DOWNLINK_SHARE
+from planning.scenario import Scenario
+from planning.shared_work import SharedWork
 from planning.traffic import TrafficTable
 
 
@@ -99,11 +101,7 @@ def run(options: argparse.Namespace) -> None:
     with bar.running(), shared_work(options) as work:
         bar(0, 3, "reading scenario and traffic")
         scenario, demand = scenario_and_demand(options)
-        network, counted = read_counters_of(options, scenario.network)
-        if counted is not None:
-            coverage = Coverage.of(network, demand.x, demand.y)
-            scenario = replace(scenario, network=network)
-            demand, _ = counted_demand(demand, counted, coverage)
+        scenario, demand, coverage = _counted(options, scenario, demand)
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
 
         def plans_on(traffic: Demand) -> PrbHours:
@@ -128,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
             tables["comparison"] = compared([plan, *rules])
         bar(2, 3, "writing the scenario")
         scenario.with_prb(plan, **tables).save(out)
-    if counted is not None:
+    if coverage is not None:
         print(counters_sentence(demand))
     if len(hours) > 1:
         print(made.sentence)
@@ -154,6 +152,22 @@ def run(options: argparse.Namespace) -> None:
     print(f"Wrote {out}")
 
 
+def _counted(
+    options: argparse.Namespace,
+    scenario: Scenario,
+    demand: Demand,
+    progress: Progress | None = None,
+    work: SharedWork | None = None,
+) -> tuple[Scenario, Demand, Coverage | None]:
+    """Network and demand as the counters of --measured say, and the coverage that they were laid on; None without."""
+    network, counted = read_counters_of(options, scenario.network)
+    if counted is None:
+        return scenario, demand, None
+    coverage = Coverage.of(network, demand.x, demand.y, progress=progress, work=work)
+    demand, coverage = counted_demand(demand, counted, coverage)
+    return replace(scenario, network=network), demand, coverage
+
+
 def run_network(options: argparse.Namespace, out: Path) -> None:
     """Utilisation, hot spots and their relief as tables of the scenario."""
     bar = ProgressBar()
@@ -162,21 +176,16 @@ def run_network(options: argparse.Namespace, out: Path) -> None:
         scenario, demand = scenario_and_demand(options)
         hours = options.hours or [demand.busy_hour() if options.busy_hour else options.hour]
         share = prb_options.radio(options).traffic_share
-        network, counted = read_counters_of(options, scenario.network)
-        coverage = None
-        if counted is not None:
-            scenario = replace(scenario, network=network)
-            coverage = Coverage.of(network, demand.x, demand.y, progress=bar, work=work)
-            demand, coverage = counted_demand(demand, counted, coverage)
+        scenario, demand, coverage = _counted(options, scenario, demand, bar, work)
         found = network_utilisation(
-            network, demand, hours, quantile=options.quantile, progress=bar, work=work,
+            scenario.network, demand, hours, quantile=options.quantile, progress=bar, work=work,
             downlink_share=DOWNLINK_SHARE if share is None else share, coverage=coverage,
         )  # fmt: skip
         hot = found.hot_spots(max(options.hot_spots, 0))
         relief = relief_of(found, hot.index.to_numpy(), bar)
         tables = {"by_hour": found.by_hour(), "cells": found.cells(), "hot_spots": hot, "relief": relief}
         scenario.with_utilisation(found.record(), tables).save(out)
-    if counted is not None:
+    if coverage is not None:
         print(counters_sentence(demand))
     print(found.sentence_of_all)
     for text in sentences_of(hot, relief):
