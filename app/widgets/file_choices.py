@@ -1,5 +1,6 @@
 """The sheet or layer and the reference system of an uploaded file, remembered for the next file of that shape."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -22,26 +23,42 @@ def file_choices(space: Workspace, file: Upload, key: str, where: Any = st) -> "
     its places says why."""
     from planning.network.files import Choice
 
-    held = space.cached(HELD.part(key), file.identity, lambda: _held(file))
+    held = space.cached(HELD.part(key), file.identity, lambda: held_by(file))
     if held is None:
         return Choice()
-    layer_key, crs_key, shape_key = f"{key} layer", f"{key} crs", f"{key} shape"
-    shape = (key, file.name.rsplit(".", 1)[-1].lower(), *held.columns)
-    remembered = st.session_state.setdefault(REMEMBERED, {})
-    if st.session_state.get(shape_key) not in (None, shape):
-        for name, value in remembered.get(shape, {}).items():
-            st.session_state[name] = value
-    st.session_state[shape_key] = shape
+    layer_key, crs_key = f"{key} layer", f"{key} crs"
+    shape = recall(file, held, key)
     layer = ""
     if len(held.layers) > 1:
         layer = one_of(where, "Sheet or layer", layer_key, ALL_LAYERS, held.layers)
-    crs = where.text_input(
-        "Reference system", placeholder="WGS-84", **kept(crs_key),
+    crs = reference_system(where, crs_key)
+    remember(shape, (layer_key, crs_key))
+    return Choice(layer=layer, crs=crs)
+
+
+def recall(file: Upload, held: "Preview", key: str) -> tuple[str, ...]:
+    """Bring back what was chosen for the last file of this shape; the shape, for `remember`. key: of the uploader."""
+    shape, last = (key, file.name.rsplit(".", 1)[-1].lower(), *held.columns), f"{key} shape"
+    if st.session_state.get(last) not in (None, shape):
+        for name, value in st.session_state.get(REMEMBERED, {}).get(shape, {}).items():
+            st.session_state[name] = value
+    st.session_state[last] = shape
+    return shape
+
+
+def remember(shape: tuple[str, ...], controls: Iterable[str]) -> None:
+    """Keep the present values of controls for the next file of this shape."""
+    chosen = {name: st.session_state[name] for name in controls if name in st.session_state}
+    st.session_state.setdefault(REMEMBERED, {})[shape] = chosen
+
+
+def reference_system(where: Any, key: str) -> str:
+    """The reference system that the user names; "" for none."""
+    text = where.text_input(
+        "Reference system", placeholder="WGS-84", **kept(key),
         help="Of positions that do not state theirs, such as EPSG:27700 or GCJ-02.",
     )  # fmt: skip
-    names = (layer_key, crs_key)
-    remembered[shape] = {name: st.session_state[name] for name in names if name in st.session_state}
-    return Choice(layer=layer, crs=(crs or "").strip())
+    return (text or "").strip()
 
 
 def one_of(where: Any, label: str, key: str, every: str, names: list[str]) -> str:
@@ -53,11 +70,12 @@ def one_of(where: Any, label: str, key: str, every: str, names: list[str]) -> st
     return "" if picked == every else str(picked)
 
 
-def _held(file: Upload) -> "Preview | None":
+def held_by(file: Upload, layer: str = "") -> "Preview | None":
+    """What the file holds; None where it cannot be read, which is told where it is read."""
     from planning.errors import PlanningError
     from planning.network.files import preview
 
     try:
-        return preview(file.data, file.name)
+        return preview(file.data, file.name, layer)
     except PlanningError:
         return None

@@ -9,7 +9,7 @@ from app.state.controls import kept
 from app.state.inputs import OwnSites, Upload
 from app.state.slots import Slot
 from app.state.workspace import Workspace
-from app.widgets.file_choices import ALL_LAYERS, REMEMBERED, one_of
+from app.widgets.file_choices import ALL_LAYERS, held_by, one_of, recall, reference_system, remember
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
 from app.widgets.uploads import upload
@@ -60,7 +60,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
         space.own_sites = None
         return None
     layer = str(st.session_state.get("own layer") or "")
-    held = space.cached(COLUMNS_HELD, (file.identity, layer), lambda: _held(file.data, file.name, layer))
+    held = space.cached(COLUMNS_HELD, (file.identity, layer), lambda: held_by(file, layer))
     chosen = _choices(file, held) if held is not None and held.columns else {}
     if held is not None and held.columns:
         st.dataframe(held.sample, hide_index=True, width="stretch", height=120)
@@ -87,39 +87,19 @@ def _read(space: Workspace, file: Upload, chosen: dict[str, str], identity: tupl
     space.own_sites = OwnSites(file.name, found.network, found.report, identity)
 
 
-def _held(data: bytes, name: str, layer: str) -> "Preview | None":
-    """What the file holds; None where it cannot be read, which is told where the sites are read."""
-    from planning.errors import PlanningError
-    from planning.network.files import preview
-
-    try:
-        return preview(data, name, layer)
-    except PlanningError:
-        return None
-
-
 def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     """The sheet or layer, operator, reference system and columns that the user chose: those of the last file of this
     shape at first."""
-    shape = (file.name.rsplit(".", 1)[-1].lower(), *held.columns)
-    remembered = st.session_state.setdefault(REMEMBERED, {})
-    if st.session_state.get("shape of the file") not in (None, shape):
-        for key, value in remembered.get(shape, {}).items():
-            st.session_state[key] = value
-    st.session_state["shape of the file"] = shape
+    shape = recall(file, held, "own")
     one, two, three = st.columns(3)
     chosen = {}
     if len(held.layers) > 1:
         chosen["layer"] = one_of(one, "Sheet or layer", "own layer", ALL_LAYERS, held.layers)
     if len(held.networks) > 1:
         chosen["network"] = one_of(two, "Operator", "own network", ALL_NETWORKS, held.networks)
-    chosen["crs"] = three.text_input(
-        "Reference system", placeholder="WGS-84", **kept("own crs"),
-        help="Of positions that do not state theirs, such as EPSG:27700 or GCJ-02.",
-    ).strip()  # fmt: skip
+    chosen["crs"] = reference_system(three, "own crs")
     chosen |= _mapping(held.columns)
-    keys = ("own layer", "own network", "own crs", *(f"own column {ours}" for ours in COLUMNS))
-    remembered[shape] = {key: st.session_state[key] for key in keys if key in st.session_state}
+    remember(shape, ("own layer", "own network", "own crs", *(f"own column {ours}" for ours in COLUMNS)))
     return {name: value for name, value in chosen.items() if value}
 
 
