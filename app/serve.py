@@ -7,6 +7,7 @@ import importlib
 import itertools
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from streamlit.runtime import get_instance  # noqa: E402
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager  # noqa: E402
 from streamlit.web.server import server_util  # noqa: E402
 
-from app.server import access, folders, memory  # noqa: E402
+from app.server import access, folders, memory, upload_storage  # noqa: E402
 from app.server.access import ACCESS  # noqa: E402
 from app.server.guard import PARAMETER, Guard  # noqa: E402
 from app.server.upload_quota import UploadAccounts, upload_limits  # noqa: E402
@@ -52,10 +53,12 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     _announce()
     threading.Thread(target=_load_pages, name="load pages", daemon=True).start()
     sweeper = asyncio.create_task(_sweep(), name="release closed sessions")
-    try:
-        yield
-    finally:
-        sweeper.cancel()
+    with tempfile.TemporaryDirectory(prefix="opendiff-uploads-", ignore_cleanup_errors=True) as folder:
+        _storage().file_storage = upload_storage.on_disk(Path(folder))  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            sweeper.cancel()
 
 
 def _load_pages() -> None:
@@ -68,6 +71,7 @@ async def _sweep() -> None:
     runtime = get_instance()
     for sweep in itertools.count(1):
         await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(upload_storage.rest, _storage().file_storage)
         if sweep % TRIM_SWEEPS == 0:
             await asyncio.to_thread(memory.give_back)
         # a little before Streamlit itself forgets the session, and with it that there is something to release

@@ -27,7 +27,8 @@ MAX_CONCURRENT = 4  # uploads of one person that are received at the same time
 
 
 class FileStorage(Protocol):
-    """What is used of Streamlit's `MemoryUploadedFileManager`: for each session its files by their number."""
+    """What is used of Streamlit's `MemoryUploadedFileManager`: for each session its files (`StoredUpload`) by their
+    number."""
 
     file_storage: dict[str, dict[str, Any]]
 
@@ -144,7 +145,7 @@ class UploadAccounts:
             stored: Mapping[str, Mapping[str, Any]] = self.storage().file_storage
             for session in set(sessions):
                 for name, record in list(stored.get(session, {}).items()):
-                    sizes[session, name] = len(record.data)
+                    sizes[session, name] = record.size
                 for other in self._receiving:
                     if other.session == session:
                         key = (session, other.file)

@@ -38,7 +38,7 @@ class Inner:
             status = error.status_code
         if status == 200 and scope["method"] == "PUT":
             _, _, session, file = scope["path"].rsplit("/", 3)
-            self.storage.file_storage.setdefault(session, {})[file] = SimpleNamespace(data=body)
+            self.storage.file_storage.setdefault(session, {})[file] = SimpleNamespace(size=len(body))
         await send(
             {"type": "http.response.start", "status": status, "headers": [(b"x-frame-options", b"ALLOWALL")]}
         )
