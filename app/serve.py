@@ -35,6 +35,7 @@ TRIM_SWEEPS = 15  # between two returns of free memory to the system
 os.umask(0o077)  # what is written is for this user of the machine alone
 access.set_up()
 memory.few_arenas()
+upload_storage.share_copies()
 
 
 def _storage() -> MemoryUploadedFileManager:

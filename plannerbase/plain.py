@@ -130,7 +130,9 @@ def _value(tree: Any, buffers: list[bytearray]) -> Any:
     if kind == "dict":
         return {key: _value(v, buffers) for key, v in content.items()}
     if kind == "bytes":
-        return bytes(_buffer(content, buffers))
+        made = bytes(_buffer(content, buffers))
+        buffers[content] = bytearray()  # one copy at a time of what may be large
+        return made
     if kind == "path":
         return Path(content)
     raise ValueError(f"it is no plain value ({kind[:20]})")

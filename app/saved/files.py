@@ -79,6 +79,10 @@ def _parts(path: Path) -> dict[str, bytes]:
         raise SavedWorkError(f"This file is no scenario saved by the app ({error}).") from None
     if not parts:
         raise SavedWorkError("This file is no scenario saved by the app (it has no such table).")
+    if len(parts.get(STATE, b"")) > MAX_STATE_BYTES:  # said here, so that the server does not get it first
+        raise SavedWorkError(
+            f"This file is no scenario saved by the app ({STATE} is larger than {MAX_STATE_BYTES // 10**6} MB)."
+        )
     return parts
 
 

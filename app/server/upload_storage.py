@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
 log = logging.getLogger(__name__)
 SMALL_BYTES = 100_000  # up to which a file stays in memory
@@ -78,6 +78,18 @@ class SessionUploads(dict[str, StoredUpload]):
     def __setitem__(self, number: str, record: UploadedFileRec | StoredUpload) -> None:
         stored = record if isinstance(record, StoredUpload) else StoredUpload(record, self._folder)
         super().__setitem__(number, stored)
+
+
+def share_copies() -> None:
+    """Let copies of an uploaded file share its bytes: Streamlit copies the value of every widget in every run."""
+    UploadedFile.__deepcopy__ = _copy  # type: ignore[attr-defined]
+
+
+def _copy(file: UploadedFile, _: object) -> UploadedFile:
+    record = UploadedFileRec(file.file_id, file.name, file.type, file.getvalue())
+    copy = UploadedFile(record, file._file_urls)
+    copy.seek(file.tell())
+    return copy
 
 
 def on_disk(folder: Path) -> defaultdict[str, SessionUploads]:

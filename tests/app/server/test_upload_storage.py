@@ -1,5 +1,6 @@
 """Uploads of Streamlit's manager lie in files that go with them."""
 
+import copy
 import gc
 
 import pytest
@@ -53,6 +54,21 @@ def test_what_a_page_works_with_stays_in_memory(tmp_path, monkeypatch):
     manager.add_file("one", _record("a", large))
     rest(manager.file_storage)
     assert manager.get_files("one", ["a"])[0].data is large and list(tmp_path.iterdir()) == []
+
+
+def test_copies_share_the_bytes_and_not_the_place_in_them(tmp_path):
+    upload_storage.share_copies()
+    manager = _manager(tmp_path)
+    manager.add_file("one", _record("a", b"0123456789"))
+    file = UploadedFile(manager.get_files("one", ["a"])[0], FileURLs())
+    file.read(3)
+    copied = copy.deepcopy(file)
+    assert (
+        copied == file
+        and copied.getvalue() is file.getvalue()
+        and (copied.name, copied.size) == ("a.csv", 10)
+    )
+    assert (copied.read(2), file.read(2), copied.read()) == (b"34", b"34", b"56789")
 
 
 def test_files_go_with_their_records(tmp_path):
