@@ -197,4 +197,5 @@ def land_cover_legend(region: Region) -> None:
         entries.append(("no imagery", colours.NO_CLASS))
     if tile_servers.chosen() is None:  # else the tiles are the background
         entries += region.streets.shown
-    st.html(colours.swatch_legend(entries, "Background, dashed line: where there is open data"))
+    legend = colours.swatch_legend(entries, "Background, dashed line: where there is open data")
+    st.html(f'<div class="ground">{legend}</div>')  # which the dark theme darkens as the map's background
