@@ -41,7 +41,8 @@ button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
 /* the menu of scenarios stands at the right of the menu of pages */
 .st-key-scenarios { position: fixed; top: 0.55rem; right: 0.9rem; width: auto; z-index: 999991; }
 .st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }
-@media (max-width: 1280px) { [data-testid="stTopNavLink"] > span:has([data-testid="stIconMaterial"]) { display: none; } }
+@media (max-width: 1280px) {
+  [data-testid="stTopNavLink"] > span:has([data-testid="stIconMaterial"]) { display: none; } }
 @media (prefers-color-scheme: dark) { .ground span span:first-child { filter: brightness(0.5) saturate(0.8); } }
 @media (max-width: 1100px) { [data-testid="stTopNavLink"] { padding: 0.2rem 0.35rem; } }
 @media (max-width: 640px) {

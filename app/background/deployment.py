@@ -49,7 +49,7 @@ def start(
     options: dict[str, Any],
     with_own: bool = True,
 ) -> None:
-    """Deploy `sites` by each strategy and compare; the first of them becomes the network.
+    """Deploy `sites` by each strategy and compare; that which serves the most becomes the network (`_to_plan_with`).
 
     options: further arguments of `planning.deployment.deploy`. with_own: compare with the sites that were uploaded, if
     there are any; "uploaded" among the strategies takes them as a plan too.
@@ -63,7 +63,7 @@ def start(
 
     def deliver(space: Workspace, comparison: Comparison[Deployed]) -> None:
         space.deployments = Made(comparison, basis)
-        space.network = network_of(space.deployments, next(iter(comparison.plans)))
+        space.network = network_of(space.deployments, _to_plan_with(comparison))
 
     space.deployment_rounds += 1
     session_jobs.start(space, JOB, "Deploying sites", work, deliver)
@@ -97,6 +97,17 @@ def _compared(
         job.partial = judged
     job.report(len(strategies), len(strategies), "comparing")
     return judged()
+
+
+def _to_plan_with(comparison: Comparison[Deployed]) -> str:
+    """The strategy to go on with: the user's own sites, else that which serves the most traffic by the radio model, the
+    first of those that serve as much."""
+    from planning.deployment import UPLOADED
+
+    if UPLOADED in comparison.plans:
+        return UPLOADED
+    served = comparison.table.set_index("strategy")["served_share"].astype(float).round(3)
+    return str(served.fillna(0.0).idxmax())
 
 
 def _judged(

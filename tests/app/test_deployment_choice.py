@@ -1,0 +1,22 @@
+"""Which of the strategies side by side the other pages plan with."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.background.deployment import _to_plan_with
+from app.state.results import Comparison
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        ({"optimised": 0.84, "traffic": 0.93, "uniform": 0.85}, "traffic"),
+        ({"optimised": 0.93, "traffic": 0.9301}, "optimised"),  # as much: the first
+        ({"optimised": np.nan, "traffic": np.nan}, "optimised"),
+        ({"optimised": 0.9, "uploaded": 0.5}, "uploaded"),  # the user's own sites
+    ],
+)
+def test_the_network_to_plan_with_is_that_which_serves_the_most(served, expected):
+    table = pd.DataFrame({"strategy": list(served), "served_share": list(served.values())})
+    assert _to_plan_with(Comparison(dict.fromkeys(served), table)) == expected
