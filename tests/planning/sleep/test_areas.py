@@ -15,7 +15,7 @@ from plannerbase.workers import local_workers, work_here
 from planning.errors import ClusterError, InputError
 from planning.shared_work import SharedWork, work_folder
 from planning.sleep import SleepSettings, plan_sleep
-from planning.sleep.areas import areas_of, cut_sites
+from planning.sleep.areas import Cut, cut_sites
 from planning.sleep.in_areas import bound_of, optimise_in_areas
 from planning.sleep.incumbent import objective_of, serves_all
 from planning.sleep.keeper import Keeper
@@ -46,7 +46,7 @@ def test_a_cut_holds_each_site_once(sites, most, seed):
 
 def test_the_cores_hold_every_sector_part_and_arc_of_the_network():
     problem = line_problem(cover_rows=6)
-    areas = areas_of(problem, 2)
+    areas = Cut(problem, 2)
     assert len(areas) == 4
     sectors = np.concatenate([area.sectors[area.core] for area in areas])
     parts = np.concatenate([area.parts[area.core_parts] for area in areas])
@@ -72,7 +72,7 @@ def test_the_bound_in_parts_is_that_of_the_whole_network(more, sites_per_area):
     cover_price = rng.uniform(0, 100, (len(problem.cover.binding), problem.hours))
     whole = PriceSearch.relaxation(problem, QUICK).evaluate(price, cover_price)[0]
     with HERE.run("test") as run:
-        parts = bound_of(problem, QUICK, areas_of(problem, sites_per_area), price, cover_price, run)
+        parts = bound_of(problem, QUICK, Cut(problem, sites_per_area), price, cover_price, run)
     assert parts == pytest.approx(whole, rel=1e-12)
 
 
