@@ -35,15 +35,15 @@ class Lazily(Sequence[Any]):
     """Tasks that are made when they are asked for: workers are at the first ones while the others are made."""
 
     def __init__(self, count: int, make: Callable[[int], Any]):
-        self.count, self.make = count, make
+        self._count, self._make = count, make
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     def __getitem__(self, number: Any) -> Any:
-        if not 0 <= number < self.count:
+        if not 0 <= number < self._count:
             raise IndexError(number)
-        return self.make(number)
+        return self._make(number)
 
 
 @dataclass(frozen=True)

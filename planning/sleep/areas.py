@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from planning.geometry import cut_in_halves
 from planning.network import Network
 from planning.sleep.cover import Cover
 from planning.sleep.offload import OffloadGraph
@@ -73,37 +74,6 @@ def _unpacked(packed: bytes) -> Area:
     return Area(*pickle.loads(packed))
 
 
-def cut_sites(metres: np.ndarray, sites_per_area: int = SITES_PER_AREA) -> np.ndarray:
-    """Sites in compact groups of about the same size.
-
-    The larger side of a group's bounding box is halved at its median until no group is larger than asked; ties go by
-    the order of the sites.
-
-    Parameters
-    ----------
-    metres : (sites, 2) float
-    sites_per_area : int
-        Most sites of a group.
-
-    Returns
-    -------
-    (sites,) int number of each site's group, from 0.
-    """
-    out = np.empty(len(metres), int)
-    waiting, number = [np.arange(len(metres))], 0
-    while waiting:
-        rows = waiting.pop()
-        if len(rows) <= sites_per_area:
-            out[rows] = number
-            number += 1
-            continue
-        axis = int(np.ptp(metres[rows], axis=0).argmax())
-        order = rows[np.argsort(metres[rows, axis], kind="stable")]
-        half = len(order) // 2
-        waiting += [np.sort(order[half:]), np.sort(order[:half])]
-    return out
-
-
 def neighbours(problem: SleepProblem) -> sparse.csr_array:
     """(sites, sites) bool: sites that share an arc or a binding row of coverage; a site is its own neighbour."""
     groups, graph = problem.groups, problem.graph
@@ -124,7 +94,7 @@ class Cut(Sequence["Area"]):
 
     def __init__(self, problem: SleepProblem, sites_per_area: int = SITES_PER_AREA, rings: int = RINGS):
         self.problem, self.rings = problem, rings
-        self.area_of_site = cut_sites(problem.network.metres(), sites_per_area)
+        self.area_of_site = cut_in_halves(problem.network.metres(), sites_per_area)
         self._near = neighbours(problem).astype(np.int32)
         self._made: dict[int, Area] = {}
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from plannerbase.workers import local_workers, work_here
 from planning.errors import ClusterError, InputError
+from planning.geometry import cut_in_halves
 from planning.shared_work import SharedWork, work_folder
 from planning.sleep import SleepSettings, plan_sleep
-from planning.sleep.areas import Cut, cut_sites
+from planning.sleep.areas import Cut
 from planning.sleep.in_areas import bound_of, optimise_in_areas
 from planning.sleep.incumbent import objective_of, serves_all
 from planning.sleep.keeper import Keeper
@@ -37,7 +38,7 @@ def line_problem(seed=3, sites=8, hours=24, **more):
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5))
 def test_a_cut_holds_each_site_once(sites, most, seed):
     places = np.random.default_rng(seed).uniform(0, 1e4, (sites, 2)).round(-3)
-    number = cut_sites(places, most)
+    number = cut_in_halves(places, most)
     size = np.bincount(number)
     assert size.min() >= 1 and size.max() <= most and size.sum() == sites
     if sites > most:
