@@ -1,6 +1,7 @@
 """Sleep plans area by area: the same for any workers, bounded as a whole, sound at the seams."""
 
 import os
+import pickle
 import signal
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,25 @@ def test_the_cores_hold_every_sector_part_and_arc_of_the_network():
             assert (area.parts[rows] == whole.parts[area.groups[g]]).all()
         np.testing.assert_array_equal(small.capacity, whole.capacity[area.groups])
         np.testing.assert_array_equal(area.problem.demand, problem.demand[area.classes])
+
+
+def test_an_area_is_made_when_it_is_asked_for_and_sent_whole():
+    areas = Cut(line_problem(cover_rows=6, muting=True), 2)
+    assert len(areas) == 4 and not areas._made
+    area = areas[2]
+    assert list(areas._made) == [2] and areas[2] is area
+    back = pickle.loads(pickle.dumps(area))
+    for name in ("sites", "sectors", "groups", "parts", "classes", "arcs", "rows", "core"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(area, name))
+    settings = SleepSettings()
+    counts = area.problem.all_awake()
+    for one, other in zip(
+        vars(back.problem.serve(settings, counts)).values(),
+        vars(area.problem.serve(settings, counts)).values(), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(IndexError):
+        areas[4]
 
 
 @pytest.mark.parametrize("more", [{}, {"muting": True}, {"whole_site": True, "max_hole_share": 0.3}])
