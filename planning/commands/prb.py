@@ -87,8 +87,8 @@ def add_command(commands: Commands) -> None:
     add_solver_options(command, gap=PrbSettings().gap, time_limit=PrbSettings().time_limit)
     add_worker_options(
         command,
-        f"received levels with --network; else, of over {LARGE} sites, clusters of neighbouring sites, for each of which "
-        "--time-limit counts; else the hours of --hours (which --work does not keep)",
+        f"received levels with --network; else, of over {LARGE} sites, clusters of neighbouring sites, for each of "
+        "which --time-limit counts; else the hours of --hours (which --work does not keep)",
     )
     command.set_defaults(run=run)
 
