@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -67,6 +68,11 @@ def local_workers(count: int, threads: int | None = None, smaller: str = "") -> 
         "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.worker.memory.terminate": False,  # the system does it; dying early loses work
+        # scheduler and client live in this process, whose time the workers wait for
+        "distributed.admin.large-graph-warning-threshold": "1 TB",
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.tick.limit": "60s",
+        "distributed.admin.system-monitor.interval": "10s",
     }
     import dask
 
@@ -111,6 +117,8 @@ def _workers(client: Client, smaller: str) -> Workers:
     def work(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Keep few tasks in flight, so that neither workers nor this process hold many results."""
         distributed = _dask()
+        from distributed.protocol.pickle import dumps  # by value what no module of the workers holds
+
         waiting = iter(enumerate(tasks))
         done = distributed.as_completed(with_results=False)
         number_of: dict[Any, int] = {}
@@ -120,7 +128,7 @@ def _workers(client: Client, smaller: str) -> Workers:
                 number, task = next(waiting, (-1, None))
                 if number < 0:
                     return
-                future = client.submit(function, task, pure=False, retries=0)
+                future = client.submit(_done, dumps((function, task)), pure=False, retries=0)
                 number_of[future.key] = number
                 done.add(future)
 
@@ -133,6 +141,13 @@ def _workers(client: Client, smaller: str) -> Workers:
             yield number, result
 
     return work
+
+
+def _done(call: bytes) -> Any:
+    """What a pickled function makes of its argument. As one piece: Dask takes each of thousands of small arrays in hand
+    on its way through client, scheduler and worker."""
+    function, task = pickle.loads(call)
+    return function(task)
 
 
 def _result(future: Future, smaller: str) -> Any:

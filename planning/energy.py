@@ -12,7 +12,7 @@ The paper's symbols: k_n = slope_w_per_mbps, b_n = idle_w, c_m = bbu_w, k_m = ac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -92,6 +92,18 @@ class CellGroups:
     ac_slope: np.ndarray
     cells: int
     site_sleeps: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be computed again, and the parts as one array: thousands of short ones take long to send."""
+        kept = {one.name: getattr(self, one.name) for one in fields(self)}
+        length = np.array([len(rows) for rows in self.parts], int)
+        return kept | {"parts": (length, np.concatenate(self.parts) if len(length) else length)}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        length, rows = kept["parts"]
+        ends = np.cumsum(length).tolist()
+        parts = tuple(rows[a:b] for a, b in pairwise([0, *ends]))
+        vars(self).update(kept | {"parts": parts})
 
     @classmethod
     def of(

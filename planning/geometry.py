@@ -81,3 +81,34 @@ def centre_of(lon: ArrayLike, lat: ArrayLike) -> tuple[float, float]:
     """The middle of the bounding box of places, the origin for `local_metres`."""
     lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     return float((lon.min() + lon.max()) / 2), float((lat.min() + lat.max()) / 2)
+
+
+def cut_in_halves(metres: np.ndarray, most: int) -> np.ndarray:
+    """Places in compact groups of about the same size.
+
+    The larger side of a group's bounding box is halved at its median until no group is larger than asked; ties go by
+    the order of the places.
+
+    Parameters
+    ----------
+    metres : (places, 2) float
+    most : int
+        Places of a group.
+
+    Returns
+    -------
+    (places,) int number of each place's group, from 0.
+    """
+    out = np.empty(len(metres), int)
+    waiting, number = [np.arange(len(metres))], 0
+    while waiting:
+        rows = waiting.pop()
+        if len(rows) <= most:
+            out[rows] = number
+            number += 1
+            continue
+        axis = int(np.ptp(metres[rows], axis=0).argmax())
+        order = rows[np.argsort(metres[rows, axis], kind="stable")]
+        half = len(order) // 2
+        waiting += [np.sort(order[half:]), np.sort(order[:half])]
+    return out

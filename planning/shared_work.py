@@ -31,6 +31,21 @@ FORMAT = 1  # of the files of a folder, and of what the tasks of a planner are: 
 Arrays: TypeAlias = "dict[str, np.ndarray]"
 
 
+class Lazily(Sequence[Any]):
+    """Tasks that are made when they are asked for: workers are at the first ones while the others are made."""
+
+    def __init__(self, count: int, make: Callable[[int], Any]):
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        return self._make(number)
+
+
 @dataclass(frozen=True)
 class WorkFolder:
     """Results of the tasks of one run, each a file that is written whole or not at all. Made by `work_folder`."""
@@ -171,6 +186,7 @@ class Run:
         ----------
         stage : name of the stage, unique in its run; of its files and of the progress.
         function : of a module, so that workers find it by name.
+        tasks : asked for one by one (`Lazily`), and only where their result is not kept.
 
         Raises
         ------
@@ -181,11 +197,12 @@ class Run:
             self.kept.read(f"{stage}-{number:05}") if self.kept else None for number in range(len(tasks))
         ]
         left = [number for number, result in enumerate(found) if result is None]
+        asked = Lazily(len(left), lambda place: tasks[left[place]])
         done = len(tasks) - len(left)
         if progress:
             progress(done, len(tasks), stage)
         try:
-            for place, result in self.workers(function, [tasks[n] for n in left]) if left else ():
+            for place, result in self.workers(function, asked) if left else ():
                 found[left[place]] = result
                 if self.kept:
                     self.kept.write(f"{stage}-{left[place]:05}", result)

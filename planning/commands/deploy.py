@@ -26,6 +26,7 @@ from planning.commands.siting_options import (
 from planning.commands.worker_options import add_worker_options, shared_work
 from planning.demand import Demand
 from planning.deployment import STRATEGIES, DeploymentPlan, available, deploy
+from planning.deployment.covering_areas import LARGE
 from planning.deployment.judging import comparison_text, judge
 from planning.deployment.places import read_places
 from planning.deployment.siting import SitingSettings
@@ -72,7 +73,11 @@ def add_command(commands: Commands) -> None:
     add_site_options(command)
     add_siting_options(command)
     add_solver_options(command, gap=SitingSettings().gap)
-    add_worker_options(command, "received levels of the sites, part by part")
+    add_worker_options(
+        command,
+        "received levels of the sites, part by part, and the sites of the strategy optimised, area by area, where "
+        f"there are over {LARGE:,} candidates: without --time-limit, by a number of steps",
+    )
     command.set_defaults(run=run)
 
 

@@ -27,6 +27,7 @@ from planning.prb import Cluster, PrbSettings, compared, network_utilisation, re
 from planning.prb.baselines import BASELINES, baseline
 from planning.prb.cluster import MAX_SITES
 from planning.prb.hours import PrbHours, reserve_cost, solve_hours
+from planning.prb.in_clusters import LARGE
 from planning.prb.relief import sentences_of
 from planning.prb.utilisation import DOWNLINK_SHARE
 from planning.scenario import Scenario
@@ -85,7 +86,9 @@ def add_command(commands: Commands) -> None:
     prb_options.add(command)
     add_solver_options(command, gap=PrbSettings().gap, time_limit=PrbSettings().time_limit)
     add_worker_options(
-        command, "received levels with --network, else the hours of --hours (which --work does not keep)"
+        command,
+        f"received levels with --network; else, of over {LARGE} sites, clusters of neighbouring sites, for each of "
+        "which --time-limit counts; else the hours of --hours (which --work does not keep)",
     )
     command.set_defaults(run=run)
 

@@ -19,7 +19,7 @@ from planning.coverage.pixels import PixelGrid
 from planning.coverage.settings import RadioSettings
 from planning.coverage.terrain import Surroundings
 from planning.network import Network
-from planning.shared_work import Arrays, SharedWork
+from planning.shared_work import Arrays, Lazily, SharedWork
 
 BLOCKS_PER_SIDE = 8  # of a part: 65,536 pixels at most
 
@@ -57,12 +57,13 @@ def levels_in_parts(
     order = np.argsort(key, kind="stable")  # pixels of a part stay in their order
     parts = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
     near = [whole.cells_near(pixels) for pixels in parts]
-    tasks = [
-        LevelTask(
+
+    def task(number: int) -> LevelTask:
+        pixels, mine = parts[number], near[number]
+        return LevelTask(
             _of_cells(cells, mine), _of_pixels(grid, pixels), settings, _around(surroundings, grid, pixels)
         )
-        for pixels, mine in zip(parts, near, strict=True)
-    ]
+
     ground: list[np.ndarray | None] = []
     if surroundings is not None:
         elevation = surroundings.elevation
@@ -72,7 +73,7 @@ def levels_in_parts(
     with work.run(
         "coverage", grid.east_m, grid.north_m, grid.pixel_m, settings.record(), *arrays, *ground
     ) as run:
-        made = run.results("received levels", levels_of_part, tasks, progress)
+        made = run.results("received levels", levels_of_part, Lazily(len(parts), task), progress)
     found: list[tuple[np.ndarray, ...]] = [
         (one["count"], mine[one["cell"]].astype(np.int32), one["rsrp_dbm"], one["rest_mw"])
         for one, mine in zip(made, near, strict=True)

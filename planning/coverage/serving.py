@@ -17,24 +17,28 @@ from planning.distinct import distinct
 OUTDOORS, INDOORS = 0, 1  # first axis of arrays by kind of user
 
 
+def _mw(level_dbm: np.ndarray) -> np.ndarray:
+    """float32 of float32 dBm."""
+    return (10 ** (level_dbm.astype(np.float64) / 10)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class CarrierLevels:
     """The levels of one carrier's cells, and the same as a matrix of powers."""
 
     levels: Levels
-    power_mw: csr_matrix  # (pixels, cells), per resource element at full load
+
+    @cached_property
+    def power_mw(self) -> csr_matrix:
+        """(pixels, cells), per resource element at full load. Made when first asked for: maps of servers need none."""
+        own = self.levels
+        return csr_matrix((_mw(own.rsrp_dbm), own.cell, own.indptr), shape=(own.pixels, own.cells))
 
     @classmethod
     def split(cls, levels: Levels, carrier: np.ndarray, carriers: int) -> tuple[CarrierLevels, ...]:
         """One for each carrier; carrier: (cells,) number."""
         of_entry = carrier[levels.cell]
-        out = []
-        for number in range(carriers):
-            own = levels.subset(of_entry == number)
-            power = (10 ** (own.rsrp_dbm.astype(np.float64) / 10)).astype(np.float32)
-            matrix = csr_matrix((power, own.cell, own.indptr), shape=(own.pixels, own.cells))
-            out.append(cls(own, matrix))
-        return tuple(out)
+        return tuple(cls(levels.subset(of_entry == number)) for number in range(carriers))
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,17 @@ class Serving:
         awake: np.ndarray | None = None,
     ) -> Serving:
         awake = np.ones(len(cells), bool) if awake is None else np.asarray(awake, bool)
-        pixels = len(rest_mw)
+        pixels, every = len(rest_mw), bool(awake.all())
         server = np.full((len(carriers), pixels), -1, np.int32)
         signal = np.zeros((len(carriers), pixels), np.float32)
         covered = np.zeros((2, len(carriers), pixels), bool)
         for number, carrier in enumerate(carriers):
-            entry = carrier.levels.best_entry(awake)
+            entry = carrier.levels.best_entry(None if every else awake)
             found = np.flatnonzero(entry >= 0)
             own = carrier.levels.cell[entry[found]]
             level = carrier.levels.rsrp_dbm[entry[found]]
             server[number, found] = own
-            signal[number, found] = carrier.power_mw.data[entry[found]]
+            signal[number, found] = _mw(level)
             covered[OUTDOORS, number, found] = level >= cells.threshold_dbm[own]
             covered[INDOORS, number, found] = level >= cells.indoor_threshold_dbm[own]
         return cls(cells, settings, carriers, rest_mw, awake, server, signal, covered)

@@ -67,13 +67,14 @@ def improve(
     gap: float = 0.0,
     seed: int = 0,
     report: Callable[[float], None] | None = None,
+    steps: int | None = None,
 ) -> tuple[np.ndarray, float]:
     """(plan, Mbit/s served) by swaps, from the best of the starts.
 
     Every swap is judged first without rerouting (a lower bound of its true value, for all swaps at once), then the best
     looking by maximum flow. At a local optimum a few sites near each other are exchanged and it starts again; a plan
-    that is a little worse may be gone on from, less so towards the end. Ends after `seconds` or once within the
-    relative `gap` of the bound.
+    that is a little worse may be gone on from, less so towards the end. Ends after `seconds`, after `steps` exchanges,
+    which make the plan the same on every machine, or once within the relative `gap` of the bound.
     """
     rng = np.random.default_rng(seed)
     begun = time.perf_counter()
@@ -81,7 +82,12 @@ def improve(
     touched = two_steps(problem)
     best = max((_climb(problem, s, ends, bound, gap, touched) for s in starts), key=lambda plan: plan[1])
     present, movable = best, ~problem.forced
+    done = 0
     while (now := time.perf_counter()) < ends and best[1] * (1 + gap) < bound * (1 - 1e-9):
+        if done == steps:
+            break
+        left = (ends - now) / max(seconds, 1e-9) if steps is None else 1 - done / steps
+        done += 1
         if report:
             report(best[1])
         open_ = np.flatnonzero(present[0] & movable)
@@ -95,7 +101,7 @@ def improve(
         barred = np.zeros(problem.candidates, bool)
         barred[gone[: max(1, len(gone) // 2)]] = True
         trial = _climb(problem, fill(problem, shaken, barred), ends, bound, gap, touched, near)
-        worse = min(_WORSE * (ends - now) / max(seconds, 1e-9), 0.1 * (bound / max(best[1], 1e-12) - 1))
+        worse = min(_WORSE * left, 0.1 * (bound / max(best[1], 1e-12) - 1))
         if trial[1] > present[1] * (1 - worse):
             present = trial
         if trial[1] > best[1]:

@@ -159,7 +159,7 @@ def deploy(
         Heights and bands of the sites; the optimised strategy takes those of its settings.
     progress : callable (done, total, what), optional
     work : SharedWork, optional
-        Computes received levels by several processes.
+        Computes received levels by several processes, and seeks the sites of a large area part by part.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def deploy(
     tell = progress or silent
     tell(0, 100, "placing sites")
     if strategy == "optimised":
-        placed = _serving_most(demand, sites, siting or SitingSettings(), quantile, max_layers, tell)
+        placed = _serving_most(demand, sites, siting or SitingSettings(), quantile, max_layers, tell, work)
     else:
         assert sites is not None  # checked above
         placed = _in_proportion(demand, sites, strategy, area_tiles)
@@ -236,6 +236,7 @@ def _serving_most(
     quantile: float,
     max_layers: int,
     tell: Progress,
+    work: SharedWork | None,
 ) -> _Placed:
     largest = usual_site_mbps(max_layers)
     siting = site_optimally(
@@ -245,6 +246,7 @@ def _serving_most(
         quantile,
         largest,
         lambda done, total, what: tell(95 * done // total, 100, what),
+        work,
     )
     return _Placed(
         siting.lon,

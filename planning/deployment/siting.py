@@ -17,6 +17,7 @@ from plannerbase.progress import Progress, silent
 from planning.demand import Demand
 from planning.deployment.candidates import HOURS, ROBUST, Candidates, SitingSettings, candidates_of
 from planning.deployment.covering import CoveringProblem
+from planning.deployment.covering_areas import LARGE, cover_in_areas
 from planning.deployment.covering_plan import CoveringPlan, solve_covering
 from planning.deployment.covering_ranking import add_idle, losses, rollout
 from planning.deployment.places import grid
@@ -24,6 +25,7 @@ from planning.deployment.reach import Reach
 from planning.errors import InputError
 from planning.geometry import centre_of, local_metres, mean_tile_side_m
 from planning.network import SiteDesign
+from planning.shared_work import SharedWork
 
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 
@@ -76,11 +78,13 @@ def site_optimally(
     quantile: float = 0.9,
     largest_mbps: float = 1000.0,
     progress: Progress | None = None,
+    work: SharedWork | None = None,
 ) -> Siting:
     """Choose sites: `sites` in all (existing and forced ones among them), or as many as the budget pays.
 
-    quantile: of the demand that is planned for. largest_mbps: capacity of a site where none is given. Raises
-    InputError, InfeasibleError.
+    quantile: of the demand that is planned for. largest_mbps: capacity of a site where none is given. work: seeks the
+    sites of more than `covering_areas.LARGE` candidates area by area, by several processes. Raises InputError,
+    InfeasibleError, ClusterError.
     """
     settings = settings or SitingSettings()
     settings.validate()
@@ -105,10 +109,11 @@ def site_optimally(
         near = reach.places_of((lon, lat), (found.lon, found.lat), planned)
     # of each place in its tile's demand
     share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
+    places = local_metres(found.lon, found.lat, origin)
     problem = CoveringProblem.build(
         points=local_metres(lon, lat, origin),
         need=np.zeros(len(lon)),  # that of each basis below
-        candidates=local_metres(found.lon, found.lat, origin),
+        candidates=places,
         radius_m=radius,
         capacity=found.capacity,
         sites=sites,
@@ -122,18 +127,25 @@ def site_optimally(
     bases = _bases(demand, settings, quantile)
     samples = _samples(demand, settings)
     tried: list[_Tried] = []
+
+    def at(done: int) -> Progress:
+        return lambda _, __, what: tell(done, len(bases) + 1, what)
+
     for done, (label, level) in enumerate(bases):
         of_basis = replace(problem, need=level[tile] * share)
         tell(done, len(bases) + 1, f"sites for the {label}")
-        plan = solve_covering(
-            of_basis,
-            settings.solver,
-            settings.time_limit / len(bases),
-            settings.gap,
-            settings.threads,
-            settings.seed,
-            progress=partial(tell, done, len(bases) + 1),
-        )
+        if work is not None and problem.candidates > LARGE:
+            plan = cover_in_areas(of_basis, places, work, settings.gap, settings.seed, at(done))
+        else:
+            plan = solve_covering(
+                of_basis,
+                settings.solver,
+                settings.time_limit / len(bases),
+                settings.gap,
+                settings.threads,
+                settings.seed,
+                progress=partial(tell, done, len(bases) + 1),
+            )
         chosen = add_idle(of_basis, plan.chosen)
         tell(done, len(bases) + 1, "serving every sample")
         ensemble = _over(of_basis, chosen, samples, tile, share)

@@ -15,6 +15,7 @@ from planning.errors import InputError
 from planning.network import Network
 from planning.prb.allocation import solve_prb
 from planning.prb.baselines import baseline
+from planning.prb.in_clusters import LARGE, solve_in_clusters
 from planning.prb.plan import PrbPlan
 from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.users import Inside, draw_users
@@ -76,7 +77,8 @@ def solve_hours(
     """Plans of these hours of the demand, each with its own users; the time limit is shared by all hours.
 
     settings.seed draws the users' places. rule: one of BASELINES instead of optimising. inside: as for `draw_users`.
-    mapping: as for `PrbProblem`. work: plans hours by several processes. Raises InputError for no hours and for an hour
+    mapping: as for `PrbProblem`. work: plans hours by several processes, and of networks of more than
+    `in_clusters.LARGE` sites clusters. Raises InputError for no hours and for an hour
     in which nobody uses the network, ClusterError where the workers cannot do it.
     """
     if not len(hours):
@@ -88,6 +90,12 @@ def solve_hours(
         users = draw_users(demand, hour, max_users, settings.seed, quantile, inside)
         return HourTask(PrbProblem.build(network, users, radio, mapping), settings, rule)
 
+    if work is not None and len(network.sites) > LARGE and rule is None and settings.mode != "literal":
+        found = {}
+        for hour in hours:
+            problem = of_hour(hour).problem
+            found[hour] = solve_in_clusters(problem, network, settings, work, progress)
+        return PrbHours(found)
     if work is not None:
         tasks = [of_hour(hour) for hour in hours]
         return PrbHours(dict(zip(hours, work.done(plan_hour, tasks, "hours", progress), strict=True)))

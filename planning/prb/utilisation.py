@@ -244,7 +244,8 @@ def _loads(coverage: Coverage, mbps: np.ndarray, report: Progress) -> NetworkLoa
     """`coupled_loads` with the hours shared out to the processors, each of which goes through its own in order."""
     hours = mbps.shape[1]
     parts = np.array_split(np.arange(hours), min(os.cpu_count() or 1, hours))
-    coverage.serving()  # made once, before threads need it
+    coverage.serving()  # made once, before threads need it, and so are the powers
+    _ = [carrier.power_mw for carrier in coverage.carriers]
     lock, done = threading.Lock(), [0]
 
     def part(mine: np.ndarray) -> NetworkLoads:

@@ -7,11 +7,17 @@ times over. The cut depends on the problem alone, never on who works on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from planning.geometry import cut_in_halves
+from planning.network import Network
 from planning.sleep.cover import Cover
 from planning.sleep.offload import OffloadGraph
 from planning.sleep.problem import SleepProblem
@@ -27,8 +33,8 @@ class Area:
     Attributes
     ----------
     number : int
-    problem : the sleep problem of core and halo. Arcs that leave them are left out; of a row of coverage that reaches
-        into the core, the groups inside stay.
+    problem : the sleep problem of core and halo, without tables of sites and cells. Arcs that leave them are left out;
+        of a row of coverage that reaches into the core, the groups inside stay.
     sites, sectors, groups, parts, classes, arcs : rows in the whole problem, ascending.
     rows : (rows,) of the whole problem's binding rows of coverage.
     core : (sectors,) bool, sectors of the core.
@@ -45,6 +51,14 @@ class Area:
     rows: np.ndarray
     core: np.ndarray
 
+    @cached_property
+    def _packed(self) -> bytes:
+        return pickle.dumps([getattr(self, one.name) for one in fields(self)], protocol=5)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # sent to two stages of work, and made into bytes once
+        return _unpacked, (self._packed,)
+
     @property
     def core_groups(self) -> np.ndarray:
         """(groups,) bool."""
@@ -56,35 +70,8 @@ class Area:
         return self.core_groups[self.problem.groups.group_of_part]
 
 
-def cut_sites(metres: np.ndarray, sites_per_area: int = SITES_PER_AREA) -> np.ndarray:
-    """Sites in compact groups of about the same size.
-
-    The larger side of a group's bounding box is halved at its median until no group is larger than asked; ties go by
-    the order of the sites.
-
-    Parameters
-    ----------
-    metres : (sites, 2) float
-    sites_per_area : int
-        Most sites of a group.
-
-    Returns
-    -------
-    (sites,) int number of each site's group, from 0.
-    """
-    out = np.empty(len(metres), int)
-    waiting, number = [np.arange(len(metres))], 0
-    while waiting:
-        rows = waiting.pop()
-        if len(rows) <= sites_per_area:
-            out[rows] = number
-            number += 1
-            continue
-        axis = int(np.ptp(metres[rows], axis=0).argmax())
-        order = rows[np.argsort(metres[rows, axis], kind="stable")]
-        half = len(order) // 2
-        waiting += [np.sort(order[half:]), np.sort(order[:half])]
-    return out
+def _unpacked(packed: bytes) -> Area:
+    return Area(*pickle.loads(packed))
 
 
 def neighbours(problem: SleepProblem) -> sparse.csr_array:
@@ -102,18 +89,35 @@ def neighbours(problem: SleepProblem) -> sparse.csr_array:
     return (both.T @ both).astype(bool).tocsr()
 
 
-def areas_of(problem: SleepProblem, sites_per_area: int = SITES_PER_AREA, rings: int = RINGS) -> list[Area]:
-    """The areas of a problem, whose cores hold every sector once."""
-    area_of_site = cut_sites(problem.network.metres(), sites_per_area)
-    near = neighbours(problem).astype(np.int32)
-    out = []
-    for number in range(int(area_of_site.max()) + 1):
-        core = area_of_site == number
-        sites = core
-        for _ in range(rings):
-            sites = (near @ sites.astype(np.int32)) > 0
-        out.append(_area(problem, number, core, sites))
-    return out
+class Cut(Sequence["Area"]):
+    """The areas of a problem, whose cores hold every sector once; each is made when it is first asked for."""
+
+    def __init__(self, problem: SleepProblem, sites_per_area: int = SITES_PER_AREA, rings: int = RINGS):
+        self.problem, self.rings = problem, rings
+        self.area_of_site = cut_in_halves(problem.network.metres(), sites_per_area)
+        self._near = neighbours(problem).astype(np.int32)
+        self._made: dict[int, Area] = {}
+
+    def __len__(self) -> int:
+        return int(self.area_of_site.max()) + 1
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        if number not in self._made:
+            core = self.area_of_site == number
+            sites = core
+            for _ in range(self.rings):
+                sites = (self._near @ sites.astype(np.int32)) > 0
+            self._made[number] = _area(self.problem, number, core, sites)
+        return self._made[number]
+
+    @cached_property
+    def owner_of_rows(self) -> np.ndarray:
+        """(binding rows,) number of the area that owns each: that of its first group."""
+        sets = self.problem.cover.bound_sets().tocsr()
+        area_of = self.area_of_site[self.problem.groups.site]
+        return area_of[sets.indices[sets.indptr[:-1]]] if sets.shape[0] else np.zeros(0, int)
 
 
 def _area(problem: SleepProblem, number: int, core: np.ndarray, inside: np.ndarray) -> Area:
@@ -154,11 +158,13 @@ def _area(problem: SleepProblem, number: int, core: np.ndarray, inside: np.ndarr
         sector_number[graph.arc_target[arcs]], len(sectors),
     )  # fmt: skip
     rows, cover = _cover(problem, core, inside, kept)
+    tables = problem.network
+    nameless = Network(tables.sites.iloc[:0], tables.cells.iloc[:0])
     requires = group_number[problem.pairs] if len(problem.pairs) else problem.pairs
     never = problem.operation.never
     cells = parts[parts < groups.cells]
     part = replace(
-        problem, network=problem.network.only(inside), groups=small, graph=small_graph,
+        problem, network=nameless, groups=small, graph=small_graph,
         demand=problem.demand[classes], cover=cover,
         may_sleep=None if problem.may_sleep is None else problem.may_sleep[kept],
         requires=requires[(requires >= 0).all(axis=1)],
@@ -190,11 +196,6 @@ def _cover(
         sets[rows][:, kept].tocsr(), area, cover.traffic[cover.binding][rows], share * cover.covered_km2,
         np.arange(len(rows)), cover.max_hole_share,
     )  # fmt: skip
-
-
-def owners(area_of: np.ndarray, sets: sparse.csr_array) -> np.ndarray:
-    """(rows,) area that owns each row of coverage: that of its first group. area_of: (groups,)."""
-    return area_of[sets.indices[sets.indptr[:-1]]] if sets.shape[0] else np.zeros(0, int)
 
 
 def _numbers(rows: np.ndarray, size: int) -> np.ndarray:

@@ -20,15 +20,17 @@ the sum over the areas is exact, whatever the cut.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from plannerbase.progress import Progress
 from planning.errors import InputError
-from planning.shared_work import Run, SharedWork
+from planning.shared_work import Lazily, Run, SharedWork
 from planning.sleep.area_plan import BoundTask, PlanTask, core_value, plan_area
-from planning.sleep.areas import SITES_PER_AREA, Area, areas_of, owners
+from planning.sleep.areas import SITES_PER_AREA, Area, Cut
 from planning.sleep.incumbent import Incumbent, objective_of, serves_all
 from planning.sleep.keeper import Keeper
 from planning.sleep.lagrangian_bound import PriceSearch
@@ -77,28 +79,32 @@ def optimise_in_areas(
     begun = time.perf_counter()
     if problem.groups.sites <= sites_per_area or not PriceSearch.possible(problem):
         return optimise(problem, settings, progress, earlier)
-    areas = areas_of(problem, sites_per_area)
+    areas = Cut(problem, sites_per_area)
     counting = replace(settings, time_limit=1.0, threads=None)
     with work.run(
         "sleep", problem.demand, problem.graph, problem.groups, problem.cover, problem.may_sleep, problem.pairs,
         problem.before, problem.after, problem.network.metres(), counting, earlier, sites_per_area,
     ) as run:  # fmt: skip
-        tasks = [PlanTask(area, settings, None if earlier is None else earlier[area.parts]) for area in areas]
-        plans = run.results("plans of areas", plan_area, tasks, progress)
+
+        def task(number: int) -> PlanTask:
+            area = areas[number]
+            return PlanTask(area, settings, None if earlier is None else earlier[area.parts])
+
+        plans = run.results("plans of areas", plan_area, Lazily(len(areas), task), progress)
         joined = _joined(problem, areas, plans)
-        awake = mended(problem, settings, _closed(problem, areas, plans, joined))
-        best = Incumbent(awake, objective_of(problem, settings, awake))
-        everything = always_on(problem, settings)
-        best.take(everything, objective_of(problem, settings, everything))
         price, cover_price = _prices(problem, areas, plans)
-        best.bound = bound_of(problem, settings, areas, price, cover_price, run, progress)
+        with ThreadPoolExecutor(1) as beside:  # this process mends while the workers bound
+            mending = beside.submit(_mended_best, problem, settings, _closed(problem, areas, plans, joined))
+            bound = bound_of(problem, settings, areas, price, cover_price, run, progress)
+            best = mending.result()
+        best.bound = bound
     by_hour = any(bool(plan["by_hour"]) for plan in plans)
     best.solver = f"prices{' and programs by hour' if by_hour else ''} in {len(areas)} areas"
     status = "optimal" if best.gap <= settings.gap else "feasible"
     seconds = time.perf_counter() - begun
     outcome = SolveResult(status, best.objective, best.bound, best.gap, seconds, 0.0, best.solver)
     worst = max(float(plan["local_gap"]) for plan in plans)
-    woken = int((awake & ~joined).sum())
+    woken = int((best.awake & ~joined).sum())
     note = (
         f"Planned in {len(areas)} areas of at most {sites_per_area} sites, each within {worst:.2%} of its own bound; "
         f"cells were woken in {woken} hours at the seams. The gap is that of the whole plan to the bound of the whole "
@@ -107,10 +113,19 @@ def optimise_in_areas(
     return best.awake, outcome, (note,)
 
 
+def _mended_best(problem: SleepProblem, settings: SleepSettings, awake: np.ndarray) -> Incumbent:
+    """The plan (parts, hours) `mended`, or everything awake where that is better."""
+    awake = mended(problem, settings, awake)
+    best = Incumbent(awake, objective_of(problem, settings, awake))
+    everything = always_on(problem, settings)
+    best.take(everything, objective_of(problem, settings, everything))
+    return best
+
+
 def bound_of(
     problem: SleepProblem,
     settings: SleepSettings,
-    areas: list[Area],
+    areas: Sequence[Area],
     price: np.ndarray,
     cover_price: np.ndarray,
     run: Run,
@@ -124,7 +139,12 @@ def bound_of(
     price : (arcs, hours) >= 0, W per Mbit/s.
     cover_price : (binding rows, hours) >= 0, W.
     """
-    tasks = [BoundTask(area, settings, price[area.arcs], cover_price[area.rows]) for area in areas]
+
+    def task(number: int) -> BoundTask:
+        area = areas[number]
+        return BoundTask(area, settings, price[area.arcs], cover_price[area.rows])
+
+    tasks = Lazily(len(areas), task)
     values = [float(part["value"]) for part in run.results("bound", core_value, tasks, progress)]
     groups = problem.groups
     asleep = np.zeros((len(groups.site), 1))
@@ -132,7 +152,7 @@ def bound_of(
     return whole - PriceSearch.worth_of_holes(problem.cover, cover_price) + float(np.sum(values))
 
 
-def _joined(problem: SleepProblem, areas: list[Area], plans: list[dict[str, np.ndarray]]) -> np.ndarray:
+def _joined(problem: SleepProblem, areas: Cut, plans: list[dict[str, np.ndarray]]) -> np.ndarray:
     """(parts, hours) bool: of each area its core."""
     awake = np.zeros((problem.groups.number_of_parts, problem.hours), bool)
     for area, plan in zip(areas, plans, strict=True):
@@ -142,12 +162,12 @@ def _joined(problem: SleepProblem, areas: list[Area], plans: list[dict[str, np.n
 
 
 def _prices(
-    problem: SleepProblem, areas: list[Area], plans: list[dict[str, np.ndarray]]
+    problem: SleepProblem, areas: Cut, plans: list[dict[str, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(arcs, hours) and (binding rows, hours) W: of arcs by the area whose core sends, of rows by their owner."""
     price = np.zeros((len(problem.graph.arc_class), problem.hours))
     cover_price = np.zeros((len(problem.cover.binding), problem.hours))
-    owner = _owner_of_rows(problem, areas)
+    owner = areas.owner_of_rows
     for area, plan in zip(areas, plans, strict=True):
         sends = area.core[area.problem.graph.arc_source]
         price[area.arcs[sends]] = plan["price"][sends]
@@ -156,16 +176,8 @@ def _prices(
     return price, cover_price
 
 
-def _owner_of_rows(problem: SleepProblem, areas: list[Area]) -> np.ndarray:
-    """(binding rows,) number of the area that owns each."""
-    area_of = np.empty(len(problem.groups.site), int)
-    for area in areas:
-        area_of[area.groups[area.core_groups]] = area.number
-    return owners(area_of, problem.cover.bound_sets().tocsr())
-
-
 def _closed(
-    problem: SleepProblem, areas: list[Area], plans: list[dict[str, np.ndarray]], awake: np.ndarray
+    problem: SleepProblem, areas: Cut, plans: list[dict[str, np.ndarray]], awake: np.ndarray
 ) -> np.ndarray:
     """The joined plan (parts, hours) with the cells awake that the owners of uncovered rows had counted on, in hours
     in which more ground is uncovered than may be."""
@@ -178,7 +190,7 @@ def _closed(
         return awake
     sets = cover.bound_sets().tocsr()
     open_ = (sets @ (counts[:, hours] > 0).astype(float)) < 0.5  # (rows, hours)
-    owner = _owner_of_rows(problem, areas)
+    owner = areas.owner_of_rows
     for area, plan in zip(areas, plans, strict=True):
         mine = np.flatnonzero((owner[area.rows] == area.number) & open_[area.rows].any(axis=1))
         if not len(mine):

@@ -1,5 +1,8 @@
 """Power of a site and what a kWh stands for, by hand."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 
@@ -24,6 +27,20 @@ def test_power_of_a_site_is_eq_13_by_hand():
     # the paper's form: RRU + BBU + air conditioner written apart
     k_m, c_m, b_m = 0.2, 300, 40
     assert rrus + c_m + (k_m * (c_m + rrus) + b_m) == pytest.approx(groups.power_w(awake, load)[0, 0])
+
+
+@pytest.mark.parametrize("muting", [False, True])
+def test_groups_that_are_sent_to_a_worker_come_back_the_same(muting):
+    groups = CellGroups.of(line_network(3), muting=muting)
+    groups.group_of_part  # noqa: B018  made, and not sent
+    for one in (groups, groups.only(np.array([0, 2]))[0]):
+        back = pickle.loads(pickle.dumps(one))
+        assert len(back.parts) == len(one.parts) and "group_of_part" not in vars(back)
+        for rows, other in zip(back.parts, one.parts, strict=True):
+            np.testing.assert_array_equal(rows, other)
+        for field in dataclasses.fields(CellGroups):
+            if field.name != "parts":
+                np.testing.assert_array_equal(getattr(back, field.name), getattr(one, field.name))
 
 
 def test_cost_and_co2_of_a_year():

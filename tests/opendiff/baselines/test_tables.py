@@ -29,7 +29,7 @@ from opendiff.baselines.harness import (
     held_back,
     other_conditions,
 )
-from opendiff.baselines.models import DEFAULT, FIDELITY, TABLES, Entry, Reference, plain
+from opendiff.baselines.models import AS_PUBLISHED, DEFAULT, FIDELITY, TABLES, Entry, Reference, plain
 from opendiff.baselines.tables import drawing, figure_table, markdown, sentences
 from opendiff.cli import main
 from opendiff.conditions import MODALITIES, TOKENS_WIDTH
@@ -140,6 +140,22 @@ def test_the_command_writes_every_table(stations, tmp_path, monkeypatch, capsys)
         text = (tmp_path / "out" / f"table{table}.md").read_text()
         assert "SpectraGAN" in text and text in capsys.readouterr().out + "\n"
         assert (tmp_path / "out" / f"table{table}.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.slow
+def test_the_literal_published_row_runs_to_its_end(stations):
+    """On request alone, with the paper's own schedule: 400 steps, an hour a token."""
+    assert AS_PUBLISHED not in benchmark.chosen(1, None)
+    entry = benchmark.chosen(1, [AS_PUBLISHED])[AS_PUBLISHED]
+    city = read_stations(stations).part(2, 3)
+    told = city.conditions[ALL][0]
+    few = Budget(updates=1, batch=2, checks=1, check_rows=1, check_samples=1)
+    model = entry.rows[AS_PUBLISHED](entry.make(None).fit(told, city.series, 0, few))
+    weeks = model.sample(told.take(np.array([0])), 1, 0)
+    assert weeks.shape == (1, 1, 168) and np.isfinite(weeks).all()
+    beta = np.linspace(1e-4**0.5, 0.05**0.5, 400) ** 2
+    np.testing.assert_allclose(model.network.schedule.alpha_bar.numpy(), np.cumprod(1 - beta), rtol=1e-9)
+    assert model.ablation.patch == 1
 
 
 def test_a_table_says_which_models_it_does_not_hold(stations):

@@ -18,6 +18,7 @@ from planning.errors import InfeasibleError, InputError
 from planning.geometry import centre_of, distances_m, local_metres, tile_position
 from planning.network import Network, SiteDesign
 from planning.scenario import Scenario
+from planning.shared_work import SharedWork
 from tests.planning.conftest import X0, Y0, make_table
 
 BASE = {"radius_m": 900.0, "site_capacity_mbps": 400.0, "spacing_m": 600.0, "time_limit": 3.0}
@@ -52,6 +53,15 @@ def test_what_the_plan_says_it_serves_is_a_linear_programme_over_its_places(dema
         made.ensemble["demand_mbps"].mean(), demand.mbps.sum(axis=0).mean(axis=0).max()
     )
     assert (made.ensemble["served_mbps"] <= made.ensemble["demand_mbps"] + 1e-6).all()
+
+
+def test_a_large_area_is_sited_in_areas_where_work_is_shared(demand, monkeypatch):
+    alone = siting(demand)
+    monkeypatch.setattr("planning.deployment.siting.LARGE", 10)
+    made = site_optimally(demand, 5, SitingSettings(**BASE), 0.9, work=SharedWork())
+    assert "areas" in made.plan.solve.solver and len(made.lon) == 5
+    assert made.plan.served_mbps <= min(alone.plan.solve.bound, made.plan.solve.bound) * (1 + 1e-6)
+    assert made.plan.served_mbps >= 0.9 * alone.plan.served_mbps
 
 
 def test_every_limit_is_kept(demand):

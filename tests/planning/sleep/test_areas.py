@@ -1,6 +1,7 @@
 """Sleep plans area by area: the same for any workers, bounded as a whole, sound at the seams."""
 
 import os
+import pickle
 import signal
 from dataclasses import replace
 from functools import partial
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from plannerbase.workers import local_workers, work_here
 from planning.errors import ClusterError, InputError
+from planning.geometry import cut_in_halves
 from planning.shared_work import SharedWork, work_folder
 from planning.sleep import SleepSettings, plan_sleep
-from planning.sleep.areas import areas_of, cut_sites
+from planning.sleep.areas import Cut
 from planning.sleep.in_areas import bound_of, optimise_in_areas
 from planning.sleep.incumbent import objective_of, serves_all
 from planning.sleep.keeper import Keeper
@@ -37,7 +39,7 @@ def line_problem(seed=3, sites=8, hours=24, **more):
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 5))
 def test_a_cut_holds_each_site_once(sites, most, seed):
     places = np.random.default_rng(seed).uniform(0, 1e4, (sites, 2)).round(-3)
-    number = cut_sites(places, most)
+    number = cut_in_halves(places, most)
     size = np.bincount(number)
     assert size.min() >= 1 and size.max() <= most and size.sum() == sites
     if sites > most:
@@ -46,7 +48,7 @@ def test_a_cut_holds_each_site_once(sites, most, seed):
 
 def test_the_cores_hold_every_sector_part_and_arc_of_the_network():
     problem = line_problem(cover_rows=6)
-    areas = areas_of(problem, 2)
+    areas = Cut(problem, 2)
     assert len(areas) == 4
     sectors = np.concatenate([area.sectors[area.core] for area in areas])
     parts = np.concatenate([area.parts[area.core_parts] for area in areas])
@@ -62,6 +64,25 @@ def test_the_cores_hold_every_sector_part_and_arc_of_the_network():
         np.testing.assert_array_equal(area.problem.demand, problem.demand[area.classes])
 
 
+def test_an_area_is_made_when_it_is_asked_for_and_sent_whole():
+    areas = Cut(line_problem(cover_rows=6, muting=True), 2)
+    assert len(areas) == 4 and not areas._made
+    area = areas[2]
+    assert list(areas._made) == [2] and areas[2] is area
+    back = pickle.loads(pickle.dumps(area))
+    for name in ("sites", "sectors", "groups", "parts", "classes", "arcs", "rows", "core"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(area, name))
+    settings = SleepSettings()
+    counts = area.problem.all_awake()
+    for one, other in zip(
+        vars(back.problem.serve(settings, counts)).values(),
+        vars(area.problem.serve(settings, counts)).values(), strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(IndexError):
+        areas[4]
+
+
 @pytest.mark.parametrize("more", [{}, {"muting": True}, {"whole_site": True, "max_hole_share": 0.3}])
 @pytest.mark.parametrize("sites_per_area", [1, 3])
 def test_the_bound_in_parts_is_that_of_the_whole_network(more, sites_per_area):
@@ -72,7 +93,7 @@ def test_the_bound_in_parts_is_that_of_the_whole_network(more, sites_per_area):
     cover_price = rng.uniform(0, 100, (len(problem.cover.binding), problem.hours))
     whole = PriceSearch.relaxation(problem, QUICK).evaluate(price, cover_price)[0]
     with HERE.run("test") as run:
-        parts = bound_of(problem, QUICK, areas_of(problem, sites_per_area), price, cover_price, run)
+        parts = bound_of(problem, QUICK, Cut(problem, sites_per_area), price, cover_price, run)
     assert parts == pytest.approx(whole, rel=1e-12)
 
 
