@@ -450,8 +450,8 @@ def test_names_of_sites_in_other_words(heading):
 
 
 MIF = (
-    b'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 1, 104\nColumns 1\n  Site Char(9)\nData\n\n'
-    b"Point 115.91 28.67\nPoint 115.92 28.68\n"
+    b'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 1, 104\nColumns 1\n  Site Char(9)\n'
+    b"Data\n\nPoint 115.91 28.67\nPoint 115.92 28.68\n"
 )
 
 
