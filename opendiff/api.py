@@ -6,7 +6,7 @@ without its options, `accepted_choices` what the command `fetch` chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -189,6 +189,7 @@ def fetch(
     country: str | Sequence[str] = (),
     poi_datum: Datum = "WGS-84",
     population_unit: PopulationUnit | None = None,
+    poi_columns: Mapping[str, str] | None = None,
     accept_terms: bool = False,
     progress: Progress | None = None,
 ) -> PackSource:
@@ -211,6 +212,8 @@ def fetch(
         ISO 3166 codes of three letters that WorldPop is asked for.
     poi_datum : {"WGS-84", "GCJ-02", "BD-09"}
         Of the positions in a table of places.
+    poi_columns : mapping, optional
+        Columns of a table of places whose headings do not tell: "lon", "lat" or "category" to its heading.
     population_unit : {"people", "per-km2"}, optional
         Of a GeoTIFF; None: as its name and tags say.
     accept_terms : bool
@@ -238,6 +241,7 @@ def fetch(
     choices = accepted_choices(
         country=country, accept_terms=accept_terms, how='give accept_terms=True, or imagery="none"',
         imagery=imagery, population=population, poi=poi, poi_datum=poi_datum, population_unit=population_unit,
+        poi_columns=tuple((poi_columns or {}).items()),
     )  # fmt: skip
     tiles, _ = tiles_and_area(area)
     fetcher = Fetcher(Path(out), choices, progress=progress)

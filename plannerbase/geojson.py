@@ -56,6 +56,8 @@ def features_of(document: Any, most_rows: int) -> Features:
     """The features of a parsed document. Raises `Refused`."""
     if not isinstance(document, dict):
         raise Refused("is JSON but no GeoJSON: it is not an object with a `type`")
+    if "type" not in document and isinstance(document.get("elements"), list):
+        document = _of_overpass(document["elements"])
     features = list(_features(document, 0, most_rows))
     if len(features) > most_rows:
         raise Refused(f"holds more than {most_rows:,} features")
@@ -82,6 +84,24 @@ def features_of(document: Any, most_rows: int) -> Features:
         shapes[points] = shapely.points(places)
     beside = {k: v for k, v in document.items() if k not in ("features", "geometry", "properties")}
     return Features(rows, shapes, _crs(document), faults, beside)
+
+
+def _of_overpass(elements: list[Any]) -> dict[str, Any]:
+    """What the Overpass API answers (out:json) as a collection: elements with tags, ways and relations at their
+    centre."""
+    features = []
+    for element in elements:
+        tags = element.get("tags") if isinstance(element, dict) else None
+        if not isinstance(tags, dict) or not tags:
+            continue  # a corner of a way, or nothing that says what it is
+        at = element.get("center") or element.get("centre") or element
+        place = at if isinstance(at, dict) and {"lon", "lat"} <= set(at) else None
+        point = {"type": "Point", "coordinates": [place["lon"], place["lat"]]} if place else None
+        kind, number = element.get("type"), element.get("id")
+        features.append(
+            {"type": "Feature", "properties": tags | {"osm_id": f"{kind}/{number}"}, "geometry": point}
+        )
+    return {"type": "FeatureCollection", "features": features}
 
 
 def _features(document: dict[str, Any], depth: int, most: int) -> list[dict[str, Any]]:

@@ -7,10 +7,12 @@ only what the first bytes show to be of the format that the name says.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import geopandas as gpd
 import numpy as np
@@ -21,15 +23,17 @@ from plannerbase.archive import members
 from plannerbase.delimited import dialect_of, read_csv, second_headings
 from plannerbase.geojson import features_of, read_geojson
 from plannerbase.kml import read_gpx, read_kml
+from plannerbase.parquet import read_parquet
 from plannerbase.report import Report, rows_of
 from plannerbase.systems import EXAMPLES, SHIFTED, WGS84, system_of, to_degrees
 from plannerbase.text import Refused, decoded, read_json
 from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles
 from plannerbase.workbook import hidden_sheets, read_workbook, workbook_members
 
-TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm")
+TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet", ".geoparquet")
 GEOJSON = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
-VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpx", ".fgb", ".gpkg", ".zip")
+VECTORS = (*GEOJSON, ".kml", ".kmz", ".gpx", ".fgb", ".gpkg", ".mif", ".zip")
+MAPINFO = (".mif", ".mid")
 FLATGEOBUF = b"fgb\x03fgb"
 SQLITE = b"SQLite format 3\x00"
 OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")  # compound files: workbooks before 2007, and encrypted ones of today
@@ -67,6 +71,8 @@ class Layer:
         `Refused`."""
         assert self.shapes is not None
         system = self.crs
+        if system is None and crs is not None and system_of(crs) in SHIFTED:
+            system = system_of(crs)  # degrees, but not those of WGS-84
         if system is None and crs is None and _beyond_degrees(self.shapes):
             west, south, *_ = shapely.total_bounds(self.shapes)
             raise Refused(
@@ -136,18 +142,27 @@ def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: b
         return _workbook(data, limits)
     if suffix in GEOJSON:
         return _geojson(data, name, limits)
-    if suffix == ".kml":
-        return _kml(data, name, limits)
-    if suffix == ".kmz":
-        return _kmz(data, name, limits)
+    if suffix in (
+        ".kml",
+        ".kmz",
+    ):  # archives and documents are told apart by what they are: many are misnamed
+        return _kmz(data, name, limits) if _is_zip(data, suffix == ".kmz") else _kml(data, name, limits)
     if suffix == ".gpx":
         return _placemarks(read_gpx(data, limits.rows), Path(name).stem, Report())
     if suffix == ".fgb":
         if not data.startswith(FLATGEOBUF):
             raise Refused("is not a FlatGeobuf file though its name says so")
         return _of_gdal(read_with_gdal({".fgb": data}, ".fgb", limits.rows, attributes))
+    if suffix in (".parquet", ".geoparquet"):
+        return _parquet(data, name, limits)
     if suffix == ".gpkg":
         return _gpkg(data, limits, attributes)
+    if suffix == ".mif":
+        return _mif({".mif": data}, limits, attributes)
+    if suffix in (".tab", ".mid"):
+        raise Refused(
+            "is only a part of a MapInfo table; save it as .mif and zip it together with its .mid file"
+        )
     if suffix == ".zip":
         return _zip(data, limits, attributes)
     if suffix == ".shp":
@@ -315,7 +330,7 @@ def _kml(data: bytes, name: str, limits: Limits) -> Contents:
     marks = read_kml(data, limits.rows)
     report = Report()
     if marks.links:
-        report.left_out("links to other KML, which are not followed", len(marks.links), marks.links)
+        report.left_out("links to other KML were not followed", len(marks.links), marks.links)
     return _placemarks(marks, Path(name).stem, report)
 
 
@@ -329,8 +344,16 @@ def _placemarks(marks: Any, name: str, report: Report) -> Contents:
     return Contents({name: layer}, about_lines(marks.about.splitlines()), report)
 
 
+def _is_zip(data: bytes, by_name: bool) -> bool:
+    """Whether a file is an archive; by its name where it does not begin as XML or as an archive does."""
+    if data.startswith(b"PK\x03\x04"):
+        return True
+    return by_name and not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
 def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
-    """The main document of an archive and every KML in it that it links to."""
+    """The main document of an archive and every KML in it that it links to; all of them where it holds no placemark and
+    links to none."""
     inside = members(data, (".kml",), limits.members, limits.unpacked_bytes)
     if not inside:
         raise Refused("holds no .kml file")
@@ -340,7 +363,11 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
     layers: dict[str, Layer] = {}
     about: dict[str, Any] = {}
     rows = 0
-    while waiting:
+    while waiting or (not rows and set(inside) - seen):
+        if not waiting:
+            waiting = sorted(set(inside) - seen)
+            seen |= set(waiting)
+            report.assumed(f"KML files in the archive were read, as {main} holds no placemark", len(waiting))
         path = waiting.pop(0)
         try:
             marks = read_kml(inside[path], limits.rows - rows)
@@ -352,10 +379,7 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
         rows += len(marks.rows)
         elsewhere = []
         for link in marks.links:
-            target = posixpath.normpath(
-                posixpath.join(posixpath.dirname(path), link.split("#")[0].replace("\\", "/"))
-            )
-            found = by_path.get(target.lower())
+            found = next((by_path[p] for p in _targets(path, link) if p in by_path), None)
             if found is None:
                 elsewhere.append(link)
             elif found not in seen:
@@ -363,7 +387,7 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
                 waiting.append(found)
         if elsewhere:
             report.left_out(
-                "links to KML outside the archive, which are not followed", len(elsewhere), elsewhere
+                "links to what is no KML in the archive were not followed", len(elsewhere), elsewhere
             )
         part = _placemarks(marks, Path(name).stem if path == main else path, report)
         about = about or part.about
@@ -372,6 +396,14 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
     if unread:
         report.left_out(f"KML files in the archive that {main} does not link to", len(unread), unread)
     return Contents(_one_table(layers), about, report)
+
+
+def _targets(path: str, link: str) -> list[str]:
+    """Where in an archive a link of a document may lead, in lower case: as written, and with %20 as a space."""
+    bare = link.split("#")[0].replace("\\", "/")
+    folder = posixpath.dirname(path.replace("\\", "/"))
+    ways = (bare, unquote(bare), unquote(bare.split("?")[0]))
+    return [posixpath.normpath(posixpath.join(folder, way)).lower() for way in ways]
 
 
 def _one_table(layers: dict[str, Layer]) -> dict[str, Layer]:
@@ -384,10 +416,30 @@ def _one_table(layers: dict[str, Layer]) -> dict[str, Layer]:
     return {filled[0].name: Layer(filled[0].name, table, shapes)}
 
 
+def _parquet(data: bytes, name: str, limits: Limits) -> Contents:
+    shape = read_parquet(data, limits.rows, limits.columns, limits.unpacked_bytes)
+    report = Report()
+    if shape.nested:
+        report.left_out("columns of lists were not read", len(shape.nested), shape.nested)
+    if shape.faults.any():
+        report.left_out(
+            "rows with a geometry that cannot be read", int(shape.faults.sum()), rows_of(shape.faults)
+        )
+    stem = Path(name).stem
+    return Contents({stem: Layer(stem, shape.table, shape.shapes, shape.crs)}, {}, report)
+
+
 def _gpkg(data: bytes, limits: Limits, attributes: bool) -> Contents:
     if not data.startswith(SQLITE) or data[68:70] != b"GP":
         raise Refused("is not a GeoPackage though its name says so")
     return _of_gdal(read_with_gdal({".gpkg": data}, ".gpkg", limits.rows, attributes))
+
+
+def _mif(parts: dict[str, bytes], limits: Limits, attributes: bool) -> Contents:
+    """A MapInfo interchange file, by its parts: text that names no other file, unlike a .tab."""
+    if not re.match(rb"\s*version\s+\d+", parts[".mif"][:200].removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE):
+        raise Refused("is not a MapInfo file though its name says so")
+    return _of_gdal(read_with_gdal(parts, ".mif", limits.rows, attributes))
 
 
 def _of_gdal(read: dict[str, Any]) -> Contents:
@@ -405,7 +457,16 @@ def _of_gdal(read: dict[str, Any]) -> Contents:
 
 def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
     """Shapefiles, and any other tables and layers that an archive holds."""
-    wanted = (*SHAPEFILE_PARTS, *(TABLES if attributes else ()), *GEOJSON, ".kml", ".gpkg")
+    wanted = (
+        *SHAPEFILE_PARTS,
+        *(TABLES if attributes else ()),
+        *GEOJSON,
+        *MAPINFO,
+        ".kml",
+        ".gpx",
+        ".fgb",
+        ".gpkg",
+    )
     inside = members(data, wanted, limits.members, limits.unpacked_bytes)
     about: dict[str, Any] = {}
     for path in [p for p in inside if Path(p).name in OWN_NOTES]:
@@ -428,10 +489,18 @@ def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
         layers |= {_free(stem, layers): replace(layer, name=stem) for layer in contents.layers.values()}
         report.extend(contents.report)
     for path, content in inside.items():
-        if path.lower().endswith(SHAPEFILE_PARTS):
+        if path.lower().endswith((*SHAPEFILE_PARTS, ".mid")):
             continue
         try:
-            part = read_layers(content, Path(path).name, limits, attributes)
+            if path.lower().endswith(".mif"):
+                beside = {p[-4:].lower(): inside[p] for p in inside if p[:-4] == path[:-4]}
+                part = _mif({k: v for k, v in beside.items() if k in MAPINFO}, limits, attributes)
+                part = replace(
+                    part,
+                    layers={Path(path).stem: replace(x, name=Path(path).stem) for x in part.layers.values()},
+                )
+            else:
+                part = read_layers(content, Path(path).name, limits, attributes)
         except Refused as error:
             raise Refused(f"holds {path}, which {error}") from None
         about = about or part.about

@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 def ascending(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) the distinct ones of values (rows,), ascending, and (rows,) the group of each: as `numpy.unique` with
     `return_inverse`, at once where they are so already."""
-    if (values[1:] > values[:-1]).all():
-        return values, np.arange(len(values))
+    new = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    if (values[1:] >= values[:-1]).all():
+        return (values, np.arange(len(values))) if new.all() else (values[new], np.cumsum(new) - 1)
     distinct_values, group = np.unique(values, return_inverse=True)
     return distinct_values, group
 

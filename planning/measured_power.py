@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -120,6 +121,11 @@ def _read(
     if not good.all():
         report.left_out("rows left out: no number for load or power", int((~good).sum()), rows_of(~good))
     return MeasuredPower(pd.DataFrame({"load_mbps": load[good], "power_w": power[good]}), report)
+
+
+def guess_columns(headings: Iterable[object]) -> dict[str, str]:
+    """ "load" or "power" -> the file's column, by its heading."""
+    return columns_named(headings, COLUMNS)
 
 
 def _present(mapping: dict[str, str], table: pd.DataFrame) -> dict[str, str]:

@@ -113,12 +113,12 @@ def around(space: Workspace, name: str, lon: float, lat: float) -> bool:
     return _mounted(space, take_area(space, build, "taking the place"))
 
 
-def from_upload(space: Workspace, data: bytes, filename: str) -> bool:
-    """The outlines in an uploaded file of any format that `opendiff.area` reads."""
+def from_upload(space: Workspace, data: bytes, filename: str, layer: str = "", crs: str = "") -> bool:
+    """The outlines in an uploaded file of any format that `opendiff.area` reads; layer, crs: as there."""
     from opendiff.area import Area, read_area_bytes
 
     def read() -> Area:
-        area = read_area_bytes(data, filename)
+        area = read_area_bytes(data, filename, layer, crs)
         check_order(area.geometry.bounds, open_region(space.source))
         return area
 

@@ -24,11 +24,12 @@ from app.map.view import map_view
 from app.messages import errors_shown, plain
 from app.saved import open_work
 from app.state.controls import kept
-from app.state.inputs import is_bundled
+from app.state.inputs import Upload, is_bundled
 from app.state.slots import Slot
 from app.state.workspace import Workspace, workspace
 from app.widgets import accessible
 from app.widgets.file_button import exported
+from app.widgets.file_choices import file_choices
 from app.widgets.file_report import file_report
 from app.widgets.layout import city_of, land_cover_legend, note, region_of
 from app.widgets.map_background import map_background
@@ -221,15 +222,19 @@ def _other_ways(space: Workspace) -> None:
         _search(space)
     with st.expander("Upload a file", icon=":material/upload_file:"):
         file = st.file_uploader(
-            "GeoJSON, KML, KMZ, GeoPackage, FlatGeobuf, GPX or zipped Shapefile",
-            type=["geojson", "json", "geojsonl", "kml", "kmz", "gpx", "fgb", "gpkg", "zip"],
+            "GeoJSON, KML, KMZ, GeoPackage, FlatGeobuf, GPX, MIF or zipped Shapefile",
+            type=["geojson", "json", "geojsonl", "kml", "kmz", "gpx", "fgb", "gpkg", "mif", "zip"],
             key="area file",
             max_upload_size=20,  # MB, the limit of the reader
         )
-        if file is not None and st.session_state.get("taken file") != file.file_id:
-            st.session_state["taken file"] = file.file_id
-            area_entry.from_upload(space, file.getvalue(), file.name)
-            st.rerun()
+        if file is not None:
+            data = file.getvalue()
+            choice = file_choices(space, Upload(file.name, data), "area")
+            taken = (file.file_id, choice.layer, choice.crs)
+            if st.session_state.get("taken file") != taken:
+                st.session_state["taken file"] = taken
+                area_entry.from_upload(space, data, file.name, choice.layer, choice.crs)
+                st.rerun()
         if file is not None and space.area is not None:
             file_report(space.area.report, file.name)
     with st.expander("Type corners", icon=":material/select_all:"):

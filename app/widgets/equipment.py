@@ -1,7 +1,7 @@
 """The energy figures of the cells, as a table to edit, and their fit to measurements."""
 
 import hashlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +12,7 @@ from app.state.inputs import Upload
 from app.state.slots import Slot
 from app.state.workspace import Workspace
 from app.widgets import accessible
+from app.widgets.file_choices import column_controls, column_mapping, held_by, one_of, recall, remember
 from app.widgets.file_report import file_report
 from app.widgets.uploads import upload
 from plannerbase import formats
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from planning.power_fit import PowerFit
 
 EDITED: Slot[pd.DataFrame] = Slot()
+HELD: Slot[Any] = Slot()
+ALL_SHEETS = "(all with load and power)"
+COLUMNS = {"load": "Column of load", "power": "Column of power"}
 AS_LISTED = "as in the table"
 FIGURES = {
     "capacity_mbps": ("Capacity (Mbit/s)", "Mean over the cell at full load."),
@@ -123,8 +127,8 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     file = upload(
         space,
         "power measurements",
-        "Fit idle power and slope to measurements (CSV or XLSX)",
-        ["csv", "txt", "tsv", "xlsx", "xlsm"],
+        "Fit idle power and slope to measurements (CSV, XLSX or Parquet)",
+        ["csv", "txt", "tsv", "xlsx", "xlsm", "parquet"],
         MOST_CSV_MB,
         "A column of load and one of power, one measurement of a radio unit a line.",
         where=left,
@@ -137,13 +141,9 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     power = two.selectbox(
         "Power in", list(POWER_UNITS), format_func=POWER_UNITS.__getitem__, **kept("power unit")
     )
-    columns = {
-        ours: box.text_input(f"Column of {ours}", placeholder="by its heading", **kept(f"column of {ours}"))
-        for ours, box in (("load", one), ("power", two))
-    }
-    mapping = {ours: theirs.strip() for ours, theirs in columns.items() if theirs and theirs.strip()}
+    layer, mapping = _choices(space, file, left)
     mine = base["equipment"] == name
-    fit = _fit(file, load, power, mapping, float(base.loc[mine, "capacity_mbps"].iloc[0]))
+    fit = _fit(file, load, power, mapping, layer, float(base.loc[mine, "capacity_mbps"].iloc[0]))
     if fit is None:
         return base
     accessible.chart(power_figure(fit), "Measured power and its fit", "power fit")
@@ -153,11 +153,29 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _choices(space: Workspace, file: Upload, where: Any) -> tuple[str, dict[str, str]]:
+    """The sheet of the measurements, "" for all, and their columns, as the user chose them: those of the last file of
+    this shape at first."""
+    from planning.measured_power import guess_columns
+
+    layer = str(st.session_state.get("power layer") or "")
+    held = space.cached(HELD, (file.identity, layer), lambda: held_by(file, layer))
+    if held is None or not held.columns:
+        return "", {}
+    shape = recall(file, held, "power")
+    chosen = ""
+    if len(held.layers) > 1:
+        chosen = one_of(where, "Sheet", "power layer", ALL_SHEETS, held.layers)
+    mapping = column_mapping(held.columns, COLUMNS, guess_columns(held.columns), "power", COLUMNS, where)
+    remember(shape, ("power layer", *column_controls("power", COLUMNS)))
+    return chosen, mapping
+
+
 def _fit(
-    file: Upload, load: str, power: str, mapping: dict[str, str], capacity_mbps: float
+    file: Upload, load: str, power: str, mapping: dict[str, str], layer: str, capacity_mbps: float
 ) -> "PowerFit | None":
-    """The fit and the report of its file; mapping: load or power -> its column; capacity_mbps: of the measured
-    equipment, for a load in shares."""
+    """The fit and the report of its file; mapping: load or power -> its column; layer: its sheet; capacity_mbps: of the
+    measured equipment, for a load in shares."""
     from planning.measured_power import read_power
     from planning.power_fit import fit_power
 
@@ -166,6 +184,7 @@ def _fit(
         measured = read_power(
             file.data, file.name, mapping, load_unit=cast("LoadUnit | None", load or None),
             power_unit=cast("PowerUnit | None", power or None), capacity_mbps=capacity_mbps,
+            layer=layer,
         )  # fmt: skip
         file_report(measured.report, file.name)
         fit = fit_power(measured.table)

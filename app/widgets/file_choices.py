@@ -1,10 +1,11 @@
 """The sheet or layer and the reference system of an uploaded file, remembered for the next file of that shape."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app.messages import plain
 from app.state.controls import kept
 from app.state.inputs import Upload
 from app.state.slots import Slot
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from planning.network.files import Choice, Preview
 
 ALL_LAYERS = "(all with places)"
+GUESSED = "(guess)"
 REMEMBERED = "choices of files"  # in the session: shape of a file -> control -> what was chosen
 HELD: Slot[Any] = Slot()  # a part an uploader
 
@@ -68,6 +70,39 @@ def one_of(where: Any, label: str, key: str, every: str, names: list[str]) -> st
         st.session_state.pop(key, None)
     picked = where.selectbox(label, options, **kept(key))
     return "" if picked == every else str(picked)
+
+
+def column_mapping(
+    columns: list[str],
+    labels: Mapping[str, str],
+    guessed: Mapping[str, str],
+    key: str,
+    needed: Iterable[str] = (),
+    where: Any = st,
+) -> dict[str, str]:
+    """Our column: the file's, where the user chose one. labels: our columns and what they are called. guessed: our
+    column: the file's, by its heading. needed: those without which nothing is read; open where one is not guessed."""
+    missing = not set(needed) <= set(guessed)
+    chosen = {}
+    with where.expander("Columns", icon=":material/table:", expanded=missing):
+        beside = min(4, len(labels))
+        rows = -(-len(labels) // beside)
+        boxes = [box for _ in range(rows) for box in st.columns(beside)]
+        for ours, box in zip(labels, boxes, strict=False):
+            options = [GUESSED, *columns]
+            label = labels[ours] + (plain(f" ({guessed[ours]})") if ours in guessed else "")
+            settings = kept(f"{key} column {ours}")
+            if st.session_state.get(settings["key"]) not in options:  # chosen for another file
+                st.session_state.pop(settings["key"], None)
+            picked = box.selectbox(label, options, **settings)
+            if picked != GUESSED:
+                chosen[ours] = picked
+    return chosen
+
+
+def column_controls(key: str, labels: Iterable[str]) -> tuple[str, ...]:
+    """The controls of `column_mapping`, for `remember`."""
+    return tuple(f"{key} column {ours}" for ours in labels)
 
 
 def held_by(file: Upload, layer: str = "") -> "Preview | None":

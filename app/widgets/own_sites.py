@@ -4,12 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.messages import plain, sentence
-from app.state.controls import kept
+from app.messages import sentence
 from app.state.inputs import OwnSites, Upload
 from app.state.slots import Slot
 from app.state.workspace import Workspace
-from app.widgets.file_choices import ALL_LAYERS, held_by, one_of, recall, reference_system, remember
+from app.widgets.file_choices import (
+    ALL_LAYERS,
+    column_controls,
+    column_mapping,
+    held_by,
+    one_of,
+    recall,
+    reference_system,
+    remember,
+)
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
 from app.widgets.uploads import upload
@@ -32,6 +40,8 @@ TYPES = [
     "gpx",
     "fgb",
     "gpkg",
+    "parquet",
+    "mif",
     "zip",
 ]
 MOST_MB = 100
@@ -41,7 +51,6 @@ COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "
            "technology": "Technology", "capacity_mbps": "Capacity (Mbit/s)", "band": "Band",
            "frequency_mhz": "Frequency (MHz)", "height_m": "Antenna height (m)", "tilt_deg": "Downtilt (°)",
            "power_dbm": "Power (dBm)"}  # fmt: skip
-GUESSED = "(guess)"
 ALL_NETWORKS = "(all)"
 
 
@@ -53,8 +62,9 @@ def own_sites(space: Workspace) -> OwnSites | None:
         "Your sites",
         TYPES,
         MOST_MB,
-        "Sites, or cells with their sites: CSV or XLSX with any column names, GeoJSON, KML, KMZ, GeoPackage, "
-        "zipped Shapefile, an OpenCelliD CSV (cells are clustered), or an extract of OpenStreetMap (its masts).",
+        "Sites, or cells with their sites: CSV, XLSX or Parquet with any column names, GeoJSON, KML, KMZ, GPX, "
+        "FlatGeobuf, GeoPackage, MIF, zipped Shapefile, an OpenCelliD CSV (cells are clustered), or an extract of "
+        "OpenStreetMap (its masts).",
     )
     if file is None:
         space.own_sites = None
@@ -90,6 +100,8 @@ def _read(space: Workspace, file: Upload, chosen: dict[str, str], identity: tupl
 def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     """The sheet or layer, operator, reference system and columns that the user chose: those of the last file of this
     shape at first."""
+    from planning.network.files import guess_mapping
+
     shape = recall(file, held, "own")
     one, two, three = st.columns(3)
     chosen = {}
@@ -98,26 +110,6 @@ def _choices(file: Upload, held: "Preview") -> dict[str, str]:
     if len(held.networks) > 1:
         chosen["network"] = one_of(two, "Operator", "own network", ALL_NETWORKS, held.networks)
     chosen["crs"] = reference_system(three, "own crs")
-    chosen |= _mapping(held.columns)
-    remember(shape, ("own layer", "own network", "own crs", *(f"own column {ours}" for ours in COLUMNS)))
+    chosen |= column_mapping(held.columns, COLUMNS, guess_mapping(held.columns), "own", ("lon", "lat"))
+    remember(shape, ("own layer", "own network", "own crs", *column_controls("own", COLUMNS)))
     return {name: value for name, value in chosen.items() if value}
-
-
-def _mapping(columns: list[str]) -> dict[str, str]:
-    """Our column: the file's, where the user chose one."""
-    from planning.network.files import guess_mapping
-
-    guessed = guess_mapping(columns)
-    missing = not {"lon", "lat"} <= set(guessed)
-    chosen = {}
-    with st.expander("Columns", icon=":material/table:", expanded=missing):
-        for ours, column in zip(COLUMNS, [c for _ in range(3) for c in st.columns(4)], strict=False):
-            options = [GUESSED, *columns]
-            label = COLUMNS[ours] + (plain(f" ({guessed[ours]})") if ours in guessed else "")
-            settings = kept(f"own column {ours}")
-            if st.session_state.get(settings["key"]) not in options:  # chosen for another file
-                st.session_state.pop(settings["key"], None)
-            picked = column.selectbox(label, options, **settings)
-            if picked != GUESSED:
-                chosen[ours] = picked
-    return chosen

@@ -195,7 +195,7 @@ def _never_areas(space: Workspace) -> "tuple[shapely.Geometry, ...]":
     with two:
         file = upload(
             space, "sleep never areas", "Areas whose sites never sleep (file)", AREA_TYPES, MAX_AREAS_MB,
-            "Polygons: hospitals, stations, venues. GeoJSON, KML, KMZ, GeoPackage or zipped Shapefile.",
+            "Polygons: hospitals, stations, venues. GeoJSON, KML, KMZ, FlatGeobuf, GeoPackage or zipped Shapefile.",
         )  # fmt: skip
     areas: list[Any] = []
     with errors_shown("reading the areas"):

@@ -1,7 +1,7 @@
 """The part of the Area page where the source of open data is chosen."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -12,8 +12,10 @@ from app.messages import errors_shown, show_error
 from app.server import limits
 from app.server.folders import keep_upload, own_folder
 from app.state.controls import kept
-from app.state.inputs import is_bundled
+from app.state.inputs import Upload, is_bundled
+from app.state.slots import Slot
 from app.state.workspace import Workspace
+from app.widgets.file_choices import column_controls, column_mapping, held_by, recall, remember
 from app.widgets.file_report import file_report
 from app.widgets.layout import note
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from opendiff.poi.tables import Datum
 
 BUNDLED, PACK, FILES, LIVE = "Bundled region", "Offline data package", "My own files", "Live providers"
+POI_LABELS = {"lon": "Longitude", "lat": "Latitude", "category": "Category"}
+MOST_SHOWN_BYTES = 20_000_000  # of a table whose columns are offered
+POI_HELD: Slot[Any] = Slot()
 NO_AREA = "Choose the area first: draw it, search a place, upload it or type its corners."
 
 
@@ -128,9 +133,9 @@ def _own_files(space: Workspace) -> None:
         help="Cut to tiles of 256 pixels.",
     )
     places = st.file_uploader(
-        "POI (CSV, XLSX, GeoJSON, KML, GeoPackage, .shp.zip or .osm.pbf)",
-        type=["csv", "txt", "tsv", "xlsx", "xlsm", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz", "gpkg", "zip",
-              "osm", "pbf"],
+        "POI (CSV, XLSX, Parquet, GeoJSON, KML, GPX, FlatGeobuf, GeoPackage, .shp.zip or .osm.pbf)",
+        type=["csv", "txt", "tsv", "xlsx", "xlsm", "parquet", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz",
+              "gpx", "fgb", "gpkg", "zip", "osm", "pbf"],
         key="own poi",
         help="A table needs positions, and a category (Amap, Baidu, Overture, Foursquare too) or OpenStreetMap tags.",
     )  # fmt: skip
@@ -140,6 +145,7 @@ def _own_files(space: Workspace) -> None:
         datum = st.radio(
             "Positions in", data, horizontal=True, help="GCJ-02: map services of China; BD-09: Baidu."
         )
+    columns = _poi_columns(space, places)
     people = st.file_uploader("Population (GeoTIFF)", type=["tif", "tiff"], key="own people")
     units: dict[str, PopulationUnit | None] = {
         "as the file says": None, "people in each cell": "people", "people per km²": "per-km2",
@@ -157,8 +163,36 @@ def _own_files(space: Workspace) -> None:
             NONE if file is None else keep_upload(file, file.name, suffixes, own_folder(space.work))
             for file, suffixes in ((image, RASTERS), (people, RASTERS), (places, PLACES))
         )
-        open_data.start(space, Choices(imagery, population, poi, poi_datum=datum, population_unit=unit))
+        open_data.start(
+            space,
+            Choices(
+                imagery,
+                population,
+                poi,
+                poi_datum=datum,
+                population_unit=unit,
+                poi_columns=tuple(columns.items()),
+            ),
+        )
         st.rerun()
+
+
+def _poi_columns(space: Workspace, file: Any) -> dict[str, str]:
+    """Columns of a table of places that the user chose: those of the last table of this shape at first."""
+    from plannerbase.headings import place_columns
+
+    tabular = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet")
+    if file is None or not file.name.lower().endswith(tabular) or file.size > MOST_SHOWN_BYTES:
+        return {}
+    given = Upload(file.name, file.getvalue())
+    held = space.cached(POI_HELD, given.identity, lambda: held_by(given))
+    if held is None or not held.columns:
+        return {}
+    shape = recall(given, held, "poi")
+    guessed = {ours: theirs for ours, theirs in place_columns(held.columns).items() if ours in POI_LABELS}
+    chosen = column_mapping(held.columns, POI_LABELS, guessed, "poi")
+    remember(shape, column_controls("poi", POI_LABELS))
+    return chosen
 
 
 def _live(space: Workspace) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -181,6 +182,65 @@ def joined_tables() -> list[bytes]:
         b"Site,Transmitter,Azimuth\nA,A1,0\nA,A2,120\n",
     )
     return [zipped({"Sites.csv": sites, "Transmitters.csv": cells})]
+
+
+def gpx_files() -> list[bytes]:
+    """Waypoints, a track and a closed route."""
+    west, south, east, north = bounds()
+    corners = [(west, south), (east, south), (east, north), (west, south)]
+    points = "".join(
+        f'<wpt lat="{y}" lon="{x}"><name>S{i}</name></wpt>' for i, (x, y) in enumerate(corners[:3])
+    )
+    route = "".join(f'<rtept lat="{y}" lon="{x}"/>' for x, y in corners)
+    head = '<?xml version="1.0"?><gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1">'
+    return [
+        f"{head}{points}<rte><name>R</name>{route}</rte></gpx>".encode(),
+        f"{head}{points}</gpx>".encode(),
+    ]
+
+
+def flatgeobufs(points: bool = False) -> list[bytes]:
+    shapes = [shapely.Point(*shape.centroid.coords[0]) if points else shape for shape in outlines()[:4]]
+    return [_vector("area.fgb", "FlatGeobuf", [shape]) for shape in shapes]
+
+
+def geo_parquets() -> list[bytes]:
+    """Sites in a plain Parquet table, and in one with geometry and records."""
+    rows = {"site": ["A", "B"], "azimuth": [0, 120]}
+    plain = pa.table(rows | {"lon": [115.91, 115.92], "lat": [28.67, 28.68]})
+    out = io.BytesIO()
+    points = gpd.points_from_xy([115.91, 115.92], [28.67, 28.68])
+    frame = gpd.GeoDataFrame(rows | {"of": [{"a": 1}, {"a": 2}]}, geometry=points, crs="EPSG:4326")
+    frame.to_parquet(out)
+    return [parquet(plain), out.getvalue()]
+
+
+def headed_workbooks() -> list[bytes]:
+    """A workbook whose headings take two rows, of which cells are merged."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (
+        ["Sites"],
+        ["Site", "Position", None, "Antenna"],
+        [None, "Lon", "Lat", "Azimuth"],
+        ["A", 115.91, 28.67, 0],
+    ):
+        sheet.append(row)
+    sheet.append(["B", 115.92, 28.68, 120])
+    sheet.merge_cells("B2:C2")
+    sheet.merge_cells("A2:A3")
+    out = io.BytesIO()
+    book.save(out)
+    return [out.getvalue()]
+
+
+def mapinfo_archives() -> list[bytes]:
+    mif = (
+        b'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 1, 104\nColumns 1\n  site Char(9)\n'
+        b"Data\n\nPoint 115.91 28.67\nPoint 115.92 28.68\nRegion 1\n 4\n"
+        b"115.9 28.6\n115.95 28.6\n115.95 28.65\n115.9 28.6\n"
+    )
+    return [zipped({"s.mif": mif, "s.mid": b'"A"\n"B"\n"C"\n'})]
 
 
 def linked_kmz() -> list[bytes]:

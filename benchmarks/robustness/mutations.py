@@ -242,6 +242,7 @@ def kind_of(name: str) -> str:
         ".json": "json",
         ".geojson": "json",
         ".kml": "xml",
+        ".gpx": "xml",
         ".xml": "xml",
         ".rels": "xml",
         ".csv": "csv",

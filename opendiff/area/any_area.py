@@ -12,6 +12,7 @@ import shapely
 from opendiff.area.area import Area, read_area
 from opendiff.area.tiles import MAX_TILES, Tiles, read_tiles, tile_frame, tiles_covering
 from opendiff.errors import AreaError
+from plannerbase.layers import TABLES
 from plannerbase.report import Report
 
 Outline: TypeAlias = Area | gpd.GeoDataFrame | gpd.GeoSeries | shapely.Polygon | shapely.MultiPolygon
@@ -43,7 +44,7 @@ def tiles_and_area(area: AnyArea, max_tiles: int = MAX_TILES) -> tuple[Tiles, Ar
         share = area["covered_share"] if "covered_share" in area else 1.0
         return tile_frame(area["x"], area["y"], share), None
     if isinstance(area, str | Path):
-        if Path(area).suffix.lower() == ".csv":
+        if Path(area).suffix.lower() in TABLES:
             return read_tiles(area, max_tiles, Report()), None
         outline = read_area(area)
     elif isinstance(area, Area):

@@ -109,7 +109,7 @@ def check_polygon(geometry: shapely.Geometry) -> None:
 
 
 def read_area(text_or_path: str | Path) -> Area:
-    """An area from a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile) or from the text of a box "W,S,E,N" in degrees.
+    """An area from a file of any vector format, or from the text of a box "W,S,E,N" in degrees.
 
     Coordinates in another reference system are brought to WGS-84. Raises AreaError.
     """
@@ -133,14 +133,15 @@ def _from_plain(plain: dict[str, Any]) -> Area:
 
 
 @guarded(AreaError, pack=_to_plain, unpack=_from_plain)
-def read_area_bytes(data: bytes, filename: str) -> Area:
-    """As `read_area`, from the bytes of an uploaded file whose format its name tells.
+def read_area_bytes(data: bytes, filename: str, layer: str = "", crs: str = "") -> Area:
+    """As `read_area`, from the bytes of an uploaded file whose format its name tells. layer: the one that is meant, ""
+    for all. crs: the reference system of a file that does not state its own.
 
     Sizes are limited before anything is parsed, archives are unpacked only under names of our own, and no document
     type or entity of an XML file is followed. Raises AreaError.
     """
     report = Report()
-    return _unite(read_drawn(data, filename, report), Path(filename).stem or "area", report)
+    return _unite(read_drawn(data, filename, report, layer, crs), Path(filename).stem or "area", report)
 
 
 def _box_numbers(text: str) -> Bounds | None:

@@ -1,7 +1,6 @@
-"""The geometries in an uploaded or named file: GeoJSON, KML, KMZ, GeoPackage or a zipped Shapefile "
-"(`plannerbase.layers`)."""
+"""The geometries in an uploaded or named file, of any format of `plannerbase.layers` that has geometry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import shapely
 
 from opendiff.errors import AreaError
-from plannerbase.layers import VECTORS, Contents, Layer, Limits, drawn_layer, read_layers
+from plannerbase.layers import VECTORS, Contents, Layer, Limits, chosen, drawn_layer, read_layers
 from plannerbase.report import Report
 from plannerbase.text import Refused
 
@@ -17,7 +16,10 @@ MAX_BYTES = 20_000_000  # of an uploaded file
 MAX_UNPACKED_BYTES = 100_000_000
 MAX_MEMBERS = 100
 MAX_FEATURES = 10_000
-FORMATS = "GeoJSON (.geojson, .json), KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
+FORMATS = (
+    "GeoJSON (.geojson, .json), KML, KMZ, GPX, FlatGeobuf (.fgb), GeoPackage (.gpkg), MapInfo (.mif) "
+    "or a zipped Shapefile (.zip)"
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ def read_limited(path: Path) -> bytes:
     return data
 
 
-def read_drawn(data: bytes, filename: str, report: Report | None = None) -> list[Drawn]:
-    """The geometries of a file, one `Drawn` a layer. Raises AreaError; `filename` tells the format."""
+def read_drawn(
+    data: bytes, filename: str, report: Report | None = None, layer: str = "", crs: str = ""
+) -> list[Drawn]:
+    """The geometries of a file, one `Drawn` a layer. layer: the one that is meant, "" for all. crs: the reference
+    system of a file that does not state its own. Raises AreaError; `filename` tells the format."""
     name = Path(filename).name
     if not data:
         raise AreaError(f"{name} is empty; export the area again.")
@@ -60,10 +65,23 @@ def read_drawn(data: bytes, filename: str, report: Report | None = None) -> list
         raise AreaError(f"{name} is of no known format; give {FORMATS}.")
     limits = Limits(MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_FEATURES)
     try:
-        contents = read_layers(data, name, limits, attributes=False)
+        contents = chosen(read_layers(data, name, limits, attributes=False), layer)
+        if crs:
+            contents = _in_degrees(contents, crs, report)
     except Refused as error:
         raise AreaError(f"{name} {error}; export the area again as plain polygons.") from None
     return _drawn(contents, name, report)
+
+
+def _in_degrees(contents: Contents, crs: str, report: Report | None) -> Contents:
+    """Layers that do not state their reference system in degrees, by the one that the user names. Raises `Refused`."""
+    layers = {
+        name: layer
+        if layer.shapes is None or layer.crs not in (None, "")
+        else replace(layer, shapes=layer.in_degrees(crs, report), crs=None)
+        for name, layer in contents.layers.items()
+    }
+    return replace(contents, layers=layers)
 
 
 def drawn_geojson(document: Any, report: Report | None = None) -> list[Drawn]:

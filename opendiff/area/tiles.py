@@ -27,8 +27,9 @@ from opendiff.area.tile_shares import MAX_PIECES, crossings, unit_square_shares
 from opendiff.errors import AreaError
 from plannerbase.delimited import read_csv
 from plannerbase.headings import columns_named
+from plannerbase.layers import TABLES, Limits, read_layers
 from plannerbase.numbers import numbers_of
-from plannerbase.report import Report
+from plannerbase.report import Report, rows_of
 
 MAX_TILES = 20_000
 MAX_ZOOM = 23
@@ -38,7 +39,9 @@ TILE_COLUMNS = {  # plain headings of a list of tiles
     "zoom": ("z", "zoom", "zoomlevel", "tilez", "level"),
     "quadkey": ("quadkey", "qk"),
     "covered_share": ("coveredshare",),
+    "path": ("z/x/y", "tile", "tileid", "key", "path"),
 }
+_PATH = r"^\s*(?P<z>\d{1,2})/(?P<x>\d+)/(?P<y>\d+)\s*$"
 # A tile is covered when at least this share of it is: some 10 cm2 of a tile of 1 km2, less than anybody draws and far
 # more than the rounding of coordinates, so that a box drawn along tile edges gets no slivers of its neighbours.
 MIN_SHARE = 1e-9
@@ -102,7 +105,7 @@ def tiles_covering(area: Area, max_tiles: int = MAX_TILES) -> Tiles:
 def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES, report: Report | None = None) -> Tiles:
     """`tiles_covering` of `read_area`, or the tiles listed in a CSV (`tiles_in_csv`). report: is told what was read."""
     path = Path(text_or_path)
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in TABLES:
         area = read_area(text_or_path)
         if report is not None:
             report.extend(area.report)
@@ -113,53 +116,100 @@ def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES, report: Rep
 def tiles_in_csv(
     data: bytes, filename: str, max_tiles: int = MAX_TILES, report: Report | None = None
 ) -> Tiles:
-    """The tiles listed in a CSV: columns x, y and maybe covered_share and zoom, or a column quadkey.
+    """The tiles listed in a table (CSV, XLSX or Parquet): columns x, y and maybe covered_share and zoom, or one column
+    of quadkeys or of z/x/y.
 
     Tiles of a lower zoom are split into their zoom-15 tiles; those of a higher one become the covered share of theirs.
-    Raises AreaError.
+    Lines without a tile are left out, and that is said. Raises AreaError.
     """
     report = Report() if report is None else report
-    try:
-        table = read_csv(data, most_rows=max(max_tiles, MAX_TILES) + 1)
-    except ValueError as error:
-        raise AreaError(
-            f"{filename} cannot be read as a table: it {error}; give a CSV with columns x and y."
-        ) from None
-    columns = columns_named(table.columns, TILE_COLUMNS)
-    if not ({"x", "y"} <= set(columns) or "quadkey" in columns):
-        raise AreaError(
-            f"{filename} has no columns x and y; give the numbers of zoom-15 tiles, one tile a line."
-        )
-    if not {"x", "y"} <= set(columns):
-        table = read_csv(data, dtype="string")  # a key may begin with 0
+    table, columns = _table(data, filename, max_tiles)
     if table.empty:
         raise AreaError(f"{filename} lists no tile; give at least one line x,y below the heading.")
     if len(table) > max_tiles:
         raise AreaError(f"{filename} lists {len(table):,} tiles and the limit is {max_tiles:,}; split it.")
-    numbers, zoom = _listed(table, columns, filename)
+    table = _without_gaps(table, columns, filename, report)
+    numbers, zoom = _listed(table, columns, filename, report)
     repeated = pd.DataFrame(np.column_stack([numbers, zoom])).duplicated().to_numpy()
-    if repeated.any():
-        x, y = numbers[np.argmax(repeated)].astype(int)
-        raise AreaError(f"{filename} lists tile {x},{y} more than once; keep each tile once.")
     share = np.ones(len(table))
     if "covered_share" in columns:
         share = numbers_of(table[columns["covered_share"]])
         if not ((share > 0) & (share <= 1)).all():
             raise AreaError(f"{filename} has a covered_share that is not above 0 and at most 1; correct it.")
+    if repeated.any():
+        x, y = numbers[np.argmax(repeated)].astype(int)
+        report.fixed("lines list a tile again, which counts once", int(repeated.sum()), [f"{x},{y}"])
+        numbers, zoom, share = numbers[~repeated], zoom[~repeated], share[~repeated]
     if (zoom != ZOOM).any():
         return _at_zoom_15(numbers, zoom, share, filename, max_tiles, report)
-    report.taken("tiles listed", len(table))
+    report.taken("tiles listed", len(numbers))
     return tile_frame(numbers[:, 0], numbers[:, 1], share)
 
 
-def _listed(table: pd.DataFrame, columns: dict[str, str], filename: str) -> tuple[np.ndarray, np.ndarray]:
+def _table(data: bytes, filename: str, max_tiles: int) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A list of tiles and our column -> its heading. Raises AreaError."""
+    most_rows = max(max_tiles, MAX_TILES) + 1
+    is_text = Path(filename).suffix.lower() in (".csv", ".txt", ".tsv")
+    try:
+        if is_text:
+            tables = [read_csv(data, most_rows=most_rows)]
+        else:
+            contents = read_layers(data, filename, Limits(rows=most_rows))
+            tables = [layer.table.rename(columns=str) for layer in contents.layers.values()]
+    except ValueError as error:
+        raise AreaError(
+            f"{filename} cannot be read as a table: it {error}; give a CSV with columns x and y."
+        ) from None
+    for table in tables:
+        columns = columns_named(table.columns, TILE_COLUMNS)
+        if {"x", "y"} <= set(columns):
+            return table, columns
+        if "quadkey" in columns:
+            if is_text:
+                table = read_csv(data, dtype="string")  # a key may begin with 0
+            elif pd.api.types.is_numeric_dtype(table[columns["quadkey"]]):
+                raise AreaError(
+                    f"{filename} holds its quadkeys as numbers, without the zeros that they begin with; format the "
+                    "column as text."
+                )
+            return table, columns
+        if "path" in columns:
+            parts = table[columns["path"]].astype("string").str.extract(_PATH)
+            if parts["x"].notna().any():
+                return parts, {"x": "x", "y": "y", "zoom": "z"}
+    raise AreaError(f"{filename} has no columns x and y; give the numbers of zoom-15 tiles, one tile a line.")
+
+
+def _without_gaps(
+    table: pd.DataFrame, columns: dict[str, str], filename: str, report: Report
+) -> pd.DataFrame:
+    """The lines with a number in every column that tells the tile. Raises AreaError where none has."""
+    told = [columns[c] for c in ("x", "y", "zoom") if c in columns] if {"x", "y"} <= set(columns) else []
+    empty = np.zeros(len(table), bool)
+    for heading in told:
+        bare = np.isnan(numbers_of(table[heading]))
+        if heading != columns.get("zoom") or not bare.all():
+            empty |= bare
+    if empty.all():
+        raise AreaError(f"{filename} has no line with numbers for {' and '.join(told)}; correct it.")
+    if empty.any():
+        report.left_out("lines left out: no number of a tile", int(empty.sum()), rows_of(empty))
+    return table[~empty].reset_index(drop=True)
+
+
+def _listed(
+    table: pd.DataFrame, columns: dict[str, str], filename: str, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
     """(rows, 2) tile numbers and (rows,) zooms of a list. Raises AreaError."""
     if not {"x", "y"} <= set(columns):
         return _of_quadkeys(table[columns["quadkey"]], filename)
     numbers = np.column_stack([numbers_of(table[columns[axis]]) for axis in ("x", "y")])
     zoom = np.full(len(table), float(ZOOM))
-    if "zoom" in columns:
-        zoom = numbers_of(table[columns["zoom"]])
+    stated = numbers_of(table[columns["zoom"]]) if "zoom" in columns else np.full(len(table), np.nan)
+    if np.isnan(stated).all():
+        report.assumed(f"No column tells the zoom: the tiles are of zoom {ZOOM}")
+    else:
+        zoom = stated
         if not ((zoom >= 0) & (zoom <= MAX_ZOOM) & (zoom == np.floor(zoom))).all():
             raise AreaError(
                 f"{filename} has a zoom that is no whole number from 0 to {MAX_ZOOM}; correct it."

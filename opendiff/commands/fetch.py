@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opendiff.commands.parsers import Commands
+from opendiff.commands.parsers import Commands, assignment
 from plannerbase.progress import StageBars
 
 if TYPE_CHECKING:
     from opendiff.live.choices import Choices
 
 AREA_HELP = (
-    "a file (GeoJSON, KML, KMZ, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
+    "a file (GeoJSON, KML, KMZ, GPX, FlatGeobuf, GPKG, zipped Shapefile), a box W,S,E,N in degrees, "
     "or a CSV of tiles with columns x,y"
 )
 DESCRIPTION = (
@@ -62,13 +62,22 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         default="osm",
         metavar="osm|FILE|none",
         help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a "
-        "table of places (CSV, XLSX, GeoJSON, KML) with positions and a category, type or OSM tag",
+        "table of places (CSV, XLSX, Parquet, GeoJSON, KML, GPX, FlatGeobuf) with positions and a "
+        "category, type or OSM tag",
     )
     parser.add_argument(
         "--poi-datum",
         choices=("WGS-84", "GCJ-02", "BD-09"),
         default="WGS-84",
         help="of the positions in a table",
+    )
+    parser.add_argument(
+        "--poi-column",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="OURS=THEIRS",
+        help="column of a table of places: lon, lat or category and the heading it has there (default: by usual names)",
     )
     parser.add_argument(
         "--country", default="", metavar="ISO3", help="country of the area, such as CHN; several with commas"
@@ -89,7 +98,8 @@ def choices_of(options: argparse.Namespace) -> Choices:
         country=options.country, accept_terms=options.accept_terms,
         how="add --accept-terms, or give --imagery FILE.tif or none",
         imagery=options.imagery, population=options.population, poi=options.poi, poi_datum=options.poi_datum,
-        population_unit=options.population_unit, base_map=given or ("osm" if options.poi == "osm" else "none"),
+        poi_columns=tuple(options.poi_column), population_unit=options.population_unit,
+        base_map=given or ("osm" if options.poi == "osm" else "none"),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
-from opendiff.commands.parsers import Commands
+from opendiff.commands.parsers import Commands, assignment
 from opendiff.errors import TableError
 from plannerbase.progress import StageBars
 
@@ -86,7 +86,7 @@ def add_measured_options(group: argparse._ArgumentGroup) -> None:
         help="where the measured cells are, and their azimuths",
     )
     group.add_argument(
-        "--map", action="append", default=[], type=_pair, metavar="OURS=THEIRS",
+        "--map", action="append", default=[], type=assignment, metavar="OURS=THEIRS",
         help="column of --measured: cell, time, traffic, users, lon, lat, x, y, hour (default: by usual names)",
     )  # fmt: skip
     group.add_argument(
@@ -104,13 +104,6 @@ def add_measured_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--crs", default="", metavar="CODE", help="of positions in --network, such as EPSG:27700"
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not (ours and equals and theirs):
-        raise argparse.ArgumentTypeError(f"{text!r} is no pair such as traffic=DL_Volume_MB")
-    return ours, theirs
 
 
 def run(options: argparse.Namespace) -> None:

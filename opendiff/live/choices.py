@@ -21,8 +21,11 @@ from opendiff.poi.tables import Datum
 NONE = "none"
 RASTERS = (".tif", ".tiff")
 EXTRACTS = (".pbf", ".osm", ".gpkg")
-TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".kml",
-          ".kmz", ".zip")  # fmt: skip
+POI_COLUMNS = ("lon", "lat", "category")  # of a table, that a user may name
+TABLES = (
+    ".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet", ".geoparquet", ".geojson", ".json", ".geojsonl", ".geojsons",
+    ".ndjson", ".kml", ".kmz", ".gpx", ".fgb", ".zip",
+)  # fmt: skip
 PLACES = (*EXTRACTS, *TABLES)
 
 
@@ -30,7 +33,8 @@ PLACES = (*EXTRACTS, *TABLES)
 class Choices:
     """imagery: "esri", a tile template, a GeoTIFF or "none". population: "worldpop", a GeoTIFF of people or "none".
     poi: "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places or "none". country: ISO 3166 codes
-    that WorldPop is asked for. poi_datum: of the positions in a table. population_unit: of a GeoTIFF; None: as it says
+    that WorldPop is asked for. poi_datum: of the positions in a table; poi_columns: its columns, (lon, lat or category,
+    the table's heading), where these do not tell. population_unit: of a GeoTIFF; None: as it says
     itself, else people in each cell. base_map: "osm" or "none"; it is for the eyes alone, so it may change while a pack
     grows. Raises SourceError on anything else."""
 
@@ -41,6 +45,7 @@ class Choices:
     poi_datum: Datum = "WGS-84"
     population_unit: PopulationUnit | None = None
     base_map: str = NONE
+    poi_columns: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "country", tuple(check_country(code) for code in self.country))
@@ -60,12 +65,15 @@ class Choices:
                 )
         elif self.population != NONE:
             _require_file(self.population, RASTERS, "population", "worldpop, a GeoTIFF (.tif) or none")
+        if unknown := {ours for ours, _ in self.poi_columns} - set(POI_COLUMNS):
+            raise SourceError(f"{min(unknown)!r} is no column of places; name {', '.join(POI_COLUMNS)}.")
         if self.poi not in ("osm", NONE):
             _require_file(
                 self.poi,
                 PLACES,
                 "POI",
-                "osm, a file (.osm.pbf, .osm, .gpkg, .shp.zip, .csv, .xlsx, .geojson, .kml) or none",
+                "osm, a file (.osm.pbf, .osm, .gpkg, .shp.zip, .csv, .xlsx, .parquet, .geojson, .kml, .gpx, .fgb) "
+                "or none",
             )
 
     @property
@@ -101,6 +109,8 @@ class Choices:
             return NONE
         status = Path(choice).stat()
         datum = f" {self.poi_datum}" if modality == "poi" and self.poi_datum != "WGS-84" else ""
+        if modality == "poi" and self.poi_columns:
+            datum += f" {sorted(self.poi_columns)}"
         unit = f" {self.population_unit}" if modality == "population" and self.population_unit else ""
         return f"{Path(choice).name} {status.st_size} {status.st_mtime_ns}{datum}{unit}"
 

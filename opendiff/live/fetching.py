@@ -217,7 +217,7 @@ class Fetcher:
             places, provider, report = extract.places, "osm", extract.report
             bounds = layer_bounds(path)
         else:
-            table = read_poi_table(path, self.choices.poi_datum)
+            table = read_poi_table(path, self.choices.poi_datum, dict(self.choices.poi_columns))
             places, provider, report = table.places, table.provider, table.report
             bounds = _bounds(places)
         self.told.extend(report.about(path.name))
@@ -225,8 +225,10 @@ class Fetcher:
         covered = tiles if bounds is None else tiles[_near(tiles, bounds)].reset_index(drop=True)
         counts = count_places(places, covered)
         if nothing_yet and not counts.any():
+            why = " ".join(entry.line for entry in report.of("left out")[:2])
             raise SourceError(
                 f"{path.name} has no place in the area; check its positions (lon, lat in degrees)."
+                f"{f' {why}' if why else ''}"
             )
         self.store.claim("poi", self.choices.poi_provider(), self.choices.key("poi"), poi_provider=provider)
         self.store.add(covered, {"poi": counts})

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -149,6 +149,8 @@ def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
     if kind == "osm":
         with path.open("rb") as file:
             check_plain(file.read(HEAD_BYTES))  # a document type stands before the first element
+    if kind in ("osm", "pbf"):
+        _check_whole(path, kind)
     if kind != "shp":
         return [path]
     if path.stat().st_size > MAX_ZIP_BYTES:
@@ -162,6 +164,63 @@ def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
             (folder / f"{number}{suffix}").write_bytes(content)
         found.append(folder / f"{number}.shp")
     return found
+
+
+def _check_whole(path: Path, kind: str) -> None:
+    """Raise `Refused` for an extract that ends too early, as downloads do that were cut off: GDAL would read what is
+    there without a word."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if kind == "osm":
+            file.seek(max(size - HEAD_BYTES, 0))
+            whole = b"</osm>" in file.read()
+        else:
+            whole = _ends_with_a_block(file, size)
+    if not whole:
+        raise Refused("ends in the middle, so it was not downloaded whole")
+
+
+def _ends_with_a_block(file: BinaryIO, size: int) -> bool:
+    """Whether blocks of a PBF follow one another up to its end: four bytes with the length of a heading, the heading
+    (field 3: the length of the data), the data."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        length = int.from_bytes(file.read(4), "big")
+        if length > HEAD_BYTES:
+            return False
+        data = _data_size(file.read(length))
+        if data is None:
+            return False
+        place += 4 + length + data
+    return place == size
+
+
+def _data_size(heading: bytes) -> int | None:
+    """Field 3 of the heading of a block; None where it has none that can be read."""
+    place, found = 0, None
+    while place < len(heading):
+        key, place = _varint(heading, place)
+        value, place = _varint(heading, place)
+        if key & 7 == 2:
+            place += value  # text or bytes of this length
+        elif key & 7 != 0:
+            return None
+        elif key >> 3 == 3:
+            found = value
+    return found
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """(number, place after it): seven bits a byte, the lowest first."""
+    number, shift = 0, 0
+    while place < len(data) and shift < 64:
+        byte = data[place]
+        number |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            break
+    return number, place
 
 
 def file_kind(path: Path, shown: str) -> str:

@@ -141,7 +141,7 @@ def _add_problem_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--never-in", action="append", default=[], metavar="FILE",
-        help="areas whose sites never sleep: GeoJSON, KML, GeoPackage or zipped Shapefile with polygons",
+        help="areas whose sites never sleep: GeoJSON, KML, FlatGeobuf, GeoPackage or zipped Shapefile with polygons",
     )  # fmt: skip
     group.add_argument("--window", type=_window, metavar="H-H", help=_about("window"))
     group.add_argument(

@@ -31,6 +31,8 @@ CODES: dict[str, tuple[str, ...]] = {  # plain headings
 }
 OPERATORS = ("operator", "operatorname", "mno", "carriername", "networkoperator", "provider", "operateur", "opérateur",
              "运营商", "运营商名称", "betreiber", "operador")  # fmt: skip
+PLMN = ("plmn", "plmnid", "plmncode", "mccmnc", "mcc-mnc", "servingplmn", "homeplmn")
+_PLMN = r"^\s*(?P<mcc>\d{3})(?:\s*[-/ ]\s*(?P<mnc>\d{1,3})|(?P<whole>\d{2,3}))\s*$"
 _HEADS = (  # of a row of a file without a heading, and what its columns are
     (
         re.compile(r'"?(GSM|UMTS|LTE|NR|CDMA)"?(,[^,]*){13}'),
@@ -59,6 +61,18 @@ def with_heading(data: bytes) -> bytes:
     return data
 
 
+def with_codes(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with columns mcc and mnc where one of networks ("460-00", "46000") holds both."""
+    named = columns_named(table.columns, CODES | {"plmn": PLMN})
+    if "plmn" not in named or {"mcc", "net"} & set(named):
+        return table
+    parts = _code(table[named["plmn"]]).str.extract(_PLMN)
+    if parts["mcc"].isna().all():
+        return table
+    network = pd.to_numeric(parts["mnc"].fillna(parts["whole"])).astype("Int64")
+    return table.assign(mcc=parts["mcc"], mnc=network)
+
+
 def cell_codes(table: pd.DataFrame, used: dict[str, str]) -> dict[str, str] | None:
     """Our name of a code -> the table's column, where the rows are cells as crowds measure them; used: what else the
     headings tell. None for the table of an operator, which knows its sites or azimuths."""
@@ -75,7 +89,7 @@ def chosen_network(
     """(rows,) bool: the rows of one operator. network: "460-0" (MCC-MNC), or a name in a column of operators;
     None: all,
     and the report says whose. Raises `Refused` for one that is not there."""
-    owner = _owners(table, codes)
+    owner = _owners(table, codes or columns_named(table.columns, CODES))
     if owner is None:
         if network:
             raise Refused(f"names no operator, so that {network!r} cannot be chosen")
@@ -102,6 +116,7 @@ def chosen_network(
 
 def operators(table: pd.DataFrame) -> list[str]:
     """The operators that a table names, most rows first: "460-0", or names."""
+    table = with_codes(table)
     owner = _owners(table, columns_named(table.columns, CODES))
     return [] if owner is None else [str(name) for name in owner.value_counts().index]
 

@@ -21,7 +21,14 @@ from plannerbase.source import Source
 from plannerbase.text import Refused
 from planning.errors import InputError
 from planning.network import Network, located
-from planning.network.cell_databases import cell_codes, chosen_network, cluster_sites, clustered, operators
+from planning.network.cell_databases import (
+    cell_codes,
+    chosen_network,
+    cluster_sites,
+    clustered,
+    operators,
+    with_codes,
+)
 from planning.network.rows import assumptions, attributes, sites_and_cells
 from planning.network.table_files import is_own, read_bytes, read_contents
 
@@ -109,7 +116,7 @@ def import_points(
 ) -> tuple[pd.DataFrame, Report]:
     """(one row a place with lon, lat and whatever else the file holds under our names; report).
 
-    Rows of one site, or of one place where no site is named, are one place. Raises InputError where no place is left.
+    Rows of one site or of one place are one place. Raises InputError where no place is left.
     """
     data, name = read_bytes(source, name)
     asked = Choice(**_asked(choice, mapping))
@@ -127,7 +134,14 @@ def import_points(
     doubled = pd.Series(key).duplicated().to_numpy()
     if doubled.any():
         report.fixed("rows name a site or a place again: rows of one site are one place", int(doubled.sum()))
-    table = table[~doubled].reset_index(drop=True)
+    stood_on = pd.Series(place).duplicated().to_numpy() & ~doubled
+    if stood_on.any():
+        report.fixed(
+            "rows repeat the very place of another: rows of one place are one place",
+            int(stood_on.sum()),
+            table.loc[stood_on, "site"],
+        )
+    table = table[~(doubled | stood_on)].reset_index(drop=True)
     table = table.rename(columns=lambda c: str(c).lower() if str(c).lower() == "cost" else c)
     report.taken("places", len(table))
     return table, report
@@ -229,8 +243,10 @@ def _rows_meant(
     table: pd.DataFrame, used: dict[str, str], name: str, choice: Choice, report: Report
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The rows near the box, of one operator; masts of an extract alone; rows of cell databases as sites."""
-    codes = cell_codes(table, used)
-    table = table[chosen_network(table, codes, choice.network or None, report)].reset_index(drop=True)
+    coded = with_codes(table)
+    codes = cell_codes(coded, used)
+    mine = chosen_network(coded, codes, choice.network or None, report)
+    table = (table if codes is None else coded)[mine].reset_index(drop=True)
     table = _masts(table, name, report)
     if codes is None:
         return table, used

@@ -53,6 +53,7 @@ def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, 
     table = _with_texts(table)
     table["site"] = _site_names(table, report)
     sites = table.drop_duplicates("site")[[c for c in SITE_COLUMNS if c in table]]
+    _report_shared_places(sites, report)
     _report_spread(table, report)
     if "cell" not in table and "sector" in table and not table.duplicated(["site", "sector"]).any():
         table = table.rename(columns={"sector": "cell"})
@@ -68,6 +69,18 @@ def sites_and_cells(table: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, 
         table["sector"] = _of_site(table, "sector")
     table["cell"] = _cell_names(table, report)
     return sites, table.drop(columns=["lon", "lat"])
+
+
+def _report_shared_places(sites: pd.DataFrame, report: Report) -> None:
+    """Names at one place may be sectors of one site; they stay sites, and that is said."""
+    again = sites.duplicated(["lon", "lat"])
+    if again.any():
+        report.assumed(
+            "sites have the very place of another and stay apart; where they are sectors of one site, map a column "
+            "that names it",
+            int(again.sum()),
+            sites.loc[again, "site"],
+        )
 
 
 def _with_texts(table: pd.DataFrame) -> pd.DataFrame:

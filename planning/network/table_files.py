@@ -25,7 +25,10 @@ from planning.network.xlsx import own_tables
 
 MAX_BYTES = 100_000_000
 LIMITS = Limits(unpacked_bytes=200_000_000, members=100, rows=500_000, columns=300)
-FORMATS = "CSV, XLSX, GeoJSON, KML, KMZ, GeoPackage (.gpkg) or a zipped Shapefile (.zip)"
+FORMATS = (
+    "CSV, XLSX, Parquet, GeoJSON, KML, KMZ, GPX, FlatGeobuf (.fgb), "
+    "GeoPackage (.gpkg), MapInfo (.mif with .mid, zipped) or a zipped Shapefile (.zip)"
+)
 _DISARMED = tuple("=+-@\t\r")  # first letters of text that a spreadsheet would run
 
 
@@ -58,7 +61,8 @@ def read_contents(data: bytes, name: str) -> Contents:
         raise InputError(f"{name} {error}{'' if ';' in str(error) else advice}.") from None
     layers = {k: _plain(layer) for k, layer in contents.layers.items() if len(layer)}
     if not layers:
-        raise InputError(f"{name} holds no row; export the sites again.")
+        why = " ".join(entry.line for entry in contents.report.of("left out")[:2])
+        raise InputError(f"{name} holds no row; export the sites again.{f' {why}' if why else ''}")
     if suffix == ".zip":
         layers = _with_whole_names(layers, data)
     return replace(contents, layers=_own_layers(layers, name))

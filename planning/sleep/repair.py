@@ -15,9 +15,12 @@ _LEAST_MBPS = 1e-9
 MAX_ROUNDS = 40
 
 
-def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray) -> np.ndarray:
+def repaired(
+    problem: SleepProblem, settings: SleepSettings, counts: np.ndarray, unserved: np.ndarray | None = None
+) -> np.ndarray:
     """(groups, hours) counts with parts added where traffic is not served, the cheapest Mbit/s first, then where
-    ground is not covered; everything awake around a sector whose need goes on."""
+    ground is not covered; everything awake around a sector whose need goes on. unserved: (classes, hours) Mbit/s with
+    these counts, where it is at hand."""
     groups, graph = problem.groups, problem.graph
     out = np.clip(counts, problem.least(), groups.count[:, None])
     for a, b in _ordered(problem.pairs):
@@ -44,7 +47,9 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
 
     hours = np.arange(problem.hours)
     for turn in range(MAX_ROUNDS):
-        left = problem.serve(settings, out[:, hours], problem.demand[:, hours]).unserved
+        left = unserved if turn == 0 and (out == counts).all() else None
+        if left is None:
+            left = problem.serve(settings, out[:, hours], problem.demand[:, hours]).unserved
         missing = problem.by_sector(left)
         needy = np.argwhere(missing > TINY_MBPS)
         if not len(needy):
@@ -66,15 +71,16 @@ def repaired(problem: SleepProblem, settings: SleepSettings, counts: np.ndarray)
 def served(problem: SleepProblem, settings: SleepSettings, keeper: Keeper, awake: np.ndarray) -> np.ndarray:
     """Awake parts (parts, hours) with more awake where the rule of `dispatch` does not serve all, limits kept."""
     counts = group_counts(problem.groups, awake)
-    if (problem.serve(settings, counts).unserved <= UNSERVED_MBPS).all():
+    left = problem.serve(settings, counts).unserved
+    if (left <= UNSERVED_MBPS).all():
         return awake
-    more = to_parts(problem.groups, repaired(problem, settings, counts))
-    awake = keeper.keep(awake | more)
+    awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts, left)))
     counts = group_counts(problem.groups, awake)
-    if (problem.serve(settings, counts).unserved <= UNSERVED_MBPS).all():
+    left = problem.serve(settings, counts).unserved
+    if (left <= UNSERVED_MBPS).all():
         return awake
     # a cell that is awake longer may take room from traffic that was on its way elsewhere: once more, then all of them
-    awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts)))
+    awake = keeper.keep(awake | to_parts(problem.groups, repaired(problem, settings, counts, left)))
     left = problem.serve(settings, group_counts(problem.groups, awake)).unserved
     short = left.max(axis=0, initial=0.0) > UNSERVED_MBPS
     return keeper.keep(awake | short[None, :])

@@ -4,6 +4,7 @@ import io
 import time
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -665,3 +666,57 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     again = back.provenance["deployment"]
     assert again["solve"]["status"] == space.network.value.plan.solve.status
     assert again["served_mbps"] == pytest.approx(space.network.value.plan.served_mbps)
+
+
+def test_an_uploaded_outline_in_metres_is_read_by_the_system_that_is_named_for_it(drawn, space):
+    import json
+
+    degrees = box_of_tiles(X0 + 1, Y0 + 1, X0 + 2, Y0 + 1)
+    metres = gpd.GeoSeries([degrees.geometry], crs="EPSG:4326").to_crs("EPSG:3857").iloc[0]
+    before = space.area
+    test = open_page("area", space)
+    document = json.dumps(shapely.geometry.mapping(metres)).encode()
+    test.file_uploader(key="area file").upload("m.geojson", document, "application/geo+json").run()
+    assert len(test.error) == 1 and "metres" in test.error[0].value and space.area is before
+    test.text_input(key="area crs").set_value("EPSG:3857").run()
+    assert not test.exception and not test.error and len(space.tiles) == 2
+    np.testing.assert_allclose(space.area.geometry.bounds, degrees.geometry.bounds, atol=1e-6)
+
+
+def test_a_layer_of_an_uploaded_file_of_areas_can_be_chosen(drawn, space, tmp_path):
+    path = tmp_path / "two.gpkg"
+    for name, first in (("north", Y0), ("south", Y0 + 1)):
+        frame = gpd.GeoDataFrame(
+            geometry=[box_of_tiles(X0 + 1, first, X0 + 1, first).geometry], crs="EPSG:4326"
+        )
+        frame.to_file(path, layer=name)
+    test = open_page("area", space)
+    test.file_uploader(key="area file").upload(path.name, path.read_bytes(), "application/geopackage").run()
+    assert not test.error and len(space.tiles) == 2
+    test.selectbox(key="area layer").set_value("south").run()
+    assert not test.exception and not test.error and space.tiles["y"].tolist() == [Y0 + 1]
+
+
+def test_sheet_and_columns_of_measured_power_are_chosen_and_remembered(drawn, space):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for name, idle in (("day", 100), ("night", 300)):
+        sheet = book.create_sheet(name)
+        sheet.append(["when", "how much", "drawn"])
+        for load in range(12):
+            sheet.append([f"t{load}", load, idle + 2 * load])
+    book.remove(book.worksheets[0])
+    out = io.BytesIO()
+    book.save(out)
+    mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    test = open_page("sleep", space)
+    test.file_uploader(key="power measurements").upload("p.xlsx", out.getvalue(), mime).run()
+    assert any("column" in text for text in texts(test.error))
+    test.selectbox(key="power layer").set_value("night").run()
+    test.selectbox(key="power column load").set_value("how much").run()
+    test.selectbox(key="power column power").set_value("drawn").run()
+    assert not test.exception and not test.error
+    assert any("300" in str(frame.value) for frame in test.dataframe)
+    test.file_uploader(key="power measurements").upload("q.xlsx", out.getvalue() + b"", mime).run()
+    assert test.selectbox(key="power column load").value == "how much"

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
+import rasterio.warp
 import shapely
 from rasterio.transform import from_origin
 
 from opendiff.area import read_area, read_area_bytes, read_tiles, tile_frame, tiles_in_csv
 from opendiff.area.tile_grid import tile_area_km2, tile_at
+from opendiff.cli import main
 from opendiff.errors import AreaError, SourceError
+from opendiff.live.choices import Choices
 from opendiff.live.population import strip_population, unit_of
 from opendiff.poi.catalogues import categories_of_labels
 from opendiff.poi.categories import POI_CATEGORIES
@@ -42,6 +46,17 @@ def test_one_area_that_a_clip_cut_costs_only_itself():
     found = read_osm_extract(CASES / "01_osm_pbf_degenerate/clip.osm.pbf", BOX)
     assert sorted(names(found.places.category)) == ["catering", "education_culture"]
     assert said(found.report, "1 area of multipolygons left out", "parking")
+
+
+@pytest.mark.parametrize("cut", [1, 60, 200])
+def test_an_extract_that_was_not_downloaded_whole_is_refused(tmp_path, cut):
+    whole = (CASES / "01_osm_pbf_degenerate/clip.osm.pbf").read_bytes()
+    (tmp_path / "a.osm.pbf").write_bytes(whole[:-cut])
+    xml = '<?xml version="1.0"?><osm version="0.6"><node id="1" lat="28.67" lon="115.9" version="1"/>'
+    (tmp_path / "a.osm").write_text(xml)
+    for name in ("a.osm.pbf", "a.osm"):
+        with pytest.raises(SourceError, match="ends in the middle"):
+            read_osm_extract(tmp_path / name, BOX)
 
 
 def test_openstreetmap_xml_and_zipped_shapefiles_are_extracts(tmp_path):
@@ -288,10 +303,80 @@ def test_tiles_of_another_zoom_are_split_or_become_shares():
     assert fine["covered_share"].tolist() == [0.5, 1.0] and fine["x"].tolist() == [26926, 26930]
     keys = tiles_in_csv(b"quadkey\n132103212121212\n0321032121212123\n", "t.csv")
     assert sorted(keys["covered_share"]) == [0.25, 1.0]
+    paths = tiles_in_csv(b"z/x/y\n14/13463/6826\n15/26930/13652\n", "t.csv")
+    assert len(paths) == 5 and paths["x"].min() == 2 * 13463
     with pytest.raises(AreaError, match="zoom that is no whole number"):
         tiles_in_csv(b"x,y,z\n1,1,99\n", "t.csv")
     with pytest.raises(AreaError, match="zoom-14 tile"):
         tiles_in_csv(b"x,y,z\n16384,1,14\n", "t.csv")
+
+
+def test_gaps_and_repeats_of_a_list_of_tiles_cost_only_themselves(tmp_path):
+    report = Report()
+    tiles = tiles_in_csv(
+        b"x,y,z\n13463,6826,14\n13464,6826,\n,6827,14\n13463,6826,14\n", "t.csv", report=report
+    )
+    assert len(tiles) == 4 and said(report, "2 lines left out", "row 2")
+    assert said(report, "1 line lists a tile again", "13463,6826")
+    told = Report()
+    tiles_in_csv(b"x,y\n26930,13652\n", "t.csv", report=told)
+    assert said(told, "tiles are of zoom 15")
+    pd.DataFrame({"X": [13463], "Y": [6826], "Zoom": [14]}).to_excel(tmp_path / "t.xlsx", index=False)
+    assert len(read_tiles(tmp_path / "t.xlsx")) == 4
+    pd.DataFrame({"quadkey": [132103212121212]}).to_excel(tmp_path / "k.xlsx", index=False)
+    with pytest.raises(AreaError, match="as numbers"):
+        read_tiles(tmp_path / "k.xlsx")
+
+
+def test_columns_of_places_are_named_where_their_headings_do_not_tell(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("a,b,what\n115.9,28.67,cafe\n115.91,28.68,school\n")
+    found = read_poi_table(path, mapping={"lon": "a", "lat": "b", "category": "what"})
+    assert sorted(names(found.places.category)) == ["catering", "education_culture"]
+    columns = (("lon", "a"), ("lat", "b"), ("category", "what"))
+    asked = Choices(poi=str(path), poi_columns=columns)
+    assert asked.key("poi") != Choices(poi=str(path)).key("poi")
+    with pytest.raises(SourceError, match="'name' is no column of places"):
+        Choices(poi=str(path), poi_columns=(("name", "a"),))
+    pack = tmp_path / "pack"
+    options = [
+        "--imagery",
+        "none",
+        "--population",
+        "none",
+        "--poi",
+        str(path),
+        "--base-map",
+        "none",
+        "--out",
+        str(pack),
+    ]
+    told = [f"--poi-column={ours}={theirs}" for ours, theirs in columns]
+    assert main(["fetch", "115.89,28.66,115.92,28.69", *options, *told]) == 0
+
+
+def test_the_layer_and_the_system_of_an_area_can_be_named():
+    metres = gpd.GeoSeries([shapely.box(115.9, 28.6, 115.95, 28.65)], crs=4326).to_crs(3857)
+    data = json.dumps(shapely.geometry.mapping(metres.iloc[0])).encode()
+    with pytest.raises(AreaError, match="projected metres"):
+        read_area_bytes(data, "a.geojson")
+    area = read_area_bytes(data, "a.geojson", crs="EPSG:3857")
+    np.testing.assert_allclose(area.geometry.bounds, (115.9, 28.6, 115.95, 28.65), atol=1e-7)
+    with pytest.raises(AreaError, match=r"no sheet or layer 'b'; it has a"):
+        read_area_bytes(data, "a.geojson", layer="b")
+
+
+def test_what_overpass_answers_is_a_table_of_places(tmp_path):
+    elements = [
+        {"type": "node", "id": 1, "lat": 28.67, "lon": 115.9, "tags": {"amenity": "cafe"}},
+        {"type": "way", "id": 2, "center": {"lat": 28.68, "lon": 115.91}, "tags": {"amenity": "school"}},
+        {"type": "node", "id": 3, "lat": 28.6, "lon": 115.9},
+    ]
+    path = tmp_path / "o.json"
+    path.write_text(json.dumps({"version": 0.6, "elements": elements}))
+    found = read_poi_table(path)
+    assert sorted(names(found.places.category)) == ["catering", "education_culture"]
+    assert found.provider == "osm"
 
 
 def test_places_of_nothing_that_is_known_name_what_was_seen(tmp_path):

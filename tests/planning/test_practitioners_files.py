@@ -353,8 +353,30 @@ def test_a_kmz_follows_its_links_inside_and_names_those_outside():
     )
     found = import_network(data, "n.kmz")
     assert set(sites_of(found)) == {"A", "C"}
-    assert said(found.report, "outside the archive", "x.example")
+    assert said(found.report, "is no KML in the archive was not followed", "x.example")
     assert said(found.report, "does not link to", "other.kml")
+
+
+def test_a_kmz_by_its_content_its_escaped_links_and_documents_that_nothing_links_to():
+    mark = "<Placemark><name>{}</name><Point><coordinates>{},28.6</coordinates></Point></Placemark>"
+
+    def document(text: str) -> str:
+        return f"<kml><Document>{text}</Document></kml>"
+
+    link = "<NetworkLink><Link><href>files/a%20b.kml</href></Link></NetworkLink>"
+    escaped = kmz(**{"doc.kml": document(link), "files/a b.kml": document(mark.format("A", 115.9))})
+    assert set(sites_of(import_network(escaped, "n.kmz"))) == {"A"}
+    unlinked = import_network(
+        kmz(**{"doc.kml": document(""), "x/s.kml": document(mark.format("S", 1))}), "n.kmz"
+    )
+    assert set(sites_of(unlinked)) == {"S"} and said(unlinked.report, "doc.kml holds no placemark")
+    misnamed = document(mark.format("M", 1)).encode()
+    assert set(sites_of(import_network(misnamed, "n.kmz"))) == {"M"}
+    assert set(sites_of(import_network(kmz(**{"doc.kml": misnamed.decode()}), "n.kml"))) == {"M"}
+    with pytest.raises(
+        InputError, match=r"holds no row.*1 link to other KML was not followed \(first: files"
+    ):
+        import_network(document(link).encode(), "n.kml")
 
 
 # --- 19: cells as crowds measure them ---------------------------------------------------------------------------------
@@ -381,6 +403,24 @@ def test_operators_are_told_and_chosen():
     assert set(sites_of(import_network(named, "n.csv", choice=Choice(network="y")))) == {"B"}
 
 
+@pytest.mark.parametrize("network", ["460-00,460-01", "46000,46001", "460/0,460/1"])
+def test_networks_in_one_column_are_operators(network):
+    first, second = network.split(",")
+    text = f"PLMN,RAT,TAC,ECI,LON,LAT\n{first},LTE,1,11,115.91,28.67\n{second},LTE,1,12,115.92,28.68\n"
+    every = import_network(text.encode(), "n.csv")
+    assert every.network.cells["cell"].tolist() == ["LTE-460-0-1-11", "LTE-460-1-1-12"]
+    assert said(every.report, "2 operators", "460-0 (1)", "460-1 (1)")
+    assert preview(text.encode(), "n.csv").networks == ["460-0", "460-1"]
+    one = import_network(text.encode(), "n.csv", choice=Choice(network="460-1"))
+    assert one.network.cells["cell"].tolist() == ["LTE-460-1-1-12"]
+
+
+def test_operators_of_a_table_with_azimuths_are_told_too():
+    text = b"site,lon,lat,azimuth,MCC,MNC,CID\nA,115.9,28.6,0,460,0,1\nB,115.8,28.6,0,460,1,2\n"
+    assert said(import_network(text, "n.csv").report, "2 operators", "460-1 (1)")
+    assert set(sites_of(import_network(text, "n.csv", choice=Choice(network="460-1")))) == {"B"}
+
+
 # --- 21: one site, one place ------------------------------------------------------------------------------------------
 
 
@@ -391,6 +431,68 @@ def test_rows_of_one_place_or_name_are_one_site_among_existing_ones():
         b"latitude,longitude,azimuth\n28.67,115.91,0\n28.67,115.91,120\n28.6,115.9,0\n", "p.csv"
     )
     assert len(unnamed) == 2
+
+
+def test_names_at_one_place_are_one_existing_site_and_are_told_at_import():
+    text = b"name,lat,lon\nS1_1,28.67,115.91\nS1_2,28.67,115.91\nS2,28.6,115.9\n"
+    places = read_places(text, "p.csv", areas=False)
+    assert places.names == ("S1_1", "S2") and said(places.report, "1 row repeats the very place", "S1_2")
+    found = import_network(text, "n.csv")
+    assert len(found.network.sites) == 3 and said(
+        found.report, "1 site has the very place of another", "S1_2"
+    )
+
+
+@pytest.mark.parametrize("heading", ["NodeB", "Nom", "BTS Name", "eNB", "局名"])
+def test_names_of_sites_in_other_words(heading):
+    text = f"{heading},lat,lon\nA,28.67,115.91\nB,28.6,115.9\n"
+    assert set(sites_of(import_network(text.encode(), "n.csv"))) == {"A", "B"}
+
+
+MIF = (
+    b'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 1, 104\nColumns 1\n  Site Char(9)\n'
+    b"Data\n\nPoint 115.91 28.67\nPoint 115.92 28.68\n"
+)
+
+
+def test_a_mapinfo_interchange_file_is_read_with_the_part_beside_it():
+    found = import_network(kmz(**{"x/s.MIF": MIF, "x/s.mid": '"A"\n"B"\n'}), "s.zip")
+    assert sites_of(found) == {"A": pytest.approx((115.91, 28.67)), "B": pytest.approx((115.92, 28.68))}
+    with pytest.raises(InputError, match=r"save it as \.mif"):
+        import_network(b"!table", "s.tab")
+    with pytest.raises(InputError, match="is not a MapInfo file"):
+        import_network(b"Version: none", "s.mif")
+
+
+def test_degrees_of_a_shifted_datum_are_moved_in_vector_files_too():
+    """GCJ-02 lies some 500 m from WGS-84 in China, in a geometry as in columns."""
+    point = {
+        "type": "Feature",
+        "properties": {"site": "A"},
+        "geometry": {"type": "Point", "coordinates": [115.91, 28.67]},
+    }
+    choice = Choice(crs="GCJ-02")
+    columns = import_network(b"site,lon,lat\nA,115.91,28.67\n", "n.csv", choice=choice)
+    shapes = import_network(json.dumps(point).encode(), "n.geojson", choice=choice)
+    assert sites_of(shapes)["A"] == pytest.approx(sites_of(columns)["A"], abs=1e-9)
+    assert sites_of(shapes)["A"] != pytest.approx((115.91, 28.67), abs=1e-3)
+
+
+def test_parquet_with_and_without_geometry_is_a_table(tmp_path):
+    rows = {"site": ["A", "B"], "size": [{"m": 30.0}, {"m": 40.0}], "tags": [["x"], ["y"]]}
+    pd.DataFrame(rows | {"lon": [115.91, 115.9], "lat": [28.67, 28.6]}).to_parquet(tmp_path / "p.parquet")
+    points = gpd.points_from_xy([115.91, 115.9], [28.67, 28.6])
+    in_metres = gpd.GeoDataFrame(rows, geometry=points, crs=4326).to_crs(3857)
+    in_metres.to_parquet(tmp_path / "g.parquet")
+    for name in ("p.parquet", "g.parquet"):
+        found = import_network(tmp_path / name)
+        assert sites_of(found)["A"] == pytest.approx((115.91, 28.67), abs=1e-7)
+        assert found.network.cells["size.m"].iloc[0] == 30.0 and said(
+            found.report, "1 column of lists", "tags"
+        )
+    data = (tmp_path / "g.parquet").read_bytes()
+    with pytest.raises(InputError, match="is no readable Parquet file"):
+        import_network(data[:-30], "g.parquet")
 
 
 # --- 22: measured traffic ---------------------------------------------------------------------------------------------

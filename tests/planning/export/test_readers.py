@@ -72,7 +72,20 @@ def test_cloudrf_has_exactly_its_columns(scenario, tmp_path):
 def test_kml_is_valid_by_the_schema_of_ogc(scenario):
     folder = Path(fastkml.__file__).parent / "schema"
     schema = etree.XMLSchema(etree.parse(folder / "ogckml22.xsd"))
-    for name in ("S1", 'a<b>&"c"', "红谷滩"):
+    odd = "".join(
+        map(chr, (*range(1, 0x30), 0x7F, 0x85, 0xA0, 0x200B, 0x202E, 0x2028, 0xFEFF, 0xFFFD, 0xFFFE, 0xFFFF))
+    )
+    for name in (
+        "S1",
+        'a<b>&"c"',
+        "红谷滩",
+        odd,
+        "]]>",
+        "<!--",
+        "&#0;",
+        "\U0001f4e1\U0010ffff",
+        "x" * 9999,
+    ):
         root = etree.fromstring(export(named(scenario, name), "kml"))
         schema.assertValid(root)
     broken = etree.fromstring(
