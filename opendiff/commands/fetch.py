@@ -84,12 +84,11 @@ def choices_of(options: argparse.Namespace) -> Choices:
     """The choices of the options. Raises SourceError, also where terms have to be accepted first."""
     from opendiff.api import accepted_choices
 
-    given = getattr(options, "base_map", "none")
     return accepted_choices(
         country=options.country, accept_terms=options.accept_terms,
         how="add --accept-terms, or give --imagery FILE.tif or none",
         imagery=options.imagery, population=options.population, poi=options.poi, poi_datum=options.poi_datum,
-        population_unit=options.population_unit, base_map=given or ("osm" if options.poi == "osm" else "none"),
+        population_unit=options.population_unit, base_map=getattr(options, "base_map", "none"),
     )  # fmt: skip
 
 
