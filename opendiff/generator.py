@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
+from opendiff.base_generator import TILES_PER_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default import card
 from opendiff.default.denoiser import ConditionMemory
 from opendiff.default.model import (
     FILE,
-    ROWS_A_CALL_ON_GPU,
+    ROWS_PER_CALL_ON_GPU,
     TrafficModel,
     condition_tensors,
     load_model,
@@ -66,8 +66,8 @@ def encode_open_data(
     features = tile_features(tiles, around, source.poi_datum)
     image_tokens = np.zeros((len(tiles), TOKEN_WIDTHS[0]), np.float32)
     has_imagery = np.zeros(len(tiles), bool)
-    for start in range(0, len(tiles), TILES_A_BATCH):
-        part = slice(start, start + TILES_A_BATCH)
+    for start in range(0, len(tiles), TILES_PER_BATCH):
+        part = slice(start, start + TILES_PER_BATCH)
         try:
             data = source.open_data(tiles.iloc[part])
         except OutsideSource:  # of these tiles; the source knows others of the area or its halo
@@ -76,7 +76,7 @@ def encode_open_data(
         rows = start + np.flatnonzero(data.has_imagery)
         image_tokens[rows] = encoder.image_tokens(data.imagery[data.has_imagery], cache)
         if progress:
-            progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
+            progress(min(start + TILES_PER_BATCH, len(tiles)), len(tiles), "encode")
     return encoder.tokens(features, image_tokens, has_imagery)
 
 
@@ -178,7 +178,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
     def shrink(self, rows: int) -> None:
         super().shrink(rows)
         if self._encoder is not None:
-            self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_A_CALL_ON_GPU)
+            self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_PER_CALL_ON_GPU)
 
     def move(self, device: str) -> None:
         super().move(device)
@@ -219,7 +219,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
             def series(tile: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
                 if empty is None:
                     here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
-                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
+                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_PER_FOLD_ON_CPU)
                     return plain_weeks(tile, sample, folded.take(tile - tile[0]))
                 noise, style = card.drawn(self.model, asked_weeks, tile, sample)
                 told, nothing = memory.take(tile), empty.take(tile)

@@ -34,7 +34,7 @@ TYPES = [
     "gpkg",
     "zip",
 ]
-MOST_MB = 100
+MAX_MB = 100
 COLUMNS_HELD: Slot[Any] = Slot()
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
@@ -52,7 +52,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
         "own sites file",
         "Your sites",
         TYPES,
-        MOST_MB,
+        MAX_MB,
         "Sites, or cells with their sites: CSV or XLSX with any column names, GeoJSON, KML, KMZ, GeoPackage, "
         "zipped Shapefile, an OpenCelliD CSV (cells are clustered), or an extract of OpenStreetMap (its masts).",
     )

@@ -29,9 +29,9 @@ from opendiff.noise import mirrored_noise
 from opendiff.week import HOURS, SERIES
 
 # Tiles whose keys and values are made at once, padded so that their numbers are always the same.
-TILES_A_FOLD = 256
-TILES_A_FOLD_ON_CPU = 8  # few, because a call has 256 rows
-LEAST_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
+TILES_PER_FOLD = 256
+TILES_PER_FOLD_ON_CPU = 8  # few, because a call has 256 rows
+MIN_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def can_run_kernels(device: torch.device) -> bool:
         return False
     if device.type != "cuda":
         return os.environ.get("TRITON_INTERPRET") == "1"
-    return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+    return torch.cuda.get_device_capability(device) >= MIN_CAPABILITY
 
 
 def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
@@ -241,7 +241,7 @@ def _on(device: torch.device, work: Callable[[], None]) -> None:
         work()
 
 
-def folded_memory(model: TrafficModel, memory: ConditionMemory, tiles: int = TILES_A_FOLD) -> FoldedMemory:
+def folded_memory(model: TrafficModel, memory: ConditionMemory, tiles: int = TILES_PER_FOLD) -> FoldedMemory:
     """The memory of tiles as a path needs it, made for `tiles` of them at a time, whatever is asked for."""
     parts, count = [], len(memory.mean)
     for start in range(0, count, tiles):

@@ -21,9 +21,9 @@ from torch.nn import functional
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
 from opendiff.default.representation import LEVEL_WIDTH
 from opendiff.default.texture import STYLES
-from opendiff.week import DAYS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS_PER_DAY, SERIES
 
-DAY_WIDTH = SERIES * HOURS_A_DAY
+DAY_WIDTH = SERIES * HOURS_PER_DAY
 KNOWN_WIDTH = LEVEL_WIDTH + STYLES  # numbers that are known before the path begins, standard normal
 TIME_FREQUENCIES = 8
 EMBEDDING_STD = 0.02  # of learned embeddings before training, as is usual with transformers
@@ -153,14 +153,14 @@ class Denoiser(nn.Module):
 
         Nothing is added to the level, which is exactly Gaussian. Along the path its whitened coordinates do not change,
         so the network knows the level from the first step on."""
-        days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
+        days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_PER_DAY)).transpose(1, 2).flatten(2)
         known = torch.cat([white[:, :LEVEL_WIDTH], style], dim=-1)
         h = torch.cat([self.level_in(known)[:, None], self.day_in(days)], dim=1)
         h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
         for block, keys_values in zip(self.blocks, memory.keys_values, strict=True):
             h = block(h, keys_values)
         h = self.norm(h)
-        days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_A_DAY)).transpose(1, 2).flatten(1)
+        days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_PER_DAY)).transpose(1, 2).flatten(1)
         return torch.cat([torch.zeros_like(white[:, :LEVEL_WIDTH]), days], dim=-1)
 
 

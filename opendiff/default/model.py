@@ -24,8 +24,8 @@ from opendiff.week import SERIES
 
 FILE = "default.safetensors"
 # Rows of a network call, padded where needed so that all calls have one size (`opendiff.device` says why).
-ROWS_A_CALL = 256
-ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
+ROWS_PER_CALL = 256
+ROWS_PER_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def blank_representation() -> Representation:
 
 def rows_a_call(device: torch.device | str) -> int:
     """Rows of a network call on a device."""
-    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
+    return ROWS_PER_CALL if torch.device(device).type == "cpu" else ROWS_PER_CALL_ON_GPU
 
 
 def condition_tensors(

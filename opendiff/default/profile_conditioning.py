@@ -17,7 +17,7 @@ from scipy.linalg import cho_solve, cholesky
 SHARES = (0.02, 0.1, 0.3, 0.6, 0.85)  # of a coefficient's variance that weights of the city may explain
 USUAL_SHARE = 0.3
 CONSTANT_VARIANCE = 4.0  # of the city's own mean, in units of the variance within it
-FIT_TILES, MOST_TILES = 300, 1500  # from which the share is chosen, and the weights are found
+FIT_TILES, MAX_RUN_TILES = 300, 1500  # from which the share is chosen, and the weights are found
 MIN_TILES = 3
 TOLD = 1e-3  # a direction of less than this share of the largest cannot be seen in what was measured
 
@@ -49,7 +49,7 @@ def fit_profiles(loading: np.ndarray, missed: np.ndarray, directions: np.ndarray
     rows = np.flatnonzero(np.isfinite(missed).all(axis=1))
     if len(rows) < MIN_TILES:
         return None
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_TILES).round().astype(int))]
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, MAX_RUN_TILES).round().astype(int))]
     norm = np.square(directions).sum(axis=1)
     seen = norm > TOLD * max(float(norm.max()), 1e-12)
     coefficients = missed[rows] @ np.linalg.pinv(directions[seen])

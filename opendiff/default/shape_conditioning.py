@@ -21,7 +21,7 @@ from opendiff.default.profile_conditioning import ProfileUpdate, fit_profiles
 from opendiff.default.representation import SHAPE_WIDTH, Representation
 from opendiff.default.texture import NUMBERS, STYLES, Texture, texture_of
 from opendiff.measurements import Measurements
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS, HOURS_PER_DAY, SERIES
 
 MEASURED_NOISE = 0.05  # variance of a measured shape from week to week, in units of what a tile leaves open
 SHARES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.85)  # that a new city may have in common
@@ -296,7 +296,7 @@ def _map(known: tuple[bool, bool], hours: int) -> np.ndarray:
     full = np.eye(SHAPE_WIDTH).reshape(SERIES, HOURS, SHAPE_WIDTH)[series]
     if hours == HOURS:
         return full.reshape(-1, SHAPE_WIDTH)
-    daily: np.ndarray = full.reshape(len(series), DAYS, HOURS_A_DAY, SHAPE_WIDTH).mean(axis=1)
+    daily: np.ndarray = full.reshape(len(series), DAYS, HOURS_PER_DAY, SHAPE_WIDTH).mean(axis=1)
     return daily.reshape(-1, SHAPE_WIDTH)
 
 

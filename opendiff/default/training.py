@@ -32,7 +32,7 @@ LARGEST_GRADIENT = 1.0  # norm beyond which a gradient is scaled down
 WARM_UP = (
     20  # the learning rate grows over the first of so many parts of training, and falls evenly all along
 )
-LEAST_RATE = 0.02  # at the end, of the highest rate
+MIN_RATE = 0.02  # at the end, of the highest rate
 KEEP_ALL = (
     0.6  # share of rows that are trained with all modalities that they have, before `condition_dropout`
 )
@@ -138,7 +138,7 @@ def fit_denoiser(
     )
     warm = max(1, training.steps // WARM_UP)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / warm) * max(LEAST_RATE, 1 - step / max(1, training.steps))
+        optimiser, lambda step: min(1, (step + 1) / warm) * max(MIN_RATE, 1 - step / max(1, training.steps))
     )
     denoiser.train()
     done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)

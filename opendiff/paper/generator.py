@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
+from opendiff.base_generator import TILES_PER_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, AreaConditions
 from opendiff.device import rounded, side_by_side
 from opendiff.errors import Cancelled, ModelError, SourceError
@@ -80,15 +80,15 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
             )
         embedding = np.zeros((len(tiles), self.model.config.denoiser.condition_width), np.float32)
         present, known = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool)
-        for start in range(0, len(tiles), TILES_A_BATCH):
-            part = slice(start, start + TILES_A_BATCH)
+        for start in range(0, len(tiles), TILES_PER_BATCH):
+            part = slice(start, start + TILES_PER_BATCH)
             data = source.open_data(tiles.iloc[part])
             present[part] = data.has_imagery
             known[part] = data.has_imagery | data.has_poi | data.has_population
             planes = shrink(data.imagery[data.has_imagery], self._encoder.config.pixels)
             embedding[np.flatnonzero(present[part]) + start] = self._encoder.embed(planes)
             if progress:
-                progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
+                progress(min(start + TILES_PER_BATCH, len(tiles)), len(tiles), "encode")
         if not present.any():
             raise SourceError(
                 f"The source {source.name} has no imagery for this area, which the model paper needs; draw where it "

@@ -21,8 +21,8 @@ from opendiff.week import HOURS, SERIES
 
 FILE = "paper.safetensors"
 # Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
-ROWS_A_CALL = 8
-ROWS_A_CALL_ON_GPU = 512  # so many that its kernels are busy
+ROWS_PER_CALL = 8
+ROWS_PER_CALL_ON_GPU = 512  # so many that its kernels are busy
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Rows:
 
 def rows_a_call(device: torch.device | str) -> int:
     """Rows of a network call on a device."""
-    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
+    return ROWS_PER_CALL if torch.device(device).type == "cpu" else ROWS_PER_CALL_ON_GPU
 
 
 class PaperModel(nn.Module):

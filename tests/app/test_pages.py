@@ -24,6 +24,7 @@ from plannerbase import formats
 from tests.app.making import X0, Y0, box_of_tiles, ensemble, plan_few_hours, until_finished
 
 TIMEOUT = 60
+ONE_PAGE = Path(__file__).with_name("one_page.py")
 
 
 @pytest.fixture
@@ -43,12 +44,8 @@ def drawn(monkeypatch):
 
 
 def open_page(name, space):
-    def script(name):
-        import importlib
-
-        importlib.import_module(f"app.views.{name}").page()
-
-    test = AppTest.from_function(script, args=(name,), default_timeout=TIMEOUT)
+    test = AppTest.from_file(str(ONE_PAGE), default_timeout=TIMEOUT)
+    test.session_state["page of this test"] = name
     test.session_state["workspace"] = space
     return test.run()
 
@@ -426,7 +423,7 @@ def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, spac
 def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     test = open_page("deployment", space)
     test.number_input[0].set_value(12)
-    test.number_input(key="siting time limit").set_value(3)
+    test.number_input(key="siting time limit").set_value(1)
     button(test, "Deploy").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
@@ -476,7 +473,7 @@ def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     test = open_page("spectrum", space)
     test.button_group[0].set_value("plan").run()
     test.number_input(key="prb users").set_value(10)
-    test.number_input(key="prb time limit").set_value(2)
+    test.number_input(key="prb time limit").set_value(1)
     button(test, "Allocate PRBs at Tue 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
@@ -510,7 +507,7 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
         else:
             test.button_group[0].set_value("plan").run()
             test.number_input(key="prb users").set_value(10)
-            test.number_input(key="prb time limit").set_value(2)
+            test.number_input(key="prb time limit").set_value(1)
         button(test, label).click().run()
         run_jobs(space, test)
     test = open_page("export", space)
@@ -644,7 +641,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     test.selectbox(key="siting existing").set_value("keep").run()
     test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
     test.number_input(key=f"sites {space.area_identity}").set_value(5).run()
-    test.number_input(key="siting time limit").set_value(3).run()
+    test.number_input(key="siting time limit").set_value(1).run()
     button(test, "Deploy").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
