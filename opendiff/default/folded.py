@@ -21,7 +21,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from opendiff.default.denoiser import DAY_WIDTH, KNOWN_WIDTH, Block, ConditionMemory, Denoiser, time_features
+from opendiff.default.denoiser import DAY_WIDTH, KNOWN_WIDTH, Block, ConditionCache, Denoiser, time_features
 from opendiff.default.representation import LEVEL_WIDTH, WIDTH
 from opendiff.default.sampler import time_grid
 from opendiff.week import DAYS, HOURS_PER_DAY, SERIES
@@ -144,7 +144,7 @@ def _centred(added: Tensor) -> Tensor:
     return (added - added.mean(-1, keepdim=True)).contiguous()
 
 
-def fold_memory(denoiser: Denoiser, memory: ConditionMemory) -> FoldedMemory:
+def fold_memory(denoiser: Denoiser, memory: ConditionCache) -> FoldedMemory:
     """Keys and values of each row's condition with the weights before and after them."""
     layers = []
     for block, (keys, values) in zip(_blocks(denoiser), memory.keys_values, strict=True):

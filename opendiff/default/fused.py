@@ -16,7 +16,7 @@ import triton.language as tl
 from torch import Tensor
 
 from opendiff.default.folded import PLACE_WIDTH, PLACES, Folded, FoldedMemory, Times
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import (
     LEVEL_WIDTH,
     MAX_LOG_LEVEL,
@@ -288,14 +288,14 @@ class Mix:
     shared_share: Tensor
 
     @staticmethod
-    def of(world: World, belief: Belief, shared_shape: Tensor) -> Mix:
-        """For the tiles of a belief and the samples of a world."""
-        local = (1 - belief.spatial.sum(-1)).clamp_min(0).sqrt()
-        of_fields = (belief.spatial.sqrt()[:, None] * world.fields).sum(-1)
-        level = belief.loading @ world.weights.T + belief.residual[:, None] * of_fields
-        spread, share = belief.spread[:, 0], shared_share(belief, shared_shape)
+    def of(world: World, prediction: PriorPrediction, shared_shape: Tensor) -> Mix:
+        """For the tiles of a prediction and the samples of a world."""
+        local = (1 - prediction.spatial.sum(-1)).clamp_min(0).sqrt()
+        of_fields = (prediction.spatial.sqrt()[:, None] * world.fields).sum(-1)
+        level = prediction.loading @ world.weights.T + prediction.residual[:, None] * of_fields
+        spread, share = prediction.spread[:, 0], shared_share(prediction, shared_shape)
         return Mix(
-            (level / spread[:, None]).contiguous(), belief.residual * local / spread, world.shape,
+            (level / spread[:, None]).contiguous(), prediction.residual * local / spread, world.shape,
             (1 - share).sqrt(), share.sqrt(),
         )  # fmt: skip
 

@@ -2,9 +2,9 @@
 measured tiles.
 
 Each profile coefficient is taken as what the prior expects, plus a constant of the city, plus weights of the city's own
-on the open data, in the coordinates in which the level's weights are uncertain (`Belief.loading`). Ridge regression
-with the share of the variance that the weights explain chosen by the likelihood (Rasmussen and Williams 2006, chapter
-5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted after it.
+on the open data, in the coordinates in which the level's weights are uncertain (`PriorPrediction.loading`). Ridge
+regression with the share of the variance that the weights explain chosen by the likelihood (Rasmussen and Williams
+2006, chapter 5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted after it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fit_profiles(loading: np.ndarray, missed: np.ndarray, directions: np.ndarray
 
     Parameters
     ----------
-    loading : (tiles, tokens) of `Belief.loading`.
+    loading : (tiles, tokens) of `PriorPrediction.loading`.
     missed : (tiles, measured) root shapes less what the prior expects of them, NaN in tiles without.
     directions : (components, measured) root shapes of the profiles.
     """

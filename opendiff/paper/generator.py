@@ -147,7 +147,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         told = torch.from_numpy(np.where(conditions.present[:, None], conditions.embedding, 0)).float()
         x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)) for axis in ("x", "y"))
         call_rows = self.rows_a_call
-        empty = self.model.remember(torch.zeros(call_rows, told.shape[1], device=self.device))
+        empty = self.model.precompute_kv(torch.zeros(call_rows, told.shape[1], device=self.device))
         count = len(samples)
         every = torch.from_numpy((tiles[:, None] * count + np.arange(count)).reshape(-1))
 
@@ -155,7 +155,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         def call(start: int) -> tuple[np.ndarray, np.ndarray]:
             row = every[torch.arange(start, start + call_rows).clamp_max(len(every) - 1)]
             tile, sample = row // count, samples.start + row % count
-            memory = self.model.remember(told[tile].to(self.device))
+            memory = self.model.precompute_kv(told[tile].to(self.device))
             if guidance_scale:
                 memory = memory.followed_by(empty)
             rows = Rows(seed, *(part.to(self.device) for part in (x[tile], y[tile], sample)))

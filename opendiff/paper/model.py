@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from opendiff.errors import ModelError
 from opendiff.noise import tile_noise
 from opendiff.paper.ddpm import guided, quadratic_schedule, sample_ddpm
-from opendiff.paper.denoiser import ConditionMemory, Denoiser, DenoiserConfig
+from opendiff.paper.denoiser import ConditionCache, Denoiser, DenoiserConfig
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.week import HOURS, SERIES
 
@@ -84,12 +84,12 @@ class PaperModel(nn.Module):
         return (series - self.mean) / self.deviation
 
     @torch.no_grad()
-    def remember(self, condition: Tensor) -> ConditionMemory:
+    def precompute_kv(self, condition: Tensor) -> ConditionCache:
         """What the denoiser needs of conditions (tiles, 128), zero where nothing is known."""
-        return self.denoiser.remember(condition)
+        return self.denoiser.precompute_kv(condition)
 
     @torch.inference_mode()
-    def sample(self, memory: ConditionMemory, rows: Rows, guidance_scale: float) -> Tensor:
+    def sample(self, memory: ConditionCache, rows: Rows, guidance_scale: float) -> Tensor:
         """Series (rows, 2, 168), at least 0, for `memory` with a row for each of `rows`, or with as many again of the
         empty condition behind them: then eq. 8 is applied with `guidance_scale`."""
         count = len(rows.x)
