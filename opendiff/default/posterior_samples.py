@@ -171,8 +171,8 @@ def _units(posterior: Posterior, offset: np.ndarray, difference_offset: np.ndarr
 @dataclass(frozen=True)
 class Conditioned:
     """Tiles given the measured ones: prediction; level_noise (tiles, samples, 2) of the level coordinates, standard
-    normal; units (samples, 2) by which traffic and users of the model are multiplied; measured (tiles,) row among the measured
-    tiles, -1 for others."""
+    normal; units (samples, 2) by which traffic and users of the model are multiplied; measured (tiles,) row among the
+    measured tiles, -1 for others."""
 
     prediction: PriorPrediction
     level_noise: Tensor

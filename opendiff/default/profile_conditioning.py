@@ -4,7 +4,8 @@ measured tiles.
 Each profile coefficient is taken as what the prior expects, plus a constant of the city, plus weights of the city's own
 on the open data, in the coordinates in which the level's weights are uncertain (`PriorPrediction.loading`). Ridge
 regression with the share of the variance that the weights explain chosen by the likelihood (Rasmussen and Williams
-2006, chapter 5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted after it.
+2006, chapter 5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted
+after it.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ class World:
         """Noise (rows, NOISE_WIDTH), each number standard normal, from the tiles' own (rows, NOISE_WIDTH).
 
         prediction: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level
-        coordinate is correlated over tiles as the prediction says; shared_shape: () share of the variance of the shape's
-        noise that all tiles of a sample have in common in a new city; of a training city that is known.
+        coordinate is correlated over tiles as the prediction says; shared_shape: () share of the variance of the
+        shape's noise that all tiles of a sample have in common in a new city; of a training city that is known.
         """
         share = prediction.spatial
         local = (1 - share.sum(-1)).clamp_min(0).sqrt() * own[:, 0]
