@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from plannerbase.counters import Counters, read_counters
+from plannerbase.counting import counted
 from plannerbase.counting import counted as number_of
 from plannerbase.report import Report
 from plannerbase.served_area import CellPlaces
@@ -76,8 +77,9 @@ def counted_of(counters: Counters, network: Network, name: str) -> Counted:
     known = np.flatnonzero(rows >= 0)
     if not len(known):
         raise InputError(
-            f"None of the {len(rows):,} cells of {name} (first: {', '.join(counters.names[:3])}) is in the network "
-            f"(first: {', '.join(places.name[:3])}); map the column with the cells' names with --map cell=COLUMN."
+            f"No cell of {name} ({counted(len(rows), 'cells')}, first: {', '.join(counters.names[:3])}) is in the "
+            f"network (first: {', '.join(places.name[:3])}); map the column with the cells' names with "
+            "--map cell=COLUMN."
         )
     report.taken(
         f"of {len(network.cells):,} cells of the network have counters, found by {column}", len(known)

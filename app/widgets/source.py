@@ -97,9 +97,9 @@ def _pack(space: Workspace) -> None:
             path = st.text_input(
                 "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
             )
-            if st.form_submit_button("Open the pack", width="stretch"):
+            if st.form_submit_button("Open the package", width="stretch"):
                 _change_source(space, path.strip())
-    file = st.file_uploader("or a zipped pack", type=["zip"], key="pack file")
+    file = st.file_uploader("or a zipped package", type=["zip"], key="pack file")
     if file is not None and st.session_state.get("taken pack") != file.file_id:
         st.session_state["taken pack"] = file.file_id
         with errors_shown("opening the pack"):
@@ -115,7 +115,7 @@ def _pack_for_everybody(space: Workspace) -> None:
         return
     with st.form("packs", border=False):
         name = st.selectbox("Pack", list(found))
-        if st.form_submit_button("Open the pack", width="stretch") and name in found:
+        if st.form_submit_button("Open the package", width="stretch") and name in found:
             _change_source(space, str(found[name]))
 
 

@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
     from opendiff.open_data.base_map import read_base_map
+    from plannerbase.counting import counted
     from plannerbase.report import Report
 
     choices = choices_of(options)
@@ -108,8 +109,8 @@ def run(options: argparse.Namespace) -> None:
     store = fetcher.store
     people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
     print(
-        f"{len(tiles)} tiles, of which {int(store.imaged(tiles).sum())} with imagery, {people} with population, "
-        f"{places} with POI: {options.out}"
+        f"{counted(len(tiles), 'tiles')}, of which {int(store.imaged(tiles).sum())} with imagery, {people} "
+        f"with population, {places} with POI: {options.out}"
     )
     print(store.pack().attribution)
     if (shown := read_base_map(store.root)) is not None:

@@ -128,7 +128,7 @@ def test_a_wrong_pack_is_refused_and_the_source_stays(drawn, space):
     source = space.source
     test = open_page("area", space)
     test.text_input[-1].set_value("/no/such/folder")
-    next(b for b in test.button if b.label == "Open the pack").click()
+    next(b for b in test.button if b.label == "Open the package").click()
     test.run()
     assert any("no pack" in text for text in texts(test.error))
     assert space.source == source
@@ -622,7 +622,7 @@ def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
     ).run()
     button(test, "Plan with these sites").click().run()
     run_jobs(space, test)
-    assert any("None of the 1 sites lies in or near the area" in text for text in texts(test.error))
+    assert any("No site of 1 lies in or near the area" in text for text in texts(test.error))
     test.file_uploader(key="own sites file").upload("bad.csv", b"a,b\n1,2\n", "text/csv").run()
     assert any("column mapping" in text for text in texts(test.error))
     assert space.network is None and space.traffic is not None
