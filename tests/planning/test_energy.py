@@ -62,3 +62,26 @@ def test_a_tariff_is_read_from_text():
     ):
         with pytest.raises(InputError, match=said):
             tariff_of(text)
+
+
+def test_a_sector_without_a_coverage_cell_keeps_its_thriftiest_cell_awake():
+    network = line_network(2, 2, seed=5)
+    covered = network.cells["is_coverage"].to_numpy(bool) & (network.sector_of_cell == 0)
+    groups = CellGroups.of(Network(network.sites, network.cells.assign(is_coverage=covered)))
+    for sector in range(groups.sectors):
+        mine = np.flatnonzero(groups.sector == sector)
+        kept = mine[groups.idle_w[mine].argmin()] if sector else groups.group_of_part[covered.argmax()]
+        np.testing.assert_array_equal(groups.lowest[mine], mine == kept)
+        np.testing.assert_array_equal(groups.coverage[mine], mine == kept)
+
+
+def test_groups_that_stay_awake_for_few_states_are_those_whose_sleep_saves_least():
+    """Two sectors of four cells that all differ: 2^3 states each beside the coverage cell; 4 leave two cells free."""
+    groups = CellGroups.of(line_network(2, 3, seed=5))
+    fewer, locked = groups.with_few_states(4)
+    assert locked == 2 and groups.with_few_states(8)[1] == 0
+    for sector in range(groups.sectors):
+        free = np.flatnonzero((groups.sector == sector) & (groups.count > groups.lowest))
+        least = free[groups.full_saving_w[free].argmin()]
+        stays = np.flatnonzero((groups.sector == sector) & (fewer.lowest > groups.lowest))
+        assert len(free) == 3 and stays.tolist() == [least]
