@@ -45,5 +45,7 @@ def test_the_threshold_puts_the_biggest_saver_per_mbps_to_sleep_first_and_as_man
         expected[turn % 24] = asleep
     awake = threshold(problem, settings)[[groups.parts[g][0] for g in order]]
     np.testing.assert_array_equal((~awake).sum(axis=0), expected)
-    assert (np.diff(awake.astype(int), axis=0) >= 0).all()  # the last of the order sleep only where the first do
+    assert (
+        np.diff(awake.astype(int), axis=0) >= 0
+    ).all()  # the last of the order sleep only where the first do
     assert len(set(expected)) > 1
