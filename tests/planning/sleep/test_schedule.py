@@ -1,9 +1,14 @@
 """The limits on switching, run by run: what is added, and that nothing more is."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from planning.sleep import SleepSettings
+from planning.sleep.keeper import Keeper
 from planning.sleep.schedule import fill_gaps, hold, limit_wakes, woken
+from tests.planning.sleep.making import line_network, some_problem
 
 HOURS = 24
 
@@ -77,4 +82,27 @@ def test_a_part_that_is_awake_after_the_last_hour_wakes_into_it():
     counted = woken(rows, before, after).sum(axis=1)
     for n, row in enumerate(rows):
         states = [before[n], *row, after[n]]
-        assert counted[n] == sum(b and not a for a, b in zip(states, states[1:], strict=False))
+        assert counted[n] == sum(b and not a for a, b in pairwise(states))
+
+
+@pytest.mark.parametrize(
+    ("asleep", "broken"),
+    [
+        ([1, 2, 10, 11], []),  # at each limit
+        ([1, 2, 10, 11, 16, 17], ["wake-ups a day"]),
+        ([1], ["minimum off-time"]),
+        ([1, 2, 5, 6], ["minimum on-time"]),
+        ([1, 2, 3, 5], ["minimum off-time", "minimum on-time"]),
+    ],
+)
+def test_limits_that_a_schedule_breaks_are_named(asleep, broken):
+    problem = some_problem(0, line_network(1, 1, seed=1), hours=HOURS)
+    keeper = Keeper(problem, SleepSettings(min_up=3, min_off=2, max_wakes=2))
+    free = int(np.flatnonzero(~keeper.must[:, 0])[0])
+    awake = np.ones((problem.groups.number_of_parts, HOURS), bool)
+    awake[free, asleep] = False
+    assert keeper.broken(awake) == broken
+    assert keeper.broken(keeper.keep(awake)) == []
+    awake[:] = True
+    awake[keeper.must[:, 0], 3:6] = False
+    assert keeper.broken(awake) == ["cells that must be awake"]
