@@ -92,10 +92,12 @@ def test_what_does_not_fit_at_home_is_sent_away_as_far_as_a_maximum_flow_goes(se
     assert found.load.sum() + found.unserved.sum() == pytest.approx(demand.sum())
 
 
-def test_a_chain_carries_no_more_than_its_end_has_room_for():
-    """Sector 3 may use sector 1 alone, which carries 5 of sector 0; of these, sector 2 has room for 3."""
-    graph = OffloadGraph.of_classes(np.array([0, 1, 2, 3]), [[1, 2], [], [], [1]], 4)
-    demand, capacity = np.array([[10.0], [0.0], [0.0], [10.0]]), np.array([[5.0], [5.0], [3.0], [5.0]])
+@pytest.mark.parametrize(("shared", "small"), [(1, 2), (2, 1)])
+def test_a_chain_carries_no_more_than_its_end_has_room_for(shared, small):
+    """Sector 3 may use one sector alone, which carries 5 of sector 0; of these, another has room for 3."""
+    graph = OffloadGraph.of_classes(np.array([0, 1, 2, 3]), [[1, 2], [], [], [shared]], 4)
+    demand, capacity = np.array([[10.0], [0.0], [0.0], [10.0]]), np.full((4, 1), 5.0)
+    capacity[small] = 3
     found = served_above(demand, capacity, capacity, graph)
     np.testing.assert_allclose(found.load, capacity, atol=1e-5)
     assert (found.moved >= -1e-9).all() and found.unserved.sum() == pytest.approx(2, abs=1e-5)
