@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import importlib
 import itertools
+import logging
 import os
 import sys
 import tempfile
@@ -64,6 +65,8 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 def _load_pages() -> None:
     """Import the pages while the browser still loads its own part: the first one is there sooner."""
+    # no session asks for this, of which Streamlit would warn below the address
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     importlib.import_module("app.pages")
     importlib.import_module("app.map.assets").register()
 

@@ -21,7 +21,7 @@ from opendiff.errors import OpenDiffError
 
 if TYPE_CHECKING:
     from opendiff.default.model import TrafficModel
-    from opendiff.default.prior import Belief
+    from opendiff.default.prior import PriorPrediction
     from opendiff.observed import City
 
 SUMMARY = "measured tiles: how far they teach a city, how long conditioning takes, and how counters are read"
@@ -109,8 +109,8 @@ def left_out_fit(data: list, name: str, fold: int | None = None) -> tuple[Traffi
     return train_cities(known, 0, denoiser_training=DenoiserTraining(steps=0)), city
 
 
-def belief_of(model: TrafficModel, city: City, rows: np.ndarray) -> Belief:
-    """The belief of some tiles of a city before anything is measured."""
+def prediction_of(model: TrafficModel, city: City, rows: np.ndarray) -> PriorPrediction:
+    """The prediction of some tiles of a city before anything is measured."""
     from opendiff.default.prior_fit import believed
 
     return believed(model.prior, city.conditions.take(rows))
@@ -140,11 +140,11 @@ def levels_of(
     from opendiff.measurements import Measurements
 
     rows, weeks = observed(city)
-    belief = belief_of(model, city, rows)
+    prediction = prediction_of(model, city, rows)
     tiles = city.conditions.tiles.iloc[rows]
     x, y = (tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
     true = np.log(weeks.mean(axis=1))
-    figures = {f"{prefix}_r2_k0": scaled_r2(true, belief.level[:, 0].double().numpy())}
+    figures = {f"{prefix}_r2_k0": scaled_r2(true, prediction.level[:, 0].double().numpy())}
     for count in counts:
         found = []
         for draw in draws:
@@ -152,10 +152,10 @@ def levels_of(
             told = told[np.lexsort((y[told], x[told]))]
             rest = np.setdiff1d(np.arange(len(rows)), told)
             measured = Measurements.of(x[told], y[told], weeks[told])
-            made = posterior(model, belief.take(torch.from_numpy(told)), measured)
-            mean, deviation = made.log_level(belief.take(torch.from_numpy(rest)), x[rest], y[rest])
+            made = posterior(model, prediction.take(torch.from_numpy(told)), measured)
+            mean, deviation = made.log_level(prediction.take(torch.from_numpy(rest)), x[rest], y[rest])
             error = true[rest] - mean
-            before = scaled_r2(true[rest], belief.level[rest, 0].double().numpy())
+            before = scaled_r2(true[rest], prediction.level[rest, 0].double().numpy())
             absolute = 1 - np.square(error).mean() / true[rest].var()
             found.append(
                 (scaled_r2(true[rest], mean), absolute, (np.abs(error) <= BAND * deviation).mean(), before)
@@ -180,7 +180,7 @@ def hours_of_seoul(model: TrafficModel, city: City, quick: bool) -> dict[str, fl
     from opendiff.measurements import Measurements
 
     rows, weeks = observed(city)
-    belief, asked = belief_of(model, city, rows), city.conditions.take(rows)
+    prediction, asked = prediction_of(model, city, rows), city.conditions.take(rows)
     x, y = (asked.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
     figures: dict[str, float] = {}
     for count in (20,) if quick else (10, 20, 100):
@@ -191,7 +191,7 @@ def hours_of_seoul(model: TrafficModel, city: City, quick: bool) -> dict[str, fl
             rest = np.setdiff1d(np.arange(len(rows)), told)
             generator = ConditionedGenerator(model)
             measured = Measurements.of(x[told], y[told], weeks[told])
-            generator.posterior = posterior(model, belief.take(torch.from_numpy(told)), measured)
+            generator.posterior = posterior(model, prediction.take(torch.from_numpy(told)), measured)
             real, part = weeks[rest], []
             for made in (generator, TrafficGenerator(model)):
                 middle = np.median(
@@ -226,7 +226,7 @@ def nanchang_fold(data: list, quick: bool = False) -> dict[str, float]:
     fold = int(np.unique(tested.folds[np.isfinite(tested.series).all(axis=(1, 2))])[0])
     model, city = left_out_fit(data, "nanchang", fold)
     rows = np.flatnonzero(city.has_traffic & (tested.folds == fold))
-    belief = belief_of(model, city, rows)
+    prediction = prediction_of(model, city, rows)
     tiles = city.conditions.tiles.iloc[rows]
     x, y = (tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
     weeks, samples = city.series[rows].astype(float), 20
@@ -244,7 +244,7 @@ def nanchang_fold(data: list, quick: bool = False) -> dict[str, float]:
             rest = np.setdiff1d(np.arange(len(rows)), told)
             generator = ConditionedGenerator(model)
             generator.posterior = posterior(
-                model, belief.take(torch.from_numpy(told)),
+                model, prediction.take(torch.from_numpy(told)),
                 Measurements.of(x[told], y[told], weeks[told, 0], weeks[told, 1]),
             )  # fmt: skip
             made = generator.generate(asked.take(rest), samples, 0, steps=2).traffic.astype(float)

@@ -11,7 +11,7 @@ from planning.demand import Demand, quantile_profile
 from planning.geometry import centre_of, local_metres, nearest, points_in_tiles
 from planning.network import Network
 
-POINTS_A_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
+POINTS_PER_SIDE = 8  # a tile's traffic is spread over 8 x 8 points, each served by its nearest site
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Shares:
 
 
 def served_points(network: Network, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """(tiles * POINTS_A_SIDE**2, 2) points that stand for the tiles' ground, tile by tile, and (sites, 2) sites, both
+    """(tiles * POINTS_PER_SIDE**2, 2) points that stand for the tiles' ground, tile by tile, and (sites, 2) sites, both
     in the same local metres."""
-    lon, lat = points_in_tiles(x, y, POINTS_A_SIDE)
+    lon, lat = points_in_tiles(x, y, POINTS_PER_SIDE)
     origin = centre_of(lon, lat)
     return local_metres(lon.ravel(), lat.ravel(), origin), network.metres(origin)
 
@@ -51,7 +51,7 @@ def tile_shares(network: Network, x: ArrayLike, y: ArrayLike) -> Shares:
     """Best server by distance: each tile's traffic is spread evenly over 8 x 8 points, each to its nearest site."""
     points, sites = served_points(network, x, y)
     site = nearest(points, sites)
-    tile = np.repeat(np.arange(np.size(x)), POINTS_A_SIDE**2)
+    tile = np.repeat(np.arange(np.size(x)), POINTS_PER_SIDE**2)
     count = len(network.sites)
     pair, points_of_pair = np.unique(tile * count + site, return_counts=True)
-    return Shares(pair // count, pair % count, points_of_pair / POINTS_A_SIDE**2, count)
+    return Shares(pair // count, pair % count, points_of_pair / POINTS_PER_SIDE**2, count)

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    from opendiff.partitions import TILES_A_PART
+    from opendiff.partitions import TILES_PER_PART
 
     quick = options.quick
     figures: dict[str, float] = {}
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         figures |= quality.figures()
     speed, found = speed_table(steps, quick, quality.of_shipped() if quality else {})
     figures |= found
-    images, one = images_a_second(20 if quick else IMAGES)
+    images, one = images_a_second(8 if quick else IMAGES)
     known = known_images_a_second()
     figures |= {
         "encoder_images_per_second": images,
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     if quality:
         lines.insert(1, quality.text())
     text, found = workers_report(
-        *(QUICK_COUNTRY if quick else (COUNTRY_TILES, COUNTRY_SAMPLES, TILES_A_PART))
+        *(QUICK_COUNTRY if quick else (COUNTRY_TILES, COUNTRY_SAMPLES, TILES_PER_PART))
     )
     lines.append(text)
     figures |= found
@@ -92,7 +92,7 @@ def speed_table(steps: tuple[int, ...], quick: bool, ncrps: dict[int, float]) ->
     shipped = generator.model.config.steps
     source = DemoSource()
     conditions = generator.conditions(source, source.covered_tiles().iloc[:TILES].reset_index(drop=True))
-    rows, steps_made = (16, 10) if quick else (PAPER_ROWS, None)
+    rows, steps_made = (4, 5) if quick else (PAPER_ROWS, None)
     paper, whole = published(rows, steps_made)
     generator.generate(conditions, 1)  # threads and memory are there
     of_paper: list[float] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "pictures of the app's pages for the README"
 WIDTH = 1400
-MOST_BYTES = 250_000
+MAX_BYTES = 250_000
 # page: pixels scrolled down, and height of the picture
 PAGES = {"traffic": (0, 960), "sleep": (0, 1290), "network": (0, 1330), "compare": (285, 1180)}
 EVERY_PAGE = ("area", "traffic", "network", "coverage", "sleep", "spectrum", "compare", "export")
@@ -97,7 +97,7 @@ def _every_page(page: Any, options: argparse.Namespace, figures: dict[str, float
 
 
 def _small(png: bytes) -> bytes:
-    """The picture below MOST_BYTES: as it is, or in as many of 256 colours as that takes."""
+    """The picture below MAX_BYTES: as it is, or in as many of 256 colours as that takes."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(png)).convert("RGB")
@@ -105,7 +105,7 @@ def _small(png: bytes) -> bytes:
         out = io.BytesIO()
         fewer = image.quantize(colours, dither=Image.Dither.NONE) if colours else image
         fewer.save(out, "PNG", optimize=True)
-        if out.tell() < MOST_BYTES:
+        if out.tell() < MAX_BYTES:
             break
     return out.getvalue()
 

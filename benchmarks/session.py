@@ -34,7 +34,7 @@ from websockets.typing import Origin, Subprotocol
 from benchmarks import ROOT
 
 READY_S = 120.0
-MOST_BYTES = 200_000_000
+MAX_BYTES = 200_000_000
 
 
 class AppError(Exception):
@@ -84,7 +84,7 @@ class Session:
             subprotocols=[Subprotocol(name) for name in ("streamlit", self.xsrf) if name],
             additional_headers=self.headers | ({"Cookie": self.cookies} if self.cookies else {}),
             origin=Origin(f"http://{parts.netloc}"),
-            max_size=MOST_BYTES,
+            max_size=MAX_BYTES,
             open_timeout=self.patience,
         )
         self._socket = self._open.enter_context(opened)

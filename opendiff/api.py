@@ -186,6 +186,7 @@ def fetch(
     imagery: str = "esri",
     population: str = "worldpop",
     poi: str = "osm",
+    base_map: str | None = None,
     country: str | Sequence[str] = (),
     poi_datum: Datum = "WGS-84",
     population_unit: PopulationUnit | None = None,
@@ -208,6 +209,8 @@ def fetch(
         "worldpop" (needs `country`), a GeoTIFF of people, or "none".
     poi : str
         "osm", an extract (.osm.pbf, .osm, .gpkg, .shp.zip), a table of places, or "none".
+    base_map : {"osm", "none"}, optional
+        Main roads, water, rail and place names for the app's maps; None: "osm" where `poi` is "osm", else "none".
     country : str or sequence of str
         ISO 3166 codes of three letters that WorldPop is asked for.
     poi_datum : {"WGS-84", "GCJ-02", "BD-09"}
@@ -240,8 +243,8 @@ def fetch(
 
     choices = accepted_choices(
         country=country, accept_terms=accept_terms, how='give accept_terms=True, or imagery="none"',
-        imagery=imagery, population=population, poi=poi, poi_datum=poi_datum, population_unit=population_unit,
-        poi_columns=tuple((poi_columns or {}).items()),
+        imagery=imagery, population=population, poi=poi, base_map=base_map, poi_datum=poi_datum,
+        population_unit=population_unit, poi_columns=tuple((poi_columns or {}).items()),
     )  # fmt: skip
     tiles, _ = tiles_and_area(area)
     fetcher = Fetcher(Path(out), choices, progress=progress)
@@ -249,7 +252,15 @@ def fetch(
     return fetcher.store.pack()
 
 
-def accepted_choices(*, country: str | Sequence[str], accept_terms: bool, how: str, **chosen: Any) -> Choices:
+def accepted_choices(
+    *,
+    country: str | Sequence[str],
+    accept_terms: bool,
+    how: str,
+    poi: str = "osm",
+    base_map: str | None = None,
+    **chosen: Any,
+) -> Choices:
     """What is to be fetched, where the terms of its imagery are accepted or there are none.
 
     Parameters
@@ -259,6 +270,9 @@ def accepted_choices(*, country: str | Sequence[str], accept_terms: bool, how: s
     accept_terms : bool
     how : str
         The words that accept the terms, for the error.
+    poi : str
+    base_map : str, optional
+        None: "osm" where `poi` is "osm", else "none".
     **chosen
         The other fields of `Choices`.
 
@@ -271,7 +285,10 @@ def accepted_choices(*, country: str | Sequence[str], accept_terms: bool, how: s
     from opendiff.live.choices import Choices
 
     codes = country.split(",") if isinstance(country, str) else country
-    choices = Choices(country=tuple(code.strip() for code in codes if code.strip()), **chosen)
+    if base_map is None:
+        base_map = "osm" if poi == "osm" else "none"
+    listed = tuple(code.strip() for code in codes if code.strip())
+    choices = Choices(country=listed, poi=poi, base_map=base_map, **chosen)
     if choices.imagery_is_live and not accept_terms:
         provider = choices.imagery_provider()
         raise SourceError(

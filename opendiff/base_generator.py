@@ -23,9 +23,9 @@ from opendiff.poi.registration import PoiDatum
 from opendiff.traffic_table import TrafficEnsemble
 from plannerbase.progress import Progress
 
-TILES_A_BATCH = 256  # images and conditions held at once
+TILES_PER_BATCH = 256  # images and conditions held at once
 MAX_SAMPLES = 1000
-LEAST_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
+MIN_ROWS = 256  # of a call on a GPU; with fewer the CPU is as fast
 ASSUMPTIONS = (
     "Traffic and users are generated, not measured, in relative units: one scale for all tiles.",
     "The model learned traffic from one week of one city (Nanchang), and where people are at which hour from two more; "
@@ -225,7 +225,7 @@ class EnsembleGenerator(ABC, Generic[C]):
             raise _out_of_memory()
         torch.cuda.empty_cache()
         rows = self.rows_a_call // 2
-        if rows >= LEAST_ROWS:
+        if rows >= MIN_ROWS:
             self.shrink(rows)
             self.device_note = (
                 f"The memory of the GPU ran out, so its calls were made smaller ({rows:,} rows)."

@@ -13,10 +13,10 @@ from opendiff.area import Tiles, tile_frame
 from opendiff.base_generator import ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import Conditions
 from opendiff.default.conditioning import Posterior, posterior
-from opendiff.default.denoiser import ConditionMemory
+from opendiff.default.denoiser import ConditionCache
 from opendiff.default.model import condition_tensors
 from opendiff.default.posterior_samples import SAMPLES, conditioned
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, WIDTH
 from opendiff.default.shape_conditioning import ConditionedShape
 from opendiff.default.world import World
@@ -57,7 +57,7 @@ class ConditionedGenerator(TrafficGenerator):
         if not count:
             return np.empty((SERIES, 0, len(samples), HOURS), np.float32), {}
         tokens, present, reliability, x, y = condition_tensors(conditions, self.device)
-        prior = self._remember(tokens, present, reliability, x, y)[1]
+        prior = self._precompute_kv(tokens, present, reliability, x, y)[1]
         numbers = torch.arange(samples.start, samples.stop, device=self.device)
         level = conditioned(self.posterior, prior, x, y, samples, seed)
         # in blocks of samples that do not depend on how many are asked for
@@ -65,8 +65,8 @@ class ConditionedGenerator(TrafficGenerator):
         aligned = torch.arange(first, first - (first - samples.stop) // SAMPLES * SAMPLES, device=self.device)
         shape = self.posterior.shape.of_tiles(level.measured, World.of(seed, x[:1], y[:1], aligned).shape)
         before = samples.start - first
-        belief, units = level.belief, level.units.to(self.device)
-        memory = self._memory(tokens, present, belief, shape)
+        prediction, units = level.prediction, level.units.to(self.device)
+        memory = self._memory(tokens, present, prediction, shape)
         texture, styles = self.model.representation.texture, self.posterior.shape.styles
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
@@ -92,25 +92,29 @@ class ConditionedGenerator(TrafficGenerator):
         return out.reshape(SERIES, count, len(samples), HOURS), intensities
 
     def _memory(
-        self, tokens: torch.Tensor, present: torch.Tensor, belief: Belief, shape: ConditionedShape
-    ) -> ConditionMemory:
+        self,
+        tokens: torch.Tensor,
+        present: torch.Tensor,
+        prediction: PriorPrediction,
+        shape: ConditionedShape,
+    ) -> ConditionCache:
         """What the denoiser needs of tiles whose level and shape are partly known, in calls of one size."""
         memories = []
         call_rows = self.rows_a_call
         offset = torch.from_numpy(self.posterior.shape.offset).float().to(self.device)
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
-            part = belief.take(row)
+            part = prediction.take(row)
             mean = self.model.mean(part)
             mean[:, LEVEL_WIDTH:] += shape.shift[row]
             deviation = torch.cat([part.spread, shape.deviation[row]], dim=1)
             expected = self.model.representation.expected(part.profile) + offset
-            memory = self.model.denoiser.remember(
+            memory = self.model.denoiser.precompute_kv(
                 tokens[row], present[row], part.summary(), mean, deviation, expected
             )
             kept = torch.arange(min(call_rows, len(tokens) - start), device=self.device)
             memories.append(memory.take(kept))
-        return ConditionMemory.join(memories)
+        return ConditionCache.join(memories)
 
     def _metadata(
         self, conditions: Conditions, seed: int, guidance_scale: float, steps: int
@@ -172,8 +176,8 @@ def condition(
         measurements = measurements.take(order >= 0)
     known = known.take(order[order >= 0])
     with torch.inference_mode():
-        belief = generator._remember(*condition_tensors(known, generator.device))[1]
-        made = posterior(generator.model, belief, measurements)
+        prediction = generator._precompute_kv(*condition_tensors(known, generator.device))[1]
+        made = posterior(generator.model, prediction, measurements)
     generator.model.representation = generator.model.representation.to(generator.device)
     made_generator = ConditionedGenerator(
         generator.model, generator.name, generator.checksum, generator.device, generator._encoder

@@ -20,7 +20,7 @@ from opendiff.errors import ModelError
 # Of the 24 of a float32: rounding moves at most 4e-6 of a number, above what float32 sums differ by.
 LOST_BITS = 6
 FIT_THREADS = 4  # of a fit, whose products are too small for more: further threads wait by spinning
-CALLS_A_THREAD = 2  # that wait or run at once, so that no thread is idle and few results are held
+CALLS_PER_THREAD = 2  # that wait or run at once, so that no thread is idle and few results are held
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def side_by_side(run: Callable[[int], T], starts: Iterable[int], device: torch.d
         under_way: list[Future[T]] = []
         for start in starts:
             under_way.append(pool.submit(run, start))
-            if len(under_way) > CALLS_A_THREAD * threads:
+            if len(under_way) > CALLS_PER_THREAD * threads:
                 yield under_way.pop(0).result()
         while under_way:
             yield under_way.pop(0).result()

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
+from opendiff.base_generator import TILES_PER_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, Conditions
 from opendiff.default import card
-from opendiff.default.denoiser import ConditionMemory
+from opendiff.default.denoiser import ConditionCache
 from opendiff.default.model import (
     FILE,
-    ROWS_A_CALL_ON_GPU,
+    ROWS_PER_CALL_ON_GPU,
     TrafficModel,
     condition_tensors,
     load_model,
     rows_a_call,
 )
-from opendiff.default.prior import NEW_CITY, Belief
+from opendiff.default.prior import NEW_CITY, PriorPrediction
 from opendiff.default.world import World
 from opendiff.device import chosen_device, rounded, side_by_side
 from opendiff.encoder import IMAGE_BATCH_ON_GPU, Encoder
@@ -66,8 +66,8 @@ def encode_open_data(
     features = tile_features(tiles, around, source.poi_datum)
     image_tokens = np.zeros((len(tiles), TOKEN_WIDTHS[0]), np.float32)
     has_imagery = np.zeros(len(tiles), bool)
-    for start in range(0, len(tiles), TILES_A_BATCH):
-        part = slice(start, start + TILES_A_BATCH)
+    for start in range(0, len(tiles), TILES_PER_BATCH):
+        part = slice(start, start + TILES_PER_BATCH)
         try:
             data = source.open_data(tiles.iloc[part])
         except OutsideSource:  # of these tiles; the source knows others of the area or its halo
@@ -76,7 +76,7 @@ def encode_open_data(
         rows = start + np.flatnonzero(data.has_imagery)
         image_tokens[rows] = encoder.image_tokens(data.imagery[data.has_imagery], cache)
         if progress:
-            progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
+            progress(min(start + TILES_PER_BATCH, len(tiles)), len(tiles), "encode")
     return encoder.tokens(features, image_tokens, has_imagery)
 
 
@@ -178,7 +178,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
     def shrink(self, rows: int) -> None:
         super().shrink(rows)
         if self._encoder is not None:
-            self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_A_CALL_ON_GPU)
+            self._encoder.image_batch = max(1, rows * IMAGE_BATCH_ON_GPU // ROWS_PER_CALL_ON_GPU)
 
     def move(self, device: str) -> None:
         super().move(device)
@@ -204,13 +204,13 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
         call_rows = self.rows_a_call
         asked = condition_tensors(conditions, self.device)
         x, y = asked[3:]
-        memory, belief = self._remember(*asked)
-        empty = self._remember(asked[0] * 0, asked[1] & False, *asked[2:])[0] if guidance_scale else None
+        memory, prediction = self._precompute_kv(*asked)
+        empty = self._precompute_kv(asked[0] * 0, asked[1] & False, *asked[2:])[0] if guidance_scale else None
         numbers = torch.arange(samples.start, samples.stop, device=self.device) * (1 if self.mirrored else 2)
         world = World.of(seed, x, y, numbers)
         rows = count * len(samples)
         out = np.empty((SERIES, rows, HOURS), np.float32)
-        asked_weeks = card.Asked(seed, x, y, numbers, memory, belief, world)
+        asked_weeks = card.Asked(seed, x, y, numbers, memory, prediction, world)
         if torch.device(self.device).type == "cuda" and empty is None:
             calls = card.weeks(self.model, asked_weeks, steps, call_rows, out)
         else:
@@ -219,7 +219,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
             def series(tile: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
                 if empty is None:
                     here = torch.arange(int(tile[0]), int(tile[-1]) + 1)
-                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_A_FOLD_ON_CPU)
+                    folded = card.folded_memory(self.model, memory.take(here), card.TILES_PER_FOLD_ON_CPU)
                     return plain_weeks(tile, sample, folded.take(tile - tile[0]))
                 noise, style = card.drawn(self.model, asked_weeks, tile, sample)
                 told, nothing = memory.take(tile), empty.take(tile)
@@ -228,7 +228,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
             calls = self._calls(series, len(samples), out)
         follow_calls(calls, rows, progress, cancelled)
         self.add_note(*card.faults(self.device))
-        intensities = known_or_estimated(conditions, belief.log_intensity.cpu().numpy())
+        intensities = known_or_estimated(conditions, prediction.log_intensity.cpu().numpy())
         return out.reshape(SERIES, count, len(samples), HOURS), intensities
 
     def _calls(
@@ -250,30 +250,30 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
 
         return side_by_side(call, range(0, rows, call_rows), self.device)
 
-    def _remember(
+    def _precompute_kv(
         self,
         tokens: torch.Tensor,
         present: torch.Tensor,
         reliability: torch.Tensor,
         x: torch.Tensor,
         y: torch.Tensor,
-    ) -> tuple[ConditionMemory, Belief]:
+    ) -> tuple[ConditionCache, PriorPrediction]:
         """Condition memory of tiles, and what the prior believes of them, in calls of one size."""
-        memories, beliefs = [], []
+        memories, predictions = [], []
         call_rows = self.rows_a_call
         for start in range(0, len(tokens), call_rows):
             row = torch.arange(start, start + call_rows, device=self.device).clamp_max(len(tokens) - 1)
-            belief = self.model.prior(tokens[row], present[row], reliability[row], x[row], y[row])
+            prediction = self.model.prior(tokens[row], present[row], reliability[row], x[row], y[row])
             kept = torch.arange(min(call_rows, len(tokens) - start), device=self.device)
-            memories.append(self.model.remember(tokens[row], present[row], belief).take(kept))
-            beliefs.append(belief.take(kept))
-        return ConditionMemory.join(memories), Belief.join(beliefs)
+            memories.append(self.model.precompute_kv(tokens[row], present[row], prediction).take(kept))
+            predictions.append(prediction.take(kept))
+        return ConditionCache.join(memories), PriorPrediction.join(predictions)
 
     def estimate_intensities(self, conditions: Conditions) -> dict[str, np.ndarray]:
         """The model's own estimate of each of INTENSITIES, (tiles,), whatever the source counts."""
         with torch.inference_mode():
-            belief = self._remember(*condition_tensors(conditions, self.device))[1]
-        return intensities_of(belief.log_intensity.cpu().numpy())
+            prediction = self._precompute_kv(*condition_tensors(conditions, self.device))[1]
+        return intensities_of(prediction.log_intensity.cpu().numpy())
 
 
 def follow_calls(

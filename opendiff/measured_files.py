@@ -11,6 +11,7 @@ from opendiff.errors import TableError
 from opendiff.measurements import MBPS, RELATIVE, Measurements
 from plannerbase.cell_places import read_cell_places
 from plannerbase.counters import Counters, read_counters
+from plannerbase.counting import counted
 from plannerbase.report import Report
 from plannerbase.served_area import CellPlaces, tiles_of_cells
 from plannerbase.text import Refused
@@ -126,8 +127,9 @@ def _by_cell(
     known = rows >= 0
     if not known.any():
         raise TableError(
-            f"None of the {len(rows):,} cells of {name} (first: {', '.join(counters.names[:3])}) is in the network "
-            f"file (first: {', '.join(places.name[:3])}); map the column with the cells' names with --map cell=COLUMN."
+            f"No cell of {name} ({counted(len(rows), 'cells')}, first: {', '.join(counters.names[:3])}) is in the "
+            f"network file (first: {', '.join(places.name[:3])}); map the column with the cells' names with "
+            "--map cell=COLUMN."
         )
     report.taken(f"cells found in the network by {column}", int(known.sum()))
     if not known.all():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opendiff.errors import TableError
-from opendiff.week import HOURS, HOURS_A_DAY
+from opendiff.week import HOURS, HOURS_PER_DAY
 from plannerbase.report import Report
 
 DEFAULT_NOISE = 0.01  # standard deviation of a measured log level whose spread from week to week is not known
@@ -52,12 +52,12 @@ class Measurements:
             raise TableError(f"{self.name or 'The measurements'} hold no measured tile.")
         if self.traffic.shape != self.users.shape or self.traffic.shape not in (
             (tiles, HOURS),
-            (tiles, HOURS_A_DAY),
+            (tiles, HOURS_PER_DAY),
             (tiles, 1),
         ):
             raise TableError(
                 f"Measured traffic has shape {self.traffic.shape} and users {self.users.shape}; both must be ({tiles} "
-                f"tiles, {HOURS}, {HOURS_A_DAY} or 1 hours)."
+                f"tiles, {HOURS}, {HOURS_PER_DAY} or 1 hours)."
             )
         for name in ("traffic", "users"):
             values = getattr(self, name)

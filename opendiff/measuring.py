@@ -11,7 +11,7 @@ import torch
 from opendiff.conditioned import ConditionedGenerator
 from opendiff.conditions import Conditions
 from opendiff.default.model import condition_tensors
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.measurements import DEFAULT_NOISE
 
 MAX_TILES = 3_000  # of the area: the exact ranking holds a matrix of their pairs
@@ -82,10 +82,10 @@ def measure_next(
     if len(tiles) > MAX_TILES:
         tiles = np.unique(np.linspace(0, len(tiles) - 1, MAX_TILES).astype(int))
     part = conditions.take(tiles)
-    belief = believed_by(generator, part)
+    prediction = believed_by(generator, part)
     x, y = (part.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
-    mean, deviation = generator.posterior.log_level(belief, x, y)
-    covariance = generator.posterior.covariance(belief, x, y)
+    mean, deviation = generator.posterior.log_level(prediction, x, y)
+    covariance = generator.posterior.covariance(prediction, x, y)
     traffic = np.exp(mean - mean.max()) * part.tiles["covered_share"].to_numpy()
     weight = traffic**2
     total = float(weight @ np.diag(covariance))
@@ -103,7 +103,7 @@ def measure_next(
     return pd.DataFrame(rows, columns=["rank", "x", "y", "band_90", "left"])
 
 
-def believed_by(generator: ConditionedGenerator, conditions: Conditions) -> Belief:
+def believed_by(generator: ConditionedGenerator, conditions: Conditions) -> PriorPrediction:
     """What open data says of tiles before anything was measured."""
     with torch.inference_mode():
-        return generator._remember(*condition_tensors(conditions, generator.device))[1]
+        return generator._precompute_kv(*condition_tensors(conditions, generator.device))[1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from opendiff.conditions import Conditions
 
-LEAST_LEVEL = 2.7e-5  # of a weekly mean, relative units, before its logarithm is taken
+MIN_LEVEL = 2.7e-5  # of a weekly mean, relative units, before its logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,5 @@ class City:
         rows = self.has_presence
         found[rows] = np.log(self.presence[rows].mean(axis=1, dtype=float))
         rows = self.has_traffic
-        found[rows] = np.log(np.maximum(self.series[rows].mean(axis=2, dtype=float), LEAST_LEVEL)).mean(
-            axis=1
-        )
+        found[rows] = np.log(np.maximum(self.series[rows].mean(axis=2, dtype=float), MIN_LEVEL)).mean(axis=1)
         return found

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from opendiff.demo import DemoSource
     from opendiff.open_data.sources import PackSource
 
-TILES_A_PART = 256
-MOST_TILES = 2_000_000  # of a run in parts
+TILES_PER_PART = 256
+MAX_RUN_TILES = 2_000_000  # of a run in parts
 BLOCK_TILES = 16  # side of the squares that parts are cut from: a compact part reads a smaller halo
 PLACES = (
     "source",
@@ -178,7 +178,7 @@ def _opened(
     return generator, opened
 
 
-def cut(tiles: Tiles, tiles_a_part: int = TILES_A_PART) -> list[Part]:
+def cut(tiles: Tiles, tiles_a_part: int = TILES_PER_PART) -> list[Part]:
     """Parts of at most `tiles_a_part` tiles that lie together."""
     x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
     order = np.lexsort((y, x, y // BLOCK_TILES, x // BLOCK_TILES))
@@ -191,7 +191,7 @@ def generate_dataset(
     recipe: Recipe,
     tiles: Tiles,
     out: Path,
-    tiles_a_part: int = TILES_A_PART,
+    tiles_a_part: int = TILES_PER_PART,
     make: Maker = make_here,
     progress: Progress | None = None,
 ) -> DatasetSummary:

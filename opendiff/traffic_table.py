@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from opendiff.area import Tiles, tile_frame
 from opendiff.errors import TableError
 from opendiff.storage.atomic import replacing
+from plannerbase.counting import counted
 from plannerbase.text import refused_as
 from plannerbase.traffic_arrays import TrafficArrays, traffic_frame, traffic_statistics
 from plannerbase.traffic_file import FORMAT, MAX_ROWS, check_hours, read_arrays
@@ -85,8 +86,9 @@ class TrafficEnsemble:
         known = "traffic and users" if self.has_users else "traffic"
         unit = self.metadata.get("unit", "relative")
         return (
-            f"TrafficEnsemble({len(self.tiles):,} tiles x {self.samples} samples x {self.hours} hours, {known}, "
-            f"{unit}, model {self.metadata.get('model', 'unknown')}, source {self.metadata.get('source', 'unknown')})"
+            f"TrafficEnsemble({counted(len(self.tiles), 'tiles')} x {counted(self.samples, 'samples')} x {self.hours} "
+            f"hours, {known}, {unit}, model {self.metadata.get('model', 'unknown')}, "
+            f"source {self.metadata.get('source', 'unknown')})"
         )
 
     @property

@@ -21,7 +21,7 @@ from plannerbase.progress import Progress
 
 VIEWS = 8  # four rotations, each also mirrored
 BLOCK_TILES = 3  # side of a spatial block, for packs that name no folds
-TILES_A_BATCH = 256  # images held at once
+TILES_PER_BATCH = 256  # images held at once
 FOLDS = 5  # for packs that name none
 
 
@@ -109,8 +109,8 @@ def read_city(pack: PackSource, trunk: Trunk) -> CityData:
     encoder.trunk = trunk
     statistics = np.zeros((len(tiles), IMAGE_FEATURES), np.float32)
     has_imagery = np.zeros(len(tiles), bool)
-    for start in range(0, len(tiles), TILES_A_BATCH):
-        part = tiles.iloc[start : start + TILES_A_BATCH].reset_index(drop=True)
+    for start in range(0, len(tiles), TILES_PER_BATCH):
+        part = tiles.iloc[start : start + TILES_PER_BATCH].reset_index(drop=True)
         data = pack.open_data(part)
         rows = start + np.flatnonzero(data.has_imagery)
         has_imagery[rows] = True

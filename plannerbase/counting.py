@@ -16,9 +16,9 @@ SINGULAR = {
     "uploads": "upload", "users": "user", "values": "value", "weeks": "week",
 }  # fmt: skip
 VERBS = {
-    "are": "is", "carry": "carries", "count": "counts", "cross": "crosses", "have": "has", "hold": "holds",
-    "lie": "lies", "list": "lists", "name": "names", "remain": "remains", "repeat": "repeats", "serve": "serves",
-    "state": "states", "stay": "stays", "take": "takes", "were": "was",
+    "are": "is", "carry": "carries", "count": "counts", "cross": "crosses", "draw": "draws", "have": "has",
+    "hold": "holds", "lie": "lies", "list": "lists", "name": "names", "remain": "remains", "repeat": "repeats",
+    "serve": "serves", "state": "states", "stay": "stays", "take": "takes", "were": "was",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Za-z]+")
 _BEFORE_NOUN = 4  # words: "measured", "doubled", "grid"

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from plannerbase.counters import Counters, read_counters
+from plannerbase.counting import counted
 from plannerbase.counting import counted as number_of
 from plannerbase.report import Report
 from plannerbase.served_area import CellPlaces
@@ -29,7 +30,7 @@ from planning.network.cells import stated
 from planning.power_fit import fit_power
 
 ITERATIONS = 100
-LEAST_MBPS = 1e-9  # a tile of no traffic can get some
+MIN_MBPS = 1e-9  # a tile of no traffic can get some
 MIN_PRB_SHARE = 0.05  # hours of less use tell little of the capacity
 MIN_PRB_HOURS = 24
 MIN_POWER_HOURS = 48
@@ -76,8 +77,9 @@ def counted_of(counters: Counters, network: Network, name: str) -> Counted:
     known = np.flatnonzero(rows >= 0)
     if not len(known):
         raise InputError(
-            f"None of the {len(rows):,} cells of {name} (first: {', '.join(counters.names[:3])}) is in the network "
-            f"(first: {', '.join(places.name[:3])}); map the column with the cells' names with --map cell=COLUMN."
+            f"No cell of {name} ({counted(len(rows), 'cells')}, first: {', '.join(counters.names[:3])}) is in the "
+            f"network (first: {', '.join(places.name[:3])}); map the column with the cells' names with "
+            "--map cell=COLUMN."
         )
     report.taken(
         f"of {len(network.cells):,} cells of the network have counters, found by {column}", len(known)
@@ -127,15 +129,15 @@ def counted_demand(
     laid_on = csr_array((shares.share, (shares.server, shares.tile)), (shares.servers, demand.tiles))
     covered = np.asarray(laid_on.sum(axis=0)).reshape(-1)
     scaled, users = demand.mbps.astype(float), demand.users.astype(float)
-    known = np.isfinite(weeks).all(axis=(1, 2)) & (laid_on @ mean > LEAST_MBPS)
+    known = np.isfinite(weeks).all(axis=(1, 2)) & (laid_on @ mean > MIN_MBPS)
     worst = total = 0.0
     for sample in range(demand.samples):
-        before = np.maximum(scaled[:, sample], LEAST_MBPS)
+        before = np.maximum(scaled[:, sample], MIN_MBPS)
         # of the mean that was measured, in the course of the generated week
-        laid = before * (mean / np.maximum(before.mean(axis=1), LEAST_MBPS))[:, None]
+        laid = before * (mean / np.maximum(before.mean(axis=1), MIN_MBPS))[:, None]
         target = np.where(known[:, None], weeks[:, (first_week + sample) % weeks.shape[1]], laid_on @ laid)
         for _ in range(ITERATIONS):
-            ratio = target / np.maximum(laid_on @ laid, LEAST_MBPS)
+            ratio = target / np.maximum(laid_on @ laid, MIN_MBPS)
             laid = laid * (laid_on.T @ ratio + (1 - covered).clip(0)[:, None])
         worst += float(np.abs(laid_on @ laid - target)[known].sum())
         total += float(target[known].sum())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-HOURS_A_DAY = 24
+HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def figures(
     busy_mbps: float | None = None,
     served_mbps: float | None = None,
     sleep: dict[str, Any] | None = None,
-    hours: int = HOURS_A_DAY,
+    hours: int = HOURS_PER_DAY,
     unseen_unserved_share: float | None = None,
     prb: dict[str, Any] | None = None,
 ) -> dict[str, float]:
@@ -57,7 +57,7 @@ def figures(
     found = {"sites": sites, "cells": cells, "busy_mbps": busy_mbps, "served_mbps": served_mbps}
     if sleep is not None:
         found |= {
-            "kwh_a_day": sleep["energy_kwh"] / hours * HOURS_A_DAY,
+            "kwh_a_day": sleep["energy_kwh"] / hours * HOURS_PER_DAY,
             "saving": 100 * sleep["saving"],
             "unserved": 100 * sleep["unserved_share"],
             "overload_hours": sleep["overload_hours"],

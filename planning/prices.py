@@ -11,7 +11,7 @@ import numpy as np
 
 from planning.errors import InputError
 
-HOURS_A_YEAR = 8760
+HOURS_PER_YEAR = 8760
 CO2_KG_PER_KWH = 0.5306  # China, 2023 grid mean, Ministry of Ecology and Environment; editable
 
 
@@ -147,7 +147,7 @@ class Prices:
 
     def sentence(self, saved_kwh: float, hours: int, saved_cost: float | None = None) -> str:
         """What a saving of a plan of `hours` (a day or a week) comes to in a year of such, with what is assumed."""
-        times = HOURS_A_YEAR / hours
+        times = HOURS_PER_YEAR / hours
         year = self.of(saved_kwh * times, None if saved_cost is None else saved_cost * times)
         at = (
             "by hour"

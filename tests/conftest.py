@@ -1,5 +1,6 @@
 """What the tests of several packages share."""
 
+import gc
 import os
 import random
 import sys
@@ -15,6 +16,10 @@ settings.load_profile("untimed")
 # GPU kernels run by Triton's interpreter on a machine without a GPU, where Triton is installed.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# What the imports of all tests leave behind stays: no collection has to walk through it, neither while they run nor
+# when Streamlit collects all garbage after every run of a page (half a second each).
+gc.disable()
 
 NANCHANG = Path(__file__).parents[2] / "shared" / "data" / "nanchang"
 
@@ -49,6 +54,12 @@ def pytest_collection_modifyitems(config, items):
     shuffled = list(files.values())
     order.shuffle(shuffled)
     items[:] = [item for tests in shuffled for item in order.sample(tests, len(tests))]
+
+
+def pytest_collection_finish():
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def _turn(tests):

@@ -4,7 +4,7 @@ import inspect
 import math
 from pathlib import Path
 
-from app.background.deployment import SITES_A_KM2
+from app.background.deployment import SITES_PER_KM2
 from planning import bands, demand, equipment, power_states, prices, radio
 from planning.coverage import DEFAULT_LOAD, RadioSettings
 from planning.coverage.rates import GAP_DB
@@ -75,7 +75,7 @@ def traffic_rows():
 
 
 def network_rows():
-    yield ("sites of the app's preset", f"{SITES_A_KM2:g} a km²", "assumed: about 900 m between sites")
+    yield ("sites of the app's preset", f"{SITES_PER_KM2:g} a km²", "assumed: about 900 m between sites")
     yield ("reserve quantile", f"{percent(default_of(size_network, 'quantile'))}", "assumed")
     yield ("headroom over the busy hour", f"{percent(default_of(deploy, 'headroom'))}", "assumed")
     yield ("users a site can serve", f"{judging.USERS_PER_SITE:,.0f}", "the paper, section 5.3")

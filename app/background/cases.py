@@ -150,7 +150,7 @@ def figures(case: Case) -> dict[str, float]:
         float(np.median(case.demand.mbps.sum(axis=0, dtype=float), axis=0).max()),
         case.deployed.plan.served_mbps,
         None if plan is None else plan.evaluation.record(),
-        kpis.HOURS_A_DAY if plan is None else plan.hours,
+        kpis.HOURS_PER_DAY if plan is None else plan.hours,
         (case.row or {}).get("replay_unserved_share"),
         None if case.prb is None else case.prb.figures(),
     )

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 JOB = "deployment"
 DEFAULT_SITES: Slot[int] = Slot()
 EXISTING: "Slot[Places]" = Slot()
-SITES_A_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
-MOST_SITES_A_KM2 = 20.0  # assumed: about 240 m between sites; closer ones mostly disturb each other
-MOST_SITES = 400  # by area; more can be asked for, and are where the demand needs them
-MOST_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
+SITES_PER_KM2 = 1.5  # assumed: about 900 m between sites, usual in a dense city
+MAX_SITES_PER_KM2 = 20.0  # assumed: about 240 m between sites; closer ones mostly disturb each other
+MAX_SITES = 400  # by area; more can be asked for, and are where the demand needs them
+MAX_LOAD = 0.5  # of the largest sites in the busy hour, as traffic is not spread evenly over them
 
 
 def default_sites(space: Workspace) -> int:
@@ -36,9 +36,9 @@ def _default_sites(space: Workspace) -> int:
 
     demand = space.demand()
     area_km2 = float(space.traffic_table().area_km2)
-    by_area = min(MOST_SITES, math.ceil(SITES_A_KM2 * area_km2))
+    by_area = min(MAX_SITES, math.ceil(SITES_PER_KM2 * area_km2))
     busy_mbps = float(demand.profile(24, 0.9).sum(axis=0).max())
-    by_traffic = math.ceil(min(busy_mbps / (MOST_LOAD * usual_site_mbps(4)), MOST_SITES_A_KM2 * area_km2))
+    by_traffic = math.ceil(min(busy_mbps / (MAX_LOAD * usual_site_mbps(4)), MAX_SITES_PER_KM2 * area_km2))
     return max(3, by_area, by_traffic)
 
 

@@ -35,7 +35,7 @@ PLANNERS = (  # modules in the order in which a first plan needs them
     "app.charts.sleep",
 )
 CALM_SECONDS = 10.0  # without a job, since the last one or since the server is warm
-MOST_CALM_SECONDS = 600.0
+MAX_CALM_SECONDS = 600.0
 _warming = threading.Lock()
 _warm_done = threading.Event()
 _models: SharedCache[Any] = SharedCache(1, lambda model: 1)
@@ -83,7 +83,7 @@ def _warm(calmly: bool = False) -> None:
 
 def _until_calm() -> None:
     begun = time.monotonic()
-    while jobs.idle_seconds() < CALM_SECONDS and time.monotonic() - begun < MOST_CALM_SECONDS:
+    while jobs.idle_seconds() < CALM_SECONDS and time.monotonic() - begun < MAX_CALM_SECONDS:
         time.sleep(1.0)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 JOB, UTILISATION_JOB = "spectrum", "utilisation"
 RELIEVED = 5  # hot spots for which measures are tried
-MOST_USERS = 500  # drawn for the plan of an hour among others
+MAX_USERS = 500  # drawn for the plan of an hour among others
 SECONDS_AN_HOUR = 2.0  # for such a plan
 
 
@@ -140,7 +140,7 @@ def start_hours(space: Workspace) -> None:
         from planning.prb.hours import solve_hours
 
         users = plan.problem.users
-        most = len(users.lon) if users.weight > 1 else MOST_USERS
+        most = len(users.lon) if users.weight > 1 else MAX_USERS
         settings = replace(plan.settings, time_limit=max(plan.settings.time_limit, 24 * SECONDS_AN_HOUR))
         hours = range(first, first + 24)
         whole, traffic, _ = _counted(job, network, demand, counters)

@@ -59,7 +59,7 @@ def _local(links: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]
     return served
 
 
-MOST_FILES = 32  # of what maps draw, that are kept
+MAX_FILES = 32  # of what maps draw, that are kept
 
 
 def served(text: str) -> str:
@@ -77,7 +77,7 @@ def served(text: str) -> str:
         part.write_text(text, encoding="utf-8")
         part.replace(file)
         kept = sorted(_folder.glob("*.json"), key=lambda other: other.stat().st_mtime)
-        for old in kept[:-MOST_FILES]:
+        for old in kept[:-MAX_FILES]:
             old.unlink(missing_ok=True)
     return f"../{_component.name}/{name}"
 

@@ -8,7 +8,7 @@ import folium
 import folium.template
 import numpy as np
 
-MOST_SVG_DOTS = 1000  # beyond, one canvas holds them all
+MAX_SVG_DOTS = 1000  # beyond, one canvas holds them all
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def rows_of(dots: Dots) -> str:
     data = {
         "radius": radius,
         "weight": 1.2 if radius > 4 else 0.6,
-        "canvas": count > MOST_SVG_DOTS,
+        "canvas": count > MAX_SVG_DOTS,
         "rows": rows,
     }
     return json.dumps(data).replace("<", "\\u003c")  # no text may end the script

@@ -14,7 +14,7 @@ import streamlit as st
 from app.map import assets  # noqa: F401 (tells folium that this app serves its scripts)
 from app.server.cache import SharedCache, fingerprint
 
-MOST_CHARACTERS = 64_000_000  # of all rendered maps and layers that the server holds
+MAX_CHARACTERS = 64_000_000  # of all rendered maps and layers that the server holds
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Frame:
         return len(self.script) + len(self.header) + len(self.html)
 
 
-_frames: SharedCache[Frame] = SharedCache(MOST_CHARACTERS // 2, len)
-_layers: SharedCache[str] = SharedCache(MOST_CHARACTERS // 2, len)
+_frames: SharedCache[Frame] = SharedCache(MAX_CHARACTERS // 2, len)
+_layers: SharedCache[str] = SharedCache(MAX_CHARACTERS // 2, len)
 
 
 def base(key: str, build: Callable[[], folium.Map]) -> Frame:

@@ -15,7 +15,7 @@ from app.state.inputs import is_bundled
 
 MAX_MOSAIC_TILES = 1500  # reading more images than this would keep the page waiting
 MOSAIC_PIXELS = 12
-MOST_REGIONS = 8  # held by the server
+MAX_REGIONS = 8  # held by the server
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def bounds_of_tile(x: int, y: int) -> tuple[float, float, float, float]:
     return float(west), float(south), float(east), float(north)
 
 
-_regions: SharedCache[Region] = SharedCache(MOST_REGIONS, lambda region: 1)
+_regions: SharedCache[Region] = SharedCache(MAX_REGIONS, lambda region: 1)
 
 
 def open_region(source: str) -> Region:

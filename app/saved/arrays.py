@@ -11,7 +11,7 @@ import pandas as pd
 from plannerbase.archive import members
 from plannerbase.text import Refused, read_json
 
-MOST_ARRAYS, MOST_ARRAY_BYTES = 5_000, 2_000_000_000
+MAX_ARRAYS, MAX_ARRAY_BYTES = 5_000, 2_000_000_000
 Arrays = dict[str, np.ndarray]
 _TOLD = "told"
 
@@ -26,9 +26,9 @@ def to_bytes(told: Any, arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
-def from_bytes(data: bytes, most_bytes: int = MOST_ARRAY_BYTES) -> tuple[Any, Arrays]:
+def from_bytes(data: bytes, most_bytes: int = MAX_ARRAY_BYTES) -> tuple[Any, Arrays]:
     """What `to_bytes` was given. most_bytes: of all arrays. Raises `Refused` or ValueError for anything else."""
-    parts = members(data, (".npy",), MOST_ARRAYS, most_bytes)  # so that it cannot unpack to more
+    parts = members(data, (".npy",), MAX_ARRAYS, most_bytes)  # so that it cannot unpack to more
     arrays = {name[:-4]: _array(part) for name, part in parts.items()}
     if _TOLD not in arrays:
         raise Refused("it says nothing of its arrays")

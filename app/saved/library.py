@@ -23,9 +23,9 @@ from app.server import audit, folders
 from app.server.folders import library_folder
 from app.state.workspace import Workspace
 
-MOST_BYTES = 2_000_000_000
-MOST_NAME = 80
-MOST_DESCRIBED = 10_000  # scenarios that the server holds the names of
+MAX_BYTES = 2_000_000_000
+MAX_NAME = 80
+MAX_DESCRIBED = 10_000  # scenarios that the server holds the names of
 State = tuple[int, int]
 Description = tuple[str, list[str] | None] | None
 _descriptions: dict[tuple[Path, State], Description] = {}
@@ -81,7 +81,7 @@ def parts_of(identity: str) -> dict[str, bytes]:
 
 def read_parts(path: Path) -> dict[str, bytes]:
     """The parts in a scenario file. Raises SavedWorkError where it is none."""
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise SavedWorkError("The scenario is gone or too large; choose another one.")
     return files.read_parts(path)
 
@@ -109,7 +109,7 @@ def rename(identity: str, name: str) -> None:
 def duplicate(identity: str) -> str:
     """A copy under the same name with "copy" behind it; returns its identity."""
     path, copy = path_of(identity), secrets.token_hex(8)
-    name = _free_name(f"{_name_of(path)[: MOST_NAME - 5]} copy", None)
+    name = _free_name(f"{_name_of(path)[: MAX_NAME - 5]} copy", None)
 
     def fill(temporary: Path) -> None:
         shutil.copyfile(path, temporary)
@@ -142,7 +142,7 @@ def path_of(identity: str) -> Path:
 
 
 def _checked(name: str) -> str:
-    name = " ".join(name.split())[:MOST_NAME]
+    name = " ".join(name.split())[:MAX_NAME]
     if not name:
         raise SavedWorkError("A scenario needs a name; type one.")
     return name
@@ -154,7 +154,7 @@ def _free_name(name: str, identity: str | None) -> str:
     free, number = name, 2
     while free in taken:
         behind = f" ({number})"
-        free, number = name[: MOST_NAME - len(behind)] + behind, number + 1
+        free, number = name[: MAX_NAME - len(behind)] + behind, number + 1
     return free
 
 
@@ -224,7 +224,7 @@ def _described(paths: list[Path]) -> dict[Path, tuple[State, Description]]:
     for path, described in zip(new, _read_descriptions(new), strict=True):
         _descriptions[path, states[path]] = described
     found = {path: (state, _descriptions[path, state]) for path, state in states.items()}
-    while len(_descriptions) > MOST_DESCRIBED:
+    while len(_descriptions) > MAX_DESCRIBED:
         with contextlib.suppress(StopIteration, KeyError):  # of another session that does the same
             del _descriptions[next(iter(_descriptions))]
     return found

@@ -41,7 +41,7 @@ from plannerbase import formats
 SEED: Slot[Any] = Slot()
 KNOWN_TILES: Slot[dict[str, np.ndarray]] = Slot()
 SHOWN = "coverage shown"  # key of the control that paints a source's tiles
-MOST_COUNTED = 20_000  # tiles whose sources are counted
+MAX_COUNTED = 20_000  # tiles whose sources are counted
 
 
 def page() -> None:
@@ -149,7 +149,7 @@ def _legend(space: Workspace, chosen: str) -> None:
 def _known(space: Workspace) -> dict[str, np.ndarray]:
     """Which tiles each source knows, by source, bool, and the values of layers that are only shown; nothing where it
     cannot be told."""
-    if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MOST_COUNTED:
+    if space.tiles is None or not space.tiles_with_data or len(space.tiles) > MAX_COUNTED:
         return {}
     found: dict[str, np.ndarray] = {}
     with errors_shown("counting the data coverage of the tiles"):

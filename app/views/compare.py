@@ -25,7 +25,7 @@ from app.widgets.verdicts import of_cases, verdict_line
 from app.widgets.work_menu import open_scenario
 from plannerbase import formats
 
-MOST_UPLOAD_MB = 500
+MAX_UPLOAD_MB = 500
 SHOWN = ("kwh_a_day", "saving", "unserved", "unseen_unserved")  # of the KPIs; the others stand in the table
 _DELTA_COLOURS: dict[str, Literal["normal", "inverse", "off"]] = {
     "more": "normal",
@@ -61,7 +61,7 @@ def _save(space: Workspace) -> None:
         st.caption("There is nothing to save yet: draw an area first.")
         return
     with st.form("save scenario", border=False, enter_to_submit=False):
-        name = st.text_input("Name", space.area.name, max_chars=library.MOST_NAME)
+        name = st.text_input("Name", space.area.name, max_chars=library.MAX_NAME)
         new, over = st.columns(2)
         as_new = new.form_submit_button(
             "Save as new", icon=":material/save:", type="primary", width="stretch"
@@ -101,7 +101,7 @@ def _library(space: Workspace) -> None:
             "A scenario saved by this app (.gpkg)",
             type="gpkg",
             key="scenario file",
-            max_upload_size=MOST_UPLOAD_MB,
+            max_upload_size=MAX_UPLOAD_MB,
         )
         if file is not None and st.button("Open it", type="primary"):
             open_scenario(space, library.upload(file.getvalue()), "")
@@ -113,7 +113,7 @@ def _actions(space: Workspace, entry: library.Entry) -> None:
         open_scenario(space, library.parts_of(entry.identity), entry.identity)
     with two.popover("Rename", width="stretch"):
         name = st.text_input(
-            "New name", entry.name, max_chars=library.MOST_NAME, key=f"rename {entry.identity}"
+            "New name", entry.name, max_chars=library.MAX_NAME, key=f"rename {entry.identity}"
         )
         if st.button("Rename", key="do rename"):
             library.rename(entry.identity, name)

@@ -64,7 +64,7 @@ def page() -> None:
 
 def _controls(space: Workspace, primary: bool) -> None:
     from planning.deployment import STRATEGIES, available
-    from planning.deployment.siting import MOST_SITES
+    from planning.deployment.siting import MAX_SITES
 
     with errors_shown("preparing the demand"), st.container(border=primary):
         demand = space.demand()
@@ -75,7 +75,7 @@ def _controls(space: Workspace, primary: bool) -> None:
             1,
             20_000,
             _sites_now(space) or deployment.default_sites(space),
-            help=f"Preset: {formats.general(deployment.SITES_A_KM2)} a km² of the area (assumed), and enough "
+            help=f"Preset: {formats.general(deployment.SITES_PER_KM2)} a km² of the area (assumed), and enough "
             "for the busy hour.",
             **kept(f"sites {space.area_identity}"),
         )
@@ -101,8 +101,8 @@ def _controls(space: Workspace, primary: bool) -> None:
             judged = three.toggle(
                 "Compare with your own sites", True, disabled=own is None, **kept("deploy judged")
             )
-        if sites > MOST_SITES:
-            action.caption(f"Beyond {formats.number(MOST_SITES)} sites the optimised strategy is left out.")
+        if sites > MAX_SITES:
+            action.caption(f"Beyond {formats.number(MAX_SITES)} sites the optimised strategy is left out.")
         siting = None
         with (
             st.expander("Optimised strategy", icon=":material/target:"),
@@ -112,7 +112,7 @@ def _controls(space: Workspace, primary: bool) -> None:
         disabled = deployment.JOB in space.jobs or not strategies or siting is None
         if start_button(action, "Deploy", ":material/cell_tower:", primary, disabled):
             options = {"quantile": quantile, "area_tiles": int(area_tiles), "siting": siting}
-            if sites > MOST_SITES and strategies != [OPTIMISED]:
+            if sites > MAX_SITES and strategies != [OPTIMISED]:
                 strategies = [s for s in strategies if s != OPTIMISED]  # the rest can still be compared
             if own is not None:
                 strategies = [*strategies, UPLOADED]

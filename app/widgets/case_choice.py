@@ -8,7 +8,7 @@ from app.state.controls import kept
 from app.state.workspace import Workspace
 from app.widgets.layout import note
 
-MOST_CASES = 4
+MAX_CASES = 4
 
 
 def choose_cases(
@@ -21,7 +21,7 @@ def choose_cases(
             name for name in before if name in offers
         ]  # others are gone from the library
     labels = st.multiselect(
-        label, list(offers), None if before is not None else first, max_selections=MOST_CASES, help=help,
+        label, list(offers), None if before is not None else first, max_selections=MAX_CASES, help=help,
         on_change=_try_again, args=(space,), **settings,
     )  # fmt: skip
     note(space, cases.JOB)

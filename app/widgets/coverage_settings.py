@@ -19,7 +19,7 @@ ENVIRONMENTS = {
 LOS = {"expected": "Expected", "drawn": "Drawn by place", "LOS": "Always in sight", "NLOS": "Never in sight"}
 BUILDINGS = {"low": "Low loss (older buildings)", "high": "High loss (coated glass)"}
 CARRIERS = {"aggregated": "All carriers together", "best": "The best carrier alone"}
-MOST_MB = 200
+MAX_MB = 200
 
 
 def coverage_settings(space: Workspace) -> CoverageRequest:
@@ -87,11 +87,11 @@ def coverage_settings(space: Workspace) -> CoverageRequest:
     st.markdown("**Your data** · optional")
     one, two = st.columns(2)
     elevation = upload(
-        space, TERRAIN, "Terrain or surface model (GeoTIFF, metres)", ["tif", "tiff"], MOST_MB,
+        space, TERRAIN, "Terrain or surface model (GeoTIFF, metres)", ["tif", "tiff"], MAX_MB,
         "Adds diffraction over terrain by ITU-R P.526 (Bullington). Any CRS.", one,
     )  # fmt: skip
     levels = upload(
-        space, LEVELS, "Measured levels (CSV: lon, lat, cell, dbm)", ["csv", "txt"], MOST_MB,
+        space, LEVELS, "Measured levels (CSV: lon, lat, cell, dbm)", ["csv", "txt"], MAX_MB,
         "Fits an offset and a slope of the path loss for each band and shows the error before and after.", two,
     )  # fmt: skip
     return CoverageRequest(RadioSettings(**chosen), elevation, levels)

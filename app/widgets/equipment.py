@@ -32,7 +32,7 @@ FIGURES = {
     "slope_w_per_mbps": ("Slope (W per Mbit/s)", "eq. 13: k_n."),
     "sleep_w": ("Asleep (W)", "What a sleeping cell draws."),
 }
-MOST_CSV_MB = 20
+MAX_CSV_MB = 20
 LOAD_UNITS = {"": "as the heading says", "mbps": "Mbit/s", "share": "share (0 to 1)", "percent": "percent"}
 POWER_UNITS = {"": "as the heading says", "w": "W", "kw": "kW"}
 
@@ -129,7 +129,7 @@ def _fitted(space: Workspace, base: pd.DataFrame) -> pd.DataFrame:
         "power measurements",
         "Fit idle power and slope to measurements (CSV, XLSX or Parquet)",
         ["csv", "txt", "tsv", "xlsx", "xlsm", "parquet"],
-        MOST_CSV_MB,
+        MAX_CSV_MB,
         "A column of load and one of power, one measurement of a radio unit a line.",
         where=left,
     )

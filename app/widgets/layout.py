@@ -192,7 +192,7 @@ def land_cover_legend(region: Region) -> None:
     if region.has_land_cover:
         entries.append(("no class", colours.NO_CLASS))
     elif _has_imagery(region):
-        entries.append(("imagery of the pack", "#9aa39a"))
+        entries.append(("imagery of the package", "#9aa39a"))
     else:
         entries.append(("no imagery", colours.NO_CLASS))
     if tile_servers.chosen() is None:  # else the tiles are the background

@@ -25,6 +25,7 @@ from app.widgets.file_report import file_report
 from app.widgets.layout import opacity
 from app.widgets.uploads import upload
 from plannerbase import formats
+from plannerbase.counting import of_count
 
 if TYPE_CHECKING:
     from opendiff.traffic_table import TrafficEnsemble
@@ -78,7 +79,10 @@ def measurements(space: Workspace) -> Measured | None:
         assert read is not None
         told = read.tiles
         st.success(
-            plain(f"{formats.number(len(told.x))} measured tiles, in {told.unit}."), icon=":material/check:"
+            plain(
+                f"{formats.number(len(told.x))} {of_count(len(told.x), 'measured tiles')}, in {told.unit}."
+            ),
+            icon=":material/check:",
         )
         file_report(told.report, file.name)
     return read
@@ -171,9 +175,10 @@ def _levels(space: Workspace, region: Region, told: dict[str, Any], unit: str) -
     if other.any():
         factor = after[other] / np.maximum(levels[BEFORE][other], 1e-12)
         low, high = (formats.number(float(q), 2) for q in np.quantile(factor, (0.1, 0.9)))
+        count = int(other.sum())
         st.caption(
-            f"The measurements change the {formats.number(int(other.sum()))} tiles without one by a factor of {low} to "
-            f"{high} (the middle four fifths of them)."
+            f"The measurements change the {formats.number(count)} {of_count(count, 'tiles')} without one by a factor "
+            f"of {low} to {high} (the middle four fifths of them)."
         )
 
 

@@ -44,7 +44,7 @@ TYPES = [
     "mif",
     "zip",
 ]
-MOST_MB = 100
+MAX_MB = 100
 COLUMNS_HELD: Slot[Any] = Slot()
 PLACE = "own sites"  # where notes about the file are shown
 COLUMNS = {"lon": "Longitude", "lat": "Latitude", "site": "Site name", "cell": "Cell name", "azimuth": "Azimuth",
@@ -61,7 +61,7 @@ def own_sites(space: Workspace) -> OwnSites | None:
         "own sites file",
         "Your sites",
         TYPES,
-        MOST_MB,
+        MAX_MB,
         "Sites, or cells with their sites: CSV, XLSX or Parquet with any column names, GeoJSON, KML, KMZ, GPX, "
         "FlatGeobuf, GeoPackage, MIF, zipped Shapefile, an OpenCelliD CSV (cells are clustered), or an extract of "
         "OpenStreetMap (its masts).",

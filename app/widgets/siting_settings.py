@@ -17,7 +17,7 @@ from app.state.workspace import Workspace
 from app.widgets.file_choices import file_choices
 from app.widgets.file_report import file_report
 from app.widgets.layout import demand_picture, time_limit
-from app.widgets.own_sites import MOST_MB, TYPES
+from app.widgets.own_sites import MAX_MB, TYPES
 from app.widgets.uploads import upload
 from plannerbase import formats
 
@@ -138,7 +138,7 @@ def _places(space: Workspace, region: Region | None) -> "tuple[Places | None, Pl
 def _file(space: Workspace, column: Any, label: str, key: str) -> "Places | None":
     from planning.deployment.places import read_places
 
-    file = upload(space, key, label, TYPES, MOST_MB, where=column)
+    file = upload(space, key, label, TYPES, MAX_MB, where=column)
     if file is None:
         return None
     areas = key == "forbidden file"

@@ -27,7 +27,7 @@ HOURS = {24: "a typical day", "weekday/weekend": "a weekday and a weekend day", 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BOUNDARIES = {"cyclic": "the plan repeats", "awake": "every cell on before and after"}
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-MOST_MEASURED_MB = 200
+MAX_MEASURED_MB = 200
 AREA_TYPES, MAX_AREAS_MB = ["geojson", "json", "kml", "kmz", "gpkg", "zip"], 20
 
 
@@ -58,7 +58,7 @@ def sleep_settings(space: Workspace) -> SleepRequest:
             help="The last sample is left out of planning; every plan is replayed on it.",
         )  # fmt: skip
         measured = upload(
-            space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MOST_MEASURED_MB,
+            space, "sleep measured", "Validate plans against measured traffic", ["parquet", "csv"], MAX_MEASURED_MB,
             "A traffic table: columns x, y, hour, traffic. Every plan is replayed on it.",
         )  # fmt: skip
     one, two, three, four = st.columns(4)

@@ -102,12 +102,12 @@ def _pack(space: Workspace) -> None:
             path = st.text_input(
                 "Folder or zip file on the machine that runs the app", shown, placeholder="/data/my-city"
             )
-            if st.form_submit_button("Open the pack", width="stretch"):
+            if st.form_submit_button("Open the package", width="stretch"):
                 _change_source(space, path.strip())
-    file = st.file_uploader("or a zipped pack", type=["zip"], key="pack file")
+    file = st.file_uploader("or a zipped package", type=["zip"], key="pack file")
     if file is not None and st.session_state.get("taken pack") != file.file_id:
         st.session_state["taken pack"] = file.file_id
-        with errors_shown("opening the pack"):
+        with errors_shown("opening the package"):
             kept = keep_upload(file, file.name, (".zip",), own_folder(space.work))
             _change_source(space, kept)
 
@@ -116,11 +116,11 @@ def _pack_for_everybody(space: Workspace) -> None:
     """On a shared server nobody names a path: packs are those of the folder that its keeper has named."""
     found = limits.packs()
     if not found:
-        st.caption("This server has no packs to choose from; upload one.")
+        st.caption("This server has no offline data packages to choose from; upload one.")
         return
     with st.form("packs", border=False):
-        name = st.selectbox("Pack", list(found))
-        if st.form_submit_button("Open the pack", width="stretch") and name in found:
+        name = st.selectbox("Offline data package", list(found))
+        if st.form_submit_button("Open the package", width="stretch") and name in found:
             _change_source(space, str(found[name]))
 
 
@@ -274,7 +274,7 @@ def _change_source(space: Workspace, source: str) -> None:
                 )
             open_region(source)
     except Exception as error:
-        show_error(error, "opening the pack")
+        show_error(error, "opening the package")
         return
     space.source = source
     if space.area is not None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from plannerbase import formats
 
-MOST_WRITTEN = 20_000  # cells that are written here; the browser writes the numbers of larger tables
+MAX_WRITTEN = 20_000  # cells that are written here; the browser writes the numbers of larger tables
 
 
 def show_table(
@@ -27,7 +27,7 @@ def show_table(
     options: further arguments of `st.dataframe`.
     """
     shown: Any = table.reset_index(drop=True)
-    if table.size <= MOST_WRITTEN and table.columns.is_unique:
+    if table.size <= MAX_WRITTEN and table.columns.is_unique:
         shown = shown.style.format(_writers(shown, digits or {}, percents), na_rep=formats.MISSING)
     else:
         floats = table.select_dtypes("floating").columns

@@ -28,8 +28,8 @@ VIEWS = {
     "patterns": "Typical patterns",
     "measured": "Beside measurements",
 }
-MOST_PATTERN_TILES = 2000  # all pairs of them are compared
-MOST_MEASURED_MB = 200
+MAX_PATTERN_TILES = 2000  # all pairs of them are compared
+MAX_MEASURED_MB = 200
 # figure of opendiff.metrics.score: what it says
 EXPLAINED = {
     "jsd": "JSD: how unlike the course of the week is, 0 (alike) to 1",
@@ -68,7 +68,7 @@ def _patterns(space: Workspace, median: np.ndarray) -> None:
     from opendiff.metrics import min_max, traffic_patterns
 
     assert space.traffic is not None
-    rows = np.linspace(0, len(median) - 1, min(len(median), MOST_PATTERN_TILES)).astype(int)
+    rows = np.linspace(0, len(median) - 1, min(len(median), MAX_PATTERN_TILES)).astype(int)
     found = space.cached(PATTERNS, space.traffic.identity, lambda: traffic_patterns(median[rows]))
     number = int(found.max()) + 1
     if number < 1:
@@ -93,7 +93,7 @@ def _measured(space: Workspace, hour: int) -> None:
         "measured traffic",
         "Measured traffic by tile (x, y, hour), or by place (lon, lat) and date-time",
         ["parquet", "csv", "xlsx", "txt"],
-        MOST_MEASURED_MB,
+        MAX_MEASURED_MB,
         where=one,
     )
     unit = two.selectbox("Its unit", ["Mbit/s", "relative units"], **kept("measured unit"))

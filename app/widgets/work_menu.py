@@ -14,7 +14,7 @@ from app.state.figures import local_time
 from app.state.workspace import Workspace
 from plannerbase import formats
 
-MOST_LISTED = 8
+MAX_LISTED = 8
 EXAMPLE = datetime(2026, 1, 31)
 KEY = "scenarios"
 
@@ -38,7 +38,7 @@ def _save(space: Workspace) -> None:
         st.caption("Nothing to save yet: draw an area first. From then on your work is kept by itself.")
         return
     with st.form("save from menu", border=False, enter_to_submit=False):
-        name = st.text_input("Save the open work as", space.area.name, max_chars=library.MOST_NAME)
+        name = st.text_input("Save the open work as", space.area.name, max_chars=library.MAX_NAME)
         if st.form_submit_button("Save scenario", icon=":material/save:", type="primary", width="stretch"):
             space.scenario = library.save(space, name)
             st.toast(plain(f"Saved: {library.name_of(space.scenario)}"))
@@ -53,14 +53,14 @@ def _open(space: Workspace) -> None:
     found = library.entries()
     if not found:
         st.caption("None yet.")
-    for entry in found[:MOST_LISTED]:
+    for entry in found[:MAX_LISTED]:
         label = plain(f"{entry.name} · {local_time(entry.saved)}")
         if st.button(
             label, key=f"menu open {entry.identity}", width="stretch", icon=":material/folder_open:"
         ):
             open_scenario(space, library.parts_of(entry.identity), entry.identity)
-    if len(found) > MOST_LISTED:
-        st.caption(f"{len(found) - MOST_LISTED} more, older ones: see Compare.")
+    if len(found) > MAX_LISTED:
+        st.caption(f"{len(found) - MAX_LISTED} more, older ones: see Compare.")
 
 
 def _figures() -> None:
@@ -90,7 +90,7 @@ def open_scenario(space: Workspace, parts: dict[str, bytes], identity: str) -> N
 
 def recent_work(space: Workspace) -> None:
     """Work that was kept by itself, the newest first, with a button for each."""
-    found = [work for work in open_work.recent() if work.identity != space.work][:MOST_LISTED]
+    found = [work for work in open_work.recent() if work.identity != space.work][:MAX_LISTED]
     if not found:
         return
     st.markdown("**Recent work**")

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.session import AppError, Session, app
 
-MOST_SESSIONS, MOST_MINUTES = 50, 30.0
+MAX_SESSIONS, MAX_MINUTES = 50, 30.0
 REGION = (115.84, 28.63, 115.97, 28.74)  # W, S, E, N where the bundled region has data on most tiles
 THINKING_S = (1.0, 5.0)  # between two steps of a user
 SAMPLE_S = 0.5
@@ -63,7 +63,7 @@ class Load:
 
 def measure(sessions: int, minutes: float, seed: int = 0) -> Load:
     """Run the load on a server of its own and stop by itself."""
-    load = Load(min(sessions, MOST_SESSIONS), min(minutes, MOST_MINUTES))
+    load = Load(min(sessions, MAX_SESSIONS), min(minutes, MAX_MINUTES))
     shared = {"OPENDIFF_SHARED": "1"}
     with tempfile.TemporaryDirectory() as folder, app(Path(folder), environment=shared) as (address, process):
         end = time.monotonic() + 60 * load.minutes

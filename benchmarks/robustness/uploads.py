@@ -29,7 +29,7 @@ UPLOADERS = {
     "sites": ("network", "Candidate sites"),  # the same tables as those of "Your sites"
     "places": ("network", "Candidate sites"),
     "scenario": ("compare", "A scenario saved by this app"),
-    "pack": ("", "or a zipped pack"),
+    "pack": ("", "or a zipped package"),
 }
 SMALL_AREA = json.dumps(
     {"type": "Polygon", "coordinates": [[[115.90, 28.66], [115.92, 28.66], [115.92, 28.68], [115.90, 28.66]]]}

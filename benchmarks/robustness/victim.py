@@ -1,7 +1,8 @@
 """A process that writes one kind of file again and again, to be killed, starved or locked out: `python -m
 benchmarks.robustness.victim KIND FOLDER [--first N] [--count N] [--most-bytes N] [--as-nobody]`.
 
-It prints the number of each write that it has finished, or the error that it was refused with, and then ends with 3.
+What needs torch imports it when it is written: the processes of the other kinds start in a third of the time. It
+prints the number of each write that it has finished, or the error that it was refused with, and then ends with 3.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.robustness import corpus
 from opendiff.area import tile_frame
-from opendiff.encoder.embeddings import EmbeddingCache
 from opendiff.errors import OpenDiffError
 from opendiff.live.store import PackStore
 from opendiff.open_data.sources import POI_COLUMNS, PackSource
-from opendiff.storage.work_folder import WorkFolder
 from opendiff.traffic_table import read_traffic
 from planning.errors import PlanningError
 from planning.scenario import Scenario
+
+if TYPE_CHECKING:
+    from opendiff.encoder.embeddings import EmbeddingCache
+    from opendiff.storage.work_folder import WorkFolder
 
 NOBODY = 65_534
 WIDTH = 16
@@ -88,12 +92,18 @@ def _read_weights(folder: Path) -> int:
 
 
 def _write_work(folder: Path, n: int) -> None:
-    WorkFolder(folder / "work").write("part", KEY, {"a": np.full(200_000, n, np.float32)}, n)
+    _work(folder).write("part", KEY, {"a": np.full(200_000, n, np.float32)}, n)
 
 
 def _read_work(folder: Path) -> int:
-    found = WorkFolder(folder / "work").read("part", KEY)
+    found = _work(folder).read("part", KEY)
     return 0 if found is None else found[1]
+
+
+def _work(folder: Path) -> WorkFolder:
+    from opendiff.storage.work_folder import WorkFolder
+
+    return WorkFolder(folder / "work")
 
 
 def _write_embeddings(folder: Path, n: int) -> None:
@@ -108,6 +118,8 @@ def _read_embeddings(folder: Path) -> int:
 
 
 def _embeddings(folder: Path) -> EmbeddingCache:
+    from opendiff.encoder.embeddings import EmbeddingCache
+
     return EmbeddingCache(folder / "embeddings.sqlite", WIDTH)
 
 
@@ -134,7 +146,8 @@ def main() -> int:
     parser.add_argument("--as-nobody", action="store_true")
     options = parser.parse_args()
     kind = KINDS[options.kind]
-    corpus.made_scenario()  # what is to be written is made before anything is taken away
+    if kind is KINDS["scenario"]:
+        corpus.made_scenario()  # what is to be written is made before anything is taken away
     if options.most_bytes is not None:
         import resource
 

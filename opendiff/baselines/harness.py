@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from opendiff import metrics
 
 HOURS = 168
-ROWS_A_CALL = 256  # rows a call when sampling
+ROWS_PER_CALL = 256  # rows a call when sampling
 
 # gives a batch of conditions (rows, width) and scaled weeks (rows, hours)
 Draw = Callable[[], tuple[Tensor, Tensor]]
@@ -217,7 +217,7 @@ class NeuralBaseline(ABC):
         """`weeks` for any number of conditions (rows, width), in calls of bounded size."""
         self.network.eval()
         with torch.no_grad(), torch.device(self.budget.device):
-            return torch.cat([self.weeks(part.to(self.budget.device)) for part in told.split(ROWS_A_CALL)])
+            return torch.cat([self.weeks(part.to(self.budget.device)) for part in told.split(ROWS_PER_CALL)])
 
 
 def other_conditions(conditions: TileConditions, samples: int, seed: int) -> TileConditions:

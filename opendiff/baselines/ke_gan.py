@@ -19,7 +19,7 @@ from opendiff.baselines.spectra_gan import Critic
 from opendiff.baselines.tcn_gan import CircularConvolutions, TcnCritic
 
 NOISE, HIDDEN, PATTERNS = 32, 64, 32
-DAYS, HOURS_A_DAY, PART = 7, 24, 6  # the stage of the week is in parts of six hours
+DAYS, HOURS_PER_DAY, PART = 7, 24, 6  # the stage of the week is in parts of six hours
 STAGES = 3
 
 
@@ -29,9 +29,9 @@ class KnowledgeGenerator(nn.Module):
     def __init__(self, condition_width: int, weeks: Tensor):
         super().__init__()
         inputs = NOISE + condition_width
-        days = weeks.unflatten(1, (DAYS, HOURS_A_DAY)).mean(1)
+        days = weeks.unflatten(1, (DAYS, HOURS_PER_DAY)).mean(1)
         chosen = days[torch.randint(len(days), (PATTERNS,))]
-        self.patterns = nn.Parameter(chosen + 0.05 * torch.randn(PATTERNS, HOURS_A_DAY))
+        self.patterns = nn.Parameter(chosen + 0.05 * torch.randn(PATTERNS, HOURS_PER_DAY))
         self.share = nn.Sequential(nn.Linear(inputs, PATTERNS), nn.LayerNorm(PATTERNS))
         self.height = nn.Linear(inputs, 1)  # softmax alone cannot leave the range of the patterns
         self.week = nn.Sequential(
@@ -67,7 +67,7 @@ class KnowledgeGenerator(nn.Module):
 def view(week: Tensor, stage: int) -> Tensor:
     """What the critic of a stage sees of weeks (rows, 168): the mean day, parts of the week, or all."""
     if stage == 0:
-        return week.unflatten(1, (DAYS, HOURS_A_DAY)).mean(1)
+        return week.unflatten(1, (DAYS, HOURS_PER_DAY)).mean(1)
     return week.unflatten(1, (-1, PART)).mean(2) if stage == 1 else week
 
 
@@ -79,7 +79,7 @@ class Kegan(NeuralBaseline):
 
     def build(self, width: int, weeks: Tensor) -> None:
         self.network = Averaged(KnowledgeGenerator(width, weeks))
-        critics = (Critic(HOURS_A_DAY, width), Critic(HOURS // PART, width), TcnCritic(width))
+        critics = (Critic(HOURS_PER_DAY, width), Critic(HOURS // PART, width), TcnCritic(width))
         self.adversaries = [Adversary(critic) for critic in critics]
         generator = self.network.generator
         self.optimisers = [

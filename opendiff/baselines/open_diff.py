@@ -81,7 +81,7 @@ class Published(NeuralBaseline):
         clean = clean[:, None].expand(-1, SERIES, -1)
         step, noise = torch.randint(self.ablation.steps, (len(clean),)), torch.randn_like(clean)
         kept = torch.rand(len(clean)) >= self.ablation.condition_dropout  # eq. 7, each sample on its own
-        memory = self.network.denoiser.remember(condition * kept[:, None])
+        memory = self.network.denoiser.precompute_kv(condition * kept[:, None])
         schedule = self.network.schedule
         estimate = self.network.denoiser(schedule.noised(clean, noise, step), step, memory)
         aim = velocity(schedule, clean, noise, step)
@@ -89,14 +89,14 @@ class Published(NeuralBaseline):
 
     def weeks(self, condition: Tensor) -> Tensor:
         rows, scale = len(condition), self.ablation.guidance_scale
-        told = self.network.remember(condition)
-        untold = self.network.remember(torch.zeros_like(condition))
-        both = told.followed_by(untold) if scale else told
+        cond = self.network.precompute_kv(condition)
+        uncond = self.network.precompute_kv(torch.zeros_like(condition))
+        both = cond.followed_by(uncond) if scale else cond
 
         def estimate(x: Tensor, step: int) -> Tensor:
             at = torch.tensor([step])
             if self.ablation.forgets and step < self.ablation.steps - 1:
-                return self.network.denoiser(x, at, untold)  # both branches of eq. 8 are this one
+                return self.network.denoiser(x, at, uncond)  # both branches of eq. 8 are this one
             found = self.network.denoiser(x, at, both)
             return guided(found[:rows], found[rows:], scale) if scale else found
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from opendiff.commands.parsers import Commands
+from plannerbase.counting import counted
 
 
 def add_command(commands: Commands) -> None:
@@ -26,4 +27,4 @@ def run(options: argparse.Namespace) -> None:
     region = region_name(f"demo:{options.region}")
     count = build_demo(TrafficGenerator.from_weights(None, "cpu"), PackSource(options.data), region)
     write_checksums(CHECKPOINTS)
-    print(f"{count} tiles in {CHECKPOINTS}")
+    print(f"{counted(count, 'tiles')} in {CHECKPOINTS}")

@@ -93,13 +93,12 @@ def choices_of(options: argparse.Namespace) -> Choices:
     """The choices of the options. Raises SourceError, also where terms have to be accepted first."""
     from opendiff.api import accepted_choices
 
-    given = getattr(options, "base_map", "none")
     return accepted_choices(
         country=options.country, accept_terms=options.accept_terms,
         how="add --accept-terms, or give --imagery FILE.tif or none",
         imagery=options.imagery, population=options.population, poi=options.poi, poi_datum=options.poi_datum,
         poi_columns=tuple(options.poi_column), population_unit=options.population_unit,
-        base_map=given or ("osm" if options.poi == "osm" else "none"),
+        base_map=getattr(options, "base_map", "none"),
     )  # fmt: skip
 
 
@@ -107,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.area import read_tiles
     from opendiff.live.fetching import Fetcher
     from opendiff.open_data.base_map import read_base_map
+    from plannerbase.counting import counted
     from plannerbase.report import Report
 
     choices = choices_of(options)
@@ -119,8 +119,8 @@ def run(options: argparse.Namespace) -> None:
     store = fetcher.store
     people, places = (int((~store.missing(name, tiles)).sum()) for name in ("population", "poi"))
     print(
-        f"{len(tiles)} tiles, of which {int(store.imaged(tiles).sum())} with imagery, {people} with population, "
-        f"{places} with POI: {options.out}"
+        f"{counted(len(tiles), 'tiles')}, of which {int(store.imaged(tiles).sum())} with imagery, {people} "
+        f"with population, {places} with POI: {options.out}"
     )
     print(store.pack().attribution)
     if (shown := read_base_map(store.root)) is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendiff.commands.parsers import Commands
+from plannerbase.counting import counted
 
 if TYPE_CHECKING:
     from opendiff.poi.places import Places
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> None:
     write_geotiff(fine, options.out, unit, what)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in fine.weights.items())
     print(
-        f"{len(fine.tiles)} tiles x {options.cells} x {options.cells} cells, {what}, by {weights}: {options.out}"
+        f"{counted(len(fine.tiles), 'tiles')} x {options.cells} x {options.cells} cells, {what}, "
+        f"by {weights}: {options.out}"
     )
 
 
@@ -100,4 +102,4 @@ def run_layer(options: argparse.Namespace) -> None:
     from opendiff.open_data.sources import PackSource
 
     count = add_layer(PackSource(options.data), options.name, options.file)
-    print(f"{count} tiles of {options.data} have {options.name}")
+    print(f"{counted(count, f'tiles of {options.data} have {options.name}')}")

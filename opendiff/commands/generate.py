@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
     from opendiff.api import generated, load_model
     from opendiff.area import MAX_TILES, read_tiles
     from opendiff.base_generator import check_settings
-    from opendiff.partitions import MOST_TILES
+    from opendiff.partitions import MAX_RUN_TILES
     from plannerbase.report import Report
 
     check_settings(options.samples, options.seed, options.guidance or 0.0, options.steps or 1)
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> None:
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
     in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
     report = Report()
-    tiles = read_tiles(options.area, MOST_TILES if in_parts else MAX_TILES, report)
+    tiles = read_tiles(options.area, MAX_RUN_TILES if in_parts else MAX_TILES, report)
     print_notes(tuple(report))
     source, place = open_named(options, tiles)
     generator = load_model(options.model, device=options.device, weights=options.weights)
@@ -183,7 +183,7 @@ def run_parts(
     """Generate tiles into a folder of parts; place: where other processes find the source."""
     from opendiff.cluster import local_workers, scheduler_at
     from opendiff.demo import is_bundled
-    from opendiff.partitions import TILES_A_PART, Maker, MeasuredTiles, Recipe, generate_dataset, make_here
+    from opendiff.partitions import TILES_PER_PART, Maker, MeasuredTiles, Recipe, generate_dataset, make_here
 
     # what was not asked for is stated too, so that another version does not go on with other settings
     config = generator.model.config
@@ -213,7 +213,7 @@ def run_parts(
             recipe,
             tiles,
             options.out,
-            TILES_A_PART if options.part_tiles is None else options.part_tiles,
+            TILES_PER_PART if options.part_tiles is None else options.part_tiles,
             make,
             StageBars({"generate": "tiles"}),
         )

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from opendiff.conditions import MODALITIES
-from opendiff.default.denoiser import ConditionMemory
+from opendiff.default.denoiser import ConditionCache
 from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times
 from opendiff.default.model import TrafficModel
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, SHAPE_WIDTH, WIDTH
 from opendiff.default.world import World
 from opendiff.device import rounded
@@ -29,21 +29,22 @@ from opendiff.noise import mirrored_noise
 from opendiff.week import HOURS, SERIES
 
 # Tiles whose keys and values are made at once, padded so that their numbers are always the same.
-TILES_A_FOLD = 256
-TILES_A_FOLD_ON_CPU = 8  # few, because a call has 256 rows
-LEAST_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
+TILES_PER_FOLD = 256
+TILES_PER_FOLD_ON_CPU = 8  # few, because a call has 256 rows
+MIN_CAPABILITY = (8, 0)  # of the GPUs that Triton's 16-bit products are made for
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is generated: tiles x, y (tiles,), their memory, belief and world, samples of these numbers (samples,)."""
+    """What is generated: tiles x, y (tiles,), their memory, prediction and world, samples of these numbers
+    (samples,)."""
 
     seed: int
     x: Tensor
     y: Tensor
     numbers: Tensor
-    memory: ConditionMemory
-    belief: Belief
+    memory: ConditionCache
+    prediction: PriorPrediction
     world: World
 
 
@@ -188,7 +189,7 @@ def can_run_kernels(device: torch.device) -> bool:
         return False
     if device.type != "cuda":
         return os.environ.get("TRITON_INTERPRET") == "1"
-    return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+    return torch.cuda.get_device_capability(device) >= MIN_CAPABILITY
 
 
 def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:
@@ -198,7 +199,7 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
     network, representation = fold(model.denoiser), model.representation
     weights = fused.pack(network, fold_times(model.denoiser, steps))
     memory = fused.pack_memory(folded_memory(model, asked.memory), network.heads)
-    mix = fused.Mix.of(asked.world, asked.belief, model.prior.shared_shape)
+    mix = fused.Mix.of(asked.world, asked.prediction, model.prior.shared_shape)
     device, samples = asked.x.device, len(asked.numbers)
     seed = torch.tensor([asked.seed], device=device)
     mean, spread = asked.memory.mean.contiguous(), asked.memory.deviation[:, : LEVEL_WIDTH + 1].contiguous()
@@ -220,7 +221,7 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
         torch.mm(vectors[:, LEVEL_WIDTH:WIDTH], representation.colour, out=shapes)
         tile = (first + row // samples).clamp_max(len(asked.x) - 1)
         level = (vectors[:, 0] - mean[tile, 0]) / spread[tile, 0]
-        style = texture.style(asked.belief.style[tile], level, vectors[:, WIDTH:])
+        style = texture.style(asked.prediction.style[tile], level, vectors[:, WIDTH:])
         decode(out, asked.memory.expected[tile] + texture.apply(shapes, style))
 
     if (str(device), steps) not in _COMPILED and device.type == "cuda":
@@ -241,7 +242,7 @@ def _on(device: torch.device, work: Callable[[], None]) -> None:
         work()
 
 
-def folded_memory(model: TrafficModel, memory: ConditionMemory, tiles: int = TILES_A_FOLD) -> FoldedMemory:
+def folded_memory(model: TrafficModel, memory: ConditionCache, tiles: int = TILES_PER_FOLD) -> FoldedMemory:
     """The memory of tiles as a path needs it, made for `tiles` of them at a time, whatever is asked for."""
     parts, count = [], len(memory.mean)
     for start in range(0, count, tiles):
@@ -269,9 +270,9 @@ def drawn(model: TrafficModel, asked: Asked, tile: Tensor, sample: Tensor) -> tu
     """Noise (rows, NOISE_WIDTH) and style (rows, STYLES) of weeks, from the index of each row's tile and sample,
     (rows,) each."""
     own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], NOISE_WIDTH)
-    belief = asked.belief.take(tile)
-    noise = asked.world.mix(belief, model.prior.shared_shape, own, tile, sample)
-    return noise, model.representation.texture.style(belief.style, noise[:, 0], noise[:, WIDTH:])
+    prediction = asked.prediction.take(tile)
+    noise = asked.world.mix(prediction, model.prior.shared_shape, own, tile, sample)
+    return noise, model.representation.texture.style(prediction.style, noise[:, 0], noise[:, WIDTH:])
 
 
 def with_graph(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:

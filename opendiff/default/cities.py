@@ -15,7 +15,7 @@ import torch
 from opendiff.default.representation import Representation
 from opendiff.errors import ModelError
 from opendiff.observed import City
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS, HOURS_PER_DAY, SERIES
 
 WORKDAYS = 5
 DAILY_PROFILES, WEEKEND_PROFILES = 6, 3  # directions along which open data can move a shape
@@ -68,11 +68,11 @@ def night_gaps(profile: np.ndarray) -> list[int]:
 def fill_gaps(series: np.ndarray, hours: list[int] | None = None) -> tuple[np.ndarray, list[int]]:
     """Series (tiles, ..., 168) with the night's gaps filled from the hours beside them, and the hours of the day, which
     are those of `night_gaps` where none are given."""
-    days = series.reshape(*series.shape[:-1], DAYS, HOURS_A_DAY)
+    days = series.reshape(*series.shape[:-1], DAYS, HOURS_PER_DAY)
     profile = (
-        np.nanmean(days.reshape(-1, HOURS_A_DAY), axis=0)
+        np.nanmean(days.reshape(-1, HOURS_PER_DAY), axis=0)
         if np.isfinite(series).any()
-        else np.ones(HOURS_A_DAY)
+        else np.ones(HOURS_PER_DAY)
     )
     hours = night_gaps(profile) if hours is None else hours
     if not hours:
@@ -91,35 +91,35 @@ def profile_targets(city: City, representation: Representation) -> np.ndarray:
 
     Of people present the logarithm of the ratio to the city is known; a root shape r moves by r/2 times that.
     """
-    targets = np.full((len(city.series), 2 * HOURS_A_DAY), np.nan)
-    base = representation.shape_mean.double().reshape(SERIES, DAYS, HOURS_A_DAY).mean((0, 1)).numpy()
+    targets = np.full((len(city.series), 2 * HOURS_PER_DAY), np.nan)
+    base = representation.shape_mean.double().reshape(SERIES, DAYS, HOURS_PER_DAY).mean((0, 1)).numpy()
     rows = city.has_presence
     if rows.any():
         presence = city.presence[rows].astype(float)
         shape = presence / presence.mean(axis=1, keepdims=True)
         mean = presence.sum(axis=0) / presence.mean(axis=1).sum()
         ratio = np.log(np.maximum(shape, 1e-6) / mean).clip(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
-        days = (ratio * np.tile(base, DAYS) / 2).reshape(-1, DAYS, HOURS_A_DAY)
-        targets[rows, :HOURS_A_DAY] = days.mean(axis=1)
-        targets[rows, HOURS_A_DAY:] = days[:, WORKDAYS:].mean(axis=1) - days[:, :WORKDAYS].mean(axis=1)
+        days = (ratio * np.tile(base, DAYS) / 2).reshape(-1, DAYS, HOURS_PER_DAY)
+        targets[rows, :HOURS_PER_DAY] = days.mean(axis=1)
+        targets[rows, HOURS_PER_DAY:] = days[:, WORKDAYS:].mean(axis=1) - days[:, :WORKDAYS].mean(axis=1)
     rows = city.has_traffic
     if rows.any():  # on which weekday its hours begin nobody knows
         left = representation.shape_residual(torch.from_numpy(city.series[rows]).float()).double()
-        targets[rows, :HOURS_A_DAY] = left.reshape(-1, SERIES, DAYS, HOURS_A_DAY).mean((1, 2)).numpy()
-        targets[rows, HOURS_A_DAY:] = np.nan
+        targets[rows, :HOURS_PER_DAY] = left.reshape(-1, SERIES, DAYS, HOURS_PER_DAY).mean((1, 2)).numpy()
+        targets[rows, HOURS_PER_DAY:] = np.nan
     return targets
 
 
 def profile_directions(targets: Sequence[np.ndarray]) -> np.ndarray:
     """Leading directions (COMPONENTS, 48) of the targets of all cities (tiles, 48), which count alike: of the hours of
     a day, then of the weekend."""
-    found = np.zeros((COMPONENTS, 2 * HOURS_A_DAY))
+    found = np.zeros((COMPONENTS, 2 * HOURS_PER_DAY))
     halves = (
-        (slice(0, HOURS_A_DAY), DAILY_PROFILES, 0),
-        (slice(HOURS_A_DAY, None), WEEKEND_PROFILES, DAILY_PROFILES),
+        (slice(0, HOURS_PER_DAY), DAILY_PROFILES, 0),
+        (slice(HOURS_PER_DAY, None), WEEKEND_PROFILES, DAILY_PROFILES),
     )
     for half, count, start in halves:
-        total = np.zeros((HOURS_A_DAY, HOURS_A_DAY))
+        total = np.zeros((HOURS_PER_DAY, HOURS_PER_DAY))
         for values in targets:
             known = values[np.isfinite(values[:, half]).all(axis=1)][:, half]
             if len(known) > 1:
@@ -131,7 +131,7 @@ def profile_directions(targets: Sequence[np.ndarray]) -> np.ndarray:
 
 def weekly(directions: np.ndarray) -> np.ndarray:
     """Directions (components, 48) as root shapes of both series, (components, 336)."""
-    daily, weekend = directions[:, None, :HOURS_A_DAY], directions[:, None, HOURS_A_DAY:]
+    daily, weekend = directions[:, None, :HOURS_PER_DAY], directions[:, None, HOURS_PER_DAY:]
     share = np.where(np.arange(DAYS) >= WORKDAYS, WORKDAYS / DAYS, WORKDAYS / DAYS - 1)[:, None]
     week = (daily + share * weekend).reshape(len(directions), HOURS)
     return np.tile(week, (1, SERIES))

@@ -27,7 +27,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from opendiff.default.level_scales import Observed, Scales, fit_scales, log_loss
 from opendiff.default.level_terms import LevelTerms
 from opendiff.default.model import TrafficModel
-from opendiff.default.prior import NEW_CITY, Belief
+from opendiff.default.prior import NEW_CITY, PriorPrediction
 from opendiff.default.profile_conditioning import ProfileUpdate
 from opendiff.default.representation import Representation
 from opendiff.default.shape_conditioning import ShapePosterior, profiles_of, shape_posterior
@@ -47,12 +47,12 @@ class Posterior:
     terms : of the measured tiles, with the scales.
     observed : the measured levels.
     root : (tiles, tiles) lower Cholesky factor of the covariance of the measured levels.
-    belief : of the measured tiles, with the scales and before they were measured.
+    prediction : of the measured tiles, with the scales and before they were measured.
     difference_std : of the difference coordinate; log_ratio_std turns it into a log ratio of traffic to users.
     log_mean : of the model's traffic and users.
     shape : what is known of the shape.
     new_city : whether the measured tiles lie outside all training cities.
-    profiles : what they tell of the hours of tiles in a new city, by `Belief.loading` before the scales.
+    profiles : what they tell of the hours of tiles in a new city, by `PriorPrediction.loading` before the scales.
     """
 
     measurements: Measurements
@@ -60,7 +60,7 @@ class Posterior:
     terms: LevelTerms
     observed: Observed
     root: np.ndarray
-    belief: Belief
+    prediction: PriorPrediction
     difference_std: float
     log_ratio_std: float
     log_mean: tuple[float, float]
@@ -74,13 +74,15 @@ class Posterior:
         """(tiles, measured) covariance of log levels, the unit included, with the measured ones."""
         return terms.covariance(self.terms) + self.observed.unit_std**2
 
-    def log_level(self, belief: Belief, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def log_level(
+        self, prediction: PriorPrediction, x: np.ndarray, y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (tiles,) of the log level of the traffic of tiles (of the users, where traffic
         was never measured), in the measurements' unit, as it will be measured in a week of no error.
 
         Of a measured tile the difference of traffic and users is taken as if it was not measured.
         """
-        terms = LevelTerms.of(self.scales.of(belief), x, y)
+        terms = LevelTerms.of(self.scales.of(prediction), x, y)
         cross = self.gain(terms)
         half = solve_triangular(self.root, cross.T, lower=True)
         missed = solve_triangular(self.root, self.missed(), lower=True)
@@ -88,16 +90,16 @@ class Posterior:
         sign = -1.0 if (self.observed.sign < 0).all() else 1.0
         ratio = sign * self.log_ratio_std / 2
         beside = (
-            ratio * belief.level[:, 1].double().cpu().numpy() + sign * self.observed.difference_offset / 2
+            ratio * prediction.level[:, 1].double().cpu().numpy() + sign * self.observed.difference_offset / 2
         )
         mean = (
             terms.mean + self.observed.offset + half.T @ missed + beside + self.log_mean[0 if sign > 0 else 1]
         )
         return mean, np.sqrt(variance.clip(1e-12) + (ratio * self.difference_std) ** 2)
 
-    def covariance(self, belief: Belief, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def covariance(self, prediction: PriorPrediction, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(tiles, tiles) posterior covariance of the log level."""
-        terms = LevelTerms.of(self.scales.of(belief), x, y)
+        terms = LevelTerms.of(self.scales.of(prediction), x, y)
         half = solve_triangular(self.root, self.gain(terms).T, lower=True)
         found: np.ndarray = terms.covariance(terms) + self.observed.unit_std**2 - half.T @ half
         return found
@@ -136,9 +138,9 @@ class Posterior:
 
 
 def posterior(
-    model: TrafficModel, belief: Belief, measurements: Measurements, scales: Scales | None = None
+    model: TrafficModel, prediction: PriorPrediction, measurements: Measurements, scales: Scales | None = None
 ) -> Posterior:
-    """Condition the model on measured tiles; belief: of these tiles, in the order of the measurements (x, y).
+    """Condition the model on measured tiles; prediction: of these tiles, in the order of the measurements (x, y).
 
     scales: of the model's errors; None finds them. Raises TableError where there are too many tiles.
     """
@@ -146,7 +148,7 @@ def posterior(
         raise TableError(
             f"{len(measurements.x):,} measured tiles are more than {MAX_TILES:,}; generate the area in smaller ones."
         )
-    cpu = Belief(*(value.detach().cpu() for value in vars(belief).values()))
+    cpu = PriorPrediction(*(value.detach().cpu() for value in vars(prediction).values()))
     representation = model.representation.to("cpu")
     x, y = torch.from_numpy(measurements.x), torch.from_numpy(measurements.y)
     prior = model.prior
@@ -186,14 +188,14 @@ def posterior(
 
 
 def _observed(
-    measurements: Measurements, belief: Belief, representation: Representation, difference_std: float,
+    measurements: Measurements, prediction: PriorPrediction, representation: Representation, difference_std: float,
     terms: LevelTerms,
 ) -> Observed:  # fmt: skip
     log_mean = representation.log_mean.double().numpy()
     traffic = measurements.log_level("traffic") - log_mean[0]
     users = measurements.log_level("users") - log_mean[1]
     half = float(representation.difference_std) / 2
-    expected = half * belief.level[:, 1].double().numpy()
+    expected = half * prediction.level[:, 1].double().numpy()
     both = np.isfinite(traffic) & np.isfinite(users)
     sign = np.where(both, 0.0, np.where(np.isfinite(traffic), 1.0, -1.0))
     difference = traffic - users

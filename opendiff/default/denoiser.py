@@ -21,16 +21,16 @@ from torch.nn import functional
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS
 from opendiff.default.representation import LEVEL_WIDTH
 from opendiff.default.texture import STYLES
-from opendiff.week import DAYS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS_PER_DAY, SERIES
 
-DAY_WIDTH = SERIES * HOURS_A_DAY
+DAY_WIDTH = SERIES * HOURS_PER_DAY
 KNOWN_WIDTH = LEVEL_WIDTH + STYLES  # numbers that are known before the path begins, standard normal
 TIME_FREQUENCIES = 8
 EMBEDDING_STD = 0.02  # of learned embeddings before training, as is usual with transformers
 
 
 @dataclass(frozen=True)
-class ConditionMemory:
+class ConditionCache:
     """All that the denoiser needs of the condition, computed once a tile.
 
     mean, deviation: (rows, 338) of the prior; expected: (rows, 336) root shapes; keys_values: of each layer's
@@ -42,13 +42,13 @@ class ConditionMemory:
     expected: Tensor
     keys_values: tuple[tuple[Tensor, Tensor], ...]
 
-    def take(self, rows: Tensor) -> ConditionMemory:
+    def take(self, rows: Tensor) -> ConditionCache:
         """The memory of some rows (an index)."""
         pairs = tuple((keys[rows], values[rows]) for keys, values in self.keys_values)
-        return ConditionMemory(self.mean[rows], self.deviation[rows], self.expected[rows], pairs)
+        return ConditionCache(self.mean[rows], self.deviation[rows], self.expected[rows], pairs)
 
     @staticmethod
-    def join(memories: list[ConditionMemory]) -> ConditionMemory:
+    def join(memories: list[ConditionCache]) -> ConditionCache:
         """The rows of several memories, one after the other."""
         layers = zip(*(memory.keys_values for memory in memories), strict=True)
         pairs = tuple(
@@ -59,7 +59,7 @@ class ConditionMemory:
             torch.cat([getattr(memory, name) for memory in memories])
             for name in ("mean", "deviation", "expected")
         )
-        return ConditionMemory(means, deviations, expected, pairs)
+        return ConditionCache(means, deviations, expected, pairs)
 
 
 class Block(nn.Module):
@@ -96,7 +96,7 @@ class Block(nn.Module):
 class Denoiser(nn.Module):
     """A transformer over 1 + 7 places (the level, then the days), added to the closed form (`gaussian_denoiser`).
 
-    summary_width: numbers that the prior hands over beside the condition tokens (`Belief.summary`).
+    summary_width: numbers that the prior hands over beside the condition tokens (`PriorPrediction.summary`).
     """
 
     def __init__(self, summary_width: int, width: int, heads: int, layers: int, dropout: float):
@@ -116,7 +116,7 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.day_out.weight)
         nn.init.zeros_(self.day_out.bias)
 
-    def remember(
+    def precompute_kv(
         self,
         tokens: Tensor,
         present: Tensor,
@@ -124,7 +124,7 @@ class Denoiser(nn.Module):
         mean: Tensor,
         deviation: Tensor,
         expected: Tensor,
-    ) -> ConditionMemory:
+    ) -> ConditionCache:
         """The memory of conditions: tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, summary (rows,
         summary_width), mean and deviation (rows, 338), and the expected root shape (rows, 336)."""
         embedded = [
@@ -136,9 +136,9 @@ class Denoiser(nn.Module):
         for block in cast("Iterator[Block]", iter(self.blocks)):
             keys, values = block.key_value(context).chunk(2, -1)
             pairs.append((block.heads_first(keys), block.heads_first(values)))
-        return ConditionMemory(mean, deviation, expected, tuple(pairs))
+        return ConditionCache(mean, deviation, expected, tuple(pairs))
 
-    def forward(self, x: Tensor, t: Tensor, memory: ConditionMemory, style: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, memory: ConditionCache, style: Tensor) -> Tensor:
         """Expected x_0 (rows, 338) given x_t (rows, 338) at times t, () or (rows,), along the straight path; style:
         (rows, STYLES) the noise that it was drawn with."""
         gaussian, white, scale = gaussian_denoiser(x, t, memory.mean, memory.deviation)
@@ -147,20 +147,20 @@ class Denoiser(nn.Module):
             correction = self.correction(white, t, memory, style)
         return gaussian + scale * correction.to(x.dtype)
 
-    def correction(self, white: Tensor, t: Tensor, memory: ConditionMemory, style: Tensor) -> Tensor:
+    def correction(self, white: Tensor, t: Tensor, memory: ConditionCache, style: Tensor) -> Tensor:
         """What the network adds to the closed form, (rows, 338), in units of the deviation of its error; white: the
         whitened x_t (rows, 338).
 
         Nothing is added to the level, which is exactly Gaussian. Along the path its whitened coordinates do not change,
         so the network knows the level from the first step on."""
-        days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY)).transpose(1, 2).flatten(2)
+        days = white[:, LEVEL_WIDTH:].unflatten(-1, (SERIES, DAYS, HOURS_PER_DAY)).transpose(1, 2).flatten(2)
         known = torch.cat([white[:, :LEVEL_WIDTH], style], dim=-1)
         h = torch.cat([self.level_in(known)[:, None], self.day_in(days)], dim=1)
         h = h + self.place + self.time_in(time_features(t, white)).unsqueeze(-2)
         for block, keys_values in zip(self.blocks, memory.keys_values, strict=True):
             h = block(h, keys_values)
         h = self.norm(h)
-        days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_A_DAY)).transpose(1, 2).flatten(1)
+        days = self.day_out(h[:, 1:]).unflatten(-1, (SERIES, HOURS_PER_DAY)).transpose(1, 2).flatten(1)
         return torch.cat([torch.zeros_like(white[:, :LEVEL_WIDTH]), days], dim=-1)
 
 

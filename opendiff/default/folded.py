@@ -21,10 +21,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from opendiff.default.denoiser import DAY_WIDTH, KNOWN_WIDTH, Block, ConditionMemory, Denoiser, time_features
+from opendiff.default.denoiser import DAY_WIDTH, KNOWN_WIDTH, Block, ConditionCache, Denoiser, time_features
 from opendiff.default.representation import LEVEL_WIDTH, WIDTH
 from opendiff.default.sampler import time_grid
-from opendiff.week import DAYS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS_PER_DAY, SERIES
 
 LOG2E = math.log2(math.e)
 # Of scores in base 2, either way: weights must neither overflow nor all be 0. No trained network comes near it.
@@ -144,7 +144,7 @@ def _centred(added: Tensor) -> Tensor:
     return (added - added.mean(-1, keepdim=True)).contiguous()
 
 
-def fold_memory(denoiser: Denoiser, memory: ConditionMemory) -> FoldedMemory:
+def fold_memory(denoiser: Denoiser, memory: ConditionCache) -> FoldedMemory:
     """Keys and values of each row's condition with the weights before and after them."""
     layers = []
     for block, (keys, values) in zip(_blocks(denoiser), memory.keys_values, strict=True):
@@ -203,7 +203,7 @@ def follow(network: Folded, times: Times, memory: FoldedMemory, deviation: Tenso
     entry = noise.new_zeros(rows, PLACES, PLACE_WIDTH)
     # whitened, level and style stay as they are all along the path
     entry[:, 0, DAY_WIDTH:] = torch.cat([noise[:, :LEVEL_WIDTH], noise[:, WIDTH:]], dim=1)
-    days = noise[:, LEVEL_WIDTH:WIDTH].unflatten(-1, (SERIES, DAYS, HOURS_A_DAY))
+    days = noise[:, LEVEL_WIDTH:WIDTH].unflatten(-1, (SERIES, DAYS, HOURS_PER_DAY))
     state = point = days.transpose(1, 2).flatten(2)
     for number in range(len(times.at)):
         torch.mul(point, whiten[number, :, None, None], out=entry[:, 1:, :DAY_WIDTH])
@@ -212,7 +212,7 @@ def follow(network: Folded, times: Times, memory: FoldedMemory, deviation: Tenso
         point = moved.addcmul_(correction.view(rows, DAYS, DAY_WIDTH), add[number, :, None, None])
         if number % 2:
             state = point
-    return point.unflatten(-1, (SERIES, HOURS_A_DAY)).transpose(1, 2).flatten(1)
+    return point.unflatten(-1, (SERIES, HOURS_PER_DAY)).transpose(1, 2).flatten(1)
 
 
 def correct(network: Folded, embedding: Tensor, memory: FoldedMemory, entry: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ import triton.language as tl
 from torch import Tensor
 
 from opendiff.default.folded import PLACE_WIDTH, PLACES, Folded, FoldedMemory, Times
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import (
-    LEAST_SHAPE_MEAN,
     LEVEL_WIDTH,
-    MOST_LOG_LEVEL,
+    MAX_LOG_LEVEL,
+    MIN_SHAPE_MEAN,
     NOISE_WIDTH,
     SHAPE_WIDTH,
     WIDTH,
@@ -28,8 +28,8 @@ from opendiff.default.representation import (
 )
 from opendiff.default.world import World, shared_share
 from opendiff.device import LOST_BITS
-from opendiff.observed import LEAST_LEVEL
-from opendiff.week import HOURS, HOURS_A_DAY, SERIES
+from opendiff.observed import MIN_LEVEL
+from opendiff.week import HOURS, HOURS_PER_DAY, SERIES
 
 WARPS = 4
 ROWS = 8  # samples a program: with 8 places each, 64 rows of a product
@@ -174,7 +174,7 @@ def _path(
     vectors, mean, spread, keys, key_bias, values, ends, out_bias, matrices, biases, embedding, at, move,
     first, samples, eps,
     EVALUATIONS: tl.constexpr, WIDTH: tl.constexpr, HEADS: tl.constexpr, LAYERS: tl.constexpr,
-    ROWS: tl.constexpr, HOURS: tl.constexpr, HOURS_A_DAY: tl.constexpr, DAY: tl.constexpr,
+    ROWS: tl.constexpr, HOURS: tl.constexpr, HOURS_PER_DAY: tl.constexpr, DAY: tl.constexpr,
     PLACE: tl.constexpr, SHAPE_END: tl.constexpr, VECTOR: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
     """Noise in vectors becomes data: ROWS samples of a tile a program, all evaluations of the path."""
@@ -185,9 +185,9 @@ def _path(
     token, column = tl.arange(0, M), tl.arange(0, WIDTH)
     sample, place = block * ROWS + token // 8, token % 8
     is_day = (place > 0)[:, None]
-    hour = (column // HOURS_A_DAY) * HOURS + column % HOURS_A_DAY
+    hour = (column // HOURS_PER_DAY) * HOURS + column % HOURS_PER_DAY
     beside = tl.where(column < DAY + 2, column - DAY, column - DAY - 2 + SHAPE_END)  # level, style
-    number = tl.where(is_day, 2 + hour[None, :] + (place[:, None] - 1) * HOURS_A_DAY, beside[None, :])
+    number = tl.where(is_day, 2 + hour[None, :] + (place[:, None] - 1) * HOURS_PER_DAY, beside[None, :])
     known = tl.where(is_day, (column < DAY)[None, :], ((column >= DAY) & (column < PLACE))[None, :])
     known = known & (sample < samples)[:, None]
     address = (local * samples + sample)[:, None].to(tl.int64) * VECTOR + number
@@ -288,14 +288,14 @@ class Mix:
     shared_share: Tensor
 
     @staticmethod
-    def of(world: World, belief: Belief, shared_shape: Tensor) -> Mix:
-        """For the tiles of a belief and the samples of a world."""
-        local = (1 - belief.spatial.sum(-1)).clamp_min(0).sqrt()
-        of_fields = (belief.spatial.sqrt()[:, None] * world.fields).sum(-1)
-        level = belief.loading @ world.weights.T + belief.residual[:, None] * of_fields
-        spread, share = belief.spread[:, 0], shared_share(belief, shared_shape)
+    def of(world: World, prediction: PriorPrediction, shared_shape: Tensor) -> Mix:
+        """For the tiles of a prediction and the samples of a world."""
+        local = (1 - prediction.spatial.sum(-1)).clamp_min(0).sqrt()
+        of_fields = (prediction.spatial.sqrt()[:, None] * world.fields).sum(-1)
+        level = prediction.loading @ world.weights.T + prediction.residual[:, None] * of_fields
+        spread, share = prediction.spread[:, 0], shared_share(prediction, shared_shape)
         return Mix(
-            (level / spread[:, None]).contiguous(), belief.residual * local / spread, world.shape,
+            (level / spread[:, None]).contiguous(), prediction.residual * local / spread, world.shape,
             (1 - share).sqrt(), share.sqrt(),
         )  # fmt: skip
 
@@ -327,7 +327,7 @@ def follow(
         vectors, mean, spread, memory.keys, memory.key_bias, memory.values, weights.ends, weights.out_bias,
         weights.matrices, weights.biases, weights.embedding, weights.at, weights.move, first, samples, weights.eps,
         EVALUATIONS=len(weights.at), WIDTH=weights.width, HEADS=weights.heads, LAYERS=weights.layers, ROWS=rows,
-        HOURS=HOURS, HOURS_A_DAY=HOURS_A_DAY, DAY=SERIES * HOURS_A_DAY,
+        HOURS=HOURS, HOURS_PER_DAY=HOURS_PER_DAY, DAY=SERIES * HOURS_PER_DAY,
         PLACE=PLACE_WIDTH, SHAPE_END=WIDTH, VECTOR=NOISE_WIDTH,
         FACTOR=tl.float32 if INTERPRETED else tl.float16, num_warps=warps, num_stages=stages,
     )  # fmt: skip
@@ -339,7 +339,7 @@ def decode(out: Tensor, roots: Tensor, vectors: Tensor, representation: Represen
     rows = out.shape[1]
     _weeks[(triton.cdiv(rows, 4),)](
         out, roots, vectors, representation.log_mean, representation.difference_std,
-        rows, MOST_LOG_LEVEL, LEAST_LEVEL, LEAST_SHAPE_MEAN, HOURS=HOURS, PADDED=HOURS_PADDED, VECTOR=NOISE_WIDTH,
+        rows, MAX_LOG_LEVEL, MIN_LEVEL, MIN_SHAPE_MEAN, HOURS=HOURS, PADDED=HOURS_PADDED, VECTOR=NOISE_WIDTH,
         ROWS=4, LOST_BITS=LOST_BITS,
     )  # fmt: skip
 

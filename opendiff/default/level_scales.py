@@ -11,7 +11,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from opendiff.default.level_terms import LevelTerms, field_weights
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.world import FIELD_CELLS
 
 # Standard deviations over tiles of the log level that the weights and the residual leave open in a city that was left
@@ -40,13 +40,13 @@ class Scales:
     residual: float
     spatial: tuple[float, float]
 
-    def of(self, belief: Belief) -> Belief:
-        """The belief with these scales."""
-        residual, loading = belief.residual * self.residual, belief.loading * self.weights
-        spread = belief.spread.clone()
+    def of(self, prediction: PriorPrediction) -> PriorPrediction:
+        """The prediction with these scales."""
+        residual, loading = prediction.residual * self.residual, prediction.loading * self.weights
+        spread = prediction.spread.clone()
         spread[:, 0] = (residual**2 + loading.square().sum(-1)).sqrt()
-        spatial = torch.tensor(self.spatial).to(belief.spatial).expand_as(belief.spatial)
-        return replace(belief, residual=residual, loading=loading, spread=spread, spatial=spatial)
+        spatial = torch.tensor(self.spatial).to(prediction.spatial).expand_as(prediction.spatial)
+        return replace(prediction, residual=residual, loading=loading, spread=spread, spatial=spatial)
 
 
 @dataclass(frozen=True)

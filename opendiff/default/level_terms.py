@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.world import FIELD_CELLS, FIELD_REACH, FIELD_SCALE
 
 
@@ -24,8 +24,8 @@ class LevelTerms:
     y: np.ndarray
 
     @staticmethod
-    def of(belief: Belief, x: np.ndarray, y: np.ndarray) -> LevelTerms:
-        parts = (belief.level[:, 0], belief.loading, belief.residual, belief.spatial)
+    def of(prediction: PriorPrediction, x: np.ndarray, y: np.ndarray) -> LevelTerms:
+        parts = (prediction.level[:, 0], prediction.loading, prediction.residual, prediction.spatial)
         mean, loading, residual, spatial = (part.detach().double().cpu().numpy() for part in parts)
         return LevelTerms(mean, loading, residual, spatial, np.asarray(x, np.int64), np.asarray(y, np.int64))
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from opendiff.conditions import Conditions
 from opendiff.default.cities import COMPONENTS
-from opendiff.default.denoiser import ConditionMemory, Denoiser
+from opendiff.default.denoiser import ConditionCache, Denoiser
 from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times, follow
-from opendiff.default.prior import Belief, Prior
+from opendiff.default.prior import Prior, PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH, WIDTH, Representation
 from opendiff.default.sampler import sample_flow
 from opendiff.default.texture import STYLES, Texture
@@ -24,8 +24,8 @@ from opendiff.week import SERIES
 
 FILE = "default.safetensors"
 # Rows of a network call, padded where needed so that all calls have one size (`opendiff.device` says why).
-ROWS_A_CALL = 256
-ROWS_A_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
+ROWS_PER_CALL = 256
+ROWS_PER_CALL_ON_GPU = 16_384  # so many that starting a kernel costs little beside its work
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,25 @@ class TrafficModel(nn.Module):
         super().__init__()
         self.config = config
         self.prior = Prior(COMPONENTS, len(config.cities))
-        summary = 2 * LEVEL_WIDTH + COMPONENTS + STYLES  # of `Belief.summary`
+        summary = 2 * LEVEL_WIDTH + COMPONENTS + STYLES  # of `PriorPrediction.summary`
         self.denoiser = Denoiser(summary, config.width, config.heads, config.layers, config.dropout)
         self.representation = blank_representation()
 
-    def remember(self, tokens: Tensor, present: Tensor, belief: Belief) -> ConditionMemory:
+    def precompute_kv(self, tokens: Tensor, present: Tensor, prediction: PriorPrediction) -> ConditionCache:
         """What the denoiser needs of conditions and of what the prior believes, once a tile."""
-        expected = self.representation.expected(belief.profile)
-        return self.denoiser.remember(
-            tokens, present, belief.summary(), self.mean(belief), belief.deviation(), expected
+        expected = self.representation.expected(prediction.profile)
+        return self.denoiser.precompute_kv(
+            tokens, present, prediction.summary(), self.mean(prediction), prediction.deviation(), expected
         )
 
-    def mean(self, belief: Belief) -> Tensor:
+    def mean(self, prediction: PriorPrediction) -> Tensor:
         """Mean of the vectors, (rows, 338): the expected level, and what the noise of a city's tiles has in common."""
-        return torch.cat([belief.level, self.prior.common[belief.city]], dim=-1)
+        return torch.cat([prediction.level, self.prior.common[prediction.city]], dim=-1)
 
     def sample(
         self,
-        memory: ConditionMemory,
-        empty: ConditionMemory | None,
+        memory: ConditionCache,
+        empty: ConditionCache | None,
         noise: Tensor,
         guidance_scale: float,
         steps: int,
@@ -85,7 +85,7 @@ class TrafficModel(nn.Module):
         mean = memory.mean[:, :LEVEL_WIDTH]
         mean = mean + guidance_scale * (mean - empty.mean[:, :LEVEL_WIDTH])
         level = mean + memory.deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
-        both = ConditionMemory.join([memory, empty])
+        both = ConditionCache.join([memory, empty])
         drawn = torch.cat([noise[:, WIDTH:]] * 2)
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
@@ -97,13 +97,13 @@ class TrafficModel(nn.Module):
         return self.representation.decode(torch.cat([level, shape], dim=-1), expected, style)
 
     @torch.no_grad()
-    def sampler(self, steps: int) -> Callable[[ConditionMemory, FoldedMemory, Tensor, Tensor], Tensor]:
+    def sampler(self, steps: int) -> Callable[[ConditionCache, FoldedMemory, Tensor, Tensor], Tensor]:
         """Sampling without guidance: series (rows, 2, 168) of each row's memory, folded memory, noise (rows,
         NOISE_WIDTH) and style (rows, STYLES). What all calls have in common is computed here, once."""
         network, times = fold(self.denoiser), fold_times(self.denoiser, steps)
 
         @torch.no_grad()
-        def series(memory: ConditionMemory, folded: FoldedMemory, noise: Tensor, style: Tensor) -> Tensor:
+        def series(memory: ConditionCache, folded: FoldedMemory, noise: Tensor, style: Tensor) -> Tensor:
             mean, deviation = memory.mean, memory.deviation
             level = mean[:, :LEVEL_WIDTH] + deviation[:, :LEVEL_WIDTH] * noise[:, :LEVEL_WIDTH]
             shape = follow(network, times, folded, deviation[:, LEVEL_WIDTH], noise) + mean[:, LEVEL_WIDTH:]
@@ -155,7 +155,7 @@ def blank_representation() -> Representation:
 
 def rows_a_call(device: torch.device | str) -> int:
     """Rows of a network call on a device."""
-    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
+    return ROWS_PER_CALL if torch.device(device).type == "cpu" else ROWS_PER_CALL_ON_GPU
 
 
 def condition_tensors(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from opendiff.default.conditioning import Posterior
 from opendiff.default.level_terms import LevelTerms
-from opendiff.default.prior import Belief
+from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH
 from opendiff.default.world import World
 from opendiff.noise import tile_noise
@@ -25,14 +25,14 @@ SAMPLES = 32  # likewise
 
 
 def conditioned(
-    posterior: Posterior, belief: Belief, x: Tensor, y: Tensor, samples: range, seed: int
+    posterior: Posterior, prediction: PriorPrediction, x: Tensor, y: Tensor, samples: range, seed: int
 ) -> Conditioned:
-    """Beliefs and noise of tiles x, y (tiles,) in the samples of these numbers, given the measured tiles.
+    """PriorPredictions and noise of tiles x, y (tiles,) in the samples of these numbers, given the measured tiles.
 
     Samples are made in blocks whose bounds do not depend on how many are asked for, tiles in calls of one size,
     so that numbers are the same to the last digit however the work is shared.
     """
-    prior = posterior.scales.of(belief)
+    prior = posterior.scales.of(prediction)
     place = x.cpu(), y.cpu()
     measured = posterior.rows_of(place[0].numpy(), place[1].numpy())
     moments = _moments(posterior, prior, place, measured)
@@ -45,7 +45,7 @@ def conditioned(
     spread[:, :LEVEL_WIDTH] = torch.from_numpy(moments.deviation).to(spread)
     profile = prior.profile
     if posterior.profiles is not None:
-        loading = belief.loading.double().cpu().numpy()
+        loading = prediction.loading.double().cpu().numpy()
         shift = np.empty(tuple(profile.shape))
         for rows, kept, size in _calls(len(shift)):
             shift[kept] = posterior.profiles.shift(loading[rows])[:size]
@@ -69,7 +69,7 @@ class _Moments:
 
 
 def _moments(
-    posterior: Posterior, prior: Belief, place: tuple[Tensor, Tensor], measured: np.ndarray
+    posterior: Posterior, prior: PriorPrediction, place: tuple[Tensor, Tensor], measured: np.ndarray
 ) -> _Moments:
     terms = LevelTerms.of(prior, place[0].numpy(), place[1].numpy())
     expected = cho_solve((posterior.root, True), posterior.missed())
@@ -98,7 +98,7 @@ def _moments(
 
 
 def _block(
-    posterior: Posterior, prior: Belief, place: tuple[Tensor, Tensor], measured: np.ndarray, moments: _Moments,
+    posterior: Posterior, prior: PriorPrediction, place: tuple[Tensor, Tensor], measured: np.ndarray, moments: _Moments,
     first: int, seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Noise (tiles, SAMPLES, 2) of the level coordinates and units (SAMPLES, 2) of the samples from `first` on."""
@@ -107,7 +107,7 @@ def _block(
     observed = posterior.observed
     # what the samples of the prior miss at the measured tiles
     own = _tile_noise(seed, *mine, numbers, LEVEL_WIDTH)
-    level = _prior_levels(posterior.belief, World.of(seed, *mine, numbers), own[..., 0])
+    level = _prior_levels(posterior.prediction, World.of(seed, *mine, numbers), own[..., 0])
     error = _tile_noise(seed, *mine, numbers, 2, NOISE_STREAM)
     nowhere = torch.zeros_like(numbers)
     unit = tile_noise(seed, nowhere, nowhere, numbers, 2, OFFSET_STREAM).double().numpy()
@@ -170,11 +170,11 @@ def _units(posterior: Posterior, offset: np.ndarray, difference_offset: np.ndarr
 
 @dataclass(frozen=True)
 class Conditioned:
-    """Tiles given the measured ones: belief; level_noise (tiles, samples, 2) of the level coordinates, standard normal;
-    units (samples, 2) by which traffic and users of the model are multiplied; measured (tiles,) row among the measured
-    tiles, -1 for others."""
+    """Tiles given the measured ones: prediction; level_noise (tiles, samples, 2) of the level coordinates, standard
+    normal; units (samples, 2) by which traffic and users of the model are multiplied; measured (tiles,) row among the
+    measured tiles, -1 for others."""
 
-    belief: Belief
+    prediction: PriorPrediction
     level_noise: Tensor
     units: Tensor
     measured: np.ndarray
@@ -194,9 +194,9 @@ def _tile_noise(seed: int, x: Tensor, y: Tensor, samples: Tensor, width: int, st
     return noise.reshape(len(x), count, width).double().numpy()
 
 
-def _prior_levels(belief: Belief, world: World, own: np.ndarray) -> np.ndarray:
+def _prior_levels(prediction: PriorPrediction, world: World, own: np.ndarray) -> np.ndarray:
     """Log levels (tiles, samples) of the prior, float64, as `World.mix` makes them; own: (tiles, samples) noise."""
-    parts = (belief.level[:, 0], belief.loading, belief.residual, belief.spatial)
+    parts = (prediction.level[:, 0], prediction.loading, prediction.residual, prediction.spatial)
     mean, loading, residual, share = (part.detach().double().cpu().numpy() for part in parts)
     fields, weights = world.fields.double().numpy(), world.weights.double().numpy()
     own_share = np.sqrt((1 - share.sum(1)).clip(0))

@@ -75,8 +75,10 @@ class Prior(nn.Module):
         self.register_buffer("shared_shape", torch.zeros(()))
         self.register_buffer("common", torch.zeros(count, SHAPE_WIDTH))
 
-    def forward(self, tokens: Tensor, present: Tensor, reliability: Tensor, x: Tensor, y: Tensor) -> Belief:
-        """The belief for tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, reliability (rows,) and tile
+    def forward(
+        self, tokens: Tensor, present: Tensor, reliability: Tensor, x: Tensor, y: Tensor
+    ) -> PriorPrediction:
+        """The prediction for tokens (rows, TOKENS_WIDTH), present (rows, modalities) bool, reliability (rows,) and tile
         numbers x, y (rows,)."""
         # The whole batch is evaluated for each kind of tile in it: matrix products of one fixed shape round a tile
         # alike wherever it stands in the batch.
@@ -117,15 +119,17 @@ class Prior(nn.Module):
 
     def believe(
         self, outputs: Tensor, loading: Tensor, own_spread: Tensor, spatial: Tensor, city: Tensor
-    ) -> Belief:
-        """The belief that outputs (rows, outputs) and the parts of the level's spread stand for, of tiles of cities
+    ) -> PriorPrediction:
+        """The prediction that outputs (rows, outputs) and the parts of the level's spread stand for, of tiles of cities
         (rows,)."""
         widths = [LEVEL_WIDTH, self.components, STYLES, len(INTENSITIES)]
         level, profile, style, log_intensity = outputs.split(widths, dim=-1)
         level_spread = (own_spread**2 + loading.square().sum(-1)).sqrt()
         difference = self.difference_spread.expand_as(level_spread)
         spread = torch.stack([level_spread, difference], dim=-1)
-        return Belief(level, profile, style, log_intensity, spread, loading, own_spread, spatial, city)
+        return PriorPrediction(
+            level, profile, style, log_intensity, spread, loading, own_spread, spatial, city
+        )
 
     def _imputation(self, known: tuple[bool, ...], step: int, city: int) -> tuple[Tensor, Tensor]:
         """Matrix (tokens, tokens) that imputes, and the variance of the level that it leaves open, ()."""
@@ -136,7 +140,7 @@ class Prior(nn.Module):
 
 
 @dataclass(frozen=True)
-class Belief:
+class PriorPrediction:
     """What the prior holds of tiles: expected level (rows, 2), profile (rows, components), style (rows, STYLES) and
     log1p intensity (rows, 3); spread (rows, 2), the standard deviations of the two level coordinates.
 
@@ -163,15 +167,15 @@ class Belief:
         """What the denoiser is told of it, (rows, 4 + components + STYLES)."""
         return torch.cat([self.level, self.profile, self.spread.log(), self.style], dim=-1)
 
-    def take(self, rows: Tensor) -> Belief:
-        """The belief of some rows (an index)."""
-        return Belief(*(value[rows] for value in vars(self).values()))
+    def take(self, rows: Tensor) -> PriorPrediction:
+        """The prediction of some rows (an index)."""
+        return PriorPrediction(*(value[rows] for value in vars(self).values()))
 
     @staticmethod
-    def join(beliefs: Sequence[Belief]) -> Belief:
-        """The rows of several beliefs, one after the other."""
-        return Belief(
-            *(torch.cat(parts) for parts in zip(*(vars(one).values() for one in beliefs), strict=True))
+    def join(predictions: Sequence[PriorPrediction]) -> PriorPrediction:
+        """The rows of several predictions, one after the other."""
+        return PriorPrediction(
+            *(torch.cat(parts) for parts in zip(*(vars(one).values() for one in predictions), strict=True))
         )
 
 

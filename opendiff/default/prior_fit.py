@@ -21,7 +21,7 @@ from opendiff.default.cities import (
 from opendiff.default.imputation import CityTokens, fit_imputation
 from opendiff.default.level_fit import GROUPS, Imputed, fit_levels, impute_city
 from opendiff.default.model import TrafficModel
-from opendiff.default.prior import Belief, Prior
+from opendiff.default.prior import Prior, PriorPrediction
 from opendiff.default.regression import Sample, Widths, regress
 from opendiff.default.representation import LEVEL_WIDTH, Representation, fit_representation, with_whitening
 from opendiff.default.texture import STYLES, fit_texture, with_styles
@@ -69,7 +69,7 @@ def fit_prior(
     group = [rng.permutation(GROUPS * len(np.unique(city.blocks)))[city.blocks] % GROUPS for city in cities]
     priors = left_out_priors(cities, directions, model, group, progress)
     # first the expected shapes, which tell what is a tile's own, then the styles of that
-    expected = left_out_beliefs(priors, cities, patterns[:1], group)[0]
+    expected = left_out_predictions(priors, cities, patterns[:1], group)[0]
     representation = model.representation
     shape = representation.shape_residual(truth.float()).double().numpy()
     own = shape - (expected.profile @ representation.profiles).double().numpy()
@@ -78,7 +78,7 @@ def fit_prior(
     fit_styles(model.prior, cities, by_city)
     for left_out, prior in enumerate(priors):
         fit_styles(prior, _hiding(cities, group, left_out), _kept_styles(by_city, cities, group, left_out))
-    unseen = left_out_beliefs(priors, cities, patterns, group)
+    unseen = left_out_predictions(priors, cities, patterns, group)
     left = styles - unseen[0].style.double().numpy()
     texture = with_styles(texture, level_noise(representation, truth, unseen[0]).double().numpy(), left)
     model.representation = with_whitening(replace(representation, texture=texture), noise)
@@ -98,22 +98,22 @@ def fit_prior(
     return Unseen(patterns, unseen, left, torch.from_numpy(styles).float())
 
 
-def level_noise(representation: Representation, series: Tensor, belief: Belief) -> Tensor:
+def level_noise(representation: Representation, series: Tensor, prediction: PriorPrediction) -> Tensor:
     """(tiles,) the true mean log level of series (tiles, 2, 168) in standard deviations from what was believed."""
-    return (representation.level(series.float())[:, 0] - belief.level[:, 0]) / belief.spread[:, 0]
+    return (representation.level(series.float())[:, 0] - prediction.level[:, 0]) / prediction.spread[:, 0]
 
 
 @dataclass(frozen=True)
 class Unseen:
     """What the prior believes of the tiles with traffic without having seen their block, and what they show.
 
-    patterns: (count, modalities) of known modalities; beliefs: under each of them, of the tiles in the order of the
+    patterns: (count, modalities) of known modalities; predictions: under each of them, of the tiles in the order of the
     cities, which keep those of the pattern that they have. white (tiles, 336) and styles (tiles, STYLES): what their
     shapes are made of (`texture`), the noise whitened and less what the tiles of a city have in common.
     """
 
     patterns: np.ndarray
-    beliefs: list[Belief]
+    predictions: list[PriorPrediction]
     white: Tensor
     styles: Tensor
 
@@ -143,12 +143,14 @@ def _kept_styles(
     return [one[groups[city.has_traffic] != left_out] for one, city, groups in parts]
 
 
-def left_out_beliefs(
+def left_out_predictions(
     priors: Sequence[Prior], cities: Sequence[City], patterns: np.ndarray, group: Sequence[np.ndarray]
-) -> list[Belief]:
-    """Under each pattern the belief of all tiles with traffic, each by the prior that has not seen its group of
+) -> list[PriorPrediction]:
+    """Under each pattern the prediction of all tiles with traffic, each by the prior that has not seen its group of
     blocks."""
-    parts: dict[int, list[tuple[np.ndarray, Belief]]] = {number: [] for number in range(len(patterns))}
+    parts: dict[int, list[tuple[np.ndarray, PriorPrediction]]] = {
+        number: [] for number in range(len(patterns))
+    }
     starts = np.cumsum([0, *(city.has_traffic.sum() for city in cities)])
     for left_out, prior in enumerate(priors):
         for city, groups, start in zip(cities, group, starts, strict=False):
@@ -159,15 +161,15 @@ def left_out_beliefs(
             for number, pattern in enumerate(patterns):
                 asked = city.conditions.take(rows).without(*np.array(MODALITIES)[~pattern])
                 parts[number].append((place, believed(prior, asked)))
-    beliefs = []
+    predictions = []
     for number in range(len(patterns)):
         order = torch.from_numpy(np.argsort(np.concatenate([place for place, _ in parts[number]])))
-        beliefs.append(Belief.join([belief for _, belief in parts[number]]).take(order))
-    return beliefs
+        predictions.append(PriorPrediction.join([prediction for _, prediction in parts[number]]).take(order))
+    return predictions
 
 
-def believed(prior: Prior, conditions: Conditions) -> Belief:
-    """The prior's belief of conditions."""
+def believed(prior: Prior, conditions: Conditions) -> PriorPrediction:
+    """The prior's prediction of conditions."""
     with torch.no_grad():
         return prior(
             torch.from_numpy(conditions.tokens), torch.from_numpy(conditions.present),

@@ -2,9 +2,10 @@
 measured tiles.
 
 Each profile coefficient is taken as what the prior expects, plus a constant of the city, plus weights of the city's own
-on the open data, in the coordinates in which the level's weights are uncertain (`Belief.loading`). Ridge regression
-with the share of the variance that the weights explain chosen by the likelihood (Rasmussen and Williams 2006, chapter
-5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted after it.
+on the open data, in the coordinates in which the level's weights are uncertain (`PriorPrediction.loading`). Ridge
+regression with the share of the variance that the weights explain chosen by the likelihood (Rasmussen and Williams
+2006, chapter 5). The posterior mean is used; what it leaves open stays in the noise of the shape, whose scale is fitted
+after it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.linalg import cho_solve, cholesky
 SHARES = (0.02, 0.1, 0.3, 0.6, 0.85)  # of a coefficient's variance that weights of the city may explain
 USUAL_SHARE = 0.3
 CONSTANT_VARIANCE = 4.0  # of the city's own mean, in units of the variance within it
-FIT_TILES, MOST_TILES = 300, 1500  # from which the share is chosen, and the weights are found
+FIT_TILES, MAX_RUN_TILES = 300, 1500  # from which the share is chosen, and the weights are found
 MIN_TILES = 3
 TOLD = 1e-3  # a direction of less than this share of the largest cannot be seen in what was measured
 
@@ -42,14 +43,14 @@ def fit_profiles(loading: np.ndarray, missed: np.ndarray, directions: np.ndarray
 
     Parameters
     ----------
-    loading : (tiles, tokens) of `Belief.loading`.
+    loading : (tiles, tokens) of `PriorPrediction.loading`.
     missed : (tiles, measured) root shapes less what the prior expects of them, NaN in tiles without.
     directions : (components, measured) root shapes of the profiles.
     """
     rows = np.flatnonzero(np.isfinite(missed).all(axis=1))
     if len(rows) < MIN_TILES:
         return None
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, MOST_TILES).round().astype(int))]
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, MAX_RUN_TILES).round().astype(int))]
     norm = np.square(directions).sum(axis=1)
     seen = norm > TOLD * max(float(norm.max()), 1e-12)
     coefficients = missed[rows] @ np.linalg.pinv(directions[seen])

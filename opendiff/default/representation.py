@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 
 from opendiff.default.texture import STYLES, Texture
-from opendiff.observed import LEAST_LEVEL
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+from opendiff.observed import MIN_LEVEL
+from opendiff.week import DAYS, HOURS, HOURS_PER_DAY, SERIES
 
 LEVEL_WIDTH = SERIES
 SHAPE_WIDTH = SERIES * HOURS
 WIDTH = LEVEL_WIDTH + SHAPE_WIDTH
 NOISE_WIDTH = WIDTH + STYLES  # numbers that make a week: level, shape, and style
-MOST_LOG_LEVEL = 4.0  # of what is generated, above the mean of the training tiles: 55 times as much
-LEAST_SHAPE_MEAN = 1e-6  # of generated shapes, so that one of zeros is not divided by zero
-LEAST_VARIANCE = 1e-6  # of the whitened directions, a share of the largest
+MAX_LOG_LEVEL = 4.0  # of what is generated, above the mean of the training tiles: 55 times as much
+MIN_SHAPE_MEAN = 1e-6  # of generated shapes, so that one of zeros is not divided by zero
+MIN_VARIANCE = 1e-6  # of the whitened directions, a share of the largest
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Representation:
     def level(self, series: Tensor) -> Tensor:
         """Level coordinates (rows, 2) of series (rows, 2, 168): the mean log level, and the difference of unit
         variance."""
-        centred = series.mean(-1).clamp_min(LEAST_LEVEL).log() - self.log_mean
+        centred = series.mean(-1).clamp_min(MIN_LEVEL).log() - self.log_mean
         return torch.stack([centred.mean(-1), (centred[:, 0] - centred[:, 1]) / self.difference_std], dim=-1)
 
     def shape_residual(self, series: Tensor) -> Tensor:
         """Square-root shapes (rows, 336) less the mean shape."""
-        level = series.mean(-1, keepdim=True).clamp_min(LEAST_LEVEL)
+        level = series.mean(-1, keepdim=True).clamp_min(MIN_LEVEL)
         shape = (series / level).clamp_min(0).sqrt().flatten(1)
         return shape - self.shape_mean
 
@@ -77,9 +77,9 @@ class Representation:
         """Series (rows, 2, 168), at least 0, of level coordinates (rows, 2) and root shapes (rows, 336)."""
         difference = level[:, 1] * self.difference_std / 2
         centred = torch.stack([level[:, 0] + difference, level[:, 0] - difference], dim=-1)
-        mean = (centred.clamp_max(MOST_LOG_LEVEL) + self.log_mean).exp().clamp_min(LEAST_LEVEL)
+        mean = (centred.clamp_max(MAX_LOG_LEVEL) + self.log_mean).exp().clamp_min(MIN_LEVEL)
         shape = root.clamp_min(0).square().unflatten(-1, (SERIES, HOURS))
-        shape = shape / shape.mean(-1, keepdim=True).clamp_min(LEAST_SHAPE_MEAN)
+        shape = shape / shape.mean(-1, keepdim=True).clamp_min(MIN_SHAPE_MEAN)
         return mean[:, :, None] * shape
 
 
@@ -89,10 +89,10 @@ def fit_representation(series: Tensor, profiles: Tensor) -> Representation:
     series: (tiles, 2, 168); profiles: (components, 336).
     """
     series = series.double()
-    logs = series.mean(-1).clamp_min(LEAST_LEVEL).log()
+    logs = series.mean(-1).clamp_min(MIN_LEVEL).log()
     centred = logs - logs.mean(0)
     difference_std = (centred[:, 0] - centred[:, 1]).std().clamp_min(1e-3)
-    shape = (series / series.mean(-1, keepdim=True).clamp_min(LEAST_LEVEL)).sqrt().flatten(1)
+    shape = (series / series.mean(-1, keepdim=True).clamp_min(MIN_LEVEL)).sqrt().flatten(1)
     shape_mean = daily(shape.mean(0, keepdim=True))[0]
     eye = torch.eye(SHAPE_WIDTH, dtype=torch.float64)
     parts = (logs.mean(0), difference_std, shape_mean, eye, eye, profiles)
@@ -117,7 +117,7 @@ def with_whitening(representation: Representation, noise: np.ndarray) -> Represe
         shrinkage * np.trace(covariance) / (1 - shrinkage) / SHAPE_WIDTH
     )
     values, vectors = np.linalg.eigh(covariance)
-    values = np.maximum(values, values.max() * LEAST_VARIANCE)
+    values = np.maximum(values, values.max() * MIN_VARIANCE)
     whiten = (vectors / np.sqrt(values)) @ vectors.T
     colour = (vectors * np.sqrt(values)) @ vectors.T
     return replace(
@@ -127,10 +127,10 @@ def with_whitening(representation: Representation, noise: np.ndarray) -> Represe
 
 def daily(shapes: Tensor) -> Tensor:
     """Shapes (rows, 336) with each hour of the day replaced by its mean over the days."""
-    days = shapes.unflatten(-1, (SERIES, DAYS, HOURS_A_DAY))
+    days = shapes.unflatten(-1, (SERIES, DAYS, HOURS_PER_DAY))
     return days.mean(-2, keepdim=True).expand_as(days).flatten(1)
 
 
 def roll_days(shapes: Tensor, days: int) -> Tensor:
     """Shapes (rows, 336) that begin `days` later; nothing else changes, as the first weekday is unknown."""
-    return shapes.unflatten(-1, (SERIES, HOURS)).roll(days * HOURS_A_DAY, -1).flatten(1)
+    return shapes.unflatten(-1, (SERIES, HOURS)).roll(days * HOURS_PER_DAY, -1).flatten(1)

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendiff.default.prior import Belief, Prior
+from opendiff.default.prior import Prior, PriorPrediction
 from opendiff.default.profile_conditioning import ProfileUpdate, fit_profiles
 from opendiff.default.representation import SHAPE_WIDTH, Representation
 from opendiff.default.texture import NUMBERS, STYLES, Texture, texture_of
 from opendiff.measurements import Measurements
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS, HOURS_PER_DAY, SERIES
 
 MEASURED_NOISE = 0.05  # variance of a measured shape from week to week, in units of what a tile leaves open
 SHARES = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.85)  # that a new city may have in common
@@ -52,7 +52,7 @@ class ShapePosterior:
     offset: np.ndarray
 
     @staticmethod
-    def untold(directions: np.ndarray, share: float, tiles: int) -> ShapePosterior:
+    def unconditioned(directions: np.ndarray, share: float, tiles: int) -> ShapePosterior:
         """Where measured tiles (a number) show no shape."""
         zero, one = np.zeros(len(directions)), np.ones(len(directions))
         nothing = np.full((tiles, len(directions)), np.nan)
@@ -180,7 +180,7 @@ def told_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: 
 
 
 def profiles_of(
-    representation: Representation, belief: Belief, measurements: Measurements
+    representation: Representation, prediction: PriorPrediction, measurements: Measurements
 ) -> ProfileUpdate | None:
     """What the measured weeks of a city tell of how hours differ between its tiles (`profile_conditioning`)."""
     if measurements.traffic.shape[1] == 1:
@@ -188,20 +188,24 @@ def profiles_of(
     known = _known(measurements)
     maps = _map(known, measurements.traffic.shape[1])
     profiles = representation.profiles.double().numpy()
-    expected = representation.shape_mean.double().numpy() + belief.profile.double().numpy() @ profiles
+    expected = representation.shape_mean.double().numpy() + prediction.profile.double().numpy() @ profiles
     missed = _roots(measurements, known) - expected @ maps.T
-    return fit_profiles(belief.loading.double().numpy(), missed, profiles @ maps.T)
+    return fit_profiles(prediction.loading.double().numpy(), missed, profiles @ maps.T)
 
 
 def shape_posterior(
-    representation: Representation, belief: Belief, prior: Prior, measurements: Measurements, new_city: bool
+    representation: Representation,
+    prediction: PriorPrediction,
+    prior: Prior,
+    measurements: Measurements,
+    new_city: bool,
 ) -> ShapePosterior:
-    """What the measured shapes tell, of tiles that the belief expects (in the order of the measurements)."""
+    """What the measured shapes tell, of tiles that the prediction expects (in the order of the measurements)."""
     share = float(prior.shared_shape) if new_city else 0.0  # a training city's is known
-    common = prior.common[belief.city.to(prior.common.device)].double().cpu().numpy()
+    common = prior.common[prediction.city.to(prior.common.device)].double().cpu().numpy()
     tiles, hours = len(measurements.x), measurements.traffic.shape[1]
     if hours == 1:  # means without hours
-        return ShapePosterior.untold(np.zeros((0, SHAPE_WIDTH)), share, tiles)
+        return ShapePosterior.unconditioned(np.zeros((0, SHAPE_WIDTH)), share, tiles)
     known = _known(measurements)
     maps = _map(known, hours)
     colour = representation.colour.double().numpy()
@@ -209,10 +213,12 @@ def shape_posterior(
     left, values, right = np.linalg.svd(factor_of, full_matrices=False)
     good = values**2 > CERTAIN * np.median(values**2)
     directions = right[good]
-    missed = _roots(measurements, known) - representation.expected(belief.profile).double().numpy() @ maps.T
+    missed = (
+        _roots(measurements, known) - representation.expected(prediction.profile).double().numpy() @ maps.T
+    )
     rows = np.isfinite(missed).all(axis=1)
     if not rows.any():
-        return ShapePosterior.untold(directions, share, tiles)
+        return ShapePosterior.unconditioned(directions, share, tiles)
     of_city = _city_mean(missed[rows]) if new_city else np.zeros(len(maps))
     missed = missed - of_city
     series = np.flatnonzero(known).tolist()
@@ -223,7 +229,7 @@ def shape_posterior(
     own[rows] = (made @ left[:, good]) / values[good] - common[rows] @ directions.T
     told = own[rows]
     styles = told_styles(
-        representation.texture, *_styles_left(belief, rows, numbers, series, hours), new_city
+        representation.texture, *_styles_left(prediction, rows, numbers, series, hours), new_city
     )
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))
     _, q, factor = min(
@@ -256,7 +262,7 @@ def _in_a_week(mean: np.ndarray, known: tuple[bool, bool]) -> np.ndarray:
 
 
 def _styles_left(
-    belief: Belief, rows: np.ndarray, numbers: np.ndarray, series: list[int], hours: int
+    prediction: PriorPrediction, rows: np.ndarray, numbers: np.ndarray, series: list[int], hours: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Styles (tiles, STYLES) less what is expected, NaN where unknown, and which numbers (STYLES,) are known."""
     known = np.zeros((len(NUMBERS), SERIES), bool)
@@ -267,7 +273,7 @@ def _styles_left(
     found = np.full((len(rows), len(NUMBERS), SERIES), np.nan)
     found[rows] = of_rows
     flat = np.where(known, found, np.nan).reshape(len(rows), -1)
-    return flat - belief.style.double().numpy(), known.reshape(-1)
+    return flat - prediction.style.double().numpy(), known.reshape(-1)
 
 
 def _loss(told: np.ndarray, q: float, factor: float) -> float:
@@ -296,7 +302,7 @@ def _map(known: tuple[bool, bool], hours: int) -> np.ndarray:
     full = np.eye(SHAPE_WIDTH).reshape(SERIES, HOURS, SHAPE_WIDTH)[series]
     if hours == HOURS:
         return full.reshape(-1, SHAPE_WIDTH)
-    daily: np.ndarray = full.reshape(len(series), DAYS, HOURS_A_DAY, SHAPE_WIDTH).mean(axis=1)
+    daily: np.ndarray = full.reshape(len(series), DAYS, HOURS_PER_DAY, SHAPE_WIDTH).mean(axis=1)
     return daily.reshape(-1, SHAPE_WIDTH)
 
 

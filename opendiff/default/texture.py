@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opendiff.week import DAYS, HOURS_A_DAY, SERIES
+from opendiff.week import DAYS, HOURS_PER_DAY, SERIES
 
 # Of each series. Sizes are logarithms; days and roughness are ratios to what changes slowly within a day.
 NUMBERS = ("profile", "rest", "days", "roughness", "skew", "tail", "profile tail")
 STYLES = SERIES * len(NUMBERS)  # traffic and users in turn
-WEEK = (SERIES, DAYS, HOURS_A_DAY)
-LEAST_SIZE = 1e-4  # of a part, root of the mean square
+WEEK = (SERIES, DAYS, HOURS_PER_DAY)
+MIN_SIZE = 1e-4  # of a part, root of the mean square
 SKEWS, TAILS = (-0.6, 1.0), (0.45, 1.4)  # that are drawn; a tail of 1 is that of the normal distribution
 # Grids of a tile's skew and tail, and what is expected of them before its week is seen (mean, deviation)
 SKEW_GRID, TAIL_GRID = np.linspace(-0.4, 0.8, 13), np.linspace(0.45, 1.25, 17)
 USUAL_SKEW, USUAL_TAIL, USUAL_PROFILE_TAIL = (0.2, 0.3), (0.8, 0.25), (0.9, 0.2)
-LEAST_STYLE_VARIANCE = 1e-4
+MIN_STYLE_VARIANCE = 1e-4
 QUANTILES = 1000  # of the normal distribution, from which moments are taken
 
 
@@ -51,8 +51,8 @@ class Texture:
     def blank() -> Texture:
         """One in which nothing is fitted."""
         return Texture(
-            torch.ones(SERIES, HOURS_A_DAY),
-            torch.ones(SERIES, HOURS_A_DAY),
+            torch.ones(SERIES, HOURS_PER_DAY),
+            torch.ones(SERIES, HOURS_PER_DAY),
             torch.ones(3, SERIES),
             torch.zeros(STYLES),
             torch.eye(STYLES),
@@ -104,7 +104,7 @@ def split(rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def size(part: Tensor) -> Tensor:
     """Root of the mean square of (rows, series, days, hours), (rows, series, 1, 1)."""
-    return part.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(LEAST_SIZE)
+    return part.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(MIN_SIZE)
 
 
 # ---- from measured weeks --------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def with_styles(texture: Texture, level: np.ndarray, left: np.ndarray) -> Textur
     (tiles, STYLES) styles less what was expected of them, both of tiles that had not been seen."""
     slope = level @ left / (level @ level)
     beside = left - level[:, None] * slope
-    root = np.linalg.cholesky(beside.T @ beside / len(beside) + LEAST_STYLE_VARIANCE * np.eye(STYLES))
+    root = np.linalg.cholesky(beside.T @ beside / len(beside) + MIN_STYLE_VARIANCE * np.eye(STYLES))
     return replace(texture, by_level=torch.from_numpy(slope).float(), root=torch.from_numpy(root).float())
 
 
@@ -174,7 +174,7 @@ def _numbers(texture: Texture, week: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _spread_of_hours(part: Tensor) -> Tensor:
     """(series, 24) standard deviation of the hours of the day over rows and days, mean square 1."""
-    spread = part.transpose(0, 1).flatten(1, 2).std(1).clamp_min(LEAST_SIZE)
+    spread = part.transpose(0, 1).flatten(1, 2).std(1).clamp_min(MIN_SIZE)
     return spread / spread.square().mean(-1, keepdim=True).sqrt()
 
 

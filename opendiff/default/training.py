@@ -32,7 +32,7 @@ LARGEST_GRADIENT = 1.0  # norm beyond which a gradient is scaled down
 WARM_UP = (
     20  # the learning rate grows over the first of so many parts of training, and falls evenly all along
 )
-LEAST_RATE = 0.02  # at the end, of the highest rate
+MIN_RATE = 0.02  # at the end, of the highest rate
 KEEP_ALL = (
     0.6  # share of rows that are trained with all modalities that they have, before `condition_dropout`
 )
@@ -122,13 +122,13 @@ def fit_denoiser(
     progress: Progress | None,
     state: TrainingState = UNSAVED,
 ) -> None:
-    """Learn the correction to the closed form, against beliefs that had not seen the tile's block.
+    """Learn the correction to the closed form, against predictions that had not seen the tile's block.
 
     The network sees the closed form whitened and learns what is missing in units of its error, so every time and tile
     weighs alike. The level has no error: it is told.
     """
     device, representation = truth.device, model.representation
-    table = Beliefs.of(told.unseen, representation, truth, device)
+    table = PriorPredictions.of(told.unseen, representation, truth, device)
     patterns = torch.from_numpy(told.unseen.patterns).to(device)
     level, white_noise = representation.level(truth), told.unseen.white.to(device)
     denoiser = model.denoiser
@@ -138,7 +138,7 @@ def fit_denoiser(
     )
     warm = max(1, training.steps // WARM_UP)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / warm) * max(LEAST_RATE, 1 - step / max(1, training.steps))
+        optimiser, lambda step: min(1, (step + 1) / warm) * max(MIN_RATE, 1 - step / max(1, training.steps))
     )
     denoiser.train()
     done, _ = state.restore({"denoiser": denoiser}, optimiser, schedule, average)
@@ -150,7 +150,7 @@ def fit_denoiser(
         clean = torch.cat([level[row], rolled], dim=-1)
         mean, deviation, summary, style = table.pick(pattern, row)
         no_root = torch.zeros_like(rolled)  # nothing is decoded
-        memory = denoiser.remember(told.tokens[row], seen, summary, mean, deviation, no_root)
+        memory = denoiser.precompute_kv(told.tokens[row], seen, summary, mean, deviation, no_root)
         t = torch.sigmoid(torch.randn(training.batch, device=device) * TIME_SPREAD)
         x = (1 - t)[:, None] * clean + t[:, None] * torch.randn_like(clean)
         gaussian, white, scale = gaussian_denoiser(x, t, mean, deviation)
@@ -173,7 +173,7 @@ def fit_denoiser(
 
 
 @dataclass(frozen=True)
-class Beliefs:
+class PriorPredictions:
     """Means, deviations and summaries of the prior, and the standard normal numbers that give the tiles' styles,
     (PATTERNS, tiles, numbers) each."""
 
@@ -183,18 +183,24 @@ class Beliefs:
     style: Tensor
 
     @staticmethod
-    def of(unseen: Unseen, representation: Representation, series: Tensor, device: torch.device) -> Beliefs:
+    def of(
+        unseen: Unseen, representation: Representation, series: Tensor, device: torch.device
+    ) -> PriorPredictions:
         """Of all tiles with these series (tiles, 2, 168), for each pattern in turn."""
-        beliefs, on_host = unseen.beliefs, representation.to("cpu")
+        predictions, on_host = unseen.predictions, representation.to("cpu")
         styles = [
-            on_host.texture.noise_of(belief.style, level_noise(on_host, series.cpu(), belief), unseen.styles)
-            for belief in beliefs
+            on_host.texture.noise_of(
+                prediction.style, level_noise(on_host, series.cpu(), prediction), unseen.styles
+            )
+            for prediction in predictions
         ]
-        return Beliefs(
+        return PriorPredictions(
             # the noise is told less what a city has in common, so its mean is 0
-            torch.stack([functional.pad(belief.level, (0, SHAPE_WIDTH)) for belief in beliefs]).to(device),
-            torch.stack([belief.deviation() for belief in beliefs]).to(device),
-            torch.stack([belief.summary() for belief in beliefs]).to(device),
+            torch.stack(
+                [functional.pad(prediction.level, (0, SHAPE_WIDTH)) for prediction in predictions]
+            ).to(device),
+            torch.stack([prediction.deviation() for prediction in predictions]).to(device),
+            torch.stack([prediction.summary() for prediction in predictions]).to(device),
             torch.stack(styles).to(device),
         )
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from opendiff.conditions import TOKENS_WIDTH
-from opendiff.default.prior import NEW_CITY, Belief
+from opendiff.default.prior import NEW_CITY, PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, WIDTH
 from opendiff.noise import mirrored_noise
 
@@ -47,26 +47,28 @@ class World:
             ),
         )
 
-    def mix(self, belief: Belief, shared_shape: Tensor, own: Tensor, tile: Tensor, sample: Tensor) -> Tensor:
+    def mix(
+        self, prediction: PriorPrediction, shared_shape: Tensor, own: Tensor, tile: Tensor, sample: Tensor
+    ) -> Tensor:
         """Noise (rows, NOISE_WIDTH), each number standard normal, from the tiles' own (rows, NOISE_WIDTH).
 
-        belief: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level
-        coordinate is correlated over tiles as the belief says; shared_shape: () share of the variance of the shape's
-        noise that all tiles of a sample have in common in a new city; of a training city that is known.
+        prediction: of each row's tile; tile, sample: (rows,) index of its tile and of its sample. The first level
+        coordinate is correlated over tiles as the prediction says; shared_shape: () share of the variance of the
+        shape's noise that all tiles of a sample have in common in a new city; of a training city that is known.
         """
-        share = belief.spatial
+        share = prediction.spatial
         local = (1 - share.sum(-1)).clamp_min(0).sqrt() * own[:, 0]
         residual = local + (share.sqrt() * self.fields[tile, sample]).sum(-1)
-        level = (belief.loading * self.weights[sample]).sum(-1) + belief.residual * residual
-        of_all = shared_share(belief, shared_shape)[:, None]
+        level = (prediction.loading * self.weights[sample]).sum(-1) + prediction.residual * residual
+        of_all = shared_share(prediction, shared_shape)[:, None]
         shape = (1 - of_all).sqrt() * own[:, LEVEL_WIDTH:WIDTH] + of_all.sqrt() * self.shape[sample]
-        first = (level / belief.spread[:, 0])[:, None]
+        first = (level / prediction.spread[:, 0])[:, None]
         return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape, own[:, WIDTH:NOISE_WIDTH]], dim=-1)
 
 
-def shared_share(belief: Belief, shared_shape: Tensor) -> Tensor:
+def shared_share(prediction: PriorPrediction, shared_shape: Tensor) -> Tensor:
     """Share (rows,) of the variance of the shape's noise that all tiles of a sample have in common."""
-    return torch.where(belief.city == NEW_CITY, shared_shape, 0.0)
+    return torch.where(prediction.city == NEW_CITY, shared_shape, 0.0)
 
 
 def spatial_field(seed: int, x: Tensor, y: Tensor, samples: Tensor, scale: int) -> Tensor:

@@ -28,7 +28,7 @@ from opendiff.observed import City
 from opendiff.open_data.features import TOTALS
 from opendiff.open_data.sources import PackSource
 from opendiff.training_data import CityData, read_city
-from opendiff.week import DAYS, HOURS_A_DAY
+from opendiff.week import DAYS, HOURS_PER_DAY
 from plannerbase.progress import Progress
 
 DAY_HOUR, NIGHT_HOUR = 14, 3
@@ -131,7 +131,7 @@ class Made:
     @staticmethod
     def blank(tiles: int, samples: int) -> Made:
         """For so many tiles and samples."""
-        hours = DAYS * HOURS_A_DAY
+        hours = DAYS * HOURS_PER_DAY
         return Made(
             *(np.full((tiles, count, hours), np.nan, np.float32) for count in (samples, SHOWN_SAMPLES))
         )
@@ -199,14 +199,14 @@ def day_night(weeks: np.ndarray) -> np.ndarray:
     """log(14 h / 3 h) of weeks (tiles, 168), (tiles,); NaN where an hour is silent."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log(
-            weeks[:, DAY_HOUR::HOURS_A_DAY].mean(axis=1) / weeks[:, NIGHT_HOUR::HOURS_A_DAY].mean(axis=1)
+            weeks[:, DAY_HOUR::HOURS_PER_DAY].mean(axis=1) / weeks[:, NIGHT_HOUR::HOURS_PER_DAY].mean(axis=1)
         )
     return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 def weekend(weeks: np.ndarray) -> np.ndarray:
     """Log ratio of workdays to the weekend of weeks (tiles, 168) that begin on a Monday, (tiles,)."""
-    days = weeks.reshape(len(weeks), DAYS, HOURS_A_DAY).mean(axis=2)
+    days = weeks.reshape(len(weeks), DAYS, HOURS_PER_DAY).mean(axis=2)
     return np.log(days[:, :WORKDAYS].mean(axis=1) / days[:, WORKDAYS:].mean(axis=1))
 
 

@@ -35,7 +35,7 @@ from opendiff.open_data.sources import OpenData, PackSource
 from opendiff.paper.evaluation import PAPER_MODELS, held_out_paper
 from opendiff.poi.registration import REACH, register_poi
 from opendiff.training_data import TrainingData, read_city, read_training_data
-from opendiff.week import HOURS_A_DAY
+from opendiff.week import HOURS_PER_DAY
 from plannerbase.progress import Progress
 
 DEFAULT, PRIOR_ALONE = "default", "default, prior alone"
@@ -222,8 +222,8 @@ def differences(
 
 def measured_hours(truth: np.ndarray) -> np.ndarray:
     """Mask (168,) of the hours that are no gap of the measurement."""
-    gaps = night_gaps(truth.reshape(len(truth), -1, HOURS_A_DAY).mean((0, 1)))
-    return ~np.isin(np.arange(truth.shape[1]) % HOURS_A_DAY, gaps)
+    gaps = night_gaps(truth.reshape(len(truth), -1, HOURS_PER_DAY).mean((0, 1)))
+    return ~np.isin(np.arange(truth.shape[1]) % HOURS_PER_DAY, gaps)
 
 
 def score_model(

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from opendiff import metrics
 from opendiff.default.cities import fill_gaps
 from opendiff.metrics.structure import autocorrelation
-from opendiff.week import DAYS, HOURS_A_DAY
+from opendiff.week import DAYS, HOURS_PER_DAY
 
 TREES = 200
 DRAWS = 4  # generated weeks a tile that are told from the real one, in turn
@@ -30,14 +30,14 @@ def summaries(weeks: np.ndarray) -> dict[str, np.ndarray]:
     """29 numbers of each week, by name; weeks (rows, 168), any unit, each divided by its mean first."""
     weeks = np.asarray(weeks, float)
     week = weeks / np.maximum(weeks.mean(axis=1, keepdims=True), 1e-12)
-    days = week.reshape(-1, DAYS, HOURS_A_DAY)
+    days = week.reshape(-1, DAYS, HOURS_PER_DAY)
     profile, total = days.mean(axis=1), days.mean(axis=2)
     rest = (days - profile[:, None]).reshape(len(week), -1)
     jump = np.diff(week, axis=1)
     centred = week - week.mean(axis=1, keepdims=True)  # 0 where a week is silent
     spread = np.maximum(centred.std(axis=1), 1e-9)
     of_rest = np.maximum(rest.std(axis=1), 1e-9)
-    lagged = autocorrelation(week, HOURS_A_DAY)
+    lagged = autocorrelation(week, HOURS_PER_DAY)
     power = np.abs(np.fft.rfft(centred, axis=1)) ** 2
     power /= np.maximum(power.sum(axis=1, keepdims=True), 1e-9)
     found = {

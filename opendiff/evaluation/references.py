@@ -16,7 +16,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import RidgeCV
 
-from opendiff.week import HOURS_A_DAY
+from opendiff.week import HOURS_PER_DAY
 
 RIDGE_PENALTIES = np.logspace(1, 5, 9)  # the one with the least error of left-out tiles is taken
 # Added to a shape (mean 1) before its logarithm: the nightly gap in the measurement leaves hours of nearly zero, whose
@@ -263,7 +263,7 @@ def held_out(
 def other_days(traffic: np.ndarray) -> np.ndarray:
     """An oracle, not a generator: each hour on the tile's own other days, an ensemble (tiles, days - 1, hours)."""
     tiles, hours = traffic.shape
-    days = traffic.reshape(tiles, hours // HOURS_A_DAY, HOURS_A_DAY)
+    days = traffic.reshape(tiles, hours // HOURS_PER_DAY, HOURS_PER_DAY)
     others = [np.roll(days, shift, axis=1).reshape(tiles, hours) for shift in range(1, days.shape[1])]
     return np.stack(others, axis=1)
 

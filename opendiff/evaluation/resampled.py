@@ -13,7 +13,7 @@ from opendiff.conditions import Conditions
 from opendiff.default.cities import fill_gaps
 from opendiff.default.model import TrafficModel
 from opendiff.default.prior_fit import believed
-from opendiff.default.representation import LEAST_SHAPE_MEAN
+from opendiff.default.representation import MIN_SHAPE_MEAN
 from opendiff.week import HOURS
 
 GENERATED, REAL_WEEKS, RESIDUALS = "generated", "real weeks", "residuals"
@@ -39,7 +39,7 @@ def resampled(
     middle = model.representation.shape_mean.numpy() + expected(model, asked)
     root = middle[:, None, :HOURS] + left[:, :HOURS][drawn]
     shape = np.square(np.maximum(root, 0))
-    shape /= np.maximum(shape.mean(axis=2, keepdims=True), LEAST_SHAPE_MEAN)
+    shape /= np.maximum(shape.mean(axis=2, keepdims=True), MIN_SHAPE_MEAN)
     return np.asarray(level * shape, np.float32)
 
 

@@ -35,7 +35,7 @@ from opendiff.storage.cache_room import make_room, mark_used
 from opendiff.storage.folders import cache_folder
 from plannerbase.progress import Progress
 
-IMAGERY_A_MERGE = 512  # tiles between two notes of which the provider lacks
+IMAGERY_PER_MERGE = 512  # tiles between two notes of which the provider lacks
 MAX_BASE_MAP_TILES = 4_096  # of an area: some 64 km a side; the map of a larger one would be slow to draw
 POI_MARGIN_TILES = 1.0  # around the places of a file, within which a tile without a place has none
 
@@ -142,8 +142,8 @@ class Fetcher:
             self._remember_absent(tiles, absent)
             return
         provider = self.choices.imagery_provider()
-        for start in range(0, len(tiles), IMAGERY_A_MERGE):
-            part = slice(start, start + IMAGERY_A_MERGE)
+        for start in range(0, len(tiles), IMAGERY_PER_MERGE):
+            part = slice(start, start + IMAGERY_PER_MERGE)
             done = fetch_tiles(
                 self.client,
                 provider,

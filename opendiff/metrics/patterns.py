@@ -7,7 +7,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import silhouette_score
 
 from opendiff.metrics.scores import jsd
-from opendiff.week import HOURS_A_DAY
+from opendiff.week import HOURS_PER_DAY
 
 # Of the distances between all pairs of days: the reaches that DBSCAN is tried with, denser where clusters are tight.
 PATTERN_QUANTILES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
@@ -21,8 +21,8 @@ def traffic_patterns(truth: ArrayLike, least: int = 4) -> np.ndarray:
     none separates two patterns of at least `least` tiles.
     """
     truth = np.asarray(truth, float)
-    day = min_max(truth.reshape(len(truth), -1, HOURS_A_DAY).mean(axis=1))
-    distance = squareform(pdist(day)) / np.sqrt(HOURS_A_DAY)
+    day = min_max(truth.reshape(len(truth), -1, HOURS_PER_DAY).mean(axis=1))
+    distance = squareform(pdist(day)) / np.sqrt(HOURS_PER_DAY)
     found, best = np.full(len(truth), -1), 0.0
     pairs = distance[np.triu_indices(len(truth), 1)]
     for reach in np.quantile(pairs, PATTERN_QUANTILES) if len(pairs) else ():

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from opendiff.metrics.scores import checked
-from opendiff.week import HOURS_A_DAY
+from opendiff.week import HOURS_PER_DAY
 
 MAX_LAG = 84  # hours, half a week
 # A sum of squares below this share of that of the values themselves is the rounding left by the subtracted mean.
@@ -43,8 +43,8 @@ def autocorrelation_distance(
 def peak_hour(series: ArrayLike) -> np.ndarray:
     """Hour of the day 0..23 at which the mean day of each series is highest, (..., hours) gives (...)."""
     series = np.asarray(series, float)
-    days = series.shape[-1] // HOURS_A_DAY
-    by_day = series[..., : days * HOURS_A_DAY].reshape(*series.shape[:-1], days, HOURS_A_DAY)
+    days = series.shape[-1] // HOURS_PER_DAY
+    by_day = series[..., : days * HOURS_PER_DAY].reshape(*series.shape[:-1], days, HOURS_PER_DAY)
     return by_day.mean(axis=-2).argmax(axis=-1)
 
 
@@ -52,7 +52,7 @@ def peak_hour_error(truth: ArrayLike, ensemble: ArrayLike) -> np.ndarray:
     """Distance in hours around the clock (0..12) of the samples' peak hours from the true one, mean, (tiles,)."""
     truth, ensemble = checked(truth, ensemble)
     apart = np.abs(peak_hour(ensemble) - peak_hour(truth)[:, None])
-    return np.minimum(apart, HOURS_A_DAY - apart).mean(axis=1)
+    return np.minimum(apart, HOURS_PER_DAY - apart).mean(axis=1)
 
 
 def morans_i(values: ArrayLike, x: ArrayLike, y: ArrayLike, radius: float = 1.5) -> np.ndarray:

@@ -17,7 +17,7 @@ from opendiff.metrics.scores import (
     rmse,
 )
 from opendiff.metrics.structure import autocorrelation, autocorrelation_distance, morans_i, peak_hour_error
-from opendiff.week import HOURS_A_DAY
+from opendiff.week import HOURS_PER_DAY
 
 # Levels below this share of the mean true level are raised to it before their logarithm is taken.
 LEVEL_FLOOR = 1e-3
@@ -76,12 +76,12 @@ def log_level(series: ArrayLike, floor: float) -> np.ndarray:
 
 
 def _shape_figures(truth: np.ndarray, ensemble: np.ndarray) -> dict[str, float]:
-    daily = [HOURS_A_DAY]
+    daily = [HOURS_PER_DAY]
     return {
         "acf_distance": autocorrelation_distance(truth, ensemble).mean(),
         "acf24_distance": autocorrelation_distance(truth, ensemble, daily).mean(),
-        "acf24_true": autocorrelation(truth, HOURS_A_DAY)[..., -1].mean(),
-        "acf24_generated": autocorrelation(ensemble, HOURS_A_DAY)[..., -1].mean(),
+        "acf24_true": autocorrelation(truth, HOURS_PER_DAY)[..., -1].mean(),
+        "acf24_generated": autocorrelation(ensemble, HOURS_PER_DAY)[..., -1].mean(),
         "peak_hour_error": peak_hour_error(truth, ensemble).mean(),
     }
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from opendiff.area import Tiles, tile_index
 from opendiff.errors import SourceError
-from opendiff.week import DAYS, HOURS, HOURS_A_DAY
+from opendiff.week import DAYS, HOURS, HOURS_PER_DAY
 
 
 def read_presence(path: Path, tiles: Tiles) -> np.ndarray:
@@ -40,8 +40,8 @@ def read_presence(path: Path, tiles: Tiles) -> np.ndarray:
         if by_day:
             chosen &= table["day"].eq(("sat", "sun")[day - 5] if day >= 5 else "workdays").to_numpy()
         else:
-            chosen &= hour // HOURS_A_DAY == day
-        place = row[chosen], day * HOURS_A_DAY + hour[chosen] % HOURS_A_DAY
+            chosen &= hour // HOURS_PER_DAY == day
+        place = row[chosen], day * HOURS_PER_DAY + hour[chosen] % HOURS_PER_DAY
         np.add.at(total, place, values[chosen])
         np.add.at(count, place, 1)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0).astype(np.float32)

@@ -43,7 +43,7 @@ IMAGE_SIZE = 256
 MAX_TILES = 50_000  # of a pack: some 50,000 km2
 MAX_TEXT_BYTES = 1_000_000  # of pack.json and ATTRIBUTION.txt
 IMAGES_AT_ONCE = 64
-MOST_SHOWN = 200  # letters of a path in a message
+MAX_SHOWN = 200  # letters of a path in a message
 IMAGE_FORMATS = ("PNG", "JPEG")  # tile servers send JPEG under names that end in .png
 POPULATION_STRIPS = 12
 OSM_EXTRACT = "osm_points.gpkg"  # places of OpenStreetMap that a pack may hold beside a map service's counts
@@ -103,7 +103,7 @@ class PackSource:
             object.__setattr__(self, "root", unpacked(self.root))
         if not os.path.isdir(self.root):
             name = str(self.root)
-            shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}..."
+            shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}..."
             raise SourceError(f"There is no pack at {shown}; name a folder that holds tiles.parquet.")
 
     @property

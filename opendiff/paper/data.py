@@ -11,7 +11,7 @@ from torch import Tensor
 from opendiff.area import Tiles
 from opendiff.open_data.features import TileFeatures
 from opendiff.open_data.sources import PackSource
-from opendiff.paper.encoder import IMAGES_A_CALL, shrink
+from opendiff.paper.encoder import IMAGES_PER_CALL, shrink
 from opendiff.training_data import read_measured, spatial_folds
 
 
@@ -38,8 +38,8 @@ def read_paper_data(pack: PackSource, pixels: int) -> PaperData:
     data, features, series, has_traffic = read_measured(pack)
     images = torch.cat(
         [
-            shrink(data.imagery[start : start + IMAGES_A_CALL], pixels)
-            for start in range(0, len(data.tiles), IMAGES_A_CALL)
+            shrink(data.imagery[start : start + IMAGES_PER_CALL], pixels)
+            for start in range(0, len(data.tiles), IMAGES_PER_CALL)
         ]
     )
     return PaperData(

@@ -42,30 +42,30 @@ class DenoiserConfig:
     patch: int = 1  # hours a token; 1 as published
 
 
-LayerMemory = tuple[Tensor, Tensor, Tensor]  # keys, bias and values as of ConditionMemory
+LayerCache = tuple[Tensor, Tensor, Tensor]  # keys, bias and values as of ConditionCache
 
 
 @dataclass(frozen=True)
-class ConditionMemory:
+class ConditionCache:
     """What each layer needs of the condition of each row, computed once a tile: keys with W^Q folded in (rows,
     channels, heads * tokens) and their bias (rows, 1, heads * tokens), values with the output layer folded in (rows,
     heads * tokens, channels)."""
 
-    layers: tuple[LayerMemory, ...]
+    layers: tuple[LayerCache, ...]
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
 
-    def take(self, rows: Tensor) -> ConditionMemory:
+    def take(self, rows: Tensor) -> ConditionCache:
         """The memory of some rows (an index)."""
-        return ConditionMemory(
+        return ConditionCache(
             tuple((keys[rows], bias[rows], values[rows]) for keys, bias, values in self.layers)
         )
 
-    def followed_by(self, other: ConditionMemory) -> ConditionMemory:
+    def followed_by(self, other: ConditionCache) -> ConditionCache:
         """The rows of this memory, then those of the other."""
         pairs = zip(self.layers, other.layers, strict=True)
-        return ConditionMemory(
+        return ConditionCache(
             tuple(
                 (torch.cat([keys, more_keys]), torch.cat([bias, more_bias]), torch.cat([values, more_values]))
                 for (keys, bias, values), (more_keys, more_bias, more_values) in pairs
@@ -74,7 +74,7 @@ class ConditionMemory:
 
 
 class ResidualLayer(nn.Module):
-    """One layer: `among_hours`, `to_condition`, `gated`, in this order; `remember` once a tile."""
+    """One layer: `among_hours`, `to_condition`, `gated`, in this order; `precompute_kv` once a tile."""
 
     def __init__(self, config: DenoiserConfig):
         super().__init__()
@@ -94,7 +94,7 @@ class ResidualLayer(nn.Module):
         self.middle, self.hour = nn.Linear(width, 2 * width), nn.Linear(config.hour_width, 2 * width)
         self.out = nn.Linear(width, 2 * width)
 
-    def remember(self, condition: Tensor) -> LayerMemory:
+    def precompute_kv(self, condition: Tensor) -> LayerCache:
         """K and V of eq. 9 for condition (rows, 128), with the query's and the output's weights folded in."""
         keys, values = (
             part.unflatten(-1, (self.tokens, self.heads, -1)).transpose(1, 2)  # (rows, heads, tokens, width)
@@ -117,13 +117,13 @@ class ResidualLayer(nn.Module):
         h = self.norm_self(h + self.drop(attended))
         return self.norm_self_feed(h + self.drop(self.self_feed(h)))
 
-    def share(self, h: Tensor, memory: LayerMemory) -> Tensor:
+    def share(self, h: Tensor, memory: LayerCache) -> Tensor:
         """Attention weights (rows, hours, heads, tokens) of each hour to each token: the softmax of eq. 10."""
         matrix, bias, _ = memory
         score = torch.baddbmm(bias, h, matrix)
         return torch.softmax(score.unflatten(-1, (self.heads, self.tokens)), -1)
 
-    def to_condition(self, h: Tensor, memory: LayerMemory) -> Tensor:
+    def to_condition(self, h: Tensor, memory: LayerCache) -> Tensor:
         """Attention-based integration, eq. 9-11."""
         attended = torch.baddbmm(self.cross_out.bias, self.share(h, memory).flatten(2), memory[2])
         h = self.norm_cross(h + self.drop(attended))
@@ -165,14 +165,14 @@ class Denoiser(nn.Module):
         )
         self.register_buffer("steps", waves(config.steps, config.step_width, LONGEST_WAVE), persistent=False)
 
-    def remember(self, condition: Tensor) -> ConditionMemory:
+    def precompute_kv(self, condition: Tensor) -> ConditionCache:
         """Keys and values of condition (rows, 128), zero where nothing is known."""
-        return ConditionMemory(tuple(layer.remember(condition) for layer in self._layers()))
+        return ConditionCache(tuple(layer.precompute_kv(condition) for layer in self._layers()))
 
     def _layers(self) -> Iterator[ResidualLayer]:
         return cast("Iterator[ResidualLayer]", iter(self.layers))
 
-    def forward(self, x: Tensor, step: Tensor, memory: ConditionMemory) -> Tensor:
+    def forward(self, x: Tensor, step: Tensor, memory: ConditionCache) -> Tensor:
         """Estimated noise (len(memory), 2, 168) in x (rows, 2, 168) at steps (rows,) or (1,), 0 the least noised.
 
         `memory` may have a multiple of x's rows, all conditions of the first kind, then all of the second: both are

@@ -27,7 +27,7 @@ from plannerbase.progress import Progress
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, so that its weights would fit
 IMAGE_STD = (0.229, 0.224, 0.225)
-IMAGES_A_CALL = 32
+IMAGES_PER_CALL = 32
 SYMMETRIES = 8  # of a square: four rotations, each also mirrored
 FILE = "paper_encoder.safetensors"
 
@@ -90,11 +90,11 @@ class ImageEncoder(nn.Module):
         self.eval()
         device = self.output_mean.device
         rows = np.zeros((len(planes), self.config.width), np.float32)
-        for start in range(0, len(planes), IMAGES_A_CALL):
+        for start in range(0, len(planes), IMAGES_PER_CALL):
             # one size of call for whatever number of images, so that a tile's embedding does not depend on its company
-            chosen = torch.arange(start, start + IMAGES_A_CALL).clamp_max(len(planes) - 1)
+            chosen = torch.arange(start, start + IMAGES_PER_CALL).clamp_max(len(planes) - 1)
             z = (self(standardise(planes[chosen].to(device))) - self.output_mean) / self.output_std
-            stop = min(start + IMAGES_A_CALL, len(planes))
+            stop = min(start + IMAGES_PER_CALL, len(planes))
             rows[start:stop] = z[: stop - start].cpu().numpy()
         return rows
 
@@ -194,7 +194,7 @@ def train_image_encoder(
             progress(epoch + 1, training.epochs, "encoder")
     encoder.eval()
     with torch.no_grad():
-        z = torch.cat([encoder(standardise(part)) for part in images.split(IMAGES_A_CALL)])
+        z = torch.cat([encoder(standardise(part)) for part in images.split(IMAGES_PER_CALL)])
         encoder.output_mean.copy_(z.mean(0))
         encoder.output_std.copy_(z.std(0) + 1e-6)
     return encoder, history

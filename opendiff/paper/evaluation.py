@@ -29,7 +29,7 @@ from plannerbase.progress import Progress
 
 PAPER, UNGUIDED, SHUFFLED = "paper", "paper, guidance 0", "paper, another tile's condition"
 PAPER_MODELS = (PAPER, UNGUIDED, SHUFFLED)
-TILES_A_PART = 8  # generated between two writes to the work folder
+TILES_PER_PART = 8  # generated between two writes to the work folder
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _generated(
     if found is not None:
         traffic, done = found[0]["traffic"], found[1]
     # a call has one size, so a part fills at least one
-    tiles_a_part = max(TILES_A_PART, generator.rows_a_call // samples)
+    tiles_a_part = max(TILES_PER_PART, generator.rows_a_call // samples)
     while done < count:
         part = np.arange(done, min(done + tiles_a_part, count))
         traffic[part] = generator.generate(conditions.take(part), samples, seed, guidance_scale).traffic

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from opendiff.area import Tiles
-from opendiff.base_generator import TILES_A_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
+from opendiff.base_generator import TILES_PER_BATCH, ConditionSource, EnsembleGenerator, OpenDataSource
 from opendiff.conditions import INTENSITIES, AreaConditions
 from opendiff.device import rounded, side_by_side
 from opendiff.errors import Cancelled, ModelError, SourceError
@@ -80,15 +80,15 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
             )
         embedding = np.zeros((len(tiles), self.model.config.denoiser.condition_width), np.float32)
         present, known = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool)
-        for start in range(0, len(tiles), TILES_A_BATCH):
-            part = slice(start, start + TILES_A_BATCH)
+        for start in range(0, len(tiles), TILES_PER_BATCH):
+            part = slice(start, start + TILES_PER_BATCH)
             data = source.open_data(tiles.iloc[part])
             present[part] = data.has_imagery
             known[part] = data.has_imagery | data.has_poi | data.has_population
             planes = shrink(data.imagery[data.has_imagery], self._encoder.config.pixels)
             embedding[np.flatnonzero(present[part]) + start] = self._encoder.embed(planes)
             if progress:
-                progress(min(start + TILES_A_BATCH, len(tiles)), len(tiles), "encode")
+                progress(min(start + TILES_PER_BATCH, len(tiles)), len(tiles), "encode")
         if not present.any():
             raise SourceError(
                 f"The source {source.name} has no imagery for this area, which the model paper needs; draw where it "
@@ -147,7 +147,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         told = torch.from_numpy(np.where(conditions.present[:, None], conditions.embedding, 0)).float()
         x, y = (torch.from_numpy(conditions.tiles[axis].to_numpy(np.int64)) for axis in ("x", "y"))
         call_rows = self.rows_a_call
-        empty = self.model.remember(torch.zeros(call_rows, told.shape[1], device=self.device))
+        empty = self.model.precompute_kv(torch.zeros(call_rows, told.shape[1], device=self.device))
         count = len(samples)
         every = torch.from_numpy((tiles[:, None] * count + np.arange(count)).reshape(-1))
 
@@ -155,7 +155,7 @@ class PaperGenerator(EnsembleGenerator[ImageConditions]):
         def call(start: int) -> tuple[np.ndarray, np.ndarray]:
             row = every[torch.arange(start, start + call_rows).clamp_max(len(every) - 1)]
             tile, sample = row // count, samples.start + row % count
-            memory = self.model.remember(told[tile].to(self.device))
+            memory = self.model.precompute_kv(told[tile].to(self.device))
             if guidance_scale:
                 memory = memory.followed_by(empty)
             rows = Rows(seed, *(part.to(self.device) for part in (x[tile], y[tile], sample)))

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from opendiff.errors import ModelError
 from opendiff.noise import tile_noise
 from opendiff.paper.ddpm import guided, quadratic_schedule, sample_ddpm
-from opendiff.paper.denoiser import ConditionMemory, Denoiser, DenoiserConfig
+from opendiff.paper.denoiser import ConditionCache, Denoiser, DenoiserConfig
 from opendiff.storage.checkpoint import read_checkpoint, write_checkpoint
 from opendiff.week import HOURS, SERIES
 
 FILE = "paper.safetensors"
 # Rows of a network call, padded where needed (see `opendiff.device`). Few, so that activations stay in the cache.
-ROWS_A_CALL = 8
-ROWS_A_CALL_ON_GPU = 512  # so many that its kernels are busy
+ROWS_PER_CALL = 8
+ROWS_PER_CALL_ON_GPU = 512  # so many that its kernels are busy
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Rows:
 
 def rows_a_call(device: torch.device | str) -> int:
     """Rows of a network call on a device."""
-    return ROWS_A_CALL if torch.device(device).type == "cpu" else ROWS_A_CALL_ON_GPU
+    return ROWS_PER_CALL if torch.device(device).type == "cpu" else ROWS_PER_CALL_ON_GPU
 
 
 class PaperModel(nn.Module):
@@ -84,12 +84,12 @@ class PaperModel(nn.Module):
         return (series - self.mean) / self.deviation
 
     @torch.no_grad()
-    def remember(self, condition: Tensor) -> ConditionMemory:
+    def precompute_kv(self, condition: Tensor) -> ConditionCache:
         """What the denoiser needs of conditions (tiles, 128), zero where nothing is known."""
-        return self.denoiser.remember(condition)
+        return self.denoiser.precompute_kv(condition)
 
     @torch.inference_mode()
-    def sample(self, memory: ConditionMemory, rows: Rows, guidance_scale: float) -> Tensor:
+    def sample(self, memory: ConditionCache, rows: Rows, guidance_scale: float) -> Tensor:
         """Series (rows, 2, 168), at least 0, for `memory` with a row for each of `rows`, or with as many again of the
         empty condition behind them: then eq. 8 is applied with `guidance_scale`."""
         count = len(rows.x)

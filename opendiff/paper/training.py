@@ -87,5 +87,5 @@ def noise_loss(model: PaperModel, clean: Tensor, condition: Tensor) -> Tensor:
     step = torch.randint(model.config.steps, (rows,)).to(clean.device)
     noise = torch.randn(clean.shape).to(clean.device)
     kept = (torch.rand(rows) >= model.config.condition_dropout).to(clean.device)
-    memory = model.denoiser.remember(torch.where(kept[:, None], condition, 0.0))
+    memory = model.denoiser.precompute_kv(torch.where(kept[:, None], condition, 0.0))
     return functional.mse_loss(model.denoiser(model.schedule.noised(clean, noise, step), step, memory), noise)

@@ -18,7 +18,7 @@ from opendiff.area.tile_grid import fractional_tile, tile_centre
 from plannerbase.systems import MAINLAND_CHINA, gcj02_offset
 
 PoiDatum = Literal["WGS-84", "GCJ-02"]
-LEAST_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without POI
+MIN_KNOWN_SHARE = 0.3  # of a tile's area; below it the tile counts as without POI
 SUBTILES = 4  # parts a side in which a tile's POI are placed
 REACH = 2  # tiles around a tile whose counts change its registered ones: one for the shift, one for the smoothness
 
@@ -48,7 +48,7 @@ def register_poi(
 
     x, y: (tiles,) wanted tiles; counted_x, counted_y: (counted,) tiles with counts; counts: (counted,
     categories). Returns counts (tiles, categories), scaled up where only a part of the tile is known, 0 where
-    too little is; and the mask (tiles,) of tiles of which at least LEAST_KNOWN_SHARE is known. Counts farther away
+    too little is; and the mask (tiles,) of tiles of which at least MIN_KNOWN_SHARE is known. Counts farther away
     than REACH tiles change nothing.
     """
     shift_x, shift_y = tile_shift(x, y, datum)
@@ -65,8 +65,8 @@ def register_poi(
             row = row_of(left + step_x, top + step_y)
             total += np.einsum("ti,tj,tijc->tc", covered_x, covered_y, padded[row])
             known += covered_x.mean(axis=1) * covered_y.mean(axis=1) * (row >= 0)
-    enough = known >= LEAST_KNOWN_SHARE
-    return np.where(enough[:, None], total / np.maximum(known, LEAST_KNOWN_SHARE)[:, None], 0.0), enough
+    enough = known >= MIN_KNOWN_SHARE
+    return np.where(enough[:, None], total / np.maximum(known, MIN_KNOWN_SHARE)[:, None], 0.0), enough
 
 
 def smooth_density(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:

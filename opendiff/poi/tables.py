@@ -35,7 +35,7 @@ from plannerbase.text import Refused
 Datum = Literal["WGS-84", "GCJ-02", "BD-09"]  # of positions: map services of China shift theirs
 READ_SECONDS = 300.0
 MAX_BYTES, MAX_WHOLE_BYTES = 500_000_000, 200_000_000  # of a CSV; of a file that is read whole
-ROWS_A_CHUNK = 100_000
+ROWS_PER_CHUNK = 100_000
 LIMITS = Limits(1_000_000_000, 100, 5_000_000, 300)
 CHUNKED = (".csv", ".txt", ".tsv")
 ADVICE = (
@@ -100,7 +100,7 @@ def _chunks(path: Path) -> Iterator[tuple[pd.DataFrame, None]]:
         warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
         pd.read_csv(
             path, sep=dialect.separator, encoding=dialect.encoding, dtype="string", skipinitialspace=True,
-            index_col=False, on_bad_lines="error", chunksize=ROWS_A_CHUNK, skiprows=dialect.skip,
+            index_col=False, on_bad_lines="error", chunksize=ROWS_PER_CHUNK, skiprows=dialect.skip,
         ) as chunks,
     ):  # fmt: skip
         for chunk in chunks:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 
+from plannerbase.counting import counted
 from plannerbase.progress import ProgressBar
 from planning.atomic import write_whole
 from planning.commands import coverage_options
@@ -193,7 +194,8 @@ def _awake(plan: str, scenario: Scenario | None, network: Network, hour: int | N
     unknown = asleep - set(names)
     if unknown:
         raise InputError(
-            f"The plan puts {len(unknown)} cells to sleep that the network lacks (first: {sorted(unknown)[0]})."
+            f"The plan puts {counted(len(unknown), 'cells')} to sleep that the network lacks "
+            f"(first: {sorted(unknown)[0]})."
         )
     return ~names.isin(asleep).to_numpy()
 
@@ -293,7 +295,7 @@ def _summary(
     out, inside, users = coverage.covered_share(awake)
     asleep = 0 if awake is None else int((~awake).sum())
     lines = [
-        f"{len(coverage.cells)} cells ({asleep} asleep) on {coverage.grid.area_km2:,.1f} km2 in pixels of "
+        f"{counted(len(coverage.cells), 'cells')} ({asleep} asleep) on {coverage.grid.area_km2:,.1f} km2 in pixels of "
         f"{coverage.grid.pixel_m:g} m: {out:.1%} of the ground covered outdoors, {inside:.1%} indoors, {users:.1%} for "
         f"{coverage.settings.indoor_share:.0%} of users indoors."
     ]

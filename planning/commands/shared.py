@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from planning.counted import Counted
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-MOST_CSV_BYTES = 50_000_000
+MAX_CSV_BYTES = 50_000_000
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
@@ -151,9 +151,9 @@ def read_small(path: str) -> bytes:
     """The bytes of a small table. Raises InputError."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MOST_CSV_BYTES + 1)
-        if len(data) > MOST_CSV_BYTES:
-            raise InputError(f"{path} is larger than {MOST_CSV_BYTES // 1_000_000} MB; give fewer rows.")
+            data = file.read(MAX_CSV_BYTES + 1)
+        if len(data) > MAX_CSV_BYTES:
+            raise InputError(f"{path} is larger than {MAX_CSV_BYTES // 1_000_000} MB; give fewer rows.")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a table.") from None
     return data

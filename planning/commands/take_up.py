@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from plannerbase.counting import counted
 from plannerbase.report import Report
 from planning.commands.shared import (
     Commands,
@@ -71,6 +72,6 @@ def run(options: argparse.Namespace) -> None:
     if imported.provenance:
         record["made by"] = imported.provenance
     replace(scenario, provenance=scenario.provenance | {"import": record}).save(out)
-    print(f"{len(network.sites):,} sites and {len(network.cells):,} cells.")
+    print(f"{counted(len(network.sites), 'sites')} and {counted(len(network.cells), 'cells')}.")
     print(demand.scale.sentence)
     print(f"Wrote {out}")

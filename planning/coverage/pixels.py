@@ -129,7 +129,7 @@ class PixelGrid:
 
     @cached_property
     def _projection(self) -> pyproj.Transformer:
-        return pyproj.Transformer.from_crs("EPSG:4326", self.crs, always_xy=True)
+        return _to_metres(self.crs)
 
     def metres(self, lon: ArrayLike, lat: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """(east, north) in `crs` of places in degrees."""
@@ -176,13 +176,21 @@ class PixelGrid:
         return np.where(own[place] == key, place, -1)
 
 
+def _to_metres(crs: str) -> pyproj.Transformer:
+    """From degrees WGS-84 to a projection of WGS-84 by its PROJ string. The steps are spelled out: to find them, PROJ
+    opens its database, in each thread anew, which takes longer than many a use of them."""
+    return pyproj.Transformer.from_pipeline(
+        f"+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step {crs}"
+    )
+
+
 def _lattice(lon: np.ndarray, lat: np.ndarray, pixel_m: float) -> PixelGrid:
     """Every pixel of the rectangle around places in degrees."""
     if not MIN_PIXEL_M <= pixel_m <= MAX_PIXEL_M:
         raise InputError(f"A pixel has a side of {MIN_PIXEL_M:g} to {MAX_PIXEL_M:g} m, not {pixel_m:g} m.")
     origin = centre_of(lon, lat)
     crs = f"+proj=tmerc +lat_0={origin[1]!r} +lon_0={origin[0]!r} +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
-    to_metres = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    to_metres = _to_metres(crs)
     # meridians and parallels are curved in the projection: take the middles of the sides too
     around_lon = np.array([lon.min(), lon.max(), origin[0]])
     around_lat = np.array([lat.min(), lat.max(), origin[1]])

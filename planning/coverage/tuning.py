@@ -18,9 +18,9 @@ from planning.errors import InputError
 from planning.network import Network
 
 MAX_MEASUREMENTS = 1_000_000
-LEAST_POINTS = 10  # of a band for its offset
-LEAST_POINTS_SLOPE = 30  # and for a slope as well
-LEAST_RANGE = 2.0  # of distances, largest over smallest (10th to 90th percentile), for a slope
+MIN_POINTS = 10  # of a band for its offset
+MIN_POINTS_SLOPE = 30  # and for a slope as well
+MIN_RANGE = 2.0  # of distances, largest over smallest (10th to 90th percentile), for a slope
 HELD_OUT = 5  # every fifth square of BLOCK_M is held out
 BLOCK_M = 250.0  # neighbours share their shadowing, so whole squares are held out
 MAX_SLOPE_DB = 30.0
@@ -129,16 +129,16 @@ def tuned(
     fits = []
     for band in sorted(set(cells.band[cell[reached]].astype(str))):
         mine = reached & (cells.band[cell].astype(str) == band)
-        if mine.sum() < LEAST_POINTS:
+        if mine.sum() < MIN_POINTS:
             left_out.append(
-                f"{band}: {int(mine.sum())} measurements are too few; at least {LEAST_POINTS} are needed."
+                f"{band}: {int(mine.sum())} measurements are too few; at least {MIN_POINTS} are needed."
             )
             continue
         fits.append(_fit(band, excess[mine], decades[mine], held[mine]))
     if not fits:
         raise InputError(
             f"No band can be tuned: {' '.join(left_out) or 'the table holds no measurement.'} Measure at least "
-            f"{LEAST_POINTS} places of a band."
+            f"{MIN_POINTS} places of a band."
         )
     return Tuning(tuple(fits), tuple(left_out))
 
@@ -203,19 +203,19 @@ def _held_out(grid: PixelGrid) -> np.ndarray:
 def _fit(band: str, excess: np.ndarray, decades: np.ndarray, held: np.ndarray) -> BandFit:
     """excess: measured path loss less the computed one, dB; decades: log10 of the distance in km."""
     used, note = ~held, ""
-    if used.sum() < LEAST_POINTS or held.sum() < 2:
+    if used.sum() < MIN_POINTS or held.sum() < 2:
         used, held = np.ones(len(excess), bool), np.zeros(len(excess), bool)
         note = "The measurements lie too close together to hold some out."
     low, high = np.quantile(decades[used], (0.1, 0.9))
     slope = 0.0
-    if used.sum() >= LEAST_POINTS_SLOPE and high - low >= np.log10(LEAST_RANGE):
+    if used.sum() >= MIN_POINTS_SLOPE and high - low >= np.log10(MIN_RANGE):
         slope, offset = np.polyfit(decades[used], excess[used], 1)
         if abs(slope) > MAX_SLOPE_DB:
             slope, note = 0.0, f"A slope beyond {MAX_SLOPE_DB:g} dB a decade makes no sense and was left out."
     else:
         note = (
-            f"{note} The slope stays as it is: that takes {LEAST_POINTS_SLOPE} measurements at distances that "
-            f"differ by a factor of {LEAST_RANGE:g}."
+            f"{note} The slope stays as it is: that takes {MIN_POINTS_SLOPE} measurements at distances that "
+            f"differ by a factor of {MIN_RANGE:g}."
         ).strip()
     if slope == 0.0:
         offset = excess[used].mean()

@@ -18,8 +18,8 @@ from planning.network import SiteDesign
 ROBUST = ("quantile", "mean", "p10")
 HOURS = ("busy", "all")
 OBJECTIVES = ("traffic", "people")
-CANDIDATES_A_SITE = 4  # of a grid, at least
-MOST_CANDIDATES_A_SIDE = 8  # of a tile, however small the radius
+CANDIDATES_PER_SITE = 4  # of a grid, at least
+MAX_CANDIDATES_PER_SIDE = 8  # of a tile, however small the radius
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def _candidates_a_side(demand: Demand, settings: SitingSettings, sites: int | No
     side = mean_tile_side_m(demand.x, demand.y)
     if settings.spacing_m is not None:
         return max(1, round(side / settings.spacing_m))
-    by_radius = int(np.ceil(side / max(radius, side / MOST_CANDIDATES_A_SIDE)))
-    by_number = int(np.ceil((CANDIDATES_A_SITE * (sites or 1) / demand.tiles) ** 0.5))
+    by_radius = int(np.ceil(side / max(radius, side / MAX_CANDIDATES_PER_SIDE)))
+    by_number = int(np.ceil((CANDIDATES_PER_SITE * (sites or 1) / demand.tiles) ** 0.5))
     return max(1, by_radius, by_number)
 
 

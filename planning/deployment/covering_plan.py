@@ -16,8 +16,8 @@ from planning.solver import Model, SolveResult, available_solvers, relative_gap
 
 _BOUND_SHARE, _SEARCH_SHARE = 0.3, 0.3  # of the time that is left
 _SEARCH_SECONDS_PER_ARC = 1.5e-4  # of local search before a solver is asked
-_LEAST_SECONDS = 0.05
-_MOST_ARCS = 20_000  # beyond, no solver gets far within a minute; the search has the time then
+_MIN_SECONDS = 0.05
+_MAX_ARCS = 20_000  # beyond, no solver gets far within a minute; the search has the time then
 _EQUAL = 2e-6  # solvers keep their rows to 1e-6, so a closer bound says no more
 Tell = Callable[[str], None]
 
@@ -59,8 +59,8 @@ def solve_covering(
     tell("bound by relaxation")
     relaxed = lagrangian_bound(small, best.served, seconds=_BOUND_SHARE * max(best.left, 0.0))
     best.bound = relaxed.value
-    large = len(small.point) > _MOST_ARCS
-    few = _SEARCH_SECONDS_PER_ARC * len(small.point) + _LEAST_SECONDS
+    large = len(small.point) > _MAX_ARCS
+    few = _SEARCH_SECONDS_PER_ARC * len(small.point) + _MIN_SECONDS
     best.swap(
         [chosen, rounded(small, relaxed.share)],
         best.left if large else min(_SEARCH_SHARE * best.left, few),
@@ -119,7 +119,7 @@ def _ask_solvers(best: _Incumbent, relaxed: Bound, solver: str, threads: int, se
     small = best.problem
     order = [s for s in ("cbc", "highs") if s in available_solvers()] if solver == "auto" else [solver]
     for turn, name in enumerate(order):
-        if best.closed or best.left < _LEAST_SECONDS:
+        if best.closed or best.left < _MIN_SECONDS:
             return
         tell(f"{name.upper()} on {small.candidates} candidates")
         model, y = _model(small, relaxed, best.served)

@@ -10,7 +10,7 @@ from planning.deployment.covering_search import direct_gain, fill, two_steps
 
 _EXACT = 300  # sites up to which every gain is worked out over the whole network
 _LOOKED_AT = 200  # candidates that serve the most at once, among which further sites are sought
-_LEAST_GAIN = 1e-7  # of all demand; less is rounding
+_MIN_GAIN = 1e-7  # of all demand; less is rounding
 
 
 def rollout(problem: CoveringProblem, chosen: np.ndarray, beyond: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def rollout(problem: CoveringProblem, chosen: np.ndarray, beyond: int = 0) -> tu
             best, gain = waiting[top], max(float(upper[top]), 0.0)
             waiting, upper = np.delete(waiting, top), np.delete(upper, top)
             if group is None:
-                if gain <= _LEAST_GAIN * problem.need.sum():
+                if gain <= _MIN_GAIN * problem.need.sum():
                     break
                 if (neighbours[best] @ open_.astype(float))[0] > 0:
                     continue

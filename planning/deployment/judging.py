@@ -19,7 +19,7 @@ from planning.network import Network
 USERS_PER_SITE = 3000.0  # section 5.3
 MOVING_SHARE = 0.01  # of a tile's users a step; assumed, the paper gives no G
 STEPS = (0, 30, 50)  # of table 5
-MOST_KEPT = 10_000  # tiles whose distances are kept in memory
+MAX_KEPT = 10_000  # tiles whose distances are kept in memory
 Pull = Callable[[np.ndarray], np.ndarray]
 
 
@@ -98,7 +98,7 @@ def gravity_step(pull_of: Pull, users: np.ndarray, moving_share: float) -> np.nd
 def inverse_square(points: np.ndarray, block: int = 512) -> Pull:
     """The function v -> sum_j v_j / D_ij^2 of places (tiles, 2) in metres; places at no distance do not count.
 
-    The matrix is kept for up to MOST_KEPT places (0.8 GB) and made anew in blocks of rows beyond.
+    The matrix is kept for up to MAX_KEPT places (0.8 GB) and made anew in blocks of rows beyond.
     """
     count = len(points)
 
@@ -108,7 +108,7 @@ def inverse_square(points: np.ndarray, block: int = 512) -> Pull:
         return np.divide(1.0, square, out=np.zeros_like(square), where=square > 1e-6)
 
     begins = range(0, count, block)
-    if count > MOST_KEPT:
+    if count > MAX_KEPT:
         return lambda values: np.concatenate([rows(begin) @ values for begin in begins])
     whole = np.empty((count, count))
     for begin in begins:

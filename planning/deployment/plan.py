@@ -61,7 +61,8 @@ class DeploymentPlan:
     def __repr__(self) -> str:
         network = self.network
         return (
-            f"DeploymentPlan({self.strategy}: {len(network.sites):,} sites, {len(network.cells):,} cells for "
+            f"DeploymentPlan({self.strategy}: {counted(len(network.sites), 'sites')}, "
+            f"{counted(len(network.cells), 'cells')} for "
             f"{self.demand_mbps:,.0f} Mbit/s in the busy hour)"
         )
 

@@ -30,9 +30,9 @@ from planning.shared_work import SharedWork
 __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
-MOST_SITES = 2000
-LEAST_BEYOND = 5  # further sites that the curve of served traffic goes on with; else a quarter of the plan's
-MOST_POINTS_A_SIDE, MOST_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
+MAX_SITES = 2000
+MIN_BEYOND = 5  # further sites that the curve of served traffic goes on with; else a quarter of the plan's
+MAX_POINTS_PER_SIDE, MAX_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def site_optimally(
     settings = settings or SitingSettings()
     settings.validate()
     tell = progress or silent
-    if sites is not None and not 1 <= sites <= MOST_SITES:
+    if sites is not None and not 1 <= sites <= MAX_SITES:
         raise InputError(
-            f"The optimised strategy places 1 to {MOST_SITES:,} sites, not {sites:,}; choose a proportional one."
+            f"The optimised strategy places 1 to {MAX_SITES:,} sites, not {sites:,}; choose a proportional one."
         )
     reach = Reach(settings.radio, settings.level_dbm)
     middle = (float(demand.lon.mean()), float(demand.lat.mean()))
@@ -160,8 +160,8 @@ def site_optimally(
 def _points_a_side(demand: Demand, radius: float) -> int:
     """Places of demand a side of a tile: a step no longer than the radius, as far as memory goes."""
     side = mean_tile_side_m(demand.x, demand.y)
-    wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, MOST_POINTS_A_SIDE))
-    return max(1, min(wanted, int((MOST_POINTS / demand.tiles) ** 0.5)))
+    wanted = int(np.clip(np.ceil(side / max(radius, 1.0)), 1, MAX_POINTS_PER_SIDE))
+    return max(1, min(wanted, int((MAX_POINTS / demand.tiles) ** 0.5)))
 
 
 def _bases(demand: Demand, settings: SitingSettings, quantile: float) -> list[tuple[str, np.ndarray]]:
@@ -225,7 +225,7 @@ def _report(
 ) -> Siting:
     problem, chosen = best.problem, best.chosen
     served, flow = problem.serve(chosen)
-    beyond = max(LEAST_BEYOND, int(chosen.sum()) // 4)
+    beyond = max(MIN_BEYOND, int(chosen.sum()) // 4)
     order, gained = rollout(problem, chosen, beyond)
     inside = chosen[order]
     steps = np.diff(np.concatenate([[0.0], gained]))

@@ -194,8 +194,8 @@ def _sentence(
         largest = float(network.capacity_mbps.max())
         more = math.ceil(sum(s.missing_mbps for s in short) / max(largest, 1e-9))
         text += (
-            f" {counted(len(short), 'sites')} cannot carry their own peak (worst: {worst.name}, short by "
-            f"{worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least "
+            f" {counted(len(short), 'sites')} cannot carry {'its' if len(short) == 1 else 'their'} own peak "
+            f"(worst: {worst.name}, short by {worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least "
             f"{counted(more, 'more sites')} there."
         )
     return text

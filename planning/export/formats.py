@@ -38,7 +38,7 @@ FORMATS = {  # format -> (file ending, MIME type)
     "provenance": (".provenance.json", "application/json"),
 }
 WITHOUT_PROVENANCE = ("csv", "cloudrf")  # tables that other tools read from the first line on
-MOST_SHEET_ROWS = 1_000_000  # of a worksheet
+MAX_SHEET_ROWS = 1_000_000  # of a worksheet
 
 
 def export(
@@ -119,7 +119,7 @@ def _xlsx(scenario: Scenario) -> bytes:
     """Everything that was planned, a sheet a table; tables longer than a sheet are left out and named in the last."""
     network = {"sites": scenario.network.sites, "cells": scenario.network.cells}
     whole = {name: _harmless(t) for name, t in (tables(scenario) | network | _sleep_sheets(scenario)).items()}
-    kept = {name: table for name, table in whole.items() if len(table) <= MOST_SHEET_ROWS}
+    kept = {name: table for name, table in whole.items() if len(table) <= MAX_SHEET_ROWS}
     missing = sorted(set(whole) - set(kept))
     more = {"tables too long for a worksheet": ", ".join(missing)} if missing else {}
     return xlsx_bytes({name: kept[name] for name in ("sites", "cells")} | kept, scenario.provenance | more)

@@ -145,7 +145,7 @@ def kpis_of(scenario: Scenario) -> dict[str, float]:
         float(tables["traffic_week"]["median_mbps"].max()) if "traffic_week" in tables else None,
         deployed.get("served_mbps"),
         sleep.get("result"),
-        len(tables["energy_by_hour"]) if "energy_by_hour" in tables else kpis.HOURS_A_DAY,
+        len(tables["energy_by_hour"]) if "energy_by_hour" in tables else kpis.HOURS_PER_DAY,
         unseen,
         prb or None,
     )

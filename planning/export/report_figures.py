@@ -28,7 +28,7 @@ from planning.scenario import Scenario
 from planning.sleep.ranges import LABELS, YEARLY
 
 Tables = Mapping[str, pd.DataFrame]
-MOST_BARS, MOST_ROWS = 20, 300
+MAX_BARS, MOST_ROWS = 20, 300
 # from all awake to all asleep, as the maps of the app have it
 SLEEP_SHADES = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
@@ -288,7 +288,7 @@ def _rates(table: pd.DataFrame) -> str:
 
 def _stations(table: pd.DataFrame) -> str:
     busy = table[table["utilisation"] > 0]
-    most = busy.sort_values("utilisation", ascending=False, kind="stable").head(MOST_BARS)
+    most = busy.sort_values("utilisation", ascending=False, kind="stable").head(MAX_BARS)
     used = 100 * table["utilisation"].to_numpy(float)
     first = (
         f"The {len(most)} busiest of {formats.number(len(table))} stations. "

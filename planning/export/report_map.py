@@ -12,7 +12,7 @@ from planning.geometry import metres_per_degree
 from planning.scenario import Scenario
 
 _BELOW = 44.0
-MOST_HEIGHT = 520.0
+MAX_HEIGHT = 520.0
 
 
 def busy_hour_map(
@@ -26,8 +26,8 @@ def busy_hour_map(
     south, north = min(bounds[1], sites["lat"].min()), max(bounds[3], sites["lat"].max())
     metres = metres_per_degree((south + north) / 2)
     pixels = width / max((east - west) * float(metres[0]), 1e-9)  # a metre
-    if (north - south) * float(metres[1]) * pixels > MOST_HEIGHT:
-        pixels = MOST_HEIGHT / ((north - south) * float(metres[1]))
+    if (north - south) * float(metres[1]) * pixels > MAX_HEIGHT:
+        pixels = MAX_HEIGHT / ((north - south) * float(metres[1]))
     height = max((north - south) * float(metres[1]) * pixels, 40.0)
     left = (width - (east - west) * float(metres[0]) * pixels) / 2
 

@@ -58,7 +58,7 @@ def only_near(network: Network, x: np.ndarray, y: np.ndarray, report: Report) ->
 def _none_near(lon: np.ndarray, lat: np.ndarray, x: np.ndarray, y: np.ndarray, nearest_m: float) -> str:
     west, south, east, north = box_near(x, y, 0.0)
     text = (
-        f"None of the {len(lon):,} sites lies in or near the area ({west:.3f} to {east:.3f} E, {south:.3f} to "
+        f"No site of {len(lon):,} lies in or near the area ({west:.3f} to {east:.3f} E, {south:.3f} to "
         f"{north:.3f} N):"
         f" they lie between {lon.min():.3f} and {lon.max():.3f} E, {lat.min():.3f} and {lat.max():.3f} N, the nearest "
         f"{nearest_m / 1000:,.0f} km away"

@@ -181,7 +181,7 @@ class Network:
     def __repr__(self) -> str:
         kinds = self.cells["technology"].value_counts().sort_index()
         known = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        return f"Network({len(self.sites):,} sites, {len(self.cells):,} cells: {known})"
+        return f"Network({counted(len(self.sites), 'sites')}, {counted(len(self.cells), 'cells')}: {known})"
 
     @classmethod
     def from_tables(cls, sites: pd.DataFrame, cells: pd.DataFrame | None = None) -> Network:
@@ -251,7 +251,8 @@ class Network:
         greedy = cells["sleep_w"].to_numpy(float) > cells["idle_w"].to_numpy(float)
         if greedy.any():
             raise InputError(
-                f"{int(greedy.sum())} cells draw more asleep than awake (first: {cells['cell'].iloc[greedy.argmax()]})."
+                f"{counted(int(greedy.sum()), 'cells draw')} more asleep than awake "
+                f"(first: {cells['cell'].iloc[greedy.argmax()]})."
             )
 
     def equipment(self) -> pd.DataFrame:

@@ -37,7 +37,7 @@ _SEEK_SHARE = 0.15  # the local search before the exact program
 _ROUNDS_SHARE = 0.4  # all rounds together; the local search after them has what is left
 _START_SHARE = 0.15  # of what is left: a start from the linear program
 _REFINE_SHARE = 0.3  # of what is left: refining a start,
-_LEAST_REFINED = 0.08  # and never less than this of the whole
+_MIN_REFINED = 0.08  # and never less than this of the whole
 _FAR = 0.5  # of the best objective: a start that is so far behind is not refined
 _CROWDED = 0.02  # of the demand, between the first plan and its bound: from there interference is what limits
 _HOPELESS = 2.0  # times as far from the bound as the best plan: a round that is ends the rounds
@@ -140,7 +140,7 @@ def _from_on_sets(
         if starts == 0 or best.score - again.score < _FAR * abs(best.score):
             until = min(
                 deadline,
-                time.perf_counter() + max(_REFINE_SHARE * left, _LEAST_REFINED * settings.time_limit),
+                time.perf_counter() + max(_REFINE_SHARE * left, _MIN_REFINED * settings.time_limit),
             )
             again = refine(again, settings, until, rng, enough)
         best, starts = max(best, again, key=_score), starts + 1

@@ -18,7 +18,7 @@ import numpy as np
 from planning.prb.problem import Objective, PrbProblem, PrbSettings
 from planning.solver import Model
 
-_MOST_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
+_MAX_VALUES = 6_000_000  # users x stations x sizes held at once; beyond, sizes are bundled
 _MANY_PAIRS = 1000  # users x stations from which the program is dear, so that more steps go before it
 _CLOSE = 1e-4  # relative distance at which the dual counts as solved
 
@@ -35,7 +35,7 @@ class Priced:
 
 class Options:
     """Worth of every user, station and number of PRBs. values: (users, stations, sizes) without tau; sizes:
-    (sizes,). With more than `_MOST_VALUES` numbers, sizes stand for all up to the next, at the next one's worth, so
+    (sizes,). With more than `_MAX_VALUES` numbers, sizes stand for all up to the next, at the next one's worth, so
     that what they bound stays bounded."""
 
     def __init__(
@@ -44,8 +44,8 @@ class Options:
         self.problem, self.objective = problem, objective
         pairs = problem.gain.size
         sizes = np.arange(1, most + 1)
-        if pairs * most > _MOST_VALUES:
-            sizes = np.unique(np.geomspace(1, most, max(8, _MOST_VALUES // pairs)).astype(int))
+        if pairs * most > _MAX_VALUES:
+            sizes = np.unique(np.geomspace(1, most, max(8, _MAX_VALUES // pairs)).astype(int))
         self.sizes = sizes
         self.bundled = len(sizes) < most
         users, stations = problem.gain.shape

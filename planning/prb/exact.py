@@ -30,8 +30,8 @@ from planning.prb.program import Program
 from planning.prb.relaxation import Relaxation
 from planning.prb.sinr import Grid
 
-_MOST_NEAR = 60_000  # patterns that may be in a better plan, held at once
-_MOST_COLUMNS = 5_000  # patterns of the final program
+_MAX_NEAR = 60_000  # patterns that may be in a better plan, held at once
+_MAX_COLUMNS = 5_000  # patterns of the final program
 _FEW = 800  # patterns that need no tighter relaxation
 _LITTLE_FEWER = 0.7  # of the patterns: tightening again gains too little
 _TRIED = 1_500  # patterns of the program that looks for a better plan to compare with
@@ -71,14 +71,14 @@ def solve_exact(problem: PrbProblem, settings: PrbSettings, start: Grid, deadlin
         grid = node.grid
         if node.bound <= _enough(grid, settings):
             continue
-        if node.whole and len(node.patterns) <= _MOST_COLUMNS:
+        if node.whole and len(node.patterns) <= _MAX_COLUMNS:
             found, proven = _finish(relaxation, node, deadline)
             grid = max(grid, found, key=lambda g: g.score) if found else grid
             unproven = max(unproven, proven)
         elif not _open(relaxation.members, node.allowed).any():  # nothing to split, and too much to list
             unproven = max(unproven, node.bound)
         else:
-            for part in _split(relaxation, node.allowed, node.patterns[:_MOST_COLUMNS], deadline):
+            for part in _split(relaxation, node.allowed, node.patterns[:_MAX_COLUMNS], deadline):
                 heapq.heappush(heap, (-node.bound, next(number), part, relaxation.members))
     return Exact(grid, max(unproven, grid.score), nodes)
 
@@ -131,8 +131,8 @@ def _narrow(relaxation: Relaxation, node: _Node, prices: PatternPrices, deadline
     for attempt in (seek, False):
         left = node.bound - grid.score
         near = node.allowed & (prices.slack <= left)
-        found = best_patterns(relaxation.members, near, prices, prices.prb - left, _MOST_NEAR)
-        if len(found.patterns) <= _MOST_COLUMNS or not attempt:
+        found = best_patterns(relaxation.members, near, prices, prices.prb - left, _MAX_NEAR)
+        if len(found.patterns) <= _MAX_COLUMNS or not attempt:
             break
         # a better plan to compare with leaves fewer
         seconds = min(_SEEK_SECONDS, _SEEK_SHARE * (deadline - time.perf_counter()))

@@ -19,7 +19,7 @@ from planning.prb.problem import PrbProblem, PrbSettings
 from planning.prb.sinr import Grid
 from planning.solver import Model, SolveResult
 
-_MOST_OPTIONS, _OPTIONS_A_USER = 12_000, 30
+_MAX_OPTIONS, _OPTIONS_PER_USER = 12_000, 30
 
 
 def choose(
@@ -59,7 +59,7 @@ def _near(options: Options, priced: Priced) -> np.ndarray:
     best = options.best(priced.price, options.values)[0]
     short = best[:, None, None] - (options.values - cost)
     short[(options.values <= options.nothing[:, None, None])] = np.inf
-    room = min(_MOST_OPTIONS, _OPTIONS_A_USER * users, short.size)
+    room = min(_MAX_OPTIONS, _OPTIONS_PER_USER * users, short.size)
     flat = np.argpartition(short.ravel(), room - 1)[:room]
     flat = flat[np.isfinite(short.ravel()[flat])]
     found = np.ravel_multi_index(priced.options.T, options.values.shape) if len(priced.options) else flat[:0]

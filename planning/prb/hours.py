@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress
 from planning.coverage.rates import RateMapping
 from planning.demand import Demand
@@ -40,7 +41,7 @@ class PrbHours:
         table = self.table()
         worst = table.loc[table["utilisation"].idxmax()]
         return (
-            f"{len(table)} hours: {table['met'].sum()} of {table['users'].sum()} demands met, "
+            f"{counted(len(table), 'hours')}: {table['met'].sum()} of {table['users'].sum()} demands met, "
             f"{table['utilisation'].mean():.0%} of PRBs used on average, {worst['utilisation']:.0%} at hour "
             f"{int(worst['hour'])}."
         )

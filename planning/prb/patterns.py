@@ -11,7 +11,7 @@ import numpy as np
 
 from planning.prb.problem import MET, Objective, PrbProblem, PrbSettings
 
-_MOST_PAIRS = 6_000_000  # patterns x pairs of stations at once in the search over stations
+_MAX_PAIRS = 6_000_000  # patterns x pairs of stations at once in the search over stations
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def best_patterns(
     for step, s in enumerate(order):
         rest = hope[order[step + 1 :]].sum()
         mine = np.flatnonzero((members.station == s) & (alone + hope.sum() - hope[s] >= least))
-        room = max(1, _MOST_PAIRS // (problem.stations**2 * (len(mine) + 1)))
+        room = max(1, _MAX_PAIRS // (problem.stations**2 * (len(mine) + 1)))
         if len(patterns) > room:
             rank = np.argsort(-worth, kind="stable")
             ceiling, whole = max(ceiling, float(worth[rank[room]]) + hope[s] + rest), False

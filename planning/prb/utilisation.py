@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.counting import counted
 from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, NetworkLoads, RadioSettings, coupled_loads
 from planning.demand import Demand
@@ -103,7 +104,8 @@ class NetworkUtilisation:
         demand = table["demand_mbps"].sum()
         served = table["served_mbps"].sum() / demand if demand > 0 else 1.0
         text = (
-            f"{len(self.network.sites):,} sites with {len(self.network.cells):,} cells, {len(table)} hours: "
+            f"{counted(len(self.network.sites), 'sites')} with {counted(len(self.network.cells), 'cells')}, "
+            f"{counted(len(table), 'hours')}: "
             f"{served:.1%} of the downlink traffic is served, {table['utilisation'].mean():.0%} of PRBs are used on "
             "average"
         )

@@ -13,7 +13,7 @@ from plannerbase import formats
 from plannerbase.progress import Progress
 from planning.demand import Demand
 from planning.errors import InputError
-from planning.prices import HOURS_A_YEAR, Prices
+from planning.prices import HOURS_PER_YEAR, Prices
 from planning.sleep.catalogue import STRATEGIES, strategy_label
 from planning.sleep.evaluation import Judged, SleepEvaluation
 from planning.sleep.plan import SleepPlan
@@ -68,15 +68,15 @@ def figures_of(found: SleepEvaluation, prices: Prices | None = None) -> dict[str
         "unserved_by_sleep": found.unserved_by_sleep,
         "kwh_per_gb": found.kwh_per_gb,
         "mbit_per_j": found.mbit_per_j,
-        "saved_kwh_per_year": saved / found.hours * HOURS_A_YEAR,
-        "saved_co2_kg_per_year": saved / found.hours * HOURS_A_YEAR * prices.kg_per_kwh,
+        "saved_kwh_per_year": saved / found.hours * HOURS_PER_YEAR,
+        "saved_co2_kg_per_year": saved / found.hours * HOURS_PER_YEAR * prices.kg_per_kwh,
     }
     cost, without = prices.cost(found.energy), prices.cost(found.always_on)
     if cost is not None and without is not None:
         out |= {
             "cost_per_day": cost / days,
             "saved_cost_per_day": (without - cost) / days,
-            "saved_cost_per_year": (without - cost) / found.hours * HOURS_A_YEAR,
+            "saved_cost_per_year": (without - cost) / found.hours * HOURS_PER_YEAR,
         }
     return out
 

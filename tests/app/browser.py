@@ -14,7 +14,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "token-of-the-browser"
 WORK_MS = 300_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
-SOLVER_SECONDS = 2  # that a program may take: these tests need a plan, not the best one
+SOLVER_SECONDS = 1  # that a program may take: these tests need a plan, not the best one
 OPEN_WORK = "open work"  # the folder of a library that holds it
 # Moving signs of work would be drawn sixty times a second, by the processor: half of what a test in a browser takes.
 STILL = """
@@ -74,6 +74,12 @@ def to(page, name):
     page.get_by_role("link", name=name, exact=True).click()
     page.get_by_role("heading", name=name, exact=True).wait_for()
     until_quiet(page)
+
+
+def set_samples(page, samples="6"):
+    """Of the traffic to be generated; what is computed over an ensemble of few takes little time."""
+    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_label("Samples", exact=True).fill(samples)
 
 
 def draw_point(page, right=0):

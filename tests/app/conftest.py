@@ -26,6 +26,12 @@ def read_here(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def short_solves(monkeypatch):
+    """Pages need a plan, not the best one."""
+    monkeypatch.setenv("OPENDIFF_MAX_SOLVER_SECONDS", str(browser.SOLVER_SECONDS))
+
+
+@pytest.fixture(autouse=True)
 def one_persons_server(monkeypatch):
     """No guard stands before AppTest, so nothing tells the pages that they are one person's but this."""
     monkeypatch.setenv("OPENDIFF_SHARED", "0")

@@ -4,7 +4,7 @@ import geopandas as gpd
 import pytest
 
 from benchmarks.app import MAP
-from tests.app.browser import TOKEN, WORK_MS, draw_point, draw_polygon, fits, to
+from tests.app.browser import TOKEN, WORK_MS, draw_point, draw_polygon, fits, set_samples, to
 from tests.opendiff.live.own_files import box_text, write_image, write_places
 
 pytestmark = pytest.mark.browser
@@ -43,6 +43,7 @@ def test_from_a_drawing_to_a_downloaded_plan(page, served, tmp_path):
     draw_polygon(page, [(-28, -22), (25, -25), (30, 26), (-26, 22)])
     page.get_by_text("With data").wait_for()
     page.get_by_role("button", name="Next: generate traffic").click()
+    set_samples(page)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     # the map of the area alone may be still there for a moment

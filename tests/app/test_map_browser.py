@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.app import MAP, until_quiet
-from tests.app.browser import WORK_MS, draw_point, draw_polygon
+from tests.app.browser import WORK_MS, draw_point, draw_polygon, set_samples
 
 pytestmark = pytest.mark.browser
 OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
@@ -11,8 +11,7 @@ OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
 
 def generate(page, samples):
     page.get_by_role("link", name="Traffic", exact=True).click()
-    page.get_by_text("Advanced", exact=True).click()
-    page.get_by_label("Samples", exact=True).fill(samples)
+    set_samples(page, samples)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
 
 

@@ -4,7 +4,7 @@ import geopandas as gpd
 import pytest
 
 from benchmarks.operator_export import write_export
-from tests.app.browser import WORK_MS
+from tests.app.browser import WORK_MS, set_samples
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BOX = "115.89, 28.67, 115.95, 28.72"
@@ -26,6 +26,7 @@ def test_from_counters_to_an_exported_plan(page, served, tmp_path):
     page.locator("[data-test-script-state='notRunning']").wait_for(timeout=WORK_MS)
     inputs.filter(has_text="Counters of").locator("input[type=file]").set_input_files(counters)
     page.get_by_text("measured tiles, in Mbit/s").wait_for(timeout=WORK_MS)
+    set_samples(page)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
     page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
     page.get_by_text("Where to measure next", exact=True).wait_for()

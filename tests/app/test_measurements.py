@@ -76,7 +76,7 @@ def test_counters_of_cells_are_handed_to_the_plans(space):
     space.uploads[FILE] = Upload("c.csv", ("cell,time,volume (MB)\n" + "\n".join(lines)).encode())
     assert cell_counters(space).names == ("a",)
     space.uploads[NETWORK] = Upload("n.csv", b"cell,lon,lat\nb,115.9,28.7\n")
-    with pytest.raises(TableError, match=r"None of the 1 cells of c.csv \(first: a\)"):
+    with pytest.raises(TableError, match=r"No cell of c.csv \(1 cell, first: a\)"):
         read_measured(space.uploads[FILE], space.uploads[NETWORK])
 
 

@@ -25,6 +25,7 @@ from plannerbase import formats
 from tests.app.making import X0, Y0, box_of_tiles, ensemble, plan_few_hours, until_finished
 
 TIMEOUT = 60
+ONE_PAGE = Path(__file__).with_name("one_page.py")
 
 
 @pytest.fixture
@@ -44,12 +45,8 @@ def drawn(monkeypatch):
 
 
 def open_page(name, space):
-    def script(name):
-        import importlib
-
-        importlib.import_module(f"app.views.{name}").page()
-
-    test = AppTest.from_function(script, args=(name,), default_timeout=TIMEOUT)
+    test = AppTest.from_file(str(ONE_PAGE), default_timeout=TIMEOUT)
+    test.session_state["page of this test"] = name
     test.session_state["workspace"] = space
     return test.run()
 
@@ -132,7 +129,7 @@ def test_a_wrong_pack_is_refused_and_the_source_stays(drawn, space):
     source = space.source
     test = open_page("area", space)
     test.text_input[-1].set_value("/no/such/folder")
-    next(b for b in test.button if b.label == "Open the pack").click()
+    next(b for b in test.button if b.label == "Open the package").click()
     test.run()
     assert any("no pack" in text for text in texts(test.error))
     assert space.source == source
@@ -427,7 +424,7 @@ def test_a_network_that_is_too_small_is_one_sentence_with_the_remedy(drawn, spac
 def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     test = open_page("deployment", space)
     test.number_input[0].set_value(12)
-    test.number_input(key="siting time limit").set_value(3)
+    test.number_input(key="siting time limit").set_value(1)
     button(test, "Deploy").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
@@ -478,7 +475,7 @@ def test_spectrum_allocates_beside_rules(drawn, space, monkeypatch):
     test = open_page("spectrum", space)
     test.button_group[0].set_value("plan").run()
     test.number_input(key="prb users").set_value(10)
-    test.number_input(key="prb time limit").set_value(2)
+    test.number_input(key="prb time limit").set_value(1)
     button(test, "Allocate PRBs at Tue 20:00").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes
@@ -512,7 +509,7 @@ def test_the_exported_plan_holds_what_was_made(drawn, space, tmp_path):
         else:
             test.button_group[0].set_value("plan").run()
             test.number_input(key="prb users").set_value(10)
-            test.number_input(key="prb time limit").set_value(2)
+            test.number_input(key="prb time limit").set_value(1)
         button(test, label).click().run()
         run_jobs(space, test)
     test = open_page("export", space)
@@ -627,7 +624,7 @@ def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
     ).run()
     button(test, "Plan with these sites").click().run()
     run_jobs(space, test)
-    assert any("None of the 1 sites lies in or near the area" in text for text in texts(test.error))
+    assert any("No site of 1 lies in or near the area" in text for text in texts(test.error))
     test.file_uploader(key="own sites file").upload("bad.csv", b"a,b\n1,2\n", "text/csv").run()
     assert any("column mapping" in text for text in texts(test.error))
     assert space.network is None and space.traffic is not None
@@ -646,7 +643,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     test.selectbox(key="siting existing").set_value("keep").run()
     test.multiselect(key="deploy strategies").set_value(["optimised"]).run()
     test.number_input(key=f"sites {space.area_identity}").set_value(5).run()
-    test.number_input(key="siting time limit").set_value(3).run()
+    test.number_input(key="siting time limit").set_value(1).run()
     button(test, "Deploy").click().run()
     run_jobs(space, test)
     assert not test.exception and not test.error and not space.notes

@@ -71,10 +71,10 @@ def test_operations_are_those_that_torch_counts():
     source = DemoSource()
     generator = TrafficGenerator.load("default", "cpu")
     tensors = condition_tensors(source.conditions(source.covered_tiles().iloc[:1]))
-    memory, belief = generator._remember(*tensors)
+    memory, prediction = generator._precompute_kv(*tensors)
     rows = 16
     numbers, tile = torch.arange(rows), torch.zeros(rows, dtype=torch.int64)
-    asked = card.Asked(0, *tensors[3:], numbers, memory, belief, World.of(0, *tensors[3:], numbers))
+    asked = card.Asked(0, *tensors[3:], numbers, memory, prediction, World.of(0, *tensors[3:], numbers))
     with torch.inference_mode():
         plain = card.plain_weeks(generator.model, asked, generator.model.config.steps)
         folded = card.folded_memory(generator.model, memory, 1).take(tile)

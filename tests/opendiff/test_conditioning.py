@@ -116,9 +116,9 @@ def test_where_to_measure_next_is_where_measuring_helps_most(conditioned, area):
     ranked = measure_next(conditioned, area, 5)
     assert list(ranked["rank"]) == [1, 2, 3, 4, 5] and ranked["left"].is_monotonic_decreasing
     x, y = (area.tiles[axis].to_numpy(np.int64) for axis in ("x", "y"))
-    belief = believed_by(conditioned, area)
-    covariance = conditioned.posterior.covariance(belief, x, y)
-    mean, _ = conditioned.posterior.log_level(belief, x, y)
+    prediction = believed_by(conditioned, area)
+    covariance = conditioned.posterior.covariance(prediction, x, y)
+    mean, _ = conditioned.posterior.log_level(prediction, x, y)
     weight = (np.exp(mean - mean.max()) * area.tiles["covered_share"].to_numpy()) ** 2
     left = []
     for j in range(len(x)):

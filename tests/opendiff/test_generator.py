@@ -59,7 +59,7 @@ def test_guidance_is_the_formula_of_both_passes(generator, conditions):
     tokens, present, *place = condition_tensors(part)
     with torch.inference_mode():
         told, empty = (
-            model.remember(given, known, model.prior(given, known, *place))
+            model.precompute_kv(given, known, model.prior(given, known, *place))
             for given, known in ((tokens, present), (tokens * 0, present & False))
         )
         noise = torch.randn(3, NOISE_WIDTH, generator=torch.Generator().manual_seed(0))

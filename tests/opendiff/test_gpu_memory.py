@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmarks.robustness.made_gpu import MadeGpu, plain_ensemble
-from opendiff.base_generator import LEAST_ROWS
-from opendiff.default.model import ROWS_A_CALL_ON_GPU
+from opendiff.base_generator import MIN_ROWS
+from opendiff.default.model import ROWS_PER_CALL_ON_GPU
 from opendiff.errors import ModelError
 from opendiff.generator import TrafficGenerator
 
@@ -18,7 +18,7 @@ from opendiff.generator import TrafficGenerator
 def test_smaller_calls_are_tried_and_said():
     made = MadeGpu(2048)
     ensemble = made.generate()
-    assert made.asked == [ROWS_A_CALL_ON_GPU, 8192, 4096, 2048] and made.generator.device == "cuda"
+    assert made.asked == [ROWS_PER_CALL_ON_GPU, 8192, 4096, 2048] and made.generator.device == "cuda"
     assert any("smaller (2,048 rows)" in note for note in ensemble.metadata["notes"])
     np.testing.assert_allclose(ensemble.traffic, plain_ensemble().traffic, rtol=1e-5)
     made.asked.clear()
@@ -29,7 +29,7 @@ def test_smaller_calls_are_tried_and_said():
 def test_the_cpu_is_the_last_resort():
     made = MadeGpu(0)
     ensemble = made.generate()
-    assert made.asked[-2:] == [LEAST_ROWS, "cpu"] and made.generator.device == "cpu"
+    assert made.asked[-2:] == [MIN_ROWS, "cpu"] and made.generator.device == "cpu"
     assert any("the CPU was used" in note for note in ensemble.metadata["notes"])
     np.testing.assert_array_equal(ensemble.traffic, plain_ensemble().traffic)
 

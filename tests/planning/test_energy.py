@@ -79,3 +79,54 @@ def test_a_tariff_is_read_from_text():
     ):
         with pytest.raises(InputError, match=said):
             tariff_of(text)
+
+
+def test_a_sector_without_a_coverage_cell_keeps_its_thriftiest_cell_awake():
+    network = line_network(2, 2, seed=5)
+    covered = network.cells["is_coverage"].to_numpy(bool) & (network.sector_of_cell == 0)
+    groups = CellGroups.of(Network(network.sites, network.cells.assign(is_coverage=covered)))
+    for sector in range(groups.sectors):
+        mine = np.flatnonzero(groups.sector == sector)
+        kept = mine[groups.idle_w[mine].argmin()] if sector else groups.group_of_part[covered.argmax()]
+        np.testing.assert_array_equal(groups.lowest[mine], mine == kept)
+        np.testing.assert_array_equal(groups.coverage[mine], mine == kept)
+
+
+def test_groups_that_stay_awake_for_few_states_are_those_whose_sleep_saves_least():
+    """Two sectors of four cells that all differ: 2^3 states each beside the coverage cell; 4 leave two cells free."""
+    groups = CellGroups.of(line_network(2, 3, seed=5))
+    fewer, locked = groups.with_few_states(4)
+    assert locked == 2 and groups.with_few_states(8)[1] == 0
+    assert CellGroups.of(line_network(1, 4, seed=5)).with_few_states(2)[1] == 3  # 16, 8, 4, 2
+    for sector in range(groups.sectors):
+        free = np.flatnonzero((groups.sector == sector) & (groups.count > groups.lowest))
+        least = free[groups.full_saving_w[free].argmin()]
+        stays = np.flatnonzero((groups.sector == sector) & (fewer.lowest > groups.lowest))
+        assert len(free) == 3 and stays.tolist() == [least]
+
+
+def test_savings_of_groups_add_up_to_all_that_sleep_saves():
+    """With radio units of several carriers, and with whole sites: each hub's watts are shared among its members."""
+    for groups in (
+        CellGroups.of(line_network(2, 3, seed=5, units=True)),
+        CellGroups.of(line_network(2, 3, seed=5, units=True), whole_site=True),
+    ):
+        idle, none = np.zeros((len(groups.site), 1)), groups.lowest[:, None]
+        saved = groups.power_w(groups.count[:, None], idle) - groups.power_w(none, idle)
+        asleep = groups.count - groups.lowest
+        assert (groups.full_saving_w * asleep).sum() == pytest.approx(saved.sum())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.75, 0.97])
+def test_load_goes_to_the_carriers_with_the_fewest_watts_up_to_the_limit_then_up_to_all(share):
+    groups = CellGroups.of(line_network(2, 3, seed=5))
+    counts = groups.count[:, None]
+    load = share * groups.capacity_of(counts)
+    spread = groups.spread(counts, load, 0.8)
+    np.testing.assert_allclose(np.bincount(groups.sector, spread[:, 0]), load[:, 0])
+    use = spread[:, 0] / groups.capacity
+    assert use.max() <= 1 + 1e-9 and (use.max() > 0.8 + 1e-9) == (share > 0.8)
+    for sector in range(groups.sectors):
+        mine = np.flatnonzero(groups.sector == sector)
+        by_watts = use[mine[np.argsort((groups.factor * groups.slope)[mine], kind="stable")]]
+        assert (np.diff(by_watts) <= 1e-9).all()

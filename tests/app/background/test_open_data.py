@@ -186,7 +186,7 @@ def test_a_zipped_pack_is_uploaded_and_opened(pack, tmp_path):
         opened.write(pack / "tiles.parquet", "city/tiles.parquet")
     space = Workspace()
     test = choose(area_page(space), "Offline data package")
-    upload(test, "or a zipped pack", archive)
+    upload(test, "or a zipped package", archive)
     assert not test.exception and not test.error
     assert space.source.endswith("my_city.zip")
     button(test, "Use example area").click().run()
@@ -197,7 +197,7 @@ def test_a_broken_zip_is_one_sentence(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK nothing")
     space = Workspace()
     test = choose(area_page(space), "Offline data package")
-    upload(test, "or a zipped pack", tmp_path / "broken.zip")
+    upload(test, "or a zipped package", tmp_path / "broken.zip")
     assert any("no readable zip" in error.value for error in test.error) and space.source == DEMO
 
 

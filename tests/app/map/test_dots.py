@@ -7,7 +7,7 @@ import folium
 import numpy as np
 import pytest
 
-from app.map.dots import MOST_SVG_DOTS, Dots, add_dots
+from app.map.dots import MAX_SVG_DOTS, Dots, add_dots
 
 
 def script_of(dots: Dots) -> str:
@@ -18,13 +18,13 @@ def script_of(dots: Dots) -> str:
     return page.get_root().render()
 
 
-@pytest.mark.parametrize("count", [3, MOST_SVG_DOTS + 1])
+@pytest.mark.parametrize("count", [3, MAX_SVG_DOTS + 1])
 def test_the_page_holds_every_dot_and_draws_many_on_a_canvas(count):
     lon, lat = np.linspace(115, 116, count), np.linspace(28, 29, count)
     text = script_of(Dots(lon, lat, ["#112233"] * count, [f"site {i}" for i in range(count)]))
     assert text.count("L.circleMarker(") == 1
     data = json.loads(re.search(r"canvas, rows\} = (\{.*?\});", text)[1])
-    assert data["canvas"] == (count > MOST_SVG_DOTS) and len(data["rows"]) == count
+    assert data["canvas"] == (count > MAX_SVG_DOTS) and len(data["rows"]) == count
     assert data["rows"][-1] == [29.0, 116.0, "#112233", f"site {count - 1}"]
 
 

@@ -67,8 +67,8 @@ def test_without_one_the_towns_of_the_gazetteer_are_named(source):
 
 def test_served_files_are_few_and_come_back():
     first = assets.served("{}")
-    for number in range(assets.MOST_FILES + 3):
+    for number in range(assets.MAX_FILES + 3):
         assets.served(json.dumps(number))
     folder = Path(assets._component.path)
-    assert len(list(folder.glob("*.json"))) == assets.MOST_FILES
+    assert len(list(folder.glob("*.json"))) == assets.MAX_FILES
     assert assets.served("{}") == first and (folder / first.rsplit("/", 1)[1]).read_text() == "{}"

@@ -26,7 +26,7 @@ from planning.sleep import SleepSettings
 from tests.app.making import ensemble, finished, plan_few_hours, space_over, write_pack
 
 ASKED = sleep.SleepRequest(
-    ["always-on", "greedy", "milp"], SleepSettings(time_limit=10, gap=0.02, threads=1), quantile=0.9
+    ["always-on", "greedy", "milp"], SleepSettings(time_limit=1, gap=0.02, threads=1), quantile=0.9
 )
 
 
@@ -241,9 +241,9 @@ def once_everything(once_planned, tmp_path_factory):
             "forced file": Upload("f.csv", b"x"),
         }
         space.edited_equipment = {"4G 20 MHz 8T 80 W": {"idle_w": 12.5}}
-        deployment.start(space, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=2)})
+        deployment.start(space, 6, ["uniform", "optimised"], {"siting": SitingSettings(time_limit=1)})
         finished(space)
-        spectrum.start(space, 44, 8, {"shadowing": True}, {"time_limit": 2.0, "seed": 3})
+        spectrum.start(space, 44, 8, {"shadowing": True}, {"time_limit": 1.0, "seed": 3})
         finished(space)
         space.spectrum_choice = "best-sinr"
         spectrum.start_hours(space)

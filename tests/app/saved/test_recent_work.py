@@ -45,9 +45,9 @@ def test_names_do_not_repeat(space):
     assert library.name_of(third) == "Plan (3)"
     copies = [library.name_of(library.duplicate(first)) for _ in range(2)]
     assert copies == ["Plan copy", "Plan copy (2)"]
-    long = "x" * library.MOST_NAME
+    long = "x" * library.MAX_NAME
     names = {library.name_of(library.save(space, long)) for _ in range(2)}
-    assert len(names) == 2 and max(map(len, names)) == library.MOST_NAME
+    assert len(names) == 2 and max(map(len, names)) == library.MAX_NAME
 
 
 def test_times_are_told_to_the_second():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from benchmarks.robustness.load import MOST_MINUTES, MOST_SESSIONS, REGION, Load, _outline, measure
+from benchmarks.robustness.load import MAX_MINUTES, MAX_SESSIONS, REGION, Load, _outline, measure
 from benchmarks.session import Session
 from opendiff.area import Area
 
@@ -32,6 +32,6 @@ def test_every_drawing_is_an_area_in_the_region():
 
 
 def test_load_is_bounded_and_stays_on_this_machine():
-    assert MOST_SESSIONS <= 50 and MOST_MINUTES <= 30
+    assert MAX_SESSIONS <= 50 and MAX_MINUTES <= 30
     with pytest.raises(AssertionError), Session("http://192.0.2.1/"):
         pass

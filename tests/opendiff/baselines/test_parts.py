@@ -81,7 +81,7 @@ def test_the_public_sampler_hardly_heeds_its_condition():
 def test_the_ablations_take_away_what_they_say():
     told, series = rows(24, 0)
     model = Published(NO_ATTENTION).fit(told, series, 0, ONE_UPDATE)
-    memory = model.network.remember(torch.randn(2, 3))
+    memory = model.network.precompute_kv(torch.randn(2, 3))
     share = model.network.denoiser.layers[0].share(torch.randn(2, 28, 64), memory.layers[0])
     assert (share == 1).all()
     assert (NO_GUIDANCE.condition_dropout, NO_GUIDANCE.guidance_scale, NO_GUIDANCE.tokens) == (0, 0, 8)

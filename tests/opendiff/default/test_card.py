@@ -30,10 +30,10 @@ def expected(conditions) -> np.ndarray:
 
 def asked_of(generator: EnsembleGenerator, conditions) -> card.Asked:
     tensors = condition_tensors(conditions, DEVICE)
-    memory, belief = generator._remember(*tensors)
+    memory, prediction = generator._precompute_kv(*tensors)
     numbers = torch.arange(SAMPLES, device=DEVICE)
     world = World.of(SEED, *tensors[3:], numbers)
-    return card.Asked(SEED, *tensors[3:], numbers, memory, belief, world)
+    return card.Asked(SEED, *tensors[3:], numbers, memory, prediction, world)
 
 
 @pytest.mark.parametrize("way", WAYS)

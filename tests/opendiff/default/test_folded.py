@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from opendiff.default.denoiser import ConditionMemory
+from opendiff.default.denoiser import ConditionCache
 from opendiff.default.folded import fold, fold_memory, fold_times, follow
 from opendiff.default.model import condition_tensors
 from opendiff.default.representation import NOISE_WIDTH
@@ -21,12 +21,12 @@ def test_the_folded_path_is_that_of_the_denoiser_told_the_exact_level(steps):
     source = DemoSource()
     generator = TrafficGenerator.load("default", "cpu")
     tensors = condition_tensors(source.conditions(source.covered_tiles().iloc[:16].reset_index(drop=True)))
-    memory, _ = generator._remember(*tensors)
+    memory, _ = generator._precompute_kv(*tensors)
     noise = torch.randn(16, NOISE_WIDTH, generator=torch.Generator().manual_seed(0))
     network = generator.model.denoiser
     exact = copy.deepcopy(network).double()
     pairs = tuple((keys.double(), values.double()) for keys, values in memory.keys_values)
-    told = ConditionMemory(memory.mean.double(), memory.deviation.double(), memory.expected.double(), pairs)
+    told = ConditionCache(memory.mean.double(), memory.deviation.double(), memory.expected.double(), pairs)
 
     def denoise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         spread = ((told.deviation[:, :2] * (1 - t)) ** 2 + t**2).sqrt()

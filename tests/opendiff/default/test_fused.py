@@ -44,17 +44,17 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
 @torch.inference_mode()
 def test_noise_is_that_of_any_device(model, asked):
     x, y = asked[3:]
-    belief = model.prior(*asked)
+    prediction = model.prior(*asked)
     numbers = torch.arange(4, 4 + SAMPLES, device=DEVICE)
     row = torch.arange(TILES * SAMPLES, device=DEVICE)
     tile, sample = row // SAMPLES, row % SAMPLES
     seed = 2**40 + 17
     world, share = World.of(seed, x, y, numbers), model.prior.shared_shape
     own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
-    expected = world.mix(belief.take(tile), share, own, tile, sample)
+    expected = world.mix(prediction.take(tile), share, own, tile, sample)
     vectors = torch.full((TILES * SAMPLES + 5, NOISE_WIDTH), torch.nan, device=DEVICE)
     fused.draw(
-        vectors, torch.tensor([seed], device=DEVICE), x, y, numbers, fused.Mix.of(world, belief, share)
+        vectors, torch.tensor([seed], device=DEVICE), x, y, numbers, fused.Mix.of(world, prediction, share)
     )
     torch.testing.assert_close(vectors[: len(row)], expected, rtol=1e-5, atol=2e-6)
     assert vectors[len(row) :].isnan().all()
@@ -62,7 +62,7 @@ def test_noise_is_that_of_any_device(model, asked):
 
 @torch.inference_mode()
 def test_path_is_that_of_plain_torch(model, asked):
-    memory = model.remember(asked[0], asked[1], model.prior(*asked))
+    memory = model.precompute_kv(asked[0], asked[1], model.prior(*asked))
     network, times = fold(model.denoiser), fold_times(model.denoiser, STEPS)
     folded = fold_memory(model.denoiser, memory)
     noise = torch.randn(TILES * SAMPLES, NOISE_WIDTH, generator=torch.Generator().manual_seed(0)).to(DEVICE)

@@ -18,7 +18,7 @@ from opendiff.storage.checksums import write_checksums
 
 
 def believed(model: TrafficModel, tokens: torch.Tensor, present: torch.Tensor):
-    """The prior's belief of tiles far from any training city."""
+    """The prior's prediction of tiles far from any training city."""
     rows = len(tokens)
     place = torch.arange(rows)
     return model.prior(tokens, present, torch.full((rows,), 0.8), place, place)
@@ -60,14 +60,14 @@ def test_multi_positive_loss_agrees_with_a_loop():
 def test_an_untrained_denoiser_is_the_closed_form():
     model = TrafficModel(SMALL)
     tokens, present = torch.randn(5, TOKENS_WIDTH), torch.ones(5, len(MODALITIES), dtype=torch.bool)
-    memory = model.remember(tokens, present, believed(model, tokens, present))
+    memory = model.precompute_kv(tokens, present, believed(model, tokens, present))
     x, t = torch.randn(5, 338), torch.tensor(0.3)
     expected = gaussian_denoiser(x, t, memory.mean, memory.deviation)[0]
     torch.testing.assert_close(model.denoiser(x, t, memory, torch.randn(5, STYLES)), expected)
 
 
 def test_absent_modalities_do_not_reach_the_output():
-    """Whatever stands in the tokens of a modality that is absent, belief and denoised vector stay the same."""
+    """Whatever stands in the tokens of a modality that is absent, prediction and denoised vector stay the same."""
     torch.manual_seed(0)
     model = TrafficModel(SMALL).eval()
     torch.nn.init.normal_(model.denoiser.day_out.weight)
@@ -80,7 +80,7 @@ def test_absent_modalities_do_not_reach_the_output():
         noise = torch.randn(1, TOKENS_WIDTH, generator=torch.Generator().manual_seed(seed))
         absent = ~present.repeat_interleave(torch.tensor(TOKEN_WIDTHS), dim=1)
         given = torch.where(absent, noise, tokens)
-        memory = model.remember(given, present, believed(model, given, present))
+        memory = model.precompute_kv(given, present, believed(model, given, present))
         results.append(model.denoiser(x, t, memory, style))
     torch.testing.assert_close(results[0], results[1])
     # each modality does reach it where it is present, and in its absence says something else than zeros
@@ -90,7 +90,7 @@ def test_absent_modalities_do_not_reach_the_output():
         known = every.clone()
         if number is not None:
             known[:, number] = False
-        memory = model.remember(tokens, known, believed(model, tokens, known))
+        memory = model.precompute_kv(tokens, known, believed(model, tokens, known))
         told[number] = model.denoiser(x, t, memory, style)
     for number in range(len(MODALITIES)):
         assert not torch.allclose(told[number], told[None], atol=1e-4), MODALITIES[number]
@@ -108,7 +108,7 @@ def test_the_level_is_its_mean_and_its_noise():
     model = TrafficModel(SMALL).eval()
     torch.nn.init.normal_(model.denoiser.day_out.weight)
     tokens, present = torch.randn(6, TOKENS_WIDTH), torch.ones(6, len(MODALITIES), dtype=torch.bool)
-    memory = model.remember(tokens, present, believed(model, tokens, present))
+    memory = model.precompute_kv(tokens, present, believed(model, tokens, present))
     noise = torch.randn(6, NOISE_WIDTH)
     week = model.sample(memory, None, noise, 0.0, 2, torch.randn(6, STYLES) / 3 - 1)
     level = model.representation.level(week)

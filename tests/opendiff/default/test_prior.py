@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 from opendiff.conditions import MODALITIES, TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.cities import fill_gaps, night_gaps
 from opendiff.default.imputation import CityTokens, expectation, fit_imputation, left_open
-from opendiff.default.prior import NEW_CITY, Belief, Prior
+from opendiff.default.prior import NEW_CITY, Prior, PriorPrediction
 from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.texture import STYLES
@@ -88,12 +88,12 @@ def test_a_population_that_is_not_borne_out_counts_less():
     assert 0 < poor[16].sum() < 0.2 * good[16].sum()
 
 
-def made_belief(rows: int, spatial: tuple[float, float], city: int = NEW_CITY) -> Belief:
+def made_prediction(rows: int, spatial: tuple[float, float], city: int = NEW_CITY) -> PriorPrediction:
     loading = torch.zeros(rows, TOKENS_WIDTH)
     loading[:, 0] = 0.6
     residual = torch.full((rows,), 0.8)
     spread = torch.tensor([1.0, 0.5]).expand(rows, 2)  # of the level, and of traffic against users
-    return Belief(
+    return PriorPrediction(
         torch.zeros(rows, 2), torch.zeros(rows, COMPONENTS), torch.zeros(rows, STYLES), torch.zeros(rows, 3), spread,
         loading, residual, torch.tensor(spatial).expand(rows, 2),
         torch.full((rows,), city),
@@ -108,7 +108,7 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     tile = torch.arange(4).repeat_interleave(4000)
     sample = torch.arange(4000).repeat(4)
     own = torch.randn(16_000, NOISE_WIDTH, generator=torch.Generator().manual_seed(0))
-    noise = world.mix(made_belief(16_000, (0.5, 0.2)), torch.tensor(0.3), own, tile, sample)
+    noise = world.mix(made_prediction(16_000, (0.5, 0.2)), torch.tensor(0.3), own, tile, sample)
     level = noise[:, 0].reshape(4, 4000).numpy()
     found = np.corrcoef(level)
     for other, dx in ((1, 1), (2, 3)):
@@ -120,7 +120,7 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     shape = noise[:, 100].reshape(4, 4000).numpy()
     assert np.corrcoef(shape)[0, 3] == pytest.approx(0.3, abs=0.05)
     assert torch.equal(noise[:, WIDTH:], own[:, WIDTH:])  # how erratic a tile is no other tells
-    at_home = world.mix(made_belief(16_000, (0.5, 0.2), 1), torch.tensor(0.3), own, tile, sample)
+    at_home = world.mix(made_prediction(16_000, (0.5, 0.2), 1), torch.tensor(0.3), own, tile, sample)
     assert torch.equal(
         at_home[:, 2:WIDTH], own[:, 2:WIDTH]
     )  # of a training city it is known, and part of the mean
@@ -157,7 +157,7 @@ def test_a_tile_belongs_to_the_city_in_whose_box_it_lies():
     assert city.tolist() == [1, 2, NEW_CITY, NEW_CITY]
 
 
-def test_belief_of_a_tile_is_its_own_whatever_the_batch():
+def test_prediction_of_a_tile_is_its_own_whatever_the_batch():
     torch.manual_seed(0)
     prior = Prior(COMPONENTS, 1)
     torch.nn.init.normal_(prior.weight)
@@ -180,9 +180,11 @@ def test_levels_that_lack_everything_have_the_spread_of_all_tiles():
     prior.weight[0, 16, 0] = 1.0
     prior.feature_cov.mul_(0.25)
     nothing = torch.zeros(1, len(MODALITIES), dtype=torch.bool)
-    belief = prior(torch.zeros(1, TOKENS_WIDTH), nothing, torch.ones(1), torch.tensor([5]), torch.tensor([5]))
+    prediction = prior(
+        torch.zeros(1, TOKENS_WIDTH), nothing, torch.ones(1), torch.tensor([5]), torch.tensor([5])
+    )
     draws = multivariate_normal(np.zeros(2), np.diag([0.25, 1.0])).rvs(100_000, random_state=0).sum(axis=1)
-    assert belief.spread[0, 0].item() == pytest.approx(draws.std(), rel=0.01)
+    assert prediction.spread[0, 0].item() == pytest.approx(draws.std(), rel=0.01)
 
 
 def test_gaps_of_the_night_are_found_and_filled():

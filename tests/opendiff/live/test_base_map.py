@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import shapely
 
+import opendiff
 from benchmarks.robustness.fault_server import FaultServer
 from benchmarks.robustness.faults import MadeTime, environment, made_tiles, made_world, quick_client
 from opendiff.area.tile_grid import tile_bounds
@@ -119,6 +120,15 @@ def test_a_base_map_is_fetched_once_and_cut_to_its_tiles(world, tmp_path):
     assert "OpenStreetMap contributors" in document["attribution"] and document["licence"].startswith("ODbL")
     pack = PackSource(tmp_path / "pack")
     assert "Base map" not in pack.attribution and pack.notes == ()  # traffic does not rest on it
+
+
+@pytest.mark.parametrize(("asked", "there"), [({}, True), ({"base_map": "none"}, False)])
+def test_the_verb_fetches_it_with_places_unless_told_not_to(world, tmp_path, asked, there):
+    tiles = made_tiles().iloc[:1].reset_index(drop=True)
+    opendiff.fetch(tiles, out=tmp_path / "pack", imagery="none", population="none", **asked)
+    assert (read_base_map(tmp_path / "pack") is not None) is there
+    with pytest.raises(SourceError, match="no source of base maps"):
+        opendiff.fetch(tiles, out=tmp_path / "pack", imagery="none", population="none", base_map="esri")
 
 
 def test_a_base_map_that_cannot_be_had_is_told_and_stops_nothing(world, tmp_path, monkeypatch):

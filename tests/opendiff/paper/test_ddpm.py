@@ -60,6 +60,6 @@ def test_each_step_draws_its_own_noise():
 
 
 def test_guidance_is_eq_8():
-    told, untold = torch.tensor([3.0, -1.0]), torch.tensor([1.0, 1.0])
-    assert guided(told, untold, 0.5).tolist() == [1.5 * 3 - 0.5 * 1, 1.5 * -1 - 0.5 * 1]
-    assert torch.equal(guided(told, untold, 0.0), told)
+    told, uncond = torch.tensor([3.0, -1.0]), torch.tensor([1.0, 1.0])
+    assert guided(told, uncond, 0.5).tolist() == [1.5 * 3 - 0.5 * 1, 1.5 * -1 - 0.5 * 1]
+    assert torch.equal(guided(told, uncond, 0.0), told)

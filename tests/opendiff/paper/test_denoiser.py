@@ -42,7 +42,7 @@ def test_folded_attention_is_eq_9_and_10(denoiser, inputs):
     """Keys and values computed once a tile, with the query's weights folded in, give softmax(Q K / sqrt d) V."""
     layer, condition = denoiser.layers[0], inputs[2]
     h = torch.randn(5, 168, 16, generator=torch.Generator().manual_seed(2))
-    memory = layer.remember(condition)
+    memory = layer.precompute_kv(condition)
     keys, values = layer.key_value(condition).chunk(2, -1)
     keys, values = (
         part.view(5, 3, 4, 4).transpose(1, 2) for part in (keys, values)
@@ -59,18 +59,18 @@ def test_folded_attention_is_eq_9_and_10(denoiser, inputs):
 def test_attention_differs_between_hours_and_with_one_token_it_cannot(denoiser, inputs):
     layer = denoiser.layers[0]
     h = torch.randn(5, 168, 16, generator=torch.Generator().manual_seed(2))
-    assert layer.share(h, layer.remember(inputs[2])).std(1).min() > 1e-3
+    assert layer.share(h, layer.precompute_kv(inputs[2])).std(1).min() > 1e-3
     single = Denoiser(DenoiserConfig(**{**vars(SMALL), "tokens": 1})).layers[0]
-    assert torch.all(single.share(h, single.remember(inputs[2])) == 1)
+    assert torch.all(single.share(h, single.precompute_kv(inputs[2])) == 1)
 
 
 def test_rows_do_not_see_each_other(denoiser, inputs):
     x, step, condition = inputs
     with torch.inference_mode():
-        before = denoiser(x, step, denoiser.remember(condition))
+        before = denoiser(x, step, denoiser.precompute_kv(condition))
         x, step, condition = x.clone(), step.clone(), condition.clone()
         x[2], step[2], condition[2] = 9.0, 300, -3.0
-        after = denoiser(x, step, denoiser.remember(condition))
+        after = denoiser(x, step, denoiser.precompute_kv(condition))
     others = [0, 1, 3, 4]
     assert torch.equal(before[others], after[others]) and not torch.allclose(before[2], after[2])
 
@@ -79,7 +79,7 @@ def test_two_conditions_in_one_batch_are_two_passes(denoiser, inputs):
     x, _, condition = inputs
     step = torch.tensor([50])
     with torch.inference_mode():
-        told, empty = denoiser.remember(condition), denoiser.remember(torch.zeros_like(condition))
+        told, empty = denoiser.precompute_kv(condition), denoiser.precompute_kv(torch.zeros_like(condition))
         both = denoiser(x, step, told.followed_by(empty))
         torch.testing.assert_close(both[:5], denoiser(x, step, told))
         torch.testing.assert_close(both[5:], denoiser(x, step, empty))
@@ -89,7 +89,7 @@ def test_two_conditions_in_one_batch_are_two_passes(denoiser, inputs):
 def test_every_hour_and_the_step_matter(denoiser, inputs):
     x, step, condition = inputs
     with torch.inference_mode():
-        memory = denoiser.remember(condition)
+        memory = denoiser.precompute_kv(condition)
         plain = denoiser(x, step, memory)
         assert not torch.allclose(
             plain, denoiser(x, step + 0 * step + 1 - (step == 399).long() * 2, memory), atol=1e-5
@@ -107,7 +107,7 @@ def test_several_hours_a_token_give_noise_of_the_same_shape():
     config = dataclasses.replace(SMALL, patch=6)
     network = Denoiser(config).eval()
     torch.nn.init.normal_(network.series_out.weight)
-    memory = network.remember(torch.randn(3, config.condition_width))
+    memory = network.precompute_kv(torch.randn(3, config.condition_width))
     week = torch.randn(3, 2, 168)
     with torch.no_grad():
         whole = network(week, torch.tensor([1]), memory)

@@ -63,8 +63,8 @@ def test_guidance_zero_is_the_conditional_pass(model, conditions):
     rows = Rows(
         0, torch.from_numpy(tiles[:, 0]), torch.from_numpy(tiles[:, 1]), torch.zeros(11, dtype=torch.int64)
     )
-    told = model.remember(torch.from_numpy(conditions.embedding))
-    empty = model.remember(torch.zeros(11, 8))
+    told = model.precompute_kv(torch.from_numpy(conditions.embedding))
+    empty = model.precompute_kv(torch.zeros(11, 8))
     one = model.sample(told, rows, 0.0)
     torch.testing.assert_close(model.sample(told.followed_by(empty), rows, 0.0), one, rtol=1e-4, atol=1e-4)
     both = model.sample(told.followed_by(empty), rows, 1.0)

@@ -59,7 +59,7 @@ def test_a_condition_that_tells_the_level_is_learned(small_config):
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
     assert model.mean.flatten().tolist() == pytest.approx(series.mean((0, 2)).tolist(), rel=1e-3)
     index = torch.arange(16)
-    memory = model.remember(torch.from_numpy(condition[:16]))
+    memory = model.precompute_kv(torch.from_numpy(condition[:16]))
     made = model.sample(memory, Rows(0, index, index, index), 0.0).mean((1, 2))
     assert made[::2].mean() > made[1::2].mean() + 1
 
@@ -67,8 +67,8 @@ def test_a_condition_that_tells_the_level_is_learned(small_config):
 def test_each_sample_drops_its_own_condition(small_config):
     """Eq. 7: the share rho of the rows is told zero, whichever batch they are in."""
     model, seen = PaperModel(small_config), []
-    remember = model.denoiser.remember
-    model.denoiser.remember = lambda condition: seen.append(condition) or remember(condition)
+    precompute_kv = model.denoiser.precompute_kv
+    model.denoiser.precompute_kv = lambda condition: seen.append(condition) or precompute_kv(condition)
     torch.manual_seed(0)
     noise_loss(model, torch.zeros(400, 2, 168), torch.ones(400, 8))
     dropped = (seen[0] == 0).all(dim=1)

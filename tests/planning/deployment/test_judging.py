@@ -93,7 +93,7 @@ def test_pulls_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
     rng = np.random.default_rng(3)
     points, users = rng.random((40, 2)) * 9000, rng.random(40)
     whole = inverse_square(points)(users)
-    monkeypatch.setattr(judging, "MOST_KEPT", 10)
+    monkeypatch.setattr(judging, "MAX_KEPT", 10)
     np.testing.assert_allclose(inverse_square(points, block=7)(users), whole, rtol=1e-12)
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2) + np.diag(np.full(40, np.inf))
     np.testing.assert_allclose(whole, (users / apart).sum(axis=1))

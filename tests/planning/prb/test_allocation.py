@@ -124,7 +124,7 @@ def test_fixed_program_equals_brute_force(seed, link, change):
 def test_bundled_sizes_bound_from_above(monkeypatch):
     problem = toy(12, 3, 2, 6.0, bandwidth_mhz=20)
     exact = solve_dual(Options(problem, SETTINGS.objective, problem.prbs), SETTINGS, np.inf).bound
-    monkeypatch.setattr("planning.prb.bound._MOST_VALUES", 400)
+    monkeypatch.setattr("planning.prb.bound._MAX_VALUES", 400)
     options = Options(problem, SETTINGS.objective, problem.prbs)
     assert options.bundled
     assert exact - 1e-6 <= solve_dual(options, SETTINGS, np.inf).bound <= exact + 0.1 * abs(exact) + 1
@@ -361,7 +361,7 @@ def test_what_a_user_without_prbs_would_hear_is_that_of_plain_loops(link):
 
 
 def test_of_many_options_those_nearest_to_the_best_are_kept(monkeypatch):
-    monkeypatch.setattr("planning.prb.fixed._OPTIONS_A_USER", 1)
+    monkeypatch.setattr("planning.prb.fixed._OPTIONS_PER_USER", 1)
     objective = SimpleNamespace(tau_mbps=0.0)
     best = SimpleNamespace(
         objective=objective, sizes=np.array([1]), nothing=np.zeros(1), values=np.array([[[5.0], [9.0], [7.0]]]),

@@ -118,6 +118,6 @@ def test_the_search_finds_the_best_patterns(monkeypatch):
             expected[pattern] = value
     assert {tuple(p) for p in found.patterns.tolist()} == set(expected)
     np.testing.assert_allclose(found.worth, [expected[tuple(p)] for p in found.patterns.tolist()])
-    monkeypatch.setattr("planning.prb.patterns._MOST_PAIRS", 540)
+    monkeypatch.setattr("planning.prb.patterns._MAX_PAIRS", 540)
     some = best_patterns(members, everyone, prices, 0.5, 10**6)
     assert not some.whole and some.ceiling >= found.worth[0] - 1e-9

@@ -30,6 +30,8 @@ def test_the_program_equals_brute_force(name, seed):
     settings = SleepSettings(**{"min_up": 1, "min_off": 1, "max_wakes": None, **more, **EXACT})
     plan = plan_sleep(problem, "milp", settings)
     assert plan.solve.objective == pytest.approx(brute_force(problem, settings), abs=1e-3)
+    # the program's own costs, not only the plan that it chose, are those of the evaluation
+    assert plan.solve.bound == pytest.approx(plan.solve.objective, rel=1e-6)
     assert lawful(problem, settings, plan.parts)
 
 
