@@ -433,7 +433,10 @@ def test_deployment_compares_strategies_and_chooses_the_network(drawn, space):
     assert (table["sites"] == 12).all()
     assert table.loc["traffic", "jsd_traffic"] < table.loc["uniform", "jsd_traffic"]
     best, worst = table["served_share"].idxmax(), table["served_share"].idxmin()
-    assert table.loc[space.network.value.plan.strategy, "served_share"] >= table.loc[best, "served_share"] - 0.001
+    assert (
+        table.loc[space.network.value.plan.strategy, "served_share"]
+        >= table.loc[best, "served_share"] - 0.001
+    )
     space.sleep = Made("a plan", space.basis("network"))
     test.button_group[0].set_value(worst).run()
     assert space.network.value.plan.strategy == worst
