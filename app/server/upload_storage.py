@@ -16,6 +16,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
@@ -97,8 +98,9 @@ def on_disk(folder: Path) -> defaultdict[str, SessionUploads]:
     return defaultdict(lambda: SessionUploads(folder))
 
 
-def rest(uploads: Mapping[str, Mapping[str, StoredUpload]]) -> None:
-    """Let all files of all sessions leave the memory that are not in use; may be called from any thread."""
+def rest(uploads: Mapping[str, Mapping[str, Any]]) -> None:
+    """Let all files (`StoredUpload`) of all sessions leave the memory that are not in use; may be called from any
+    thread."""
     now = time.monotonic()
     for session in list(uploads.values()):
         for stored in list(session.values()):
