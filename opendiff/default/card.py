@@ -23,9 +23,8 @@ from opendiff.default.folded import FoldedMemory, fold, fold_memory, fold_times
 from opendiff.default.model import TrafficModel
 from opendiff.default.prior import PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, SHAPE_WIDTH, WIDTH
-from opendiff.default.world import World
+from opendiff.default.world import World, tiles_own
 from opendiff.device import rounded
-from opendiff.noise import mirrored_noise
 from opendiff.week import HOURS, SERIES
 
 # Tiles whose keys and values are made at once, padded so that their numbers are always the same.
@@ -269,7 +268,7 @@ def plain_weeks(
 def drawn(model: TrafficModel, asked: Asked, tile: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
     """Noise (rows, NOISE_WIDTH) and style (rows, STYLES) of weeks, from the index of each row's tile and sample,
     (rows,) each."""
-    own = mirrored_noise(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample], NOISE_WIDTH)
+    own = tiles_own(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample])
     prediction = asked.prediction.take(tile)
     noise = asked.world.mix(prediction, model.prior.shared_shape, own, tile, sample)
     return noise, model.representation.texture.style(prediction.style, noise[:, 0], noise[:, WIDTH:])

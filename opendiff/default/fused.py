@@ -145,7 +145,9 @@ def _noise(
     second_word = tl.where(second, w3, w1).to(tl.float64)
     radius = tl.sqrt(-2.0 * tl.log((first_word + 0.5) * (1.0 / 4294967296.0)))
     angle = 6.283185307179586 * ((second_word + 0.5) * (1.0 / 4294967296.0))
-    mirrored = (1.0 - 2.0 * (number & 1).to(tl.float32))[:, None]  # samples 2k and 2k + 1
+    # samples 2k and 2k + 1 are mirror images but for the style
+    mirrored = (1.0 - 2.0 * (number & 1).to(tl.float32))[:, None]
+    mirrored = tl.where((2 * pair < SHARED)[None, :], mirrored, 1.0)
     even = mirrored * (radius * tl.cos(angle)).to(tl.float32)
     odd = mirrored * (radius * tl.sin(angle)).to(tl.float32)
     of_shape = ((pair >= 1) & (2 * pair < SHARED))[None, :]

@@ -3,7 +3,8 @@
 Three kinds of noise make the level of a tile: that of the weights, one vector a sample; two fields in space, of short
 and of long range; and the tile's own. All are counters (`opendiff.noise`): the first by (seed, sample), the fields by
 a fixed grid of cells, (seed, cell, sample), which a tile averages with weights that fall off with distance. Samples 2k
-and 2k + 1 are mirror images, so that the mean of few worlds is nearly that of many.
+and 2k + 1 are mirror images, so that the mean of few worlds is nearly that of many. They have one style (`texture`),
+which says how large the noise of a week is: under two styles what a mirrored pair adds to the mean would not cancel.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ WEIGHT_STREAM, SHAPE_STREAM, FIELD_STREAM = 1, 2, 3
 FIELD_CELLS = (1, 4)  # side of a field's cells, tiles
 FIELD_REACH = 2  # cells around a tile's that tell of it
 FIELD_SCALE = 1.0  # standard deviation of a cell's weight, cells
+
+
+def tiles_own(seed: int, x: Tensor, y: Tensor, sample: Tensor) -> Tensor:
+    """The tiles' own noise (rows, NOISE_WIDTH) of rows of tiles x, y and samples, (rows,) each: mirrored in pairs, but
+    for the numbers of the style, which a pair has in common."""
+    own = mirrored_noise(seed, x, y, sample, NOISE_WIDTH)
+    own[:, WIDTH:] *= (1 - 2 * (sample % 2)).to(own)[:, None]
+    return own
 
 
 @dataclass(frozen=True)

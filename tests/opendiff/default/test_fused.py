@@ -7,11 +7,10 @@ from opendiff.default.folded import fold, fold_memory, fold_times
 from opendiff.default.folded import follow as follow_plainly
 from opendiff.default.model import TrafficModel, condition_tensors
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
-from opendiff.default.world import World
+from opendiff.default.world import World, tiles_own
 from opendiff.demo import DemoSource
 from opendiff.device import rounded
 from opendiff.generator import TrafficGenerator
-from opendiff.noise import mirrored_noise
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for GPUs")
@@ -50,7 +49,7 @@ def test_noise_is_that_of_any_device(model, asked):
     tile, sample = row // SAMPLES, row % SAMPLES
     seed = 2**40 + 17
     world, share = World.of(seed, x, y, numbers), model.prior.shared_shape
-    own = mirrored_noise(seed, x[tile], y[tile], numbers[sample], NOISE_WIDTH)
+    own = tiles_own(seed, x[tile], y[tile], numbers[sample])
     expected = world.mix(prediction.take(tile), share, own, tile, sample)
     vectors = torch.full((TILES * SAMPLES + 5, NOISE_WIDTH), torch.nan, device=DEVICE)
     fused.draw(

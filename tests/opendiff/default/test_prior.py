@@ -12,7 +12,7 @@ from opendiff.default.prior import NEW_CITY, Prior, PriorPrediction
 from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Sample, regress
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.texture import STYLES
-from opendiff.default.world import FIELD_CELLS, World, field_correlation, spatial_field
+from opendiff.default.world import FIELD_CELLS, World, field_correlation, spatial_field, tiles_own
 
 COMPONENTS = 3
 
@@ -98,6 +98,18 @@ def made_prediction(rows: int, spatial: tuple[float, float], city: int = NEW_CIT
         loading, residual, torch.tensor(spatial).expand(rows, 2),
         torch.full((rows,), city),
     )  # fmt: skip
+
+
+def test_the_samples_of_a_pair_are_mirrored_under_one_style():
+    x, y = torch.tensor([100, 101]).repeat_interleave(6), torch.tensor([50, 50]).repeat_interleave(6)
+    sample = torch.arange(6).repeat(2)
+    own = tiles_own(3, x, y, sample)
+    assert torch.equal(own[1::2, :WIDTH], -own[::2, :WIDTH])
+    assert torch.equal(own[1::2, WIDTH:], own[::2, WIDTH:]) and own.shape == (12, NOISE_WIDTH)
+    assert not torch.equal(own[0, WIDTH:], own[2, WIDTH:]) and not torch.equal(own[0, WIDTH:], own[6, WIDTH:])
+    every = tiles_own(3, *(torch.zeros(4000, dtype=torch.int64) for _ in range(2)), torch.arange(4000))
+    assert every.std(0).numpy() == pytest.approx(1, abs=0.06)
+    assert every[:, WIDTH:].mean(0).abs().max() < 0.1
 
 
 def test_worlds_have_the_covariance_that_the_prior_states():
