@@ -100,14 +100,15 @@ def _compared(
 
 
 def _to_plan_with(comparison: Comparison[Deployed]) -> str:
-    """The strategy to go on with: the user's own sites, else that which serves the most traffic by the radio model, the
-    first of those that serve as much."""
+    """The strategy to go on with: that which serves the most traffic by the radio model, the first of those that serve
+    as much. The user's own sites where they come first; beside others they are there to be compared with."""
     from planning.deployment import UPLOADED
 
-    if UPLOADED in comparison.plans:
-        return UPLOADED
+    first = next(iter(comparison.plans))
+    if first == UPLOADED:
+        return first
     served = comparison.table.set_index("strategy")["served_share"].astype(float).round(3)
-    return str(served.fillna(0.0).idxmax())
+    return str(served.drop(UPLOADED, errors="ignore").fillna(0.0).idxmax())
 
 
 def _judged(

@@ -14,7 +14,8 @@ from app.state.results import Comparison
         ({"optimised": 0.84, "traffic": 0.93, "uniform": 0.85}, "traffic"),
         ({"optimised": 0.93, "traffic": 0.9301}, "optimised"),  # as much: the first
         ({"optimised": np.nan, "traffic": np.nan}, "optimised"),
-        ({"optimised": 0.9, "uploaded": 0.5}, "uploaded"),  # the user's own sites
+        ({"uploaded": 0.5, "optimised": 0.9}, "uploaded"),  # the user's own sites, asked for first
+        ({"poi": 0.4, "optimised": 0.45, "uploaded": 0.9}, "optimised"),  # ... or there to be compared with
     ],
 )
 def test_the_network_to_plan_with_is_that_which_serves_the_most(served, expected):

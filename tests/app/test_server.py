@@ -112,6 +112,7 @@ def test_what_a_session_may_ask_for_is_limited(shared, monkeypatch):
 def test_the_solver_keeps_to_the_limit_of_the_server(monkeypatch):
     from planning.solver.choice import allowed_seconds
 
+    monkeypatch.delenv("OPENDIFF_MAX_SOLVER_SECONDS")
     assert allowed_seconds(60.0) == 60.0 and allowed_seconds(None) is None
     monkeypatch.setenv("OPENDIFF_MAX_SOLVER_SECONDS", "5")
     assert allowed_seconds(60.0) == 5.0 and allowed_seconds(2.0) == 2.0 and allowed_seconds(None) == 5.0

@@ -268,7 +268,8 @@ def test_spectrum_deployments_places_and_files_are_opened_as_they_were(everythin
         assert (after.identity, after.basis) == (before.identity, before.basis)
         assert opened.outdated(after) == everything.outdated(before)
     assert "network has changed" in opened.outdated(opened.sleep)  # made for the one before
-    assert opened.network.value is opened.deployments.value.plans["uniform"]  # one object, as it was
+    chosen = everything.network.value.plan.strategy
+    assert opened.network.value is opened.deployments.value.plans[chosen]  # one object, as it was
 
     pd.testing.assert_frame_equal(
         opened.deployments.value.table, everything.deployments.value.table, check_dtype=False
