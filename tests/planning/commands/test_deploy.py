@@ -94,7 +94,7 @@ def test_a_budget_instead_of_a_number(folder, capsys):
         (["--sites", "3000"], "1 to 2,000 sites"),
         (["--sites", "2", "--level-dbm", "-200"], "between -150 and -40 dBm"),
         (["--sites", "2", "--coverage-band", "B999"], "no band 'B999'"),
-        (["--sites", "2", "--forbid", "{traffic}"], "no known format"),
+        (["--sites", "2", "--forbid", "{traffic}"], "metres of a projected"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(folder, options, words, capsys):
