@@ -1,6 +1,13 @@
-"""What the strategies of the planners are called on pages and in charts."""
+"""What the strategies of the planners are called on pages and in charts, and which of them serves the most."""
+
+from typing import TYPE_CHECKING
 
 from app.messages import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AS_MUCH = 0.0005  # shares of traffic served that differ by less count as equal
 
 STRATEGY_NAMES = {
     "traffic": "Traffic",
@@ -23,3 +30,12 @@ def strategy_name(name: str) -> str:
     from planning.sleep import STRATEGIES
 
     return STRATEGIES[name].label if name in STRATEGIES else plain(name.capitalize())
+
+
+def serves_most(served: "pd.Series") -> str:
+    """The strategy that serves the largest share of the traffic, the first of those that serve as much.
+
+    served: share by strategy; where it is not known it counts as nothing.
+    """
+    served = served.astype(float).fillna(0.0)
+    return str(served.index[(served > served.max() - AS_MUCH).to_numpy().argmax()])

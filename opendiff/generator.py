@@ -84,7 +84,7 @@ class TrafficGenerator(EnsembleGenerator[Conditions]):
     """The model `default` with its encoder; `TrafficGenerator.load` opens any model by its name.
 
     keep_embeddings: whether embeddings of images are kept between runs, in the user's cache folder; mirrored: whether
-    samples 2k and 2k + 1 are mirror images (`opendiff.noise.mirrored_noise`), which steadies means; independent ones
+    samples 2k and 2k + 1 are mirror images under one style (`world.tiles_own`), which steadies means; independent ones
     are for scores that take them as such, as the fair CRPS does.
     """
 

@@ -10,7 +10,7 @@ from app.state.inputs import OwnSites
 from app.state.results import Comparison, Deployed, Made, network_of
 from app.state.slots import Slot
 from app.state.workspace import Workspace
-from app.strategies import strategy_name
+from app.strategies import serves_most, strategy_name
 
 if TYPE_CHECKING:
     from planning.demand import Demand
@@ -107,8 +107,8 @@ def _to_plan_with(comparison: Comparison[Deployed]) -> str:
     first = next(iter(comparison.plans))
     if first == UPLOADED:
         return first
-    served = comparison.table.set_index("strategy")["served_share"].astype(float).round(3)
-    return str(served.drop(UPLOADED, errors="ignore").fillna(0.0).idxmax())
+    served = comparison.table.set_index("strategy")["served_share"]
+    return serves_most(served.drop(UPLOADED, errors="ignore"))
 
 
 def _judged(

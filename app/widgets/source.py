@@ -180,12 +180,12 @@ def _own_files(space: Workspace) -> None:
 def _poi_columns(space: Workspace, file: Any) -> dict[str, str]:
     """Columns of a table of places that the user chose: those of the last table of this shape at first."""
     from plannerbase.headings import place_columns
+    from plannerbase.layers import TABLES
 
-    tabular = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet")
-    if file is None or not file.name.lower().endswith(tabular) or file.size > MOST_SHOWN_BYTES:
+    if file is None or not file.name.lower().endswith(TABLES) or file.size > MOST_SHOWN_BYTES:
         return {}
     given = Upload(file.name, file.getvalue())
-    held = space.cached(POI_HELD, given.identity, lambda: held_by(given))
+    held = space.cached(POI_HELD, file.file_id, lambda: held_by(given))
     if held is None or not held.columns:
         return {}
     shape = recall(given, held, "poi")

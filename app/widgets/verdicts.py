@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.messages import plain
-from app.strategies import strategy_name
+from app.strategies import AS_MUCH, serves_most, strategy_name
 from app.widgets.clock import hour_label
 from plannerbase import formats
 
@@ -55,8 +55,8 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     )
     if len(rows) == 1:
         return Verdict(f"{name}: {text}{overload}.", not over)
-    best = str(rows["served_share"].astype(float).idxmax())
-    if rows.loc[best, "served_share"] - served < 0.0005:
+    best = serves_most(rows["served_share"])
+    if rows["served_share"].max() - served < AS_MUCH:
         return Verdict(f"{name}: {text}, the most of {len(rows)} strategies{overload}.", not over)
     return Verdict(
         f"The strategy {strategy_name(best)} would serve {formats.percent(rows.loc[best, 'served_share'], 1)} "

@@ -92,11 +92,12 @@ def solve_hours(
         return HourTask(PrbProblem.build(network, users, radio, mapping), settings, rule)
 
     if work is not None and len(network.sites) > LARGE and rule is None and settings.mode != "literal":
-        found = {}
-        for hour in hours:
-            problem = of_hour(hour).problem
-            found[hour] = solve_in_clusters(problem, network, settings, work, progress)
-        return PrbHours(found)
+        return PrbHours(
+            {
+                hour: solve_in_clusters(of_hour(hour).problem, network, settings, work, progress)
+                for hour in hours
+            }
+        )
     if work is not None:
         tasks = [of_hour(hour) for hour in hours]
         return PrbHours(dict(zip(hours, work.done(plan_hour, tasks, "hours", progress), strict=True)))
