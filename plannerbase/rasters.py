@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 from pyproj.exceptions import ProjError
 
 from plannerbase.text import Refused
+
+if TYPE_CHECKING:
+    import rasterio
 
 MAX_BLOCK_BYTES = 512_000_000  # GDAL reads whole blocks, so one that is larger than this is refused
 GDAL_LIMITS = {
@@ -36,6 +39,8 @@ def scaling_of(raster: rasterio.DatasetReader) -> tuple[float, float]:
 def opened_raster(source: Path | bytes) -> Iterator[rasterio.DatasetReader]:
     """A GeoTIFF that states where it lies. Raises `Refused`, a whole sentence, also for what goes wrong while it is
     read."""
+    import rasterio  # only rasters need it
+
     name = name_of(source)
     try:
         with ExitStack() as stack:

@@ -24,8 +24,9 @@ from plannerbase import __version__
 from plannerbase.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from planning.api import allocate_prbs, compare_sleep, deploy, map_coverage, plan_sleep
+    from planning.api import allocate_prbs, compare_sleep, map_coverage, plan_sleep
     from planning.demand import Demand, Scale
+    from planning.deployment import deploy
     from planning.errors import PlanningError
     from planning.network import Network
     from planning.network.files import import_network
@@ -43,7 +44,7 @@ else:
             "TrafficTable": "planning.traffic",
             "allocate_prbs": "planning.api",
             "compare_sleep": "planning.api",
-            "deploy": "planning.api",
+            "deploy": "planning.deployment.plan",
             "import_network": "planning.network.files",
             "map_coverage": "planning.api",
             "plan_sleep": "planning.api",

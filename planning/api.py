@@ -15,7 +15,6 @@ from plannerbase.progress import Progress
 from planning.coverage import Coverage, PixelGrid, RadioSettings, Terrain
 from planning.coverage.rates import RateMapping
 from planning.demand import RATE_FLOOR_MBPS, AnyTraffic, Demand, Scale
-from planning.deployment import deploy
 from planning.network import Network
 from planning.prb import PrbPlan, PrbSettings
 from planning.prb.hours import solve_hours
@@ -36,7 +35,6 @@ from planning.sleep.offload import MAX_NEIGHBOURS
 __all__ = [
     "allocate_prbs",
     "compare_sleep",
-    "deploy",
     "map_coverage",
     "plan_sleep",
     "sleep_problem",

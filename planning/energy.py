@@ -356,11 +356,15 @@ class CellGroups:
         out = np.zeros((len(self.site), load.shape[1]))
         for share in (limit,) if limit >= 1 else (limit, 1.0):
             for merit in self._merit:
-                rank = merit[np.any(rest > 0, axis=1)[self.sector[merit]]]  # of sectors with something left
-                room = share * self.capacity[rank, None] * counts[rank] - out[rank]
-                step = np.clip(rest[self.sector[rank]], 0.0, np.maximum(room, 0.0))
-                out[rank] += step
-                rest[self.sector[rank]] -= step
+                rank = merit[
+                    (rest.max(axis=1, initial=0.0) > 0)[self.sector[merit]]
+                ]  # of sectors with something left
+                sector, before = self.sector[rank], out[rank]
+                room = share * self.capacity[rank, None] * counts[rank] - before
+                left = rest[sector]
+                step = np.clip(left, 0.0, np.maximum(room, 0.0, out=room), out=room)
+                out[rank] = before + step
+                rest[sector] = left - step
         return out
 
     @cached_property

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
-import rasterio.warp
-from rasterio.enums import Resampling
 
 from plannerbase.guard import guarded
 from plannerbase.rasters import name_of, opened_raster, scaling_of
@@ -111,6 +108,9 @@ def _warped(
 ) -> np.ndarray:
     """(rows, columns) float32 of a file on squares of `step` metres from a north-west corner in `crs`; NaN where it has
     no value."""
+    import rasterio.warp  # only terrain and clutter need it
+    from rasterio.enums import Resampling
+
     values = np.full(shape, np.nan, np.float32)
     west, north = corner_m
     east, south = west + step * shape[1], north - step * shape[0]

@@ -54,7 +54,8 @@ class Operation:
             raise InputError(f"The hours in which cells may sleep must be 0 to 24, not {self.window}.")
         if self.never is not None and np.shape(self.never) != (len(network.cells),):
             raise InputError("The list of cells that never sleep must have one value a cell.")
-        known = set(network.cells["band"].astype(str)) if "band" in network.cells else set()
+        named = self.band_order and "band" in network.cells
+        known = set(network.cells["band"].astype(str)) if named else set()
         for band in self.band_order:
             if band not in known:
                 raise InputError(
