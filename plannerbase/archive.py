@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import itertools
 import re
 import stat
 import zipfile
+import zlib
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from plannerbase.text import Refused
 
@@ -20,6 +24,45 @@ MAX_GROWTH, FREE_BYTES = (
     100,
     20_000_000,
 )  # unpacked may be this many times the archive, and this much in any case
+
+
+PACKED = {
+    ".gz": (gzip.open, b"\x1f\x8b"),
+    ".bz2": (bz2.open, b"BZh"),
+}  # of a single file: opener, first bytes
+
+
+def bare_name(name: str) -> str:
+    """The name of a file without the ending of its compression: "cells.csv" of "cells.csv.gz"."""
+    stem = PurePosixPath(name)
+    return str(stem.with_suffix("")) if stem.suffix.lower() in PACKED else name
+
+
+def opened_packed(file: BinaryIO, name: str) -> BinaryIO:
+    """The uncompressed content of an open file whose name ends in .gz or .bz2. Raises `Refused`."""
+    opener, mark = PACKED[PurePosixPath(name).suffix.lower()]
+    if file.read(len(mark)) != mark:
+        raise Refused("is not compressed as its name says")
+    file.seek(0)
+    return opener(file)  # type: ignore[return-value]
+
+
+def unpacked(data: bytes, name: str, most_bytes: int) -> tuple[bytes, str]:
+    """(content, name) of a file, uncompressed where its name ends in .gz or .bz2. Raises `Refused`."""
+    bare = bare_name(name)
+    if bare == name:
+        return data, name
+    most_bytes = min(most_bytes, FREE_BYTES + MAX_GROWTH * len(data))
+    try:
+        with opened_packed(io.BytesIO(data), name) as file:
+            content = file.read(most_bytes + 1)
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"cannot be uncompressed ({type(error).__name__}); it may not be whole") from None
+    if len(content) > most_bytes:
+        raise _too_large(most_bytes)
+    return content, bare
 
 
 def is_damage(error: Exception) -> bool:

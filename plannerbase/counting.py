@@ -17,8 +17,9 @@ SINGULAR = {
 }  # fmt: skip
 VERBS = {
     "are": "is", "carry": "carries", "count": "counts", "cross": "crosses", "draw": "draws", "have": "has",
-    "hold": "holds", "lie": "lies", "list": "lists", "name": "names", "remain": "remains", "repeat": "repeats",
-    "serve": "serves", "state": "states", "stay": "stays", "take": "takes", "were": "was",
+    "hold": "holds", "give": "gives", "lie": "lies", "list": "lists", "name": "names", "remain": "remains",
+    "repeat": "repeats",
+    "say": "says", "serve": "serves", "state": "states", "stay": "stays", "take": "takes", "were": "was",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Za-z]+")
 _BEFORE_NOUN = 4  # words: "measured", "doubled", "grid"

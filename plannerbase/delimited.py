@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from plannerbase.headings import joined_headings, looks_like_headings
+from plannerbase.headings import joined_headings, looks_like_headings, with_units
 from plannerbase.text import Refused, decoded, encoding_of
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 2_000
@@ -78,16 +78,29 @@ def _heading(lines: list[str], filled: list[int]) -> tuple[str, int, tuple[str, 
     return separator, 0, ()
 
 
-def second_headings(data: bytes, dialect: Dialect) -> list[str] | None:
-    """The names of the columns where their headings take two lines, else None."""
+def second_headings(data: bytes, dialect: Dialect) -> tuple[list[str], int] | None:
+    """(names of the columns, lines below the first one that they take) where the headings take two lines, as groups of
+    columns or with a line of units; else None."""
     text = data[:SAMPLE_BYTES].decode(dialect.encoding, "replace").removeprefix("\ufeff")
-    lines = _LINES.split(text)[dialect.skip : dialect.skip + 3]
-    if len(lines) < 3 or '"' in "".join(lines):
+    lines = _LINES.split(text)[max(dialect.skip - 1, 0) : dialect.skip + 3]
+    if '"' in "".join(lines):
         return None
-    top, bottom, below = (line.split(dialect.separator) for line in lines)
-    if not len(top) == len(bottom) == len(below):
+    cells = [line.split(dialect.separator) for line in lines]
+    above = cells.pop(0) if dialect.skip else []
+    if len(cells) < 3:
         return None
-    return joined_headings(top, bottom, below)
+    width = len(cells[0])
+    if width == len(cells[1]) == len(cells[2]):
+        if (names := joined_headings(*cells)) is not None:
+            return names, 1
+        if (names := with_units([name.strip() for name in cells[0]], cells[1])) is not None:
+            return names, 1
+    if (
+        len(above) == width == len(cells[1])
+        and (names := joined_headings(above, cells[0], cells[1])) is not None
+    ):
+        return names, 0
+    return None
 
 
 def _filled_cells(line: str, separator: str) -> int:

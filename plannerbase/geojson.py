@@ -13,6 +13,9 @@ import shapely
 from plannerbase.text import Refused, decoded, read_json
 
 MAX_DEPTH = 8  # of collections inside each other
+TOPOJSON = (
+    "is TopoJSON, not GeoJSON; save it as GeoJSON (mapshaper in.topojson -o format=geojson out.geojson)"
+)
 GEOMETRIES = (
     "Point",
     "MultiPoint",
@@ -134,6 +137,8 @@ def _feature(document: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kind, str) and (kind in GEOMETRIES or "coordinates" in document):
         _check_depth(document, 0)
         return {"geometry": document}
+    if kind == "Topology":
+        raise Refused(TOPOJSON)
     raise Refused("is JSON but not GeoJSON (it has no known `type`)")
 
 

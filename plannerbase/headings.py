@@ -14,26 +14,30 @@ PLACE: dict[str, tuple[str, ...]] = {
         "longdec", "longdd", "ddlong", "gpslongitude", "gpslon", "geolongitude", "sitelongitude", "sitelong",
         "celllongitude", "celllong", "longitud", "longitudine", "longitudegraus", "langengrad", "laengengrad",
         "geographischelange", "geolange", "lengtegraad", "dlugosc", "długość", "долгота", "boylam", "経度", "經度",
-        "경도", "中心经度", "站点经度", "基站经度", "小区经度", "天线经度", "lange", "laenge", "x",
+        "경도", "lengdegrad", "længdegrad", "pituusaste", "bujur", "kinh độ", "zeměpisná délka",
+        "földrajzi hosszúság", "hosszúság", "ลองจิจูด", "خط الطول",
+        "中心经度", "站点经度", "基站经度", "小区经度", "天线经度", "lange", "laenge", "x",
     ),
     "lat": (
         "lat", "latitude", "纬度", "latitudewgs84", "latwgs84", "wgs84lat", "wgs84latitude", "wgs84纬度", "纬度wgs84",
         "decimallatitude", "latitudedecimal", "latdec", "latdd", "ddlat", "gpslatitude", "gpslat", "geolatitude",
         "sitelatitude", "sitelat", "celllatitude", "celllat", "latitud", "latitudine", "latitudegraus", "breitengrad",
         "geographischebreite", "geobreite", "breedtegraad", "szerokosc", "szerokość", "широта", "enlem", "緯度",
-        "위도",
+        "위도", "breddegrad", "leveysaste", "lintang", "vĩ độ", "zeměpisná šířka",
+        "földrajzi szélesség", "szélesség", "ละติจูด", "خط العرض",
         "中心纬度", "站点纬度", "基站纬度", "小区纬度", "天线纬度", "breite", "y",
     ),
     "easting": (
         "easting", "eastings", "east", "xcoord", "xcoordinate", "coordx", "coordinatex", "coordonneex", "xcoordonnee",
         "xm", "eastingm", "rechtswert", "hochwertx", "ostwert", "xlambert93", "lambert93x", "xl93", "xutm", "utmx",
         "utme", "utmeasting", "eastingutm", "osgbeasting", "gridx", "projx", "xmetres", "xmeters", "x坐标", "横坐标",
+        "este", "ostkoordinate", "e",
     ),
     "northing": (
         "northing", "northings", "north", "ycoord", "ycoordinate", "coordy", "coordinatey", "coordonneey",
         "ycoordonnee", "ym", "northingm", "hochwert", "nordwert", "ylambert93", "lambert93y", "yl93", "yutm", "utmy",
         "utmn", "utmnorthing", "northingutm", "osgbnorthing", "gridy", "projy", "ymetres", "ymeters", "y坐标",
-        "纵坐标",
+        "纵坐标", "norte", "nordkoordinate", "n",
     ),
     "ngr": (
         "ngr", "nationalgridreference", "osgridreference", "osgridref", "osgbgridref", "gridreference", "gridref",
@@ -54,9 +58,14 @@ PLACE: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LON_FIRST = ("lonlat", "lnglat", "longlat", "longitudelatitude", "经纬度", "经纬度坐标", "坐标经纬度")
 _UNITS = re.compile(r"[(\[（【].*?[)\]）】]|°")
+# a cell of a row of units: in brackets, or one of those that measure cells and traffic
+_UNIT_CELL = re.compile(
+    r"[(\[][^()\[\]]{1,12}[)\]]|-|deg(rees?)?|°|m|ft|k?m|dbm?i?|dbw|m?w|[kmg]?hz|%|h|[kmgt]i?b(it/s|ps|yte)?s?|text|id",
+    re.IGNORECASE,
+)
 _PARTS = {  # a heading with this in it, where no whole heading is known: the shortest such heading counts
-    "lon": ("longitude", "longitud", "经度", "долгота"),
-    "lat": ("latitude", "latitud", "纬度", "широта"),
+    "lon": ("longitude", "longitud", "经度", "долгота", "μηκος"),
+    "lat": ("latitude", "latitud", "纬度", "широта", "πλατος"),
 }
 
 
@@ -98,8 +107,8 @@ def place_columns(headings: Iterable[object]) -> dict[str, str]:
     found = columns_named(listed, PLACE)
     for ours, parts in _PARTS.items():
         if ours not in found:
-            like = [h for h in listed if any(part in plain(h) for part in parts)]
-            like = [h for h in like if not any(part in plain(h) for part in _PARTS[_other(ours)])]
+            like = [h for h in listed if any(plain(part) in plain(h) for part in parts)]
+            like = [h for h in like if not any(plain(part) in plain(h) for part in _PARTS[_other(ours)])]
             if like:
                 found[ours] = min(like, key=lambda h: len(plain(h)))
     return found
@@ -132,6 +141,17 @@ def joined_headings(
         over = up or over
         names.append(f"{over} {low}".strip() if low and lower.count(low) > 1 else low or up)
     return names
+
+
+def with_units(names: Sequence[str], below: Sequence[object]) -> list[str] | None:
+    """The headings with the units that the row below them gives ("Power" over "(W)"); None where that row is none of
+    units."""
+    units = [_word(value) for value in below]
+    if not any(units) or not all(_UNIT_CELL.fullmatch(unit) for unit in units if unit):
+        return None
+    units += [""] * (len(names) - len(units))
+    bare = [unit.strip("()[] ") for unit in units]
+    return [f"{name} ({unit})" if unit and name else name for name, unit in zip(names, bare, strict=False)]
 
 
 def _word(value: object) -> str:

@@ -19,9 +19,11 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from plannerbase.archive import members
+from plannerbase.archive import members, unpacked
+from plannerbase.counting import counted
 from plannerbase.delimited import dialect_of, read_csv, second_headings
-from plannerbase.geojson import features_of, read_geojson
+from plannerbase.geojson import TOPOJSON, features_of, read_geojson
+from plannerbase.headings import plain
 from plannerbase.kml import read_gpx, read_kml
 from plannerbase.parquet import read_parquet
 from plannerbase.report import Report, rows_of
@@ -40,6 +42,7 @@ OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")  # compound files: workbooks before 200
 KM_A_DEGREE = 111.32
 MAX_DEPTH = 20  # of collections inside each other
 OWN_NOTES = ("provenance.json", "columns.json")  # in archives that we write
+ARCHIVES = (".zip", ".kmz", ".7z", ".rar", ".gz", ".tar")
 ABOUT = "provenance"  # table of keys and values in which our own exports say where they come from
 
 
@@ -51,6 +54,7 @@ class Limits:
     members: int = 100
     rows: int = 500_000
     columns: int = 300
+    names: tuple[str, ...] = ()  # plain headings of columns in which "007" is a name, not the number 7
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,12 @@ class Contents:
 
 
 def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: bool = True) -> Contents:
-    """All tables and layers of a file whose format its name tells. attributes: whether data beside geometry are wanted.
+    """All tables and layers of a file whose format its name tells, also where it is compressed (.gz, .bz2).
+    attributes: whether data beside geometry are wanted.
 
     Raises `Refused`: the text goes after the file's name.
     """
+    data, name = unpacked(data, name, limits.unpacked_bytes)
     suffix = Path(name).suffix.lower()
     if suffix == ".xls" or data.startswith(OLE2):
         raise Refused(
@@ -165,6 +171,10 @@ def read_layers(data: bytes, name: str, limits: Limits = Limits(), attributes: b
         )
     if suffix == ".zip":
         return _zip(data, limits, attributes)
+    if suffix == ".topojson":
+        raise Refused(TOPOJSON)
+    if suffix in (".gml", ".xml"):
+        raise Refused("is GML or XML, which is not read; save it as GeoPackage or GeoJSON")
     if suffix == ".shp":
         raise Refused("is only a part of a Shapefile; zip it together with its .shx, .dbf and .prj files")
     raise Refused("is of no known format")
@@ -277,8 +287,13 @@ def _csv(data: bytes, name: str, limits: Limits) -> Contents:
         data = "\n".join(x for x in lines if not x.removeprefix("\ufeff").startswith("# ")).encode()
     report = Report()
     dialect = dialect_of(data)
-    names = second_headings(data, dialect)
-    table = read_csv(data, limits.rows, dialect if names is None else replace(dialect, skip=dialect.skip + 1))
+    names, further = second_headings(data, dialect) or (None, 0)
+    dialect = replace(dialect, skip=dialect.skip + further)
+    table = read_csv(data, limits.rows, dialect)
+    numbered = [c for c in table if plain(c) in limits.names and pd.api.types.is_numeric_dtype(table[c])]
+    if numbered and b"0" in data:
+        written = read_csv(data, limits.rows, dialect, dtype="string")[numbered]
+        table = table.assign(**{c: written[c] for c in numbered if written[c].str.match(r"0\d").any()})
     if names is not None and len(names) == len(table.columns):
         table.columns = pd.Index(names)
     _tell_titles(dialect.titles, "", report)
@@ -329,9 +344,19 @@ def _features(features: Any, name: str) -> tuple[Layer, Report]:
 def _kml(data: bytes, name: str, limits: Limits) -> Contents:
     marks = read_kml(data, limits.rows)
     report = Report()
+    if marks.links and not marks.rows:
+        raise Refused(_only_links(list(marks.links)))
     if marks.links:
         report.left_out("links to other KML were not followed", len(marks.links), marks.links)
     return _placemarks(marks, Path(name).stem, report)
+
+
+def _only_links(links: list[str]) -> str:
+    """Why a document that only links to others holds nothing."""
+    return (
+        f"holds no placemark, only {counted(len(links), 'links')} to other files ({links[0][:80]}); give the file that "
+        "it links to, or open it in Google Earth and save the places themselves as KML"
+    )
 
 
 def _placemarks(marks: Any, name: str, report: Report) -> Contents:
@@ -354,15 +379,21 @@ def _is_zip(data: bytes, by_name: bool) -> bool:
 def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
     """The main document of an archive and every KML in it that it links to; all of them where it holds no placemark and
     links to none."""
-    inside = members(data, (".kml",), limits.members, limits.unpacked_bytes)
+    inside = members(data, (".kml", ".kmz"), limits.members, limits.unpacked_bytes)
+    nested = [path for path in inside if path.lower().endswith(".kmz")]
+    inside = {path: content for path, content in inside.items() if path not in nested}
     if not inside:
+        if nested:
+            raise Refused(
+                f"holds no .kml file but another archive ({nested[0]}); unpack it and give that one"
+            )
         raise Refused("holds no .kml file")
     by_path = {posixpath.normpath(path.replace("\\", "/")).lower(): path for path in inside}
     main = by_path.get("doc.kml") or min(inside, key=lambda p: (p.count("/"), p))
     waiting, seen, report = [main], {main}, Report()
     layers: dict[str, Layer] = {}
     about: dict[str, Any] = {}
-    rows = 0
+    rows, unfollowed = 0, list[str]()
     while waiting or (not rows and set(inside) - seen):
         if not waiting:
             waiting = sorted(set(inside) - seen)
@@ -389,9 +420,14 @@ def _kmz(data: bytes, name: str, limits: Limits) -> Contents:
             report.left_out(
                 "links to what is no KML in the archive were not followed", len(elsewhere), elsewhere
             )
+            unfollowed += elsewhere
         part = _placemarks(marks, Path(name).stem if path == main else path, report)
         about = about or part.about
         layers |= part.layers
+    if unfollowed and not rows:
+        raise Refused(_only_links(unfollowed))
+    if nested:
+        report.left_out("archives in the archive were not read; unpack them", len(nested), nested)
     unread = sorted(set(inside) - seen)
     if unread:
         report.left_out(f"KML files in the archive that {main} does not link to", len(unread), unread)
@@ -509,8 +545,18 @@ def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
             layers[name] = replace(layer, name=name)
         report.extend(part.report)
     if not layers:
-        raise Refused("holds no .shp file and no table")
+        raise Refused(_nothing_in(data, limits))
     return Contents(layers, about, report)
+
+
+def _nothing_in(data: bytes, limits: Limits) -> str:
+    """What an archive without a table or layer holds instead."""
+    other = list(members(data, (*ARCHIVES, ".tab"), limits.members, limits.unpacked_bytes))
+    if not other:
+        return "holds no .shp file and no table"
+    if other[0].lower().endswith(".tab"):
+        return f"holds a MapInfo table ({other[0]}); save it as .mif and zip that with its .mid file"
+    return f"holds another archive ({other[0]}); unpack it and give that one"
 
 
 def _free(name: str, taken: dict[str, Layer]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from plannerbase.coordinate_parts import by_zones, joined_degrees, split_columns
 from plannerbase.grid_references import SYSTEM as GRID_SYSTEM
 from plannerbase.grid_references import grid_references
 from plannerbase.headings import LON_FIRST, forms, place_columns
@@ -21,6 +22,7 @@ from plannerbase.systems import EXAMPLES, WGS84, is_projected, system_of, to_deg
 from plannerbase.text import Refused
 
 MAX_LATITUDE = 90.0
+MOST_M = 1.1e7  # of eastings and northings: no reference system has both beyond
 COARSE_M = 10.0  # side of a grid reference's square beyond which it is said that it is no place
 KINDS = (("lon", "lat"), ("both",), ("wkt",), ("ngr",), ("easting", "northing"))
 _WORDS = {
@@ -53,6 +55,9 @@ def positions_of(
     system = WGS84 if crs is None else system_of(crs)
     columns = place_columns(table.columns) | {k: v for k, v in (mapping or {}).items() if v in table}
     kinds = [kind for kind in KINDS if set(kind) <= set(columns)]
+    if parts := split_columns(table.columns):
+        columns |= parts
+        kinds.insert(0, tuple(parts))
     if crs is not None and is_projected(system):
         kinds.sort(key=lambda kind: kind != ("easting", "northing"))
     seen = ""
@@ -60,7 +65,7 @@ def positions_of(
         used = {part: columns[part] for part in kind}
         noted = Report()
         try:
-            lon, lat = _READERS[kind](table, used, system, crs is not None, noted)
+            lon, lat = _READERS.get(kind, _split)(table, used, system, crs is not None, noted)
         except Refused as error:
             seen = seen or str(error)
             continue
@@ -74,9 +79,11 @@ def positions_of(
             if table[theirs].notna().any()
         )
         seen = seen or f"has no position in degrees in any row (first: {shown or 'all empty'})"
+        if re.search(r"\d\W*O(,|$)", shown):
+            seen += "; O is east in German and west in French and Spanish, so write E or W"
     if seen:
         advice = "map the columns of longitude and latitude (--map lon=COLUMN --map lat=COLUMN)"
-        raise Refused(seen if "--crs" in seen else f"{seen}; {advice}")
+        raise Refused(seen if ";" in seen else f"{seen}; {advice}")
     found = ", ".join(str(c) for c in table.columns[:12])
     missing = [c for c in ("lon", "lat") if c not in columns]
     raise Refused(
@@ -96,13 +103,7 @@ def _degrees(
     large = there & ((np.abs(x) > 400) | (np.abs(y) > 400))
     if large.sum() > 0.5 * there.sum():
         return _projected(x, y, system, stated, used, report)
-    swapped = there & (np.abs(y) > 90) & (np.abs(x) <= 90)
-    if swapped.any() and swapped.sum() == there.sum():
-        report.fixed(
-            f"positions had latitude and longitude exchanged ({used['lat']} held the longitude)",
-            int(there.sum()),
-        )
-        x, y = y, x
+    x, y = _in_order(x, y, used["lat"], report)
     if stated and is_projected(system):
         return x, y  # degrees beside a projected system
     return _moved(x, y, system, report)
@@ -115,7 +116,17 @@ def _eastings(
     there = np.isfinite(x) & np.isfinite(y)
     if there.any() and (np.abs(x[there]) <= 180).all() and (np.abs(y[there]) <= 90).all():
         return _moved(x, y, WGS84 if is_projected(system) else system, report)
+    if not stated and (found := by_zones(table, x, y, report)) is not None:
+        return found
     return _projected(x, y, system, stated, used, report)
+
+
+def _split(
+    table: pd.DataFrame, used: dict[str, str], system: str, stated: bool, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of columns of degrees, minutes and seconds."""
+    x, y = (joined_degrees(table, used, axis) for axis in ("lon", "lat"))
+    return _moved(x, y, WGS84 if is_projected(system) else system, report)
 
 
 def _projected(
@@ -123,6 +134,11 @@ def _projected(
 ) -> tuple[np.ndarray, np.ndarray]:
     if not (stated and is_projected(system)):
         first = int(np.argmax(np.isfinite(x) & np.isfinite(y)))
+        if min(abs(x[first]), abs(y[first])) > MOST_M:
+            raise Refused(
+                f"has numbers such as {x[first]:.0f}, {y[first]:.0f} in {' and '.join(used.values())}, which are "
+                "neither degrees nor metres; where they are degrees times a million or ten million, divide them by that"
+            )
         raise Refused(
             f"has positions such as {x[first]:.0f}, {y[first]:.0f} in {' and '.join(used.values())}, which are "
             "metres of "
@@ -177,7 +193,20 @@ def _well_known(
         system, stated = system_of(code), True
     if np.nanmax(np.abs(x), initial=0) > 400:
         return _projected(x, y, system, stated, used, report)
+    x, y = _in_order(x, y, used["wkt"], report)
     return _moved(x, y, WGS84 if is_projected(system) else system, report)
+
+
+def _in_order(x: np.ndarray, y: np.ndarray, column: str, report: Report) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes, exchanged where all of them only fit so. column: that said to hold the latitude."""
+    there = np.isfinite(x) & np.isfinite(y)
+    swapped = there & (np.abs(y) > 90) & (np.abs(x) <= 90)
+    if not swapped.any() or swapped.sum() != there.sum():
+        return x, y
+    report.fixed(
+        f"positions had latitude and longitude exchanged ({column} held the longitude)", int(there.sum())
+    )
+    return y, x
 
 
 def written_shapes(values: pd.Series) -> tuple[np.ndarray, str]:
@@ -235,16 +264,18 @@ def _coordinates(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return values
     text = column.astype("string").fillna("").to_numpy(object)
-    # "28 41 24.0N" is no number with spaces between its thousands
+    # "28 41 24.0N" is no number with spaces between its thousands, and the W of "3.7W" is no unit. A bare O is Ost or
+    # Ouest and no coordinate
     apart = (
         column.astype("string")
-        .str.contains(r"\d[\s\-:]+\d{1,2}(?!\d)", regex=True)
+        .str.contains(r"\d[\s\-:]+\d{1,2}(?!\d)|\d\s*°?\s*[^\W\d_]\s*$", regex=True)
         .fillna(False)
         .to_numpy(bool)
     )
     for i in np.flatnonzero((np.isnan(values) | apart) & (text != "")):
         found = _one(_plain(text[i]))[0]
-        values[i] = values[i] if np.isnan(found) else found
+        if not np.isnan(found) or text[i].rstrip()[-1].isalpha():
+            values[i] = found
     return values
 
 

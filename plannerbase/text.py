@@ -10,19 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import charset_normalizer
 import numpy as np
+
+from plannerbase.encodings import fits, guessed
 
 MOST_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 MOST_DEPTH = 100  # of JSON: whatever walks through it afterwards goes as deep
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-HIGH = re.compile(rb"[\x80-\xff]+")
-LETTERS = re.compile(rb"[A-Za-z\x80-\xff]+")
-DOUBLE = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
-SAMPLE = 200_000  # bytes by which an encoding is judged
-OTHERS = ("cp1251", "koi8_r", "cp1253", "big5", "shift_jis", "euc_kr", "cp866")
 
 
 class Refused(ValueError):
@@ -48,39 +44,18 @@ def one_line(text: str) -> str:
 
 
 def encoding_of(data: bytes, whole: bool = True) -> str:
-    """The encoding of a text: by its mark, else UTF-8 where that fits, else UTF-16 by its zero bytes, else GB 18030
-    where what is not ASCII comes in pairs as Chinese does, else what charset-normalizer finds where most letters are
-    not ASCII (Cyrillic, Big5, Shift JIS), else Windows-1252. whole: whether `data` is all of it.
+    """The encoding of a text: by its mark, else UTF-8 where that fits, else UTF-16 by its zero bytes, else as
+    `plannerbase.encodings` finds. whole: whether `data` is all of it.
     """
     for mark, name in MARKS:
         if data.startswith(mark):
             return name
-    if _fits(data, "utf-8", whole) and b"\x00" not in data:
+    if fits(data, "utf-8", whole) and b"\x00" not in data:
         return "utf-8"
     for name, place in (("utf-16-le", 1), ("utf-16-be", 0)):
-        if data[place::2].count(0) > 0.4 * max(1, len(data) // 2) and _fits(data, name, whole):
+        if data[place::2].count(0) > 0.4 * max(1, len(data) // 2) and fits(data, name, whole):
             return name
-    if _looks_chinese(data, whole):
-        return "gb18030"
-    letters = sum(len(run) for run in HIGH.findall(data[:SAMPLE]))
-    if letters > 0.5 * sum(len(run) for run in LETTERS.findall(data[:SAMPLE])):
-        found = charset_normalizer.from_bytes(data[:SAMPLE], cp_isolation=list(OTHERS)).best()
-        if found is not None and _fits(data, found.encoding, whole):
-            return str(found.encoding)
-    return "cp1252" if _fits(data, "cp1252", whole) else "latin-1"
-
-
-def _looks_chinese(data: bytes, whole: bool) -> bool:
-    """Whether the bytes are GB 18030: every run of bytes above ASCII comes in pairs, or most double bytes are of the
-    characters of GB 2312, which text of Europe never looks like."""
-    runs = HIGH.findall(data[:SAMPLE])
-    pairs = [len(run) % 2 == 0 for run in runs]
-    if not runs or not _fits(data, "gb18030", whole):
-        return False
-    if all(pairs[:-1] if not whole else pairs):
-        return True
-    doubles = DOUBLE.findall(data[:SAMPLE])
-    return sum(b"\xa1" <= d[:1] <= b"\xf7" and d[1:] >= b"\xa1" for d in doubles) > 0.8 * len(doubles)
+    return guessed(data, whole)
 
 
 def decoded(data: bytes) -> str:
@@ -110,11 +85,3 @@ def read_json(text: str | bytes) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return value
-
-
-def _fits(data: bytes, encoding: str, whole: bool) -> bool:
-    try:
-        codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
-    except UnicodeDecodeError:
-        return False
-    return True

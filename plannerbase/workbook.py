@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from plannerbase.archive import members
-from plannerbase.headings import joined_headings, looks_like_headings
+from plannerbase.headings import joined_headings, looks_like_headings, with_units
 from plannerbase.markup import check_plain
 from plannerbase.text import Refused
 
@@ -130,6 +130,12 @@ def _table(rows: list[list[Any]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     both = joined_headings(*rows[head : head + 3]) if len(rows) > head + 2 else None
     if both is not None:
         first, headings = head + 2, [name or None for name in both]
+    elif head and (both := joined_headings(*rows[head - 1 : head + 2])) is not None:
+        headings = [name or None for name in both]  # the row above names groups of columns, not the table
+    elif (
+        len(rows) > first and (units := with_units([str(v or "") for v in headings], rows[first])) is not None
+    ):
+        first, headings = first + 1, [name or None for name in units]
     places = [i for i, value in enumerate(headings) if value is not None]
     body = [[row[i] if i < len(row) else None for i in places] for row in rows[first:]]
     names: list[str] = []

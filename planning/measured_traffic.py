@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from plannerbase.archive import bare_name
 from plannerbase.counter_times import parse_times
 from plannerbase.guard import guarded
 from plannerbase.headings import columns_named, plain
@@ -65,7 +66,7 @@ def read_measured(
 @guarded(InputError)
 def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str) -> dict[str, Any]:
     report = Report()
-    if Path(name).suffix.lower() not in TABLES:
+    if Path(bare_name(name)).suffix.lower() not in TABLES:
         raise InputError(f"{name} is no table; give the measurements as CSV or XLSX.")
     try:
         contents = chosen(read_layers(data, name, LIMITS), layer)

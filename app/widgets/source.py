@@ -132,16 +132,18 @@ def _own_files(space: Workspace) -> None:
         key="own imagery",
         help="Cut to tiles of 256 pixels.",
     )
+    from opendiff.live.choices import EXTRACTS
+
     places = st.file_uploader(
         "POI (CSV, XLSX, Parquet, GeoJSON, KML, GPX, FlatGeobuf, GeoPackage, .shp.zip or .osm.pbf)",
         type=["csv", "txt", "tsv", "xlsx", "xlsm", "parquet", "geojson", "json", "geojsonl", "ndjson", "kml", "kmz",
-              "gpx", "fgb", "gpkg", "zip", "osm", "pbf"],
+              "gpx", "fgb", "gpkg", "zip", "osm", "pbf", "gz", "bz2"],
         key="own poi",
         help="A table needs positions, and a category (Amap, Baidu, Overture, Foursquare too) or OpenStreetMap tags.",
     )  # fmt: skip
     data: list[Datum] = ["WGS-84", "GCJ-02", "BD-09"]
     datum = data[0]
-    if places is not None and not places.name.lower().endswith((".gpkg", ".pbf", ".osm")):
+    if places is not None and not places.name.lower().endswith(EXTRACTS):
         datum = st.radio(
             "Positions in", data, horizontal=True, help="GCJ-02: map services of China; BD-09: Baidu."
         )

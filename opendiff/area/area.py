@@ -108,10 +108,11 @@ def check_polygon(geometry: shapely.Geometry) -> None:
         raise AreaError("The drawn outline encloses no area; move its corners apart or draw it again.")
 
 
-def read_area(text_or_path: str | Path) -> Area:
+def read_area(text_or_path: str | Path, layer: str = "", crs: str = "") -> Area:
     """An area from a file of any vector format, or from the text of a box "W,S,E,N" in degrees.
 
-    Coordinates in another reference system are brought to WGS-84. Raises AreaError.
+    Coordinates in another reference system are brought to WGS-84. layer: the one that is meant, "" for all. crs: the
+    reference system of a file that does not state its own. Raises AreaError.
     """
     path = Path(text_or_path)
     if isinstance(text_or_path, str) and (box := _box_numbers(text_or_path)) is not None:
@@ -120,7 +121,7 @@ def read_area(text_or_path: str | Path) -> Area:
         raise AreaError(
             f"{path.name} is a table of tiles, not an outline; give a polygon file or a box W,S,E,N."
         )
-    return read_area_bytes(read_limited(path), path.name)
+    return read_area_bytes(read_limited(path), path.name, layer, crs)
 
 
 def _to_plain(area: Area) -> dict[str, Any]:

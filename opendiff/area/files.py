@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from opendiff.errors import AreaError
+from plannerbase.archive import bare_name
 from plannerbase.layers import VECTORS, Contents, Layer, Limits, chosen, drawn_layer, read_layers
 from plannerbase.report import Report
 from plannerbase.text import Refused
@@ -60,7 +61,7 @@ def read_drawn(
         raise AreaError(
             f"{name} is larger than {MAX_BYTES // 10**6} MB; simplify the outline or keep only its layer."
         )
-    suffix = Path(name).suffix.lower()
+    suffix = Path(bare_name(name)).suffix.lower()
     if suffix not in (*VECTORS, ".shp"):
         raise AreaError(f"{name} is of no known format; give {FORMATS}.")
     limits = Limits(MAX_UNPACKED_BYTES, MAX_MEMBERS, MAX_FEATURES)

@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import ArrayLike
 
 from opendiff.area.area import Area, read_area
-from opendiff.area.files import read_limited
+from opendiff.area.files import MAX_UNPACKED_BYTES, read_limited
 from opendiff.area.tile_grid import (
     ZOOM,
     Bounds,
@@ -25,9 +25,10 @@ from opendiff.area.tile_grid import (
 )
 from opendiff.area.tile_shares import MAX_PIECES, crossings, unit_square_shares
 from opendiff.errors import AreaError
+from plannerbase.archive import bare_name, unpacked
 from plannerbase.delimited import read_csv
 from plannerbase.headings import columns_named
-from plannerbase.layers import TABLES, Limits, read_layers
+from plannerbase.layers import TABLES, Limits, chosen, read_layers
 from plannerbase.numbers import numbers_of
 from plannerbase.report import Report, rows_of
 
@@ -102,28 +103,36 @@ def tiles_covering(area: Area, max_tiles: int = MAX_TILES) -> Tiles:
     return tile_frame(x[covered], y[covered], share[covered])
 
 
-def read_tiles(text_or_path: str | Path, max_tiles: int = MAX_TILES, report: Report | None = None) -> Tiles:
-    """`tiles_covering` of `read_area`, or the tiles listed in a CSV (`tiles_in_csv`). report: is told what was read."""
+def read_tiles(
+    text_or_path: str | Path,
+    max_tiles: int = MAX_TILES,
+    report: Report | None = None,
+    layer: str = "",
+    crs: str = "",
+) -> Tiles:
+    """`tiles_covering` of `read_area`, or the tiles listed in a table (`tiles_in_csv`). report: is told what was read.
+    layer, crs: as in `read_area`; layer: also the sheet of a workbook."""
     path = Path(text_or_path)
-    if path.suffix.lower() not in TABLES:
-        area = read_area(text_or_path)
+    if Path(bare_name(path.name)).suffix.lower() not in TABLES:
+        area = read_area(text_or_path, layer, crs)
         if report is not None:
             report.extend(area.report)
         return tiles_covering(area, max_tiles)
-    return tiles_in_csv(read_limited(path), path.name, max_tiles, report)
+    return tiles_in_csv(read_limited(path), path.name, max_tiles, report, layer)
 
 
 def tiles_in_csv(
-    data: bytes, filename: str, max_tiles: int = MAX_TILES, report: Report | None = None
+    data: bytes, filename: str, max_tiles: int = MAX_TILES, report: Report | None = None, layer: str = ""
 ) -> Tiles:
     """The tiles listed in a table (CSV, XLSX or Parquet): columns x, y and maybe covered_share and zoom, or one column
     of quadkeys or of z/x/y.
 
     Tiles of a lower zoom are split into their zoom-15 tiles; those of a higher one become the covered share of theirs.
-    Lines without a tile are left out, and that is said. Raises AreaError.
+    Lines without a tile are left out, and that is said. layer: the sheet that is meant, "" for the first that lists
+    tiles. Raises AreaError.
     """
     report = Report() if report is None else report
-    table, columns = _table(data, filename, max_tiles)
+    table, columns = _table(data, filename, max_tiles, layer)
     if table.empty:
         raise AreaError(f"{filename} lists no tile; give at least one line x,y below the heading.")
     if len(table) > max_tiles:
@@ -146,15 +155,16 @@ def tiles_in_csv(
     return tile_frame(numbers[:, 0], numbers[:, 1], share)
 
 
-def _table(data: bytes, filename: str, max_tiles: int) -> tuple[pd.DataFrame, dict[str, str]]:
+def _table(data: bytes, filename: str, max_tiles: int, layer: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """A list of tiles and our column -> its heading. Raises AreaError."""
     most_rows = max(max_tiles, MAX_TILES) + 1
-    is_text = Path(filename).suffix.lower() in (".csv", ".txt", ".tsv")
     try:
+        data, filename = unpacked(data, filename, MAX_UNPACKED_BYTES)
+        is_text = Path(filename).suffix.lower() in (".csv", ".txt", ".tsv")
         if is_text:
             tables = [read_csv(data, most_rows=most_rows)]
         else:
-            contents = read_layers(data, filename, Limits(rows=most_rows))
+            contents = chosen(read_layers(data, filename, Limits(rows=most_rows)), layer)
             tables = [layer.table.rename(columns=str) for layer in contents.layers.values()]
     except ValueError as error:
         raise AreaError(

@@ -27,6 +27,13 @@ DESCRIPTION = (
 def add_command(commands: Commands) -> None:
     parser = commands.add_parser("fetch", help="open data of an area into a pack", description=DESCRIPTION)
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
+    add_layer_option(parser)
+    parser.add_argument(
+        "--crs",
+        default="",
+        metavar="CODE",
+        help="reference system of AREA where it does not state its own, such as EPSG:27700 or GCJ-02",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="PACK", help="folder of the pack")
     add_source_options(parser)
     parser.add_argument(
@@ -36,6 +43,12 @@ def add_command(commands: Commands) -> None:
         "--poi osm)",
     )
     parser.set_defaults(run=run, kept="what is fetched is kept")
+
+
+def add_layer_option(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--layer", default="", metavar="NAME", help="sheet or layer of AREA (default: all with polygons)"
+    )
 
 
 def add_source_options(parser: argparse._ActionsContainer) -> None:
@@ -111,7 +124,7 @@ def run(options: argparse.Namespace) -> None:
 
     choices = choices_of(options)
     report = Report()
-    tiles = read_tiles(options.area, report=report)
+    tiles = read_tiles(options.area, report=report, layer=options.layer, crs=options.crs)
     print_notes(tuple(report))
     fetcher = Fetcher(options.out, choices, progress=StageBars())
     notes = fetcher.area(tiles)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opendiff.commands.fetch import AREA_HELP, add_source_options, choices_of, print_notes
+from opendiff.commands.fetch import AREA_HELP, add_layer_option, add_source_options, choices_of, print_notes
 from opendiff.commands.parsers import Commands, assignment
 from opendiff.errors import TableError
 from plannerbase.progress import StageBars
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def add_command(commands: Commands) -> None:
     parser = commands.add_parser("generate", help="traffic of an area, as an ensemble of weeks")
     parser.add_argument("area", metavar="AREA", help=AREA_HELP)
+    add_layer_option(parser)
     parser.add_argument(
         "--source",
         required=True,
@@ -102,8 +103,9 @@ def add_measured_options(group: argparse._ArgumentGroup) -> None:
         help="of measured traffic whose heading states none: MB, GB, Mbit/s ...",
     )
     group.add_argument(
-        "--crs", default="", metavar="CODE", help="of positions in --network, such as EPSG:27700"
-    )
+        "--crs", default="", metavar="CODE",
+        help="reference system of AREA and --network where they do not state theirs, such as EPSG:27700 or GCJ-02",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
@@ -118,7 +120,8 @@ def run(options: argparse.Namespace) -> None:
         raise TableError(f"The folder {options.out.parent} does not exist; make it or name another --out.")
     in_parts = (options.workers, options.scheduler, options.part_tiles) != (None, None, None)
     report = Report()
-    tiles = read_tiles(options.area, MAX_RUN_TILES if in_parts else MAX_TILES, report)
+    most = MAX_RUN_TILES if in_parts else MAX_TILES
+    tiles = read_tiles(options.area, most, report, options.layer, options.crs)
     print_notes(tuple(report))
     source, place = open_named(options, tiles)
     generator = load_model(options.model, device=options.device, weights=options.weights)

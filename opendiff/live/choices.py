@@ -20,11 +20,11 @@ from opendiff.poi.tables import Datum
 
 NONE = "none"
 RASTERS = (".tif", ".tiff")
-EXTRACTS = (".pbf", ".osm", ".gpkg")
+EXTRACTS = (".pbf", ".osm", ".osm.gz", ".osm.bz2", ".gpkg")
 POI_COLUMNS = ("lon", "lat", "category")  # of a table, that a user may name
 TABLES = (
     ".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet", ".geoparquet", ".geojson", ".json", ".geojsonl", ".geojsons",
-    ".ndjson", ".kml", ".kmz", ".gpx", ".fgb", ".zip",
+    ".ndjson", ".kml", ".kmz", ".gpx", ".fgb", ".zip", ".csv.gz", ".csv.bz2",
 )  # fmt: skip
 PLACES = (*EXTRACTS, *TABLES)
 

@@ -212,7 +212,7 @@ class Fetcher:
 
     def _poi_from_file(self, tiles: Tiles, nothing_yet: bool) -> None:
         path = Path(self.choices.poi)
-        if path.suffix.lower() in EXTRACTS or is_shapefile_zip(path):
+        if path.name.lower().endswith(EXTRACTS) or is_shapefile_zip(path):
             extract = read_osm_extract(path, tiles_bounds(tiles), self.client.cancelled)
             places, provider, report = extract.places, "osm", extract.report
             bounds = layer_bounds(path)

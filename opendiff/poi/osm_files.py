@@ -1,6 +1,5 @@
-"""Places in a local OpenStreetMap extract: an `.osm.pbf` or `.osm`, or a GeoPackage or zipped Shapefiles with
-OSM tags or
-Geofabrik classes.
+"""Places in a local OpenStreetMap extract: an `.osm.pbf`, `.osm`, `.osm.gz` or `.osm.bz2`, or a GeoPackage or
+zipped Shapefiles with OSM tags or Geofabrik classes.
 
 GDAL reads them. Features are read in batches inside the box of the wanted tiles, so memory does not grow with the
 extract. Areas count at their centroid; lines never count, nor do areas of which the extract lacks corners, which are
@@ -13,6 +12,7 @@ import re
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from opendiff.errors import SourceError
 from opendiff.poi.catalogues import categories_in, category_columns
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.places import Places, count_places
-from plannerbase.archive import members
+from plannerbase.archive import PACKED, bare_name, members, opened_packed
 from plannerbase.database import copy_plain
 from plannerbase.errors import Cancelled
 from plannerbase.guard import guarded
@@ -43,6 +43,7 @@ from plannerbase.vector import SHAPEFILE_PARTS, shapefiles
 READ_SECONDS = 1800.0  # that an extract may take: those of a country have some 1 GB
 COPY = "plain.gpkg"  # of a database, in a folder of its own
 BATCH_FEATURES = 65_536
+COPY_BYTES = 1_000_000  # at a time, of what is uncompressed
 MAX_LAYERS = 100
 HEAD_BYTES = 65_536
 MAX_ZIP_BYTES, MAX_UNPACKED_BYTES, MAX_MEMBERS = 500_000_000, 4_000_000_000, 500  # of zipped Shapefiles
@@ -146,6 +147,8 @@ def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
     if kind == "gpkg":
         copy_plain(path, folder / COPY)
         return [folder / COPY]
+    if kind == "packed":
+        path, kind = _unpacked(path, folder), "osm"
     if kind == "osm":
         with path.open("rb") as file:
             check_plain(file.read(HEAD_BYTES))  # a document type stands before the first element
@@ -164,6 +167,25 @@ def _given_to_gdal(path: Path, kind: str, folder: Path) -> list[Path]:
             (folder / f"{number}{suffix}").write_bytes(content)
         found.append(folder / f"{number}.shp")
     return found
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    """The uncompressed copy of an .osm.gz or .osm.bz2. Raises `Refused`."""
+    made, left = folder / "plain.osm", MAX_UNPACKED_BYTES
+    try:
+        with path.open("rb") as packed, opened_packed(packed, path.name) as file, made.open("wb") as out:
+            while block := file.read(COPY_BYTES):
+                left -= len(block)
+                if left < 0:
+                    raise Refused(
+                        f"unpacks to more than {MAX_UNPACKED_BYTES // 10**9} GB; give the .osm.pbf of the same extract"
+                    )
+                out.write(block)
+    except (EOFError, zlib.error) as error:
+        raise Refused(
+            f"cannot be uncompressed ({type(error).__name__}); it was not downloaded whole"
+        ) from None
+    return made
 
 
 def _check_whole(path: Path, kind: str) -> None:
@@ -224,7 +246,8 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
 
 
 def file_kind(path: Path, shown: str) -> str:
-    """ "gpkg", "pbf", "osm" or "shp" by the content of a file, which must agree with its name. Raises SourceError."""
+    """ "gpkg", "pbf", "osm", "packed" (an .osm.gz or .osm.bz2) or "shp" by the content of a file, which must agree
+    with its name. Raises SourceError."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -237,12 +260,19 @@ def file_kind(path: Path, shown: str) -> str:
         return "pbf"
     if suffix == ".osm" and b"<osm" in head:
         return "osm"
+    if is_packed_osm(path.name) and head.startswith(PACKED[suffix][1]):
+        return "packed"
     if suffix == ".zip" and head.startswith(b"PK"):
         return "shp"
     raise SourceError(
         f"{shown} is no OSM extract that can be read; give an .osm.pbf, an .osm, a GeoPackage (.gpkg) or zipped "
         "Shapefiles."
     )
+
+
+def is_packed_osm(name: str) -> bool:
+    """Whether a file is a compressed .osm by its name."""
+    return bare_name(name) != name and bare_name(name).lower().endswith(".osm")
 
 
 def is_shapefile_zip(path: Path) -> bool:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from plannerbase.numbers import numbers_of
 
-# our column -> headings of others as `compact` writes them, the most telling first
-HEADINGS: dict[str, tuple[str, ...]] = {
+# our column -> headings of others, the most telling first
+_NAMES: dict[str, tuple[str, ...]] = {
     "site": ("site", "sitename", "siteid", "name", "enodebid", "gnodebid", "enodeb", "gnodeb", "enodebname",
              "gnodebname", "nomdusite", "nomdelastation", "codesite", "codedusite", "sitecode",
              "siteno", "sitenumber", "siteref", "sitereference", "bs", "basestation", "station", "stationname",
@@ -21,10 +21,16 @@ HEADINGS: dict[str, tuple[str, ...]] = {
              "emplazamiento", "sitio", "estacion", "estacao", "площадка", "stacja", "nombre", "nome", "nazwa",
              "название", "名称", "nom", "naam", "namn", "navn", "nodeb", "nodebname", "nodebid", "bts", "btsname",
              "btsid", "enb", "enbname", "gnb", "gnbname", "tower", "towername", "towerid", "mast", "mastname",
-             "mastid", "局名", "基地局", "基地局名", "기지국", "기지국명", "bezeichnung"),
+             "mastid", "局名", "基地局", "基地局名", "기지국", "기지국명", "bezeichnung", "기지국id", "국소명",
+             "국소id", "기지국코드", "局舎名", "基地局id", "基地台名稱",
+             "基地台", "站台", "站台名稱", "название бс", "имя бс", "номер бс", "бс", "nazwa stacji",
+             "id stacji", "saha",
+             "saha adı", "όνομα σταθμού", "sta_nm_anfr", "sup_id", "standortbescheinigungsnummer", "property name",
+             "property id", "registration number", "station location"),
     "lon": ("lon", "lng", "long", "longitude", "sitelongitude", "x", "easting", "经度"),
     "lat": ("lat", "latitude", "sitelatitude", "y", "northing", "纬度"),
-    "cell": ("cell", "cellname", "cellid", "eutrancell", "nrcell", "localcellid", "cgi", "ecgi", "ncgi", "transmitter",
+    "cell": ("cell", "cellname", "cellid", "eutrancell", "nrcell", "localcellid", "cgi", "ecgi", "ncgi",
+             "transmitter",
              "transmittername", "小区名称", "小区名", "小区", "cellule", "nomcellule", "nomdelacellule",
              "zelle", "zellname", "celda", "celula", "cella", "сота"),
     "sector": ("sector", "sectorname", "sectorid", "sectornumber", "secteur", "扇区", "sektor",
@@ -33,36 +39,45 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "azimuth": ("azimuth", "azi", "azim", "bearing", "direction", "antennaazimuth", "sectorazimuth", "cellazimuth",
                 "antennaazi", "azimut", "orientation", "dir", "az", "azm", "azimuts", "azimuths",
                 "antazimuth", "方向角", "方位角", "天线方位角", "acimut", "azimute",
-                "azymut", "азимут", "richtung"),
+                "azymut", "азимут", "richtung", "방위각", "방향각"),
     "technology": ("technology", "tech", "rat", "radio", "generation", "system", "networktype", "networktechnology",
                    "radiotechnology", "radioaccesstechnology", "technologie", "systeme", "制式", "网络制式",
-                   "网络类型", "tecnologia", "technologia", "технология", "стандарт"),
-    "band": ("band", "frequencyband", "freqband", "bandname", "operatingband", "bande", "频段", "banda", "frequenzband",
-             "pasmo", "диапазон"),
+                   "网络类型", "tecnologia", "technologia", "технология", "стандарт", "기술방식", "기술",
+                   "통신방식", "방식",
+                   "方式", "通信方式", "技术", "技術", "teknoloji", "τεχνολογία"),
+    "band": ("band", "frequencyband", "freqband", "bandname", "operatingband", "bande", "频段", "banda",
+             "frequenzband",
+             "pasmo", "диапазон", "頻段", "주파수대역", "대역", "周波数帯", "emr_lb_systeme", "frekans bandı"),
     "frequency_mhz": ("frequency", "freq", "frq", "dlfrequency", "downlinkfrequency", "carrierfrequency",
                       "centrefrequency", "centerfrequency", "carrier", "frequence", "频率", "中心频率", "frequenz",
-                      "frecuencia", "frequencia", "frequenza", "частота"),
+                      "frecuencia", "frequencia", "frequenza", "частота", "주파수", "周波数", "頻率", "frekans",
+                      "tx frequency", "transmit frequency"),
     "channel": ("earfcn", "earfcndl", "dlearfcn", "nrarfcn", "dlnrarfcn", "nrarfcndl", "dlarfcn", "arfcn", "arfcndl",
                 "频点", "下行频点"),
     "bandwidth_mhz": ("bandwidth", "channelbandwidth", "dlbandwidth", "carrierbandwidth", "systembandwidth", "bw",
-                      "bwi", "bandepassante", "带宽", "系统带宽"),
+                      "bwi", "bandepassante", "带宽", "系统带宽", "channel width", "대역폭", "帯域幅", "頻寬",
+                      "полоса", "szerokość pasma"),
     "prbs": ("prbs", "prb", "numberofprbs", "nprb", "rbs"),
-    "beamwidth_deg": ("beamwidth", "horizontalbeamwidth", "hbeamwidth", "hbw", "hpbw", "antennahbw", "antennabeamwidth",
+    "beamwidth_deg": ("beamwidth", "horizontalbeamwidth", "hbeamwidth", "hbw", "hpbw", "antennahbw",
+                      "antennabeamwidth",
                       "水平波宽", "水平波瓣"),
-    "vertical_beamwidth_deg": ("verticalbeamwidth", "vbeamwidth", "vbw", "vpbw", "antennavbw", "垂直波宽", "垂直波瓣"),
+    "vertical_beamwidth_deg": ("verticalbeamwidth", "vbeamwidth", "vbw", "vpbw", "antennavbw", "垂直波宽",
+                               "垂直波瓣"),
     "height_m": ("height", "antennaheight", "antheight", "heightagl", "agl", "hba", "alt", "hauteur", "towerheight",
                  "rad_center", "radcenter", "挂高", "天线挂高", "站高", "天线高度", "hohe", "hoehe", "antennenhohe",
-                 "altura", "altezza", "wysokosc", "высота"),
+                 "altura", "altezza", "wysokosc", "высота", "высота подвеса", "высота подвеса антенны", "안테나높이",
+                 "안테나고", "アンテナ高", "アンテナ高さ", "天線高度", "天線高", "montagehöhe", "wysokość anteny",
+                 "anten yüksekliği"),
     "tilt_deg": ("tilt", "downtilt", "totaltilt", "antennatilt", "tlt", "antennatlt", "总下倾角", "下倾角", "neigung",
                  "inclinacion", "inclinacao"),
     "electrical_tilt_deg": ("etilt", "electricaltilt", "electricaldowntilt", "edt", "ret", "tiltelec", "electilt",
-                            "elecdowntilt", "tiltelectrical", "电子下倾角",
-                            "电下倾角"),
+                            "elecdowntilt", "tiltelectrical", "电子下倾角", "电下倾角", "電子下傾角", "전기적틸트",
+                            "additional electrical downtilt", "additional electrical tilt", "total electrical tilt"),
     "mechanical_tilt_deg": ("mtilt", "mechanicaltilt", "mechanicaldowntilt", "mdt", "tiltmeca", "mechtilt",
-                            "mechdowntilt", "tiltmechanical", "机械下倾角"),
+                            "mechdowntilt", "tiltmechanical", "机械下倾角", "機械下傾角", "기계적틸트"),
     "power_dbm": ("power", "txpower", "maxpower", "transmitpower", "maxtxpower", "maxtransmitpower", "outputpower",
                   "rfpower", "tx", "cellpower", "puissance", "发射功率", "功率", "leistung", "sendeleistung",
-                  "potencia", "potenza", "мощность"),
+                  "potencia", "potenza", "мощность", "송신출력", "출력", "送信出力", "transmitter power"),
     "eirp_dbm": ("eirp", "pire", "maxeirp", "totaleirp"),
     "gain_dbi": ("gain", "antennagain", "antgain", "txg", "antennatxg", "天线增益"),
     "layers": ("layers", "mimolayers", "dlmimolayers", "maxlayers"),
@@ -91,6 +106,8 @@ UNITS: dict[str, dict[str, float]] = {
     "gain_dbi": {"dbi": 0.0, "dbd": 2.15, "db": 0.0},
     "capacity_mbps": {"mbps": 1.0, "mbits": 1.0, "mbit": 1.0, "gbps": 1e3, "kbps": 1e-3},
 }  # fmt: skip
+_MOST_DBM = {"power_dbm": 60.0, "eirp_dbm": 90.0}
+MOST_W = {"power_dbm": 1e3, "eirp_dbm": 1e6}  # more is mW
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*([^\W\d_]*|°)\s*\Z", re.IGNORECASE)
 # headings whose unit nothing in them tells
 _UNIT_OF_HEADING = {"txw": ("power_dbm", "w")}
@@ -100,6 +117,10 @@ def compact(heading: object) -> str:
     """A heading in lower case without accents, spaces and punctuation; letters of all scripts stay."""
     text = unicodedata.normalize("NFKD", str(heading).replace("ß", "ss"))
     return "".join(c for c in text.casefold() if c.isalnum() or c == "°")
+
+
+HEADINGS = {ours: tuple(compact(name) for name in names) for ours, names in _NAMES.items()}
+_AZIMUTH_PARTS = ("azimut", "azymut", "азимут", "αζιμούθιο", "방위각", "方位角", "hauptstrahlrichtung")
 
 
 def guess_mapping(columns: Iterable[object], own: Iterable[str] = ()) -> dict[str, str]:
@@ -118,6 +139,9 @@ def guess_mapping(columns: Iterable[object], own: Iterable[str] = ()) -> dict[st
     for column in names_of_file:
         if compact(column) in _UNIT_OF_HEADING:
             found.setdefault(_UNIT_OF_HEADING[compact(column)][0], column)
+    like = [c for c in names_of_file if compact(c).startswith(tuple(map(compact, _AZIMUTH_PARTS)))]
+    if "azimuth" not in found and len(like) == 1:
+        found["azimuth"] = like[0]
     return found | {c: c for c in names_of_file if c in set(own)}
 
 
@@ -137,10 +161,10 @@ def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
     """(rows,) the column in the unit of our name, NaN where it holds no number.
 
     A unit after a number counts, else that of the heading. Without any, frequencies below 100 are GHz, and those
-    above 100,000 kHz or Hz; powers are dBm.
+    above 100,000 kHz or Hz; bandwidths above 1,000 kHz or Hz; powers are dBm unless `unit_without_a_word` tells more.
     """
     known = UNITS.get(ours, {})
-    unit = _unit(compact(heading), ours)
+    unit = _unit(compact(heading), ours) or unit_without_a_word(values, ours)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return _converted(numbers_of(values), ours, unit, known)
     out = np.full(len(values), np.nan)
@@ -158,6 +182,26 @@ def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
             continue
         out[(texts == text).to_numpy()] = value
     return out
+
+
+def unit_without_a_word(values: pd.Series, ours: str) -> str:
+    """The unit of powers that state none, by their size: no cell has 60 dBm (1 kW), and no EIRP 90; "" where it may be
+    dBm."""
+    most = _MOST_DBM.get(ours)
+    largest = np.nanmax(numbers_of(values), initial=0.0) if most is not None else 0.0
+    return "" if most is None or largest <= most else "w" if largest <= MOST_W[ours] else "mw"
+
+
+def with_units(values: pd.Series, ours: str, theirs: str, others: pd.DataFrame) -> pd.Series:
+    """The column with the unit behind each number where a column of units stands beside it (EIRP, EIRP_UNIT)."""
+    known = UNITS.get(ours, {})
+    names = [compact(theirs) + word for word in ("unit", "units", "uom", "type")]
+    for column in others.columns:
+        if compact(column) in names:
+            units = others[column].astype("string").fillna("").str.strip().str.casefold()
+            if (units != "").any() and units[units != ""].isin(list(known)).all():
+                return values.astype("string").str.cat(units, sep=" ").where(values.notna())
+    return values
 
 
 def has_unit(ours: str, heading: str) -> bool:
@@ -196,4 +240,6 @@ def _converted(values: np.ndarray, ours: str, unit: str, known: dict[str, float]
     if ours == "frequency_mhz":
         scale = np.select([values < 100, values > 1e8, values > 1e5], [1e3, 1e-6, 1e-3], 1.0)
         return np.asarray(values * scale)
+    if ours == "bandwidth_mhz":
+        return np.asarray(values * np.select([values > 1e6, values > 1e3], [1e-6, 1e-3], 1.0))
     return values

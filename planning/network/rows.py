@@ -12,8 +12,8 @@ from plannerbase.report import Report, rows_of
 from planning.arfcn import frequency_of_channel
 from planning.equipment import CAPACITY, COVERAGE
 from planning.network.cells import CELL_COLUMNS, LIMITS, TEXT_COLUMNS
-from planning.network.directions import azimuths_of
-from planning.network.headings import HEADINGS, compact, has_unit, quantities
+from planning.network.directions import azimuths_of, is_omni
+from planning.network.headings import HEADINGS, compact, has_unit, quantities, unit_without_a_word, with_units
 from planning.network.network import SITE_COLUMNS
 from planning.network.technologies import Carrier, carriers_of
 
@@ -22,6 +22,7 @@ _FOLDED = ("channel", "electrical_tilt_deg", "mechanical_tilt_deg", "eirp_dbm") 
 _SPREAD_DEG = 0.01
 MAX_STATES = 20  # different texts up to which a column of states is one
 _STATUS = {
+    "active",
     "status",
     "state",
     "sitestatus",
@@ -123,12 +124,26 @@ def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.
         elif ours in TEXT_COLUMNS or ours == "azimuth":
             out[ours] = _texts(column)
         else:
-            out[ours] = quantities(column, ours, theirs)
-            if ours in ("power_dbm", "eirp_dbm") and not has_unit(ours, theirs):
-                report.assumed(f"The column {theirs} names no unit and was read as dBm")
+            stated = with_units(column, ours, theirs, frame)
+            out[ours] = quantities(stated, ours, theirs)
+            if ours in ("power_dbm", "eirp_dbm") and stated is column and not has_unit(ours, theirs):
+                unit = {
+                    "": "dBm",
+                    "w": "W, as it holds too much for dBm",
+                    "mw": "mW, as it holds too much for W",
+                }
+                report.assumed(
+                    f"The column {theirs} names no unit and was read as {unit[unit_without_a_word(column, ours)]}"
+                )
+            if (
+                ours == "frequency_mhz"
+                and "band" not in used
+                and (names := _carrier_names(column)) is not None
+            ):
+                out["band"] = names
     _turn_down(out, used, report)
     _tell_status(frame, report)
-    table = _folded(pd.DataFrame(out, index=frame.index))
+    table = _folded(pd.DataFrame(out, index=frame.index), used, report)
     taken = set(used.values())
     extras = [c for c in frame.columns if str(c) not in taken and _is_kept(str(c), frame[c])][:MAX_EXTRAS]
     for column in extras:
@@ -136,6 +151,13 @@ def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.
     if extras:
         report.taken(f"Kept with the cells as they are: {', '.join(map(str, extras))}")
     return table.reset_index(drop=True)
+
+
+def _carrier_names(column: pd.Series) -> np.ndarray | None:
+    """(rows,) text of a column of carriers that names technologies ("LTE 1800 F1") instead of numbers, else None."""
+    texts = _texts(column)
+    named = [text for text in set(texts) if text]
+    return texts if named and all(carriers_of("", text)[0].technology for text in named) else None
 
 
 def _turn_down(out: dict[str, np.ndarray], used: dict[str, str], report: Report) -> None:
@@ -204,7 +226,7 @@ def _roles(values: pd.Series) -> np.ndarray:
     return np.array([known.get(t.lower()) for t in text], object)
 
 
-def _folded(table: pd.DataFrame) -> pd.DataFrame:
+def _folded(table: pd.DataFrame, used: dict[str, str], report: Report) -> pd.DataFrame:
     """Channel numbers as frequencies, two tilts as one, EIRP as power; values outside the limits count as missing."""
     table = table.copy()
     if "channel" in table and "frequency_mhz" not in table:
@@ -219,10 +241,18 @@ def _folded(table: pd.DataFrame) -> pd.DataFrame:
             table["tilt_deg"] = np.where(np.isnan(both).all(axis=0), np.nan, np.nansum(both, axis=0))
     if "eirp_dbm" in table and "power_dbm" not in table:
         table["power_dbm"] = np.nan  # filled once the gain is known
-    for column, (low, high) in LIMITS.items():
+    for column, (low, high) in (LIMITS | {"eirp_dbm": LIMITS["power_dbm"]}).items():
         if column in table and column != "azimuth":
             values = table[column].to_numpy(float)
-            table[column] = np.where((values >= low) & (values <= high), values, np.nan)
+            good = (values >= low) & (values <= high)
+            if wrong := int((~good & ~np.isnan(values)).sum()):
+                report.left_out(
+                    f"values of {used.get(column, column)} were not taken, as they are not between {low:g} and "
+                    f"{high:g} in the unit of {column}",
+                    wrong,
+                    [f"{value:g}" for value in values[~good & ~np.isnan(values)][:3]],
+                )
+            table[column] = np.where(good, values, np.nan)
     return table.drop(columns=[c for c in _FOLDED if c in table and c != "eirp_dbm"])
 
 
@@ -261,6 +291,16 @@ def _by_direction(table: pd.DataFrame, report: Report) -> pd.DataFrame:
     low, high = LIMITS["azimuth"]
     known: dict[str, list[float]] = {}
     texts = table["azimuth"].tolist()
+    omni = np.array([is_omni(text) for text in texts], bool)
+    if omni.any():
+        width = (
+            table["beamwidth_deg"].to_numpy(float)
+            if "beamwidth_deg" in table
+            else np.full(len(table), np.nan)
+        )
+        table = table.assign(beamwidth_deg=np.where(omni, 360.0, width))
+        texts = ["0" if round_ else text for text, round_ in zip(texts, omni, strict=True)]
+        report.taken("rows say that their cell is omnidirectional", int(omni.sum()))
     for text in set(texts):
         known[text] = [a for a in azimuths_of(text) if low <= a <= high] or [np.nan]
     lists = [known[text] for text in texts]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from plannerbase.archive import members
+from plannerbase.archive import members, unpacked
+from plannerbase.headings import plain
 from plannerbase.layers import Contents, Layer, Limits, about_lines, read_layers
 from plannerbase.source import Source, content_of, name_of
 from plannerbase.text import Refused, read_json
@@ -20,11 +21,15 @@ from plannerbase.workbook import workbook_members
 from planning.errors import InputError
 from planning.network.cell_databases import with_heading
 from planning.network.cells import CELL_COLUMNS
+from planning.network.headings import HEADINGS
 from planning.network.network import SITE_COLUMNS
 from planning.network.xlsx import own_tables
 
 MAX_BYTES = 100_000_000
-LIMITS = Limits(unpacked_bytes=200_000_000, members=100, rows=500_000, columns=300)
+LIMITS = Limits(
+    unpacked_bytes=200_000_000, members=100, rows=500_000, columns=300,
+    names=tuple(plain(name) for column in ("site", "cell", "sector") for name in HEADINGS[column]),
+)  # fmt: skip
 FORMATS = (
     "CSV, XLSX, Parquet, GeoJSON, KML, KMZ, GPX, FlatGeobuf (.fgb), "
     "GeoPackage (.gpkg), MapInfo (.mif with .mid, zipped) or a zipped Shapefile (.zip)"
@@ -50,8 +55,9 @@ def read_bytes(source: Source, name: str | None) -> tuple[bytes, str]:
 
 def read_contents(data: bytes, name: str) -> Contents:
     """Every table and layer of a file, those of our own exports as they were. Raises InputError."""
-    suffix = Path(name).suffix.lower()
     try:
+        data, name = unpacked(data, name, LIMITS.unpacked_bytes)
+        suffix = Path(name).suffix.lower()
         if suffix in (".csv", ".txt", ".tsv", ".ntm"):
             data, name = with_heading(data), name if suffix != ".ntm" else f"{Path(name).stem}.csv"
         own = _own_workbook(data) if suffix == ".xlsx" else None

@@ -28,6 +28,20 @@ _TDD_LETTERS = {"A": 34, "D": 41, "E": 40, "F": 39}  # Chinese names of bands of
 _SEPARATORS = re.compile(r"[+/,;&|、]|\s+and\s+|\s+et\s+", re.IGNORECASE)
 
 
+# names of bands that tell no technology beside one that is stated
+_BAND_WORDS = {
+    "AWS": "B66",
+    "PCS": "B2",
+    "DCS": "B3",
+    "CBRS": "B48",
+    "EGSM": "B8",
+    "E-GSM": "B8",
+    "IMT": "B1",
+    "APT": "B28",
+}
+_BAND_WORD = re.compile(rf"({'|'.join(_BAND_WORDS)})(?:[- ]?\d+)?")
+
+
 def carriers_of(technology: str, band: str) -> tuple[Carrier, ...]:
     """The carriers that the texts of a row name, at least one; technology "" where neither says it.
 
@@ -35,7 +49,7 @@ def carriers_of(technology: str, band: str) -> tuple[Carrier, ...]:
     with its own.
     """
     kinds = _parts(technology)
-    bands = _parts(band)
+    bands = _parts(band, bool(kinds))
     kinds = [_with_band(k.technology, k) for k in kinds]
     if not bands:
         return tuple(dict.fromkeys(kinds)) or (Carrier("", "", None),)
@@ -53,14 +67,16 @@ def carriers_of(technology: str, band: str) -> tuple[Carrier, ...]:
     return tuple(dict.fromkeys([*out, *rest]))
 
 
-def _parts(text: str) -> list[Carrier]:
-    """A carrier for each part of a text that says anything."""
-    found = [_part(p) for p in _SEPARATORS.split(text) if p.strip()]
+def _parts(text: str, stated: bool = False) -> list[Carrier]:
+    """A carrier for each part of a text that says anything. stated: whether the technology is known without it."""
+    found = [_part(p, stated) for p in _SEPARATORS.split(text) if p.strip()]
     return [c for c in found if c != Carrier("", "", None)]
 
 
-def _part(text: str) -> Carrier:
+def _part(text: str, stated: bool) -> Carrier:
     upper = " ".join(text.upper().replace("_", " ").split())
+    if stated and (word := _BAND_WORD.fullmatch(upper)):
+        return Carrier("", _BAND_WORDS[word[1]], None)
     if match := re.fullmatch(r"(N|B|BAND ?)(\d{1,3})", upper):
         nr = match[1] == "N"
         if band := band_named(f"{'n' if nr else 'B'}{match[2]}"):
@@ -88,8 +104,8 @@ def _part(text: str) -> Carrier:
 
 def _frequency(upper: str) -> float | None:
     """MHz that a text such as "NR3500", "2.6 GHz" or "1800" names, or None."""
-    if match := re.search(r"(\d+(?:\.\d+)?) ?GHZ", upper):
-        return 1000.0 * float(match[1])
+    if match := re.search(r"(\d+(?:\.\d+)?) ?GHZ|(?<![\d.])(\d\.\d+) ?G(?![A-Z])", upper):
+        return 1000.0 * float(match[1] or match[2])
     for digits in re.findall(r"(?<![\d.])(\d{3,5})(?![\d.])", upper):
         if 400 <= int(digits) <= 40_000:
             return float(digits)
