@@ -14,18 +14,24 @@ NAMES: dict[str, tuple[str, ...]] = {  # plain headings, the most telling first
         "cell", "cellname", "cellid", "celldn", "localcellname", "eutrancellname", "nrcellname", "ucellname", "cgi",
         "ecgi", "ncgi", "eci", "nci", "ci", "enodebcell", "cellidentity", "cellule", "celda", "zelle", "小区",
         "小区名称", "小区名", "小区id", "小区标识", "小区号", "小区cgi", "小区eci", "cellkey", "sector", "sectorname",
-        "sectorid", "扇区", "扇区名称",
+        "sectorid", "扇区", "扇区名称", "eutrancellfdd", "eutrancelltdd", "eutrancell", "nrcelldu", "nrcellcu",
+        "utrancell",
+        "lncelname", "lncel", "nrcelname", "nrcel", "wcelname", "wcel", "셀", "셀명", "셀id", "セル", "セル名",
     ),
     "site": (
         "site", "sitename", "siteid", "enodeb", "enodebname", "gnodeb", "gnodebname", "nodeb", "bts", "btsname", "ne",
         "nename", "station", "stationname", "基站", "基站名称", "基站名", "站点", "站点名称", "网元", "网元名称",
+        "erbs",
+        "mrbtsname", "lnbtsname", "nrbtsname", "nodename", "managedelement", "국소명", "기지국명", "局名",
     ),
     "time": (
         "datetime", "timestamp", "time", "starttime", "begintime", "resulttime", "periodstarttime", "starttimestamp",
         "dateheure", "fechahora", "datumuhrzeit", "时间", "日期时间", "开始时间", "统计时间", "起始时间", "采集时间",
         "时间戳", "date", "day", "日期", "统计日期", "fecha", "datum",
+        "dateid", "일시", "날짜", "일자", "日時", "日付", "data", "дата", "время",
     ),
-    "hour": ("hour", "hourofday", "heure", "stunde", "hora", "小时", "时段"),
+    "hour": ("hour", "hourofday", "hourid", "heure", "stunde", "hora", "uhrzeit", "小时", "时段", "시간대",
+             "時間帯", "час"),
     "timezone": ("timezone", "tz", "utcoffset", "时区"),
     "radio_unit": ("radiounit", "rru", "rrutype", "rumodel", "rutype", "radiotype", "射频单元", "设备型号", "型号"),
 }  # fmt: skip
@@ -33,19 +39,50 @@ NAMES: dict[str, tuple[str, ...]] = {  # plain headings, the most telling first
 WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "traffic": (
         ("traffic", "volume", "throughput", "payload", "mbit", "mbps", "gbps", "kbps", "流量", "吞吐",
-         "trafic", "debit"),
-        ("user", "prb", "speed", "单用户", "用户速率", "用户数", "rate of"),
+         "trafic", "debit", "thrp", "vol", "verkehr", "трафик", "트래픽", "トラフィック"),
+        ("user", "prb", "speed", "drop", "loss", "ratio", "erl", "erlang", "voice", "volte",
+         "单用户", "用户速率", "用户数", "rate of"),
     ),
     "users": (("users", "user", "ue", "rrc", "用户数", "用户", "subscribers", "utilisateurs"),
-              ("throughput", "speed", "速率", "吞吐", "流量", "volume")),
+              ("throughput", "speed", "速率", "吞吐", "流量", "volume", "rate", "ratio", "attempt", "attempts", "att",
+               "succ", "success", "setup", "estab", "reestab", "fail", "failure", "drop", "release", "handover",
+               "levsum", "levsamp", "成功率", "掉线", "次数")),
     "prb": (("prb", "resourceblock", "utilisation", "utilization", "利用率", "占用率", "负荷", "loadpercent"),
-            ("cpu", "user", "用户", "number", "个数", "available", "可用")),
+            ("cpu", "user", "用户", "number", "个数", "available", "可用", "usedavg", "avgused", "numused")),
     "energy": (("energy", "kwh", "wh", "power", "consumption", "能耗", "耗电", "用电", "功耗", "功率", "电量"),
                ("transmit", "txpower", "发射", "dbm", "headroom")),
 }  # fmt: skip
 DOWNLINK = ("downlink", "dl", "下行", "download", "descendant")
 UPLINK = ("uplink", "ul", "上行", "upload", "montant")
 TOTAL = ("total", "总", "sum", "合计")
+CLOCKS = (
+    "time",
+    "starttime",
+    "begintime",
+    "heure",
+    "hora",
+    "zeit",
+    "时间",
+    "开始时间",
+    "시간",
+    "時刻",
+    "時間",
+    "время",
+)
+DATES = (
+    "date",
+    "day",
+    "日期",
+    "统计日期",
+    "fecha",
+    "datum",
+    "dateid",
+    "날짜",
+    "일자",
+    "日付",
+    "data",
+    "дата",
+)
 # what one unit is, of volumes in Mbit, of rates in Mbit/s, of energy in Wh, of power in W
 _SIZES = {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3, "t": 1e6}
 _CHINESE = {"千": "k", "兆": "m", "吉": "g"}
@@ -72,6 +109,9 @@ def guess(headings: Iterable[object], mapping: dict[str, str]) -> dict[str, str]
         found |= {"x": exact["x"], "y": exact["y"]}
         places = {k: v for k, v in places.items() if plain(v) not in ("x", "y")}
     found |= {k: v for k, v in places.items() if k in ("lon", "lat")}
+    dates = [exact[name] for name in DATES if name in exact]
+    if dates and "hour" not in found and plain(found.get("time", "")) in CLOCKS:
+        found |= {"hour": found["time"], "time": dates[0]}  # a column of days beside one of clock times
     taken = set(found.values())
     for quantity in QUANTITIES:
         column = _best(quantity, [h for h in listed if h not in taken])
@@ -132,6 +172,8 @@ def unit_of(quantity: str, heading: str) -> Unit:
         if found:
             return Unit("power", 1e3 if found[1] else 1.0, f"{found[1]}W")
         return Unit("unknown", 1.0, "")
+    if re.search(r"pmpdcpvol|pmradiothpvol", text):
+        return Unit("volume", 1e-3, "Kbit")  # as Ericsson documents these counters
     rate = re.search(r"(?<![a-z])([kmgt]?)(?:bps|bits?\s*(?:/|per)\s*s(?:ec)?)", text)
     if rate:
         return Unit("rate", _SIZES[rate[1]], f"{rate[1].upper()}bit/s")

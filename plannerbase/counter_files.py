@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from plannerbase.archive import bare_name, unpacked
 from plannerbase.counter_columns import QUANTITIES, guess
 from plannerbase.delimited import dialect_of
 from plannerbase.layers import TABLES, Limits, chosen, read_layers
@@ -49,6 +50,9 @@ def parts_of(
     source: bytes | Path, name: str, mapping: dict[str, str], layer: str, report: Report
 ) -> Iterator[pa.Table]:
     """Parts of the table with the columns that are used, names and date-times as dictionaries."""
+    if bare_name(name) != name:
+        packed = source.read_bytes() if isinstance(source, Path) else source
+        source, name = unpacked(packed, name, MAX_BYTES)
     suffix = Path(name).suffix.lower()
     size = source.stat().st_size if isinstance(source, Path) else len(source)
     if size > MAX_BYTES:

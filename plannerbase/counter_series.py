@@ -9,7 +9,7 @@ import pandas as pd
 
 from plannerbase.counter_columns import QUANTITIES, unit_of
 from plannerbase.counter_files import Rows
-from plannerbase.counter_times import Times, offset_minutes, parse_times
+from plannerbase.counter_times import Times, clock_minutes, is_date_time, offset_minutes, parse_times
 from plannerbase.numbers import written_numbers
 from plannerbase.report import Report
 from plannerbase.text import Refused
@@ -166,8 +166,10 @@ def _minutes(rows: Rows, timezone: str, report: Report) -> np.ndarray:
         monday = 4 * DAY  # 5 January 1970
         good = np.isfinite(value) & (value >= 0) & (value < WEEK)
         return np.where(good, (monday + np.nan_to_num(value)) * 60, -1).astype(np.int32)
-    codes = rows.column("time")
-    texts = rows.codes["time"].texts
+    clock = rows.codes["hour"].texts if "hour" in rows else ()
+    column = "hour" if any(is_date_time(text) for text in clock) else "time"
+    codes = rows.column(column)
+    texts = rows.codes[column].texts
     times: Times = parse_times(texts)
     if times.ambiguous:
         report.assumed(f"Dates such as {times.example} are read as {times.order}")
@@ -181,16 +183,19 @@ def _minutes(rows: Rows, timezone: str, report: Report) -> np.ndarray:
         codes = codes.reshape(-1)
         written, own = written[pair // len(offsets)], stated[pair // len(offsets)]
         stated = np.where(np.isfinite(own), own, offsets[pair % len(offsets)])
-    if "hour" in rows and (written[written >= 0] % 1440 == 0).all():
-        hours = pd.Series(rows.codes["hour"].texts, dtype="string").str.replace(r":.*$", "", regex=True)
-        of_hour = np.append(np.nan_to_num(written_numbers(hours)), 0).astype(np.int64) * 60
+    if clock and column == "time" and (written[written >= 0] % 1440 == 0).all():
+        of_hour = np.append(clock_minutes(clock), -1)
+        if of_hour.max() == 1440 and of_hour[of_hour >= 0].min() >= 60:
+            of_hour = np.where(of_hour >= 0, of_hour - 60, -1)
+            report.assumed("Hours are numbered 1 to 24: hour 1 begins at midnight")
         pair, codes = np.unique(
             (codes.astype(np.int64) % len(written)) * len(of_hour) + rows.column("hour") % len(of_hour),
             return_inverse=True,
         )
         codes = codes.reshape(-1)
         stated, written = stated[pair // len(of_hour)], written[pair // len(of_hour)]
-        written = np.where(written >= 0, written + of_hour[pair % len(of_hour)], -1)
+        minutes = of_hour[pair % len(of_hour)]
+        written = np.where((written >= 0) & (minutes >= 0), written + minutes, -1)
     number = np.bincount(codes % len(written), minlength=len(written))
     return _local(written, stated, number, timezone, report).astype(np.int32)[codes]
 
@@ -206,6 +211,10 @@ def _local(
     found, of = np.unique(stated[known], return_inverse=True)
     count = np.bincount(of.reshape(-1), number[known]).astype(np.int64)
     local = offset_minutes(timezone) if timezone else float(found[count.argmax()])
+    if not timezone and local == 0:
+        report.assumed(
+            "Date-times are in UTC and were taken as local time; give the time zone of the area where it is another"
+        )
     zone = np.full(len(written), local) if np.isfinite(local) else _zone_offsets(timezone, written, stated)
     other = known & (stated != zone)
     if other.any():

@@ -13,6 +13,9 @@ from plannerbase.numbers import numbers_of
 
 _ZONE = re.compile(r"\s*(?:(Z)|(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?|(UTC|GMT))\)?$", re.IGNORECASE)
 _OFFSET = re.compile(r"\(?(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\)?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"\s*[Hh]?(\d{1,2})(?:[:h时시時](\d{2})?)?(?::\d{2})?(?:\.0+)?\s*([AaPp]\.?[Mm]\.?)?\s*(?:(?:-|–|~|to)\s*\d.*)?\Z"
+)
 _CHINESE = (("年", "-"), ("月", "-"), ("日", " "), ("时", ":"), ("点", ":"), ("分", ":"), ("秒", ""))
 _MUCH_LESS = 0.5  # of the days of the other order: measurements follow each other, so the shorter time is the right one
 EXCEL_DAYS, EXCEL_EPOCH = (20_000, 80_000), 25_569  # serial numbers of 1954 to 2119; that of 1 January 1970
@@ -41,6 +44,26 @@ def offset_minutes(text: str) -> float:
         return np.nan
     minutes = int(found[2]) * 60 + int(found[3] or 0)
     return float(minutes if found[1] == "+" else -minutes) if minutes <= 14 * 60 else np.nan
+
+
+def is_date_time(text: str) -> bool:
+    """Whether a text names a date, and not only an hour of one."""
+    return bool(re.search(r"\d{4}[-/.年]|\d[-/.]\d{1,2}[-/.]\d{2,4}|^\d{8,}$", text))
+
+
+def clock_minutes(texts: Sequence[str]) -> np.ndarray:
+    """(texts,) int64 minutes since midnight of "8", "08:15", "8:15 PM", "08:00-09:00"; -1 for anything else."""
+    found = [_CLOCK.match(text) for text in texts]
+    return np.array([-1 if m is None else _minutes(m) for m in found], np.int64)
+
+
+def _minutes(clock: re.Match[str]) -> int:
+    hour, minute = int(clock[1]), int(clock[2] or 0)
+    half = (clock[3] or "").casefold()[:1]
+    if half and not 1 <= hour <= 12:
+        return -1
+    hour = hour % 12 + 12 * (half == "p") if half else hour
+    return hour * 60 + minute if minute < 60 and hour * 60 + minute <= 1440 else -1
 
 
 def parse_times(texts: Sequence[str]) -> Times:

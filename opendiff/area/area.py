@@ -273,7 +273,7 @@ def _check_degrees(coordinates: np.ndarray) -> None:
     if lon > 360 or lat > 360:
         raise AreaError(
             f"The coordinates, such as ({x:.0f}, {y:.0f}), look like projected metres without their reference system; "
-            "export the area in WGS-84 (EPSG:4326), or in a format that states its system."
+            "say which one (--crs EPSG:CODE), or export the area in WGS-84 (EPSG:4326)."
         )
     if lat > 90 and lat <= 180 and lon <= MAX_LATITUDE:
         raise AreaError(

@@ -102,7 +102,7 @@ def _drawn(contents: Contents, name: str, report: Report | None) -> list[Drawn]:
         if layer.crs == "" and len(layer):
             raise AreaError(
                 f"{name} does not state its reference system; export it again with one (a Shapefile needs its "
-                ".prj file)."
+                ".prj file), or say which (--crs EPSG:CODE)."
             )
     left_out = contents.report.of("left out")
     if left_out and not any(_has_polygon(layer) for layer in layers):

@@ -1,5 +1,6 @@
 """The command line as its user meets it: one clear line and status 2, or a whole file."""
 
+import json
 import os
 import subprocess
 import sys
@@ -45,6 +46,33 @@ def test_bad_input_is_one_line_and_status_2(arguments, said, tmp_path, capsys):
     assert main(arguments) == 2
     printed = capsys.readouterr().err.strip()
     assert said in printed and "\n" not in printed and not out.exists()
+
+
+def test_generate_and_fetch_take_the_layer_and_the_system_of_an_area(tmp_path, capsys):
+    area = tmp_path / "area.geojson"
+    corners = [[392000, 3172000], [393000, 3172000], [393000, 3173000], [392000, 3173000], [392000, 3172000]]
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [corners]}))
+    out = tmp_path / "t.parquet"
+    asked = ["generate", str(area), "--source", "demo", "--samples", "1", "--out", str(out)]
+    assert main(asked) == 2 and "--crs" in capsys.readouterr().err
+    assert main([*asked, "--crs", "EPSG:32650"]) == 0
+    assert len(read_traffic(out).tiles) in range(1, 10)
+    assert main([*asked, "--layer", "other"]) == 2 and "no sheet or layer 'other'" in capsys.readouterr().err
+    fetched = [
+        "fetch",
+        str(area),
+        "--out",
+        str(tmp_path / "pack"),
+        "--imagery",
+        "none",
+        "--population",
+        "none",
+    ]
+    assert main([*fetched, "--poi", "osm"]) == 2 and "--crs" in capsys.readouterr().err
+    assert (
+        main([*fetched, "--poi", "osm", "--layer", "x"]) == 2
+        and "no sheet or layer" in capsys.readouterr().err
+    )
 
 
 def test_an_empty_file_is_refused(tmp_path, capsys):

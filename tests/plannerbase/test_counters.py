@@ -1,5 +1,6 @@
 """Exports of counters, with the faults that they have: what is read is what was written, and every fault is named."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,67 @@ def test_the_capacity_of_the_made_cells_is_told_by_prb_use(export):
     counters = read_counters(export[0], export[0].name)
     capacity = prb_capacity(counters.values["traffic"], counters.values["prb"])
     np.testing.assert_allclose(np.nanmedian(capacity), CAPACITY_MBPS, rtol=0.01)
+
+
+def hourly(heading, row, hours=range(24)):
+    return (heading + "\n" + "".join(row.format(h=h, v=h + 1) + "\n" for h in hours)).encode()
+
+
+def test_a_column_of_days_beside_one_of_clock_times_is_one_date_time():
+    for clock in ("{h:02d}:00:00", "{h:02d}:00-{v:02d}:00", "2026-03-02 {h:02d}:00"):
+        found = read_counters(
+            hourly("Date,Time,Cell,DL Traffic (MB)", f"2026-03-02,{clock},a,{{v}}"), "c.csv"
+        )
+        assert found.start == np.datetime64("2026-03-02T00", "h") and found.hours == 24
+        np.testing.assert_allclose(found.values["traffic"][0], np.arange(1, 25) * 8 / 3600, rtol=1e-5)
+    days = b"Date,Time,Cell,DL Traffic (MB)\n2026-03-02,1:00 PM,a,5\n2026-03-03,1:00 AM,a,7\n"
+    found = read_counters(days, "c.csv")
+    assert found.start == np.datetime64("2026-03-02T13", "h") and found.step_minutes == 720
+
+
+def test_quarters_in_a_column_of_hours_are_kept_apart():
+    rows = "".join(f"2026-03-02,{h:02d}:{q:02d},a,{h}\n" for h in range(24) for q in (0, 15, 30, 45))
+    found = read_counters(f"Date,Hour,Cell,DL Traffic (MB)\n{rows}".encode(), "c.csv")
+    assert found.step_minutes == 15
+    np.testing.assert_allclose(found.values["traffic"][0], np.arange(24) * 4 * 8 / 3600, rtol=1e-5)
+
+
+def test_hours_from_1_to_24_begin_at_midnight_and_that_is_said():
+    found = read_counters(hourly("Date,Hour,Cell,Traffic (MB)", "2026-03-02,{v},a,{v}"), "c.csv")
+    assert found.start == np.datetime64("2026-03-02T00", "h") and found.hours == 24
+    assert said(found.report, "Hours are numbered 1 to 24")
+
+
+def test_an_hour_that_cannot_be_read_costs_its_row():
+    data = hourly("Date,Hour,Cell,Traffic (MB)", "2026-03-02,{h},a,{v}") + b"2026-03-02,all,a,999\n"
+    found = read_counters(data, "c.csv")
+    assert found.values["traffic"][0].max() < 1 and said(found.report, "1 row left out")
+
+
+def test_counters_of_vendors_by_their_own_names():
+    found = guess("DATE_ID,HOUR_ID,ERBS,EUtranCellFDD,pmPdcpVolDlDrb,pmRrcConnLevSum".split(","), {})
+    assert found == {"time": "DATE_ID", "hour": "HOUR_ID", "site": "ERBS", "cell": "EUtranCellFDD",
+                     "traffic": "pmPdcpVolDlDrb"}  # fmt: skip
+    assert unit_of("traffic", "pmPdcpVolDlDrb").text == "Kbit"
+    found = guess("Start Time,NE Name,Cell Name,L.Thrp.bits.DL(bit),L.ChMeas.PRB.DL.Used.Avg".split(","), {})
+    assert found["traffic"] == "L.Thrp.bits.DL(bit)" and "prb" not in found
+    found = guess("Period start time,LNBTS name,LNCEL name,PDCP SDU Volume DL (MB)".split(","), {})
+    assert found["cell"] == "LNCEL name" and found["traffic"] == "PDCP SDU Volume DL (MB)"
+    rates = "Time,Cell,RRC Setup Success Rate (%),RRC Connection Attempts,Voice Traffic (Erl),DL Volume (GB)"
+    assert guess(rates.split(","), {}) == {"time": "Time", "cell": "Cell", "traffic": "DL Volume (GB)"}
+
+
+def test_date_times_in_utc_are_said_to_be_taken_as_local():
+    data = hourly("time,cell,traffic_mb", "2026-03-02T{h:02d}:00:00Z,a,{v}")
+    assert said(read_counters(data, "c.csv").report, "in UTC and were taken as local")
+    assert not said(read_counters(data, "c.csv", timezone="UTC").report, "taken as local")
+
+
+def test_counters_may_be_compressed(tmp_path):
+    data = hourly("time,cell,traffic_mb", "2026-03-02 {h:02d}:00,a,{v}")
+    path = tmp_path / "c.csv.gz"
+    path.write_bytes(gzip.compress(data))
+    whole, packed = read_counters(data, "c.csv"), read_counters(path, path.name)
+    np.testing.assert_array_equal(whole.values["traffic"], packed.values["traffic"])
+    with pytest.raises(Refused, match="uncompressed"):
+        read_counters(gzip.compress(data)[:-9], "c.csv.gz")

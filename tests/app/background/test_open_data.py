@@ -120,6 +120,37 @@ def test_own_files_lead_to_traffic_without_a_network(no_requests, tmp_path):
     assert any("Made from: Imagery from the file" in caption.value for caption in test.caption)
 
 
+def test_columns_of_a_poi_table_are_chosen_and_remembered(no_requests, tmp_path):
+    space = Workspace()
+    assert area_entry.from_box(space, box_text())
+    tile = space.tiles.geometry.iloc[0].centroid
+    table = tmp_path / "places.csv"
+    table.write_text(
+        f"ost,nord,what\n{tile.x:.5f},{tile.y:.5f},restaurant\n{tile.x:.5f},{tile.y:.5f},hospital\n"
+    )
+    test = choose(area_page(space), "My own files")
+    upload(test, "POI", table)
+    box = {ours: test.selectbox(key=f"poi column {ours}") for ours in ("lon", "lat", "category")}
+    assert all(b.options == ["(guess)", "ost", "nord", "what"] for b in box.values())
+    for ours, theirs in (("lon", "ost"), ("lat", "nord"), ("category", "what")):
+        test.selectbox(key=f"poi column {ours}").set_value(theirs)
+    test.run()
+    other = tmp_path / "known.csv"
+    other.write_text("lon,lat,category\n115.9,28.67,restaurant\n")
+    upload(test, "POI", other)
+    assert [test.selectbox(key=f"poi column {c}").value for c in ("lon", "lat")] == ["(guess)", "(guess)"]
+    upload(test, "POI", table)
+    assert [test.selectbox(key=f"poi column {c}").value for c in ("lon", "lat", "category")] == [
+        "ost",
+        "nord",
+        "what",
+    ]
+    button(test, "Make open data of my files").click().run()
+    finish(space, test)
+    assert not test.exception and not test.error
+    assert space.tiles_with_data > 0  # those around the places
+
+
 def test_live_data_is_a_choice_after_the_terms(tmp_path):
     with FaultServer(made_world(made_tiles())) as server, environment(server, tmp_path):
         space = Workspace()

@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import zipfile
@@ -518,3 +519,38 @@ def test_tile_frame_sorts():
     tiles = tile_frame([3, 1, 1], [5, 9, 2], [0.1, 0.2, 0.3])
     assert tiles[["x", "y"]].to_numpy().tolist() == [[1, 2], [1, 9], [3, 5]]
     assert tiles.covered_share.tolist() == [0.3, 0.2, 0.1]
+
+
+def test_the_layer_and_the_system_of_an_area_can_be_named(tmp_path):
+    frame = gpd.GeoDataFrame(geometry=[SQUARE], crs=4326)
+    frame.to_file(tmp_path / "two.gpkg", layer="one")
+    gpd.GeoDataFrame(geometry=[shapely.box(116.9, 28.66, 116.92, 28.68)], crs=4326).to_file(
+        tmp_path / "two.gpkg", layer="other"
+    )
+    every, one = read_tiles(tmp_path / "two.gpkg"), read_tiles(tmp_path / "two.gpkg", layer="one")
+    assert len(every) > len(one) == len(tiles_covering(Area(SQUARE)))
+    with pytest.raises(AreaError, match="no sheet or layer 'none'; it has one, other"):
+        read_tiles(tmp_path / "two.gpkg", layer="none")
+    metres = json.loads(frame.to_crs(32650).to_json())
+    metres.pop("crs", None)
+    (tmp_path / "m.geojson").write_text(json.dumps(metres))
+    with pytest.raises(AreaError, match="--crs"):
+        read_area(tmp_path / "m.geojson")
+    found = read_tiles(tmp_path / "m.geojson", crs="EPSG:32650")
+    assert set(zip(found.x, found.y, strict=True)) == set(zip(one.x, one.y, strict=True))
+
+
+def test_the_sheet_of_a_list_of_tiles_can_be_named(tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"x": [26934], "y": [13653]}).to_excel(book, sheet_name="a", index=False)
+        pd.DataFrame({"x": [26935, 26936], "y": [13653, 13653]}).to_excel(book, sheet_name="b", index=False)
+    assert read_tiles(tmp_path / "t.xlsx").x.tolist() == [26934]
+    assert read_tiles(tmp_path / "t.xlsx", layer="b").x.tolist() == [26935, 26936]
+
+
+def test_a_compressed_outline_is_read(tmp_path):
+    data = gpd.GeoDataFrame(geometry=[SQUARE], crs=4326).to_json().encode()
+    (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"x,y\n26934,13653\n"))
+    assert read_area(tmp_path / "a.geojson.gz").geometry.equals(SQUARE)
+    assert read_tiles(tmp_path / "t.csv.gz").x.tolist() == [26934]

@@ -1,5 +1,8 @@
 """The table of POI categories, and what it makes of OSM extracts."""
 
+import bz2
+import gzip
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -13,8 +16,9 @@ from opendiff.area import tile_frame
 from opendiff.area.tile_grid import tile_bounds, tile_centre
 from opendiff.errors import SourceError
 from opendiff.open_data.sources import PackSource
+from opendiff.poi.catalogues import categories_of_labels
 from opendiff.poi.categories import POI_CATEGORIES
-from opendiff.poi.osm_files import categories_in, osm_poi_counts
+from opendiff.poi.osm_files import categories_in, osm_poi_counts, read_osm_places
 from opendiff.poi.osm_tags import (
     ANY_VALUE,
     BY_CLASS,
@@ -26,6 +30,7 @@ from opendiff.poi.osm_tags import (
     query_tags,
 )
 from opendiff.poi.places import Places, count_places
+from opendiff.poi.tables import read_poi_table
 
 
 def name_of(**tags):
@@ -131,3 +136,61 @@ def test_real_osm_points_agree_with_the_pack_in_sum_more_than_by_category(nancha
     assert agreement.total > 0.7
     assert 0.3 < np.nanmedian(agreement.pearson) < 0.6
     assert agreement.osm[POI_CATEGORIES.index("business_residential")] == 0  # Geofabrik has no such points
+
+
+OSM = """<?xml version="1.0"?><osm version="0.6">
+<node id="1" version="1" lat="28.67" lon="115.91"><tag k="amenity" v="restaurant"/></node>
+<node id="2" version="1" lat="28.68" lon="115.92"><tag k="shop" v="supermarket"/></node></osm>"""
+EARTH = (-180, -80, 180, 80)
+
+
+@pytest.mark.parametrize(("ending", "compress"), [(".osm.gz", gzip.compress), (".osm.bz2", bz2.compress)])
+def test_a_compressed_extract_is_the_extract(tmp_path, ending, compress):
+    whole, packed = tmp_path / "a.osm", tmp_path / f"a{ending}"
+    whole.write_text(OSM)
+    packed.write_bytes(compress(OSM.encode()))
+    one, other = read_osm_places(whole, EARTH), read_osm_places(packed, EARTH)
+    assert (
+        len(one.lon) == 2
+        and np.array_equal(one.category, other.category)
+        and np.array_equal(one.lon, other.lon)
+    )
+    for data, message in (
+        (compress(OSM.encode())[:-12], "uncompressed"),
+        (compress(OSM[:-10].encode()), "ends in the middle"),
+        (OSM.encode(), "no OSM extract"),
+        (compress(b"lon,lat"), "ends in the middle"),
+    ):
+        packed.write_bytes(data)
+        with pytest.raises(SourceError, match=message):
+            read_osm_places(packed, EARTH)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (
+            ["음식점 > 카페", "병원", "편의점", "지하철역"],
+            ["catering", "medical", "shopping", "transportation"],
+        ),
+        (["レストラン", "病院", "コンビニ"], ["catering", "medical", "shopping"]),
+        (
+            ["Кафе", "Аптека", "Школа", "Гостиница"],
+            ["catering", "medical", "education_culture", "accommodation"],
+        ),
+        (["restaurant,food,point_of_interest", "hospital,health"], ["catering", "medical"]),
+    ],
+)
+def test_categories_of_other_languages_are_known(labels, expected):
+    assert [POI_CATEGORIES[n] for n in categories_of_labels(pd.Series(labels))] == expected
+
+
+def test_a_korean_table_of_places_in_its_own_encoding(tmp_path):
+    table = tmp_path / "p.csv"
+    text = "장소명,카테고리,위도,경도\n스타벅스,카페,37.5,127.02\n서울대병원,병원,37.53,127.0\n"
+    table.write_bytes(text.encode("cp949"))
+    found = read_poi_table(table)
+    assert [POI_CATEGORIES[n] for n in found.places.category] == ["catering", "medical"]
+    packed = tmp_path / "p.csv.gz"
+    packed.write_bytes(gzip.compress(text.encode("cp949")))
+    assert np.array_equal(read_poi_table(packed).places.lon, found.places.lon)
