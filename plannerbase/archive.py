@@ -11,7 +11,7 @@ import stat
 import zipfile
 import zlib
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from plannerbase.text import Refused
 
@@ -26,25 +26,24 @@ MAX_GROWTH, FREE_BYTES = (
 )  # unpacked may be this many times the archive, and this much in any case
 
 
-PACKED = {
-    ".gz": (gzip.open, b"\x1f\x8b"),
-    ".bz2": (bz2.open, b"BZh"),
-}  # of a single file: opener, first bytes
+MARKS = {".gz": b"\x1f\x8b", ".bz2": b"BZh"}  # first bytes of a single file that is compressed
 
 
 def bare_name(name: str) -> str:
     """The name of a file without the ending of its compression: "cells.csv" of "cells.csv.gz"."""
     stem = PurePosixPath(name)
-    return str(stem.with_suffix("")) if stem.suffix.lower() in PACKED else name
+    return str(stem.with_suffix("")) if stem.suffix.lower() in MARKS else name
 
 
 def opened_packed(file: BinaryIO, name: str) -> BinaryIO:
     """The uncompressed content of an open file whose name ends in .gz or .bz2. Raises `Refused`."""
-    opener, mark = PACKED[PurePosixPath(name).suffix.lower()]
+    suffix = PurePosixPath(name).suffix.lower()
+    mark = MARKS[suffix]
     if file.read(len(mark)) != mark:
         raise Refused("is not compressed as its name says")
     file.seek(0)
-    return opener(file)  # type: ignore[return-value]
+    opened = gzip.GzipFile(fileobj=file) if suffix == ".gz" else bz2.BZ2File(file)
+    return cast(BinaryIO, opened)
 
 
 def unpacked(data: bytes, name: str, most_bytes: int) -> tuple[bytes, str]:

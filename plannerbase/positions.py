@@ -54,7 +54,7 @@ def positions_of(
     """
     system = WGS84 if crs is None else system_of(crs)
     columns = place_columns(table.columns) | {k: v for k, v in (mapping or {}).items() if v in table}
-    kinds = [kind for kind in KINDS if set(kind) <= set(columns)]
+    kinds: list[tuple[str, ...]] = [kind for kind in KINDS if set(kind) <= set(columns)]
     if parts := split_columns(table.columns):
         columns |= parts
         kinds.insert(0, tuple(parts))

@@ -31,7 +31,7 @@ from opendiff.errors import SourceError
 from opendiff.poi.catalogues import categories_in, category_columns
 from opendiff.poi.categories import POI_CATEGORIES
 from opendiff.poi.places import Places, count_places
-from plannerbase.archive import PACKED, bare_name, members, opened_packed
+from plannerbase.archive import MARKS, bare_name, members, opened_packed
 from plannerbase.database import copy_plain
 from plannerbase.errors import Cancelled
 from plannerbase.guard import guarded
@@ -260,7 +260,7 @@ def file_kind(path: Path, shown: str) -> str:
         return "pbf"
     if suffix == ".osm" and b"<osm" in head:
         return "osm"
-    if is_packed_osm(path.name) and head.startswith(PACKED[suffix][1]):
+    if is_packed_osm(path.name) and head.startswith(MARKS[suffix]):
         return "packed"
     if suffix == ".zip" and head.startswith(b"PK"):
         return "shp"
