@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tempfile
@@ -173,6 +174,37 @@ def written_sites() -> list[bytes]:
         "4G;460;0;11202;117;;;28.67;115.91;Road;1300\n5G;460;0;11203;117;;;28.67;115.91;;\n",
     )
     return [text.encode() for text in texts] + [texts[1].encode("gb18030")]
+
+
+def parted_sites() -> list[bytes]:
+    """Sites whose coordinates, headings or units stand in several columns or rows, in encodings of their countries."""
+    texts = (
+        "site|lat_deg|lat_min|lat_sec|lat_dir|lon_deg|lon_min|lon_sec|lon_dir\nA|28|40|12|N|115|54|36|E\n",
+        "site,UTM Zone,Easting,Northing\nA,50R,393495.1,3171911.2\nB,50,394500,3173000\n",
+        "Site;Lat;Lon;Cell;Azimuth;Power;Frequency\n;°;°;;deg;W;GHz\n007;28,67;115,91;A1;N120;40;1,8\n",
+        "Name,Lat,Lon,Cell,Azimuth,EIRP,EIRP_UNIT,Bandwidth\nA,28.67N,115.91E,A1,S45W,1500,W,20000\n",
+    )
+    korean = (
+        "기지국명,위도,경도,방위각,주파수\n강남역,37.49,127.02,omni,2.6GHz\n서초동,37.48,127.03,120,1.8G\n"
+    )
+    polish = "Stacja;Szerokość;Długość\nŁódź Śródmieście;51,7;19\nŻółkiewskiego;51;19\n"
+    return [text.encode() for text in texts] + [korean.encode("cp949"), polish.encode("cp1250")]
+
+
+def packed_sites() -> list[bytes]:
+    """Tables that are compressed."""
+    return [gzip.compress(table, mtime=0) for table in (*parted_sites()[:2], *site_csvs()[:1])]
+
+
+def counter_csvs() -> list[bytes]:
+    """Counters of cells as vendors export them."""
+    hours = range(24)
+    rows = (
+        ("Date,Time,Cell,lon,lat,DL Volume (GB),Users", "2026-03-02,{h:02d}:00,A1,115.91,28.67,{h},3"),
+        ("DATE_ID;HOUR_ID;ERBS;EUtranCellFDD;pmPdcpVolDlDrb", "02.03.2026;{h};S1;A1;{h}000"),
+        ("Time,Cell,lon,lat,Traffic (MB)", "2026-03-02T{h:02d}:00:00+08:00,A1,115.91,28.67,1{h}"),
+    )
+    return ["\n".join([head, *(row.format(h=h) for h in hours), ""]).encode() for head, row in rows]
 
 
 def joined_tables() -> list[bytes]:

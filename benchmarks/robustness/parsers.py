@@ -22,6 +22,7 @@ from opendiff.live.imagery import check_tile_image, cut_geotiff
 from opendiff.live.overpass import _check_answer, places_of
 from opendiff.live.population import strip_population
 from opendiff.live.streets import streets_of
+from opendiff.measured_files import read_measurements
 from opendiff.open_data.base_map import FILE, read_base_map
 from opendiff.open_data.sources import PackSource, read_image
 from opendiff.open_data.zipped_pack import unpacked
@@ -94,6 +95,16 @@ def _network_fits(network: Network) -> None:
     figures = network.cells[["capacity_mbps", "idle_w", "slope_w_per_mbps", "sleep_w"]].to_numpy(float)
     assert np.isfinite(figures).all() and (figures >= 0).all()
     assert np.isfinite(network.sites[["lon", "lat", "bbu_w", "ac_slope", "ac_bias_w"]].to_numpy(float)).all()
+
+
+def _packed_network(path: Path) -> None:
+    _network_fits(import_network(path.read_bytes(), "sites.csv.gz").network)
+
+
+def _counters(path: Path) -> None:
+    found = read_measurements(path)
+    assert np.isfinite(found.traffic).any() or np.isfinite(found.users).any()
+    assert len(found.x) == len(found.y) == len(found.traffic)
 
 
 def _network(path: Path) -> None:
@@ -275,6 +286,9 @@ PARSERS = _listed(
     ("generated traffic.csv", corpus.traffic_csvs, _generated_traffic),
     ("sites.csv", corpus.site_csvs, _network),
     ("written sites.csv", corpus.written_sites, _network),
+    ("parted sites.csv", corpus.parted_sites, _network),
+    ("packed sites.gz", corpus.packed_sites, _packed_network),
+    ("counters.csv", corpus.counter_csvs, _counters),
     ("joined tables.zip", corpus.joined_tables, _network),
     ("linked area.kmz", corpus.linked_kmz, _area),
     ("area.gpx", corpus.gpx_files, _area),
