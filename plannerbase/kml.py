@@ -15,6 +15,7 @@ from plannerbase.markup import check_plain, in_utf8
 from plannerbase.text import Refused
 
 MAX_DEPTH = 200  # of elements inside each other
+_PAIR = re.compile(r"([^:=]{1,60}?)\s*[:=]\s*(.*)")
 MAX_BALLOON, MAX_NAME = 20_000, 60  # letters of a description that is read as a table, and of a name in it
 SHAPES = ("Point", "LineString", "LinearRing", "Polygon", "MultiGeometry", "Track", "MultiTrack")
 
@@ -79,9 +80,18 @@ def read_gpx(data: bytes, most_rows: int) -> Placemarks:
 
 
 def _described(text: str) -> dict[str, str]:
-    """Names and values of a table in the HTML of a balloon, as other tools write the columns of their tables."""
-    if "<td" not in text.lower() or len(text) > MAX_BALLOON:
+    """Names and values of a table in the HTML of a balloon, or of lines "Azimuth: 120", as other tools write the
+    columns of their tables."""
+    if len(text) > MAX_BALLOON:
         return {}
+    if "<td" not in text.lower():
+        lines = [line for line in re.split(r"<br\s*/?>|\n", text, flags=re.IGNORECASE) if line.strip()]
+        pairs = [_PAIR.fullmatch(html.unescape(re.sub(r"<[^>]*>", "", line)).strip()) for line in lines]
+        return (
+            {pair[1].strip(): pair[2].strip() for pair in pairs if pair}
+            if len(pairs) > 1 and all(pairs)
+            else {}
+        )
     found: dict[str, str] = {}
     for row in re.split(r"<tr\b", text, flags=re.IGNORECASE)[1:]:
         cells = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", row, re.IGNORECASE | re.DOTALL)

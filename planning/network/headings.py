@@ -22,7 +22,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
              "название", "名称", "nom", "naam", "namn", "navn", "nodeb", "nodebname", "nodebid", "bts", "btsname",
              "btsid", "enb", "enbname", "gnb", "gnbname", "tower", "towername", "towerid", "mast", "mastname",
              "mastid", "局名", "基地局", "基地局名", "기지국", "기지국명", "bezeichnung", "기지국id", "국소명",
-             "국소id", "기지국코드", "局舎名", "基地局id", "基地台名稱",
+             "국소id", "기지국코드", "mrbts name", "lnbts name", "mrbts", "lnbts", "node id",
+             "局舎名", "基地局id", "基地台名稱",
              "基地台", "站台", "站台名稱", "название бс", "имя бс", "номер бс", "бс", "nazwa stacji",
              "id stacji", "saha",
              "saha adı", "όνομα σταθμού", "sta_nm_anfr", "sup_id", "standortbescheinigungsnummer", "property name",
@@ -32,7 +33,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "cell": ("cell", "cellname", "cellid", "eutrancell", "nrcell", "localcellid", "cgi", "ecgi", "ncgi",
              "transmitter",
              "transmittername", "小区名称", "小区名", "小区", "cellule", "nomcellule", "nomdelacellule",
-             "zelle", "zellname", "celda", "celula", "cella", "сота"),
+             "zelle", "zellname", "celda", "celula", "cella", "сота", "lncel name", "lncel", "nrcel name", "nrcel",
+             "eutrancellfddid", "nrcellduid", "셀명", "セル名"),
     "sector": ("sector", "sectorname", "sectorid", "sectornumber", "secteur", "扇区", "sektor",
                "setor", "settore", "сектор"),
     "radio_unit": ("radiounit", "rru", "rruid", "rruname", "rrh", "aau", "aauid", "ru", "ruid"),
@@ -47,15 +49,19 @@ _NAMES: dict[str, tuple[str, ...]] = {
                    "方式", "通信方式", "技术", "技術", "teknoloji", "τεχνολογία"),
     "band": ("band", "frequencyband", "freqband", "bandname", "operatingband", "bande", "频段", "banda",
              "frequenzband",
-             "pasmo", "диапазон", "頻段", "주파수대역", "대역", "周波数帯", "emr_lb_systeme", "frekans bandı"),
+             "pasmo", "диапазон", "頻段", "주파수대역", "대역", "周波数帯", "emr_lb_systeme", "frekans bandı",
+             "frequencies",
+             "frequency bands", "bands", "fréquences", "bandes", "frequenzen"),
     "frequency_mhz": ("frequency", "freq", "frq", "dlfrequency", "downlinkfrequency", "carrierfrequency",
                       "centrefrequency", "centerfrequency", "carrier", "frequence", "频率", "中心频率", "frequenz",
                       "frecuencia", "frequencia", "frequenza", "частота", "주파수", "周波数", "頻率", "frekans",
                       "tx frequency", "transmit frequency"),
     "channel": ("earfcn", "earfcndl", "dlearfcn", "nrarfcn", "dlnrarfcn", "nrarfcndl", "dlarfcn", "arfcn", "arfcndl",
+                "downlink earfcn", "downlink nr-arfcn", "downlink narfcn", "earfcn downlink",
                 "频点", "下行频点"),
     "bandwidth_mhz": ("bandwidth", "channelbandwidth", "dlbandwidth", "carrierbandwidth", "systembandwidth", "bw",
-                      "bwi", "bandepassante", "带宽", "系统带宽", "channel width", "대역폭", "帯域幅", "頻寬",
+                      "bwi", "bandepassante", "带宽", "系统带宽", "channel width", "downlink bandwidth",
+                      "대역폭", "帯域幅", "頻寬",
                       "полоса", "szerokość pasma"),
     "prbs": ("prbs", "prb", "numberofprbs", "nprb", "rbs"),
     "beamwidth_deg": ("beamwidth", "horizontalbeamwidth", "hbeamwidth", "hbw", "hpbw", "antennahbw",
@@ -88,7 +94,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 # our column -> unit, as it stands at the end of a heading or after a number -> what to multiply by (dBm: see below)
 _DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0, "度": 1.0}
 _MHZ = {"mhz": 1.0, "ghz": 1e3, "khz": 1e-3, "hz": 1e-6}
-_DECIBEL = {"dbm": 0.0, "dbw": 30.0}  # to add
+_DECIBEL = {"dbm": 0.0, "dbw": 30.0, "0.1dbm": 0.0}  # to add
 _WATT = {"w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "kw": 1e3}
 UNITS: dict[str, dict[str, float]] = {
     "azimuth": _DEGREES,
@@ -107,7 +113,9 @@ UNITS: dict[str, dict[str, float]] = {
     "capacity_mbps": {"mbps": 1.0, "mbits": 1.0, "mbit": 1.0, "gbps": 1e3, "kbps": 1e-3},
 }  # fmt: skip
 _MOST_DBM = {"power_dbm": 60.0, "eirp_dbm": 90.0}
+_PRBS = re.compile(r".*_N(\d+)|(6|15|25|50|75|100) ?P?RBs?", re.IGNORECASE)
 MOST_W = {"power_dbm": 1e3, "eirp_dbm": 1e6}  # more is mW
+_BRACKETS = re.compile(r"[(\[（【].*?[)\]）】]")
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*([^\W\d_]*|°)\s*\Z", re.IGNORECASE)
 # headings whose unit nothing in them tells
 _UNIT_OF_HEADING = {"txw": ("power_dbm", "w")}
@@ -131,7 +139,8 @@ def guess_mapping(columns: Iterable[object], own: Iterable[str] = ()) -> dict[st
         ranked = sorted(
             (names.index(base), place)
             for place, column in enumerate(names_of_file)
-            for base in _bases(compact(column), ours)
+            for form in (compact(column), compact(_BRACKETS.sub(" ", column)))
+            for base in _bases(form, ours)
             if base in names
         )
         if ranked:
@@ -164,14 +173,14 @@ def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
     above 100,000 kHz or Hz; bandwidths above 1,000 kHz or Hz; powers are dBm unless `unit_without_a_word` tells more.
     """
     known = UNITS.get(ours, {})
-    unit = _unit(compact(heading), ours) or unit_without_a_word(values, ours)
+    unit = _unit(heading, ours) or unit_without_a_word(values, ours)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return _converted(numbers_of(values), ours, unit, known)
     out = np.full(len(values), np.nan)
     texts = values.astype(object).where(values.notna(), "").astype(str)
     for text in set(texts):
-        if ours == "bandwidth_mhz" and (prbs := re.fullmatch(r".*_N(\d+)", text.strip())):
-            value = int(prbs[1]) / 5.0  # CELL_BW_N100: 100 PRBs of LTE in 20 MHz
+        if ours == "bandwidth_mhz" and (prbs := _PRBS.fullmatch(text.strip())):
+            value = int(prbs[1] or prbs[2]) / 5.0  # CELL_BW_N100, 100 RB: 100 PRBs of LTE in 20 MHz
         elif match := _NUMBER.match(text):
             mark = match[2].casefold()
             if mark and mark not in known:
@@ -206,7 +215,7 @@ def with_units(values: pd.Series, ours: str, theirs: str, others: pd.DataFrame) 
 
 def has_unit(ours: str, heading: str) -> bool:
     """Whether a heading says in which unit its column is."""
-    return bool(_unit(compact(heading), ours)) or heading == ours
+    return bool(_unit(heading, ours)) or heading == ours
 
 
 def _bases(text: str, ours: str) -> list[str]:
@@ -215,14 +224,20 @@ def _bases(text: str, ours: str) -> list[str]:
     return [text, *(text[: -len(unit)] for unit in units if text.endswith(unit) and text != unit)]
 
 
-def _unit(text: str, ours: str) -> str:
+def _unit(heading: str, ours: str) -> str:
+    text = compact(heading)
     if _UNIT_OF_HEADING.get(text, ("", ""))[0] == ours:
         return _UNIT_OF_HEADING[text][1]
     names = HEADINGS.get(ours, ())
     if text in names:
         return ""
-    fitting = [u for u in UNITS.get(ours, {}) if text.endswith(u)]
-    return max(fitting, key=len, default="")
+    units = UNITS.get(ours, {})
+    within = re.findall(r"0[.,]1 ?dbm|[^\W\d_]+|°", " ".join(_BRACKETS.findall(heading)).casefold())
+    for unit in (word.replace(" ", "").replace(",", ".") for word in within):  # "Power (total, W)"
+        if unit in units:
+            return unit
+    bare = compact(_BRACKETS.sub(" ", heading))
+    return max((u for u in units if text.endswith(u) or bare.endswith(u)), key=len, default="")
 
 
 def _converted(values: np.ndarray, ours: str, unit: str, known: dict[str, float]) -> np.ndarray:
@@ -232,7 +247,7 @@ def _converted(values: np.ndarray, ours: str, unit: str, known: dict[str, float]
             with np.errstate(divide="ignore", invalid="ignore"):
                 watts = np.where(values > 0, values * _WATT[unit], np.nan)
                 return np.asarray(30 + 10 * np.log10(watts))
-        return values + _DECIBEL.get(unit, 0.0)
+        return values / (10.0 if unit == "0.1dbm" else 1.0) + _DECIBEL.get(unit, 0.0)
     if ours == "gain_dbi":
         return values + (factor or 0.0)
     if factor is not None:

@@ -25,6 +25,10 @@ TECHNOLOGY = "technology of the table"
 FOLDER = "folder"  # column of the placemarks of a KML
 SAME_DEG = 1e-6  # columns that agree with the geometry so closely have the more digits of it
 LARGEST_KM2 = 0.25  # of an area that is the plot of a site where a file has points too
+YES, NO = (
+    ("yes", "y", "true", "1", "1.0", "x", "oui", "ja", "si", "sí", "да", "是", "✓"),
+    ("", "no", "n", "false", "0", "0.0", "-", "non", "nein", "нет", "否"),
+)
 MAX_LATITUDE = 85.0  # where the tile map ends
 SHARED = 0.5  # of the names of a table's sites that another must hold to be joined with it
 
@@ -126,6 +130,7 @@ def _placed(layer: Layer, mapping: dict[str, str], crs: str | None, report: Repo
     table = table.loc[:, ~table.columns.duplicated()]
     table = _with_one_azimuth(table, mapping, report)
     used = guess_mapping(table.columns) | mapping
+    table, used = _with_flags(table, used, report)
     if layer.shapes is not None and not {"lon", "lat"} & set(mapping):
         table, used = _by_geometry(layer, table, used, crs, report)
     else:
@@ -151,6 +156,26 @@ def _with_one_azimuth(table: pd.DataFrame, mapping: dict[str, str], report: Repo
     listed = ["/".join(t for t in row if t) for row in zip(*texts, strict=True)]
     report.taken(f"Azimuths of the sectors by the columns {', '.join(columns)}")
     return table.drop(columns=columns).assign(azimuth=listed)
+
+
+def _with_flags(
+    table: pd.DataFrame, used: dict[str, str], report: Report
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns of yes and no that technologies are the headings of (2G, 4G, 5G), as one that lists them."""
+    if {"technology", "band", "frequency_mhz", "channel"} & set(used):
+        return table, used
+    flags = {
+        c: table[c].astype("string").fillna("").str.strip().str.casefold()
+        for c in table
+        if c not in used.values() and carriers_of(c, "")[0].technology
+    }
+    flags = {c: texts for c, texts in flags.items() if set(texts) <= {*YES, *NO} and texts.isin(YES).any()}
+    if len(flags) < 2:
+        return table, used
+    lists = zip(*([c if yes else "" for yes in texts.isin(YES)] for c, texts in flags.items()), strict=True)
+    listed = ["+".join(filter(None, names)) for names in lists]
+    report.taken(f"Technologies of the sites by the columns {', '.join(flags)}")
+    return table.drop(columns=list(flags)).assign(**{TECHNOLOGY: listed}), used | {"technology": TECHNOLOGY}
 
 
 def _with_place(table: pd.DataFrame, lon: np.ndarray, lat: np.ndarray) -> pd.DataFrame:

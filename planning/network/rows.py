@@ -169,6 +169,12 @@ def _turn_down(out: dict[str, np.ndarray], used: dict[str, str], report: Report)
         return used.get(name) != name and bool((values < 0).any()) and not (values > 0).any()
 
     names = [name for name in ("tilt_deg", "electrical_tilt_deg") if is_negative(name)]
+    mechanical = out.get("mechanical_tilt_deg", np.zeros(0))
+    if names and (mechanical > 0).any():
+        report.assumed(
+            f"Positive values of {used['mechanical_tilt_deg']} are read as downtilts, though those of "
+            f"{used[names[0]]} are negative"
+        )
     if is_negative("mechanical_tilt_deg") and (names or not {"tilt_deg", "electrical_tilt_deg"} & set(out)):
         names.append("mechanical_tilt_deg")
     for name in names:

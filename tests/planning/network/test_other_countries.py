@@ -224,6 +224,49 @@ def test_the_german_regulators_headings_are_known():
     assert cells["beamwidth_deg"].tolist()[0] == 360 and cells["height_m"].tolist() == [32.5, 28]
 
 
+@pytest.mark.parametrize(
+    ("heading", "value", "dbm"),
+    [("Tx Power (total, W)", "40", 46.0206), ("Power_dBm (total)", "43", 43), ("Max power (0.1dBm)", "430", 43),
+     ("Power (W)", "20", 43.0103), ("Tx power [dBm]", "46", 46)],
+)  # fmt: skip
+def test_the_unit_stands_anywhere_in_the_brackets_of_a_heading(heading, value, dbm):
+    found = imported(f'{PLACE},"{heading}"\nA,28.67,115.91,A1,0,LTE,B3,{value}\n')
+    assert found.network.cells["power_dbm"].tolist() == pytest.approx([dbm], abs=1e-3)
+    assert "names no unit" not in said(found)
+
+
+def test_columns_of_yes_and_no_by_technology_are_the_technologies():
+    found = imported("Site,Lat,Lon,2G,3G,4G,5G\nA,28.67,115.91,Yes,no,Yes,No\nB,28.68,115.92,,,x,x\n")
+    cells = found.network.cells
+    assert list(zip(cells["site"], cells["technology"], strict=True)) == [
+        ("A", "2G"), ("A", "4G"), ("B", "4G"), ("B", "5G"),
+    ]  # fmt: skip
+    numbers = imported("Site,Lat,Lon,4G,5G\nA,28.67,115.91,3,2\n")  # how many cells, which is something else
+    assert "4G, 5G" in said(numbers) and "Kept with" in said(numbers)
+
+
+def test_huaweis_headings_and_bandwidths_in_blocks():
+    found = imported(
+        "*eNodeB Name,*Cell Name,Longitude,Latitude,Azimuth,Downlink EARFCN,Downlink bandwidth\n"
+        "N1,N1_1,115.91,28.67,0,1650,CELL_BW_N100\nN1,N1_2,115.91,28.67,120,1650,50 RB\n"
+    )
+    cells = found.network.cells
+    assert cells["frequency_mhz"].tolist() == [1850, 1850] and cells["bandwidth_mhz"].tolist() == [20, 10]
+
+
+def test_lines_of_names_and_values_in_the_balloon_of_a_placemark_are_columns():
+    def placed(balloon):
+        kml = (
+            '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>A</name><description>'
+            f"{balloon}</description><Point><coordinates>115.91,28.67</coordinates></Point></Placemark></kml>"
+        )
+        return imported(kml, "n.kml").network.cells
+
+    assert placed("Azimuth: 120\nTech: LTE")["azimuth"].tolist() == [120]
+    assert placed("Azimuth = 30&lt;br/&gt;Tech: LTE")["azimuth"].tolist() == [30]
+    assert len(placed("Azimuth: see\nthe drawing")) == 6  # no table: the cells of a default site
+
+
 # --- compressed files, archives in archives, formats that are not read -----------------------------------------------
 
 TABLE = "site,lat,lon\nA,28.67,115.91\n"
