@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from plannerbase.headings import columns_named, place_columns, plain
@@ -109,9 +109,7 @@ def guess(headings: Iterable[object], mapping: dict[str, str]) -> dict[str, str]
         found |= {"x": exact["x"], "y": exact["y"]}
         places = {k: v for k, v in places.items() if plain(v) not in ("x", "y")}
     found |= {k: v for k, v in places.items() if k in ("lon", "lat")}
-    dates = [exact[name] for name in DATES if name in exact]
-    if dates and "hour" not in found and plain(found.get("time", "")) in CLOCKS:
-        found |= {"hour": found["time"], "time": dates[0]}  # a column of days beside one of clock times
+    found = days_and_clock(found, listed)
     taken = set(found.values())
     for quantity in QUANTITIES:
         column = _best(quantity, [h for h in listed if h not in taken])
@@ -122,6 +120,15 @@ def guess(headings: Iterable[object], mapping: dict[str, str]) -> dict[str, str]
         found = {k: v for k, v in found.items() if v != theirs}
         found[ours] = theirs
     return found
+
+
+def days_and_clock(used: Mapping[str, str], headings: Iterable[object]) -> dict[str, str]:
+    """Our column -> the file's, with a column of days as the time and one of clock times beside it as the hour."""
+    exact = {plain(h): str(h) for h in headings}
+    dates = [exact[name] for name in DATES if name in exact]
+    if not dates or "hour" in used or plain(used.get("time", "")) not in CLOCKS:
+        return dict(used)
+    return {**used, "hour": used["time"], "time": dates[0]}
 
 
 def _best(quantity: str, headings: list[str]) -> str | None:

@@ -184,10 +184,7 @@ def _minutes(rows: Rows, timezone: str, report: Report) -> np.ndarray:
         written, own = written[pair // len(offsets)], stated[pair // len(offsets)]
         stated = np.where(np.isfinite(own), own, offsets[pair % len(offsets)])
     if clock and column == "time" and (written[written >= 0] % 1440 == 0).all():
-        of_hour = np.append(clock_minutes(clock), -1)
-        if of_hour.max() == 1440 and of_hour[of_hour >= 0].min() >= 60:
-            of_hour = np.where(of_hour >= 0, of_hour - 60, -1)
-            report.assumed("Hours are numbered 1 to 24: hour 1 begins at midnight")
+        of_hour = np.append(clock_minutes(clock, report), -1)
         pair, codes = np.unique(
             (codes.astype(np.int64) % len(written)) * len(of_hour) + rows.column("hour") % len(of_hour),
             return_inverse=True,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from plannerbase.numbers import numbers_of
+from plannerbase.report import Report
 
 _ZONE = re.compile(r"\s*(?:(Z)|(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?|(UTC|GMT))\)?$", re.IGNORECASE)
 _OFFSET = re.compile(r"\(?(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\)?", re.IGNORECASE)
@@ -51,10 +52,15 @@ def is_date_time(text: str) -> bool:
     return bool(re.search(r"\d{4}[-/.年]|\d[-/.]\d{1,2}[-/.]\d{2,4}|^\d{8,}$", text))
 
 
-def clock_minutes(texts: Sequence[str]) -> np.ndarray:
-    """(texts,) int64 minutes since midnight of "8", "08:15", "8:15 PM", "08:00-09:00"; -1 for anything else."""
+def clock_minutes(texts: Sequence[str], report: Report) -> np.ndarray:
+    """(texts,) int64 minutes since midnight of "8", "08:15", "8:15 PM", "08:00-09:00"; -1 for anything else. Hours from
+    1 to 24 begin an hour earlier, which the report says."""
     found = [_CLOCK.match(text) for text in texts]
-    return np.array([-1 if m is None else _minutes(m) for m in found], np.int64)
+    minutes = np.array([-1 if m is None else _minutes(m) for m in found], np.int64)
+    if minutes.max(initial=-1) == 1440 and minutes[minutes >= 0].min() >= 60:
+        report.assumed("Hours are numbered 1 to 24: hour 1 begins at midnight")
+        return np.where(minutes >= 0, minutes - 60, -1)
+    return minutes
 
 
 def _minutes(clock: re.Match[str]) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from plannerbase.archive import bare_name
-from plannerbase.counter_times import parse_times
+from plannerbase.counter_columns import days_and_clock
+from plannerbase.counter_times import clock_minutes, is_date_time, parse_times
 from plannerbase.guard import guarded
 from plannerbase.headings import columns_named, plain
 from plannerbase.layers import TABLES, Limits, chosen, read_layers
@@ -72,7 +73,8 @@ def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str)
         contents = chosen(read_layers(data, name, LIMITS), layer)
         report.extend(contents.report)
         table = max((part.table for part in contents.layers.values()), key=len).rename(columns=str)
-        used = columns_named(table.columns, COLUMNS) | {k: v for k, v in mapping.items() if v in table}
+        used = days_and_clock(columns_named(table.columns, COLUMNS), table.columns)
+        used |= {k: v for k, v in mapping.items() if v in table}
         missing = [c for c in ("time", "traffic") if c not in used]
         if missing:
             found = ", ".join(map(str, table.columns[:12])) or "none"
@@ -114,6 +116,12 @@ def _read(data: bytes, name: str, mapping: dict[str, str], crs: str, layer: str)
 
 def _times(table: pd.DataFrame, used: dict[str, str], report: Report) -> pd.Series:
     """(rows,) date-times as written, NaT where there is none; a column of hours beside one of dates counts."""
+    hour = used.get("hour")
+    row, clock = (
+        ([], []) if hour is None else pd.factorize(table[hour].astype("string").fillna("").str.strip())
+    )
+    if any(is_date_time(text) for text in clock):
+        used, hour = used | {"time": hour or ""}, None
     values = table[used["time"]]
     if pd.api.types.is_float_dtype(values.dtype):
         values = values.map(lambda v: "" if v != v else f"{v:.17g}")
@@ -127,12 +135,9 @@ def _times(table: pd.DataFrame, used: dict[str, str], report: Report) -> pd.Seri
             "Date-times state a time zone; their clock is taken as it is, as the area's local time"
         )
     minute = texts.map(dict(zip(known, read.minute.tolist(), strict=True))).to_numpy(np.int64)
-    hour = used.get("hour")
     if hour is not None and hour != used["time"] and not (minute[minute >= 0] % 1440).any():
-        hours = table[hour].astype("string").str.extract(r"^\s*(\d{1,2})", expand=False)
-        number = pd.to_numeric(hours, errors="coerce").to_numpy(float, na_value=np.nan)
-        good = (minute >= 0) & (number >= 0) & (number < 24)
-        minute = np.where(good, minute + 60 * np.nan_to_num(number).astype(np.int64), -1)
+        of_hour = clock_minutes(list(clock), report)[row]
+        minute = np.where((minute >= 0) & (of_hour >= 0), minute + of_hour, -1)
         report.taken(f"Hours of the dates in {used['time']} by the column {hour}")
     stamp = np.where(minute >= 0, minute, np.iinfo(np.int64).min).astype("datetime64[m]")
     return pd.Series(pd.DatetimeIndex(stamp.astype("datetime64[s]")), index=table.index)

@@ -74,8 +74,8 @@ def add_source_options(parser: argparse._ActionsContainer) -> None:
         "--poi",
         default="osm",
         metavar="osm|FILE|none",
-        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .gpkg, Geofabrik's .shp.zip), or a "
-        "table of places (CSV, XLSX, Parquet, GeoJSON, KML, GPX, FlatGeobuf) with positions and a "
+        help="OpenStreetMap by Overpass (default), an extract (.osm.pbf, .osm, .osm.gz, .gpkg, Geofabrik's .shp.zip), "
+        "or a table of places (CSV, XLSX, Parquet, GeoJSON, KML, GPX, FlatGeobuf) with positions and a "
         "category, type or OSM tag",
     )
     parser.add_argument(

@@ -54,6 +54,20 @@ def test_a_column_of_dates_and_one_of_hours_are_one_time():
     assert "by the column Hour" in " ".join(report)
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d,%H:%M", "%Y-%m-%d,%I:%M %p", "%Y-%m-%d,%Y-%m-%d %H:%M"])
+def test_a_column_of_days_beside_one_of_clock_times_is_one_time(form):
+    week, _ = read_measured("\n".join(table(form, "Date,Time,Lat,Lon,DL Traffic (GB)")).encode(), "m.csv")
+    plain, _ = read_measured("\n".join(table("%Y-%m-%d %H:%M")).encode(), "m.csv")
+    np.testing.assert_array_equal(week.traffic, plain.traffic)
+
+
+def test_hours_from_1_to_24_begin_at_midnight():
+    rows = [f"{t.date()},{t.hour + 1},28.67,115.91,{1 + t.hour}" for t in WEEK]
+    week, report = read_measured("\n".join(["Date,Hour,Lat,Lon,Traffic (GB)", *rows]).encode(), "m.csv")
+    np.testing.assert_allclose(week.traffic.reshape(-1)[:24], [mbps(h) for h in range(24)], rtol=1e-6)
+    assert "Hours are numbered 1 to 24" in " ".join(report)
+
+
 def test_single_bad_rows_cost_their_hours_alone():
     rows = table("%Y-%m-%d %H:%M")
     for place, bad in ((5, "n/a"), (6, "-3"), (7, "")):
