@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ _CLOCK = re.compile(
 )
 _CHINESE = (("年", "-"), ("月", "-"), ("日", " "), ("时", ":"), ("点", ":"), ("分", ":"), ("秒", ""))
 _MUCH_LESS = 0.5  # of the days of the other order: measurements follow each other, so the shorter time is the right one
+LAST_MINUTE = 2**31  # since 1970: some thousands of years
 EXCEL_DAYS, EXCEL_EPOCH = (20_000, 80_000), 25_569  # serial numbers of 1954 to 2119; that of 1 January 1970
 
 
@@ -114,18 +116,32 @@ def parse_times(texts: Sequence[str]) -> Times:
         order = "day, month, year" if day_first else "month, day, year"
         example = str(written[some].iloc[0]) if some.any() else ""
         digits = written.str.fullmatch(r"\d{8}|\d{10}|\d{12}|\d{14}").fillna(False).to_numpy(bool)
-        parsed = pd.Series(pd.NaT, index=written.index, dtype="datetime64[ns]")
+        parsed = pd.Series(pd.NaT, index=written.index, dtype="datetime64[s]")
         if digits.any():
             padded = written[digits].str.ljust(14, "0")
             parsed[digits] = pd.to_datetime(padded, format="%Y%m%d%H%M%S", errors="coerce")
         if (~digits).any():
-            found_times = pd.to_datetime(
-                written[~digits], errors="coerce", format="mixed", dayfirst=day_first and some.any()
-            )
-            parsed[~digits] = pd.Series(found_times, index=written[~digits].index).astype("datetime64[ns]")
+            parsed[~digits] = _clocks(written[~digits], day_first and bool(some.any()))
         instant = parsed.to_numpy("datetime64[m]")
-        minute[rest] = np.where(np.isnat(instant), -1, instant.astype(np.int64))
+        known = (
+            ~np.isnat(instant) & (instant.astype(np.int64) >= 0) & (instant.astype(np.int64) < LAST_MINUTE)
+        )
+        minute[rest] = np.where(known, instant.astype(np.int64), -1)
     return Times(minute, offset, ambiguous, order, example)
+
+
+def _clocks(texts: pd.Series, day_first: bool) -> pd.Series:
+    """Date-times as they are written, whatever zone some of them name in a way of their own; NaT for anything else."""
+    options: dict[str, Any] = {"errors": "coerce", "format": "mixed", "dayfirst": day_first}
+    try:
+        found = pd.Series(pd.to_datetime(texts, **options), index=texts.index)
+    except ValueError:  # zones that differ: one by one
+        found = pd.Series(
+            [pd.to_datetime(text, **options) for text in texts], index=texts.index, dtype=object
+        )
+        found = found.map(lambda moment: None if moment is pd.NaT else moment.replace(tzinfo=None))
+        return pd.to_datetime(found, errors="coerce").astype("datetime64[s]")
+    return (found if found.dt.tz is None else found.dt.tz_localize(None)).astype("datetime64[s]")
 
 
 def _days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> float:
