@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from planning.sleep import SleepSettings, plan_sleep
+from planning.sleep import SleepProblem, SleepSettings, plan_sleep
+from planning.sleep.milp import ring_model
+from planning.sleep.offload import OffloadGraph
 from tests.planning.sleep.making import brute_force, holes_of, lawful, line_network, some_problem
 
 EXACT = {"gap": 0.0, "time_limit": 30.0, "allow_unserved": True}
@@ -33,6 +35,32 @@ def test_the_program_equals_brute_force(name, seed):
     # the program's own costs, not only the plan that it chose, are those of the evaluation
     assert plan.solve.bound == pytest.approx(plan.solve.objective, rel=1e-6)
     assert lawful(problem, settings, plan.parts)
+
+
+@pytest.mark.parametrize("sender", [0, 1])
+def test_cells_carry_the_traffic_of_others_in_merit_order_and_up_to_their_room(sender):
+    """Two sectors, each a 4G cell of 40 Mbit/s (5 W per Mbit/s) and a 5G cell of 400 (1 W per Mbit/s); the sender's 5G
+    cell sleeps. Watts of what does not fit its 4G cell, in closed form, in two hours of different traffic."""
+    network, settings = line_network(2, 1), SleepSettings(offload_w_per_mbps=0.1)
+    limit, taker = settings.max_load, 1 - sender
+    graph = OffloadGraph.of_classes(np.array([0, 1]), [[1], [0]], 2)
+    counts = np.ones((4, 2), int)
+    counts[2 * sender + 1] = 0
+
+    def watts(*sent):
+        demand = np.empty((2, 2))
+        demand[taker], demand[sender] = 10.0, 40 * limit + np.array(sent)
+        problem = SleepProblem.of_classes(network, demand, graph)
+        model, _ = ring_model(problem, settings, low=counts, high=counts)
+        result = model.solve("highs", 10.0, 0.0, 1)
+        return result.objective if result.has_solution else np.inf
+
+    cooled = 1.15
+    cheap = 400 * limit - 10  # Mbit/s that the taker's 5G cell has for others
+    expected = (cheap + 90) * (cooled * 1 + 0.1) + 30 * (cooled * 5 + 0.1)
+    assert watts(cheap + 30, 90) - watts(0, 0) == pytest.approx(expected, abs=1e-4)
+    assert watts(90, cheap + 30) - watts(0, 0) == pytest.approx(expected, abs=1e-4)
+    assert np.isfinite(watts(cheap + 40 * limit - 1, 0)) and watts(0, cheap + 40 * limit + 1) == np.inf
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
