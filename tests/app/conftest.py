@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from benchmarks.app import OPTIONS
 from plannerbase import guard
 from plannerbase.sandbox import protection
 from tests.app import browser
@@ -92,27 +91,36 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=list(OPTIONS))
+        running = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=list(browser.OPTIONS))
         yield running
         running.close()
 
 
-@pytest.fixture
-def page(chromium, served):
-    """A page of a fresh context, which the token has opened, over an empty library. After the test: no request left
-    this machine and nothing failed in the console."""
-    elsewhere, errors = [], []
+@pytest.fixture(scope="module")
+def opened(chromium, served):
+    """A context that the token has opened. It ends with the module: the scripts of the app, several megabytes, are
+    loaded and compiled once."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     assert context.request.get(f"{served.address}?token={browser.TOKEN}").ok
     context.add_init_script(browser.STILL)
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(opened, served):
+    """A new page, for which nothing is kept in the browser, over an empty library. After the test: no request left this
+    machine and nothing failed in the console."""
+    elsewhere, errors = [], []
+    page = opened.new_page()
     page.set_default_timeout(180_000)  # a machine may have other work
     page.on("request", lambda request: None if browser.is_own(request.url) else elsewhere.append(request.url))
     told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
     page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    context.close()
+    page.evaluate("localStorage.clear()")
+    page.close()
     served.forget()
     assert elsewhere == []
     assert errors == []
