@@ -96,31 +96,22 @@ def chromium():
         running.close()
 
 
-@pytest.fixture(scope="module")
-def opened(chromium, served):
-    """A context that the token has opened. It ends with the module: the scripts of the app, several megabytes, are
-    loaded and compiled once."""
+@pytest.fixture
+def page(chromium, served):
+    """A page of a fresh context, which the token has opened, over an empty library. After the test: no request left
+    this machine and nothing failed in the console."""
+    elsewhere, errors = [], []
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     assert context.request.get(f"{served.address}?token={browser.TOKEN}").ok
     context.add_init_script(browser.STILL)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(opened, served):
-    """A new page, for which nothing is kept in the browser, over an empty library. After the test: no request left this
-    machine and nothing failed in the console."""
-    elsewhere, errors = [], []
-    page = opened.new_page()
+    page = context.new_page()
     page.set_default_timeout(180_000)  # a machine may have other work
     page.on("request", lambda request: None if browser.is_own(request.url) else elsewhere.append(request.url))
     told = lambda message: f"{message.text} {message.location['url']}"  # noqa: E731
     page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
-    page.evaluate("localStorage.clear()")
-    page.close()
+    context.close()
     served.forget()
     assert elsewhere == []
     assert errors == []
