@@ -69,14 +69,16 @@ def test_without_others_the_bound_is_the_best_plan(name, seed):
 @pytest.mark.parametrize(("sent", "marginal"), [(100.0, 1.0), (330.0, 5.0)])
 def test_at_the_price_of_the_dearest_cell_in_use_the_bound_is_exact(sent, marginal):
     """Cells that never sleep: of 4G, 40 Mbit/s at 5 W per Mbit/s, and of 5G, 400 at 1. What one sector cannot carry
-    goes to the other, whose 5G cell has 310 Mbit/s for it."""
-    network = line_network(2, 1)
+    goes to the other, on the same site, whose 5G cell has 310 Mbit/s for it."""
+    network = line_network(1, 1, 2)
     graph = OffloadGraph.of_classes(np.array([0, 1]), [[1], []], 2)
     demand = np.array([[440 * 0.8 + sent] * 2, [10.0] * 2])
-    problem = SleepProblem.of_classes(network, demand, graph, None, Operation(never=np.ones(4, bool)))
+    problem = SleepProblem.of_classes(
+        network, demand, graph, None, Operation(never=np.ones(4, bool), whole_site=True)
+    )
     settings = replace(FREE, max_load=0.8, offload_w_per_mbps=0.1)
     awake = always_on(problem, settings)
-    value, slack, _, counts = PriceSearch.relaxation(problem, settings).evaluate(
+    value, _, _, counts = PriceSearch.relaxation(problem, settings).evaluate(
         np.full((1, 2), 1.15 * marginal), np.zeros((0, 2))
     )
     assert value == pytest.approx(objective_of(problem, settings, awake), rel=1e-9)
@@ -97,6 +99,8 @@ def test_the_dearest_ground_a_km2_may_go_uncovered():
     holes = _best_holes(cover, np.array([[6.0, 0.0], [5.0, 2.0], [4.0, 4.0]]))
     np.testing.assert_allclose(holes, [[1, 0], [1, 1], [0.25, 0.75]])
     assert PriceSearch.worth_of_holes(cover, np.array([[6.0], [5.0], [4.0]])) == pytest.approx(12.0)
+    assert PriceSearch.worth_of_holes(replace(cover, max_hole_share=0.0), np.ones((3, 1))) == 0
+    assert PriceSearch.worth_of_holes(cover, np.zeros((0, 1))) == 0
 
 
 @pytest.mark.parametrize("seed", range(3))

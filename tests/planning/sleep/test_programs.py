@@ -39,8 +39,8 @@ def test_the_program_equals_brute_force(name, seed):
 
 @pytest.mark.parametrize("taker", range(3))
 def test_cells_carry_the_traffic_of_others_in_merit_order_and_up_to_their_room(taker):
-    """Three sectors, each a 4G cell of 40 Mbit/s (5 W per Mbit/s) and a 5G cell of 400 (1 W per Mbit/s). The 5G cells of
-    two sleep, whose 4G cells are full; the third takes the rest of both, in two hours. Watts in closed form."""
+    """Three sectors, each a 4G cell of 40 Mbit/s (5 W per Mbit/s) and a 5G cell of 400 (1 W per Mbit/s). The 5G cells
+    of two sleep, whose 4G cells are full; the third takes the rest of both, in two hours. Watts in closed form."""
     network, settings = line_network(3, 1), SleepSettings(offload_w_per_mbps=0.1)
     limit, senders = settings.max_load, [s for s in range(3) if s != taker]
     graph = OffloadGraph.of_classes(np.arange(3), [[taker] if s in senders else [] for s in range(3)], 3)

@@ -1,8 +1,11 @@
 """Counts that do not serve all, completed: what is woken, in which order, and that nothing else changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from planning.network import Network
 from planning.sleep import SleepProblem, SleepSettings
 from planning.sleep.keeper import Keeper
 from planning.sleep.offload import OffloadGraph
@@ -41,20 +44,23 @@ def test_what_can_be_served_and_covered_is(name, seed):
         np.testing.assert_array_equal(repaired(problem, SETTINGS, out), out)
 
 
-def two_sectors(demand, arcs):
-    """Each with a 4G cell of 40 Mbit/s that stays awake, a 5G cell of 100 (the dearer Mbit/s) and one of 300."""
-    network = line_network(2, 2)
+def some_sectors(demand, capacities=(40.0, 100.0, 300.0), arcs=((), ()), requires=None):
+    """Two, each with a 4G cell that stays awake and 5G cells, the larger the cheaper its Mbit/s. requires: groups, the
+    first of which needs the second."""
+    layers = len(capacities) - 1
+    network = line_network(2, layers)
     cells = network.cells.assign(
-        capacity_mbps=[40.0, 100.0, 300.0] * 2, idle_w=[200.0, 400.0, 450.0] * 2, is_coverage=[True, False, False] * 2
+        capacity_mbps=capacities * 2, idle_w=(200.0, *(400.0 + 50 * n for n in range(layers))) * 2,
+        is_coverage=(True, *(False,) * layers) * 2,
     )  # fmt: skip
-    network = type(network)(network.sites, cells)
-    graph = OffloadGraph.of_classes(np.array([0, 1]), arcs, 2)
-    return SleepProblem.of_classes(network, np.asarray(demand, float), graph)
+    graph = OffloadGraph.of_classes(np.array([0, 1]), [list(ends) for ends in arcs], 2)
+    problem = SleepProblem.of_classes(Network(network.sites, cells), np.asarray(demand, float), graph)
+    return problem if requires is None else replace(problem, requires=np.array(requires))
 
 
 def test_the_cheapest_mbps_of_the_own_sector_wakes_first():
     """32 Mbit/s fit the 4G cell, 272 with the larger 5G cell, 352 with both."""
-    problem = two_sectors([[30.0, 33.0, 271.0, 273.0], [0.0] * 4], [[], []])
+    problem = some_sectors([[30.0, 33.0, 271.0, 273.0], [0.0] * 4])
     asleep = np.tile([[1], [0], [0]], (2, 4))
     out = repaired(problem, SETTINGS, asleep)
     assert out[:3].tolist() == [[1, 1, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1]]
@@ -65,7 +71,7 @@ def test_the_cheapest_mbps_of_the_own_sector_wakes_first():
 
 def test_neighbours_wake_for_what_the_own_sector_cannot_carry():
     """352 Mbit/s is all that the sector has; the neighbour's 4G cell takes 32 more before its 5G cells are woken."""
-    problem = two_sectors([[352.0, 383.0, 385.0], [0.0] * 3], [[1], []])
+    problem = some_sectors([[352.0, 383.0, 385.0], [0.0] * 3], arcs=[[1], []])
     asleep = np.tile([[1], [0], [0]], (2, 3))
     out = repaired(problem, SETTINGS, asleep)
     assert (out[:3] == 1).all()
@@ -73,11 +79,41 @@ def test_neighbours_wake_for_what_the_own_sector_cannot_carry():
 
 
 def test_only_hours_beyond_capacity_have_all_awake():
-    problem = two_sectors([[10.0, 9000.0, 300.0], [0.0] * 3], [[], []])
+    problem = some_sectors([[10.0, 9000.0, 300.0], [0.0] * 3])
     asleep = np.tile([[1], [0], [0]], (2, 3))
     out = repaired(problem, SETTINGS, asleep)
     assert (out[:, 1] == 1).all() and out[:, 0].tolist() == asleep[:, 0].tolist()
     assert out[:, 2].tolist() == [1, 1, 1, 1, 0, 0]
+
+
+def test_what_a_cell_needs_wakes_with_it_and_counts():
+    """The largest cell needs the smallest: both together carry 320 Mbit/s, so the one of 200 stays asleep."""
+    problem = some_sectors([[40.0, 340.0], [0.0] * 2], (40.0, 100.0, 200.0, 300.0), requires=[[3, 1]])
+    asleep = np.tile([[1], [0], [0], [0]], (2, 2))
+    out = repaired(problem, SETTINGS, asleep)
+    assert out[:4].tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]
+    quiet = replace(problem, demand=0 * problem.demand)
+    np.testing.assert_array_equal(repaired(quiet, SETTINGS, asleep), asleep)
+    awake = asleep.copy()
+    awake[3, 0] = 1
+    assert repaired(quiet, SETTINGS, awake)[:4, 0].tolist() == [1, 1, 0, 1]
+
+
+def test_what_is_known_to_be_unserved_is_taken_for_these_counts_alone():
+    problem = some_sectors([[30.0, 33.0], [0.0] * 2])
+    asleep = np.tile([[1], [0], [0]], (2, 2))
+    np.testing.assert_array_equal(repaired(problem, SETTINGS, asleep, 0 * problem.demand), asleep)
+    out = repaired(problem, SETTINGS, 0 * asleep, problem.demand)  # the 4G cells may not sleep
+    assert out[:3].tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_where_repair_does_not_help_everything_is_awake_in_the_hours_that_need_it(monkeypatch):
+    monkeypatch.setattr("planning.sleep.repair.repaired", lambda problem, settings, counts, left=None: counts)
+    problem = some_sectors([[30.0, 33.0, 20.0], [0.0] * 3])
+    settings = SleepSettings(min_up=1, min_off=1, max_wakes=None, max_load=0.8)
+    before = to_parts(problem.groups, np.tile([[1], [0], [0]], (2, 3)))
+    after = served(problem, settings, Keeper(problem, settings), before)
+    assert after[:, 1].all() and (after[:, [0, 2]] == before[:, [0, 2]]).all()
 
 
 @pytest.mark.parametrize("seed", range(4))
