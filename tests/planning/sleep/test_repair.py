@@ -50,7 +50,7 @@ def some_sectors(demand, capacities=(40.0, 100.0, 300.0), arcs=((), ()), require
     layers = len(capacities) - 1
     network = line_network(2, layers)
     cells = network.cells.assign(
-        capacity_mbps=capacities * 2, idle_w=(200.0, *(400.0 + 50 * n for n in range(layers))) * 2,
+        capacity_mbps=capacities * 2, idle_w=tuple(350.0 + 0.5 * capacity for capacity in capacities) * 2,
         is_coverage=(True, *(False,) * layers) * 2,
     )  # fmt: skip
     graph = OffloadGraph.of_classes(np.array([0, 1]), [list(ends) for ends in arcs], 2)
@@ -97,6 +97,12 @@ def test_what_a_cell_needs_wakes_with_it_and_counts():
     awake = asleep.copy()
     awake[3, 0] = 1
     assert repaired(quiet, SETTINGS, awake)[:4, 0].tolist() == [1, 1, 0, 1]
+
+
+def test_what_a_cell_needs_and_has_is_left_as_it_is():
+    problem = some_sectors([[170.0], [0.0]], (40.0, 100.0, 200.0, 300.0), requires=[[3, 1]])
+    out = repaired(problem, SETTINGS, np.array([[1], [1], [0], [0]] * 2))
+    assert out[:4, 0].tolist() == [1, 1, 0, 1]
 
 
 def test_what_is_known_to_be_unserved_is_taken_for_these_counts_alone():
