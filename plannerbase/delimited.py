@@ -13,7 +13,7 @@ import pandas as pd
 from plannerbase.headings import joined_headings, looks_like_headings, with_units
 from plannerbase.text import Refused, decoded, encoding_of
 
-MOST_ROWS, MOST_COLUMNS = 20_000_000, 2_000
+MAX_ROWS, MAX_COLUMNS = 20_000_000, 2_000
 SEPARATORS = ",;\t|"
 SAMPLE_BYTES = 65_536
 _LINES = re.compile(r"\r\n|\n|\r")
@@ -108,7 +108,7 @@ def _filled_cells(line: str, separator: str) -> int:
 
 
 def read_csv(
-    data: bytes, most_rows: int = MOST_ROWS, dialect: Dialect | None = None, **options: Any
+    data: bytes, most_rows: int = MAX_ROWS, dialect: Dialect | None = None, **options: Any
 ) -> pd.DataFrame:
     """The table in a CSV; dialect: by default `dialect_of` it; options are those of `pandas.read_csv`. Raises
     ValueError, of one line: `Refused` for a table
@@ -117,8 +117,8 @@ def read_csv(
     if data.count(b"\n") > 2 * most_rows + 1000:
         raise Refused(f"has more than {most_rows:,} rows")
     text = _LINES.split(decoded(data), maxsplit=dialect.skip)[-1] if dialect.skip else decoded(data)
-    if text[:100_000].split("\n", 1)[0].count(dialect.separator) >= MOST_COLUMNS:
-        raise Refused(f"has more than {MOST_COLUMNS:,} columns")
+    if text[:100_000].split("\n", 1)[0].count(dialect.separator) >= MAX_COLUMNS:
+        raise Refused(f"has more than {MAX_COLUMNS:,} columns")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -39,7 +39,7 @@ MAPINFO = (".mif", ".mid")
 FLATGEOBUF = b"fgb\x03fgb"
 SQLITE = b"SQLite format 3\x00"
 OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")  # compound files: workbooks before 2007, and encrypted ones of today
-KM_A_DEGREE = 111.32
+KM_PER_DEGREE = 111.32
 MAX_DEPTH = 20  # of collections inside each other
 OWN_NOTES = ("provenance.json", "columns.json")  # in archives that we write
 ARCHIVES = (".zip", ".kmz", ".7z", ".rar", ".gz", ".tar")
@@ -270,7 +270,7 @@ def _parts(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _km2(areas: np.ndarray) -> np.ndarray:
     """About how large shapes in degrees are."""
     lat = np.radians(np.nan_to_num(shapely.get_y(shapely.centroid(areas))))
-    return shapely.area(areas) * np.cos(lat) * KM_A_DEGREE**2
+    return shapely.area(areas) * np.cos(lat) * KM_PER_DEGREE**2
 
 
 def _beyond_degrees(shapes: np.ndarray) -> bool:

@@ -22,7 +22,7 @@ from plannerbase.systems import EXAMPLES, WGS84, is_projected, system_of, to_deg
 from plannerbase.text import Refused
 
 MAX_LATITUDE = 90.0
-MOST_M = (6.2e7, 1.1e7)  # of eastings (60 zones, each with its number before it) and northings
+MAX_M = (6.2e7, 1.1e7)  # of eastings (60 zones, each with its number before it) and northings
 COARSE_M = 10.0  # side of a grid reference's square beyond which it is said that it is no place
 KINDS = (("lon", "lat"), ("both",), ("wkt",), ("ngr",), ("easting", "northing"))
 _WORDS = {
@@ -134,7 +134,7 @@ def _projected(
 ) -> tuple[np.ndarray, np.ndarray]:
     if not (stated and is_projected(system)):
         first = int(np.argmax(np.isfinite(x) & np.isfinite(y)))
-        if abs(x[first]) > MOST_M[0] or abs(y[first]) > MOST_M[1]:
+        if abs(x[first]) > MAX_M[0] or abs(y[first]) > MAX_M[1]:
             raise Refused(
                 f"has numbers such as {x[first]:.0f}, {y[first]:.0f} in {' and '.join(used.values())}, which are "
                 "neither degrees nor metres; where they are degrees times a million or ten million, divide them by that"

@@ -13,7 +13,7 @@ from plannerbase.text import one_line
 
 Kind = Literal["taken", "fixed", "left out", "assumed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MOST_EXAMPLES = 3
+MAX_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Report:
     def _add(self, kind: Kind, text: str, count: int | None, examples: Iterable[object]) -> None:
         shown: list[str] = []
         for example in examples:
-            if len(shown) == MOST_EXAMPLES:
+            if len(shown) == MAX_EXAMPLES:
                 break
             shown.append(one_line(str(example))[:80])
         self.entries.append(Entry(kind, text, count, tuple(shown)))
@@ -117,4 +117,4 @@ class Report:
 
 def rows_of(mask: np.ndarray, first: int = 1) -> list[str]:
     """The first rows where the mask (rows,) bool holds, as examples: "row 3"; first: the number of the first row."""
-    return [f"row {i + first}" for i in np.flatnonzero(mask)[:MOST_EXAMPLES]]
+    return [f"row {i + first}" for i in np.flatnonzero(mask)[:MAX_EXAMPLES]]

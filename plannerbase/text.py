@@ -14,10 +14,10 @@ import numpy as np
 
 from plannerbase.encodings import fits, guessed
 
-MOST_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
+MAX_LETTERS = 600  # of a sentence; the cause stands in its beginning, the remedy at its end
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
-MOST_DEPTH = 100  # of JSON: whatever walks through it afterwards goes as deep
+MAX_DEPTH = 100  # of JSON: whatever walks through it afterwards goes as deep
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -38,9 +38,9 @@ def one_line(text: str) -> str:
     """A sentence without what a file may have put into it: line breaks, control and direction characters, length."""
     plain = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
     plain = " ".join(plain.split())
-    if len(plain) <= MOST_LETTERS:
+    if len(plain) <= MAX_LETTERS:
         return plain
-    return f"{plain[: MOST_LETTERS - 200]} ... {plain[-195:]}"
+    return f"{plain[: MAX_LETTERS - 200]} ... {plain[-195:]}"
 
 
 def encoding_of(data: bytes, whole: bool = True) -> str:
@@ -66,7 +66,7 @@ def decoded(data: bytes) -> str:
 def _depth(text: str | bytes) -> int:
     """How deeply JSON is nested, without parsing it; at most, where it is no JSON."""
     data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if data.count(b"[") + data.count(b"{") <= MOST_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return 0
     marks = np.frombuffer(STRINGS.sub(b"", data), np.uint8)
     steps = np.isin(marks, (0x5B, 0x7B)).astype(np.int8) - np.isin(marks, (0x5D, 0x7D))
@@ -76,7 +76,7 @@ def _depth(text: str | bytes) -> int:
 def read_json(text: str | bytes) -> Any:
     """What JSON says. Raises ValueError, also for what is nested too deeply and for text with half a character."""
     try:
-        if _depth(text) > MOST_DEPTH:
+        if _depth(text) > MAX_DEPTH:
             raise RecursionError
         value = json.loads(text)
         escaped = b"\\ud" in text.lower() if isinstance(text, bytes) else "\\ud" in text.lower()

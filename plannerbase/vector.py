@@ -25,7 +25,7 @@ from plannerbase.text import Refused, encoding_of
 
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 SHAPEFILE_BEGINS = b"\x00\x00\x27\x0a"
-MOST_LAYERS = 100
+MAX_LAYERS = 100
 _CODE_PAGES = {"936": "cp936", "ANSI 936": "cp936", "OEM 936": "cp936", "950": "cp950", "932": "cp932", "949": "cp949",
                "1252": "cp1252", "ANSI 1252": "cp1252", "1251": "cp1251", "88591": "latin-1"}  # fmt: skip
 UNREADABLE = (
@@ -101,7 +101,7 @@ def read_with_gdal(
     layers = {}
     encoding = text_encoding(parts) if suffix == ".shp" else None
     with handed_to_gdal(parts, suffix) as path:
-        for layer, kind in pyogrio.list_layers(path)[:MOST_LAYERS]:
+        for layer, kind in pyogrio.list_layers(path)[:MAX_LAYERS]:
             if kind is None and not data:
                 continue
             layers[str(layer)] = _layer(path, str(layer), most_rows, encoding, data)

@@ -16,9 +16,9 @@ from plannerbase.headings import joined_headings, looks_like_headings, with_unit
 from plannerbase.markup import check_plain
 from plannerbase.text import Refused
 
-MOST_SHEETS = 100
-MOST_EMPTY = 20_000  # rows without a value after which a sheet is taken to have ended
-MOST_MERGED = 100_000  # rows of merged cells that are filled
+MAX_SHEETS = 100
+MAX_EMPTY = 20_000  # rows without a value after which a sheet is taken to have ended
+MAX_MERGED = 100_000  # rows of merged cells that are filled
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 TITLE_ROWS = 30  # among which the heading is looked for
 
@@ -58,7 +58,7 @@ def read_workbook(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(_only(parts), read_only=True, data_only=True)
-            for sheet in book.worksheets[:MOST_SHEETS]:
+            for sheet in book.worksheets[:MAX_SHEETS]:
                 rows = _rows(sheet, most_rows, most_columns, _spans(parts, sheet))
                 if rows:
                     found[str(sheet.title)] = _table(rows)
@@ -90,7 +90,7 @@ def _spans(parts: dict[str, bytes], sheet: Any) -> dict[int, list[tuple[int, int
         for letter in first:
             column = 26 * column + ord(letter) - ord("A") + 1
         count += int(bottom) - int(top)
-        if first != last or count > MOST_MERGED:
+        if first != last or count > MAX_MERGED:
             continue
         for row in range(int(top), int(bottom)):
             spans.setdefault(row, []).append((column - 1, int(top) - 1))
@@ -119,7 +119,7 @@ def _rows(
             empty = 0
         else:
             empty += 1
-            if empty > MOST_EMPTY:  # formatted to the last row of the sheet
+            if empty > MAX_EMPTY:  # formatted to the last row of the sheet
                 break
     return rows
 

@@ -8,7 +8,7 @@ from plannerbase.delimited import read_csv
 from plannerbase.guard import guarded
 from planning.errors import InputError
 
-MOST_ROWS = 1_000_000  # figures of equipment and measurements come in far fewer
+MAX_ROWS = 1_000_000  # figures of equipment and measurements come in far fewer
 
 
 @guarded(InputError)
@@ -17,6 +17,6 @@ def read_table(data: bytes, name: str, columns: str) -> pd.DataFrame:
     if not data:
         raise InputError(f"{name} is empty; give columns {columns}.")
     try:
-        return read_csv(data, MOST_ROWS)
+        return read_csv(data, MAX_ROWS)
     except ValueError as error:
         raise InputError(f"{name} {error}; give columns {columns}.") from None

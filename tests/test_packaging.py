@@ -40,7 +40,7 @@ def wheel(tmp_path_factory):
 def installed(wheel, tmp_path_factory):
     """Where the wheel is installed, beside the dependencies that the tests have; returns its `run`."""
     place = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([*command, "--target", str(place), str(wheel)], check=True)
     return place
 

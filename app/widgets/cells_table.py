@@ -32,22 +32,22 @@ COLUMNS = {  # of the cells -> label, and digits behind the decimal separator
     "is_coverage": ("Coverage cell", None),
     "radio_unit": ("Radio unit", None),
 }
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 
 
 def cells_table(network: "Network") -> None:
     """An expander with a row a cell; the last column names what no file stated."""
     with st.expander("Cells and what is assumed of them", icon=":material/cell_tower:"):
-        cells = network.cells.head(MOST_ROWS)
+        cells = network.cells.head(MAX_ROWS)
         labels = {name: label for name, (label, _) in COLUMNS.items()}
         shown = cells[list(COLUMNS)].rename(columns=labels)
         texts = {text: _in_words(text) for text in set(cells["assumed"])}
         shown["Assumed"] = cells["assumed"].map(texts)
         digits = {label: behind for label, behind in COLUMNS.values() if behind is not None}
         show_table(pd.DataFrame(shown), digits, height=320)
-        if len(network.cells) > MOST_ROWS:
+        if len(network.cells) > MAX_ROWS:
             st.caption(
-                f"The first {formats.number(MOST_ROWS)} of {formats.number(len(network.cells))} cells; exports "
+                f"The first {formats.number(MAX_ROWS)} of {formats.number(len(network.cells))} cells; exports "
                 "have them all."
             )
 

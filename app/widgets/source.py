@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BUNDLED, PACK, FILES, LIVE = "Bundled region", "Offline data package", "My own files", "Live providers"
 POI_LABELS = {"lon": "Longitude", "lat": "Latitude", "category": "Category"}
-MOST_SHOWN_BYTES = 20_000_000  # of a table whose columns are offered
+MAX_SHOWN_BYTES = 20_000_000  # of a table whose columns are offered
 POI_HELD: Slot[Any] = Slot()
 NO_AREA = "Choose the area first: draw it, search a place, upload it or type its corners."
 
@@ -184,7 +184,7 @@ def _poi_columns(space: Workspace, file: Any) -> dict[str, str]:
     from plannerbase.headings import place_columns
     from plannerbase.layers import TABLES
 
-    if file is None or not file.name.lower().endswith(TABLES) or file.size > MOST_SHOWN_BYTES:
+    if file is None or not file.name.lower().endswith(TABLES) or file.size > MAX_SHOWN_BYTES:
         return {}
     given = Upload(file.name, file.getvalue())
     held = space.cached(POI_HELD, file.file_id, lambda: held_by(given))

@@ -22,7 +22,7 @@ from plannerbase.report import Report
 
 MAX_VERTICES = 50_000
 SIMPLIFIED_M = (2, 5, 10, 20)  # how far the sides of an outline with more corners may move
-METRES_A_DEGREE = 111_320.0  # of latitude; a degree of longitude is shorter
+METRES_PER_DEGREE = 111_320.0  # of latitude; a degree of longitude is shorter
 SAME_AREA = 1e-9  # relative: the ground of an outline that is put right
 POLYGON = 3  # shapely's number of the type; types above it hold several geometries
 
@@ -247,7 +247,7 @@ def _simple(geometry: shapely.Geometry, report: Report) -> shapely.Geometry:
     if corners <= MAX_VERTICES:
         return geometry
     for tolerance_m in SIMPLIFIED_M:
-        simple = shapely.simplify(geometry, tolerance_m / METRES_A_DEGREE)
+        simple = shapely.simplify(geometry, tolerance_m / METRES_PER_DEGREE)
         left = int(shapely.get_num_coordinates(simple))
         if left <= MAX_VERTICES and shapely.is_valid(simple) and simple.area > 0:
             report.fixed(

@@ -18,7 +18,7 @@ import numpy as np
 from opendiff.errors import SourceError
 from opendiff.storage.folders import cache_folder
 
-MOST_ROWS = 5_000_000  # of a file, some 600 MB; the oldest make room
+MAX_ROWS = 5_000_000  # of a file, some 600 MB; the oldest make room
 BUSY_SECONDS = 10  # that another process may hold the file
 ASKED_AT_ONCE = 500  # keys; every build of SQLite takes 999 parameters
 
@@ -62,14 +62,14 @@ class EmbeddingCache:
         }
 
     def write(self, embeddings: dict[bytes, np.ndarray]) -> None:
-        """Keep embeddings (width,) by key; the oldest go beyond MOST_ROWS."""
+        """Keep embeddings (width,) by key; the oldest go beyond MAX_ROWS."""
         rows = [(image, vector.astype(np.float32).tobytes()) for image, vector in embeddings.items()]
         try:
             with closing(self._open()) as file, file:
                 file.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?)", rows)
                 file.execute(
                     "DELETE FROM embedding WHERE rowid <= (SELECT max(rowid) FROM embedding) - ?",
-                    (MOST_ROWS,),
+                    (MAX_ROWS,),
                 )
         except (sqlite3.Error, OSError):
             return  # a full disk or a folder that cannot be written: the next run computes them again

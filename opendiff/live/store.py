@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,12 +60,12 @@ class PackStore:
 
     def missing(self, modality: str, tiles: Tiles) -> np.ndarray:
         """Which of `tiles` the pack does not know yet, (tiles,) bool."""
-        table = self._table()
-        rows = table.reindex(tile_index(tiles))
+        names = [NO_IMAGERY] if modality == "imagery" else list(COLUMNS[modality])
+        rows = self._table(names).reindex(tile_index(tiles))
         if modality == "imagery":
             absent = rows[NO_IMAGERY].eq(True).to_numpy(bool)  # NaN, unknown, is not
             return ~absent & ~self.imaged(tiles)
-        return rows[list(COLUMNS[modality])].isna().any(axis=1).to_numpy()
+        return rows.isna().any(axis=1).to_numpy()
 
     def imaged(self, tiles: Tiles) -> np.ndarray:
         """Which of `tiles` have a whole image in the pack, (tiles,) bool; one cut short is fetched again."""
@@ -145,36 +145,38 @@ class PackStore:
     def _holds(self, modality: str) -> bool:
         if modality == "imagery":
             return any((self.root / "imagery").rglob("*.png"))
-        return bool(self._table()[list(COLUMNS[modality])].notna().any(axis=None))
+        return bool(self._table(list(COLUMNS[modality])).notna().any(axis=None))
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(self.root / ".lock")
 
-    def _table(self) -> pd.DataFrame:
-        """By (x, y): POI and population, NaN where unknown, and NO_IMAGERY."""
+    def _table(self, names: Sequence[str] = (*POI_COLUMNS, *POPULATION_COLUMNS, NO_IMAGERY)) -> pd.DataFrame:
+        """By (x, y): POI and population, NaN where unknown, and NO_IMAGERY; or only the columns of these names."""
         path = self.root / "tiles.parquet"
-        names = [*POI_COLUMNS, *POPULATION_COLUMNS, NO_IMAGERY]
+        names = list(names)
         if not path.exists():
             empty = pd.MultiIndex.from_arrays([np.empty(0, np.int64)] * 2, names=["x", "y"])
             table = pd.DataFrame(index=empty, columns=names, dtype=np.float32)
         else:
             try:
-                table = pd.read_parquet(path)
+                table = pd.read_parquet(path, columns=["x", "y", *names])
                 table.index = pd.MultiIndex.from_frame(table[["x", "y"]].astype(np.int64))
                 table = table[names]
             except PermissionError as error:
                 raise SourceError(f"{path} cannot be read ({error}); check its permissions.") from None
             except (OSError, ValueError, KeyError):
-                return self._without_damaged(path)
-        return table.astype({NO_IMAGERY: object})
+                return self._without_damaged(path, names)
+        if NO_IMAGERY in names:
+            table[NO_IMAGERY] = table[NO_IMAGERY].astype(object)
+        return table
 
-    def _without_damaged(self, path: Path) -> pd.DataFrame:
+    def _without_damaged(self, path: Path, names: Sequence[str]) -> pd.DataFrame:
         """The table anew, when it cannot be read: what it held can be fetched again, and the file is kept beside it."""
         try:
             path.replace(path.with_suffix(".damaged"))
         except OSError as error:
             raise SourceError(f"{path} is damaged and cannot be replaced ({error}); remove it.") from None
-        return self._table()
+        return self._table(names)
 
     def _facts(self) -> dict[str, Any]:
         facts = dict(self.pack().facts)

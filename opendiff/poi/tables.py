@@ -28,7 +28,7 @@ from plannerbase.delimited import SAMPLE_BYTES, dialect_of
 from plannerbase.guard import guarded
 from plannerbase.layers import Limits, points_of, read_layers
 from plannerbase.positions import positions_of
-from plannerbase.report import MOST_EXAMPLES, Report
+from plannerbase.report import MAX_EXAMPLES, Report
 from plannerbase.systems import WGS84
 from plannerbase.text import Refused
 
@@ -162,9 +162,7 @@ class _Found:
         self.placed += int(good.sum())
         self.lost += int((~good).sum())
         first_line = before + 2
-        self.astray += [
-            first_line + int(i) for i in np.flatnonzero(~good)[: MOST_EXAMPLES - len(self.astray)]
-        ]
+        self.astray += [first_line + int(i) for i in np.flatnonzero(~good)[: MAX_EXAMPLES - len(self.astray)]]
         unknown = category < 0
         self.unknown += int(unknown.sum())
         self._name_unknown(table, unknown)
@@ -219,7 +217,7 @@ class _Found:
         if self.rows == 0:
             raise SourceError(f"{self.name} lists no place; give at least one line below the heading.")
         if self.unknown == self.rows:
-            seen = ", ".join(label for label, _ in self.labels.most_common(MOST_EXAMPLES))
+            seen = ", ".join(label for label, _ in self.labels.most_common(MAX_EXAMPLES))
             raise SourceError(
                 f"{self.name} names no known category{f' (it has {seen})' if seen else ''}; {ADVICE}."
             )
@@ -236,6 +234,6 @@ class _Found:
                 "rows left out: no position on earth", self.lost, [f"line {n}" for n in self.astray]
             )
         if self.unknown:
-            named = [f"{label} x {count:,}" for label, count in self.labels.most_common(MOST_EXAMPLES)]
+            named = [f"{label} x {count:,}" for label, count in self.labels.most_common(MAX_EXAMPLES)]
             self.report.left_out("rows left out: no known category", self.unknown, named)
         return PlaceTable(places, self.rows, self.unknown, self.provider, self.report)

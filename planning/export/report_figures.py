@@ -28,7 +28,7 @@ from planning.scenario import Scenario
 from planning.sleep.ranges import LABELS, YEARLY
 
 Tables = Mapping[str, pd.DataFrame]
-MAX_BARS, MOST_ROWS = 20, 300
+MAX_BARS, MAX_ROWS = 20, 300
 # from all awake to all asleep, as the maps of the app have it
 SLEEP_SHADES = ("#f0a020", "#f6d08a", "#e9edf2", "#8fb0dc", "#274b93")
 
@@ -235,12 +235,12 @@ def sleep_schedule(scenario: Scenario) -> str:
         return ""
     count, share = found
     order = np.argsort(-np.nan_to_num(share).sum(axis=1), kind="stable")
-    shown = order[:MOST_ROWS]
+    shown = order[:MAX_ROWS]
     most = int(count.sum(axis=0).argmax())
     rest = (
         ""
-        if len(order) <= MOST_ROWS
-        else f" The {MOST_ROWS} sites that sleep most of {formats.number(len(order))}."
+        if len(order) <= MAX_ROWS
+        else f" The {MAX_ROWS} sites that sleep most of {formats.number(len(order))}."
     )
     caption = (
         f"Cells of a site that may sleep, by hour; each line is a site, those that sleep most first.{rest} Most cells "

@@ -46,7 +46,7 @@ _HEADS = (  # of a row of a file without a heading, and what its columns are
     ),
 )
 _GENERATION = {"2G": "GSM", "3G": "UMTS", "4G": "LTE", "5G": "NR"}
-MOST_CODE = 99_999  # of a country or a network; SIDs of CDMA have five digits
+MAX_CODE = 99_999  # of a country or a network; SIDs of CDMA have five digits
 
 
 def with_heading(data: bytes) -> bytes:
@@ -125,7 +125,7 @@ def _owners(table: pd.DataFrame, codes: dict[str, str] | None) -> pd.Series | No
     if codes and {"mcc", "net"} <= set(codes):
         numbers = [pd.to_numeric(table[codes[c]], errors="coerce") for c in ("mcc", "net")]
         # what is no code is unknown
-        known = [n.where((n % 1 == 0) & n.between(0, MOST_CODE)) for n in numbers]
+        known = [n.where((n % 1 == 0) & n.between(0, MAX_CODE)) for n in numbers]
         parts = [n.astype("Int64").astype("string") for n in known]
         return (parts[0].fillna("?") + "-" + parts[1].fillna("?")).astype("string")
     named = columns_named(table.columns, {"operator": OPERATORS})

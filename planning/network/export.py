@@ -14,7 +14,7 @@ import pandas as pd
 import pyogrio
 
 from planning.network import Network
-from planning.network.xlsx import MOST_TEXT, workbook_bytes
+from planning.network.xlsx import MAX_TEXT, workbook_bytes
 
 CLOUDRF_FRONT_TO_BACK_DB = 30.0  # TR 38.901 table 7.3-1: greatest attenuation of the pattern
 SHORT = 10  # letters of a column's name in a Shapefile
@@ -27,7 +27,7 @@ def network_table(network: Network) -> pd.DataFrame:
 
 def xlsx_bytes(tables: dict[str, pd.DataFrame], provenance: dict[str, Any]) -> bytes:
     """A workbook with a sheet a table and one of the provenance."""
-    rows = [(k, json.dumps(v, ensure_ascii=False)[:MOST_TEXT]) for k, v in provenance.items()]
+    rows = [(k, json.dumps(v, ensure_ascii=False)[:MAX_TEXT]) for k, v in provenance.items()]
     return workbook_bytes({**tables, "provenance": pd.DataFrame(rows, columns=["key", "value"])})
 
 

@@ -112,9 +112,9 @@ UNITS: dict[str, dict[str, float]] = {
     "gain_dbi": {"dbi": 0.0, "dbd": 2.15, "db": 0.0},
     "capacity_mbps": {"mbps": 1.0, "mbits": 1.0, "mbit": 1.0, "gbps": 1e3, "kbps": 1e-3},
 }  # fmt: skip
-_MOST_DBM = {"power_dbm": 60.0, "eirp_dbm": 90.0}
+_MAX_DBM = {"power_dbm": 60.0, "eirp_dbm": 90.0}
 _PRBS = re.compile(r".*_N(\d+)|(6|15|25|50|75|100) ?P?RBs?", re.IGNORECASE)
-MOST_W = {"power_dbm": 1e3, "eirp_dbm": 1e6}  # more is mW
+MAX_W = {"power_dbm": 1e3, "eirp_dbm": 1e6}  # more is mW
 _BRACKETS = re.compile(r"[(\[（【].*?[)\]）】]")
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*([^\W\d_]*|°)\s*\Z", re.IGNORECASE)
 # headings whose unit nothing in them tells
@@ -196,9 +196,9 @@ def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
 def unit_without_a_word(values: pd.Series, ours: str) -> str:
     """The unit of powers that state none, by their size: no cell has 60 dBm (1 kW), and no EIRP 90; "" where it may be
     dBm."""
-    most = _MOST_DBM.get(ours)
+    most = _MAX_DBM.get(ours)
     largest = np.nanmax(numbers_of(values), initial=0.0) if most is not None else 0.0
-    return "" if most is None or largest <= most else "w" if largest <= MOST_W[ours] else "mw"
+    return "" if most is None or largest <= most else "w" if largest <= MAX_W[ours] else "mw"
 
 
 def with_units(values: pd.Series, ours: str, theirs: str, others: pd.DataFrame) -> pd.Series:

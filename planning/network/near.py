@@ -10,14 +10,14 @@ from planning.geometry import centre_of, local_metres, nearest, tile_area_km2, t
 from planning.network.network import Network
 
 MARGIN_M = 3000.0  # assumed: sites so near to the area's tiles may serve it
-METRES_A_DEGREE = 111_320.0
+METRES_PER_DEGREE = 111_320.0
 
 
 def box_near(x: np.ndarray, y: np.ndarray, margin_m: float = MARGIN_M) -> tuple[float, float, float, float]:
     """W, S, E, N in degrees around tiles x, y (tiles,) and `margin_m` around them."""
     west, north = tile_corner(x.min(), y.min())
     east, south = tile_corner(x.max() + 1, y.max() + 1)
-    up = margin_m / METRES_A_DEGREE
+    up = margin_m / METRES_PER_DEGREE
     side = up / max(np.cos(np.radians(max(abs(float(north)), abs(float(south))))), 0.05)
     return float(west) - side, float(south) - up, float(east) + side, float(north) + up
 

@@ -17,7 +17,7 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-MOST_TEXT = 32_767  # characters that a cell holds
+MAX_TEXT = 32_767  # characters that a cell holds
 _OPEN, _CLOSE = f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData><row>', "</row></sheetData></worksheet>"
 _SHEET = re.compile(r'<sheet name="([^"]*)"')
 _CELL = re.compile(r'<c(?: t="(b|inlineStr)")?(?:/>|>(?:<v>|<is><t xml:space="preserve">)([^<]*)</)')
@@ -83,7 +83,7 @@ def _cells(values: list[object]) -> list[str]:
 
 
 def _text(value: object) -> str:
-    text = escape(without_controls(value)[:MOST_TEXT])
+    text = escape(without_controls(value)[:MAX_TEXT])
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
 

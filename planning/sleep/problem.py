@@ -23,7 +23,7 @@ from planning.sleep.settings import SleepSettings
 
 UNSERVED_MBPS = 1e-6  # less is rounding
 _HOURS_AT_ONCE = 24  # of long traffic at least
-_MOST_AT_ONCE = 200_000  # groups x hours beyond that: more would not fit the processor's cache
+_MAX_AT_ONCE = 200_000  # groups x hours beyond that: more would not fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class SleepProblem:
         """
         part, groups, rows = self.part_of(np.asarray(demand.any(axis=1)))
         known = {} if known is None else known
-        days = max(_MOST_AT_ONCE // (_HOURS_AT_ONCE * max(len(rows), 1)), 1)
+        days = max(_MAX_AT_ONCE // (_HOURS_AT_ONCE * max(len(rows), 1)), 1)
         for begin in range(0, demand.shape[1], days * _HOURS_AT_ONCE):
             hours = slice(begin, min(begin + days * _HOURS_AT_ONCE, demand.shape[1]))
             of_plan = np.arange(hours.start, hours.stop) % counts.shape[1]

@@ -11,7 +11,7 @@ from planning.sleep.problem import UNSERVED_MBPS, SleepProblem
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
 
-_LEAST_MBPS = 1e-9
+MIN_CAPACITY_MBPS = 1e-9  # of a cell without any, for a finite price of its Mbit/s
 MAX_ROUNDS = 40
 
 
@@ -25,7 +25,7 @@ def repaired(
     out = np.clip(counts, problem.least(), groups.count[:, None])
     for a, b in _ordered(problem.pairs):
         out[b] = np.maximum(out[b], np.minimum(out[a], groups.count[b]))
-    w_per_mbps = groups.full_saving_w / np.maximum(groups.capacity, _LEAST_MBPS)
+    w_per_mbps = groups.full_saving_w / np.maximum(groups.capacity, MIN_CAPACITY_MBPS)
     cheapest = np.lexsort((np.arange(len(w_per_mbps)), w_per_mbps, groups.sector))
     order = [cheapest[rows].tolist() for rows in rows_of_each(groups.sector[cheapest], groups.sectors)]
     capacity = groups.capacity.tolist()

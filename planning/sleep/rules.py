@@ -9,12 +9,10 @@ import numpy as np
 
 from planning.sleep.keeper import Keeper
 from planning.sleep.problem import SleepProblem
-from planning.sleep.repair import served
+from planning.sleep.repair import MIN_CAPACITY_MBPS, served
 from planning.sleep.schedule import group_counts, to_parts
 from planning.sleep.settings import SleepSettings
 from planning.sleep.sweep import Sweeper
-
-_LEAST_MBPS = 1e-9  # capacity of a cell without any, for a finite price of its Mbit/s
 
 
 def always_on(problem: SleepProblem, settings: SleepSettings) -> np.ndarray:
@@ -78,7 +76,7 @@ def _ladders(problem: SleepProblem, least: np.ndarray) -> list[list[int]]:
     """Of each sector: the groups whose parts go to sleep one after the other, the biggest saver per Mbit/s first, as
     far as what they require of each other allows."""
     groups = problem.groups
-    worth = -groups.full_saving_w / np.maximum(groups.capacity, _LEAST_MBPS)
+    worth = -groups.full_saving_w / np.maximum(groups.capacity, MIN_CAPACITY_MBPS)
     out: list[list[int]] = [[] for _ in range(groups.sectors)]
     needed_by: dict[int, list[int]] = {}
     for a, b in problem.pairs.tolist():

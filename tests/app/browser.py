@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.app import MAP, until_quiet
+from benchmarks.app import OPTIONS as OF_ALL
 from benchmarks.session import app
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -16,6 +17,14 @@ WORK_MS = 300_000  # generation and planning on a slow machine
 HAND_MS = 150  # between two clicks: Leaflet.draw takes a second one within 50 ms for a slip of the hand
 SOLVER_SECONDS = 1  # that a program may take: these tests need a plan, not the best one
 OPEN_WORK = "open work"  # the folder of a library that holds it
+# Of Playwright's own list, which this one replaces, what may ask a network or changes what is drawn; and the pages of
+# the address bar, which each window loads although nobody sees it: half of what an empty window takes.
+NOT_USED = (
+    "DestroyProfileOnBrowserClose", "HttpsUpgrades", "LensOverlay", "MediaRouter", "PaintHolding",
+    "ThirdPartyStoragePartitioning", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled",
+    "PreconnectToSearch", "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+)  # fmt: skip
+OPTIONS = (*OF_ALL, f"--disable-features={','.join(NOT_USED)}")
 # Moving signs of work would be drawn sixty times a second, by the processor: half of what a test in a browser takes.
 STILL = """
 const still = new CSSStyleSheet();

@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from benchmarks.app import OPTIONS
 from plannerbase import guard
 from plannerbase.sandbox import protection
 from tests.app import browser
@@ -92,7 +91,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=list(OPTIONS))
+        running = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=list(browser.OPTIONS))
         yield running
         running.close()
 

@@ -15,7 +15,8 @@ CONTROLS = {
 
 
 def test_every_page_fits_and_is_for_everybody(page, finished):
-    """Each page in one visit: its width on a desk and on a phone, its names, and axe-core in both themes."""
+    """Each page in one visit: its width on a desk and on a phone, its names, and axe-core in both themes; tools of a
+    table, and the menu at any width."""
     page.goto(finished)
     page.get_by_text("With data").wait_for()
     tree = page.context.new_cdp_session(page)
@@ -24,6 +25,8 @@ def test_every_page_fits_and_is_for_everybody(page, finished):
         to(page, name)
         if name not in ("Area", "Network", "Coverage", "Export"):
             page.locator(PLOTS).first.wait_for()
+        if name == "Network":
+            tools_cover_nothing(page)
         page.wait_for_timeout(500)  # of maps and charts
         fits(page, name.lower(), 1440)
         has_names(page, tree, name)
@@ -35,6 +38,7 @@ def test_every_page_fits_and_is_for_everybody(page, finished):
         fits(page, f"full-{name.lower()}", 480)
         page.set_viewport_size({"width": 1440, "height": 900})
     assert found == []
+    menu_has_names(page)
 
 
 def has_names(page, tree, name):
@@ -89,21 +93,18 @@ def broken_rules(page, colours_only=False):
     return found
 
 
-def test_the_tools_of_a_table_do_not_cover_the_way_to_the_next_page(page, finished):
-    page.goto(finished)
-    page.get_by_text("With data").wait_for()
-    to(page, "Network")
+def tools_cover_nothing(page):
+    """The tools that a table shows under the mouse do not lie over the way to the next page."""
     table = page.get_by_test_id("stDataFrame").first
     table.hover()
     tools = page.get_by_test_id("stElementToolbar").first
     box, button = tools.bounding_box(), page.get_by_role("button", name="Next: coverage").bounding_box()
     assert box["y"] >= button["y"] + button["height"]
+    page.mouse.move(0, 0)
 
 
-def test_the_menu_says_what_it_is_at_any_width(page, finished):
+def menu_has_names(page):
     """1,024 px, and 1,440 px at 200 % zoom, and a phone: links with names, or a button that says "Menu"."""
-    page.goto(finished)
-    page.get_by_text("With data").wait_for()
     links = page.get_by_role("link", name="Coverage", exact=True).filter(visible=True)
     folded = page.get_by_test_id("stExpandSidebarButton")
     for width in (1024, 720, 390):

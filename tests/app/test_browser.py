@@ -24,7 +24,7 @@ def test_a_page_without_a_plan_fits_its_window(page, with_traffic):
     page.get_by_text("With data").wait_for()
     fits_both("area")
     page.get_by_role("button", name="Next: generate traffic").click()
-    page.get_by_text("Weekly mean").wait_for()
+    page.get_by_text("Weekly mean", exact=True).wait_for()
     fits_both("traffic")
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("link", name="Sleep", exact=True).click()
@@ -45,7 +45,7 @@ def test_from_a_drawing_to_a_downloaded_plan(page, served, tmp_path):
     page.get_by_role("button", name="Next: generate traffic").click()
     set_samples(page)
     page.get_by_role("button", name="Generate traffic", exact=True).click()
-    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_text("Weekly mean", exact=True).wait_for(timeout=WORK_MS)
     # the map of the area alone may be still there for a moment
     page.frame_locator(MAP).last.locator(".leaflet-traffic-pane .leaflet-image-layer").wait_for()
 
@@ -99,7 +99,7 @@ def test_from_own_files_to_traffic(page, served, tmp_path):
     page.get_by_text("Imagery from the file city.tif").first.wait_for(timeout=WORK_MS)
     page.get_by_role("button", name="Next: generate traffic").click()
     page.get_by_role("button", name="Generate traffic", exact=True).click()
-    page.get_by_text("Weekly mean").wait_for(timeout=WORK_MS)
+    page.get_by_text("Weekly mean", exact=True).wait_for(timeout=WORK_MS)
     page.get_by_text("Made from: Imagery from the file city.tif").wait_for()
 
 

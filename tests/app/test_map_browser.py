@@ -98,4 +98,4 @@ def test_a_job_outlives_a_reload(page, served):
     page.get_by_role("button", name="Cancel").wait_for()
     page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
     page.get_by_role("link", name="Traffic", exact=True).click()
-    page.get_by_text("Weekly mean").wait_for()
+    page.get_by_text("Weekly mean", exact=True).wait_for()

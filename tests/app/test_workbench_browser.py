@@ -51,6 +51,7 @@ def test_every_export_and_the_report(page, finished, tmp_path):
     page.goto(finished)
     page.get_by_text("With data").wait_for()
     to(page, "Export")
+    while_a_file_is_written_its_button_says_so(page)
     checks = {
         "Traffic table (Parquet)": lambda data: data[:4] == b"PAR1",
         "GeoPackage (QGIS)": lambda data: data[:15] == b"SQLite format 3",
@@ -87,10 +88,7 @@ def test_every_export_and_the_report(page, finished, tmp_path):
     read_offline(page.context.browser, report)
 
 
-def test_while_a_file_is_written_its_button_says_so(page, finished):
-    page.goto(finished)
-    page.get_by_text("With data").wait_for()
-    to(page, "Export")
+def while_a_file_is_written_its_button_says_so(page):
     button = page.get_by_role("button", name="GeoPackage (QGIS)", exact=True)
     told = page.get_by_text("Writing GeoPackage (QGIS): ")
     told.wait_for(state="attached")

@@ -32,7 +32,7 @@ def test_the_quick_case_has_the_figures_and_survives_a_killed_worker(tmp_path, m
 
     local_workers = cluster.local_workers
     monkeypatch.setattr(cluster, "local_workers", workers)
-    monkeypatch.setattr(cluster, "QUICK_SITES", 40)
+    monkeypatch.setattr(cluster, "QUICK_SITES", 24)
     assert main(["cluster", "--quick", "--part", "sleep", "--json", str(tmp_path / "cluster.json")]) == 0
     figures = json.loads((tmp_path / "cluster.json").read_text())
     named = ("sleep_20000_seconds_1_worker", "sleep_20000_seconds_2_workers", "sleep_20000_gap")

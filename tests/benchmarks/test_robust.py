@@ -8,7 +8,7 @@ from benchmarks.robustness.fuzz import attempt, inputs, unclear
 from benchmarks.robustness.parsers import PARSERS, Parser
 from opendiff.errors import AreaError
 
-INPUTS = 8  # of each kind, by chance; `python -m benchmarks robust` tries thousands, led by the lines that they reach
+INPUTS = 4  # of each kind, by chance; `python -m benchmarks robust` tries thousands, led by the lines that they reach
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ def test_shared_error_is_seen_in_sums_only():
     x, y = (axis.reshape(-1) for axis in np.meshgrid(np.arange(12), np.arange(12)))
     found: dict[str, list[float]] = {"shared": [], "alone": []}
     for _ in range(40):
-        common = rng.normal(size=(1, 201))
-        levels = np.exp(0.4 * common + 0.4 * rng.normal(size=(144, 201)))
-        alone = np.exp(np.sqrt(0.32) * rng.normal(size=(144, 200)))
+        common = rng.normal(size=(1, 101))
+        levels = np.exp(0.4 * common + 0.4 * rng.normal(size=(144, 101)))
+        alone = np.exp(np.sqrt(0.32) * rng.normal(size=(144, 100)))
         truth = np.repeat(levels[:, :1], 24, axis=1)
         for name, ensemble in (("shared", levels[:, 1:]), ("alone", alone)):
             figures = sum_figures(truth, np.repeat(ensemble[..., None], 24, axis=2), x, y)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from opendiff.conditions import MODALITIES, TOKENS_WIDTH
 from opendiff.encoder import IMAGE_FEATURES
 from opendiff.errors import ModelError, SourceError
 from opendiff.open_data.features import TOTALS, TileFeatures
+from opendiff.paper.denoiser import DenoiserConfig
 from opendiff.storage.work_folder import WorkFolder
 from opendiff.training_data import TrainingData
 
@@ -109,7 +111,7 @@ def test_a_fit_never_sees_its_fold_and_finished_folds_are_kept(stations, tmp_pat
 
 
 def test_several_processes_give_the_same_table(stations):
-    names = ["random tiles", "extra-trees level x ridge shape"]
+    names = ["random tiles", "10 nearest tiles"]
     made = [
         run_table(1, [read_stations(stations)], BRIEF, WorkFolder(None), names=names, workers=workers)
         for workers in (1, 2)
@@ -143,8 +145,9 @@ def test_the_command_writes_every_table(stations, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
-def test_the_literal_published_row_runs_to_its_end(stations):
-    """On request alone, with the paper's own schedule: 400 steps, an hour a token."""
+def test_the_literal_published_row_runs_to_its_end(stations, monkeypatch):
+    """On request alone, with the paper's own schedule: 400 steps, an hour a token; here of a network of one layer."""
+    monkeypatch.setattr("opendiff.baselines.open_diff.DenoiserConfig", partial(DenoiserConfig, layers=1))
     assert AS_PUBLISHED not in benchmark.chosen(1, None)
     entry = benchmark.chosen(1, [AS_PUBLISHED])[AS_PUBLISHED]
     city = read_stations(stations).part(2, 3)

@@ -238,6 +238,7 @@ def brief_training(monkeypatch):
     monkeypatch.setattr("opendiff.training_data.train_encoder", brief_encoder)
     monkeypatch.setattr("opendiff.default.pack_training.train_cities", brief_cities)
     monkeypatch.setattr("opendiff.evaluation.variants.train_model", brief)
+    monkeypatch.setattr("opendiff.evaluation.realism.TREES", 5)
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_a_cache_that_cannot_be_used_is_empty(damage, encoder, images, tmp_path)
 
 
 def test_old_rows_make_room(tmp_path, monkeypatch):
-    monkeypatch.setattr("opendiff.encoder.embeddings.MOST_ROWS", 10)
+    monkeypatch.setattr("opendiff.encoder.embeddings.MAX_ROWS", 10)
     cache = EmbeddingCache(tmp_path / "e.sqlite", 1)
     keys = [bytes([number]) for number in range(30)]
     for key in keys:

@@ -77,7 +77,8 @@ def test_a_difference_is_paired_by_tile():
     assert paired_difference(truth, one, one, **by_energy) == (0.0, 0.0, 0.0)
 
 
-def test_weeks_that_are_told_better_have_the_greater_area():
+def test_weeks_that_are_told_better_have_the_greater_area(monkeypatch):
+    monkeypatch.setattr("opendiff.evaluation.realism.TREES", 50)
     rng = np.random.default_rng(3)
     day = 1.5 - np.cos(2 * np.pi * HOURS / 24)
     truth = day * rng.gamma(20, 1 / 20, (80, 168))

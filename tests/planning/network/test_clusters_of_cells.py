@@ -7,13 +7,13 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from planning.network import cell_databases
 from planning.network.cell_databases import cluster_sites
 
-METRES_A_DEGREE = 111_320.0
+METRES_PER_DEGREE = 111_320.0
 
 
 def places(count: int, side_m: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Places in a square, degrees near the equator."""
     metres = np.random.default_rng(seed).uniform(0, side_m, (count, 2))
-    return metres[:, 0] / METRES_A_DEGREE, metres[:, 1] / METRES_A_DEGREE
+    return metres[:, 0] / METRES_PER_DEGREE, metres[:, 1] / METRES_PER_DEGREE
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -22,7 +22,7 @@ def test_sites_do_not_depend_on_what_is_cut_in_one_call(seed, monkeypatch):
     found = cluster_sites(lon, lat)
     monkeypatch.setattr(cell_databases, "TOGETHER", 1)  # every chain alone
     np.testing.assert_array_equal(cluster_sites(lon, lat), found)
-    east, north = lon * METRES_A_DEGREE, lat * METRES_A_DEGREE
+    east, north = lon * METRES_PER_DEGREE, lat * METRES_PER_DEGREE
     for site in range(found.max() + 1):
         mine = found == site
         assert np.hypot(np.ptp(east[mine]), np.ptp(north[mine])) <= 50.0 * np.sqrt(2) + 0.1

@@ -237,11 +237,18 @@ def brute_force(problem: SleepProblem, settings: SleepSettings) -> float:
     open_ = [
         p for p in range(number) if (least[p] < problem.groups.count[problem.groups.group_of_part[p]]).any()
     ]
+    # of each hour alone: what serves all and covers all, while all is awake in the others
+    columns: list[list[tuple[bool, ...]]] = [[] for _ in range(hours)]
+    for bits in itertools.product([False, True], repeat=len(open_)):
+        for hour in range(hours):
+            parts = np.ones((number, hours), bool)
+            parts[open_, hour] = bits
+            if serves_all(problem, settings, parts):
+                columns[hour].append(bits)
     best = np.inf
-    for bits in itertools.product([False, True], repeat=len(open_) * hours):
-        parts = np.ones((number, hours), bool)
-        parts[open_] = np.reshape(bits, (len(open_), hours))
-        if not lawful(problem, settings, parts) or not serves_all(problem, settings, parts):
-            continue
-        best = min(best, objective_of(problem, settings, parts))
+    parts = np.ones((number, hours), bool)
+    for chosen in itertools.product(*columns):
+        parts[open_] = np.transpose(chosen)
+        if lawful(problem, settings, parts):
+            best = min(best, objective_of(problem, settings, parts))
     return best

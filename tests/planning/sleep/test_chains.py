@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from planning.sleep.dispatch import dispatch, served_above
 from planning.sleep.offload import OffloadGraph
@@ -53,6 +54,26 @@ def test_traffic_moves_on_to_make_room():
     served = dispatch(demand, capacity, graph)
     assert served.unserved.sum() == pytest.approx(0.0, abs=1e-6)
     np.testing.assert_allclose(served.load[:, 0], 5.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_way_of_moving_traffic_serves_more(seed):
+    """What stays at home apart, by SciPy's maximum flow; small whole numbers, so that room and traffic often meet."""
+    rng = np.random.default_rng(seed)
+    graph = _some_graph(rng, 8)
+    demand = rng.integers(0, 9, (graph.classes, 6)).astype(float)
+    capacity = rng.integers(0, 16, (graph.sectors, 6)).astype(float)
+    served = dispatch(demand, capacity, graph)
+    of_class = graph.arcs_at(graph.arc_class, graph.classes)
+    into = graph.arcs_at(graph.arc_target, graph.sectors)
+    np.testing.assert_allclose(served.home + of_class @ served.moved + served.unserved, demand, atol=1e-6)
+    np.testing.assert_allclose(graph.by_sector @ served.home + into @ served.moved, served.load, atol=1e-6)
+    assert (served.load <= capacity + 1e-6).all() and min(served.moved.min(), served.unserved.min()) >= -1e-9
+    limits = np.concatenate([of_class.toarray(), into.toarray()])
+    for hour in range(6):
+        left, room = demand - served.home, capacity - graph.by_sector @ served.home
+        most = linprog(-np.ones(len(graph.arc_class)), limits, np.concatenate([left[:, hour], room[:, hour]]))
+        assert served.moved[:, hour].sum() == pytest.approx(-most.fun, abs=1e-6)
 
 
 @pytest.mark.parametrize("grid", [(2,), (4,), (2, 2)])

@@ -137,7 +137,7 @@ def test_weeks_are_judged_alike_however_many_hours_at_once(monkeypatch):
     week = np.tile(problem_.demand, 7) * np.repeat(np.linspace(0.3, 1.5, 7), 24)
     found = []
     for most in (0, 2 * 24 * len(problem_.groups.site), 10**9):  # a day, two days, all at once
-        monkeypatch.setattr(problem, "_MOST_AT_ONCE", most)
+        monkeypatch.setattr(problem, "_MAX_AT_ONCE", most)
         found.append(evaluate(problem_, settings, parts, week))
     for other in found[1:]:
         assert other.record() == found[0].record()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from planning.sleep import SleepSettings, plan_sleep
+from planning.sleep import SleepProblem, SleepSettings, plan_sleep
+from planning.sleep.milp import ring_model
+from planning.sleep.offload import OffloadGraph
 from tests.planning.sleep.making import brute_force, holes_of, lawful, line_network, some_problem
 
 EXACT = {"gap": 0.0, "time_limit": 30.0, "allow_unserved": True}
@@ -33,6 +35,34 @@ def test_the_program_equals_brute_force(name, seed):
     # the program's own costs, not only the plan that it chose, are those of the evaluation
     assert plan.solve.bound == pytest.approx(plan.solve.objective, rel=1e-6)
     assert lawful(problem, settings, plan.parts)
+
+
+@pytest.mark.parametrize("taker", range(3))
+def test_cells_carry_the_traffic_of_others_in_merit_order_and_up_to_their_room(taker):
+    """Three sectors, each a 4G cell of 40 Mbit/s (5 W per Mbit/s) and a 5G cell of 400 (1 W per Mbit/s). The 5G cells
+    of two sleep, whose 4G cells are full; the third takes the rest of both, in two hours. Watts in closed form."""
+    network, settings = line_network(3, 1), SleepSettings(offload_w_per_mbps=0.1)
+    limit, senders = settings.max_load, [s for s in range(3) if s != taker]
+    graph = OffloadGraph.of_classes(np.arange(3), [[taker] if s in senders else [] for s in range(3)], 3)
+    counts = np.ones((6, 2), int)
+    counts[[2 * s + 1 for s in senders]] = 0
+
+    def watts(*sent):
+        demand = np.full((3, 2), 10.0)
+        demand[senders] = 40 * limit + np.array(sent) / 2
+        problem = SleepProblem.of_classes(network, demand, graph)
+        model, _ = ring_model(problem, settings, low=counts, high=counts)
+        result = model.solve("highs", 10.0, 0.0, 1)
+        return result.objective if result.has_solution else np.inf
+
+    cooled = 1.15
+    cheap = 400 * limit - 10  # Mbit/s that the taker's 5G cell has for others
+    expected = (cheap + 90) * (cooled * 1 + 0.1) + 30 * (cooled * 5 + 0.1)
+    assert watts(cheap + 30, 90) - watts(0, 0) == pytest.approx(expected, abs=1e-4)
+    assert watts(90, cheap + 30) - watts(0, 0) == pytest.approx(expected, abs=1e-4)
+    whole = cheap + 40 * limit
+    assert np.isfinite(watts(whole - 1, 0)) and np.isfinite(watts(0, whole - 1))
+    assert watts(whole + 1, 0) == watts(0, whole + 1) == np.inf
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
