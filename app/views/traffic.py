@@ -21,6 +21,7 @@ from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, opacity, opacity_control, outdated, region_of
+from app.widgets.live import live
 from app.widgets.measurements import measurements, worth
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
@@ -56,10 +57,7 @@ def page() -> None:
         assert space.area is not None
         map_view(f"preview {space.area_identity}", region, outline=space.area.geometry, height=440)
         return
-    _result(space, region)
-    if not stale:
-        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
-            _generate(space, primary=False)
+    live(space, partial(_result, space, region, stale))
 
 
 def _generate(space: Workspace, primary: bool) -> None:
@@ -104,7 +102,7 @@ def _generate(space: Workspace, primary: bool) -> None:
             action.caption("No tile of the area has data.")
 
 
-def _result(space: Workspace, region: Region) -> None:
+def _result(space: Workspace, region: Region, stale: bool) -> None:
     assert space.traffic is not None
     ensemble, identity = space.traffic.value, space.traffic.identity
     unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
@@ -149,6 +147,9 @@ def _result(space: Workspace, region: Region) -> None:
         worth(space, region, hour)
     details(space, median, profile, hour, unit)
     _downloads(space)
+    if not stale:
+        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
+            _generate(space, primary=False)
 
 
 def _unit() -> str:
