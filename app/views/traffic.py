@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 TOTALS: Slot[np.ndarray] = Slot()
 MEDIAN: Slot[np.ndarray] = Slot()
 CLICKED, LEFT = "traffic clicked", "traffic click left"
+AGAIN = "regenerate traffic"  # key of what holds its settings
 
 
 def page() -> None:
@@ -57,7 +58,12 @@ def page() -> None:
         assert space.area is not None
         map_view(f"preview {space.area_identity}", region, outline=space.area.geometry, height=440)
         return
-    live(space, partial(_result, space, region, stale))
+    unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
+    with scale_at:
+        scale_setting(space)
+    with unit_at:
+        unit = _unit()
+    live(space, partial(_result, space, region, unit, stale))
 
 
 def _generate(space: Workspace, primary: bool) -> None:
@@ -102,14 +108,9 @@ def _generate(space: Workspace, primary: bool) -> None:
             action.caption("No tile of the area has data.")
 
 
-def _result(space: Workspace, region: Region, stale: bool) -> None:
+def _result(space: Workspace, region: Region, unit: str, stale: bool) -> None:
     assert space.traffic is not None
     ensemble, identity = space.traffic.value, space.traffic.identity
-    unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
-    with scale_at:
-        scale_setting(space)
-    with unit_at:
-        unit = _unit()
     factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
     weight = (ensemble.tiles["covered_share"].to_numpy() * factor).astype(np.float32)
     totals = space.cached(
@@ -148,8 +149,12 @@ def _result(space: Workspace, region: Region, stale: bool) -> None:
     details(space, median, profile, hour, unit)
     _downloads(space)
     if not stale:
-        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
-            _generate(space, primary=False)
+        again = st.expander(
+            "Change settings and regenerate", icon=":material/refresh:", key=AGAIN, on_change="rerun"
+        )
+        if again.open:  # else its controls would be sent with every hour
+            with again:
+                _generate(space, primary=False)
 
 
 def _unit() -> str:
