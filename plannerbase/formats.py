@@ -207,6 +207,13 @@ def long_weekday(day: int) -> str:
     return current().long_days[day % 7]
 
 
+def hour_in_prose(hour: int, hours: int = 168) -> str:
+    """An hour of a week (of so many hours) as "Tue 06:00", or of a typical day as "06:00"; for sentences that are kept
+    with a plan, so in English."""
+    time = f"{hour % 24:02d}:00"
+    return time if hours <= 24 else f"{STYLES[DEFAULT].days[hour // 24 % 7]} {time}"
+
+
 def date(moment: datetime) -> str:
     """The day of a moment."""
     return moment.strftime(current().dates)

@@ -38,9 +38,9 @@ FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.shee
 FIGURE_NAMES = {
     "kwh_per_day": "Energy (kWh per day)",
     "saved_kwh_per_day": "Energy saved (kWh per day)",
-    "saving": "Saving (share)",
-    "unserved_share": "Unserved traffic (share)",
-    "unserved_by_sleep": "Unserved because cells sleep (share)",
+    "saving": "Saving (%)",
+    "unserved_share": "Unserved traffic (%)",
+    "unserved_by_sleep": "Unserved because cells sleep (%)",
     "kwh_per_gb": "Energy per GB served (kWh/GB)",
     "mbit_per_j": "Energy efficiency, ETSI ES 203 228 (Mbit/J)",
     "cost_per_day": "Energy cost (per day)",
@@ -148,7 +148,8 @@ def _comparison(comparison: Comparison) -> None:
     shown["Solver"] = [comparison.plans[name].how for name in table["strategy"]]
     show_table(pd.DataFrame(shown), digits, percents)
     st.caption(
-        "Planned traffic: the quantile that is planned for, in each sector. What days really bring is below."
+        "Energy to “Worst”: on the traffic planned for, a high quantile of it in each sector. The recommendation and "
+        "“Energy, cost and CO₂ on the ensemble” are of the samples as generated, so their figures differ."
     )
     if "replay_saving" in table:
         st.caption(f"Held out: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
@@ -318,18 +319,20 @@ def _year(comparison: Comparison, strategy: str) -> None:
         return
     with st.expander("Energy, cost and CO₂ on the ensemble", icon=":material/payments:", expanded=True):
         mine = ranges[ranges["strategy"] == strategy].set_index("figure")
-        one, two, three = st.columns(3)
+        money = "saved_cost_per_year"
+        one, two, *three = st.columns(3 if money in mine.index else 2)
         one.metric(
             "Energy saved (MWh per year)", formats.number(mine.loc["saved_kwh_per_year", "mean"] / 1000)
         )
         two.metric("CO₂ saved (t per year)", formats.number(mine.loc["saved_co2_kg_per_year", "mean"] / 1000))
-        money = "saved_cost_per_year"
-        three.metric(
-            "Energy cost saved (per year)",
-            formats.number(mine.loc[money, "mean"]) if money in mine.index else "–",
-        )
-        names = {"unit": "Unit", "mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
+        for column in three:
+            column.metric("Energy cost saved (per year)", formats.number(mine.loc[money, "mean"]))
+        if not three:
+            st.caption("Money: set an electricity price under “Change settings and plan again”.")
+        names = {"mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
         table = mine[[c for c in names if c in mine]].rename(columns=names)
+        table = table.mul(np.where(mine["unit"] == "share", 100, 1), axis=0)
+        table = table.map(lambda value: float(f"{value:.4g}"))
         table.insert(0, "Figure", [FIGURE_NAMES[f] for f in mine.index])
         show_table(table)
         st.caption(

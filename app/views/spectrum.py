@@ -56,7 +56,7 @@ def page() -> None:
     if (wanted := st.session_state.pop(NEXT_SECTION, None)) is not None:
         st.session_state[SECTION] = wanted  # before the control is there, which then holds it
     begin = "plan" if space.spectrum and not space.utilisation else "network"
-    section = choice(SECTION, "Show", list(SECTIONS), begin, SECTIONS.__getitem__)
+    section = choice(SECTION, "View", list(SECTIONS), begin, SECTIONS.__getitem__)
     if section == "network":
         _network(space)
         return
@@ -170,7 +170,9 @@ def _comparison(comparison: Comparison) -> None:
 def _plan(space: Workspace) -> None:
     made, region = space.spectrum, region_of(space)
     assert made is not None
-    name = choice("spectrum choice", "Show", list(made.value.plans), space.spectrum_choice, strategy_name)
+    name = choice(
+        "spectrum choice", "Show the plan of", list(made.value.plans), space.spectrum_choice, strategy_name
+    )
     space.spectrum_choice = name
     plan = made.value.plans[name]
     table = plan.assignment()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.background import generation
 from app.charts import traffic as traffic_charts
-from app.colours import ramp, ramp_legend
+from app.colours import ramp, ramp_legend, ramp_top
 from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
 from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
@@ -172,7 +172,7 @@ def _map(space: Workspace, region: Region, median: np.ndarray, hour: int, unit: 
     """The map of an hour; the row of the tile that was clicked last. median: (tiles, 168) in `unit`."""
     assert space.traffic is not None
     ensemble = space.traffic.value
-    values, top = median[:, hour], float(np.quantile(median.max(axis=1), 0.98)) or 1.0
+    values, top = median[:, hour], ramp_top(median)
     x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
     accessible.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
     clicked = st.session_state.get(CLICKED)

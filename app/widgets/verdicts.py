@@ -51,7 +51,7 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     served = float(mine["served_share"])
     text = (
         f"{sites} serve {formats.percent(served, 1)} of the busy hour's traffic and cover "
-        f"{formats.percent(mine['people_covered'], 1)} of the people"
+        f"{formats.percent(mine['people_covered'], 1)} of the active users"
     )
     if len(rows) == 1:
         return Verdict(f"{name}: {text}{overload}.", not over)
@@ -136,8 +136,11 @@ def of_spectrum(table: pd.DataFrame, hour: int) -> Verdict:
     if len(others):
         best = others.loc[others["met"].astype(int).idxmax()]
         more = met - int(best["met"])
-        said = f"{more} more than" if more > 0 else "as many as" if more == 0 else f"{-more} fewer than"
-        text += f", {said} the best rule ({strategy_name(str(best.name))})"
+        said = f"{more} fewer" if more > 0 else "as many" if more == 0 else f"{-more} more"
+        text += (
+            f"; the best rule ({strategy_name(str(best.name))}) meets {said} with "
+            f"{formats.number(int(best['used_prbs']))} PRBs"
+        )
     missing = float(mine["missing_mbps"])
     return Verdict(
         f"{text}{f'; {formats.number(missing, 1)} Mbit/s are missing' if missing > 0.05 else ''}.",

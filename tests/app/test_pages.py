@@ -79,7 +79,7 @@ def test_an_outline_drawn_is_measured(drawn, pack):
     shown = metrics(test)
     assert shown["Tiles"] == "3" and shown["With data"] == "1"
     geodesic_km2 = 3.45  # three tiles of 1.22 km at the equator x cos(28 N), squared
-    assert float(shown["km²"]) == pytest.approx(geodesic_km2, rel=0.03)
+    assert float(shown["Area (km²)"]) == pytest.approx(geodesic_km2, rel=0.03)
     assert any("2 tiles have no open data" in text for text in texts(test.caption))
 
 
