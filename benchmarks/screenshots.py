@@ -127,9 +127,9 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
     generation.start(space, samples, 0, None)
     until_done(space)
     plan_all(space, 40, seconds)
-    thread = open_work.keep(space)
-    assert thread is not None
-    thread.join()
+    writing = open_work.keep(space)
+    assert writing is not None
+    writing.result()
     return space.work
 
 

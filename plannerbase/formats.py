@@ -156,6 +156,11 @@ def significant(value: float, figures: int = 3, most: int = 4) -> str:
     return number(value, min(digits, most))
 
 
+def rounded(value: float, figures: int = 4) -> float:
+    """A number rounded to so many significant digits."""
+    return float(f"{value:.{figures}g}")
+
+
 def general(value: float) -> str:
     """A number with the digits that it needs, six at most: 0.25, 50, 1,234.5."""
     if not math.isfinite(value):

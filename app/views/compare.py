@@ -200,6 +200,10 @@ def _kpis(chosen: list[Case]) -> None:
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = cases.figures(case)
+            if not any(name in found for name in SHOWN):
+                st.caption(
+                    "No figures of energy: this network has no sleep plan that fits. Make one under Sleep."
+                )
             places = st.columns(2)
             for number, name in enumerate(name for name in SHOWN if name in found):
                 kpi, delta = KPIS[name], None

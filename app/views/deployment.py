@@ -142,7 +142,7 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
     table = comparison.table
     shown = {
         "Strategy": table["strategy"].map(strategy_name),
-        "Sites": table["sites"],
+        "Sites in the area": table["sites"],
         "Tiles with a site": table["tiles"],
         "Overloaded sites": table["overloaded"],
     }
@@ -213,8 +213,8 @@ def _plan(space: Workspace) -> None:
             _map(space, region, made, deployed, network)
     with right:
         one, two = st.columns(2)
-        one.metric("Sites", f"{int(plan.counts.sum())}")
-        two.metric("Cells", f"{len(plan.network.cells)}")
+        one.metric("Sites", formats.number(len(plan.network.sites)))
+        two.metric("Cells", formats.number(len(plan.network.cells)))
         st.markdown(told(plan.sentence))
         st.caption(told(deployed.demand.scale.sentence))
     if "deployment_curve" in plan.tables:

@@ -126,6 +126,15 @@ def _comparison(comparison: Comparison) -> None:
         "Energy (kWh per day)": table["energy_kwh"] / days,
         "Saving": 100 * table["saving"],
         "Unserved": 100 * table["unserved_share"],
+    }
+    if (
+        "replay_saving" in table
+    ):  # beside what it is to be compared with, before the table ends on a narrow screen
+        shown |= {
+            "Saving, held-out week": 100 * table["replay_saving"],
+            "Unserved, held-out week": 100 * table["replay_unserved_share"],
+        }
+    shown |= {
         "Overload hours per week": _hours_per_week(comparison) * table["overload_hours"],
         "Highest load": 100 * table["max_load"],
         "Ground without coverage": 100 * table["worst_hole_share"],
@@ -137,19 +146,16 @@ def _comparison(comparison: Comparison) -> None:
     digits = {"Energy (kWh per day)": 1, "Overload hours per week": 0, "kWh/GB": 3, "Mbit/J": 4}
     percents = ["Saving", "Unserved", "Highest load", "Ground without coverage"]
     if "replay_saving" in table:
-        shown |= {
-            "Saving, held-out week": 100 * table["replay_saving"],
-            "Unserved, held-out week": 100 * table["replay_unserved_share"],
-            "Overload hours per week, held-out week": table["replay_overload_hours"]
-            / (table["replay_hours"] / 168),
-        }
+        name = "Overload hours per week, held-out week"
+        shown[name] = table["replay_overload_hours"] / (table["replay_hours"] / 168)
         percents += ["Saving, held-out week", "Unserved, held-out week"]
-        digits["Overload hours per week, held-out week"] = 0
+        digits[name] = 0
     shown["Solver"] = [comparison.plans[name].how for name in table["strategy"]]
     show_table(pd.DataFrame(shown), digits, percents)
     st.caption(
-        "Energy to “Worst”: on the traffic planned for, a high quantile of it in each sector. The recommendation and "
-        "“Energy, cost and CO₂ on the ensemble” are of the samples as generated, so their figures differ."
+        "On the traffic planned for, a high quantile in each sector, unless the column says otherwise. The "
+        "recommendation and the ensemble’s energy, cost and CO₂ below are of the samples as generated, so their "
+        "figures differ."
     )
     if "replay_saving" in table:
         st.caption(f"Held out: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
@@ -194,9 +200,10 @@ def _plan(space: Workspace) -> None:
     plan = comparison.plans[strategy]
     result = plan.evaluation
     if plan.relaxed:
+        share = result.unserved_share
+        unserved = formats.percent(share, 1) if share >= 0.0005 else f"less than {formats.percent(0.001, 1)}"
         st.warning(
-            f"The network cannot carry all traffic: {formats.percent(result.unserved_share, 1)} stays unserved, "
-            "worst at "
+            f"The network cannot carry all traffic: {unserved} stays unserved, worst at "
             f"{result.worst_sector}, {_hour(result.worst_hour or 0, plan.hours)}. Deploy more sites or plan for less "
             "demand."
         )
@@ -332,7 +339,7 @@ def _year(comparison: Comparison, strategy: str) -> None:
         names = {"mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
         table = mine[[c for c in names if c in mine]].rename(columns=names)
         table = table.mul(np.where(mine["unit"] == "share", 100, 1), axis=0)
-        table = table.map(lambda value: float(f"{value:.4g}"))
+        table = table.map(formats.rounded)
         table.insert(0, "Figure", [FIGURE_NAMES[f] for f in mine.index])
         show_table(table)
         st.caption(

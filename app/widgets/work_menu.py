@@ -27,9 +27,9 @@ def menu(space: Workspace) -> None:
         return
     with opened, errors_shown("using the library"):
         _save(space)
+        _share(space)
         _open(space)
         recent_work(space)
-        _share(space)
         _figures()
 
 
