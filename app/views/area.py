@@ -107,7 +107,7 @@ def _recent(space: Workspace) -> None:
             st.expander("Recent work", icon=":material/history:", expanded=True),
             errors_shown("opening the work"),
         ):
-            recent_work(space)
+            recent_work(space, headed=False)
 
 
 def _map(space: Workspace, region: Region) -> None:
