@@ -31,6 +31,7 @@ from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
 from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
+from app.widgets.scale import SUM_OF_MEDIANS
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_coverage, verdict_line
 from plannerbase import formats
@@ -422,8 +423,9 @@ def _loads(space: Workspace, cover: "Coverage", before: State, after: State | No
         "Served (Mbit/s)",
         "Unserved",
     )
-    st.markdown(f"**Loads of cells, {hour_label(hour)}** · median demand")
+    st.markdown(f"**Loads of cells, {hour_label(hour)}**")
     show_table(pd.DataFrame({"": rows} | {SHORT[name]: figures[name] for name in figures}))
+    st.caption(SUM_OF_MEDIANS)
 
 
 def _spread(

@@ -21,6 +21,7 @@ from app.widgets.coverage_layer import signal_layer
 from app.widgets.layout import choice, demand_picture, header, opacity_control, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
+from app.widgets.scale import SUM_OF_MEDIANS
 from app.widgets.siting_settings import siting_settings
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_networks, verdict_line
@@ -216,6 +217,7 @@ def _plan(space: Workspace) -> None:
         one.metric("Sites", formats.number(len(plan.network.sites)))
         two.metric("Cells", formats.number(len(plan.network.cells)))
         st.markdown(told(plan.sentence))
+        st.caption(SUM_OF_MEDIANS)
         st.caption(told(deployed.demand.scale.sentence))
     if "deployment_curve" in plan.tables:
         _optimised(plan)

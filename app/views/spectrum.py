@@ -29,7 +29,7 @@ from app.widgets.layout import (
 )
 from app.widgets.network_use import network_use
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
-from app.widgets.scale import scale_caption
+from app.widgets.scale import SUM_OF_MEDIANS, scale_caption
 from app.widgets.spectrum_settings import spectrum_settings
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_network_use, of_spectrum, verdict_line
@@ -206,6 +206,7 @@ def _plan(space: Workspace) -> None:
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
     st.caption("  \n".join(map(told, (plan.sentence, *plan.notes, *made.value.notes))))
+    st.caption(SUM_OF_MEDIANS)
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
         show_table(table.round(3))
