@@ -9,6 +9,8 @@ from plannerbase import formats
 # pale yellow over red to deep violet: grows darker evenly, and stands out from the greens and blues of the land cover
 _RAMP = ("#fff4c2", "#fdd686", "#fbac5b", "#f27c4a", "#d94f56", "#ad346e", "#77277c", "#40196a")
 RAMP_SCALE = [[i / (len(_RAMP) - 1), colour] for i, colour in enumerate(_RAMP)]  # the same for charts
+# the steps of `ramp`, which are even in the square root
+RAMP_ROOT_SCALE = [[(i / (len(_RAMP) - 1)) ** 2, colour] for i, colour in enumerate(_RAMP)]
 LAND_COVER = {"w": ("water", "#b9d6ec"), "g": ("green", "#cfe5c3"), "b": ("built-up", "#e0d8cf")}
 NO_CLASS = "#ededea"
 
@@ -42,6 +44,12 @@ def ramp(values: np.ndarray, top: float, alpha: float = 0.8) -> np.ndarray:
     return rgba
 
 
+def ramp_top(week: np.ndarray) -> float:
+    """Where the colour scale of tiles ends in all hours: that of the busiest hours of all tiles but the highest 2 %.
+    week: (tiles, hours)."""
+    return float(np.quantile(week.max(axis=1), 0.98)) or 1.0
+
+
 def ramp_legend(title: str, top: float) -> str:
     """HTML of the legend of `ramp`: the bar, ticks at equal steps of the bar, and the title with its unit."""
     steps = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -59,7 +67,7 @@ def swatch_legend(entries: list[tuple[str, str]], title: str = "") -> str:
     items = "".join(
         '<span style="display:inline-flex;align-items:center;gap:0.35rem;margin-right:1rem">'
         f'<span style="width:0.8rem;height:0.8rem;border-radius:2px;background:{colour};'
-        f'border:1px solid rgba(0,0,0,0.2)"></span>{escape(name)}</span>'
+        f'border:1px solid color-mix(in srgb, currentColor 40%, transparent)"></span>{escape(name)}</span>'
         for name, colour in entries
     )
     head = f'<span style="opacity:0.8;margin-right:0.8rem">{escape(title)}</span>' if title else ""

@@ -38,12 +38,16 @@ button[kind^="primary"]:not(:disabled), [data-testid="stMultiSelectTagsContainer
 button[kind^="primary"]:not(:disabled):hover { background-color: #095a7d; }
 /* captions are to be read, too: 4.5 to 1 against the page (WCAG AA) */
 .stMarkdown [data-testid="stCaptionContainer"] { color: color-mix(in srgb, currentColor 82%, transparent); opacity: 1; }
+/* signs of work stand still: moving, they are drawn sixty times a second, by a processor that the work needs */
+.stProgress *, [data-testid="stStatusWidget"] * { transition: none !important; animation: none !important; }
 /* the menu of scenarios stands at the right of the menu of pages */
-.st-key-scenarios { position: fixed; top: 0.55rem; right: 0.9rem; width: auto; z-index: 999991; }
+.st-key-scenarios { position: fixed; top: 0.8rem; right: 0.9rem; width: auto; z-index: 999991; }
 .st-key-scenarios button { padding: 0.1rem 0.6rem; min-height: 2.1rem; }
 @media (max-width: 1280px) {
   [data-testid="stTopNavLink"] > span:has([data-testid="stIconMaterial"]) { display: none; } }
-@media (prefers-color-scheme: dark) { .ground span span:first-child { filter: brightness(0.5) saturate(0.8); } }
+@media (prefers-color-scheme: dark) { .ground span span:first-child { filter: brightness(0.5) saturate(0.8); }
+  /* lines and bands of uncertainty, which have the colours of white ground */
+  .js-plotly-plot :is(.fills, .legendfill, .lines, .legendlines) { filter: brightness(1.45); } }
 @media (max-width: 1100px) { [data-testid="stTopNavLink"] { padding: 0.2rem 0.35rem; } }
 @media (max-width: 640px) {
   [data-testid="stHeaderLogo"], .stLogo { height: 1.35rem; max-width: 8.2rem; }

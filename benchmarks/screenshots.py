@@ -24,7 +24,8 @@ MAX_BYTES = 250_000
 # page: pixels scrolled down, and height of the picture
 PAGES = {"traffic": (0, 960), "sleep": (0, 1290), "network": (0, 1330), "compare": (285, 1180)}
 EVERY_PAGE = ("area", "traffic", "network", "coverage", "sleep", "spectrum", "compare", "export")
-WIDTHS, HEIGHT = (1440, 1024, 390), 900  # of pictures to be looked at
+WIDTHS, HEIGHT = (1440, 1024, 390), 900  # of pictures to be looked at, which are as high as the page
+MAX_HEIGHT = 6000
 SETTLED_MS = 2500  # of maps and charts, after the page itself
 
 
@@ -92,6 +93,9 @@ def _every_page(page: Any, options: argparse.Namespace, figures: dict[str, float
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             page.wait_for_timeout(SETTLED_MS)
+            whole = page.locator("[data-testid='stMain']").evaluate("main => main.scrollHeight")
+            page.set_viewport_size({"width": width, "height": min(max(whole, HEIGHT), MAX_HEIGHT)})
+            page.wait_for_timeout(SETTLED_MS)
             picture = page.screenshot(path=options.out / f"{name}-{width}{theme}.png")
             figures[f"{name}-{width}{theme}_bytes"] = len(picture)
 
@@ -123,9 +127,9 @@ def _work(library_folder: Path, samples: int, seconds: int) -> str:
     generation.start(space, samples, 0, None)
     until_done(space)
     plan_all(space, 40, seconds)
-    thread = open_work.keep(space)
-    assert thread is not None
-    thread.join()
+    writing = open_work.keep(space)
+    assert writing is not None
+    writing.result()
     return space.work
 
 

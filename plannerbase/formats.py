@@ -156,6 +156,11 @@ def significant(value: float, figures: int = 3, most: int = 4) -> str:
     return number(value, min(digits, most))
 
 
+def rounded(value: float, figures: int = 4) -> float:
+    """A number rounded to so many significant digits."""
+    return float(f"{value:.{figures}g}")
+
+
 def general(value: float) -> str:
     """A number with the digits that it needs, six at most: 0.25, 50, 1,234.5."""
     if not math.isfinite(value):
@@ -205,6 +210,13 @@ def weekday(day: int) -> str:
 def long_weekday(day: int) -> str:
     """The whole name of a weekday, 0 for Monday."""
     return current().long_days[day % 7]
+
+
+def hour_in_prose(hour: int, hours: int = 168) -> str:
+    """An hour of a week (of so many hours) as "Tue 06:00", or of a typical day as "06:00"; for sentences that are kept
+    with a plan, so in English."""
+    time = f"{hour % 24:02d}:00"
+    return time if hours <= 24 else f"{STYLES[DEFAULT].days[hour // 24 % 7]} {time}"
 
 
 def date(moment: datetime) -> str:

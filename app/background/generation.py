@@ -36,8 +36,10 @@ PLANNERS = (  # modules in the order in which a first plan needs them
 )
 CALM_SECONDS = 10.0  # without a job, since the last one or since the server is warm
 MAX_CALM_SECONDS = 600.0
+COLLECT_AFTER_SECONDS = 0.2
 _warming = threading.Lock()
 _warm_done = threading.Event()
+_garbage = threading.Event()  # runs of pages have left some
 _models: SharedCache[Any] = SharedCache(1, lambda model: 1)
 
 
@@ -73,6 +75,7 @@ def _warm(calmly: bool = False) -> None:
     gc.collect()
     gc.freeze()  # what was loaded stays; no later collection has to walk through it
     _warm_done.set()
+    threading.Thread(target=_collect, name="collect garbage", daemon=True).start()
     if calmly:
         _until_calm()
     try:
@@ -88,10 +91,23 @@ def _until_calm() -> None:
 
 
 def collect_garbage() -> None:
-    """After a run of a page: not before the server is warm, when a collection walks through all that is being loaded,
-    and no other thread runs meanwhile."""
+    """Soon after a run of a page, whose end does not wait for it: not before the server is warm, when a collection
+    walks through all that is being loaded, and no other thread runs meanwhile."""
     if _warm_done.is_set():
-        gc.collect()
+        _garbage.set()
+
+
+def _collect() -> None:
+    while True:
+        _collect_once()
+
+
+def _collect_once() -> None:
+    """Wait for runs of pages and collect what they leave, at once for all that end in a moment."""
+    _garbage.wait()
+    time.sleep(COLLECT_AFTER_SECONDS)
+    _garbage.clear()
+    gc.collect()
 
 
 def start(

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, hours_axis, mark_hour
-from app.colours import ACCENT, BAND_90, MUTED, RAMP_SCALE, SERIES, swatch_legend
+from app.colours import ACCENT, BAND_90, MUTED, RAMP_ROOT_SCALE, RAMP_SCALE, SERIES, swatch_legend
 from plannerbase import formats
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def sleep_colours(share_asleep: np.ndarray) -> list[str]:
 
 
 def sleep_legend() -> str:
-    names = ("all awake", "", "half asleep", "", "all asleep")
+    names = ("all awake", "¼ asleep", "½ asleep", "¾ asleep", "all asleep")
     return swatch_legend(list(zip(names, _AWAKE_TO_ASLEEP, strict=True)), "Cells of a site that may sleep")
 
 
@@ -91,7 +91,8 @@ BELOW = {
 def map_pair(pictures: list[dict]) -> go.Figure:
     """Maps side by side that move together: tiles by Mbit/s, sites by their share of cells asleep.
 
-    pictures: each with title, x, y (tile numbers), mbps, site_x, site_y (fractional tile numbers), asleep, names.
+    pictures: each with title, x, y (tile numbers), mbps, top (of the colour scale, Mbit/s), site_x, site_y (fractional
+    tile numbers), asleep, names.
     """
     from plotly.subplots import make_subplots
 
@@ -100,13 +101,13 @@ def map_pair(pictures: list[dict]) -> go.Figure:
         subplot_titles=[p["title"].replace(" · ", "<br>", 1) for p in pictures],
     )  # fmt: skip
     figure.update_annotations(font_size=13)
-    top = max(float(p["mbps"].max()) for p in pictures)
+    top = max(p["top"] for p in pictures)
     for column, p in enumerate(pictures, start=1):
         left, upper = int(p["x"].min()), int(p["y"].min())
         grid = np.full((int(p["y"].max()) - upper + 1, int(p["x"].max()) - left + 1), np.nan)
         grid[p["y"] - upper, p["x"] - left] = p["mbps"]
         figure.add_heatmap(
-            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale=RAMP_SCALE,
+            z=grid, x0=left + 0.5, dx=1, y0=upper + 0.5, dy=1, zmin=0, zmax=top, colorscale=RAMP_ROOT_SCALE,
             showscale=column == len(pictures), hovertemplate="%{z:,.1f} Mbit/s<extra></extra>", hoverongaps=False,
             colorbar=BELOW, row=1, col=column,
         )  # fmt: skip

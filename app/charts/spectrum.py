@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.axes import finish, mark_hour
-from app.colours import ACCENT, BAND_90, GOOD, MUTED, WARN, swatch_legend
+from app.colours import ACCENT, BAND_90, GOOD, MUTED, SERIES, WARN, swatch_legend
 
 MET, UNMET = GOOD, WARN
 
@@ -44,7 +44,8 @@ def rate_demand(table: pd.DataFrame) -> go.Figure:
 
 def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
     """Stations by PRBs, coloured by the user served; users: (stations, prbs) user or -1."""
-    shown = np.where(users < 0, np.nan, users % 12)
+    shown = np.where(users < 0, np.nan, users % len(SERIES))
+    steps = np.repeat(np.linspace(0, 1, len(SERIES) + 1), 2)[1:-1]
     used = (users >= 0).any(axis=1)
     figure = go.Figure(
         go.Heatmap(
@@ -52,9 +53,9 @@ def prb_map(users: np.ndarray, stations: list[str]) -> go.Figure:
             x=np.arange(users.shape[1]),
             y=[name for name, any_used in zip(stations, np.asarray(used), strict=True) if any_used],
             customdata=users[used],
-            colorscale="HSV",
-            zmin=0,
-            zmax=12,
+            colorscale=list(zip(steps, np.repeat(SERIES, 2).tolist(), strict=True)),
+            zmin=-0.5,
+            zmax=len(SERIES) - 0.5,
             showscale=False,
             xgap=0.5,
             ygap=1,

@@ -50,7 +50,7 @@ def from_drawings(space: Workspace, drawings: list[dict[str, Any]]) -> bool:
         return True
     name = space.area.name if space.area else NAME
     drawn = drawings
-    if space.area is not None and name == EXAMPLE:
+    if space.area is not None and name.startswith(EXAMPLE):
         drawn = [feature for feature in drawings if not _is_shape(feature, space.area.geometry)]
         if not drawn:
             return True
@@ -171,7 +171,9 @@ def _box(text: str, region: Region) -> Any:
 
 
 def example(space: Workspace) -> bool:
-    """A box of 6 x 6 tiles near the middle of the region, with data on almost all of them."""
+    """A box of 6 x 6 tiles near the middle of the region, with data on almost all of them; named after its town, so
+    that those of two regions are told apart in the library."""
+    from app.map.gazetteer import nearest
     from opendiff.area import Area
     from opendiff.area.tile_grid import tile_bounds
 
@@ -179,7 +181,10 @@ def example(space: Workspace) -> bool:
         x, y = _fullest_square(open_region(space.source), 6)
         west, _, _, north = tile_bounds(x, y)
         _, south, east, _ = tile_bounds(x + 5, y + 5)
-        return Area.from_box(float(west), float(south), float(east), float(north), name=EXAMPLE)
+        town, _ = nearest(float(west + east) / 2, float(south + north) / 2)
+        return Area.from_box(
+            float(west), float(south), float(east), float(north), name=f"{EXAMPLE}, {town.name}"
+        )
 
     return _mounted(space, take_area(space, make, "taking the example area"))
 

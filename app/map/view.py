@@ -30,7 +30,8 @@ from app.server.tile_servers import TileServer
 
 STYLE = """<style>.leaflet-container{background:#f6f6f4;font-family:'Source Sans 3',Arial,sans-serif}
 @media (prefers-color-scheme: dark){.leaflet-container{background:#15191e}
-.leaflet-base-pane img,.leaflet-tiles-pane img{filter:brightness(0.5) saturate(0.8)}}</style>"""
+.leaflet-base-pane img,.leaflet-tiles-pane img{filter:brightness(0.5) saturate(0.8)}
+.data-edge{stroke:#c3cbd1}}</style>"""
 Bounds: TypeAlias = tuple[float, float, float, float]  # west, south, east, north in degrees
 
 
@@ -189,7 +190,13 @@ def _base_map(region: Region, bounds: Bounds, tiles: TileServer | None = None) -
         streets.add_streets(base, assets.served(region.streets.drawn))
     folium.GeoJson(
         region.outline,
-        style_function=lambda _: {"color": "#5d6870", "weight": 1.5, "dashArray": "5 4", "fill": False},
+        style_function=lambda _: {
+            "color": "#5d6870",
+            "weight": 1.5,
+            "dashArray": "5 4",
+            "fill": False,
+            "className": "data-edge",
+        },
         interactive=False,
         control=False,
     ).add_to(base)

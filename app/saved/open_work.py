@@ -13,6 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,9 @@ KEPT_DAYS = 60  # where nobody comes back to it
 ABOUT = "about.json"  # beside the parts: the name of the work and its revision
 MAX_ABOUT_BYTES, MAX_NAME = 10_000, 80
 _WORK_ID = re.compile(r"[0-9a-f]{32}")
-_locks: dict[str, threading.Lock] = {}  # by work
+_locks: dict[str, threading.Lock] = {}  # by work; held from the moment in which its writing is asked for
+# kept threads: the start of a new one is waited for, which a run of a page would do
+_writers = ThreadPoolExecutor(4, thread_name_prefix="keep work")
 
 
 @dataclass(frozen=True)
@@ -155,53 +158,62 @@ def _about(place: Path) -> dict[str, str]:
     return {}
 
 
-def keep(space: Workspace) -> threading.Thread | None:
-    """Write what has changed since the last time, in the background; nothing is written before there is an area."""
+def keep(space: Workspace) -> Future[None] | None:
+    """Write what has changed since the last time, in the background; nothing is written before there is an area.
+
+    Returns what can be waited for, None where nothing is written. Raises SavedWorkError for what went wrong last time.
+    """
     if space.read_only or changed_elsewhere(space) is not None:
         return None
     now = packing.versions(space)
     changed = {part for part, version in now.items() if space.saved_versions.get(part) != version}
     gone = set(space.saved_versions) - set(now)
-    if not (changed or gone) or space.area is None or _lock_of(space.work).locked():
+    lock = _lock_of(space.work)
+    if not (changed or gone) or space.area is None or not lock.acquire(blocking=False):
         return None
-    shelf, place = folders.shelf(space.work), _work_folder(space.work)
-    if not place.is_dir():
-        room.check_whole(shelf)
-    refused, space.not_kept = space.not_kept, ""
-    makers = packing.pack(space, changed)
-    space.saved_versions, space.revision = now, secrets.token_hex(8)
-    thread = threading.Thread(
-        target=_keep, args=(space, shelf, place, makers, gone), name="keep work", daemon=True
-    )
-    thread.start()
+    try:
+        shelf, place = folders.shelf(space.work), _work_folder(space.work)
+        if not place.is_dir():
+            room.check_whole(shelf)
+        refused, space.not_kept = space.not_kept, ""
+        makers = packing.pack(space, changed)
+        space.saved_versions, space.revision = now, secrets.token_hex(8)
+        writing = _writers.submit(_keep, lock, space, shelf, place, makers, gone)
+    except BaseException:
+        lock.release()
+        raise
     if refused:
         raise SavedWorkError(refused)  # of the last time, which had no page to say so
-    return thread
+    return writing
 
 
-def _keep(space: Workspace, shelf: Path, place: Path, makers: dict, gone: set[str]) -> None:
+def _keep(
+    lock: threading.Lock, space: Workspace, shelf: Path, place: Path, makers: dict, gone: set[str]
+) -> None:
+    """Write the parts; `lock` is held, and released here."""
     from opendiff.storage.atomic import replacing
 
-    with _lock_of(space.work):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            about = {"name": space.area.name if space.area else "", "revision": space.revision}
-            with replacing(place / ABOUT) as temporary:
-                temporary.write_text(json.dumps(about), encoding="utf-8")
-            for part in gone:
-                (place / part).unlink(missing_ok=True)
-            for part, make in makers.items():
-                data = make()
-                with room.adding(library_folder()), replacing(place / part) as temporary:
-                    before = (place / part).stat().st_size if (place / part).is_file() else 0
-                    room.check_growth(shelf, before, len(data))
-                    temporary.write_bytes(data)
-        except SavedWorkError as error:
-            space.saved_versions, space.not_kept = {}, str(error)  # tried again in the next run
-        except OSError as error:
-            space.saved_versions = {}
-            space.not_kept = f"Your open work cannot be kept ({error.strerror or error}); save it to a file."
-            log.warning("Open work could not be kept.", exc_info=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        about = {"name": space.area.name if space.area else "", "revision": space.revision}
+        with replacing(place / ABOUT) as temporary:
+            temporary.write_text(json.dumps(about), encoding="utf-8")
+        for part in gone:
+            (place / part).unlink(missing_ok=True)
+        for part, make in makers.items():
+            data = make()
+            with room.adding(library_folder()), replacing(place / part) as temporary:
+                before = (place / part).stat().st_size if (place / part).is_file() else 0
+                room.check_growth(shelf, before, len(data))
+                temporary.write_bytes(data)
+    except SavedWorkError as error:
+        space.saved_versions, space.not_kept = {}, str(error)  # tried again in the next run
+    except OSError as error:
+        space.saved_versions = {}
+        space.not_kept = f"Your open work cannot be kept ({error.strerror or error}); save it to a file."
+        log.warning("Open work could not be kept.", exc_info=True)
+    finally:
+        lock.release()
 
 
 def forget_old_work(now: float | None = None) -> None:

@@ -30,6 +30,7 @@ WEEK = 168
 T = TypeVar("T")
 OUTLINE: Slot[Any] = Slot()
 TABLE: "Slot[TrafficTable]" = Slot()
+SCALE: "Slot[Scale]" = Slot()
 DEMAND: "Slot[Demand]" = Slot()
 # fields of a workspace that opening other work leaves as they are
 OF_THE_SESSION = (
@@ -209,6 +210,10 @@ class Workspace:
 
     def stated_scale(self) -> "Scale":
         """The scale chosen, for the present traffic. Raises PlanningError on an impossible figure."""
+        assert self.traffic is not None
+        return self.cached(SCALE, (self.traffic.identity, self.scale), self._scale)
+
+    def _scale(self) -> "Scale":
         from planning.demand import Scale
 
         table, choice = self.traffic_table(), self.scale

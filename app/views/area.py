@@ -107,7 +107,7 @@ def _recent(space: Workspace) -> None:
             st.expander("Recent work", icon=":material/history:", expanded=True),
             errors_shown("opening the work"),
         ):
-            recent_work(space)
+            recent_work(space, headed=False)
 
 
 def _map(space: Workspace, region: Region) -> None:
@@ -204,7 +204,7 @@ def _summary(space: Workspace) -> None:
     if name.strip() and name != space.area.name:
         space.rename_area(name.strip())
     one, two, three = st.columns(3)
-    one.metric("km²", formats.significant(km2))
+    one.metric("Area (km²)", formats.significant(km2))
     two.metric("Tiles", formats.number(len(tiles)))
     three.metric("With data", formats.number(space.tiles_with_data))
     if space.tiles_with_data == 0:

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.background import cases
 from app.background.cases import Case
 from app.charts import sleep as sleep_charts
+from app.colours import ramp_top
 from app.messages import errors_shown, plain, told
 from app.saved import library
 from app.server import audit
@@ -199,6 +200,10 @@ def _kpis(chosen: list[Case]) -> None:
                 + ("  \nbaseline" if case is baseline else "  \nagainst the baseline")
             )
             found = cases.figures(case)
+            if not any(name in found for name in SHOWN):
+                st.caption(
+                    "No figures of energy: this network has no sleep plan that fits. Make one under Sleep."
+                )
             places = st.columns(2)
             for number, name in enumerate(name for name in SHOWN if name in found):
                 kpi, delta = KPIS[name], None
@@ -232,6 +237,7 @@ def _picture(case: Case, hour: int) -> dict:
     asleep = np.zeros(len(network.sites))
     if case.plan is not None:
         _, asleep = sleep_charts.asleep_by_site(case.plan, hour % case.plan.hours)
-    values = demand.quantile(0.5)[:, hour % demand.hours]
-    return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": values, "site_x": x, "site_y": y,
-            "asleep": asleep, "names": network.sites["site"].tolist()}  # fmt: skip
+    median = demand.quantile(0.5)
+    return {"title": case.label, "x": demand.x, "y": demand.y, "mbps": median[:, hour % demand.hours],
+            "top": ramp_top(median), "site_x": x, "site_y": y, "asleep": asleep,
+            "names": network.sites["site"].tolist()}  # fmt: skip

@@ -31,6 +31,7 @@ from app.widgets.coverage_settings import coverage_settings
 from app.widgets.file_button import file_button
 from app.widgets.layout import MEDIAN_DEMAND, area_profile, header, region_of
 from app.widgets.plan_page import places_of_controls, plan_page, start_button
+from app.widgets.scale import SUM_OF_MEDIANS
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_coverage, verdict_line
 from plannerbase import formats
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from planning.coverage.loads import NetworkLoads
 
 BEFORE, AFTER, DIFFERENCE, BOTH = "Everything on", "With the plan", "Difference", "Slider"
+SHORT = {BEFORE: "All on", AFTER: "Plan"}  # heads of narrow tables
 RSRP, SERVER, SINR, RATE, SERVED = "Signal level", "Best server", "SINR", "Rate", "Covered"
 LAYERS = (RSRP, SERVER, SINR, RATE, SERVED)
 MAP_NAMES = {RSRP: "rsrp", SERVER: "server", SINR: "sinr", RATE: "rate", SERVED: "covered"}
@@ -384,11 +386,11 @@ def _shares(space: Workspace, cover: "Coverage", before: State, after: State | N
         was = on.covered_share(before.awake, values)
         now = None if after is None else on.covered_share(after.awake, values)
         for index, where in enumerate(("outdoors", "indoors")):
-            row = {"Covered share of": f"{name}, {where}", f"{BEFORE} (%)": 100 * was[index]}
+            row = {"Of": f"{name}, {where}", SHORT[BEFORE]: 100 * was[index]}
             if now is not None:
-                row |= {f"{AFTER} (%)": 100 * now[index], "Change (points)": 100 * (now[index] - was[index])}
+                row |= {SHORT[AFTER]: 100 * now[index], "Change": 100 * (now[index] - was[index])}
             rows.append(row)
-    st.markdown("**Covered share**")
+    st.markdown("**Covered share (%)**" + ("" if after is None else " · change in percentage points"))
     frame = pd.DataFrame(rows)
     show_table(frame, dict.fromkeys(frame.columns[1:], 1))
     if after is not None:
@@ -411,18 +413,19 @@ def _loads(space: Workspace, cover: "Coverage", before: State, after: State | No
             formats.number(int(on.sum())),
             formats.percent(float(np.minimum(load[on], 1).mean()), 1) if on.any() else "–",
             formats.number(int((load[on] > HIGH_LOAD).sum())),
-            f"{formats.number(served)} Mbit/s",
+            formats.number(served),
             formats.percent(unserved / (served + unserved), 2) if served + unserved else "–",
         ]
     rows = (
         "Cells on",
         "PRBs in use",
         f"Cells above {formats.percent(HIGH_LOAD)} of PRBs",
-        "Served",
+        "Served (Mbit/s)",
         "Unserved",
     )
-    st.markdown(f"**Loads of cells, {hour_label(hour)}** · median demand")
-    show_table(pd.DataFrame({"": rows} | figures))
+    st.markdown(f"**Loads of cells, {hour_label(hour)}**")
+    show_table(pd.DataFrame({"": rows} | {SHORT[name]: figures[name] for name in figures}))
+    st.caption(SUM_OF_MEDIANS)
 
 
 def _spread(

@@ -21,6 +21,7 @@ from app.widgets.coverage_layer import signal_layer
 from app.widgets.layout import choice, demand_picture, header, opacity_control, region_of
 from app.widgets.own_sites import own_sites
 from app.widgets.plan_page import map_of_places, plan_page, site_at, start_button
+from app.widgets.scale import SUM_OF_MEDIANS
 from app.widgets.siting_settings import siting_settings
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_networks, verdict_line
@@ -34,9 +35,9 @@ LAYER, LAYERS = "network layer", {"demand": "Demand", "signal": "Signal level"}
 ORIGINS = {"new": ACCENT, "existing": MUTED, "forced": GOOD}  # colours of sites on the map
 
 RADIO_COLUMNS = {
-    "people_covered": "People covered (%)",
-    "served_share": "Traffic served (%)",
-    "users_served": "Users served (%)",
+    "people_covered": "Active users covered",
+    "served_share": "Traffic served",
+    "users_served": "Active users served",
 }
 
 
@@ -142,26 +143,19 @@ def _comparison(comparison: Comparison[Deployed]) -> None:
     table = comparison.table
     shown = {
         "Strategy": table["strategy"].map(strategy_name),
-        "Sites": table["sites"],
+        "Sites in the area": table["sites"],
         "Tiles with a site": table["tiles"],
         "Overloaded sites": table["overloaded"],
     }
     percents = []
-    for name in table.columns:
-        if name.startswith("covered_"):
-            step = name.removeprefix("covered_")
-            if step == "0":
-                label = "Users covered (3,000 a site)"
-                shown[label] = 100 * table[name]
-                percents.append(label)
     for name, label in RADIO_COLUMNS.items():
         if name in table:
             shown[label] = 100 * table[name]
             percents.append(label)
     show_table(pd.DataFrame(shown), percents=percents)
     st.caption(
-        "People covered, traffic and users served in the busy hour: by the radio model, with the cells as they are. "
-        + _judged_on(table)
+        "Active users covered, traffic and users served in the busy hour: by the radio model, with the cells as they "
+        "are. " + _judged_on(table)
     )
     if len(table) > 1:
         _research(table)
@@ -172,8 +166,9 @@ def _research(table: pd.DataFrame) -> None:
     with st.expander("Research measures: likeness to traffic, users on the move", icon=":material/science:"):
         st.markdown(
             "- **Distance to traffic (JSD)**: Jensen-Shannon distance between sites per tile and traffic, 0 (alike) to "
-            "1.\n- **Cosine**: cosine similarity of the same two, 1 is alike.\n- **Users covered after moves**: 3,000 "
-            "users a site, while users move between tiles by the gravity model, 1 % of a tile's users a move (assumed)."
+            "1.\n- **Cosine**: cosine similarity of the same two, 1 is alike.\n- **Users covered**: 3,000 users "
+            "per site, before and after users move between tiles by the gravity model, 1 % of a tile's users a move "
+            "(assumed).\n- **Active users covered**, above, is another figure: by the radio model, in the busy hour."
         )
         names = {
             "jsd_traffic": "Distance to traffic (JSD)", "cosine_traffic": "Cosine to traffic",
@@ -182,10 +177,10 @@ def _research(table: pd.DataFrame) -> None:
         shown = {"Strategy": table["strategy"].map(strategy_name)}
         shown |= {label: table[name].round(3) for name, label in names.items() if name in table}
         for name in table.columns:
-            if name.startswith("covered_") and name != "covered_0":
-                shown[f"Users covered after {name.removeprefix('covered_')} moves (%)"] = (
-                    100 * table[name]
-                ).round(1)
+            if name.startswith("covered_"):
+                moves = name.removeprefix("covered_")
+                label = "Users covered (%)" if moves == "0" else f"Users covered after {moves} moves (%)"
+                shown[label] = (100 * table[name]).round(1)
         show_table(pd.DataFrame(shown))
         left, right = st.columns(2)
         match = deployment_charts.placement_match(table, strategy_name)
@@ -219,10 +214,11 @@ def _plan(space: Workspace) -> None:
             _map(space, region, made, deployed, network)
     with right:
         one, two = st.columns(2)
-        one.metric("Sites", f"{int(plan.counts.sum())}")
-        two.metric("Cells", f"{len(plan.network.cells)}")
+        one.metric("Sites", formats.number(len(plan.network.sites)))
+        two.metric("Cells", formats.number(len(plan.network.cells)))
         st.markdown(told(plan.sentence))
-        st.caption(deployed.demand.scale.sentence)
+        st.caption(SUM_OF_MEDIANS)
+        st.caption(told(deployed.demand.scale.sentence))
     if "deployment_curve" in plan.tables:
         _optimised(plan)
     cells_table(plan.network)

@@ -38,9 +38,9 @@ FORMATS_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.shee
 FIGURE_NAMES = {
     "kwh_per_day": "Energy (kWh per day)",
     "saved_kwh_per_day": "Energy saved (kWh per day)",
-    "saving": "Saving (share)",
-    "unserved_share": "Unserved traffic (share)",
-    "unserved_by_sleep": "Unserved because cells sleep (share)",
+    "saving": "Saving (%)",
+    "unserved_share": "Unserved traffic (%)",
+    "unserved_by_sleep": "Unserved because cells sleep (%)",
     "kwh_per_gb": "Energy per GB served (kWh/GB)",
     "mbit_per_j": "Energy efficiency, ETSI ES 203 228 (Mbit/J)",
     "cost_per_day": "Energy cost (per day)",
@@ -126,6 +126,15 @@ def _comparison(comparison: Comparison) -> None:
         "Energy (kWh per day)": table["energy_kwh"] / days,
         "Saving": 100 * table["saving"],
         "Unserved": 100 * table["unserved_share"],
+    }
+    if (
+        "replay_saving" in table
+    ):  # beside what it is to be compared with, before the table ends on a narrow screen
+        shown |= {
+            "Saving, held-out week": 100 * table["replay_saving"],
+            "Unserved, held-out week": 100 * table["replay_unserved_share"],
+        }
+    shown |= {
         "Overload hours per week": _hours_per_week(comparison) * table["overload_hours"],
         "Highest load": 100 * table["max_load"],
         "Ground without coverage": 100 * table["worst_hole_share"],
@@ -137,18 +146,16 @@ def _comparison(comparison: Comparison) -> None:
     digits = {"Energy (kWh per day)": 1, "Overload hours per week": 0, "kWh/GB": 3, "Mbit/J": 4}
     percents = ["Saving", "Unserved", "Highest load", "Ground without coverage"]
     if "replay_saving" in table:
-        shown |= {
-            "Saving, held-out week": 100 * table["replay_saving"],
-            "Unserved, held-out week": 100 * table["replay_unserved_share"],
-            "Overload hours per week, held-out week": table["replay_overload_hours"]
-            / (table["replay_hours"] / 168),
-        }
+        name = "Overload hours per week, held-out week"
+        shown[name] = table["replay_overload_hours"] / (table["replay_hours"] / 168)
         percents += ["Saving, held-out week", "Unserved, held-out week"]
-        digits["Overload hours per week, held-out week"] = 0
+        digits[name] = 0
     shown["Solver"] = [comparison.plans[name].how for name in table["strategy"]]
     show_table(pd.DataFrame(shown), digits, percents)
     st.caption(
-        "Planned traffic: the quantile that is planned for, in each sector. What days really bring is below."
+        "On the traffic planned for, a high quantile in each sector, unless the column says otherwise. The "
+        "recommendation and the ensemble’s energy, cost and CO₂ below are of the samples as generated, so their "
+        "figures differ."
     )
     if "replay_saving" in table:
         st.caption(f"Held out: the same plan on {plain(comparison.judged_on)}, which no plan was made on.")
@@ -193,9 +200,10 @@ def _plan(space: Workspace) -> None:
     plan = comparison.plans[strategy]
     result = plan.evaluation
     if plan.relaxed:
+        share = result.unserved_share
+        unserved = formats.percent(share, 1) if share >= 0.0005 else f"less than {formats.percent(0.001, 1)}"
         st.warning(
-            f"The network cannot carry all traffic: {formats.percent(result.unserved_share, 1)} stays unserved, "
-            "worst at "
+            f"The network cannot carry all traffic: {unserved} stays unserved, worst at "
             f"{result.worst_sector}, {_hour(result.worst_hour or 0, plan.hours)}. Deploy more sites or plan for less "
             "demand."
         )
@@ -318,18 +326,20 @@ def _year(comparison: Comparison, strategy: str) -> None:
         return
     with st.expander("Energy, cost and CO₂ on the ensemble", icon=":material/payments:", expanded=True):
         mine = ranges[ranges["strategy"] == strategy].set_index("figure")
-        one, two, three = st.columns(3)
+        money = "saved_cost_per_year"
+        one, two, *three = st.columns(3 if money in mine.index else 2)
         one.metric(
             "Energy saved (MWh per year)", formats.number(mine.loc["saved_kwh_per_year", "mean"] / 1000)
         )
         two.metric("CO₂ saved (t per year)", formats.number(mine.loc["saved_co2_kg_per_year", "mean"] / 1000))
-        money = "saved_cost_per_year"
-        three.metric(
-            "Energy cost saved (per year)",
-            formats.number(mine.loc[money, "mean"]) if money in mine.index else "–",
-        )
-        names = {"unit": "Unit", "mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
+        for column in three:
+            column.metric("Energy cost saved (per year)", formats.number(mine.loc[money, "mean"]))
+        if not three:
+            st.caption("Money: set an electricity price under “Change settings and plan again”.")
+        names = {"mean": "Mean", "p10": "P10", "p90": "P90", "held_out": "Held-out week"}
         table = mine[[c for c in names if c in mine]].rename(columns=names)
+        table = table.mul(np.where(mine["unit"] == "share", 100, 1), axis=0)
+        table = table.map(formats.rounded)
         table.insert(0, "Figure", [FIGURE_NAMES[f] for f in mine.index])
         show_table(table)
         st.caption(

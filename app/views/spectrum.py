@@ -29,7 +29,7 @@ from app.widgets.layout import (
 )
 from app.widgets.network_use import network_use
 from app.widgets.plan_page import map_of_places, places_of_controls, plan_page, start_button
-from app.widgets.scale import scale_caption
+from app.widgets.scale import SUM_OF_MEDIANS, scale_caption
 from app.widgets.spectrum_settings import spectrum_settings
 from app.widgets.tables import show_table
 from app.widgets.verdicts import of_network_use, of_spectrum, verdict_line
@@ -56,7 +56,7 @@ def page() -> None:
     if (wanted := st.session_state.pop(NEXT_SECTION, None)) is not None:
         st.session_state[SECTION] = wanted  # before the control is there, which then holds it
     begin = "plan" if space.spectrum and not space.utilisation else "network"
-    section = choice(SECTION, "Show", list(SECTIONS), begin, SECTIONS.__getitem__)
+    section = choice(SECTION, "View", list(SECTIONS), begin, SECTIONS.__getitem__)
     if section == "network":
         _network(space)
         return
@@ -170,7 +170,9 @@ def _comparison(comparison: Comparison) -> None:
 def _plan(space: Workspace) -> None:
     made, region = space.spectrum, region_of(space)
     assert made is not None
-    name = choice("spectrum choice", "Show", list(made.value.plans), space.spectrum_choice, strategy_name)
+    name = choice(
+        "spectrum choice", "Show the plan of", list(made.value.plans), space.spectrum_choice, strategy_name
+    )
     space.spectrum_choice = name
     plan = made.value.plans[name]
     table = plan.assignment()
@@ -204,6 +206,7 @@ def _plan(space: Workspace) -> None:
     if len(plan.unmet) > 5:
         st.caption(f"and {len(plan.unmet) - 5} more users whose demand is not met.")
     st.caption("  \n".join(map(told, (plan.sentence, *plan.notes, *made.value.notes))))
+    st.caption(SUM_OF_MEDIANS)
     scale_caption(space)
     with st.expander("Assignment", icon=":material/table:"):
         show_table(table.round(3))

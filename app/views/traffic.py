@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.background import generation
 from app.charts import traffic as traffic_charts
-from app.colours import ramp, ramp_legend
+from app.colours import ramp, ramp_legend, ramp_top
 from app.files.traffic import PARQUET, csv_bytes, parquet_bytes, traffic_extent
 from app.map.region import Region, bounds_of_tile, tile_picture
 from app.map.view import map_view
@@ -21,6 +21,7 @@ from app.widgets import accessible
 from app.widgets.clock import hour_control, hour_label
 from app.widgets.file_button import file_button
 from app.widgets.layout import header, need_area, note, opacity, opacity_control, outdated, region_of
+from app.widgets.live import live
 from app.widgets.measurements import measurements, worth
 from app.widgets.scale import scale_caption, scale_setting
 from app.widgets.traffic_details import details
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TOTALS: Slot[np.ndarray] = Slot()
 MEDIAN: Slot[np.ndarray] = Slot()
 CLICKED, LEFT = "traffic clicked", "traffic click left"
+AGAIN = "regenerate traffic"  # key of what holds its settings
 
 
 def page() -> None:
@@ -56,10 +58,12 @@ def page() -> None:
         assert space.area is not None
         map_view(f"preview {space.area_identity}", region, outline=space.area.geometry, height=440)
         return
-    _result(space, region)
-    if not stale:
-        with st.expander("Change settings and regenerate", icon=":material/refresh:"):
-            _generate(space, primary=False)
+    unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
+    with scale_at:
+        scale_setting(space)
+    with unit_at:
+        unit = _unit()
+    live(space, partial(_result, space, region, unit, stale))
 
 
 def _generate(space: Workspace, primary: bool) -> None:
@@ -104,14 +108,9 @@ def _generate(space: Workspace, primary: bool) -> None:
             action.caption("No tile of the area has data.")
 
 
-def _result(space: Workspace, region: Region) -> None:
+def _result(space: Workspace, region: Region, unit: str, stale: bool) -> None:
     assert space.traffic is not None
     ensemble, identity = space.traffic.value, space.traffic.identity
-    unit_at, scale_at = st.columns([4, 1], vertical_alignment="bottom")
-    with scale_at:
-        scale_setting(space)
-    with unit_at:
-        unit = _unit()
     factor = space.stated_scale().mbps_per_unit if unit == "Mbit/s" else 1.0
     weight = (ensemble.tiles["covered_share"].to_numpy() * factor).astype(np.float32)
     totals = space.cached(
@@ -149,6 +148,13 @@ def _result(space: Workspace, region: Region) -> None:
         worth(space, region, hour)
     details(space, median, profile, hour, unit)
     _downloads(space)
+    if not stale:
+        again = st.expander(
+            "Change settings and regenerate", icon=":material/refresh:", key=AGAIN, on_change="rerun"
+        )
+        if again.open:  # else its controls would be sent with every hour
+            with again:
+                _generate(space, primary=False)
 
 
 def _unit() -> str:
@@ -166,7 +172,7 @@ def _map(space: Workspace, region: Region, median: np.ndarray, hour: int, unit: 
     """The map of an hour; the row of the tile that was clicked last. median: (tiles, 168) in `unit`."""
     assert space.traffic is not None
     ensemble = space.traffic.value
-    values, top = median[:, hour], float(np.quantile(median.max(axis=1), 0.98)) or 1.0
+    values, top = median[:, hour], ramp_top(median)
     x, y = ensemble.tiles["x"].to_numpy(), ensemble.tiles["y"].to_numpy()
     accessible.tile_map("Traffic of each tile", hour_label(hour), x, y, values, unit)
     clicked = st.session_state.get(CLICKED)

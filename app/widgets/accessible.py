@@ -70,8 +70,9 @@ def offer_table(title: str, make: Callable[[], pd.DataFrame]) -> None:
 
 
 def offered_tables() -> None:
-    """At the end of a page: the numbers of what it has shown, made once they are asked for."""
-    offered = st.session_state.get(_TABLES, {})
+    """At the end of a page: the numbers of what has been shown and not been offered yet, made once they are asked
+    for."""
+    offered = st.session_state.pop(_TABLES, {})
     if not offered:
         return
     shown = st.expander(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from planning.network.files import Choice, Preview
 
 ALL_LAYERS = "(all with places)"
-GUESSED = "(guess)"
+GUESSED = "(automatic)"
 REMEMBERED = "choices of files"  # in the session: shape of a file -> control -> what was chosen
 HELD: Slot[Any] = Slot()  # a part an uploader
 

@@ -161,7 +161,7 @@ def demand_picture(space: Workspace, demand: "Demand", hour: int | None) -> tupl
     """
     median = space.cached(MEDIAN_DEMAND, id(demand), lambda: (demand, demand.quantile(0.5)))[1]
     values = median.mean(axis=1) if hour is None else median[:, hour]
-    top = float(np.quantile(values if hour is None else median.max(axis=1), 0.98)) or 1.0
+    top = colours.ramp_top(values[:, None] if hour is None else median)
     when = "mean of the week" if hour is None else hour_label(hour)
     accessible.tile_map("Demand of each tile", when, demand.x, demand.y, values, "Mbit/s")
     rgba = colours.ramp(values, top, opacity())

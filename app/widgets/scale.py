@@ -26,6 +26,12 @@ ASKED = {
     "busy hour": ("busy_mbps",),
 }
 
+# where a demand of the whole area stands that is not the one on the Traffic page
+SUM_OF_MEDIANS = (
+    "The demand of an hour is the sum of the medians of its tiles; it differs from the median of the whole area, which "
+    "the Traffic page shows."
+)
+
 
 def scale_setting(space: Workspace) -> None:
     """A popover in which the scale is chosen."""

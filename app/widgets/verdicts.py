@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOST = 0.0005  # share of people beyond which lost coverage is a warning
 ENOUGH = 0.999  # share of traffic that counts as all of it
+MOST = 0.9  # share of the busy hour's traffic below which a network calls for more
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ def verdict_line(found: Verdict | None, icon: str) -> None:
 
 def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     """Of the deployments side by side (`judge`) and the one that is planned with."""
+    from planning.deployment import UPLOADED
+
     rows = table.set_index("strategy")
     mine, name = rows.loc[chosen], strategy_name(chosen)
     over = int(mine.get("overloaded", 0))
     overload = (
         f"; {formats.number(over)} of these sites {'is' if over == 1 else 'are'} overloaded" if over else ""
     )
-    sites = formats.counted(int(mine["sites"]), "sites")
+    sites = formats.counted(int(mine["sites"]), "sites in the area" if chosen == UPLOADED else "sites")
     if "served_share" not in rows or pd.isna(mine["served_share"]):
         return Verdict(
             f"{name} puts {sites} on {formats.counted(int(mine['tiles']), 'tiles')}{overload}.", not over
@@ -51,13 +54,14 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
     served = float(mine["served_share"])
     text = (
         f"{sites} serve {formats.percent(served, 1)} of the busy hour's traffic and cover "
-        f"{formats.percent(mine['people_covered'], 1)} of the people"
+        f"{formats.percent(mine['people_covered'], 1)} of the active users"
     )
+    good = not over and served >= MOST
     if len(rows) == 1:
-        return Verdict(f"{name}: {text}{overload}.", not over)
+        return Verdict(f"{name}: {text}{overload}.", good)
     best = serves_most(rows["served_share"])
     if rows["served_share"].max() - served < AS_MUCH:
-        return Verdict(f"{name}: {text}, the most of {len(rows)} strategies{overload}.", not over)
+        return Verdict(f"{name}: {text}, the most of {len(rows)} strategies{overload}.", good)
     return Verdict(
         f"The strategy {strategy_name(best)} would serve {formats.percent(rows.loc[best, 'served_share'], 1)} "
         "of the busy hour's "
@@ -136,8 +140,11 @@ def of_spectrum(table: pd.DataFrame, hour: int) -> Verdict:
     if len(others):
         best = others.loc[others["met"].astype(int).idxmax()]
         more = met - int(best["met"])
-        said = f"{more} more than" if more > 0 else "as many as" if more == 0 else f"{-more} fewer than"
-        text += f", {said} the best rule ({strategy_name(str(best.name))})"
+        said = f"{more} fewer" if more > 0 else "as many" if more == 0 else f"{-more} more"
+        text += (
+            f"; the best rule ({strategy_name(str(best.name))}) meets {said} with "
+            f"{formats.number(int(best['used_prbs']))} PRBs"
+        )
     missing = float(mine["missing_mbps"])
     return Verdict(
         f"{text}{f'; {formats.number(missing, 1)} Mbit/s are missing' if missing > 0.05 else ''}.",

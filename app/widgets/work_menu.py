@@ -27,9 +27,9 @@ def menu(space: Workspace) -> None:
         return
     with opened, errors_shown("using the library"):
         _save(space)
+        _share(space)
         _open(space)
         recent_work(space)
-        _share(space)
         _figures()
 
 
@@ -88,12 +88,13 @@ def open_scenario(space: Workspace, parts: dict[str, bytes], identity: str) -> N
     st.rerun()
 
 
-def recent_work(space: Workspace) -> None:
-    """Work that was kept by itself, the newest first, with a button for each."""
+def recent_work(space: Workspace, headed: bool = True) -> None:
+    """Work that was kept by itself, the newest first, with a button for each. headed: below a heading of its own."""
     found = [work for work in open_work.recent() if work.identity != space.work][:MAX_LISTED]
     if not found:
         return
-    st.markdown("**Recent work**")
+    if headed:
+        st.markdown("**Recent work**")
     for work in found:
         label = plain(f"{work.name} · {local_time(work.saved)}")
         if st.button(label, key=f"recent {work.identity}", width="stretch", icon=":material/history:"):

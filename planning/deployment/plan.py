@@ -298,7 +298,11 @@ def uploaded(
     given = kept.cells["capacity_mbps"].to_numpy(float)
     kept = kept.with_capacity(np.where(is_assumed(kept.cells, "capacity_mbps"), modelled, given))
     counts = demand.count_in_tiles(kept.sites["lon"], kept.sites["lat"])
-    sentence = f"{counted(len(kept.sites), 'uploaded sites')} with {counted(len(kept.cells), 'cells')}."
+    sentence = f"{counted(len(kept.sites), 'uploaded sites')} with {counted(len(kept.cells), 'cells')}"
+    inside = int(counts.sum())
+    sentence += (
+        "." if inside == len(kept.sites) else f", {counted(inside, 'sites')} of them on tiles of the area."
+    )
     if len(kept.sites) < len(network.sites):
         sentence += (
             f" {counted(len(network.sites) - len(kept.sites), 'sites')} farther than {MARGIN_M / 1000:g} km from the "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from plannerbase.formats import hour_in_prose
 from planning.coverage import Coverage, RadioSettings, coupled_loads
 from planning.demand import Demand
 from planning.deployment.sizing import DOWNLINK_SHARE, PIXEL_M
@@ -46,9 +47,9 @@ class Served:
     def sentence(self) -> str:
         """In words."""
         return (
-            f"By the radio model {100 * self.ground:.1f} % of the ground and {100 * self.people:.1f} % of the people "
-            f"are covered; in hour {self.hour}, {self.served_mbps:,.0f} of {self.demand_mbps:,.0f} Mbit/s and "
-            f"{self.users_served:,.0f} of {self.users:,.0f} active users are served."
+            f"By the radio model {100 * self.ground:.1f} % of the ground and {100 * self.people:.1f} % of the active "
+            f"users are covered; at {hour_in_prose(self.hour)}, {self.served_mbps:,.0f} of {self.demand_mbps:,.0f} "
+            f"Mbit/s and {self.users_served:,.0f} of {self.users:,.0f} active users are served."
         )
 
     def record(self) -> dict[str, float]:

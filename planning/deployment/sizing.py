@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plannerbase.counting import counted
+from plannerbase.formats import hour_in_prose
 from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import Demand, quantile_profile
@@ -195,7 +196,7 @@ def _sentence(
         more = math.ceil(sum(s.missing_mbps for s in short) / max(largest, 1e-9))
         text += (
             f" {counted(len(short), 'sites')} cannot carry {'its' if len(short) == 1 else 'their'} own peak "
-            f"(worst: {worst.name}, short by {worst.missing_mbps:,.0f} Mbit/s at hour {worst.hour}); plan at least "
-            f"{counted(more, 'more sites')} there."
+            f"(worst: {worst.name}, short by {worst.missing_mbps:,.0f} Mbit/s at {hour_in_prose(worst.hour, 24)}); "
+            f"plan at least {counted(more, 'more sites')} there."
         )
     return text

@@ -15,6 +15,7 @@ import pandas as pd
 
 from plannerbase.counting import counted
 from plannerbase.guard import guarded
+from plannerbase.headings import place_columns
 from plannerbase.layers import Contents, chosen
 from plannerbase.report import Report
 from plannerbase.source import Source
@@ -91,8 +92,10 @@ class Preview:
 
 
 def guess_mapping(columns: Iterable[str]) -> dict[str, str]:
-    """Our column -> the file's column, by its usual names."""
-    return located.guess_mapping(pd.Index(list(columns)))
+    """Our column -> the file's column, by its usual names: those of positions as the import finds them."""
+    listed = list(columns)
+    places = {ours: theirs for ours, theirs in place_columns(listed).items() if ours in ("lon", "lat")}
+    return places | located.guess_mapping(pd.Index(listed))
 
 
 def import_network(

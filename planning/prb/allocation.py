@@ -242,7 +242,7 @@ def _by_rounds(
         if solve is None or grid.score > best.score:
             best, solve = max(best, grid, key=_score), result
         if hopeless:
-            how += ", whose interference leaves far less than a simple plan"
+            how += " (stopped: its interference was worse than that of a simple rule)"
             break
         interference = found_interference(grid, interference)
     report(settings.rounds + 1, settings.rounds + 2, "local search")

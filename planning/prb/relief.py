@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from plannerbase.formats import hour_in_prose
 from plannerbase.progress import Progress, silent
 from planning.bands import CAPACITY_CARRIERS
 from planning.coverage import Coverage, coupled_loads
@@ -74,7 +75,7 @@ def sentences_of(hot_spots: pd.DataFrame, relief: pd.DataFrame) -> list[str]:
     out = []
     for spot in hot_spots.itertuples():
         text = (
-            f"{spot.sector}: load {spot.worst_load:.0%} at hour {spot.worst_hour}, "
+            f"{spot.sector}: load {spot.worst_load:.0%} at {hour_in_prose(spot.worst_hour)}, "
             f"{spot.worst_missing_mbps:,.1f} Mbit/s missing"
         )
         if spot.sector in best.index:

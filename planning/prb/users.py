@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from plannerbase.formats import hour_in_prose
 from planning.demand import Demand
 from planning.deployment import largest_remainder
 from planning.deployment.placement import outline_of
@@ -68,7 +69,9 @@ def draw_users(
     else:  # the drawn tiles have users but no traffic
         asked = np.full(count, traffic.sum() / count)
     weight = real / count
-    sentence = f"{real:,} active users at hour {hour} ask for {traffic.sum():,.1f} Mbit/s"
+    sentence = (
+        f"{real:,} active users at {hour_in_prose(hour, demand.hours)} ask for {traffic.sum():,.1f} Mbit/s"
+    )
     if weight > 1:
         sentence += f"; {count:,} places are drawn, each standing for {weight:,.1f} users and their traffic"
     return Users(lon, lat, asked, weight, hour, sentence + ".")

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from plannerbase.counting import counted
+from plannerbase.formats import hour_in_prose
 from plannerbase.progress import Progress, silent
 from planning.coverage import Coverage, NetworkLoads, RadioSettings, coupled_loads
 from planning.demand import Demand
@@ -111,7 +112,7 @@ class NetworkUtilisation:
         )
         if worst["missing_mbps"] > 0:
             text += (
-                f"; at hour {int(worst['hour'])} {worst['missing_mbps']:,.1f} Mbit/s are missing, "
+                f"; at {hour_in_prose(int(worst['hour']))} {worst['missing_mbps']:,.1f} Mbit/s are missing, "
                 f"{worst['uncovered_mbps']:,.1f} of them for want of coverage"
             )
         return text + f". {self.sentence}"

@@ -86,7 +86,7 @@ def keep_traffic(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENDIFF_LIBRARY", str(folder))
         space = _with_traffic()
-        open_work.keep(space).join()
+        open_work.keep(space).result()
     return space.work
 
 
@@ -105,7 +105,7 @@ def keep_finished_work(folder):
         finished(space)
         spectrum.start_hours(space)
         finished(space)
-        open_work.keep(space).join()
+        open_work.keep(space).result()
         library.save(space, "Kept aside")
     return space.work
 

@@ -1,9 +1,11 @@
 """Nothing drawn or chosen is lost while the map mounts, or while things come and go around it: in a real browser."""
 
+import base64
+
 import pytest
 
 from benchmarks.app import MAP, until_quiet
-from tests.app.browser import WORK_MS, draw_point, draw_polygon, set_samples
+from tests.app.browser import WORK_MS, draw_point, draw_polygon, set_samples, to
 
 pytestmark = pytest.mark.browser
 OUTLINE = ".leaflet-overlay-pane path.leaflet-interactive"
@@ -99,3 +101,33 @@ def test_a_job_outlives_a_reload(page, served):
     page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=WORK_MS)
     page.get_by_role("link", name="Traffic", exact=True).click()
     page.get_by_text("Weekly mean", exact=True).wait_for()
+
+
+def test_another_hour_runs_only_the_part_that_follows_it_and_is_kept(page, with_traffic):
+    page.goto(with_traffic)
+    page.get_by_text("With data").wait_for()
+    to(page, "Traffic")
+    page.get_by_text("Weekly mean", exact=True).wait_for()
+    told = page.get_by_text("Map. Traffic of each tile, ")
+    before, picture = told.inner_text(), frame_of(page).locator(".leaflet-traffic-pane .leaflet-image-layer")
+    old = picture.get_attribute("src")
+    received = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.webSocketFrameReceived", lambda frame: received.append(frame["response"]))
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    told.filter(has_not_text=before).wait_for()
+    until_quiet(page)
+    page.wait_for_timeout(300)
+    assert picture.count() == 1 and picture.get_attribute("src") != old
+    sent = b"".join(base64.b64decode(frame["payloadData"]) for frame in received)
+    assert b"Weekly mean" in sent and b"an ensemble of possible weeks" not in sent
+    after = told.inner_text()
+    assert after != before
+    page.wait_for_timeout(500)  # the last change is written in the background
+    page.goto(with_traffic)
+    page.get_by_text("With data").wait_for()
+    to(page, "Traffic")
+    page.get_by_text("Weekly mean", exact=True).wait_for()
+    assert told.inner_text() == after

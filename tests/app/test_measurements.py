@@ -9,6 +9,7 @@ import pytest
 from app.background import coverage, job_panel, spectrum
 from app.files.measurements import FILE, NETWORK, cell_counters, read_measured, read_table
 from app.state.inputs import Upload
+from app.views.traffic import AGAIN
 from opendiff.errors import TableError
 from planning.coverage import RadioSettings
 from planning.prb.utilisation import DOWNLINK_SHARE
@@ -31,10 +32,20 @@ def tiles_csv(cells=((2, 2), (3, 4), (4, 3))):
     return pd.DataFrame(rows).to_csv(index=False).encode()
 
 
+def open_settings(space):
+    """The Traffic page of a space with traffic, with the settings to regenerate it unfolded."""
+    test = open_page("traffic", space)
+    assert not any(
+        b.label == "Generate traffic" for b in test.button
+    )  # they are not sent while they are folded
+    test.session_state[AGAIN] = True
+    return test.run()
+
+
 @pytest.mark.slow
 def test_measurements_set_the_scale_and_condition_the_traffic(drawn, space):
     space.uploads[FILE] = Upload("m.csv", tiles_csv())
-    test = open_page("traffic", space)
+    test = open_settings(space)
     assert any("3 measured tiles, in Mbit/s" in text for text in texts(test.success))
     button(test, "Generate traffic").click().run()
     for job in space.jobs.values():
@@ -57,7 +68,7 @@ def test_measurements_set_the_scale_and_condition_the_traffic(drawn, space):
 
 def test_an_error_names_the_columns_that_were_found(drawn, space):
     space.uploads[FILE] = Upload("m.csv", b"when,what\n2025-03-01,3\n")
-    test = open_page("traffic", space)
+    test = open_settings(space)
     assert any("found: when, what" in text for text in texts(test.error))
 
 

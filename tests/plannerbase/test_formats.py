@@ -58,6 +58,16 @@ def test_money_stands_where_the_style_has_it():
         assert formats.money(1234.5) == "1.234"
 
 
+def test_hours_in_sentences_are_english_days_and_times():
+    with formats.using(formats.STYLES["de"]):
+        assert formats.hour_in_prose(0) == "Mon 00:00" and formats.hour_in_prose(140) == "Sat 20:00"
+    assert formats.hour_in_prose(22, 24) == "22:00"
+
+
+def test_rounded_keeps_the_size():
+    assert formats.rounded(534791.2) == 534800 and formats.rounded(2.55645e-05) == 2.556e-05
+
+
 def test_weekdays_begin_on_monday():
     assert [formats.weekday(d) for d in (0, 6, 7)] == ["Mon", "Sun", "Mon"]
     with formats.using(formats.STYLES["de"]):

@@ -10,14 +10,19 @@ from app.background import generation
 
 
 def test_garbage_is_collected_only_once_all_is_loaded(monkeypatch):
-    done, collected = threading.Event(), []
+    done, asked, collected = threading.Event(), threading.Event(), []
     monkeypatch.setattr(generation, "_warm_done", done)
+    monkeypatch.setattr(generation, "_garbage", asked)
+    monkeypatch.setattr(generation, "COLLECT_AFTER_SECONDS", 0)
     monkeypatch.setattr(gc, "collect", lambda *_: collected.append(True))
     generation.collect_garbage()
-    assert not collected
+    assert not asked.is_set()
     done.set()
-    generation.collect_garbage()
-    assert collected == [True]
+    for _ in range(3):
+        generation.collect_garbage()
+    assert not collected  # the run of the page does not wait for it
+    generation._collect_once()
+    assert collected == [True] and not asked.is_set()
 
 
 def test_streamlit_leaves_collecting_to_the_app():

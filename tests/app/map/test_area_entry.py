@@ -73,6 +73,7 @@ def test_an_upload_comes_onto_the_map(space):
 
 def test_the_example_lies_where_all_tiles_have_data(space):
     assert area_entry.example(space)
+    assert space.area.name.startswith("Example area, ")  # and the town that it is in
     assert len(space.tiles) == 36 and space.tiles_with_data >= 33
     assert X0 <= space.tiles["x"].min() and space.tiles["x"].max() < X0 + SIDE
 

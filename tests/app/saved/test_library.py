@@ -128,12 +128,12 @@ def test_damaged_parts_are_one_sentence(planned):
 @pytest.mark.slow
 def test_open_work_is_kept_and_found_again(planned, monkeypatch):
     planned.work = open_work.new_work()
-    open_work.keep(planned).join()
+    open_work.keep(planned).result()
     assert open_work.keep(planned) is None  # nothing has changed
     planned.hour = 7
     traffic = open_work._work_folder(planned.work) / packing.TRAFFIC
     written = traffic.stat().st_mtime_ns
-    open_work.keep(planned).join()
+    open_work.keep(planned).result()
     assert traffic.stat().st_mtime_ns == written  # only what has changed is written
 
     monkeypatch.setattr(streamlit_folium, "_component_func", lambda *args, **kwargs: {})
@@ -156,7 +156,7 @@ def test_open_work_is_kept_and_found_again(planned, monkeypatch):
 @pytest.mark.slow
 def test_work_that_nobody_comes_back_to_is_removed(planned):
     planned.work = open_work.new_work()
-    open_work.keep(planned).join()
+    open_work.keep(planned).result()
     open_work.forget_old_work()
     assert open_work.is_work(planned.work)
     open_work.forget_old_work(now=4e9)
@@ -220,7 +220,7 @@ def test_work_opens_where_its_open_data_are_not(planned, tmp_path):
 
 def test_traffic_alone_can_be_kept(space):
     space.work = open_work.new_work()
-    open_work.keep(space).join()
+    open_work.keep(space).result()
     again = Workspace()
     open_work.reopen(space.work, again)
     assert again.network is None and again.traffic.identity == space.traffic.identity
@@ -349,7 +349,7 @@ def test_work_that_cannot_be_read_is_not_written_over(planned, monkeypatch):
     monkeypatch.setattr(streamlit_folium, "st_folium", lambda *args, **kwargs: {})
     monkeypatch.setattr(generation, "warm_up", lambda: None)
     planned.work = open_work.new_work()
-    open_work.keep(planned).join()
+    open_work.keep(planned).result()
     broken = open_work._work_folder(planned.work) / packing.NETWORKS
     broken.write_bytes(b"half")
     test = AppTest.from_file("../../../app/main.py", default_timeout=60)

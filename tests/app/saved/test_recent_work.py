@@ -18,7 +18,7 @@ from tests.app.test_pages import TIMEOUT, drawn, texts  # noqa: F401 (a fixture)
 def kept(space):
     """The workspace, kept once."""
     space.work = open_work.new_work()
-    open_work.keep(space).join()
+    open_work.keep(space).result()
     return space
 
 
@@ -71,7 +71,7 @@ def test_a_change_by_another_tab_is_told_and_not_written_over(kept):
     other = Workspace(work=kept.work)
     open_work.reopen(kept.work, other)
     other.rename_area("Changed elsewhere")
-    open_work.keep(other).join()
+    open_work.keep(other).result()
     test.run()
     assert any("Another tab or window changed this work" in text for text in texts(test.warning))
     mine.rename_area("Mine")
@@ -87,7 +87,7 @@ def test_the_state_of_another_tab_can_be_loaded(kept):
     other = Workspace(work=kept.work)
     open_work.reopen(kept.work, other)
     other.rename_area("Changed elsewhere")
-    open_work.keep(other).join()
+    open_work.keep(other).result()
     test.run()
     next(b for b in test.button if b.label == "Load the other state").click().run()
     assert test.session_state["workspace"].area.name == "Changed elsewhere"
@@ -97,7 +97,7 @@ def test_the_state_of_another_tab_can_be_loaded(kept):
 def test_a_tab_that_keeps_its_own_changes_is_no_other_one(kept):
     for name in ("one", "two"):
         kept.rename_area(name)
-        open_work.keep(kept).join()
+        open_work.keep(kept).result()
         assert open_work.changed_elsewhere(kept) is None
 
 
@@ -129,5 +129,5 @@ def test_what_a_reader_draws_is_kept_only_in_a_copy(kept):
     reader.set_area(area, kept.tiles, 1)
     assert open_work.keep(reader) is None
     open_work.make_own(reader)
-    open_work.keep(reader).join()
+    open_work.keep(reader).result()
     assert {work.name for work in open_work.recent()} == {"Reader's", "Test area"}

@@ -46,10 +46,10 @@ def test_open_work_of_a_new_session_is_refused_in_a_sentence_and_that_of_others_
     space, library_folder, monkeypatch
 ):
     space.work = open_work.new_work()
-    open_work.keep(space).join(60)
+    open_work.keep(space).result(60)
     monkeypatch.setenv("OPENDIFF_LIBRARY_GB", "1e-9")
     space.rename_area("a new name")
-    open_work.keep(space).join(60)  # begun before: it goes on
+    open_work.keep(space).result(60)  # begun before: it goes on
     before = {p: p.read_bytes() for p in (library_folder / "open work" / space.work).iterdir()}
     assert any(b"a new name" in data for data in before.values())
     space.work, space.saved_versions = open_work.new_work(), {}
@@ -98,12 +98,12 @@ def test_open_work_counts_for_its_owner_and_one_person_does_not_fill_the_library
 ):
     monkeypatch.setattr(st, "session_state", {"workspace": space})
     space.work = open_work.new_work()
-    open_work.keep(space).join(60)
+    open_work.keep(space).result(60)
     held = room.size_of_shelf(folders.shelf(space.work)) / 1e9
     assert held > 0 and not (library_folder / "open work" / space.work).exists()
     monkeypatch.setenv("OPENDIFF_MAX_PERSON_GB", f"{1.5 * held:.9f}")
     space.work, space.saved_versions = open_work.new_work(), {}
-    open_work.keep(space).join(60)  # more of the same: what is above the quota is not written
+    open_work.keep(space).result(60)  # more of the same: what is above the quota is not written
     assert room.size_of_shelf(folders.shelf(space.work)) / 1e9 <= 1.5 * held
     with pytest.raises(SavedWorkError, match="Your scenarios and open work"):
         open_work.keep(space)  # and the page says so
@@ -128,7 +128,7 @@ def test_small_changes_do_not_creep_above_the_quota(space, saved, library_folder
 
 def test_work_of_another_user_is_none(space, people):
     space.work = open_work.new_work()
-    open_work.keep(space).join(60)
+    open_work.keep(space).result(60)
     assert open_work.is_work(space.work)
     people["user"] = "bob"
     open_work.take_in(space.work)
@@ -144,7 +144,7 @@ def test_work_of_an_earlier_version_goes_to_whoever_has_its_number(
 ):
     space.work = open_work.new_work()
     monkeypatch.setenv("OPENDIFF_SHARED", "0")
-    open_work.keep(space).join(60)
+    open_work.keep(space).result(60)
     monkeypatch.setenv("OPENDIFF_SHARED", "1")
     assert not open_work.is_work(space.work)
     open_work.take_in(space.work)
@@ -157,7 +157,7 @@ def test_work_of_an_earlier_version_goes_to_whoever_has_its_number(
 def test_old_work_of_everybody_is_forgotten(space, people, library_folder):
     for people["user"] in ("ada", "bob"):
         space.work, space.saved_versions = open_work.new_work(), {}
-        open_work.keep(space).join(60)
+        open_work.keep(space).result(60)
     open_work.forget_old_work()
     assert len(list(library_folder.glob("people/*/open work/*/state.json"))) == 2
     open_work.forget_old_work(now=time.time() + 61 * 86_400)

@@ -57,6 +57,16 @@ def test_demand_follows_the_scale(space):
     assert space.demand().mbps.sum(axis=0).mean() == pytest.approx(1080 * 8000 / 86400, rel=1e-4)
 
 
+def test_the_scale_is_worked_out_once_until_it_or_the_traffic_changes(space):
+    first = space.stated_scale()
+    assert space.stated_scale() is first
+    space.scale = ScaleChoice(gb_per_month=10.0)
+    half = space.stated_scale()
+    assert half.mbps_per_unit == pytest.approx(first.mbps_per_unit / 2)
+    space.traffic = Made(ensemble(space.tiles, space.area), {})
+    assert space.stated_scale() is not half
+
+
 def test_demand_is_of_the_covered_part(space):
     tiles = space.tiles.assign(covered_share=np.linspace(0.1, 1, len(space.tiles)))
     other = Workspace(source=space.source)

@@ -16,8 +16,8 @@ def test_of_networks_the_best_is_named():
     table = networks(served_share=[0.9, 0.97], people_covered=[0.98, 0.99])
     found = of_networks(table, "optimised")
     assert found.good and found.sentence == (
-        "Optimised: 40 sites serve 97.0% of the busy hour's traffic and cover 99.0% of the people, the most of 2 "
-        "strategies."
+        "Optimised: 40 sites serve 97.0% of the busy hour's traffic and cover 99.0% of the active users, the most "
+        "of 2 strategies."
     )
     other = of_networks(table, "traffic")
     assert (
@@ -29,6 +29,8 @@ def test_of_networks_the_best_is_named():
     assert not over.good and over.sentence.endswith("; 2 of these sites are overloaded.")
     one = of_networks(networks(served_share=[0.9, 0.9], people_covered=1.0, overloaded=[1, 0]), "traffic")
     assert one.sentence.endswith("; 1 of these sites is overloaded.")
+    poor = of_networks(networks(served_share=[0.04, 0.03], people_covered=1.0)[:1], "traffic")
+    assert not poor.good and "serve 4.0% of" in poor.sentence
     assert "on 30 tiles" in of_networks(networks(), "traffic").sentence
 
 
@@ -89,14 +91,15 @@ def test_of_network_use_the_worst_hour_and_the_best_measure():
     assert good.good and "fullest hour, Tue 20:00, cells use 60% of their PRBs" in good.sentence
 
 
-@pytest.mark.parametrize(("met", "said"), [(9, "2 more than"), (7, "as many as"), (6, "1 fewer than")])
+@pytest.mark.parametrize(("met", "said"), [(9, "2 fewer"), (7, "as many"), (6, "1 more")])
 def test_of_spectrum_against_the_best_rule(met, said):
     table = pd.DataFrame(
         {"strategy": ["optimised", "round-robin", "best-sinr"], "met": [met, 7, 5], "users": 9,
          "missing_mbps": [0.0 if met == 9 else 4.0, 9, 9], "used_prbs": [50, 60, 70]}
     )  # fmt: skip
     found = of_spectrum(table, 20)
-    assert f"{met} of 9 demands on Mon 20:00 with 50 PRBs, {said} the best rule (Nearest, " in found.sentence
+    assert f"meets {met} of 9 demands on Mon 20:00 with 50 PRBs; the best rule" in found.sentence
+    assert f"(Nearest, round robin) meets {said} with 60 PRBs" in found.sentence
     assert found.good == (met == 9) == ("missing" not in found.sentence)
 
 

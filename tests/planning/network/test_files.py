@@ -10,7 +10,7 @@ import pytest
 from planning.deployment import deploy
 from planning.errors import InputError
 from planning.export import export
-from planning.network.files import cluster_sites, import_network
+from planning.network.files import cluster_sites, guess_mapping, import_network
 from planning.network.xlsx import own_tables, workbook_bytes
 from planning.scenario import Scenario
 
@@ -59,6 +59,15 @@ def test_foreign_columns_are_guessed_or_mapped_and_bad_rows_counted():
     assert mapped.network.sites["site"].tolist() == ["A"]
     with pytest.raises(InputError, match="no column 'zz'"):
         import_network(odd, "x.csv", {"lon": "zz"})
+
+
+def test_the_columns_that_are_offered_are_those_that_are_read():
+    heads = ["Site ID", "Breite", "Länge", "Azimut"]
+    guessed = guess_mapping(heads)
+    assert guessed == {"lat": "Breite", "lon": "Länge", "site": "Site ID", "azimuth": "Azimut"}
+    data = ";".join(heads).encode() + b"\nN1;28.66;115.86;0\nN1;28.66;115.86;120\n"
+    sites = import_network(data, "sites.csv").network.sites
+    assert sites[["lon", "lat"]].to_numpy().tolist() == [[115.86, 28.66]]
 
 
 def test_opencellid_cells_become_sites():
