@@ -63,7 +63,8 @@ class ConditionedGenerator(TrafficGenerator):
         # in blocks of samples that do not depend on how many are asked for
         first = samples.start // SAMPLES * SAMPLES
         aligned = torch.arange(first, first - (first - samples.stop) // SAMPLES * SAMPLES, device=self.device)
-        shape = self.posterior.shape.of_tiles(level.measured, World.of(seed, x[:1], y[:1], aligned).shape)
+        world = World.of(seed, x[:1], y[:1], aligned)
+        shape = self.posterior.shape.of_tiles(level.measured, world.shape)
         before = samples.start - first
         prediction, units = level.prediction, level.units.to(self.device)
         memory = self._memory(tokens, present, prediction, shape)
@@ -79,8 +80,9 @@ class ConditionedGenerator(TrafficGenerator):
             drawn = here.mean[:, 0] + here.deviation[:, 0] * level.level_noise[tile, sample, 0]
             before_all = (drawn - prior.level[tile, 0]) / prior.spread[tile, 0]
             expected = prior.style[tile]
+            larger = world.expected_style(prior.take(tile), self.model.prior.city_style, before + sample) - expected
             style = styles.style(
-                texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()]
+                texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()], larger
             )
             told = texture.noise_of(expected, before_all, style)
             noise = torch.cat([level.level_noise[tile, sample], bent, told], dim=1)

@@ -204,6 +204,7 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
     mean, spread = asked.memory.mean.contiguous(), asked.memory.deviation[:, : LEVEL_WIDTH + 1].contiguous()
     vectors, shapes = (torch.zeros(rows, width, device=device) for width in (NOISE_WIDTH, SHAPE_WIDTH))
     row, texture = torch.arange(rows, device=device), representation.texture
+    city_style = model.prior.city_style
 
     def draw(first: int, tiles: int) -> None:
         fused.draw(vectors, seed, asked.x, asked.y, asked.numbers, mix, first, tiles)
@@ -220,7 +221,8 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
         torch.mm(vectors[:, LEVEL_WIDTH:WIDTH], representation.colour, out=shapes)
         tile = (first + row // samples).clamp_max(len(asked.x) - 1)
         level = (vectors[:, 0] - mean[tile, 0]) / spread[tile, 0]
-        style = texture.style(asked.prediction.style[tile], level, vectors[:, WIDTH:])
+        usual = asked.world.expected_style(asked.prediction.take(tile), city_style, row % samples)
+        style = texture.style(usual, level, vectors[:, WIDTH:])
         decode(out, asked.memory.expected[tile] + texture.apply(shapes, style))
 
     if (str(device), steps) not in _COMPILED and device.type == "cuda":
@@ -271,7 +273,8 @@ def drawn(model: TrafficModel, asked: Asked, tile: Tensor, sample: Tensor) -> tu
     own = tiles_own(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample])
     prediction = asked.prediction.take(tile)
     noise = asked.world.mix(prediction, model.prior.shared_shape, own, tile, sample)
-    return noise, model.representation.texture.style(prediction.style, noise[:, 0], noise[:, WIDTH:])
+    usual = asked.world.expected_style(prediction, model.prior.city_style, sample)
+    return noise, model.representation.texture.style(usual, noise[:, 0], noise[:, WIDTH:])
 
 
 def with_graph(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Make:

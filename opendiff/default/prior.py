@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from opendiff.conditions import INTENSITIES, TOKEN_WIDTHS, TOKENS_WIDTH
 from opendiff.default.imputation import expectation, left_open
 from opendiff.default.representation import LEVEL_WIDTH, SHAPE_WIDTH
-from opendiff.default.texture import STYLES
+from opendiff.default.texture import SIZES, STYLES
 
 LOG_SPREAD_RANGE = (-1.9, 0.9)  # log standard deviation of a tile's own log level: 0.15 to 2.5
 RELIABILITY_STEP = 0.02  # populations are trusted in steps, so that few matrices are needed
@@ -50,6 +50,7 @@ class Prior(nn.Module):
     spatial_share: Tensor
     shared_shape: Tensor
     common: Tensor
+    city_style: Tensor
     fitted_spreads: np.ndarray | None = None  # of the training, in each city's own unit
 
     def __init__(self, components: int, cities: int = 1):
@@ -74,6 +75,8 @@ class Prior(nn.Module):
         # it was in the measured week of a training city
         self.register_buffer("shared_shape", torch.zeros(()))
         self.register_buffer("common", torch.zeros(count, SHAPE_WIDTH))
+        # what the sizes of all weeks of a city (`texture.SIZES`) are beside the expected ones: mean, standard deviation
+        self.register_buffer("city_style", torch.zeros(count, 2))
 
     def forward(
         self, tokens: Tensor, present: Tensor, reliability: Tensor, x: Tensor, y: Tensor
@@ -124,6 +127,7 @@ class Prior(nn.Module):
         (rows,)."""
         widths = [LEVEL_WIDTH, self.components, STYLES, len(INTENSITIES)]
         level, profile, style, log_intensity = outputs.split(widths, dim=-1)
+        style = style + self.city_style[city, :1] * SIZES.to(style)
         level_spread = (own_spread**2 + loading.square().sum(-1)).sqrt()
         difference = self.difference_spread.expand_as(level_spread)
         spread = torch.stack([level_spread, difference], dim=-1)

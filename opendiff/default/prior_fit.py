@@ -24,8 +24,9 @@ from opendiff.default.model import TrafficModel
 from opendiff.default.prior import Prior, PriorPrediction
 from opendiff.default.regression import Sample, Widths, regress
 from opendiff.default.representation import LEVEL_WIDTH, Representation, fit_representation, with_whitening
-from opendiff.default.texture import STYLES, fit_texture, with_styles
+from opendiff.default.texture import CITY_SIZE, STYLES, fit_texture, with_styles
 from opendiff.observed import City
+from opendiff.week import SERIES
 from plannerbase.progress import Progress
 
 BOX_MARGIN = 2  # tiles around the measured ones that belong to a training city
@@ -76,6 +77,10 @@ def fit_prior(
     texture, noise, styles = fit_texture(own)
     by_city = np.split(styles, np.cumsum([city.has_traffic.sum() for city in cities])[:-1])
     fit_styles(model.prior, cities, by_city)
+    for number in range(1 + len(cities)):
+        if not number or not cities[number - 1].has_traffic.any():
+            usual = styles[:, SERIES].mean()  # rest of traffic
+            model.prior.city_style[number] = torch.tensor([CITY_SIZE[0] - usual, CITY_SIZE[1]])
     for left_out, prior in enumerate(priors):
         fit_styles(prior, _hiding(cities, group, left_out), _kept_styles(by_city, cities, group, left_out))
     unseen = left_out_predictions(priors, cities, patterns, group)

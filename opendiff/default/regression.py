@@ -123,7 +123,8 @@ def regress(cities: Sequence[Sample | None], widths: Widths) -> Weights:
         narrow = np.linalg.inv(gram + own_precision)
         means.append(narrow @ (product + own_precision @ mean))
         through = narrow @ own_precision  # w itself is known with a covariance only
-        covariances.append(narrow + through @ covariance @ through.T)
+        # left-out tiles show weights that stray as if every tile had told by itself
+        covariances.append((narrow + through @ covariance @ through.T) / TILES_AN_OBSERVATION)
         centres, values = [*centres, centre], [*values, value]
     return Weights(np.stack(means), np.stack(covariances), np.stack(centres), np.array(values))
 

@@ -132,24 +132,26 @@ class ConditionedShape:
 class Styles:
     """What measured tiles tell of styles (`texture`).
 
-    shift: (STYLES,) of the city beside what is expected. own: (measured tiles, STYLES) expected style of each beside
-    what was expected before, NaN where it shows no shape; root: (STYLES, STYLES) of what is left open of it.
+    shift: (STYLES,) of the city beside what is expected, open: share of the standard deviation that it still has. own:
+    (measured tiles, STYLES) expected style of each beside what was expected before, NaN where it shows no shape; root:
+    (STYLES, STYLES) of what is left open of it.
     """
 
     shift: Tensor
+    open: float
     own: Tensor
     root: Tensor
 
     @staticmethod
     def unknown(tiles: int) -> Styles:
         """Where measured tiles (a number) tell nothing."""
-        return Styles(torch.zeros(STYLES), torch.full((tiles, STYLES), torch.nan), torch.eye(STYLES))
+        return Styles(torch.zeros(STYLES), 1.0, torch.full((tiles, STYLES), torch.nan), torch.eye(STYLES))
 
     def style(
-        self, texture: Texture, expected: Tensor, level: Tensor, noise: Tensor, measured: np.ndarray
+        self, texture: Texture, expected: Tensor, level: Tensor, noise: Tensor, measured: np.ndarray, of_city: Tensor
     ) -> Tensor:
         """Styles (rows, STYLES) as `Texture.style` makes them; measured: (rows,) row among the measured tiles, -1 for
-        others."""
+        others; of_city: (rows, STYLES) what the city would have beside the expected if no tile of it were measured."""
         row = torch.from_numpy(measured).to(expected.device)
         own = (
             self.own.to(expected)[row.clamp_min(0)]
@@ -157,13 +159,13 @@ class Styles:
             else expected.new_full(expected.shape, torch.nan)
         )
         known = (row >= 0)[:, None] & own.isfinite()
-        free = texture.style(expected + self.shift.to(expected), level, noise)
+        free = texture.style(expected + self.shift.to(expected) + self.open * of_city, level, noise)
         return torch.where(known, expected + own + noise @ self.root.to(expected).T, free)
 
 
-def told_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: bool) -> Styles:
+def told_styles(texture: Texture, left: np.ndarray, told: np.ndarray, unmeasured: bool) -> Styles:
     """From left (measured tiles, STYLES), styles less what was expected of them, of which the numbers `told`
-    (STYLES,) are known; NaN in tiles without a shape."""
+    (STYLES,) are known; NaN in tiles without a shape. unmeasured: training knew no week of the city."""
     root = texture.root.double().numpy()
     by_level = texture.by_level.double().numpy()
     covariance = root @ root.T + np.outer(by_level, by_level)
@@ -172,11 +174,13 @@ def told_styles(texture: Texture, left: np.ndarray, told: np.ndarray, new_city: 
     open_ = covariance - gain @ covariance[told]
     values, vectors = np.linalg.eigh((open_ + open_.T) / 2)
     rows = np.isfinite(left[:, told]).all(axis=1)
-    mean = np.zeros(told.sum())
-    if new_city:
-        mean = left[rows][:, told].mean(axis=0) * rows.sum() / (rows.sum() + FEW_TILES)
+    mean, known = np.zeros(told.sum()), 0.0
+    if unmeasured and rows.any():
+        known = float(rows.sum() / (rows.sum() + FEW_TILES))
+        mean = left[rows][:, told].mean(axis=0) * known
     parts = gain @ mean, left[:, told] @ gain.T, vectors * np.sqrt(values.clip(0))
-    return Styles(*(torch.from_numpy(part).float() for part in parts))
+    shift, own, left_root = (torch.from_numpy(part).float() for part in parts)
+    return Styles(shift, float(np.sqrt(1 - known)), own, left_root)
 
 
 def profiles_of(
@@ -229,7 +233,9 @@ def shape_posterior(
     own[rows] = (made @ left[:, good]) / values[good] - common[rows] @ directions.T
     told = own[rows]
     styles = told_styles(
-        representation.texture, *_styles_left(prediction, rows, numbers, series, hours), new_city
+        representation.texture,
+        *_styles_left(prediction, rows, numbers, series, hours),
+        bool((prior.city_style[prediction.city.to(prior.city_style.device), 1] > 0).any()),
     )
     shares, factors = (SHARES, FACTORS) if new_city and len(told) > 1 else ((share,), (1.0,))
     _, q, factor = min(

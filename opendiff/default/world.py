@@ -18,10 +18,11 @@ from torch import Tensor
 from opendiff.conditions import TOKENS_WIDTH
 from opendiff.default.prior import NEW_CITY, PriorPrediction
 from opendiff.default.representation import LEVEL_WIDTH, NOISE_WIDTH, WIDTH
+from opendiff.default.texture import SIZES
 from opendiff.noise import mirrored_noise
 
 # Numbers of streams of `mirrored_noise`; a tile's own noise is stream 0.
-WEIGHT_STREAM, SHAPE_STREAM, FIELD_STREAM = 1, 2, 3
+WEIGHT_STREAM, SHAPE_STREAM, FIELD_STREAM, STYLE_STREAM = 1, 2, 3, 5
 FIELD_CELLS = (1, 4)  # side of a field's cells, tiles
 FIELD_REACH = 2  # cells around a tile's that tell of it
 FIELD_SCALE = 1.0  # standard deviation of a cell's weight, cells
@@ -37,20 +38,23 @@ def tiles_own(seed: int, x: Tensor, y: Tensor, sample: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class World:
-    """Shared noise of some tiles in some samples: weights (samples, TOKENS_WIDTH), shape (samples, 336), fields (tiles,
-    samples, 2), each number standard normal."""
+    """Shared noise of some tiles in some samples: weights (samples, TOKENS_WIDTH), shape (samples, 336), style (samples,),
+    fields (tiles, samples, 2), each number standard normal."""
 
     weights: Tensor
     shape: Tensor
+    style: Tensor
     fields: Tensor
 
     @staticmethod
     def of(seed: int, x: Tensor, y: Tensor, samples: Tensor) -> World:
         """For tiles x, y (tiles,) and the samples of these numbers (samples,), int64."""
         nowhere = torch.zeros_like(samples)
+        first = samples - samples % 2  # of a mirrored pair
         return World(
             mirrored_noise(seed, nowhere, nowhere, samples, TOKENS_WIDTH, WEIGHT_STREAM),
             mirrored_noise(seed, nowhere, nowhere, samples, WIDTH - LEVEL_WIDTH, SHAPE_STREAM),
+            mirrored_noise(seed, nowhere, nowhere, first, 1, STYLE_STREAM)[:, 0],
             torch.stack(
                 [spatial_field(seed, x, y, samples, scale) for scale in range(len(FIELD_CELLS))], dim=-1
             ),
@@ -73,6 +77,13 @@ class World:
         shape = (1 - of_all).sqrt() * own[:, LEVEL_WIDTH:WIDTH] + of_all.sqrt() * self.shape[sample]
         first = (level / prediction.spread[:, 0])[:, None]
         return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape, own[:, WIDTH:NOISE_WIDTH]], dim=-1)
+
+    def expected_style(self, prediction: PriorPrediction, city_style: Tensor, sample: Tensor) -> Tensor:
+        """Styles (rows, STYLES) that a sample expects of tiles: in a city whose weeks nobody measured, weeks of all tiles
+        are larger or smaller in one sample than in another. prediction: of each row's tile; city_style: of the prior;
+        sample: (rows,)."""
+        larger = city_style[prediction.city, 1] * self.style[sample]
+        return prediction.style + larger[:, None] * SIZES.to(larger)
 
 
 def shared_share(prediction: PriorPrediction, shared_shape: Tensor) -> Tensor:

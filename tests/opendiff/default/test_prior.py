@@ -13,6 +13,7 @@ from opendiff.default.regression import LEVEL_WIDTHS, TILES_AN_OBSERVATION, Samp
 from opendiff.default.representation import NOISE_WIDTH, WIDTH
 from opendiff.default.texture import STYLES
 from opendiff.default.world import FIELD_CELLS, World, field_correlation, spatial_field, tiles_own
+from opendiff.week import SERIES
 
 COMPONENTS = 3
 
@@ -44,7 +45,7 @@ def test_weights_agree_with_the_joint_gaussian():
         np.testing.assert_allclose(found.mean[city], cross @ solved, atol=1e-8)
         if city:  # of a new city only a share of what is its own is taken
             expected = shared + own - cross @ np.linalg.solve(covariance, cross.T)
-            np.testing.assert_allclose(found.covariance[city], expected, atol=1e-8)
+            np.testing.assert_allclose(found.covariance[city], expected / TILES_AN_OBSERVATION, atol=1e-8)
     assert np.trace(found.covariance[NEW_CITY]) > 0
 
 
@@ -136,6 +137,19 @@ def test_worlds_have_the_covariance_that_the_prior_states():
     assert torch.equal(
         at_home[:, 2:WIDTH], own[:, 2:WIDTH]
     )  # of a training city it is known, and part of the mean
+
+
+def test_weeks_of_an_unmeasured_city_are_larger_in_one_sample_than_in_another():
+    world = World.of(7, torch.tensor([100, 101]), torch.tensor([50, 50]), torch.arange(4000))
+    city_style = torch.tensor([[-0.3, 0.5], [0.0, 0.0]])
+    tile, sample = torch.arange(2).repeat_interleave(4000), torch.arange(4000).repeat(2)
+    expected = world.expected_style(made_prediction(8000, (0.5, 0.2)), city_style, sample)
+    size = expected[:, : 2 * SERIES]
+    assert torch.equal(size, size[:, :1].expand_as(size)) and not expected[:, 2 * SERIES :].any()
+    assert torch.equal(size[tile == 0], size[tile == 1])  # all tiles alike
+    assert torch.equal(size[::2], size[1::2])  # a mirrored pair as well
+    assert float(size.mean()) == pytest.approx(0, abs=0.03) and float(size.std()) == pytest.approx(0.5, abs=0.02)
+    assert not world.expected_style(made_prediction(8000, (0.5, 0.2), city=1), city_style, sample).any()
 
 
 def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
