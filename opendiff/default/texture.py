@@ -28,8 +28,8 @@ SKEWS, TAILS = (-0.6, 1.0), (0.45, 1.4)  # that are drawn; a tail of 1 is that o
 SKEW_GRID, TAIL_GRID = np.linspace(-0.4, 0.8, 13), np.linspace(0.45, 1.25, 17)
 USUAL_SKEW, USUAL_TAIL, USUAL_PROFILE_TAIL = (0.2, 0.3), (0.8, 0.25), (0.9, 0.2)
 MIN_STYLE_VARIANCE = 1e-4
-# Log size of the rest of traffic in a city whose weeks nobody measured: mean and standard deviation over Nanchang (-2.4)
-# and stations of Beijing and of Shandong, five of them a tile (-2.7, -3.3). That of users and the profiles' go with it.
+# Log size of the rest of traffic in a city whose weeks nobody measured: mean and standard deviation over Nanchang
+# (-2.4) and stations of Beijing and of Shandong, five of them a tile (-2.7, -3.3). The other sizes go with it.
 CITY_SIZE = (-2.8, 0.4)
 SIZES = (torch.arange(STYLES) < 2 * SERIES).float()  # the numbers of the style that are sizes, of profile and of rest
 QUANTILES = 1000  # of the normal distribution, from which moments are taken

@@ -38,8 +38,8 @@ def tiles_own(seed: int, x: Tensor, y: Tensor, sample: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class World:
-    """Shared noise of some tiles in some samples: weights (samples, TOKENS_WIDTH), shape (samples, 336), style (samples,),
-    fields (tiles, samples, 2), each number standard normal."""
+    """Shared noise of some tiles in some samples: weights (samples, TOKENS_WIDTH), shape (samples, 336), style
+    (samples,), fields (tiles, samples, 2), each number standard normal."""
 
     weights: Tensor
     shape: Tensor
@@ -79,8 +79,8 @@ class World:
         return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape, own[:, WIDTH:NOISE_WIDTH]], dim=-1)
 
     def expected_style(self, prediction: PriorPrediction, city_style: Tensor, sample: Tensor) -> Tensor:
-        """Styles (rows, STYLES) that a sample expects of tiles: in a city whose weeks nobody measured, weeks of all tiles
-        are larger or smaller in one sample than in another. prediction: of each row's tile; city_style: of the prior;
+        """Styles (rows, STYLES) that a sample expects of tiles: in a city whose weeks nobody measured, the noise of all
+        weeks is larger in one sample than in another. prediction: of each row's tile; city_style: of the prior;
         sample: (rows,)."""
         larger = city_style[prediction.city, 1] * self.style[sample]
         return prediction.style + larger[:, None] * SIZES.to(larger)
