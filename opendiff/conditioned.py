@@ -80,7 +80,10 @@ class ConditionedGenerator(TrafficGenerator):
             drawn = here.mean[:, 0] + here.deviation[:, 0] * level.level_noise[tile, sample, 0]
             before_all = (drawn - prior.level[tile, 0]) / prior.spread[tile, 0]
             expected = prior.style[tile]
-            larger = world.expected_style(prior.take(tile), self.model.prior.city_style, before + sample) - expected
+            larger = (
+                world.expected_style(prior.take(tile), self.model.prior.city_style, before + sample)
+                - expected
+            )
             style = styles.style(
                 texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()], larger
             )

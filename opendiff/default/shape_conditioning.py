@@ -148,7 +148,13 @@ class Styles:
         return Styles(torch.zeros(STYLES), 1.0, torch.full((tiles, STYLES), torch.nan), torch.eye(STYLES))
 
     def style(
-        self, texture: Texture, expected: Tensor, level: Tensor, noise: Tensor, measured: np.ndarray, of_city: Tensor
+        self,
+        texture: Texture,
+        expected: Tensor,
+        level: Tensor,
+        noise: Tensor,
+        measured: np.ndarray,
+        of_city: Tensor,
     ) -> Tensor:
         """Styles (rows, STYLES) as `Texture.style` makes them; measured: (rows,) row among the measured tiles, -1 for
         others; of_city: (rows, STYLES) what the city would have beside the expected if no tile of it were measured."""

@@ -31,7 +31,9 @@ MIN_STYLE_VARIANCE = 1e-4
 # Log size of the rest of traffic in a city whose weeks nobody measured: mean and standard deviation over Nanchang
 # (-2.4) and stations of Beijing and of Shandong, five of them a tile (-2.7, -3.3). The other sizes go with it.
 CITY_SIZE = (-2.8, 0.4)
-SIZES = (torch.arange(STYLES) < 2 * SERIES).float()  # the numbers of the style that are sizes, of profile and of rest
+SIZES = (
+    torch.arange(STYLES) < 2 * SERIES
+).float()  # the numbers of the style that are sizes, of profile and of rest
 QUANTILES = 1000  # of the normal distribution, from which moments are taken
 
 

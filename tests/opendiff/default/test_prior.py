@@ -148,7 +148,9 @@ def test_weeks_of_an_unmeasured_city_are_larger_in_one_sample_than_in_another():
     assert torch.equal(size, size[:, :1].expand_as(size)) and not expected[:, 2 * SERIES :].any()
     assert torch.equal(size[tile == 0], size[tile == 1])  # all tiles alike
     assert torch.equal(size[::2], size[1::2])  # a mirrored pair as well
-    assert float(size.mean()) == pytest.approx(0, abs=0.03) and float(size.std()) == pytest.approx(0.5, abs=0.02)
+    assert float(size.mean()) == pytest.approx(0, abs=0.03) and float(size.std()) == pytest.approx(
+        0.5, abs=0.02
+    )
     assert not world.expected_style(made_prediction(8000, (0.5, 0.2), city=1), city_style, sample).any()
 
 
