@@ -17,9 +17,9 @@ BIN := $(VENV)/bin
 LOWEST := build/lowest
 UV := 0.13.9
 QUICK := not slow and not browser
-# two processes of one thread each: a file's tests stay together, so what its fixtures made is made once; the files
-# come in the order of tests/conftest.py, not by their number of tests
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# three processes of one thread each, for two cores: tests in a browser wait much; a file's tests stay together, so what
+# its fixtures made is made once; the files come in the order of tests/conftest.py, not by their number of tests
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 test fast coverage lowest: export OMP_NUM_THREADS = 1
 # commands that tests start find their code compiled by the first of them; empty counts as unset
 test fast coverage lowest: export PYTHONDONTWRITEBYTECODE =

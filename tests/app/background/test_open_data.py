@@ -12,6 +12,7 @@ from app.map import area_entry
 from app.server.folders import keep_upload
 from app.state.inputs import DEMO
 from app.state.workspace import Workspace
+from app.widgets.file_choices import GUESSED
 from benchmarks.robustness.fault_server import FaultServer
 from benchmarks.robustness.faults import environment, made_tiles, made_world
 from opendiff.area import Area
@@ -131,14 +132,14 @@ def test_columns_of_a_poi_table_are_chosen_and_remembered(no_requests, tmp_path)
     test = choose(area_page(space), "My own files")
     upload(test, "POI", table)
     box = {ours: test.selectbox(key=f"poi column {ours}") for ours in ("lon", "lat", "category")}
-    assert all(b.options == ["(guess)", "ost", "nord", "what"] for b in box.values())
+    assert all(b.options == [GUESSED, "ost", "nord", "what"] for b in box.values())
     for ours, theirs in (("lon", "ost"), ("lat", "nord"), ("category", "what")):
         test.selectbox(key=f"poi column {ours}").set_value(theirs)
     test.run()
     other = tmp_path / "known.csv"
     other.write_text("lon,lat,category\n115.9,28.67,restaurant\n")
     upload(test, "POI", other)
-    assert [test.selectbox(key=f"poi column {c}").value for c in ("lon", "lat")] == ["(guess)", "(guess)"]
+    assert [test.selectbox(key=f"poi column {c}").value for c in ("lon", "lat")] == [GUESSED, GUESSED]
     upload(test, "POI", table)
     assert [test.selectbox(key=f"poi column {c}").value for c in ("lon", "lat", "category")] == [
         "ost",
