@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from plannerbase.archive import bare_name, unpacked
 from plannerbase.counter_columns import QUANTITIES, guess
 from plannerbase.delimited import dialect_of
+from plannerbase.encodings import assumed_encoding
 from plannerbase.layers import TABLES, Limits, chosen, read_layers
 from plannerbase.numbers import written_numbers
 from plannerbase.report import Report
@@ -122,6 +123,8 @@ def _csv(source: bytes | Path, mapping: dict[str, str], report: Report) -> Itera
     else:
         head = source[:HEAD_BYTES]
     dialect = dialect_of(head)
+    if said := assumed_encoding(head, dialect.encoding):
+        report.assumed(said)
     if dialect.titles:
         report.left_out("lines above the heading passed over", len(dialect.titles), dialect.titles)
     options = {

@@ -8,6 +8,11 @@ import re
 from plannerbase.alphabets import ALPHABETS, CHARACTERS, CYRILLIC, GREEK, Alphabet
 
 SAMPLE = 200_000  # bytes by which an encoding is judged
+SHOWN = {
+    "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252", "cp1253": "Windows-1253",
+    "cp1254": "Windows-1254", "iso8859_2": "ISO 8859-2", "latin-1": "ISO 8859-1", "koi8_r": "KOI8-R", "cp866": "CP866",
+    "cp932": "Shift JIS", "euc_jp": "EUC-JP", "big5hkscs": "Big5", "cp949": "CP949 (Korean)", "gb18030": "GB 18030",
+}  # fmt: skip
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _LETTERS = re.compile(rb"[A-Za-z\x80-\xff]+")
 _DOUBLE = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
@@ -15,7 +20,9 @@ _KANA = re.compile("[\u3041-\u30ff]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _KANJI = re.compile("[\u4e00-\u9fff]")
 _CHARACTER = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-_BETWEEN_WORDS = re.compile("[\xa0\u2013\u2014\u2018\u2019\u201c\u201d\u2026\xab\xbb\xb7\xb0]+")  # in all of the code pages
+_BETWEEN_WORDS = re.compile(
+    "[\xa0\u2013\u2014\u2018\u2019\u201c\u201d\u2026\xab\xbb\xb7\xb0]+"
+)  # in all of the code pages
 _NO_WORD = re.compile("[A-Za-z]{0,2}[¹²³ªº]|[µ±£€§]?[A-Za-z]{0,2}")  # m², Mª, µW, £
 _INNER_CAPITAL = re.compile(r"[a-zß-öø-ÿ](?=[^\W\d_A-Za-z])(\w)")
 _GREEK_ACCENTS = re.compile("[άέήίόύώΐΰ]", re.IGNORECASE)
@@ -47,7 +54,7 @@ def guessed(data: bytes, whole: bool) -> str:
     bytes of Big5, Korean by the rows of Hangul, GB 18030 where what is not ASCII comes in pairs; among these the one
     that makes frequent characters of it.
     """
-    sample = data[:SAMPLE]
+    sample = _sample(data)
     latin, share = _latin(sample)
     if share < SURE:
         asian, frequent = _asian(data, sample, whole)
@@ -58,6 +65,24 @@ def guessed(data: bytes, whole: bool) -> str:
             return asian
         latin = found or latin
     return next(page for page in (latin, "cp1252", "latin-1") if fits(data, page, whole))
+
+
+def assumed_encoding(data: bytes, encoding: str) -> str:
+    """What a report says of a text with letters whose encoding was guessed; "" for Unicode and where nothing hangs on
+    it."""
+    if encoding.startswith("utf") or not _pieces(_sample(data), "latin-1"):
+        return ""
+    return (
+        f"The text states no encoding and was read as {SHOWN.get(encoding, encoding)}, by its letters; save it as UTF-8 "
+        "where names are wrong"
+    )
+
+
+def _sample(data: bytes) -> bytes:
+    """The part of a text by which its encoding is judged: from the line of the first letter beyond ASCII."""
+    found = _HIGH.search(data)
+    first = data.rfind(b"\n", 0, found.start()) + 1 if found else 0
+    return data[first : first + SAMPLE]
 
 
 def _pieces(sample: bytes, encoding: str) -> list[str]:
