@@ -48,7 +48,10 @@ ALPHABETS = (
 # code page -> the letters that make more than half of a text
 CYRILLIC = dict.fromkeys(("cp1251", "koi8_r", "cp866"), frozenset("оеаинтсрвлкмдпу"))
 GREEK = {"cp1253": frozenset("αοιετσνηυρπκλςάόίέήύώ")}
-_JAPANESE = "東京都区市町村駅大阪名古屋横浜新宿渋谷池袋川山田本島中央北南西上下前橋神戸福岡県道府札幌仙台千葉局緯度経方位角丁目"
+_JAPANESE = (
+    "東京都区市町村駅大阪名古屋横浜新宿渋谷池袋川山田本島中央北南西上下"
+    "前橋神戸福岡県道府札幌仙台千葉局緯度経方位角丁目"
+)
 # encoding -> characters that are frequent in names of places
 CHARACTERS = {
     "cp932": frozenset(_JAPANESE) | set(map(chr, range(0x3041, 0x30FF))),

@@ -73,8 +73,8 @@ def assumed_encoding(data: bytes, encoding: str) -> str:
     if encoding.startswith("utf") or not _pieces(_sample(data), "latin-1"):
         return ""
     return (
-        f"The text states no encoding and was read as {SHOWN.get(encoding, encoding)}, by its letters; save it as UTF-8 "
-        "where names are wrong"
+        f"The text states no encoding and was read as {SHOWN.get(encoding, encoding)}, by its letters; save it as "
+        "UTF-8 where names are wrong"
     )
 
 
