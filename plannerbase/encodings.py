@@ -54,7 +54,7 @@ def guessed(data: bytes, whole: bool) -> str:
     bytes of Big5, Korean by the rows of Hangul, GB 18030 where what is not ASCII comes in pairs; among these the one
     that makes frequent characters of it.
     """
-    sample = _sample(data)
+    sample = sample_of(data)
     latin, share = _latin(sample)
     if share < SURE:
         asian, frequent = _asian(data, sample, whole)
@@ -70,7 +70,7 @@ def guessed(data: bytes, whole: bool) -> str:
 def assumed_encoding(data: bytes, encoding: str) -> str:
     """What a report says of a text with letters whose encoding was guessed; "" for Unicode and where nothing hangs on
     it."""
-    if encoding.startswith("utf") or not _pieces(_sample(data), "latin-1"):
+    if encoding.startswith("utf") or not _pieces(sample_of(data), "latin-1"):
         return ""
     return (
         f"The text states no encoding and was read as {SHOWN.get(encoding, encoding)}, by its letters; save it as "
@@ -78,7 +78,7 @@ def assumed_encoding(data: bytes, encoding: str) -> str:
     )
 
 
-def _sample(data: bytes) -> bytes:
+def sample_of(data: bytes) -> bytes:
     """The part of a text by which its encoding is judged: from the line of the first letter beyond ASCII."""
     found = _HIGH.search(data)
     first = data.rfind(b"\n", 0, found.start()) + 1 if found else 0

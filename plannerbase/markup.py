@@ -7,7 +7,13 @@ import re
 from plannerbase.text import Refused, encoding_of
 
 ENCODINGS = (b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"windows-1252")
-EAST_ASIAN = ("gb18030", "big5hkscs", "cp949", "cp932", "euc_jp")  # read where a document does not declare them
+EAST_ASIAN = (
+    "gb18030",
+    "big5hkscs",
+    "cp949",
+    "cp932",
+    "euc_jp",
+)  # read where a document does not declare them
 CHINESE = ("gb2312", "gbk", "gb18030", "cp936", "x-gbk")
 DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*encoding\s*=\s*[\"']([^\"']*)")
 

@@ -140,6 +140,11 @@ def test_the_notes_of_pandas_in_a_parquet_file_may_be_damaged(metadata, tmp_path
     damaged = table.replace_schema_metadata({b"pandas": metadata})
     (tmp_path / "tiles.parquet").write_bytes(corpus.parquet(damaged))
     assert len(PackSource(tmp_path).all_tiles()) == corpus.SIDE**2
+    networks = pa.parquet.read_table(io.BytesIO(corpus.geo_parquets()[0]))
+    notes = {**(networks.schema.metadata or {}), b"pandas": metadata}
+    assert len(
+        import_network(corpus.parquet(networks.replace_schema_metadata(notes)), "a.parquet").network.sites
+    )
 
 
 def test_a_table_that_says_it_is_utf_8_and_is_not():
