@@ -39,11 +39,15 @@ ALPHABETS = (
     _alphabet("cp1252", "æøåéöä"),
     _alphabet("cp1252", "åäöéüšž"),
     _alphabet("cp1252", "ëïéèöüáó"),  # Dutch
+    _alphabet(
+        "cp1252", "äöüßàâæçéèêëîïôœùûÿ", "œ(?![ui])(?<!phœ)(?<!fœ)|û.*[öü]|[öü].*û"
+    ),  # Switzerland, Belgium
+    _alphabet("cp1252", "áéíóúüñãâàçêôõºª", "[ºª](?=[a-z])|ñ(?![aeiouáéíóú])|ã(?=[a-df-hj-mp-rt-z])|õ(?!e)"),
+    _alphabet("cp1252", "æøåäöéüó"),  # the north
     _alphabet("cp1254", "çğıöşüâîûİ", "(sk|ck|ov)ı$|û.*[öü]|[öü].*û"),
     _alphabet("cp1252", "áðéíóúýþæö"),  # Icelandic
-    *(_alphabet("cp1250", letters) for letters in _CENTRAL.values()),
+    *(_alphabet(page, letters) for letters in _CENTRAL.values() for page in ("cp1250", "iso8859_2")),
     _alphabet("cp1252", "äöõüšž"),  # Estonian
-    *(_alphabet("iso8859_2", letters) for letters in _CENTRAL.values()),
 )
 # code page -> the letters that make more than half of a text
 CYRILLIC = dict.fromkeys(("cp1251", "koi8_r", "cp866"), frozenset("оеаинтсрвлкмдпу"))

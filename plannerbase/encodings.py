@@ -30,8 +30,8 @@ _GREEK_SIGMA = re.compile(r"ς\B|σ\b")
 MOST_WORDS = 3000  # by which a language is judged
 MIN_KINDS = 6  # different double bytes from which Korean is told from Chinese
 SURE = 0.7  # of the words that are as a language writes them
-SECOND_LANGUAGE = 0.1  # less for a text that only two languages together explain
 MOST_BEYOND = 0.8  # of the letters of a word
+MORE_HITS = 2  # frequent characters, and
 MORE_FREQUENT = 0.2  # of the characters
 FREQUENT_CHARACTERS = 0.45  # of an East Asian text without the marks of its encoding
 FREQUENT_LETTERS = 0.35  # of the letters of a Cyrillic or Greek text
@@ -109,10 +109,7 @@ def _latin(sample: bytes) -> tuple[str, float]:
     known = [{word for word in words[a.page] if _is_word(word, a)} for a in ALPHABETS]
     shares = [len(found) / max(1, len(words[a.page])) for found, a in zip(known, ALPHABETS, strict=True)]
     best = max(range(len(shares)), key=shares.__getitem__)
-    western = [found for found, a in zip(known, ALPHABETS, strict=True) if a.page == "cp1252"]
-    largest = max(western, key=len)
-    two = max(len(largest | other) for other in western) / len(words["cp1252"]) - SECOND_LANGUAGE
-    return (ALPHABETS[best].page, shares[best]) if shares[best] >= two else ("cp1252", two)
+    return ALPHABETS[best].page, shares[best]
 
 
 def _is_word(word: str, alphabet: Alphabet) -> bool:
@@ -157,17 +154,22 @@ def _asian(data: bytes, sample: bytes, whole: bool) -> tuple[str, float]:
     """(encoding, share of frequent characters) of an East Asian text; "" where it is none."""
     fitting = [encoding for encoding, _ in _ASIAN if fits(data, encoding, whole)]
     found = next((e for e, looks_like in _ASIAN if e in fitting and looks_like(sample, whole)), "")
-    shares = {encoding: _frequent(sample, encoding) for encoding in fitting} | {"": FREQUENT_CHARACTERS}
-    best = max(shares, key=lambda encoding: (shares[encoding], encoding == found))
-    found = best if shares[best] > shares[found] + (MORE_FREQUENT if found else 0) else found
-    return found, shares[found]
+    counts = {encoding: _frequent(sample, encoding) for encoding in fitting}
+    shares = {encoding: hits / max(1, letters) for encoding, (hits, letters) in counts.items()}
+    best = max(shares, key=lambda encoding: (shares[encoding], encoding == found), default="")
+    if not found:
+        return (best, shares[best]) if best and shares[best] > FREQUENT_CHARACTERS else ("", 0.0)
+    better = shares[best] > shares[found] + MORE_FREQUENT and counts[best][0] >= counts[found][0] + MORE_HITS
+    return (best, shares[best]) if better else (found, shares[found])
 
 
-def _frequent(sample: bytes, encoding: str) -> float:
-    """Share of the characters that are frequent in names of the language of an encoding."""
-    characters = _CHARACTER.findall(_text(sample, encoding))
-    beyond = sum(not letter.isascii() for letter in _text(sample, encoding))
-    return sum(c in CHARACTERS[encoding] for c in characters) / beyond if beyond else 0.0
+def _frequent(sample: bytes, encoding: str) -> tuple[int, int]:
+    """(characters that are frequent in names of the language of an encoding, all beyond ASCII)."""
+    text = _text(sample, encoding)
+    return (
+        sum(letter in CHARACTERS[encoding] for letter in _CHARACTER.findall(text)),
+        sum(not letter.isascii() for letter in text),
+    )
 
 
 def _text(data: bytes, encoding: str) -> str:
@@ -175,10 +177,13 @@ def _text(data: bytes, encoding: str) -> str:
 
 
 def _is_shift_jis(data: bytes, whole: bool) -> bool:
-    """Kana and kanji, hardly a half-width one: those are what the bytes of all other encodings here become."""
+    """Kana and kanji, hardly a half-width one: those are what the bytes of all other encodings here become. Kanji alone
+    stand in rows that the others leave free."""
     text = _text(data, "cp932")
     kana, half, kanji = (len(found.findall(text)) for found in (_KANA, _HALF_WIDTH, _KANJI))
-    return kana > 0 and kana + kanji > 20 * half and kana > 0.05 * (kana + kanji)
+    if kana + kanji <= 20 * half:
+        return False
+    return kana > 0.05 * (kana + kanji) or _in_rows(data, 0x88, 0x9F, 0.9, 0x40)
 
 
 def _is_euc_jp(data: bytes, whole: bool) -> bool:
