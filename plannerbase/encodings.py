@@ -25,6 +25,7 @@ _BETWEEN_WORDS = re.compile(
 )  # in all of the code pages
 _NO_WORD = re.compile("[A-Za-z]{0,2}[¹²³ªº]|[µ±£€§]?[A-Za-z]{0,2}")  # m², Mª, µW, £
 _INNER_CAPITAL = re.compile(r"[a-zß-öø-ÿ](?=[^\W\d_A-Za-z])(\w)")
+_CYRILLIC_VOWELS = re.compile("[аеёиоуыэюяіїєѣѫъ]", re.IGNORECASE)
 _GREEK_ACCENTS = re.compile("[άέήίόύώΐΰ]", re.IGNORECASE)
 _GREEK_SIGMA = re.compile(r"ς\B|σ\b")
 MOST_WORDS = 3000  # by which a language is judged
@@ -130,7 +131,8 @@ def _of_one_case(sample: bytes) -> tuple[str, bool]:
     for encoding, frequent in (*CYRILLIC.items(), *GREEK.items()):
         words = [run.decode(encoding, "replace") for run in runs]
         words = [w for w in words if len(w) > 2] or [w for w in words if len(w) > 1]
-        good = [w for w in words if _is_in_case(w) and (encoding not in GREEK or _is_greek(w))]
+        is_language = _is_greek if encoding in GREEK else _is_cyrillic
+        good = [w for w in words if _is_in_case(w) and is_language(w)]
         letters = "".join(good).casefold()
         if len(good) < SURE * len(words) or not letters:
             continue
@@ -143,6 +145,11 @@ def _of_one_case(sample: bytes) -> tuple[str, bool]:
 
 def _is_in_case(word: str) -> bool:
     return word.isalpha() and not re.search("[A-Za-z]", word) and (word[1:].islower() or word.isupper())
+
+
+def _is_cyrillic(word: str) -> bool:
+    """A vowel in every word that is no abbreviation."""
+    return len(word) < 4 or word.isupper() or bool(_CYRILLIC_VOWELS.search(word))
 
 
 def _is_greek(word: str) -> bool:
