@@ -30,7 +30,7 @@ from plannerbase.parquet import read_parquet
 from plannerbase.report import Report, rows_of
 from plannerbase.systems import EXAMPLES, SHIFTED, WGS84, system_of, to_degrees
 from plannerbase.text import Refused, decoded, encoding_of, read_json
-from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles
+from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles, text_encoding
 from plannerbase.workbook import hidden_sheets, read_workbook, workbook_members
 
 TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet", ".geoparquet")
@@ -229,6 +229,12 @@ def points_of(
     """(row, lon, lat) of the points in shapes (rows,), degrees: a row for each point of a multipoint or a collection,
     areas at a point inside them. Lines are left out and counted, as are areas above `largest_km2` beside points."""
     parts, rows = _parts(shapes)
+    corners, owner = shapely.get_coordinates(parts, return_index=True)
+    odd = np.bincount(owner, ~np.isfinite(corners).all(axis=1), len(parts)) > 0
+    odd &= shapely.get_type_id(parts) != 0  # a point that is none costs its row, where rows are counted
+    if odd.any():
+        report.left_out("areas have a corner that is no finite number", int(odd.sum()))
+        parts, rows = parts[~odd], rows[~odd]
     kinds = shapely.get_type_id(parts)
     areas = kinds == 3
     lines = (kinds == 1) | (kinds == 2)
@@ -531,6 +537,8 @@ def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
         if lacking:
             raise Refused(f"lacks the {lacking[0]} part of {path}; zip all files of the Shapefile together")
         contents = _of_gdal(read_with_gdal(parts, ".shp", limits.rows, attributes))
+        if attributes and (said := assumed_encoding(parts[".dbf"][32:], text_encoding(parts) or "utf-8")):
+            contents.report.assumed(said)
         stem = Path(path).stem
         layers |= {_free(stem, layers): replace(layer, name=stem) for layer in contents.layers.values()}
         report.extend(contents.report)

@@ -413,6 +413,10 @@ def test_an_area_with_a_corner_that_is_no_number_is_left_out_of_the_places():
     document = json.dumps({"type": "FeatureCollection", "features": features})
     places = read_places(document.encode(), "a.geojson")
     assert len(places.areas) == 1 and any("corner" in line for line in places.report)
+    point = {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": RING[0]}}
+    document = json.dumps({"type": "FeatureCollection", "features": [*features[1:], point]})
+    found = import_network(document.encode(), "a.geojson")
+    assert len(found.network.sites) == 1 and any("corner" in line for line in found.report)
 
 
 def test_a_code_page_of_a_shapefile_that_no_encoding_has():
