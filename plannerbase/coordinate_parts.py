@@ -26,6 +26,7 @@ _ZONES = {
     "hemisphere": ("hemisphere", "hemi", "hemisferio", "hemisfério"),
 }
 _ZONE = re.compile(r"\s*(?:UTM|zone)?\s*(\d{1,2})\s*([C-HJ-NP-X]?)\s*", re.IGNORECASE)
+MIN_PLAIN_ZONE = 10  # below lie oceans and Alaska, and any plan has zones 1 to 9 of its own
 BAND_S_M = (3_540_000.0, 4_430_000.0)  # northings of latitude band S, 32 to 40 degrees north
 
 
@@ -33,15 +34,17 @@ def split_columns(headings: Iterable[object]) -> dict[str, str]:
     """ "lat degrees", "lat minutes", ..., "lon side" -> the file's heading, where a table has columns of degrees and of
     minutes for both axes; else nothing."""
     found: dict[str, str] = {}
+    largest = False  # of a box: "lat_min" beside "lat_max"
     for heading in map(str, headings):
         apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", heading)
         words = set(re.split(r"[\W_]+", apart.casefold()))
         axis = [a for a, names in _AXES.items() if words & set(names)]
         part = [p for p, names in _PARTS.items() if words & set(names)]
+        largest |= bool(axis and "max" in words)
         if len(axis) == len(part) == 1:
             found.setdefault(f"{axis[0]} {part[0]}", heading)
     needed = {f"{axis} {part}" for axis in _AXES for part in ("degrees", "minutes")}
-    return found if needed <= set(found) else {}
+    return found if needed <= set(found) and not largest else {}
 
 
 def joined_degrees(table: pd.DataFrame, used: dict[str, str], axis: str) -> np.ndarray:
@@ -51,7 +54,7 @@ def joined_degrees(table: pd.DataFrame, used: dict[str, str], axis: str) -> np.n
     seconds = np.zeros(len(table))
     if f"{axis} seconds" in used:
         seconds = np.nan_to_num(written_numbers(table[used[f"{axis} seconds"]]))
-    good = (minutes >= 0) & (minutes < 60) & (seconds >= 0) & (seconds < 60)
+    good = (degrees % 1 == 0) & (minutes >= 0) & (minutes < 60) & (seconds >= 0) & (seconds < 60)
     value = np.where(good, np.abs(degrees) + minutes / 60 + seconds / 3600, np.nan)
     negative = np.signbit(degrees)
     if f"{axis} side" in used:
@@ -76,6 +79,9 @@ def by_zones(
     zone = np.array([int(m[1]) if m else 0 for m in marks])
     known = (zone >= 1) & (zone <= 60)
     if not known.any():
+        return None
+    plainly = columns_named([named["zone"]], {"zone": ("zone", "zona")}) and "hemisphere" not in named
+    if plainly and not any(m and m[2] for m in marks) and zone[known].min() < MIN_PLAIN_ZONE:
         return None
     letter = np.array([m[2].upper() if m else "" for m in marks], object)
     south = (letter != "") & (letter < "N")

@@ -55,6 +55,16 @@ WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 DOWNLINK = ("downlink", "dl", "下行", "download", "descendant")
 UPLINK = ("uplink", "ul", "上行", "upload", "montant")
 TOTAL = ("total", "总", "sum", "合计")
+BEGINNINGS = (
+    "rate",
+    "ratio",
+    "drop",
+    "loss",
+    "fail",
+    "setup",
+    "estab",
+)  # of words; "succ" and others within too
+VOICE = ("voice", "volte")
 CLOCKS = (
     "time",
     "starttime",
@@ -136,7 +146,9 @@ def _best(quantity: str, headings: list[str]) -> str | None:
     like = []
     for position, heading in enumerate(headings):
         words, whole = _words(heading), plain(heading)
-        if any(_has(w, words, whole) for w in other) or not any(_has(w, words, whole) for w in wanted):
+        if any(_tells_other(w, words, whole) for w in other) or not any(
+            _has(w, words, whole) for w in wanted
+        ):
             continue
         # a total first, then the downlink; an uplink last
         rank = 0 if any(_has(w, words, whole) for w in TOTAL) else 1
@@ -156,6 +168,14 @@ def _words(heading: str) -> set[str]:
 
 def _has(word: str, words: set[str], whole: str) -> bool:
     return word in whole if len(word) > 3 or not word.isascii() else word in words
+
+
+def _tells_other(word: str, words: set[str], whole: str) -> bool:
+    """Whether a word of another quantity stands in a heading. Some are the end of longer words ("generated",
+    "duration"), and a total of the traffic counts with the voice in it."""
+    if word in VOICE and ("data" in words or any(_has(total, words, whole) for total in TOTAL)):
+        return False
+    return any(w.startswith(word) for w in words) if word in BEGINNINGS else _has(word, words, whole)
 
 
 def unit_of(quantity: str, heading: str) -> Unit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ import pyarrow.parquet as pq
 
 from plannerbase.archive import bare_name, unpacked
 from plannerbase.counter_columns import QUANTITIES, guess
-from plannerbase.delimited import dialect_of
+from plannerbase.delimited import SAMPLE_BYTES, dialect_of
+from plannerbase.encodings import assumed_encoding, sample_of
 from plannerbase.layers import TABLES, Limits, chosen, read_layers
 from plannerbase.numbers import written_numbers
 from plannerbase.report import Report
-from plannerbase.text import Refused
+from plannerbase.text import Refused, encoding_of
 
 MAX_BYTES, MAX_ROWS = 4_000_000_000, 60_000_000
 HEAD_BYTES, BLOCK_BYTES = 262_144, 2 << 20
+LONGEST_LINE = 10_000  # bytes that are looked back for the beginning of a line
 EMPTY = [
     "",
     "NA",
@@ -122,6 +125,11 @@ def _csv(source: bytes | Path, mapping: dict[str, str], report: Report) -> Itera
     else:
         head = source[:HEAD_BYTES]
     dialect = dialect_of(head)
+    if head[:SAMPLE_BYTES].isascii() and (letters := _first_letters(source)):
+        head = letters
+        dialect = replace(dialect, encoding=encoding_of(letters, whole=False))
+    if said := assumed_encoding(head, dialect.encoding):
+        report.assumed(said)
     if dialect.titles:
         report.left_out("lines above the heading passed over", len(dialect.titles), dialect.titles)
     options = {
@@ -150,6 +158,17 @@ def _csv(source: bytes | Path, mapping: dict[str, str], report: Report) -> Itera
             texts.add(error.column)
             report.assumed(f"numbers of {error.column} are written in several ways and were read one by one")
             yield pa.table({})  # begin again
+
+
+def _first_letters(source: bytes | Path) -> bytes:
+    """The part of a table that begins with the line of its first letter beyond ASCII; empty where it has none."""
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        before = b""
+        while block := file.read(BLOCK_BYTES):
+            if not block.isascii():
+                return sample_of(before + block + file.read(HEAD_BYTES))
+            before = block[-LONGEST_LINE:]
+    return b""
 
 
 class _NotNumbers(Exception):

@@ -16,7 +16,7 @@ from plannerbase.report import Report
 _ZONE = re.compile(r"\s*(?:(Z)|(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?|(UTC|GMT))\)?$", re.IGNORECASE)
 _OFFSET = re.compile(r"\(?(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\)?", re.IGNORECASE)
 _CLOCK = re.compile(
-    r"\s*[Hh]?(\d{1,2})(?:[:h时시時](\d{2})?)?(?::\d{2})?(?:\.0+)?\s*([AaPp]\.?[Mm]\.?)?\s*(?:(?:-|–|~|to)\s*\d.*)?\Z"
+    r"\s*[Hh]?(\d{1,2})(?:[:.h时시時](\d{2})?)?(?:[:.]\d{2})?(?:\.0+)?\s*([AaPp]\.?[Mm]\.?)?\s*(?:(?:-|–|~|to)\s*\d.*)?\Z"
 )
 _CHINESE = (("年", "-"), ("月", "-"), ("日", " "), ("时", ":"), ("点", ":"), ("分", ":"), ("秒", ""))
 _MUCH_LESS = 0.5  # of the days of the other order: measurements follow each other, so the shorter time is the right one
@@ -51,7 +51,7 @@ def offset_minutes(text: str) -> float:
 
 def is_date_time(text: str) -> bool:
     """Whether a text names a date, and not only an hour of one."""
-    return bool(re.search(r"\d{4}[-/.年]|\d[-/.]\d{1,2}[-/.]\d{2,4}|^\d{8,}$", text))
+    return bool(re.search(r"\d{4}[-/.年]|\d[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}[\sT]+\d)|^\d{8,}$", text))
 
 
 def clock_minutes(texts: Sequence[str], report: Report) -> np.ndarray:

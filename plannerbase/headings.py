@@ -60,7 +60,7 @@ LON_FIRST = ("lonlat", "lnglat", "longlat", "longitudelatitude", "经纬度", "�
 _UNITS = re.compile(r"[(\[（【].*?[)\]）】]|°")
 # a cell of a row of units: in brackets, or one of those that measure cells and traffic
 _UNIT_CELL = re.compile(
-    r"[(\[][^()\[\]]{1,12}[)\]]|-|deg(rees?)?|°|m|ft|k?m|dbm?i?|dbw|m?w|[kmg]?hz|%|h|[kmgt]i?b(it/s|ps|yte)?s?|text|id",
+    r"[(\[](?=[^()\[\]]*[^\W\d]|[^()\[\]]*[%°])(?!([^()\[\]]*\d){3})[^()\[\]]{1,12}[)\]]|-|deg(rees?)?|°|m|ft|k?m|dbm?i?|dbw|m?w|[kmg]?hz|%|h|[kmgt]i?b(it/s|ps|yte)?s?|text|id",
     re.IGNORECASE,
 )
 _PARTS = {  # a heading with this in it, where no whole heading is known: the shortest such heading counts
@@ -147,10 +147,12 @@ def with_units(names: Sequence[str], below: Sequence[object]) -> list[str] | Non
     """The headings with the units that the row below them gives ("Power" over "(W)"); None where that row is none of
     units."""
     units = [_word(value) for value in below]
-    if not any(units) or not all(_UNIT_CELL.fullmatch(unit) for unit in units if unit):
+    if not any(unit not in ("", "-") for unit in units) or not all(
+        _UNIT_CELL.fullmatch(unit) for unit in units if unit
+    ):
         return None
     units += [""] * (len(names) - len(units))
-    bare = [unit.strip("()[] ") for unit in units]
+    bare = [unit.strip("()[] -") for unit in units]
     return [f"{name} ({unit})" if unit and name else name for name, unit in zip(names, bare, strict=False)]
 
 

@@ -22,14 +22,15 @@ import shapely
 from plannerbase.archive import members, unpacked
 from plannerbase.counting import counted
 from plannerbase.delimited import dialect_of, read_csv, second_headings
+from plannerbase.encodings import assumed_encoding
 from plannerbase.geojson import TOPOJSON, features_of, read_geojson
 from plannerbase.headings import plain
 from plannerbase.kml import read_gpx, read_kml
 from plannerbase.parquet import read_parquet
 from plannerbase.report import Report, rows_of
 from plannerbase.systems import EXAMPLES, SHIFTED, WGS84, system_of, to_degrees
-from plannerbase.text import Refused, decoded, read_json
-from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles
+from plannerbase.text import Refused, decoded, encoding_of, read_json
+from plannerbase.vector import SHAPEFILE_PARTS, read_with_gdal, shapefiles, text_encoding
 from plannerbase.workbook import hidden_sheets, read_workbook, workbook_members
 
 TABLES = (".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".parquet", ".geoparquet")
@@ -228,6 +229,12 @@ def points_of(
     """(row, lon, lat) of the points in shapes (rows,), degrees: a row for each point of a multipoint or a collection,
     areas at a point inside them. Lines are left out and counted, as are areas above `largest_km2` beside points."""
     parts, rows = _parts(shapes)
+    corners, owner = shapely.get_coordinates(parts, return_index=True)
+    odd = np.bincount(owner, ~np.isfinite(corners).all(axis=1), len(parts)) > 0
+    odd &= shapely.get_type_id(parts) != 0  # a point that is none costs its row, where rows are counted
+    if odd.any():
+        report.left_out("areas have a corner that is no finite number", int(odd.sum()))
+        parts, rows = parts[~odd], rows[~odd]
     kinds = shapely.get_type_id(parts)
     areas = kinds == 3
     lines = (kinds == 1) | (kinds == 2)
@@ -279,26 +286,34 @@ def _beyond_degrees(shapes: np.ndarray) -> bool:
 
 
 def _csv(data: bytes, name: str, limits: Limits) -> Contents:
+    report = Report()
+    _tell_encoding(data, report)
     lines = decoded(data).splitlines()
     about = about_lines(
         line.removeprefix("\ufeff")[2:] for line in lines[:200] if line.removeprefix("\ufeff")[:2] == "# "
     )
     if any(line.removeprefix("\ufeff").startswith("# ") for line in lines):
         data = "\n".join(x for x in lines if not x.removeprefix("\ufeff").startswith("# ")).encode()
-    report = Report()
     dialect = dialect_of(data)
     names, further = second_headings(data, dialect) or (None, 0)
     dialect = replace(dialect, skip=dialect.skip + further)
     table = read_csv(data, limits.rows, dialect)
     numbered = [c for c in table if plain(c) in limits.names and pd.api.types.is_numeric_dtype(table[c])]
-    if numbered and b"0" in data:
-        written = read_csv(data, limits.rows, dialect, dtype="string")[numbered]
+    if numbered:
+        written = read_csv(
+            data, limits.rows, dialect, dtype="string", usecols=lambda c: c.strip() in numbered
+        )
         table = table.assign(**{c: written[c] for c in numbered if written[c].str.match(r"0\d").any()})
     if names is not None and len(names) == len(table.columns):
         table.columns = pd.Index(names)
     _tell_titles(dialect.titles, "", report)
     stem = Path(name).stem
     return Contents({stem: Layer(stem, table)}, about, report)
+
+
+def _tell_encoding(data: bytes, report: Report) -> None:
+    if said := assumed_encoding(data, encoding_of(data)):
+        report.assumed(said)
 
 
 def _tell_titles(titles: tuple[str, ...], sheet: str, report: Report) -> None:
@@ -327,6 +342,7 @@ def _own_about(layers: dict[str, Layer]) -> dict[str, Any]:
 def _geojson(data: bytes, name: str, limits: Limits) -> Contents:
     features = read_geojson(data, limits.rows)
     layer, report = _features(features, Path(name).stem)
+    _tell_encoding(data, report)
     about = features.document.get(ABOUT)
     return Contents({layer.name: layer}, about if isinstance(about, dict) else {}, report)
 
@@ -521,6 +537,8 @@ def _zip(data: bytes, limits: Limits, attributes: bool) -> Contents:
         if lacking:
             raise Refused(f"lacks the {lacking[0]} part of {path}; zip all files of the Shapefile together")
         contents = _of_gdal(read_with_gdal(parts, ".shp", limits.rows, attributes))
+        if attributes and (said := assumed_encoding(parts[".dbf"][32:], text_encoding(parts) or "utf-8")):
+            contents.report.assumed(said)
         stem = Path(path).stem
         layers |= {_free(stem, layers): replace(layer, name=stem) for layer in contents.layers.values()}
         report.extend(contents.report)

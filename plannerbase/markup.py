@@ -7,13 +7,20 @@ import re
 from plannerbase.text import Refused, encoding_of
 
 ENCODINGS = (b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"windows-1252")
+EAST_ASIAN = (
+    "gb18030",
+    "big5hkscs",
+    "cp949",
+    "cp932",
+    "euc_jp",
+)  # read where a document does not declare them
 CHINESE = ("gb2312", "gbk", "gb18030", "cp936", "x-gbk")
 DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*encoding\s*=\s*[\"']([^\"']*)")
 
 
 def in_utf8(data: bytes) -> bytes:
-    """The document in UTF-8: Chinese encodings that it declares, or is written in without saying so, are read; any
-    other is left for `check_plain` to refuse."""
+    """The document in UTF-8: Chinese encodings that it declares, and those of East Asia that it is written in without
+    saying so, are read; any other is left for `check_plain` to refuse."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data
     declared = DECLARED.match(data)
@@ -21,7 +28,7 @@ def in_utf8(data: bytes) -> bytes:
     encoding = "gb18030" if name in CHINESE else ""
     if not encoding and name in ("", "utf-8", "utf8"):
         found = encoding_of(data)
-        encoding = found if found == "gb18030" else ""
+        encoding = found if found in EAST_ASIAN else ""
     if not encoding:
         return data
     text = data.decode(encoding, "replace")

@@ -68,7 +68,8 @@ def _taken_apart(table: pa.Table, geo: dict[str, Any]) -> ParquetTable:
             plain = plain.set_column(place, column.name, plain.column(place).cast(column.type.value_type))
         elif pa.types.is_decimal(column.type):
             plain = plain.set_column(place, column.name, plain.column(place).cast(pa.float64()))
-    frame = plain.to_pandas(ignore_metadata=True)
+    # pyarrow parses what pandas wrote into the schema even where it is to be ignored
+    frame = plain.replace_schema_metadata(None).to_pandas(ignore_metadata=True)
     return ParquetTable(frame, shapes, crs, nested, faults)
 
 

@@ -38,21 +38,30 @@ class CellPlaces:
 
     def rows_of(self, names: tuple[str, ...]) -> tuple[np.ndarray, str]:
         """(names,) row of each cell, -1 where the network has none, by the column that knows most of them; and its
-        name. A name that several cells have is none of them."""
+        name. A name that several cells have is none of them; numbers are found with and without the zeros before
+        them, which spreadsheets drop."""
         best, column = np.full(len(names), -1, np.int64), ""
-        for title, texts in {"the name of the cell": self.name, **self.others}.items():
-            table: dict[str, int] = {}
-            for row, text in enumerate(texts):
-                key = _key(text)
-                table[key] = -1 if key in table else row
-            found = np.array([table.get(_key(n), -1) for n in names], np.int64)
-            if (found >= 0).sum() > (best >= 0).sum():
-                best, column = found, title
+        for key_of in (_key, _number_key):
+            for title, texts in {"the name of the cell": self.name, **self.others}.items():
+                table: dict[str, int] = {}
+                for row, text in enumerate(texts):
+                    key = key_of(text)
+                    table[key] = -1 if key in table else row
+                found = np.array([table.get(key_of(n), -1) for n in names], np.int64)
+                if (found >= 0).sum() > (best >= 0).sum():
+                    best, column = found, title
+            if (best >= 0).all():
+                break
         return best, column
 
 
 def _key(text: str) -> str:
     return " ".join(str(text).split()).casefold()
+
+
+def _number_key(text: str) -> str:
+    key = _key(text)
+    return key.lstrip("0") if key.isdecimal() else key
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,11 @@ def test_the_notes_of_pandas_in_a_parquet_file_may_be_damaged(metadata, tmp_path
     damaged = table.replace_schema_metadata({b"pandas": metadata})
     (tmp_path / "tiles.parquet").write_bytes(corpus.parquet(damaged))
     assert len(PackSource(tmp_path).all_tiles()) == corpus.SIDE**2
+    networks = pa.parquet.read_table(io.BytesIO(corpus.geo_parquets()[0]))
+    notes = {**(networks.schema.metadata or {}), b"pandas": metadata}
+    assert len(
+        import_network(corpus.parquet(networks.replace_schema_metadata(notes)), "a.parquet").network.sites
+    )
 
 
 def test_a_table_that_says_it_is_utf_8_and_is_not():
@@ -408,6 +413,10 @@ def test_an_area_with_a_corner_that_is_no_number_is_left_out_of_the_places():
     document = json.dumps({"type": "FeatureCollection", "features": features})
     places = read_places(document.encode(), "a.geojson")
     assert len(places.areas) == 1 and any("corner" in line for line in places.report)
+    point = {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": RING[0]}}
+    document = json.dumps({"type": "FeatureCollection", "features": [*features[1:], point]})
+    found = import_network(document.encode(), "a.geojson")
+    assert len(found.network.sites) == 1 and any("corner" in line for line in found.report)
 
 
 def test_a_code_page_of_a_shapefile_that_no_encoding_has():

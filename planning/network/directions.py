@@ -24,14 +24,13 @@ _OMNI = (
     "omnidirectionnel",
     "omnidireccional",
     "omnidirecional",
-    "nd",
     "rundstrahler",
     "全向",
 )
 _QUADRANT = re.compile(
     r"([NS])\s*(\d{1,2}(?:[.,]\d+)?)\s*°?\s*([EW])", re.IGNORECASE
 )  # N30E, as surveyors write
-_FROM_NORTH = re.compile(r"N\s*(?=\d)", re.IGNORECASE)  # N120: clockwise from north
+_FROM_NORTH = re.compile(r"(?<!\w)N\s*(?=\d)(?!\d+\s*[:=])", re.IGNORECASE)  # N120: clockwise from north
 _ONE_WITH_COMMA = re.compile(r"\d{1,3},\d°?")  # 120,5: no two sectors are so near
 _MINUTES = re.compile(r"(\d{1,3})\s*°\s*(\d{1,2})\s*['′’](?:\s*(\d{1,2})\s*(?:\"|″|''))?")
 _NUMBERS = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)")
@@ -52,7 +51,8 @@ def azimuths_of(text: str) -> list[float]:
 
 def is_omni(text: str) -> bool:
     """Whether a text says, instead of an azimuth, that an antenna has none."""
-    return re.sub(r"[\s\-_.()]", "", text.casefold()) in _OMNI
+    # ND is how Germans write it; "n.d." is no data in other languages
+    return text.strip() == "ND" or re.sub(r"[\s\-_.()]", "", text.casefold()) in _OMNI
 
 
 def _of_quadrant(found: re.Match[str]) -> str:

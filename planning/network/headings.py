@@ -92,7 +92,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "capacity_mbps": ("capacity", "throughput"),
 }  # fmt: skip
 # our column -> unit, as it stands at the end of a heading or after a number -> what to multiply by (dBm: see below)
-_DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0, "度": 1.0}
+_DEGREES = {
+    "deg": 1.0,
+    "degree": 1.0,
+    "degrees": 1.0,
+    "°": 1.0,
+    "度": 1.0,
+    "0.1deg": 0.1,
+    "0.1degree": 0.1,
+    "0.1°": 0.1,
+}
 _MHZ = {"mhz": 1.0, "ghz": 1e3, "khz": 1e-3, "hz": 1e-6}
 _DECIBEL = {"dbm": 0.0, "dbw": 30.0, "0.1dbm": 0.0}  # to add
 _WATT = {"w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "kw": 1e3}
@@ -114,6 +123,11 @@ UNITS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 _MAX_DBM = {"power_dbm": 60.0, "eirp_dbm": 90.0}
 _PRBS = re.compile(r".*_N(\d+)|(6|15|25|50|75|100) ?P?RBs?", re.IGNORECASE)
+MAX_OVER_MEDIAN = 10.0
+TENTHS_DBM = (
+    330.0,
+    530.0,
+)  # tenths of a dBm where all powers lie here: as W no cell of the file had less than 330
 MAX_W = {"power_dbm": 1e3, "eirp_dbm": 1e6}  # more is mW
 _BRACKETS = re.compile(r"[(\[（【].*?[)\]）】]")
 _NUMBER = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)\s*([^\W\d_]*|°)\s*\Z", re.IGNORECASE)
@@ -195,10 +209,17 @@ def quantities(values: pd.Series, ours: str, heading: str) -> np.ndarray:
 
 def unit_without_a_word(values: pd.Series, ours: str) -> str:
     """The unit of powers that state none, by their size: no cell has 60 dBm (1 kW), and no EIRP 90; "" where it may be
-    dBm."""
+    dBm. Numbers that are far above the others, such as 999, stand for no power."""
     most = _MAX_DBM.get(ours)
-    largest = np.nanmax(numbers_of(values), initial=0.0) if most is not None else 0.0
-    return "" if most is None or largest <= most else "w" if largest <= MAX_W[ours] else "mw"
+    numbers = numbers_of(values) if most is not None else np.zeros(0)
+    numbers = numbers[numbers > 0]
+    numbers = numbers[numbers <= MAX_OVER_MEDIAN * np.median(numbers)] if numbers.size else numbers
+    largest = numbers.max(initial=0.0)
+    if most is None or largest <= most:
+        return ""
+    if ours == "power_dbm" and numbers.min() >= TENTHS_DBM[0] and largest <= TENTHS_DBM[1]:
+        return "0.1dbm"
+    return "w" if largest <= MAX_W[ours] else "mw"
 
 
 def with_units(values: pd.Series, ours: str, theirs: str, others: pd.DataFrame) -> pd.Series:
@@ -232,7 +253,9 @@ def _unit(heading: str, ours: str) -> str:
     if text in names:
         return ""
     units = UNITS.get(ours, {})
-    within = re.findall(r"0[.,]1 ?dbm|[^\W\d_]+|°", " ".join(_BRACKETS.findall(heading)).casefold())
+    within = re.findall(
+        r"0[.,]1 ?(?:dbm|degree|deg|°)|[^\W\d_]+|°", " ".join(_BRACKETS.findall(heading)).casefold()
+    )
     for unit in (word.replace(" ", "").replace(",", ".") for word in within):  # "Power (total, W)"
         if unit in units:
             return unit

@@ -240,6 +240,15 @@ def _key(values: pd.Series) -> pd.Series:
     return values.astype("string").fillna("").str.strip().str.casefold().astype(object)
 
 
+def _unpadded(name: str) -> str:
+    return name.lstrip("0") if name.isdecimal() else name
+
+
+def _number_key(values: pd.Series) -> pd.Series:
+    """As `_key`, but numbers without the zeros that they begin with."""
+    return _key(values).map(_unpadded)
+
+
 def _joined(
     layer: Layer, found: list[Placed], mapping: dict[str, str], report: Report
 ) -> tuple[int, Placed] | None:
@@ -249,14 +258,19 @@ def _joined(
     mine = _names(table, used)
     if not mine:
         return None
+    key = _key
     shared = [len(mine & placed.sites) / len(mine) for placed in found]
+    if max(shared) < SHARED:  # "007" in one table may be 7 in another that a spreadsheet wrote
+        key = _number_key
+        numbers = [set(map(_unpadded, placed.sites)) for placed in found]
+        shared = [len(set(map(_unpadded, mine)) & theirs) / len(mine) for theirs in numbers]
     best = int(np.argmax(shared))
     if shared[best] < SHARED:
         return None
     placed = found[best]
-    sites = placed.table.assign(**{"key of the site": _key(placed.table[placed.used["site"]])})
+    sites = placed.table.assign(**{"key of the site": key(placed.table[placed.used["site"]])})
     sites = sites.drop_duplicates("key of the site")
-    rows = table.assign(**{"key of the site": _key(table[used["site"]])})
+    rows = table.assign(**{"key of the site": key(table[used["site"]])})
     shown = [c for c in sites.columns if c not in rows.columns]
     both = rows.merge(sites[[*shown, "key of the site"]], on="key of the site", how="inner")
     lost, bare = len(rows) - len(both), sites[~sites["key of the site"].isin(both["key of the site"])]

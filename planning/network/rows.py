@@ -131,6 +131,7 @@ def attributes(frame: pd.DataFrame, used: dict[str, str], report: Report) -> pd.
                     "": "dBm",
                     "w": "W, as it holds too much for dBm",
                     "mw": "mW, as it holds too much for W",
+                    "0.1dbm": "tenths of a dBm, as it holds too much for dBm and for W",
                 }
                 report.assumed(
                     f"The column {theirs} names no unit and was read as {unit[unit_without_a_word(column, ours)]}"

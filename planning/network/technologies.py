@@ -28,6 +28,11 @@ _TDD_LETTERS = {"A": 34, "D": 41, "E": 40, "F": 39}  # Chinese names of bands of
 _SEPARATORS = re.compile(r"[+/,;&|、]|\s+and\s+|\s+et\s+", re.IGNORECASE)
 
 
+_GENERATION = re.compile(
+    r"(?<![\w.])([2-5])\.\d{1,2} ?G(?![\w.])(?! ?Hz)", re.IGNORECASE
+)  # 4.5G is a kind of 4G
+
+
 # names of bands that tell no technology beside one that is stated
 _BAND_WORDS = {
     "AWS": "B66",
@@ -48,7 +53,7 @@ def carriers_of(technology: str, band: str) -> tuple[Carrier, ...]:
     A band that tells its technology (n78, L1800) belongs to that one; of equally many technologies and bands each goes
     with its own.
     """
-    kinds = _parts(technology)
+    kinds = _parts(_GENERATION.sub(r"\1G", technology))
     bands = _parts(band, bool(kinds))
     kinds = [_with_band(k.technology, k) for k in kinds]
     if not bands:

@@ -213,6 +213,27 @@ def test_hours_from_1_to_24_begin_at_midnight_and_that_is_said():
     assert said(found.report, "Hours are numbered 1 to 24")
 
 
+@pytest.mark.parametrize("clock", ["{h:02d}.00.00", "{h:02d}.00", "{h}.0", "{h}h"])
+def test_clock_times_with_points_are_hours_and_no_dates(clock):
+    found = read_counters(hourly("Date,Hour,Cell,Traffic (MB)", f"02.03.2026,{clock},a,{{v}}"), "c.csv")
+    np.testing.assert_allclose(found.values["traffic"][0], np.arange(1, 25) * 8 / 3600, rtol=1e-5)
+
+
+def test_a_word_within_a_word_is_no_other_quantity():
+    found = guess(["Time", "Cell", "Users (generated)", "Total Traffic incl. VoLTE (GB)"], {})
+    assert found["users"] == "Users (generated)" and found["traffic"] == "Total Traffic incl. VoLTE (GB)"
+    found = guess(["Time", "Cell", "RRC setup success rate", "Traffic Ratio (%)", "VoLTE Traffic (Erl)"], {})
+    assert not {"users", "traffic"} & set(found)
+
+
+@pytest.mark.parametrize("before", [0, 5_000, 15_000, 150_000])
+def test_a_letter_far_down_tells_the_encoding(before):
+    rows = b"2026-03-02 00:00,a,1\n" * before
+    data = b"Time,Cell,Traffic (MB)\n" + rows + "2026-03-02 00:00,\u00c9vry,1\n".encode("cp1252")
+    found = read_counters(data, "c.csv")
+    assert "\u00c9vry" in found.names and said(found.report, "Windows-1252")
+
+
 def test_an_hour_that_cannot_be_read_costs_its_row():
     data = hourly("Date,Hour,Cell,Traffic (MB)", "2026-03-02,{h},a,{v}") + b"2026-03-02,all,a,999\n"
     found = read_counters(data, "c.csv")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from plannerbase.encodings import assumed_encoding
 from plannerbase.text import decoded, encoding_of
 
 KOREAN = "기지국명,위도,경도\n강남역1,37.49,127.02\n서초동2,37.48,127.03\n"
@@ -50,3 +51,53 @@ def test_unicode_is_never_taken_for_another_encoding(text, encoding):
 def test_a_sample_may_end_within_a_character():
     data = JAPANESE.encode("cp932")
     assert {encoding_of(data[:cut], whole=False) for cut in (len(data) - 7, len(data) - 8)} == {"cp932"}
+
+
+SHORT = [  # files of one or two names under English headings
+    (
+        "cp1252",
+        ("Sacré-Cœur", "Œuvre", "Été", "Ærø", "MÁLAGA", "CÁDIZ", "SÃO PAULO", "Guimarães", "Öl", "Ñuñoa"),
+    ),
+    (
+        "cp1252",
+        ("L’Haÿ-les-Roses", "Créteil", "Forlì", "Große Höhe", "Århus", "Mª José", "Nový Bor", "Þórshöfn"),
+    ),
+    (
+        "cp1250",
+        ("Łódź", "Gdańsk", "Toruń", "ŁÓDŹ", "Świdnica", "Žďár", "Dvůr Králové", "Budějovice", "Hűvösvölgy"),
+    ),
+    ("iso8859_2", ("Łódź", "Gdańsk", "Białystok", "Žďár", "České Budějovice")),
+    ("cp1254", ("Şişli", "Beşiktaş", "ŞİŞLİ", "Çankırı", "Muğla")),
+    ("cp1251", ("Москва", "Уфа", "Пермь", "Тверская")),
+    ("koi8_r", ("Москва", "Казань", "Тверская")),
+    ("cp866", ("Москва", "Тула", "Тверская")),
+    ("cp1253", ("Αθήνα", "Σύνταγμα", "ΛΑΡΙΣΑ")),
+    ("cp949", ("강남역", "부산진구", "울산")),
+    ("cp932", ("東京駅", "さいたま", "福岡空港", "神戸")),
+    ("euc_jp", ("東京駅", "さいたま", "札幌")),
+    ("gb18030", ("北京", "金鸡湖", "西安", "青山湖区", "上海浦东")),
+    ("big5", ("高雄", "台北車站", "旺角")),
+]
+
+
+@pytest.mark.parametrize(("encoding", "name"), [(e, name) for e, names in SHORT for name in names])
+@pytest.mark.parametrize("rows", [0, 40])
+def test_one_name_is_enough(encoding, name, rows):
+    plain = "".join(f"Site {i};48.8;2.3;120\n" for i in range(rows))
+    text = f"site;lat;lon;azimuth\n{name};48.8;2.3;0\n{plain}"
+    assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("first", [0, 20_000])
+def test_a_letter_far_down_is_found(first):
+    text = "site;lat;lon\n" + "Site;48.8;2.3\n" * first + "Gdańsk;54;18\nŁódź;51;19\n"
+    assert decoded(text.encode("cp1250")) == text
+
+
+def test_a_report_says_that_the_encoding_was_a_guess():
+    def said(text, encoding):
+        data = text.encode(encoding)
+        return assumed_encoding(data, encoding_of(data))
+
+    assert "Windows-1250" in said("site\nŁódź\n", "cp1250")
+    assert said("site\nŁódź\n", "utf-8") == said("site;Azimuth (°)\nA;0\n", "cp1252") == ""

@@ -11,6 +11,7 @@ import openpyxl
 import pyproj
 import pytest
 
+from plannerbase.served_area import CellPlaces
 from planning.errors import InputError
 from planning.network.directions import azimuths_of, is_omni
 from planning.network.files import import_network
@@ -55,7 +56,7 @@ def test_a_cell_that_is_said_to_be_omnidirectional_is_one_beside_sectors():
     found = imported(
         "site,lat,lon,cell,azimuth,technology\nA,28.67,115.91,A1,omni,LTE\nA,28.67,115.91,A2,120,LTE\n"
     )
-    assert found.network.cells["beamwidth_deg"].tolist()[0] == 360 and is_omni("ND") and not is_omni("N")
+    assert found.network.cells["beamwidth_deg"].tolist()[0] == 360 and is_omni("ND") and not is_omni("n.d.")
     assert found.network.cells["azimuth"].tolist() == [0, 120]
 
 
@@ -129,6 +130,27 @@ def test_powers_that_are_too_large_for_dbm_are_watts():
     assert found.network.cells["power_dbm"].tolist() == [43, 46] and "was read as dBm" in said(found)
 
 
+@pytest.mark.parametrize(
+    ("powers", "dbm"),
+    [
+        ((46, 43, 999), [46, 43]),
+        ((430, 460, 400), [43, 46, 40]),
+        ((20, 40, 200), [43.0103, 46.0206, 53.0103]),
+    ],
+)
+def test_powers_without_a_unit_by_what_their_numbers_may_be(powers, dbm):
+    rows = "".join(f"A,28.67,115.91,A{i},{60 * i},LTE,B3,{power}\n" for i, power in enumerate(powers))
+    found = imported(f"{PLACE},power\n{rows}").network.cells["power_dbm"].tolist()
+    assert found[: len(dbm)] == pytest.approx(dbm, abs=1e-3)
+
+
+def test_tenths_of_a_degree_and_of_a_dbm_in_a_heading():
+    cells = imported(
+        f"{PLACE},E-Tilt (0.1deg),Power (0.1dBm)\nA,28.67,115.91,A1,0,LTE,B3,30,430\n"
+    ).network.cells
+    assert cells["tilt_deg"].tolist() == [3.0] and cells["power_dbm"].tolist() == [43.0]
+
+
 def test_a_column_of_units_beside_a_column_of_numbers_counts():
     found = imported(
         f"{PLACE},EIRP,EIRP_UNIT,Bandwidth\nA,28.67,115.91,A1,0,LTE,B3,1500,W,20000\n"
@@ -170,6 +192,29 @@ def test_names_of_bands_tell_no_technology_beside_a_stated_one(technology, band,
     assert [c.band for c in found] == [name] and found[0].technology == {"LTE": "4G", "NR": "5G"}[technology]
 
 
+def test_a_generation_with_a_point_is_no_frequency():
+    assert [c.technology for c in carriers_of("4.5G", "")] == ["4G"] and carriers_of("4.5G", "")[0].band == ""
+    assert carriers_of("LTE", "2.6G")[0].band == "B7"
+
+
+def test_a_box_beside_degrees_is_no_minutes():
+    heading = "site,lat (deg),lon (deg),lat_min,lat_max,lon_min,lon_max"
+    sites = imported(f"{heading}\nA,28.67,115.91,28.5,28.9,115.5,116\n").network.sites
+    assert sites[["lon", "lat"]].to_numpy().tolist() == [[115.91, 28.67]]
+    sites = imported("site,lat_d,lon_d,lat_m,lon_m,Lat,Lon\nA,28.67,115.91,5,9,28.67,115.91\n").network.sites
+    assert sites[["lon", "lat"]].to_numpy().tolist() == [[115.91, 28.67]]
+
+
+def test_zones_of_a_plan_are_not_those_of_utm():
+    with pytest.raises(InputError, match="--crs"):
+        imported("site,Zone,Easting,Northing\nA,3,530000,180000\nB,1,531000,181000\n")
+
+
+def test_a_first_row_in_brackets_is_no_row_of_units():
+    sites = imported("position\n(28.6 115.9)\n(28.7 115.8)\n").network.sites
+    assert len(sites) == 2
+
+
 def test_names_keep_the_zeros_that_they_begin_with():
     found = imported(
         "Site Code,Lat,Lon,Cell,Azimuth\n00123,28.67,115.91,001,030\n00124,28.68,115.92,002,120\n"
@@ -178,6 +223,16 @@ def test_names_keep_the_zeros_that_they_begin_with():
     assert found.network.cells["cell"].tolist() == ["001", "002"]
     assert found.network.cells["azimuth"].tolist() == [30, 120]
     assert imported("site,lat,lon\n7,28.67,115.91\n").network.sites["site"].tolist() == ["7"]
+
+
+def test_a_spreadsheet_that_dropped_zeros_is_joined_all_the_same():
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("masts.csv", "Site Code,Latitude,Longitude\n007,28.67,115.91\n010,28.68,115.91\n")
+        archive.writestr("transmitters.csv", "Site Code,Azimuth,Technology\n7,30,LTE\n10,120,LTE\n")
+    assert imported(data.getvalue(), "a.zip").network.cells["azimuth"].tolist() == [30, 120]
+    places = CellPlaces(("007", "010"), np.zeros(2), np.zeros(2), np.zeros(2), {})
+    assert places.rows_of(("10", "007"))[0].tolist() == [1, 0]
 
 
 UNITS = "Site;Lat;Lon;Cell;Azimuth;Power;Frequency;Height;Technology\n;°;°;;deg;W;GHz;ft;\n"
@@ -282,6 +337,16 @@ def zipped(**files):
         for name, content in files.items():
             archive.writestr(name.replace("__", "."), content)
     return data.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "gb18030"])
+def test_a_kml_that_states_no_encoding(encoding):
+    name = {"cp949": "강남역", "gb18030": "青山湖区"}[encoding]
+    text = (
+        f"<kml><Document><Placemark><name>{name}</name><Point><coordinates>115.9,28.6</coordinates></Point>"
+        "</Placemark></Document></kml>"
+    )
+    assert imported(text, "a.kml", encoding).network.sites["site"].tolist() == [name]
 
 
 def test_a_compressed_table_is_read_and_a_damaged_one_refused():
