@@ -274,7 +274,7 @@ def _coordinates(column: pd.Series) -> np.ndarray:
     )
     for i in np.flatnonzero((np.isnan(values) | apart) & (text != "")):
         found = _one(_plain(text[i]))[0]
-        if not np.isnan(found) or text[i].rstrip()[-1].isalpha():
+        if not np.isnan(found) or text[i].rstrip()[-1:].isalpha():
             values[i] = found
     return values
 

@@ -63,6 +63,7 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_packages_wait_for_nothing_and_planning_needs_no_torch():
     done = run(IMPORTS)
     assert done.returncode == 0, done.stderr
@@ -220,6 +221,7 @@ def test_a_sleep_plan_counts_its_hours(deployed, table):
     assert all(len(repr(made)) < 400 for made in (plan, plan.problem, deployed, deployed.network, table))
 
 
+@pytest.mark.slow
 def test_coverage_and_prbs_by_one_call(deployed, table):
     coverage = planning.map_coverage(deployed.network, table)
     pixels = coverage.to_geodataframe()

@@ -351,6 +351,7 @@ def test_a_place_whose_properties_are_a_list():
     assert (len(places), places.names, len(places.areas)) == (1, ("",), 1)
 
 
+@pytest.mark.slow
 def test_saved_work_that_does_not_say_what_its_plans_were_made_from():
     """It opened, and then could be neither kept nor saved."""
     parts = saved_corpus.parts()

@@ -107,6 +107,7 @@ def done(space):
     job_panel.deliver_finished(space)
 
 
+@pytest.mark.slow
 def test_coverage_and_spectrum_carry_what_the_counters_say(drawn, space):
     coverage.start(space, coverage.CoverageRequest(RadioSettings()))
     done(space)
@@ -140,6 +141,7 @@ def test_coverage_and_spectrum_carry_what_the_counters_say(drawn, space):
     assert any("sectors carry what" in text for text in texts(test.caption))
 
 
+@pytest.mark.slow
 def test_counters_of_another_network_leave_the_plan_as_generated_and_say_so(drawn, space):
     space.uploads[FILE] = Upload("c.csv", counters_csv(["elsewhere"], [5.0]))
     spectrum.start_utilisation(space, 0)

@@ -262,6 +262,7 @@ def test_measurements_beside_the_generated_week(drawn, space):
         assert not test.exception and not test.error
 
 
+@pytest.mark.slow
 def test_coverage_is_computed_for_the_network_and_compared_with_an_outage(drawn, space):
     test = open_page("coverage", space)
     button(test, "Compute coverage").click().run()
@@ -319,6 +320,7 @@ def covered_mbps_hours(space, sample):
     return float((demand.mbps[:, sample].astype(float).sum(axis=1) * share).sum())
 
 
+@pytest.mark.slow
 def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     test = open_page("sleep", space)
     button(test, "Compare sleep strategies").click().run()
@@ -348,6 +350,7 @@ def test_sleep_deploys_a_network_and_compares_strategies(drawn, space):
     assert len(space.network.value.plan.network.sites) == 16  # 1.5 a km2 of 9 tiles of 1.148 km2
 
 
+@pytest.mark.slow
 def test_prices_by_hour_and_drawn_areas_go_into_the_plan_and_a_click_filters_its_schedule(drawn, space):
     test = open_page("sleep", space)
     test.multiselect(key="sleep strategies").set_value(["night"]).run()
@@ -590,6 +593,7 @@ def grid_of_sites(space, count=6) -> bytes:
     return table.to_csv(index=False).encode()
 
 
+@pytest.mark.slow
 def test_uploaded_sites_become_the_network_that_sleep_plans_on(drawn, space):
     test = open_page("deployment", space)
     test.file_uploader(key="own sites file").upload("own.csv", grid_of_sites(space), "text/csv").run()
@@ -604,6 +608,7 @@ def test_uploaded_sites_become_the_network_that_sleep_plans_on(drawn, space):
     assert any("your sites" in text and "6 sites" in text for text in texts(test.caption))
 
 
+@pytest.mark.slow
 def test_a_file_is_reported_and_its_choices_are_remembered_for_the_next_of_its_shape(drawn, space):
     cases = Path(__file__).parents[1] / "cases"
     book = (cases / "03_only_largest_table/sheet_per_tech.xlsx").read_bytes()
@@ -636,6 +641,7 @@ def test_sites_far_away_or_unreadable_are_told_in_the_page(drawn, space):
     assert space.network is None and space.traffic is not None
 
 
+@pytest.mark.slow
 def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     tiles = space.traffic.value.tiles
     must, no_go = tiles.geometry.iloc[8].centroid, tiles.geometry.iloc[4]

@@ -33,6 +33,7 @@ def test_placement_is_judged_on_the_real_week():
     assert compare([1, 1], [1, 1]).jsd == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_the_quick_benchmark_writes_the_figures_of_the_issue(tmp_path, capsys):
     path = tmp_path / "d.json"
     parts = [word for part in ("covering", "files", "gravity") for word in ("--part", part)]

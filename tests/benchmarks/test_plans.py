@@ -50,6 +50,7 @@ def truth_as_made(weeks) -> plans.Demands:
     return plans.Demands.of(HeldOut(X, Y, weeks.real, {GENERATED: weeks.real[:, None]}, {}, 2))
 
 
+@pytest.mark.slow
 def test_a_sleep_plan_made_on_the_truth_has_no_regret(truth_as_made):
     network = plans.default_network(truth_as_made.made[GENERATED], 6)
     frame = plans.sleep_worth(truth_as_made, network, SETTINGS, {0.9: ("threshold", "greedy", "milp")})

@@ -22,6 +22,7 @@ def test_damaged_files_give_a_result_or_a_sentence(name, tmp_path, monkeypatch):
         assert finding is None, finding.trace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_some_undamaged_file_of_each_kind_is_read(name, tmp_path, monkeypatch):
     """Else the parser would be tried on its first line only."""
@@ -73,6 +74,7 @@ def test_an_error_that_is_no_sentence_or_untyped_is_a_finding(tmp_path):
     assert unclear("The file is empty; export it again.", tmp_path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mutations.STRUCTURED)
 def test_damage_is_seeded_and_changes_the_file(kind):
     from benchmarks.robustness import corpus

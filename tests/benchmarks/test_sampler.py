@@ -95,6 +95,7 @@ class CountedProducts(TorchDispatchMode):
         return out
 
 
+@pytest.mark.slow
 def test_operations_are_those_that_torch_counts():
     """Of the products that torch is asked for, those in place included, which its own counter leaves out."""
     from opendiff.default import card

@@ -70,6 +70,7 @@ def test_any_partition_order_and_number_of_samples_gives_the_same(conditioned, a
     np.testing.assert_array_equal(few.traffic, whole.traffic[:, :2])
 
 
+@pytest.mark.slow
 def test_samples_have_the_moments_of_the_closed_form(conditioned, area):
     """Mean and deviation of sampled log levels are those of kriging (Rasmussen and Williams 2006, eq. 2.25)."""
     x, y = (area.tiles[axis].to_numpy() for axis in ("x", "y"))
@@ -81,6 +82,7 @@ def test_samples_have_the_moments_of_the_closed_form(conditioned, area):
     np.testing.assert_allclose(levels[free].std(axis=1), deviation[free], rtol=0.15)
 
 
+@pytest.mark.slow
 def test_neighbours_and_city_move_and_bands_shrink(generator, conditioned, area):
     plain, told = generator.generate(area, 40, 2), conditioned.generate(area, 40, 2)
     free = conditioned.posterior.rows_of(*(area.tiles[a].to_numpy() for a in ("x", "y"))) < 0
@@ -177,6 +179,7 @@ class Elsewhere:
         return replace(here, tiles=tile_frame(here.tiles["x"] + self.step, here.tiles["y"]))
 
 
+@pytest.mark.slow
 def test_in_a_new_city_any_partition_gives_the_same_and_the_profile_follows(generator, area, measured):
     """The measured days begin six hours later than the model's; so do those of the tiles that were not measured."""
     source = Elsewhere()

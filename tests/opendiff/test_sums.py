@@ -13,6 +13,7 @@ def test_neighbours_are_the_nearest():
     assert neighbour_sets(np.arange(3), np.zeros(3), 9).shape == (3, 3)
 
 
+@pytest.mark.slow
 def test_shared_error_is_seen_in_sums_only():
     """Tiles that err together: an ensemble that knows is covered in sums, one of independent tiles is not."""
     rng = np.random.default_rng(0)

@@ -86,6 +86,7 @@ def test_axes_that_can_only_be_exchanged_are(tmp_path):
 # --- 03: several tables -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sites", "cells", "technologies"),
     [

@@ -9,6 +9,7 @@ from planning.sleep import SleepSettings
 from tests.app.making import until_finished
 
 
+@pytest.mark.slow
 def test_plans_are_published_before_the_program_and_after_it(space, monkeypatch):
     published = []
     monkeypatch.setattr(Job, "publish", lambda job, result: published.append(result[1]))

@@ -121,6 +121,7 @@ def test_own_files_lead_to_traffic_without_a_network(no_requests, tmp_path):
     assert any("Made from: Imagery from the file" in caption.value for caption in test.caption)
 
 
+@pytest.mark.slow
 def test_columns_of_a_poi_table_are_chosen_and_remembered(no_requests, tmp_path):
     space = Workspace()
     assert area_entry.from_box(space, box_text())
@@ -152,6 +153,7 @@ def test_columns_of_a_poi_table_are_chosen_and_remembered(no_requests, tmp_path)
     assert space.tiles_with_data > 0  # those around the places
 
 
+@pytest.mark.slow
 def test_live_data_is_a_choice_after_the_terms(tmp_path):
     with FaultServer(made_world(made_tiles())) as server, environment(server, tmp_path):
         space = Workspace()
@@ -181,6 +183,7 @@ def test_live_data_is_a_choice_after_the_terms(tmp_path):
         assert space.tiles_with_data == 9 and server.asked
 
 
+@pytest.mark.slow
 def test_what_could_not_be_had_is_said_on_the_page_and_kept_in_the_result(tmp_path):
     from opendiff.live.choices import Choices
 

@@ -22,6 +22,7 @@ def test_every_link_is_a_file_of_our_own(element):
         assert served.stat().st_size > 3000
 
 
+@pytest.mark.slow
 def test_texts_are_those_of_the_package_that_is_not_imported():
     code = "import sys, app.map.assets; sys.exit('offlinefolium.elements' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -38,6 +38,7 @@ def by_overlay(outline) -> dict[tuple[int, int], float]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(outlines())
 def test_shares_agree_with_overlays(outline):

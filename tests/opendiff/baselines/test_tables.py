@@ -110,6 +110,7 @@ def test_a_fit_never_sees_its_fold_and_finished_folds_are_kept(stations, tmp_pat
         assert one[number][1] == two[number][1]
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_table(stations):
     names = ["random tiles", "10 nearest tiles"]
     made = [

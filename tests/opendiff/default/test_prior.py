@@ -55,6 +55,7 @@ def test_a_city_that_tells_nothing_is_as_a_new_one():
     np.testing.assert_array_equal(found.mean[2], found.mean[0])
 
 
+@pytest.mark.slow
 def test_imputation_is_the_conditional_expectation():
     """Against the slopes of a regression on draws of the same covariance."""
     rng = np.random.default_rng(2)
@@ -70,6 +71,7 @@ def test_imputation_is_the_conditional_expectation():
     np.testing.assert_allclose(left_open(covariance, gain), left, atol=0.03)
 
 
+@pytest.mark.slow
 def test_em_finds_the_covariance_of_tokens_that_are_missing_at_random():
     rng = np.random.default_rng(3)
     root = np.eye(TOKENS_WIDTH)

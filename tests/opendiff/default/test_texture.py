@@ -106,6 +106,7 @@ def test_moments_are_those_of_quadrature(skew, tail):
     assert float(found[1]) == pytest.approx(np.sqrt(square - mean**2), rel=0.03)
 
 
+@pytest.mark.slow
 def test_skew_and_tail_of_many_hours_are_found():
     z = torch.randn(40, 1, 7, 240, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     values = torch.sinh((torch.asinh(z) + 0.3) / 0.7)

@@ -89,6 +89,7 @@ def test_training_is_reproducible():
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_several_cities_train_one_model():
     """A city with people present only, and one that lacks a modality, beside one with traffic."""
     conditions, series, log_intensities = made_tiles(48, 0)

@@ -37,6 +37,7 @@ def test_a_silent_week_has_finite_summaries():
         assert np.isfinite(values).all() and np.abs(values).max() < 1e6
 
 
+@pytest.mark.slow
 def test_trees_tell_what_differs_and_nothing_else():
     rng = np.random.default_rng(0)
     folds = np.arange(120) % 4
@@ -77,6 +78,7 @@ def test_a_difference_is_paired_by_tile():
     assert paired_difference(truth, one, one, **by_energy) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_weeks_that_are_told_better_have_the_greater_area(monkeypatch):
     monkeypatch.setattr("opendiff.evaluation.realism.TREES", 50)
     rng = np.random.default_rng(3)

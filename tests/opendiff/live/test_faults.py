@@ -87,6 +87,7 @@ def test_no_network_is_one_sentence(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_cancel_keeps_what_is_there(world, tmp_path):
     server, choices, client = world
     client.cancelled = lambda: sum(server.asked[p] for p in server.asked if p.startswith("/tiles")) >= 3
@@ -101,6 +102,7 @@ def test_cancel_keeps_what_is_there(world, tmp_path):
     assert all(path.startswith("/tiles") for path in asked)
 
 
+@pytest.mark.slow
 def test_two_at_once_make_one_pack(world, tmp_path):
     import threading
 

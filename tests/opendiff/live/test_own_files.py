@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -86,6 +86,7 @@ def test_pixels_without_a_value_are_no_ground(tmp_path):
     assert (image[..., 0] == image[..., 2]).all()
 
 
+@pytest.mark.slow
 def test_a_finer_image_is_averaged_and_a_projected_one_is_moved(tmp_path):
     x = (COLUMN * 256 * PIXEL_M) - 20037508.342789244
     y = 20037508.342789244 - ROW * 256 * PIXEL_M
@@ -167,8 +168,10 @@ def test_tables_without_positions_or_categories_are_refused(tmp_path, text, said
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda t: b"lon,lat,category\n" + t.encode()))
+@example(b"lon,lat\n\x0b")  # a row of white space that CSV keeps
 def test_any_bytes_give_places_or_one_sentence(tmp_path, content):
     path = tmp_path / "any.csv"
     path.write_bytes(content)
@@ -222,6 +225,7 @@ def test_a_file_of_elsewhere_is_told_and_the_rest_goes_on(no_network, tmp_path):
         Fetcher(tmp_path / "other", Choices(str(elsewhere))).area(own_tiles())
 
 
+@pytest.mark.slow
 def test_files_that_cover_a_part_say_of_how_many_tiles(no_network, tmp_path):
     west, south, east, north = bounds_of()
     half = write_image(tmp_path / "half.tif", (west, south, (west + east) / 2, north))

@@ -208,6 +208,7 @@ def test_a_pack_has_14_categories_of_poi_and_12_strips_of_population():
     assert set(BUSINESS_POI) < set(POI_CATEGORIES)
 
 
+@pytest.mark.slow
 def test_the_nanchang_pack_holds_what_its_description_says(nanchang_pack):
     source = PackSource(nanchang_pack)
     tiles = source.all_tiles()

@@ -64,6 +64,7 @@ def test_shrinking_averages_areas_and_turning_keeps_colours():
     assert torch.allclose(views.mean((1, 2, 3)), small.mean())
 
 
+@pytest.mark.slow
 def test_training_learns_what_is_near(small_trunk):
     images, features = made_tiles()
     training = EncoderTraining(epochs=40, batch=24, learning_rate=0.05)

@@ -33,6 +33,7 @@ def conditions() -> ImageConditions:
     return ImageConditions(tiles, embedding, np.arange(count) % 3 > 0, np.ones(count, bool), source="made")
 
 
+@pytest.mark.slow
 def test_any_partition_and_order_gives_the_same_weeks(model, conditions):
     generator = PaperGenerator(model)
     whole = generator.generate(conditions, 3, 4)

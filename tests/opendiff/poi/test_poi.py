@@ -70,6 +70,7 @@ def test_geofabrik_names_things_differently():
     assert [POI_CATEGORIES[n] if n >= 0 else None for n in categories_of_classes(classes)] == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from([*KEYS, "name"]), st.text(max_size=12) | st.none(), min_size=1))
 def test_any_tags_give_a_category_or_none(tags):
@@ -142,6 +143,7 @@ OSM = """<?xml version="1.0"?><osm version="0.6">
 EARTH = (-180, -80, 180, 80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "compress"), [(".osm.gz", gzip.compress), (".osm.bz2", bz2.compress)])
 def test_a_compressed_extract_is_the_extract(tmp_path, ending, compress):
     whole, packed = tmp_path / "a.osm", tmp_path / f"a{ending}"

@@ -134,6 +134,7 @@ def test_prb_of_the_whole_network_and_of_a_cluster(folder, deployed, capsys):
         main([*arguments, "--hour", "20", "--cluster", "here"])
 
 
+@pytest.mark.slow
 def test_utilisation_of_a_network_takes_counters(folder, deployed, capsys):
     cells = Scenario.read(deployed).network.cells
     mine = cells["cell"][cells["sector"] == cells["sector"].iloc[0]].tolist()
@@ -302,6 +303,7 @@ def test_as_a_module_without_torch_and_with_clean_stdout(folder, deployed):
     assert done.stdout.startswith("      milp:") and "Running HiGHS" not in done.stdout
 
 
+@pytest.mark.slow
 def test_sleep_says_what_a_year_saves_and_what_saving_risks(folder, deployed, capsys):
     arguments = ["sleep", str(deployed), "--traffic", str(folder / "traffic.csv"), "--strategy", "greedy"]
     arguments += ["--out", str(folder / "risk.gpkg"), "--tariff", "0.8", "--co2-kg-per-kwh", "0.3"]
@@ -317,6 +319,7 @@ def test_sleep_says_what_a_year_saves_and_what_saving_risks(folder, deployed, ca
     assert all(f"{share}: saves" in printed for share in ("50%", "90%", "100%"))
 
 
+@pytest.mark.slow
 def test_sites_in_given_areas_never_sleep_and_prices_go_by_hour(folder, deployed, capsys):
     sites = Scenario.read(deployed).network.sites
     west, row = float(sites["lon"].median()), sites.iloc[0]
@@ -349,6 +352,7 @@ def test_fit_power_writes_a_page(tmp_path, capsys):
         assert main(["fit-power", bad]) == 2
 
 
+@pytest.mark.slow
 def test_a_network_of_another_tool_is_taken_up_and_given_back(folder, tmp_path, capsys):
     """A site table with names of its own becomes a scenario that sleep plans on; its KMZ holds the same sites."""
     table = make_table(3, 3, 2, 168)

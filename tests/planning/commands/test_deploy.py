@@ -43,6 +43,7 @@ def deploy(folder, *options) -> int:
     return main(["deploy", str(folder / "traffic.parquet"), "--strategy", "optimised", *out, *options])
 
 
+@pytest.mark.slow
 def test_places_from_files_and_all_strategies_judged_by_real_sites(folder, capsys):
     real = str(folder / "real.csv")
     options = [
@@ -77,6 +78,7 @@ def test_places_from_files_and_all_strategies_judged_by_real_sites(folder, capsy
     assert "after 50 moves" in page
 
 
+@pytest.mark.slow
 def test_a_budget_instead_of_a_number(folder, capsys):
     assert deploy(folder, "--budget", "7", "--site-cost", "2", "--robust", "p10", "--hours", "all") == 0
     assert "of a budget of 7" in capsys.readouterr().out
@@ -104,6 +106,7 @@ def test_what_cannot_be_done_is_one_line(folder, options, words, capsys):
     assert words in last and last.startswith("planning deploy: ")
 
 
+@pytest.mark.slow
 def test_a_sheet_of_places_can_be_named_for_all_files_or_for_one(folder, capsys):
     lon, lat = tile_centre([X0, X0 + 1, X0 + 2], [Y0, Y0 + 1, Y0 + 2])
     with pd.ExcelWriter(folder / "places.xlsx") as book:

@@ -81,6 +81,7 @@ def test_a_plan_in_areas_keeps_every_limit_and_is_no_worse_than_greedy(limits):
     assert "areas" in plan.solve.solver
 
 
+@pytest.mark.slow
 def test_the_bound_is_above_the_optimum_and_the_plan_close_to_it():
     problem, places = instance(2)
     best, plan = optimum(problem), planned(problem, places)
@@ -122,6 +123,7 @@ def same(one, other) -> None:
     assert (one.served_mbps, one.solve.bound) == (other.served_mbps, other.solve.bound)
 
 
+@pytest.mark.slow
 def test_who_does_the_work_and_where_it_stopped_change_nothing(tmp_path):
     problem, places = instance(4)
     alone = planned(problem, places)

@@ -97,6 +97,7 @@ def test_sites_of_a_partly_covered_tile_stand_inside_the_area():
     assert (whole > west).all() and (whole < east).all()
 
 
+@pytest.mark.slow
 def test_real_traffic_deploys(real_traffic):
     from planning.traffic import TrafficTable
 

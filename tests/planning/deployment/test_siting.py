@@ -122,6 +122,7 @@ def test_existing_sites_keep_their_own_capacity(demand):
     assert (table.loc[["a", "b", "c"], "cost"] == 0).all()
 
 
+@pytest.mark.slow
 def test_robust_plans_are_judged_over_the_samples():
     table = make_table(samples=8, seed=4)
     demand = Demand.build(table, Scale.subscribers(table))

@@ -349,6 +349,7 @@ def test_a_kml_that_states_no_encoding(encoding):
     assert imported(text, "a.kml", encoding).network.sites["site"].tolist() == [name]
 
 
+@pytest.mark.slow
 def test_a_compressed_table_is_read_and_a_damaged_one_refused():
     whole = gzip.compress(TABLE.encode())
     assert len(imported(whole, "n.csv.gz").network.sites) == 1

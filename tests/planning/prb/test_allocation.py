@@ -144,6 +144,7 @@ def test_interference_found_is_that_of_the_plan():
 # --- plans -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 9999),
@@ -325,6 +326,7 @@ def test_a_plan_made_again_is_no_worse_than_the_one_before(link):
     assert max(map(len, paper.prbs)) <= 1
 
 
+@pytest.mark.slow
 def test_a_crowded_uplink_is_searched_without_the_jump_of_demands_first():
     objective = SETTINGS.objective
     direct, staged, demand = [], [], 0.0

@@ -50,6 +50,7 @@ def test_exact_equals_brute_force(users, stations, prbs, link, demand, change, s
     assert plan.gap <= 1e-6 and "proven best" in plan.how
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 9999),

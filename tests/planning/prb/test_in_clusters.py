@@ -17,6 +17,7 @@ from planning.shared_work import SharedWork
 
 from .making import slow_rates
 
+pytestmark = pytest.mark.slow
 HERE = SharedWork()
 SETTINGS = PrbSettings(threads=1, time_limit=30, exact_size=0, rounds=1, gap=0.01)
 

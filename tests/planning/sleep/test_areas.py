@@ -107,6 +107,7 @@ def test_the_bound_is_below_the_best_of_all_plans(seed):
     assert objective_of(problem, settings, awake) == pytest.approx(outcome.objective)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"cover_rows": 10, "whole_site": True}, {"boundary": "awake"}])
 def test_the_bound_is_below_the_optimum_of_highs(more):
     problem = line_problem(7, 4, 12, **more)
@@ -120,6 +121,7 @@ def test_the_bound_is_below_the_optimum_of_highs(more):
     assert outcome.objective <= 1.1 * optimum.objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("more", [{}, {"cover_rows": 12, "whole_site": True},
                                   {"cover_rows": 12, "whole_site": True, "max_hole_share": 0.2}])  # fmt: skip
@@ -219,6 +221,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, alone):
     same(again, resumed)
 
 
+@pytest.mark.slow
 def test_the_work_of_another_run_is_neither_taken_nor_touched(tmp_path):
     folder, small = tmp_path / "work", {"sites": 4, "hours": 6}
     planned(line_problem(**small), SharedWork(folder=folder))

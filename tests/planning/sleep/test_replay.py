@@ -28,6 +28,7 @@ def agrees(problem, settings, parts, found) -> None:
     np.testing.assert_allclose(found.hole_km2, other["hole_km2"], atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("seed", range(2))
 def test_every_strategy_agrees_with_the_replay_and_breaks_no_rule(case, seed):
@@ -115,6 +116,7 @@ def test_own_traffic_stays_at_home_and_chains_carry_the_rest():
     assert served.unserved.sum() == 0 and served.load[:, 0].tolist() == [2, 4, 5, 8, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_sectors_without_traffic_cost_what_they_cost_idle(seed):
     problem = some_problem(seed, line_network(8, 2, 2), busy=1.3)
