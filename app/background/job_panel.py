@@ -13,7 +13,7 @@ from plannerbase import formats
 
 REFRESH_SECONDS = 0.5
 LONG_SECONDS = (
-    8.0  # a job that takes longer is looked after at a slower pace: each look draws the page in the browser
+    4.0  # a job that takes longer is looked after at a slower pace: each look draws the page in the browser
 )
 LONG_REFRESH_SECONDS = 1.5
 WAITING_SECONDS = 2.0  # while others have their turn; they may be many
