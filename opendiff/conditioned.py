@@ -80,12 +80,9 @@ class ConditionedGenerator(TrafficGenerator):
             drawn = here.mean[:, 0] + here.deviation[:, 0] * level.level_noise[tile, sample, 0]
             before_all = (drawn - prior.level[tile, 0]) / prior.spread[tile, 0]
             expected = prior.style[tile]
-            larger = (
-                world.expected_style(prior.take(tile), self.model.prior.city_style, before + sample)
-                - expected
-            )
+            of_city = world.style_of_city(prior.city[tile], self.model.prior.city_style, before + sample)
             style = styles.style(
-                texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()], larger
+                texture, expected, before_all, own[:, WIDTH:], level.measured[tile.cpu().numpy()], of_city
             )
             told = texture.noise_of(expected, before_all, style)
             noise = torch.cat([level.level_noise[tile, sample], bent, told], dim=1)

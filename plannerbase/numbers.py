@@ -60,6 +60,11 @@ def written_numbers(column: pd.Series, grouped: bool | None = None) -> np.ndarra
     return values
 
 
+def without_zeros(name: str) -> str:
+    """A name without the zeros that spreadsheets drop: "7" of "007", "0" of "000"; other names as they are."""
+    return (name.lstrip("0") or "0") if name.isdecimal() else name
+
+
 def _number(text: str, comma_groups: bool) -> float:
     """The number in a text of digits, points, commas and spaces."""
     text = re.sub(r"[\s'_]", "", text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plannerbase.numbers import without_zeros
 from plannerbase.report import Report
 from plannerbase.tile_grid import TILES_ACROSS, tile_corner, tile_position
 
@@ -60,8 +61,7 @@ def _key(text: str) -> str:
 
 
 def _number_key(text: str) -> str:
-    key = _key(text)
-    return key.lstrip("0") if key.isdecimal() else key
+    return without_zeros(_key(text))
 
 
 @dataclass(frozen=True)

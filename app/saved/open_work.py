@@ -212,6 +212,11 @@ def _keep(
         space.saved_versions = {}
         space.not_kept = f"Your open work cannot be kept ({error.strerror or error}); save it to a file."
         log.warning("Open work could not be kept.", exc_info=True)
+    except Exception:  # a fault of ours, which nobody waits for
+        space.saved_versions = {}
+        space.not_kept = "Your open work cannot be kept, by a fault of this program; save it to a file."
+        log.exception("Open work could not be kept.")
+        raise
     finally:
         lock.release()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOST = 0.0005  # share of people beyond which lost coverage is a warning
 ENOUGH = 0.999  # share of traffic that counts as all of it
-MOST = 0.9  # share of the busy hour's traffic below which a network calls for more
+ENOUGH = 0.9  # share of the busy hour's traffic below which a network calls for more
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def of_networks(table: pd.DataFrame, chosen: str) -> Verdict:
         f"{sites} serve {formats.percent(served, 1)} of the busy hour's traffic and cover "
         f"{formats.percent(mine['people_covered'], 1)} of the active users"
     )
-    good = not over and served >= MOST
+    good = not over and served >= ENOUGH
     if len(rows) == 1:
         return Verdict(f"{name}: {text}{overload}.", good)
     best = serves_most(rows["served_share"])

@@ -221,8 +221,8 @@ def with_kernels(model: TrafficModel, asked: Asked, steps: int, rows: int) -> Ma
         torch.mm(vectors[:, LEVEL_WIDTH:WIDTH], representation.colour, out=shapes)
         tile = (first + row // samples).clamp_max(len(asked.x) - 1)
         level = (vectors[:, 0] - mean[tile, 0]) / spread[tile, 0]
-        usual = asked.world.expected_style(asked.prediction.take(tile), city_style, row % samples)
-        style = texture.style(usual, level, vectors[:, WIDTH:])
+        of_city = asked.world.style_of_city(asked.prediction.city[tile], city_style, row % samples)
+        style = texture.style(asked.prediction.style[tile] + of_city, level, vectors[:, WIDTH:])
         decode(out, asked.memory.expected[tile] + texture.apply(shapes, style))
 
     if (str(device), steps) not in _COMPILED and device.type == "cuda":
@@ -273,7 +273,7 @@ def drawn(model: TrafficModel, asked: Asked, tile: Tensor, sample: Tensor) -> tu
     own = tiles_own(asked.seed, asked.x[tile], asked.y[tile], asked.numbers[sample])
     prediction = asked.prediction.take(tile)
     noise = asked.world.mix(prediction, model.prior.shared_shape, own, tile, sample)
-    usual = asked.world.expected_style(prediction, model.prior.city_style, sample)
+    usual = prediction.style + asked.world.style_of_city(prediction.city, model.prior.city_style, sample)
     return noise, model.representation.texture.style(usual, noise[:, 0], noise[:, WIDTH:])
 
 

@@ -77,10 +77,9 @@ def fit_prior(
     texture, noise, styles = fit_texture(own)
     by_city = np.split(styles, np.cumsum([city.has_traffic.sum() for city in cities])[:-1])
     fit_styles(model.prior, cities, by_city)
-    for number in range(1 + len(cities)):
-        if not number or not cities[number - 1].has_traffic.any():
-            usual = styles[:, SERIES].mean()  # rest of traffic
-            model.prior.city_style[number] = torch.tensor([CITY_SIZE[0] - usual, CITY_SIZE[1]])
+    without = torch.tensor([True, *(not city.has_traffic.any() for city in cities)])
+    usual = styles[:, SERIES].mean()  # rest of traffic
+    model.prior.city_style[without] = torch.tensor([CITY_SIZE[0] - usual, CITY_SIZE[1]]).float()
     for left_out, prior in enumerate(priors):
         fit_styles(prior, _hiding(cities, group, left_out), _kept_styles(by_city, cities, group, left_out))
     unseen = left_out_predictions(priors, cities, patterns, group)

@@ -78,12 +78,12 @@ class World:
         first = (level / prediction.spread[:, 0])[:, None]
         return torch.cat([first, own[:, 1:LEVEL_WIDTH], shape, own[:, WIDTH:NOISE_WIDTH]], dim=-1)
 
-    def expected_style(self, prediction: PriorPrediction, city_style: Tensor, sample: Tensor) -> Tensor:
-        """Styles (rows, STYLES) that a sample expects of tiles: in a city whose weeks nobody measured, the noise of all
-        weeks is larger in one sample than in another. prediction: of each row's tile; city_style: of the prior;
-        sample: (rows,)."""
-        larger = city_style[prediction.city, 1] * self.style[sample]
-        return prediction.style + larger[:, None] * SIZES.to(larger)
+    def style_of_city(self, city: Tensor, city_style: Tensor, sample: Tensor) -> Tensor:
+        """What styles have in a sample beside what the prior expects, (rows, STYLES): in a city whose weeks nobody
+        measured, the noise of all weeks is larger in one sample than in another. city: (rows,) number of each row's;
+        city_style: of the prior; sample: (rows,)."""
+        larger = city_style[city, 1] * self.style[sample]
+        return larger[:, None] * SIZES.to(larger)
 
 
 def shared_share(prediction: PriorPrediction, shared_shape: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from plannerbase.layers import Contents, Layer, points_of
+from plannerbase.numbers import without_zeros
 from plannerbase.positions import left_out_without_place, positions_of
 from plannerbase.report import Report
 from plannerbase.text import Refused
@@ -240,13 +241,9 @@ def _key(values: pd.Series) -> pd.Series:
     return values.astype("string").fillna("").str.strip().str.casefold().astype(object)
 
 
-def _unpadded(name: str) -> str:
-    return name.lstrip("0") if name.isdecimal() else name
-
-
 def _number_key(values: pd.Series) -> pd.Series:
     """As `_key`, but numbers without the zeros that they begin with."""
-    return _key(values).map(_unpadded)
+    return _key(values).map(without_zeros)
 
 
 def _joined(
@@ -262,8 +259,8 @@ def _joined(
     shared = [len(mine & placed.sites) / len(mine) for placed in found]
     if max(shared) < SHARED:  # "007" in one table may be 7 in another that a spreadsheet wrote
         key = _number_key
-        numbers = [set(map(_unpadded, placed.sites)) for placed in found]
-        shared = [len(set(map(_unpadded, mine)) & theirs) / len(mine) for theirs in numbers]
+        numbers = [set(map(without_zeros, placed.sites)) for placed in found]
+        shared = [len(set(map(without_zeros, mine)) & theirs) / len(mine) for theirs in numbers]
     best = int(np.argmax(shared))
     if shared[best] < SHARED:
         return None

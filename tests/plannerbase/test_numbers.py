@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plannerbase.numbers import numbers_of
+from plannerbase.numbers import numbers_of, without_zeros
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=20))
@@ -36,3 +36,8 @@ def test_numbers_with_spaces_and_numbers_among_words():
 def test_a_whole_number_beyond_any_float_is_none():
     column = pd.Series([10**400, -(10**400), 1, "2.5", "north", None], dtype=object)
     np.testing.assert_array_equal(numbers_of(column), [np.nan, np.nan, 1, 2.5, np.nan, np.nan])
+
+
+def test_names_of_digits_lose_the_zeros_that_spreadsheets_drop():
+    names = ["007", "7", "000", "0", "", "A07", "0x7"]
+    assert [without_zeros(name) for name in names] == ["7", "7", "0", "0", "", "A07", "0x7"]

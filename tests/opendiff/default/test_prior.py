@@ -145,15 +145,15 @@ def test_weeks_of_an_unmeasured_city_are_larger_in_one_sample_than_in_another():
     world = World.of(7, torch.tensor([100, 101]), torch.tensor([50, 50]), torch.arange(4000))
     city_style = torch.tensor([[-0.3, 0.5], [0.0, 0.0]])
     tile, sample = torch.arange(2).repeat_interleave(4000), torch.arange(4000).repeat(2)
-    expected = world.expected_style(made_prediction(8000, (0.5, 0.2)), city_style, sample)
-    size = expected[:, : 2 * SERIES]
-    assert torch.equal(size, size[:, :1].expand_as(size)) and not expected[:, 2 * SERIES :].any()
+    of_city = world.style_of_city(torch.full((8000,), NEW_CITY), city_style, sample)
+    size = of_city[:, : 2 * SERIES]
+    assert torch.equal(size, size[:, :1].expand_as(size)) and not of_city[:, 2 * SERIES :].any()
     assert torch.equal(size[tile == 0], size[tile == 1])  # all tiles alike
     assert torch.equal(size[::2], size[1::2])  # a mirrored pair as well
     assert float(size.mean()) == pytest.approx(0, abs=0.03) and float(size.std()) == pytest.approx(
         0.5, abs=0.02
     )
-    assert not world.expected_style(made_prediction(8000, (0.5, 0.2), city=1), city_style, sample).any()
+    assert not world.style_of_city(torch.ones(8000, dtype=torch.int64), city_style, sample).any()
 
 
 def test_a_field_is_the_same_whatever_is_asked_for_beside_it():
