@@ -131,3 +131,21 @@ def test_what_a_reader_draws_is_kept_only_in_a_copy(kept):
     open_work.make_own(reader)
     open_work.keep(reader).result()
     assert {work.name for work in open_work.recent()} == {"Reader's", "Test area"}
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), RuntimeError("a fault of ours")])
+def test_work_that_could_not_be_kept_is_told_once_and_tried_again(space, monkeypatch, fault):
+    def fails():
+        raise fault
+
+    space.work = open_work.new_work()
+    with monkeypatch.context() as broken:
+        broken.setattr(open_work.packing, "pack", lambda space, changed: dict.fromkeys(changed, fails))
+        writing = open_work.keep(space)
+        assert writing.exception() is (None if isinstance(fault, OSError) else fault)
+    with pytest.raises(SavedWorkError, match="cannot be kept"):
+        open_work.keep(space)
+    until_kept = open_work.keep(space)
+    if until_kept is not None:
+        until_kept.result()
+    assert open_work.keep(space) is None and not space.not_kept
