@@ -70,8 +70,8 @@ class OpenData:
     poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool. osm_poi,
     has_osm_poi: the same of OpenStreetMap, which lists far fewer places. population: (tiles, 12) float32, strips from
     north to south, relative units; has_population: (tiles,) bool. layers: each of LAYERS that the source has, (tiles,)
-    float32, NaN where unknown. osm_places: places of OpenStreetMap of the whole source, where their positions are known.
-    population_reliability: share of the variance of log residents that the source's other
+    float32, NaN where unknown. osm_places: places of OpenStreetMap of the whole source, where their positions are
+    known. population_reliability: share of the variance of log residents that the source's other
     layers bear out, 0..1. notes: sentences on what could not be had.
     """
 
