@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import pdist
 
 from plannerbase.bands import band
 
@@ -59,10 +60,8 @@ def energy_score(truth: ArrayLike, ensemble: ArrayLike) -> np.ndarray:
     samples, hours = ensemble.shape[1:]
     error = np.linalg.norm(ensemble - truth[:, None], axis=2).mean(axis=1)
     if samples > 1:
-        spread = np.zeros(len(truth))
-        for shift in range(1, samples):  # each ordered pair once, without a (samples, samples, hours) array
-            spread += np.linalg.norm(ensemble - np.roll(ensemble, shift, axis=1), axis=2).sum(axis=1)
-        error = error - spread / (2 * samples * (samples - 1))
+        spread = np.array([pdist(weeks).sum() for weeks in ensemble])
+        error = error - spread / (samples * (samples - 1))
     return error / np.sqrt(hours)
 
 
