@@ -76,7 +76,8 @@ class Replay:
             users = self.demand.profile(None, 0.5, "users")[:, hour]
             worth = np.divide(users, level, out=np.zeros(len(level)), where=level > 0)
         return Asked(
-            level, worth, self.demand.profile(24, self.quantile), self.demand.mean_mbps(), self.headroom, self.max_layers
+            level, worth, self.demand.profile(24, self.quantile), self.demand.mean_mbps(), self.headroom,
+            self.max_layers,
         )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Siting:
     ranked: pd.DataFrame  # a row a site, by marginal gain
     curve: pd.DataFrame  # served traffic by number of sites
     ensemble: pd.DataFrame  # served traffic by sample
+    moved: Moved | None  # by the radio model
     sentence: str  # what was done, in words
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -167,7 +168,9 @@ def site_optimally(
     best = max(tried, key=lambda made: made.score)
     if replay is not None and near is not None and settings.level_dbm is None:
         number = int(best.chosen.sum())
-        further = Places.of([], []) if settings.candidates is not None else _proportional(demand, number)
+        names, further = (
+            _proportional(demand, number) if settings.candidates is None else ([], Places.of([], []))
+        )
         count = len(found.lon)
         found = candidates_of(demand, settings, sites, radius, capacity, further)
         design = found.design(slice(count, None), settings.design)
@@ -175,7 +178,7 @@ def site_optimally(
         problem = covering(found, near, best.problem.need)
         moved = serving_more(
             problem,
-            _starts(problem, best.chosen, further, local_metres(found.lon, found.lat, origin)),
+            _starts(problem, best.chosen, names, local_metres(found.lon, found.lat, origin)),
             found,
             settings.design,
             replay,
@@ -188,8 +191,8 @@ def site_optimally(
     return _report(best, found, radius, sites, settings, len(bases))
 
 
-def _proportional(demand: Demand, sites: int) -> Places:
-    """Where the proportional strategies put as many sites, named by the strategy."""
+def _proportional(demand: Demand, sites: int) -> tuple[list[str], Places]:
+    """The proportional strategies, and where they put as many sites, one strategy after the other."""
     names = [name for name in PROPORTIONAL if name in available(demand)]
     at = [
         place(
@@ -198,24 +201,23 @@ def _proportional(demand: Demand, sites: int) -> Places:
         for name in names
     ]
     lon, lat = (np.concatenate(values) for values in zip(*at, strict=True))
-    return Places.of(lon, lat, np.repeat(names, sites).tolist())
+    return names, Places.of(lon, lat)
 
 
 def _starts(
-    problem: CoveringProblem, chosen: np.ndarray, further: Places, at: np.ndarray
+    problem: CoveringProblem, chosen: np.ndarray, names: list[str], at: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Plans that sites may move from: that of the programme and, as far as the limits allow, the proportional ones,
-    whose places are the last candidates. A forced site stands for the nearest of their sites.
+    """Plans that sites may move from: that of the programme and, as far as the limits allow, the proportional ones.
 
-    at : (candidates, 2) m.
+    A forced site stands for the nearest of their sites. chosen : (candidates,) bool without the places of the
+    strategies `names`, which follow. at : (candidates, 2) m.
     """
-    before = problem.candidates - len(further)
+    further = np.arange(len(chosen), problem.candidates)
     starts = {"the programme": np.concatenate([chosen, np.zeros(len(further), bool)])}
-    names = np.array(further.names)
-    for name in dict.fromkeys(further.names):
-        mine = before + np.flatnonzero(names == name)
+    for name, mine in zip(names, np.split(further, max(1, len(names))), strict=False):
         for kept in np.flatnonzero(problem.forced):
-            mine = np.delete(mine, distances_m(at[mine], at[[kept]]).argmin()) if len(mine) else mine
+            if len(mine):
+                mine = np.delete(mine, distances_m(at[mine], at[[kept]]).argmin())
         start = problem.forced.copy()
         start[mine] = True
         if problem.allows(start):
@@ -335,6 +337,7 @@ def _report(
         ranked,
         curve,
         best.ensemble,
+        best.moved,
         sentence,
     )
 
@@ -370,7 +373,7 @@ def _sentence(
     what = "traffic" if settings.objective == "traffic" else "people, each with the area's mean demand,"
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{counted(count, 'sites')} of {problem.candidates:,} candidates, chosen to serve the most {what} of the "
+        f"{counted(count, 'sites')} of {len(plan.chosen):,} candidates, chosen to serve the most {what} of the "
         f"{when} "
         f"({best.label}) {where} and {each} Mbit/s a site: {plan.solve.reached:,.1f} "
         f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
@@ -403,6 +406,6 @@ def _moved_sentence(moved: Moved, objective: str) -> str:
     )
     return (
         f"By the radio model these would serve {before[0]} in the median busy hour; the sites of {moved.start}, "
-        f"{moved.sites:,} of them moved, serve {after[1]}. The gap is that of the covering programme: nothing is proven "
-        "of what the radio model serves."
+        f"{moved.sites:,} of them moved, serve {after[1]}. The gap is that of the covering programme over its own "
+        "candidates: of what the radio model serves, nothing is proven."
     )

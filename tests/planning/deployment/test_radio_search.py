@@ -1,0 +1,168 @@
+"""Sites moved by the radio model: judged as plans are, never worse than a start, the best of a few by brute force."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from planning.coverage import Coverage, PixelGrid, RadioSettings, coupled_loads
+from planning.demand import Demand, Scale
+from planning.deployment import available, deploy
+from planning.deployment import radio_search as search
+from planning.deployment.candidate_coverage import CandidateCoverage, SizedCandidates
+from planning.deployment.places import Places, grid
+from planning.deployment.radio_search import Replay
+from planning.deployment.serving import served
+from planning.deployment.siting import SitingSettings, site_optimally
+from planning.deployment.sizing import size_network
+from planning.geometry import centre_of, distances_m, local_metres
+from planning.network import Network, SiteDesign
+from tests.planning.conftest import make_table
+
+RADIO = RadioSettings(pixel_m=200.0)
+
+
+def demand_of(seed):
+    """A demand that a few sites cannot serve."""
+    table = make_table(samples=4, hours=24, seed=seed)
+    return Demand.build(table, Scale.busy_hour(table, 4000.0))
+
+
+@pytest.fixture(scope="module")
+def busy():
+    return demand_of(seed=3)
+
+
+def sited(demand, sites, replay=None, **settings):
+    settings = SitingSettings(radio=RADIO, **({"time_limit": 3.0} | settings))
+    return site_optimally(demand, sites, settings, 0.9, replay=replay or Replay(demand, radio=RADIO))
+
+
+def served_by(demand, lon, lat, radio=RADIO):
+    """What sites serve, by the functions that size and judge every deployment."""
+    sizing = size_network(Network.from_sites(lon, lat), demand, radio=radio)
+    return served(sizing.network, demand, radio=radio, coverage=sizing.coverage)
+
+
+def test_candidates_are_sized_and_judged_as_a_deployment_is(busy):
+    lon, lat, _ = grid(busy, 1)
+    pixels = PixelGrid.of_tiles(busy.x, busy.y, RADIO.pixel_m)
+    sized = SizedCandidates(lon, lat, SiteDesign(), pixels, RADIO, Replay(busy, radio=RADIO).asked())
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        chosen = np.isin(np.arange(len(lon)), rng.permutation(len(lon))[:4])
+        state = sized.state(chosen)
+        found = served_by(busy, lon[chosen], lat[chosen])
+        assert state.value == pytest.approx(found.served_mbps, rel=0.01)
+        assert state.carried_mbps.sum() == pytest.approx(state.value, rel=1e-4)
+        assert (state.carried_mbps > 0).sum() <= 4 and (state.layers > 0).tolist() == chosen.tolist()
+
+
+def test_cells_that_come_awake_are_as_if_they_had_been(busy):
+    lon, lat, _ = grid(busy, 1)
+    network = Network.from_sites(lon[:6], lat[:6], capacity_layers=2)
+    pixels = PixelGrid.of_tiles(busy.x, busy.y, RADIO.pixel_m)
+    every = replace(RADIO, strongest=64, floor_dbm=-160.0)  # all levels are kept
+    dense, plain = CandidateCoverage.of_cells(network, pixels, every), Coverage.on(network, pixels, every)
+    cells = len(dense.cells)
+    load = np.random.default_rng(1).uniform(0, 1, cells).astype(np.float32)
+    part = dense.cells.site < 4
+    made = dense.with_cells(
+        dense.serving(part), np.where(dense.cells.site < 5, load, 0), np.flatnonzero(dense.cells.site == 4)
+    )
+    for awake, serving in ((part, dense.serving(part)), (dense.cells.site < 5, made)):
+        right = plain.serving(awake)
+        np.testing.assert_array_equal(serving.server, right.server)
+        np.testing.assert_array_equal(serving.covered, right.covered)
+        np.testing.assert_allclose(serving.sinr(load), right.sinr(load), rtol=1e-3)
+
+
+def test_loads_are_the_same_from_any_start(busy):
+    lon, lat, _ = grid(busy, 1)
+    coverage = Coverage.of(Network.from_sites(lon[:5], lat[:5]), busy.x, busy.y, RADIO)
+    level = busy.profile(None, 0.5)[:, busy.busy_hour()]
+    plain = coupled_loads(coverage, level)
+    other = coupled_loads(coverage, level, start=np.full(len(coverage.cells), 3.0))
+    np.testing.assert_allclose(np.minimum(other.load, 2), np.minimum(plain.load, 2), atol=0.02)
+
+
+def test_the_plan_is_the_best_of_all_by_brute_force():
+    demand = demand_of(seed=7)
+    lon, lat, _ = grid(demand, 1)
+    made = sited(demand, 2, candidates=Places.of(lon, lat))
+    pairs = [list(pair) for pair in combinations(range(12), 2)]
+    best = max(served_by(demand, lon[pair], lat[pair]).served_mbps for pair in pairs)
+    assert made.moved.after.served_mbps == pytest.approx(best, rel=1e-6)
+    assert made.moved.before.served_mbps < 0.95 * best  # the optimum of the covering programme is another
+
+
+@pytest.mark.parametrize("sites", [3, 6, 9])
+def test_no_other_strategy_serves_more(busy, sites):
+    settings = SitingSettings(radio=RADIO, time_limit=5.0)
+    share = {
+        name: deploy(busy, sites, name, siting=settings, radio=RADIO).radio.served_share
+        for name in available(busy)
+    }
+    assert share.pop("optimised") >= max(share.values())
+
+
+def test_people_may_be_what_is_served(busy):
+    by = Replay(busy, radio=RADIO, objective="people")
+    made = sited(busy, 4, by, objective="people")
+    for name in ("traffic", "population", "uniform"):
+        assert made.moved.after.users_served >= deploy(busy, 4, name, radio=RADIO).radio.users_served
+    assert "active users" in made.sentence
+
+
+def test_moves_keep_every_limit(busy):
+    lon, lat, _ = grid(busy, 1)
+    existing, forbidden = Places.of(lon[:2], lat[:2], ["a", "b"]), Places.of(lon[[7]], lat[[7]])
+    made = sited(busy, 6, existing=existing, forbidden=forbidden, forbidden_m=600.0, min_distance_m=500.0)
+    assert {"a", "b"} <= set(made.names) and len(made.lon) == 6
+    at = local_metres(made.lon, made.lat, centre_of(made.lon, made.lat))
+    assert distances_m(at, at)[np.triu_indices(6, 1)].min() >= 500 * (1 - 1e-6)
+    new = made.origin == "new"
+    away = local_metres(lon[[7]], lat[[7]], centre_of(made.lon, made.lat))
+    assert (distances_m(at[new], away) > 600).all()
+    assert made.moved.after.served_mbps >= made.moved.before.served_mbps
+    paid = sited(busy, None, budget=5.0)
+    assert paid.ranked["cost"].sum() <= 5.0 and len(paid.lon) == 5
+
+
+def test_a_plan_is_the_same_again_and_its_gap_is_that_of_the_programme(busy):
+    made, again = (sited(busy, 5) for _ in range(2))
+    np.testing.assert_array_equal(np.sort(made.lon), np.sort(again.lon))
+    assert made.plan.solve.bound >= made.plan.solve.objective
+    assert "proven" in made.sentence and made.ensemble["served_mbps"].gt(0).all()
+
+
+def test_a_stated_radius_or_level_leaves_the_sites_to_the_programme(busy):
+    assert sited(busy, 3, radius_m=900.0).moved is None
+    assert sited(busy, 3, level_dbm=-95.0).moved is None
+
+
+def test_sites_of_a_large_area_move_in_windows(busy, monkeypatch):
+    monkeypatch.setattr(search, "_SITES", 6)
+    said = []
+    settings = SitingSettings(radio=RADIO, time_limit=10.0)
+    made = site_optimally(
+        busy, 9, settings, 0.9, progress=lambda *told: said.append(told[2]), replay=Replay(busy, radio=RADIO)
+    )
+    assert said.count("levels of the candidates") > 2
+    starts = [deploy(busy, 9, name, radio=RADIO).radio.served_mbps for name in ("traffic", "uniform")]
+    assert made.moved.after.served_mbps >= max(starts) and len(made.lon) == 9
+
+
+def test_a_search_can_be_cancelled(busy):
+    class Stop(Exception):
+        pass
+
+    def cancel(done, total, what):
+        if what.startswith("moving sites"):
+            raise Stop
+
+    with pytest.raises(Stop):
+        site_optimally(
+            busy, 4, SitingSettings(radio=RADIO), 0.9, progress=cancel, replay=Replay(busy, radio=RADIO)
+        )
