@@ -64,7 +64,8 @@ class CandidateCoverage(Coverage):
             np.zeros(len(grid) + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), len(cells)
         )
         rest = np.zeros((len(grid), cells.carriers), np.float32)
-        return cls(cells, grid, none, rest, settings, mw=np.exp(level * _MW))
+        level *= _MW
+        return cls(cells, grid, none, rest, settings, mw=np.exp(level, out=level))
 
     def _serving(self, awake: np.ndarray) -> Serving:
         count, pixels = self.cells.carriers, len(self.grid)

@@ -1,7 +1,7 @@
 """Sites moved so that the radio model serves more: what a covering plan leaves out is interference and best servers.
 
-The covering programme lets any open site serve a place within reach. By the radio model the best server serves it, at a
-rate that depends on the loads of all others. So plans are judged by the radio model here: the programme's and the
+The covering program lets any open site serve a place within reach. By the radio model the best server serves it, at a
+rate that depends on the loads of all others. So plans are judged by the radio model here: the program's and the
 proportional ones, and then the best of them while one site after the other moves to a better place.
 """
 
@@ -26,15 +26,13 @@ from planning.network import Network, SiteDesign
 from planning.shared_work import SharedWork
 
 Tell = Callable[[str], None]
-SECTORS = 3  # of a site that is planned
+_SECTORS = 3  # of a site that is planned
 _SITES = 60  # of a window, at most: the sites that move while all others stay
-_WINDOWS = 4  # in which sites move, those with the most traffic that is not served
+_WINDOWS = 4  # in which sites move, those with the most traffic
 _LEVELS = 60_000_000  # of a window, cells x pixels in memory (0.25 GB)
 _WORK = 3.2e8  # awake cells x pixels of all moves tried in a window, in some 12 s of a usual processor
-_NEAR, _MISSING = (
-    6,
-    8,
-)  # places a site may move to: the nearest free ones, and those where the most is not served
+_NEAR = 6  # places that a site may move to: the nearest free ones ...
+_MISSING = 8  # ... and those where the most is not served
 _EXACT = 2  # of them, those that look best are worked out with all loads
 _GAIN = 1e-5  # of what is served; less is no gain
 _HALO = 2.0  # distances between sites around a window, within which others interfere and its pixels lie
@@ -166,7 +164,7 @@ def _windows(chosen: np.ndarray, at: np.ndarray, grid: PixelGrid, asked: Asked) 
     """
     sites = np.flatnonzero(chosen)
     spacing = float(np.sqrt(grid.area_km2 * 1e6 / len(sites)))
-    levels_per_site = SECTORS * (1 + asked.max_layers) * len(at) / len(sites) * len(grid) / len(sites)
+    levels_per_site = _SECTORS * (1 + asked.max_layers) * len(at) / len(sites) * len(grid) / len(sites)
     most = min(_SITES, int(np.sqrt(_LEVELS / levels_per_site)))
     if most < len(sites):
         most //= 2  # the surroundings take as much again

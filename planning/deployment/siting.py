@@ -207,13 +207,13 @@ def _proportional(demand: Demand, sites: int) -> tuple[list[str], Places]:
 def _starts(
     problem: CoveringProblem, chosen: np.ndarray, names: list[str], at: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Plans that sites may move from: that of the programme and, as far as the limits allow, the proportional ones.
+    """Plans that sites may move from: that of the program and, as far as the limits allow, the proportional ones.
 
     A forced site stands for the nearest of their sites. chosen : (candidates,) bool without the places of the
     strategies `names`, which follow. at : (candidates, 2) m.
     """
     further = np.arange(len(chosen), problem.candidates)
-    starts = {"the programme": np.concatenate([chosen, np.zeros(len(further), bool)])}
+    starts = {"the program": np.concatenate([chosen, np.zeros(len(further), bool)])}
     for name, mine in zip(names, np.split(further, max(1, len(names))), strict=False):
         for kept in np.flatnonzero(problem.forced):
             if len(mine):
@@ -406,6 +406,6 @@ def _moved_sentence(moved: Moved, objective: str) -> str:
     )
     return (
         f"By the radio model these would serve {before[0]} in the median busy hour; the sites of {moved.start}, "
-        f"{moved.sites:,} of them moved, serve {after[1]}. The gap is that of the covering programme over its own "
+        f"{moved.sites:,} of them moved, serve {after[1]}. The gap is that of the covering program over its own "
         "candidates: of what the radio model serves, nothing is proven."
     )

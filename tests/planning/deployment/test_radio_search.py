@@ -94,7 +94,7 @@ def test_the_plan_is_the_best_of_all_by_brute_force():
     pairs = [list(pair) for pair in combinations(range(12), 2)]
     best = max(served_by(demand, lon[pair], lat[pair]).served_mbps for pair in pairs)
     assert made.moved.after.served_mbps == pytest.approx(best, rel=1e-6)
-    assert made.moved.before.served_mbps < 0.95 * best  # the optimum of the covering programme is another
+    assert made.moved.before.served_mbps < 0.95 * best  # the optimum of the covering program is another
 
 
 @pytest.mark.parametrize("sites", [3, 6, 9])
@@ -130,14 +130,14 @@ def test_moves_keep_every_limit(busy):
     assert paid.ranked["cost"].sum() <= 5.0 and len(paid.lon) == 5
 
 
-def test_a_plan_is_the_same_again_and_its_gap_is_that_of_the_programme(busy):
+def test_a_plan_is_the_same_again_and_its_gap_is_that_of_the_program(busy):
     made, again = (sited(busy, 5) for _ in range(2))
     np.testing.assert_array_equal(np.sort(made.lon), np.sort(again.lon))
     assert made.plan.solve.bound >= made.plan.solve.objective
     assert "proven" in made.sentence and made.ensemble["served_mbps"].gt(0).all()
 
 
-def test_a_stated_radius_or_level_leaves_the_sites_to_the_programme(busy):
+def test_a_stated_radius_or_level_leaves_the_sites_to_the_program(busy):
     assert sited(busy, 3, radius_m=900.0).moved is None
     assert sited(busy, 3, level_dbm=-95.0).moved is None
 
