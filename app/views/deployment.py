@@ -249,7 +249,7 @@ def _optimised(plan: "DeploymentPlan") -> None:
     right.dataframe(shown, hide_index=True, width="stretch", height=340)
     right.caption(
         "Each site's gain beside those ranked before it; its loss if it alone were left out. Both are within reach and "
-        "capacity, without interference; the gap is that of the covering program, before sites moved by the radio model."
+        "capacity, without interference; the gap is the covering program's, before sites moved by the radio model."
     )
 
 
