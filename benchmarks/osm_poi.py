@@ -48,7 +48,7 @@ def poi_agreement(pack: PackSource, extract: str | Path) -> PoiAgreement:
     data = pack.open_data(tiles, imagery=False)
     counted = data.has_poi
     service, known = register_poi(
-        x, y, x[counted], y[counted], data.poi[counted].astype(float), pack.poi_datum
+        x, y, x[counted], y[counted], data.poi[counted].astype(float), pack.poi_datum, data.osm_places
     )
     osm, service = osm_poi_counts(extract, tiles)[known].astype(float), service[known]
     pearson, spearman = np.full((2, len(POI_CATEGORIES)), np.nan)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from planning.coverage import Coverage
 
 LOST = 0.0005  # share of people beyond which lost coverage is a warning
-ENOUGH = 0.999  # share of traffic that counts as all of it
+ALL_SERVED = 0.999  # share of traffic that counts as all of it
 ENOUGH = 0.9  # share of the busy hour's traffic below which a network calls for more
 
 
@@ -107,7 +107,7 @@ def of_network_use(by_hour: pd.DataFrame, hot_spots: pd.DataFrame, relief: pd.Da
     from planning.prb.relief import MEASURES
 
     worst = by_hour.loc[by_hour["missing_mbps"].astype(float).idxmax()]
-    if worst["served_share"] >= ENOUGH:
+    if worst["served_share"] >= ALL_SERVED:
         full = by_hour.loc[by_hour["utilisation"].astype(float).idxmax()]
         return Verdict(
             f"The network serves the day: at its fullest hour, {hour_label(int(full['hour']))}, cells use "

@@ -190,6 +190,7 @@ def registered(pack: PackSource, data: OpenData) -> OpenData:
         y,
         around.poi[known].astype(float),
         pack.poi_datum,
+        around.osm_places,
     )
     return OpenData(
         data.tiles, data.imagery, data.has_imagery, counts.astype(np.float32), enough, data.osm_poi, data.has_osm_poi,

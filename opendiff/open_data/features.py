@@ -122,7 +122,9 @@ def tile_features(tiles: Tiles, around: OpenData, datum: PoiDatum) -> TileFeatur
     def poi_features(counts: np.ndarray, counted: np.ndarray, datum: PoiDatum) -> PoiFeatures:
         near_x, near_y = near["x"].to_numpy(), near["y"].to_numpy()
         counts = counts[counted].astype(float)
-        poi, known = register_poi(near_x, near_y, near_x[counted], near_y[counted], counts, datum)
+        poi, known = register_poi(
+            near_x, near_y, near_x[counted], near_y[counted], counts, datum, around.osm_places
+        )
         root = np.sqrt(np.column_stack([poi, poi.sum(axis=1)]))
         has, means = known[own], _window_means(row, squared_distance, root, known)
         return PoiFeatures(

@@ -70,7 +70,8 @@ class OpenData:
     poi: (tiles, 14) float32 counts of a map service in the order of POI_CATEGORIES; has_poi: (tiles,) bool. osm_poi,
     has_osm_poi: the same of OpenStreetMap, which lists far fewer places. population: (tiles, 12) float32, strips from
     north to south, relative units; has_population: (tiles,) bool. layers: each of LAYERS that the source has, (tiles,)
-    float32, NaN where unknown. population_reliability: share of the variance of log residents that the source's other
+    float32, NaN where unknown. osm_places: places of OpenStreetMap of the whole source, where their positions are
+    known. population_reliability: share of the variance of log residents that the source's other
     layers bear out, 0..1. notes: sentences on what could not be had.
     """
 
@@ -87,6 +88,7 @@ class OpenData:
     notes: tuple[str, ...] = ()
     layers: Mapping[str, np.ndarray] = field(default_factory=dict)
     population_reliability: float = USUAL_RELIABILITY
+    osm_places: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class PackSource:
             tiles=tiles, imagery=images, has_imagery=has_imagery, poi=poi, has_poi=has_poi, osm_poi=osm_poi,
             has_osm_poi=has_osm_poi, population=population, has_population=has_population,
             attribution=self.attribution, notes=self.notes, layers=layers,
-            population_reliability=self.population_reliability,
+            population_reliability=self.population_reliability, osm_places=self.osm_places(),
         )  # fmt: skip
 
     def images(self, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:

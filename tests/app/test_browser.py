@@ -129,7 +129,7 @@ def test_an_outline_is_refused_restored_and_deleted(page, served):
 def test_a_place_drawn_gets_a_site(page, with_traffic):
     page.goto(with_traffic)
     page.get_by_text("With data").wait_for()
-    page.get_by_role("link", name="Network").click()
+    to(page, "Network")
     page.get_by_text("Optimised strategy", exact=True).click()
     page.get_by_text("Draw places on the map", exact=True).click()
     draw_point(page)

@@ -33,6 +33,7 @@ def test_a_reload_brings_everything_back(page, finished):
 
     shown().fill("7")
     page.keyboard.press("Enter")
+    until_quiet(page)
     page.get_by_role("radio", name="Always on", exact=True).click(force=True)
     until_quiet(page)
     to(page, "Area")

@@ -89,6 +89,10 @@ def test_of_network_use_the_worst_hour_and_the_best_measure():
     assert bad.sentence.endswith("most is won at B by another carrier.")
     good = of_network_use(by_hour(1.0), hot[:0], relief[:0])
     assert good.good and "fullest hour, Tue 20:00, cells use 60% of their PRBs" in good.sentence
+    little = of_network_use(
+        by_hour(0.95), hot, relief
+    )  # enough for sites, not for a day without a bottleneck
+    assert not little.good and "5.0% of the downlink demand goes unserved" in little.sentence
 
 
 @pytest.mark.parametrize(("met", "said"), [(9, "2 fewer"), (7, "as many"), (6, "1 more")])

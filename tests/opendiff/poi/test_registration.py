@@ -1,11 +1,15 @@
 """GCJ-02 registration against published coordinates, and interpolation against conservation and known densities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from opendiff.area.tile_grid import tile_centre
 from opendiff.open_data.features import tile_features, with_halo
 from opendiff.open_data.sources import PackSource
-from opendiff.poi.registration import REACH, SUBTILES, register_poi, smooth_density, tile_shift
+from opendiff.poi.places import Places
+from opendiff.poi.registration import REACH, SMOOTH_PLACES, SUBTILES, register_poi, smooth_density, tile_shift
 from plannerbase.systems import gcj02_offset
 
 
@@ -98,13 +102,50 @@ def test_registration_of_a_slope_is_nearer_than_even_spreading():
     assert np.abs(moved - true)[inner].mean() < 0.5 * np.abs(even - true)[inner].mean()
 
 
-def test_counts_beyond_reach_change_nothing():
+def places_in(x: np.ndarray, y: np.ndarray, east: float = 0.0) -> Places:
+    """A place in each of these tiles, `east` tiles from its middle, in WGS-84."""
+    lon, lat = tile_centre(x + east, y)
+    return Places(lon, lat, np.zeros(len(lon), int))
+
+
+def test_known_places_leave_wgs84_counts_where_they_are():
+    x, y = square(5)
+    rng = np.random.default_rng(4)
+    counts = rng.integers(0, 50, (25, 14)).astype(float)
+    rows = rng.integers(0, 25, 60)
+    moved, _ = register_poi(x, y, x, y, counts, "WGS-84", places_in(x[rows], y[rows]))
+    np.testing.assert_allclose(moved, counts, atol=1e-6)
+
+
+def test_counts_follow_known_places_and_are_conserved():
+    """A lone cluster whose known places all lie in one of the four tiles that share its ground."""
+    x, y = square(7)
+    counts = np.zeros((49, 2))
+    counts[24] = 120, 7
+    smooth, _ = register_poi(x, y, x, y, counts, "GCJ-02")
+    home = (
+        24 - 7
+    )  # the tile west of it, whose eastern part is counted some 500 m farther east, in the cluster's tile
+    assert 0 < smooth[home, 0] < 120
+    number = 15
+    places = places_in(np.full(number, x[home]), np.full(number, y[home]), east=0.3)
+    moved, _ = register_poi(x, y, x, y, counts, "GCJ-02", places)
+    share = number / (number + SMOOTH_PLACES)
+    expected = (1 - share) * smooth
+    expected[home] += share * counts[24]
+    np.testing.assert_allclose(moved, expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(moved.sum(axis=0), counts[24], rtol=1e-3)
+
+
+def test_counts_and_places_beyond_reach_change_nothing():
     x, y = square(9)
     counts = np.random.default_rng(3).integers(0, 30, (81, 1)).astype(float)
     middle = np.array([40])
     near = (np.abs(x - x[40]) <= REACH) & (np.abs(y - y[40]) <= REACH)
     whole, part = (
-        register_poi(x[middle], y[middle], x[rows], y[rows], counts[rows], "GCJ-02")[0]
+        register_poi(
+            x[middle], y[middle], x[rows], y[rows], counts[rows], "GCJ-02", places_in(x[rows], y[rows])
+        )[0]
         for rows in (np.ones(81, bool), near)
     )
     np.testing.assert_array_equal(whole, part)
@@ -122,12 +163,17 @@ def test_registered_counts_of_the_real_pack_follow_its_traffic_better(nanchang_p
     pack = PackSource(nanchang_pack)
     tiles = pack.all_tiles()
     around = pack.open_data(with_halo(tiles), imagery=False)
+    assert len(around.osm_places) > 1000
     traffic, _, measured = pack.traffic(tiles)
     level = traffic[measured].mean(axis=1) ** 0.4  # where the spread of levels is even
     correlation = {}
-    for datum in ("WGS-84", "GCJ-02"):
-        features = tile_features(tiles, around, datum)
+    smooth = replace(around, osm_places=None)
+    for name, data, datum in (
+        ("as counted", around, "WGS-84"), ("smooth", smooth, "GCJ-02"), ("places", around, "GCJ-02")
+    ):  # fmt: skip
+        features = tile_features(tiles, data, datum)
         assert features.has_poi[measured].all()
-        correlation[datum] = np.corrcoef(features.poi[measured, -1], level)[0, 1]
-    assert correlation["WGS-84"] == pytest.approx(0.744, abs=0.005)
-    assert correlation["GCJ-02"] == pytest.approx(0.82, abs=0.01)
+        correlation[name] = np.corrcoef(features.poi[measured, -1], level)[0, 1]
+    assert correlation["as counted"] == pytest.approx(0.744, abs=0.005)
+    assert correlation["smooth"] == pytest.approx(0.82, abs=0.01)
+    assert correlation["places"] == pytest.approx(0.841, abs=0.005)
