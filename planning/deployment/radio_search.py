@@ -7,13 +7,13 @@ proportional ones, and then the best of them while one site after the other move
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from plannerbase.progress import Progress, silent
 from planning.coverage import PixelGrid, RadioSettings
 from planning.demand import Demand
 from planning.deployment.candidate_coverage import Asked, SizedCandidates, State
@@ -25,15 +25,15 @@ from planning.geometry import cut_in_halves
 from planning.network import Network, SiteDesign
 from planning.shared_work import SharedWork
 
-Tell = Callable[[str], None]
 _SECTORS = 3  # of a site that is planned
-_SITES = 60  # of a window, at most: the sites that move while all others stay
+_SITES, _MIN_SITES = 60, 8  # of a window: the sites that move while all others stay
 _WINDOWS = 4  # in which sites move, those with the most traffic
 _LEVELS = 60_000_000  # of a window, cells x pixels in memory (0.25 GB)
 _WORK = 3.2e8  # awake cells x pixels of all moves tried in a window, in some 12 s of a usual processor
 _NEAR = 6  # places that a site may move to: the nearest free ones ...
 _MISSING = 8  # ... and those where the most is not served
 _EXACT = 2  # of them, those that look best are worked out with all loads
+_STARTS_PERCENT = 25  # of the progress, in which the starts are judged
 _GAIN = 1e-5  # of what is served; less is no gain
 _HALO = 2.0  # distances between sites around a window, within which others interfere and its pixels lie
 
@@ -53,11 +53,13 @@ class Replay:
     objective: str = "traffic"
     work: SharedWork | None = None
 
-    def served(self, lon: np.ndarray, lat: np.ndarray, design: SiteDesign) -> Served:
+    def served(
+        self, lon: np.ndarray, lat: np.ndarray, design: SiteDesign, progress: Progress | None = None
+    ) -> Served:
         """What sites serve."""
         sizing = size_network(
             Network.from_sites(lon, lat), self.demand, quantile=self.quantile, headroom=self.headroom,
-            max_layers=self.max_layers, radio=self.radio, design=design, work=self.work,
+            max_layers=self.max_layers, radio=self.radio, design=design, work=self.work, progress=progress,
         )  # fmt: skip
         return served(sizing.network, self.demand, radio=self.radio, coverage=sizing.coverage)
 
@@ -98,7 +100,7 @@ def serving_more(
     planned: SiteDesign,
     replay: Replay,
     effort: float = 1.0,
-    progress: Tell | None = None,
+    progress: Progress | None = None,
 ) -> Moved:
     """The best of some plans by the radio model, with its sites moved to where they serve more.
 
@@ -109,35 +111,45 @@ def serving_more(
     found : the problem's candidates.
     planned : heights and bands of sites of which `found` says nothing.
     replay : by which plans are judged.
-    effort : of the usual number of moves tried, which ends the search, not a time: the plan is the same on every
-        machine.
-    progress : callable (what), optional
+    effort : of the usual number of moves tried. That number ends the search, not a time, so the plan does not depend on
+        the machine's speed or its number of processors.
+    progress : callable (done, total, what), optional
     """
-    tell = progress or (lambda what: None)
+    tell = progress or silent
 
-    def judged(chosen: np.ndarray) -> Served:
+    def judged(chosen: np.ndarray, percent: float, what: str) -> Served:
+        tell(int(percent), 100, what)
         rows = np.flatnonzero(chosen)
-        return replay.served(found.lon[rows], found.lat[rows], found.design(rows, planned))
+        return replay.served(
+            found.lon[rows], found.lat[rows], found.design(rows, planned),
+            lambda *_: tell(int(percent), 100, what),
+        )  # fmt: skip
 
     served_by: dict[str, Served] = {}
-    for name, chosen in starts.items():
-        tell(f"radio model of {name}")
-        served_by[name] = judged(chosen)
+    for number, (name, chosen) in enumerate(starts.items()):
+        served_by[name] = judged(chosen, _STARTS_PERCENT * number / len(starts), f"radio model of {name}")
     start = max(served_by, key=lambda name: replay.value(served_by[name]))
     best, after = starts[start], served_by[start]
     radio = replay.radio or RadioSettings(pixel_m=PIXEL_M)
     grid = PixelGrid.of_tiles(replay.demand.x, replay.demand.y, radio.pixel_m)
     at = np.column_stack(grid.metres(found.lon, found.lat))
     asked = replay.asked()
-    for window in _windows(best, at, grid, asked):
+    windows = _windows(best, at, grid, asked)
+    percent = (100 - _STARTS_PERCENT) / max(1, len(windows))
+    for number, window in enumerate(windows):
         rows, pixels = window.candidates, window.pixels
         part = replace(grid.kept(pixels, grid.tile, grid.tiles), weight=grid.weight[pixels])
-        tell("levels of the candidates")
+        begun = _STARTS_PERCENT + percent * number
+        tell(int(begun), 100, "levels of the candidates")
         sized = SizedCandidates(
             found.lon[rows], found.lat[rows], found.design(rows, planned), part, radio, asked
         )
-        trial = _moved(problem, best, window, at, sized, effort, tell)
-        value = judged(trial)
+
+        def of_window(done: int, total: int, what: str, begun: float = begun) -> None:
+            tell(int(begun + percent * done / total), 100, what)
+
+        trial = _moved(problem, best, window, at, sized, effort, of_window)
+        value = judged(trial, begun + percent, "radio model of the moved sites")
         if replay.value(value) > replay.value(after):
             best, after = trial, value
     return Moved(best, next(iter(served_by.values())), after, start, int((best & ~starts[start]).sum()))
@@ -160,17 +172,19 @@ class _Window:
 def _windows(chosen: np.ndarray, at: np.ndarray, grid: PixelGrid, asked: Asked) -> list[_Window]:
     """Groups of neighbouring sites that memory allows; at most _WINDOWS, those with the most traffic first.
 
+    Where a window's candidates are too many for _LEVELS, evenly spaced ones of its rows are kept, beside the open ones.
     at : (candidates, 2) m.
     """
     sites = np.flatnonzero(chosen)
+    if not len(sites):
+        return []
     spacing = float(np.sqrt(grid.area_km2 * 1e6 / len(sites)))
-    levels_per_site = _SECTORS * (1 + asked.max_layers) * len(at) / len(sites) * len(grid) / len(sites)
+    cells = _SECTORS * (1 + asked.max_layers)  # of a candidate
+    levels_per_site = cells * len(at) / len(sites) * len(grid) / len(sites)
     most = min(_SITES, int(np.sqrt(_LEVELS / levels_per_site)))
     if most < len(sites):
         most //= 2  # the surroundings take as much again
-    if most < 2:
-        return []
-    group = cut_in_halves(at[sites], most)
+    group = cut_in_halves(at[sites], max(most, _MIN_SITES))
     pixel_at = np.column_stack([grid.east_m, grid.north_m])
     all_sites = cKDTree(at[sites])
     of_pixel, of_candidate = (group[all_sites.query(points)[1]] for points in (pixel_at, at))
@@ -179,9 +193,14 @@ def _windows(chosen: np.ndarray, at: np.ndarray, grid: PixelGrid, asked: Asked) 
     for number in np.argsort(-mbps, kind="stable")[:_WINDOWS].tolist():
         core = cKDTree(at[sites[group == number]])
         near, around = (core.query(points)[0] <= _HALO * spacing for points in (pixel_at, at))
-        mine = of_candidate == number
-        rows = np.flatnonzero(mine | (around & chosen))
-        windows.append(_Window(rows, mine[rows], near | (of_pixel == number), spacing))
+        mine, pixels = of_candidate == number, near | (of_pixel == number)
+        stay, free = np.flatnonzero((mine | around) & chosen), np.flatnonzero(mine & ~chosen)
+        room = int(_LEVELS / (cells * pixels.sum())) - len(stay)
+        if room < len(free):
+            free = free[np.linspace(0, len(free) - 1, max(room, 0)).astype(int)]
+        if len(free):
+            rows = np.sort(np.concatenate([stay, free]))
+            windows.append(_Window(rows, mine[rows], pixels, spacing))
     return windows
 
 
@@ -192,7 +211,7 @@ def _moved(
     at: np.ndarray,
     sized: SizedCandidates,
     effort: float,
-    tell: Tell,
+    tell: Progress,
 ) -> np.ndarray:
     """(candidates,) bool: the plan with sites of the window moved, one after the other, that which carries least first.
 
@@ -208,11 +227,11 @@ def _moved(
     fixed = problem.forced[rows] | ~window.movable
     waiting = state.chosen & ~fixed
     first = state.value
-    for _ in range(visits):
+    for visit in range(visits):
         if not waiting.any():
             break
-        gain = 100 * (state.value / max(first, 1e-12) - 1)
-        tell(f"moving sites by the radio model: {gain:+.2f} %")
+        gain = 100 * (state.value / first - 1) if first > 0 else 0.0
+        tell(visit, visits, f"moving sites by the radio model: {gain:+.2f} %")
         out = int(np.where(waiting, state.carried_mbps, np.inf).argmin())
         waiting[out] = False
         rest = chosen.copy()
@@ -247,7 +266,8 @@ def _places(
     """
     distance = np.where(free, np.hypot(*(at - at[out]).T), np.inf)
     nearest = np.argsort(distance, kind="stable")[: min(_NEAR, int(free.sum()))]
-    missing = weight @ sized.coverage.pixel_values(state.missing_mbps * sized.asked.worth)
+    lost = sized.coverage.pixel_values(state.missing_mbps * sized.asked.worth)
+    missing = np.einsum("ij,j->i", weight, lost)  # not BLAS, as in `candidate_coverage`
     missing = np.where(free, missing, 0.0)
     missing[nearest] = 0.0
     found = nearest.tolist()

@@ -26,6 +26,7 @@ from planning.deployment.places import Places, grid
 from planning.deployment.radio_search import Moved, Replay, serving_more
 from planning.deployment.reach import Reach
 from planning.deployment.strategies import PROPORTIONAL, available, density, largest_remainder
+from planning.distinct import distinct
 from planning.errors import InputError
 from planning.geometry import centre_of, distances_m, local_metres, mean_tile_side_m
 from planning.network import SiteDesign
@@ -37,6 +38,7 @@ BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside th
 MAX_SITES = 2000
 MIN_BEYOND = 5  # further sites that the curve of served traffic goes on with; else a quarter of the plan's
 USUAL_SECONDS = 60.0  # of a time limit, with which the usual number of moves is tried
+_SAME_DIGITS = 7  # of degrees (1 cm), to which places are the same
 MAX_POINTS_PER_SIDE, MAX_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
 
 
@@ -167,54 +169,74 @@ def site_optimally(
         tried.append(_Tried(score, label, of_basis, plan, chosen, ensemble))
     best = max(tried, key=lambda made: made.score)
     if replay is not None and near is not None and settings.level_dbm is None:
-        number = int(best.chosen.sum())
-        names, further = (
-            _proportional(demand, number) if settings.candidates is None else ([], Places.of([], []))
-        )
+        further = Places.of([], [])
+        strategies: dict[str, np.ndarray] = {}
+        if settings.candidates is None:
+            further, strategies = _proportional(demand, int(best.chosen.sum()), found)
         count = len(found.lon)
         found = candidates_of(demand, settings, sites, radius, capacity, further)
-        design = found.design(slice(count, None), settings.design)
-        near += reach.places_of((lon, lat), (further.lon, further.lat), design) if len(further) else []
+        if len(further):
+            design = found.design(slice(count, None), settings.design)
+            near += reach.places_of((lon, lat), (further.lon, further.lat), design)
         problem = covering(found, near, best.problem.need)
         moved = serving_more(
             problem,
-            _starts(problem, best.chosen, names, local_metres(found.lon, found.lat, origin)),
+            _starts(problem, best.chosen, strategies, local_metres(found.lon, found.lat, origin)),
             found,
             settings.design,
             replay,
             settings.time_limit / USUAL_SECONDS,
-            partial(tell, len(bases), len(bases) + 1),
+            lambda done, total, what: tell(len(bases) * total + done, (len(bases) + 1) * total, what),
         )
         ensemble = _over(problem, moved.chosen, samples, tile, share)
         best = replace(best, problem=problem, chosen=moved.chosen, ensemble=ensemble, moved=moved)
-    tell(len(bases), len(bases) + 1, "ranking sites")
+    tell(1, 1, "ranking sites")
     return _report(best, found, radius, sites, settings, len(bases))
 
 
-def _proportional(demand: Demand, sites: int) -> tuple[list[str], Places]:
-    """The proportional strategies, and where they put as many sites, one strategy after the other."""
-    names = [name for name in PROPORTIONAL if name in available(demand)]
-    at = [
-        place(
-            demand.x, demand.y, largest_remainder(density(demand, name), sites), demand.metadata.get("area")
-        )[:2]
-        for name in names
-    ]
-    lon, lat = (np.concatenate(values) for values in zip(*at, strict=True))
-    return names, Places.of(lon, lat)
+def _proportional(demand: Demand, sites: int, found: Candidates) -> tuple[Places, dict[str, np.ndarray]]:
+    """Where the proportional strategies put as many sites.
+
+    Returns
+    -------
+    further : those of their places that are not among the candidates.
+    strategies : name -> (sites,) numbers of its places, `further` counted after the candidates.
+    """
+    weights = {name: density(demand, name) for name in PROPORTIONAL if name in available(demand)}
+    at = {
+        name: place(demand.x, demand.y, largest_remainder(weight, sites), demand.metadata.get("area"))
+        for name, weight in weights.items()
+        if weight.sum() > 0
+    }
+    count = len(found.lon)
+    lon, lat = (
+        np.concatenate([known, *(places[axis] for places in at.values())])
+        for axis, known in enumerate((found.lon, found.lat))
+    )
+    first, group = distinct(np.round(lon, _SAME_DIGITS), np.round(lat, _SAME_DIGITS))
+    new = np.sort(first[first >= count])
+    number = np.arange(len(lon))
+    number[new] = count + np.arange(len(new))
+    rows = number[first[group[count:]]]
+    strategies = dict(zip(at, np.split(rows, len(at)), strict=True))
+    return Places.of(lon[new], lat[new]), strategies
 
 
 def _starts(
-    problem: CoveringProblem, chosen: np.ndarray, names: list[str], at: np.ndarray
+    problem: CoveringProblem, chosen: np.ndarray, strategies: dict[str, np.ndarray], at: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Plans that sites may move from: that of the program and, as far as the limits allow, the proportional ones.
 
-    A forced site stands for the nearest of their sites. chosen : (candidates,) bool without the places of the
-    strategies `names`, which follow. at : (candidates, 2) m.
+    A forced site replaces the nearest of their sites.
+
+    Parameters
+    ----------
+    chosen : (the program's candidates,) bool.
+    strategies : name -> (sites,) numbers of candidates.
+    at : (candidates, 2) m.
     """
-    further = np.arange(len(chosen), problem.candidates)
-    starts = {"the program": np.concatenate([chosen, np.zeros(len(further), bool)])}
-    for name, mine in zip(names, np.split(further, max(1, len(names))), strict=False):
+    starts = {"the program": np.pad(chosen, (0, problem.candidates - len(chosen)))}
+    for name, mine in strategies.items():
         for kept in np.flatnonzero(problem.forced):
             if len(mine):
                 mine = np.delete(mine, distances_m(at[mine], at[[kept]]).argmin())
@@ -325,7 +347,6 @@ def _report(
             "capacity_mbps": found.capacity[rows],
         }
     )
-    best = replace(best, plan=replace(best.plan, chosen=chosen, served_mbps=served, flow=flow))
     sentence = _sentence(best, found, radius, sites, settings, bases)
     return Siting(
         found.lon[rows],
@@ -333,7 +354,7 @@ def _report(
         tuple(names),
         found.origin[rows],
         found.design(rows, settings.design),
-        best.plan,
+        replace(best.plan, chosen=chosen, served_mbps=served, flow=flow),
         ranked,
         curve,
         best.ensemble,
@@ -378,6 +399,8 @@ def _sentence(
         f"({best.label}) {where} and {each} Mbit/s a site: {plan.solve.reached:,.1f} "
         f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
+    if bases > 1:
+        text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
     if best.moved is not None:
         text += f" {_moved_sentence(best.moved, settings.objective)}"
     served = best.ensemble["served_mbps"]
@@ -385,8 +408,6 @@ def _sentence(
         f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
         f"and {np.percentile(served, 10):,.1f} at the 10th percentile."
     )
-    if bases > 1:
-        text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
     if settings.existing is not None and len(settings.existing):
         stay = int((chosen & (found.origin == "existing")).sum())
         text += f" {stay} of {len(settings.existing)} existing sites stay."
@@ -405,7 +426,7 @@ def _moved_sentence(moved: Moved, objective: str) -> str:
         for found in (moved.before, moved.after)
     )
     return (
-        f"By the radio model these would serve {before[0]} in the median busy hour; the sites of {moved.start}, "
-        f"{moved.sites:,} of them moved, serve {after[1]}. The gap is that of the covering program over its own "
-        "candidates: of what the radio model serves, nothing is proven."
+        f"By the radio model these sites serve {before[0]} in the median busy hour. The plan takes the sites of "
+        f"{moved.start}, moves {moved.sites or 'none'} of them and serves {after[1]}. The gap is that of the covering "
+        "program; no bound is proven for what the radio model serves."
     )
