@@ -73,7 +73,7 @@ def coupled_loads(
     coverage : with pixels on the tiles of the demand.
     demand_mbps : (tiles, hours) Mbit/s of each tile.
     awake : (cells, hours) bool; None for all cells in all hours.
-    start : (cells,) loads from which those of the first hour are sought, such as those of a network much alike.
+    start : (cells,) loads to start from, such as those of a similar network; 0 by default.
 
     References
     ----------
@@ -91,6 +91,8 @@ def coupled_loads(
     up = np.ones((cells, hours), bool) if awake is None else np.asarray(awake, bool)
     if up.shape != (cells, hours):
         raise InputError(f"The plan must say of {cells} cells in {hours} hours whether they are awake.")
+    if start is not None and np.shape(start) != (cells,):
+        raise InputError(f"The loads to start from must be one number for each of {cells} cells.")
     progress = progress or silent
     problem = _Problem(coverage)
     coverage.serving(up[:, 0])  # what is made once is made before threads ask for it

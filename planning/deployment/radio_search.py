@@ -137,7 +137,9 @@ def serving_more(
     windows = _windows(best, at, grid, asked)
     percent = (100 - _STARTS_PERCENT) / max(1, len(windows))
     for number, window in enumerate(windows):
-        rows, pixels = window.candidates, window.pixels
+        rows, pixels = window.candidates(best), window.pixels
+        if not len(rows):
+            continue
         part = replace(grid.kept(pixels, grid.tile, grid.tiles), weight=grid.weight[pixels])
         begun = _STARTS_PERCENT + percent * number
         tell(int(begun), 100, "levels of the candidates")
@@ -148,7 +150,7 @@ def serving_more(
         def of_window(done: int, total: int, what: str, begun: float = begun) -> None:
             tell(int(begun + percent * done / total), 100, what)
 
-        trial = _moved(problem, best, window, at, sized, effort, of_window)
+        trial = _moved(problem, best, window, rows, at, sized, effort, of_window)
         value = judged(trial, begun + percent, "radio model of the moved sites")
         if replay.value(value) > replay.value(after):
             best, after = trial, value
@@ -159,25 +161,34 @@ def serving_more(
 class _Window:
     """Where sites move while the others stay.
 
-    candidates : numbers. movable : (of these,) bool; the others are open sites around. pixels : (pixels,) bool.
-    spacing_m : distance between two sites, about.
+    movable, around : (candidates,) bool: of the window, and within which open sites interfere. pixels : (pixels,) bool.
+    spacing_m : distance between two sites, about. room : candidates whose levels memory allows.
     """
 
-    candidates: np.ndarray
     movable: np.ndarray
+    around: np.ndarray
     pixels: np.ndarray
     spacing_m: float
+    room: int
+
+    def candidates(self, chosen: np.ndarray) -> np.ndarray:
+        """Numbers, ascending: the open sites in and around the window, and its free places, every so many where they
+        are more than there is room for. None where there is no room for any."""
+        stay, free = np.flatnonzero(self.around & chosen), np.flatnonzero(self.movable & ~chosen)
+        room = self.room - len(stay)
+        if room < 1 or not len(free):
+            return np.zeros(0, int)
+        if room < len(free):
+            free = free[np.linspace(0, len(free) - 1, room).astype(int)]
+        return np.sort(np.concatenate([stay, free]))
 
 
 def _windows(chosen: np.ndarray, at: np.ndarray, grid: PixelGrid, asked: Asked) -> list[_Window]:
     """Groups of neighbouring sites that memory allows; at most _WINDOWS, those with the most traffic first.
 
-    Where a window's candidates are too many for _LEVELS, evenly spaced ones of its rows are kept, beside the open ones.
     at : (candidates, 2) m.
     """
     sites = np.flatnonzero(chosen)
-    if not len(sites):
-        return []
     spacing = float(np.sqrt(grid.area_km2 * 1e6 / len(sites)))
     cells = _SECTORS * (1 + asked.max_layers)  # of a candidate
     levels_per_site = cells * len(at) / len(sites) * len(grid) / len(sites)
@@ -194,13 +205,7 @@ def _windows(chosen: np.ndarray, at: np.ndarray, grid: PixelGrid, asked: Asked) 
         core = cKDTree(at[sites[group == number]])
         near, around = (core.query(points)[0] <= _HALO * spacing for points in (pixel_at, at))
         mine, pixels = of_candidate == number, near | (of_pixel == number)
-        stay, free = np.flatnonzero((mine | around) & chosen), np.flatnonzero(mine & ~chosen)
-        room = int(_LEVELS / (cells * pixels.sum())) - len(stay)
-        if room < len(free):
-            free = free[np.linspace(0, len(free) - 1, max(room, 0)).astype(int)]
-        if len(free):
-            rows = np.sort(np.concatenate([stay, free]))
-            windows.append(_Window(rows, mine[rows], pixels, spacing))
+        windows.append(_Window(mine, mine | around, pixels, spacing, int(_LEVELS / (cells * pixels.sum()))))
     return windows
 
 
@@ -208,6 +213,7 @@ def _moved(
     problem: CoveringProblem,
     chosen: np.ndarray,
     window: _Window,
+    rows: np.ndarray,
     at: np.ndarray,
     sized: SizedCandidates,
     effort: float,
@@ -215,16 +221,17 @@ def _moved(
 ) -> np.ndarray:
     """(candidates,) bool: the plan with sites of the window moved, one after the other, that which carries least first.
 
-    A site that finds no better place is tried again once a site near it has moved.
+    A site that finds no better place is tried again once a site near it has moved. rows : the window's candidates,
+    those of `sized`. at : (candidates, 2) m.
     """
-    rows, at = window.candidates, at[window.candidates]
+    at, movable = at[rows], window.movable[rows]
     neighbours = problem.neighbours()
     state = sized.state(chosen[rows])
     grid = sized.coverage.grid
     pixel_at = np.column_stack([grid.east_m, grid.north_m])
     weight = np.exp(-((cdist(at, pixel_at) / (window.spacing_m / 2)) ** 2) / 2)
     visits = int(effort * _WORK / max(1, len(grid) * int((state.load > 0).sum())))
-    fixed = problem.forced[rows] | ~window.movable
+    fixed = problem.forced[rows] | ~movable
     waiting = state.chosen & ~fixed
     first = state.value
     for visit in range(visits):
@@ -238,7 +245,7 @@ def _moved(
         rest[rows[out]] = False
         free = problem.affordable(rest) & (neighbours @ rest.astype(float) == 0)
         free[rows[out]] = False
-        into = _places(state, out, free[rows] & window.movable, at, weight, sized, window.spacing_m)
+        into = _places(state, out, free[rows] & movable, at, weight, sized, window.spacing_m)
         better = _better(sized, state, out, into)
         if better is None:
             continue

@@ -27,7 +27,7 @@ from planning.deployment.radio_search import Moved, Replay, serving_more
 from planning.deployment.reach import Reach
 from planning.deployment.strategies import PROPORTIONAL, available, density, largest_remainder
 from planning.distinct import distinct
-from planning.errors import InputError
+from planning.errors import InfeasibleError, InputError
 from planning.geometry import centre_of, distances_m, local_metres, mean_tile_side_m
 from planning.network import SiteDesign
 from planning.shared_work import SharedWork
@@ -168,6 +168,10 @@ def site_optimally(
         score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
         tried.append(_Tried(score, label, of_basis, plan, chosen, ensemble))
     best = max(tried, key=lambda made: made.score)
+    if not best.chosen.any():
+        raise InfeasibleError(
+            "No site is possible within the limits; raise the budget, forbid less or give more candidates."
+        )
     if replay is not None and near is not None and settings.level_dbm is None:
         further = Places.of([], [])
         strategies: dict[str, np.ndarray] = {}
@@ -403,6 +407,8 @@ def _sentence(
         text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
     if best.moved is not None:
         text += f" {_moved_sentence(best.moved, settings.objective)}"
+    elif settings.radius_m is not None or settings.level_dbm is not None:
+        text += " With a stated radius or level, sites are not moved to serve more by the radio model."
     served = best.ensemble["served_mbps"]
     text += (
         f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "

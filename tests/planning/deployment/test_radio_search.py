@@ -11,11 +11,13 @@ from planning.demand import Demand, Scale
 from planning.deployment import available, deploy
 from planning.deployment import radio_search as search
 from planning.deployment.candidate_coverage import CandidateCoverage, SizedCandidates
+from planning.deployment.candidates import candidates_of
 from planning.deployment.places import Places, grid
 from planning.deployment.radio_search import Replay
 from planning.deployment.serving import served
-from planning.deployment.siting import SitingSettings, site_optimally
+from planning.deployment.siting import SitingSettings, _proportional, site_optimally
 from planning.deployment.sizing import size_network
+from planning.errors import InfeasibleError
 from planning.geometry import centre_of, distances_m, local_metres
 from planning.network import Network, SiteDesign
 from tests.planning.conftest import make_table
@@ -166,3 +168,61 @@ def test_a_search_can_be_cancelled(busy):
         site_optimally(
             busy, 4, SitingSettings(radio=RADIO), 0.9, progress=cancel, replay=Replay(busy, radio=RADIO)
         )
+
+
+def test_a_window_keeps_to_its_memory_and_follows_sites_that_moved(busy, monkeypatch):
+    lon, lat, _ = grid(busy, 4)
+    pixels = PixelGrid.of_tiles(busy.x, busy.y, RADIO.pixel_m)
+    at = np.column_stack(pixels.metres(lon, lat))
+    west = np.argsort(at[:, 0], kind="stable")
+    chosen = np.isin(np.arange(len(lon)), np.r_[west[:20], west[-4:]])  # dense in the west
+    asked = Replay(busy, radio=RADIO).asked()
+    cells = 3 * (1 + asked.max_layers)
+    monkeypatch.setattr(search, "_LEVELS", cells * len(pixels) * 40)
+    windows = search._windows(chosen, at, pixels, asked)
+    assert len(windows) > 1
+    for window in windows:
+        rows = window.candidates(chosen)
+        assert cells * len(rows) * window.pixels.sum() <= search._LEVELS
+        assert not len(rows) or np.isin(np.flatnonzero(window.around & chosen), rows).all()
+    window = next(w for w in windows if len(w.candidates(chosen)))
+    new = np.flatnonzero(window.around & ~window.movable & ~chosen)[:1]
+    elsewhere = chosen.copy()
+    elsewhere[new] = True  # a site of another window has moved there
+    assert (
+        np.isin(new, window.candidates(elsewhere)).all() and not np.isin(new, window.candidates(chosen)).any()
+    )
+
+
+def test_places_that_strategies_share_are_one_candidate(busy):
+    lon, lat, _ = grid(busy, 1)
+    further, strategies = _proportional(
+        busy, 6, candidates_of(busy, SitingSettings(spacing_m=1e4), 6, 500.0, 1.0)
+    )
+    all_lon, all_lat = np.r_[lon, further.lon], np.r_[lat, further.lat]
+    both = np.round(np.column_stack([all_lon, all_lat]), 7)
+    assert len(np.unique(both, axis=0)) == len(both)
+    for name, rows in strategies.items():
+        sites = deploy(busy, 6, name, radio=RADIO).network.sites
+        np.testing.assert_allclose(np.sort(all_lon[rows]), np.sort(sites["lon"]), atol=1e-6)
+        np.testing.assert_allclose(np.sort(all_lat[rows]), np.sort(sites["lat"]), atol=1e-6)
+
+
+def test_the_sentence_tells_the_programs_candidates_and_what_was_not_moved(busy):
+    assert "3 sites of 12 candidates" in sited(busy, 3, spacing_m=1e4).sentence
+    assert "not moved" in sited(busy, 3, radius_m=900.0).sentence
+
+
+def test_a_budget_that_pays_for_nothing_is_told(busy):
+    with pytest.raises(InfeasibleError, match="budget"):
+        sited(busy, None, budget=0.0)
+
+
+def test_progress_moves_on_while_sites_move(busy):
+    said = []
+    settings = SitingSettings(radio=RADIO, time_limit=3.0)
+    site_optimally(
+        busy, 4, settings, 0.9, progress=lambda *told: said.append(told), replay=Replay(busy, radio=RADIO)
+    )
+    shares = [done / total for done, total, _ in said]
+    assert shares == sorted(shares) and len({round(share, 3) for share in shares}) > 8
