@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from plannerbase.bands import band
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -33,11 +35,8 @@ def add_bands(figure: go.Figure, series: np.ndarray, colours: BandColours | None
     colours = colours or BandColours()
     hours = np.arange(series.shape[1])
     if series.shape[0] > 1:
-        for low, high, colour, name in (
-            (0.05, 0.95, colours.band_90, "90 % band"),
-            (0.25, 0.75, colours.band_50, "50 % band"),
-        ):
-            lower, upper = np.quantile(series, (low, high), axis=0)
+        for share, colour in ((0.9, colours.band_90), (0.5, colours.band_50)):
+            lower, upper = band(series, share)
             figure.add_scatter(
                 x=np.concatenate([hours, hours[::-1]]),
                 y=np.concatenate([upper, lower[::-1]]),
@@ -45,7 +44,7 @@ def add_bands(figure: go.Figure, series: np.ndarray, colours: BandColours | None
                 fillcolor=colour,
                 line={"width": 0},
                 hoverinfo="skip",
-                name=name,
+                name=f"{100 * share:.0f} % band",
             )
     median = {"color": colours.median, "width": 2}
     figure.add_scatter(x=hours, y=np.median(series, axis=0), line=median, name="median")

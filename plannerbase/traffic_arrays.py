@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from plannerbase.bands import band
+
 INTENSITIES: tuple[str, ...] = ("poi", "business_poi", "population")  # that a tile may be known by
 
 
@@ -108,7 +110,7 @@ def traffic_statistics(arrays: TrafficArrays) -> pd.Series:
     area = np.einsum("t,tsh->sh", share, arrays.traffic, dtype=np.float64)
     course = np.median(area, axis=0)
     busy = int(course.argmax())
-    low, high = np.quantile(area[:, busy], [0.05, 0.95])
+    low, high = band(area[:, busy], 0.9)
     mean = float(course.mean())
     return pd.Series(
         {

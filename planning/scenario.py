@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from plannerbase.bands import quantile_of_samples
 from plannerbase.source import Source
 from planning.atomic import write_whole
 from planning.demand import Demand, Scale
@@ -208,7 +209,7 @@ def week_table(demand: Demand) -> pd.DataFrame:
     """Traffic of the whole area by hour: median of the samples and their central 50 % and 90 %, Mbit/s."""
     total = demand.mbps.sum(axis=0, dtype=float)
     levels = {"low_90": 0.05, "low_50": 0.25, "median": 0.5, "high_50": 0.75, "high_90": 0.95}
-    bands = np.quantile(total, list(levels.values()), axis=0)
+    bands = quantile_of_samples(total, list(levels.values()), axis=0)
     return pd.DataFrame(
         {"hour": np.arange(demand.hours)} | {f"{n}_mbps": band for n, band in zip(levels, bands, strict=True)}
     )

@@ -19,6 +19,7 @@ from opendiff import metrics
 from opendiff.area.tile_grid import tile_centre
 from opendiff.evaluation.evaluation import Evaluation
 from opendiff.storage.atomic import replacing
+from plannerbase.bands import band, quantile_of_samples
 
 SHARES = np.arange(5, 100, 5) / 100  # nominal shares of the central intervals
 EXAMPLE_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the true level, whose tiles serve as examples
@@ -102,7 +103,7 @@ def observed_coverage(truth: np.ndarray, ensemble: np.ndarray, shares: Sequence[
     """Share of true values inside each central interval, (shares,); as `metrics.coverage`, in one pass."""
     wanted = np.asarray(shares, float)
     bounds = np.concatenate([(1 - wanted) / 2, (1 + wanted) / 2])
-    low, high = np.split(np.quantile(ensemble, bounds, axis=1, method="weibull"), 2)
+    low, high = np.split(quantile_of_samples(ensemble, bounds, axis=1), 2)
     return ((low <= truth) & (truth <= high)).mean(axis=(1, 2))
 
 
@@ -165,7 +166,7 @@ def example_figure(evaluation: Evaluation, model: str) -> go.Figure:
         series = evaluation.ensembles[model][row]
         first = {"row": place, "col": 1}
         for share, colour in BANDS:
-            low, high = np.quantile(series, [(1 - share) / 2, (1 + share) / 2], axis=0, method="weibull")
+            low, high = band(series, share)
             name = f"{100 * share:.0f} % band"
             figure.add_scatter(
                 x=np.concatenate([hours, hours[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",

@@ -16,6 +16,7 @@ from opendiff import metrics
 from opendiff.default.cities import fill_gaps
 from opendiff.metrics.structure import autocorrelation
 from opendiff.week import DAYS, HOURS_PER_DAY
+from plannerbase.bands import quantile_of_samples
 
 TREES = 200
 DRAWS = 4  # generated weeks a tile that are told from the real one, in turn
@@ -153,7 +154,7 @@ def tail_figures(truth: np.ndarray, ensemble: np.ndarray) -> dict[str, float]:
     level, levels = truth.mean(axis=1), ensemble.mean(axis=2)
     peak, peaks = truth.max(axis=1), ensemble.max(axis=2)
     above = lambda value, samples, share: float(  # noqa: E731
-        (value > np.quantile(samples, share, axis=1, method="weibull")).mean()
+        (value > quantile_of_samples(samples, share, axis=1)).mean()
     )
     inside = metrics.coverage(level[:, None], levels[..., None], 0.9)[:, 0]
     rank = np.argsort(np.argsort(np.median(levels, axis=1), kind="stable"), kind="stable")

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from plannerbase.bands import band
+
 PIT_BINS = 10  # of the probability integral transform: the ranks, on 0..1
 
 
@@ -65,14 +67,9 @@ def energy_score(truth: ArrayLike, ensemble: ArrayLike) -> np.ndarray:
 
 
 def coverage(truth: ArrayLike, ensemble: ArrayLike, share: float) -> np.ndarray:
-    """Whether each true value lies inside the central interval that should hold `share` of them, (tiles, hours) bool.
-
-    The quantiles are the plotting positions k / (M + 1) of the sorted samples (Weibull), because the true value of a
-    calibrated ensemble falls between neighbouring samples with equal chance; NumPy's default is too narrow by
-    2 share / (M + 1).
-    """
+    """Whether each true value lies inside the `band` that should hold `share` of them, (tiles, hours) bool."""
     truth, ensemble = checked(truth, ensemble)
-    low, high = np.quantile(ensemble, [(1 - share) / 2, (1 + share) / 2], axis=1, method="weibull")
+    low, high = band(ensemble, share, axis=1)
     return (low <= truth) & (truth <= high)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from opendiff.metrics.scores import checked, coverage, energy_score
+from plannerbase.bands import band
 
 NEIGHBOURS = (4, 9, 16, 36)
 
@@ -56,7 +57,7 @@ def busy_hours(truth: np.ndarray, ensemble: np.ndarray, rows: np.ndarray) -> tup
 
 def _interval(name: str, truth: np.ndarray, samples: np.ndarray) -> dict[str, float]:
     """Coverage and width of the 90 % interval of values (rows,), samples (rows, samples)."""
-    low, high = np.quantile(samples, (0.05, 0.95), axis=1)
+    low, high = band(samples, 0.9, axis=1)
     inside = coverage(truth[:, None], samples[..., None], 0.9).mean()
     return {
         f"{name}_coverage_90": float(inside),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from plannerbase import formats
+from plannerbase.bands import band
 from plannerbase.progress import Progress
 from planning.demand import Demand
 from planning.errors import InputError
@@ -121,7 +122,7 @@ def ensemble_figures(
             other = figures_of(judged[name].on(laid), prices)
         for figure in values[name][0]:
             of_samples = np.array([v[figure] for v in values[name]])
-            low, high = np.quantile(of_samples, [0.1, 0.9])
+            low, high = band(of_samples, 0.8)
             row: dict[str, Any] = {
                 "strategy": name, "figure": figure, "unit": _unit(figure, prices), "mean": of_samples.mean(),
                 "p10": low, "p90": high,

@@ -123,7 +123,7 @@ def test_the_week_shows_the_quantiles_of_the_samples(report, demand):
     assert slope < 0
     np.testing.assert_allclose(median, slope * expected + offset, atol=0.06)
     outer = points(figure, "polygon", 0)[:, 1]
-    high, low = np.quantile(total, [0.95, 0.05], axis=0)
+    high, low = np.quantile(total, [0.95, 0.05], axis=0, method="weibull")
     np.testing.assert_allclose(outer, slope * np.concatenate([high, low[::-1]]) + offset, atol=0.06)
 
 
