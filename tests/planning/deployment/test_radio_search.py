@@ -226,3 +226,55 @@ def test_progress_moves_on_while_sites_move(busy):
     )
     shares = [done / total for done, total, _ in said]
     assert shares == sorted(shares) and len({round(share, 3) for share in shares}) > 8
+
+
+def test_estimates_are_near_what_moves_serve(busy):
+    lon, lat, _ = grid(busy, 1)
+    pixels = PixelGrid.of_tiles(busy.x, busy.y, RADIO.pixel_m)
+    sized = SizedCandidates(lon, lat, SiteDesign(), pixels, RADIO, Replay(busy, radio=RADIO).asked())
+    chosen = np.isin(np.arange(len(lon)), [1, 4, 6, 11])
+    state = sized.state(chosen)
+    into = np.flatnonzero(~chosen)
+    looks = sized.estimates(state, 4, np.append(into, 4))
+    exact = [sized.state(np.isin(np.arange(len(lon)), [1, 6, 11, j])).value for j in into]
+    # a moved site is estimated with the layers that it had
+    np.testing.assert_allclose(looks, [*exact, state.value], rtol=0.1)
+    assert np.corrcoef(looks[:-1], exact)[0, 1] > 0.9
+
+
+def test_even_bad_moves_keep_the_limits_and_are_not_deployed(busy, monkeypatch):
+    allowed = []
+
+    def worst(sized, state, out, into):
+        looks = sized.estimates(state, out, into)
+        if not len(into):
+            return None
+        new = int(into[looks.argmin()])
+        moved = state.chosen
+        moved[out], moved[new] = False, True
+        return new, sized.state(moved)
+
+    def recorded(problem, *rest):
+        chosen = search_moved(problem, *rest)
+        allowed.append(problem.allows(chosen))
+        return chosen
+
+    search_moved = search._moved
+    monkeypatch.setattr(search, "_better", worst)
+    monkeypatch.setattr(search, "_moved", recorded)
+    made = sited(busy, 4, min_distance_m=1200.0)
+    assert allowed == [True]
+    assert made.moved.sites == 0 and made.moved.after.served_mbps >= made.moved.before.served_mbps
+
+
+def test_a_start_that_breaks_a_limit_is_none(busy):
+    made = sited(busy, 9, min_distance_m=1700.0)
+    at = local_metres(made.lon, made.lat, centre_of(made.lon, made.lat))
+    assert distances_m(at, at)[np.triu_indices(len(at), 1)].min() >= 1700 * (1 - 1e-6)
+
+
+def test_plans_are_judged_by_their_objective(busy):
+    lon, lat, _ = grid(busy, 1)
+    found = served_by(busy, lon[:3], lat[:3])
+    assert Replay(busy, objective="people").value(found) == found.users_served
+    assert Replay(busy).value(found) == found.served_mbps
