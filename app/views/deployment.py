@@ -229,9 +229,9 @@ def _optimised(plan: "DeploymentPlan") -> None:
     curve, ranked, samples = (plan.tables[f"deployment_{name}"] for name in ("curve", "ranking", "samples"))
     one, two, three, four = st.columns(4)
     served = plan.served_mbps
-    one.metric("Served (Mbit/s)", "–" if served is None else formats.number(served))
+    one.metric("Within reach and capacity (Mbit/s)", "–" if served is None else formats.number(served))
     gap = plan.solve.gap if plan.solve is not None else None
-    two.metric("Optimality gap", "–" if gap is None else formats.percent(gap, 2))
+    two.metric("Gap of the covering program", "–" if gap is None else formats.percent(gap, 2))
     three.metric("Served, mean of samples (Mbit/s)", formats.number(samples["served_mbps"].mean()))
     four.metric("Served in 9 of 10 samples (Mbit/s)", formats.number(samples["served_mbps"].quantile(0.1)))
     left, right = st.columns(2)
@@ -247,7 +247,10 @@ def _optimised(plan: "DeploymentPlan") -> None:
     ).drop(columns="served_mbps")  # fmt: skip
     shown = shown.round(dict.fromkeys((c for c in shown if c.endswith("(Mbit/s)")), 1))
     right.dataframe(shown, hide_index=True, width="stretch", height=340)
-    right.caption("Each site's gain beside those ranked before it; its loss if it alone were left out.")
+    right.caption(
+        "Each site's gain beside those ranked before it; its loss if it alone were left out. Both are within reach and "
+        "capacity, without interference; the gap is the covering program's, before sites moved by the radio model."
+    )
 
 
 def _map(space: Workspace, region: Region, made: Made, deployed: Deployed, network: Made) -> None:

@@ -143,11 +143,14 @@ class Coverage:
         key = np.packbits(mask).tobytes()
         made = self._states.pop(key, None)  # threads may ask at once: each step holds by itself
         if made is None:
-            made = Serving.of(self.cells, self.settings, self.carriers, self.rest_mw, mask)
+            made = self._serving(mask)
         self._states[key] = made
         while len(self._states) > _KEPT_STATES:
             self._states.popitem(last=False)
         return made
+
+    def _serving(self, awake: np.ndarray) -> Serving:
+        return Serving.of(self.cells, self.settings, self.carriers, self.rest_mw, awake)
 
     def __repr__(self) -> str:
         share = self.covered_share()

@@ -59,6 +59,7 @@ def coupled_loads(
     demand_mbps: np.ndarray,
     awake: np.ndarray | None = None,
     progress: Progress | None = None,
+    start: np.ndarray | None = None,
 ) -> NetworkLoads:
     """The fixed point of cell loads (Siomina and Yuan 2012, eq. 5), hour by hour.
 
@@ -72,6 +73,7 @@ def coupled_loads(
     coverage : with pixels on the tiles of the demand.
     demand_mbps : (tiles, hours) Mbit/s of each tile.
     awake : (cells, hours) bool; None for all cells in all hours.
+    start : (cells,) loads to start from, such as those of a similar network; 0 by default.
 
     References
     ----------
@@ -89,13 +91,17 @@ def coupled_loads(
     up = np.ones((cells, hours), bool) if awake is None else np.asarray(awake, bool)
     if up.shape != (cells, hours):
         raise InputError(f"The plan must say of {cells} cells in {hours} hours whether they are awake.")
+    if start is not None and np.shape(start) != (cells,):
+        raise InputError(f"The loads to start from must be one number for each of {cells} cells.")
     progress = progress or silent
     problem = _Problem(coverage)
     coverage.serving(up[:, 0])  # what is made once is made before threads ask for it
     found: list[tuple] = []
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
         chunks = [
-            pool.submit(problem.hours, demand[:, begin : begin + _CHUNK], up[:, begin : begin + _CHUNK])
+            pool.submit(
+                problem.hours, demand[:, begin : begin + _CHUNK], up[:, begin : begin + _CHUNK], start
+            )
             for begin in range(0, hours, _CHUNK)
         ]
         try:
@@ -118,10 +124,10 @@ class _Problem:
         self.place = coverage.users_by_place()[:, None]
         self.tile = np.maximum(coverage.grid.tile, 0)
 
-    def hours(self, demand: np.ndarray, awake: np.ndarray) -> list[tuple]:
+    def hours(self, demand: np.ndarray, awake: np.ndarray, start: np.ndarray | None) -> list[tuple]:
         """The results of `solved` for some hours, (tiles, hours) and (cells, hours)."""
         found: list[tuple] = []
-        start = np.zeros(len(self.coverage.cells))
+        start = np.zeros(len(self.coverage.cells)) if start is None else start
         for hour in range(demand.shape[1]):
             found.append(self.solved(demand[:, hour], awake[:, hour], start))
             start = found[-1][0]

@@ -118,14 +118,19 @@ class Candidates:
 
 
 def candidates_of(
-    demand: Demand, settings: SitingSettings, sites: int | None, radius: float, capacity: float
+    demand: Demand,
+    settings: SitingSettings,
+    sites: int | None,
+    radius: float,
+    capacity: float,
+    further: Places | None = None,
 ) -> Candidates:
-    """Existing and forced sites, and those of a file or a grid. radius: m; capacity: Mbit/s where a file gives none.
-    Raises InputError where there is none."""
+    """Existing and forced sites, those of a file or a grid, and further ones. radius: m; capacity: Mbit/s where a file
+    gives none. Raises InputError where there is none."""
     new = settings.candidates
     if new is None:
         new = Places.of(*grid(demand, _candidates_a_side(demand, settings, sites, radius))[:2])
-    given = (("existing", settings.existing), ("forced", settings.forced), ("new", new))
+    given = (("existing", settings.existing), ("forced", settings.forced), ("new", new), ("new", further))
     parts = [(kind, places) for kind, places in given if places is not None and len(places)]
     if not parts:
         raise InputError("There is no candidate site; give candidates or leave them to the grid.")

@@ -20,6 +20,7 @@ from plannerbase.report import Report
 from planning.coverage import Coverage, RadioSettings
 from planning.demand import AnyTraffic, Demand, Scale
 from planning.deployment.placement import place
+from planning.deployment.radio_search import Replay
 from planning.deployment.serving import Served, served
 from planning.deployment.siting import SitingSettings, site_optimally
 from planning.deployment.sizing import PIXEL_M, Sizing, size_network, usual_site_mbps, with_radio_capacity
@@ -186,7 +187,9 @@ def deploy(
     tell = progress or silent
     tell(0, 100, "placing sites")
     if strategy == "optimised":
-        placed = _serving_most(demand, sites, siting or SitingSettings(), quantile, max_layers, tell, work)
+        settings = siting or SitingSettings()
+        replay = Replay(demand, quantile, headroom, max_layers, radio, settings.objective, work)
+        placed = _serving_most(demand, sites, settings, replay, tell)
     else:
         assert sites is not None  # checked above
         placed = _in_proportion(demand, sites, strategy, area_tiles)
@@ -234,20 +237,18 @@ def _serving_most(
     demand: Demand,
     sites: int | None,
     settings: SitingSettings,
-    quantile: float,
-    max_layers: int,
+    replay: Replay,
     tell: Progress,
-    work: SharedWork | None,
 ) -> _Placed:
-    largest = usual_site_mbps(max_layers)
     siting = site_optimally(
         demand,
         sites,
         settings,
-        quantile,
-        largest,
+        replay.quantile,
+        usual_site_mbps(replay.max_layers),
         lambda done, total, what: tell(95 * done // total, 100, what),
-        work,
+        replay.work,
+        replay,
     )
     return _Placed(
         siting.lon,

@@ -1,7 +1,8 @@
 """The optimised strategy: sites where they serve the most traffic, by capacitated maximal covering.
 
 Demand stands at k x k places of a tile, so close that a site's reach spans at least one step; candidates stand on a
-grid of their own or come from a file. Sites that exist or are forced are candidates at their own places.
+grid of their own or come from a file. Sites that exist or are forced are candidates at their own places. Where the
+radio model says what a site reaches, sites then move until they serve the most by that model (`radio_search`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from planning.deployment.covering import CoveringProblem
 from planning.deployment.covering_areas import LARGE, cover_in_areas
 from planning.deployment.covering_plan import CoveringPlan, solve_covering
 from planning.deployment.covering_ranking import add_idle, losses, rollout
-from planning.deployment.places import grid
+from planning.deployment.placement import place
+from planning.deployment.places import Places, grid
+from planning.deployment.radio_search import Moved, Replay, serving_more
 from planning.deployment.reach import Reach
-from planning.errors import InputError
-from planning.geometry import centre_of, local_metres, mean_tile_side_m
+from planning.deployment.strategies import PROPORTIONAL, available, density, largest_remainder
+from planning.distinct import distinct
+from planning.errors import InfeasibleError, InputError
+from planning.geometry import centre_of, distances_m, local_metres, mean_tile_side_m
 from planning.network import SiteDesign
 from planning.shared_work import SharedWork
 
@@ -32,6 +37,8 @@ __all__ = ["HOURS", "ROBUST", "Siting", "SitingSettings", "site_optimally"]
 BASES = (0.5, 0.75, 0.9)  # quantiles that a robust plan is sought on, beside the mean
 MAX_SITES = 2000
 MIN_BEYOND = 5  # further sites that the curve of served traffic goes on with; else a quarter of the plan's
+USUAL_SECONDS = 60.0  # of a time limit, with which the usual number of moves is tried
+_SAME_DIGITS = 7  # of degrees (1 cm), to which places are the same
 MAX_POINTS_PER_SIDE, MAX_POINTS = 8, 100_000  # places of demand: along the side of a tile, and in all
 
 
@@ -48,6 +55,7 @@ class Siting:
     ranked: pd.DataFrame  # a row a site, by marginal gain
     curve: pd.DataFrame  # served traffic by number of sites
     ensemble: pd.DataFrame  # served traffic by sample
+    moved: Moved | None  # by the radio model
     sentence: str  # what was done, in words
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -69,6 +77,7 @@ class _Tried:
     plan: CoveringPlan
     chosen: np.ndarray  # (candidates,) bool, idle ones for headroom included
     ensemble: pd.DataFrame  # what they serve of every sample
+    moved: Moved | None = None  # by the radio model
 
 
 def site_optimally(
@@ -79,12 +88,13 @@ def site_optimally(
     largest_mbps: float = 1000.0,
     progress: Progress | None = None,
     work: SharedWork | None = None,
+    replay: Replay | None = None,
 ) -> Siting:
     """Choose sites: `sites` in all (existing and forced ones among them), or as many as the budget pays.
 
     quantile: of the demand that is planned for. largest_mbps: capacity of a site where none is given. work: seeks the
-    sites of more than `covering_areas.LARGE` candidates area by area, by several processes. Raises InputError,
-    InfeasibleError, ClusterError.
+    sites of more than `covering_areas.LARGE` candidates area by area, by several processes. replay: by which sites move
+    in the end, unless a radius or a level says what they cover. Raises InputError, InfeasibleError, ClusterError.
     """
     settings = settings or SitingSettings()
     settings.validate()
@@ -109,21 +119,26 @@ def site_optimally(
         near = reach.places_of((lon, lat), (found.lon, found.lat), planned)
     # of each place in its tile's demand
     share = 1.0 / np.bincount(tile, minlength=demand.tiles)[tile]
+    points = local_metres(lon, lat, origin)
+
+    def covering(found: Candidates, near: list[np.ndarray] | None, need: np.ndarray) -> CoveringProblem:
+        return CoveringProblem.build(
+            points=points,
+            need=need,
+            candidates=local_metres(found.lon, found.lat, origin),
+            radius_m=radius,
+            capacity=found.capacity,
+            sites=sites,
+            cost=found.cost,
+            budget=settings.budget,
+            forced=found.forced,
+            forbidden=found.forbidden,
+            min_distance_m=settings.min_distance_m,
+            near=near,
+        )
+
+    problem = covering(found, near, np.zeros(len(lon)))  # the need is that of each basis below
     places = local_metres(found.lon, found.lat, origin)
-    problem = CoveringProblem.build(
-        points=local_metres(lon, lat, origin),
-        need=np.zeros(len(lon)),  # that of each basis below
-        candidates=places,
-        radius_m=radius,
-        capacity=found.capacity,
-        sites=sites,
-        cost=found.cost,
-        budget=settings.budget,
-        forced=found.forced,
-        forbidden=found.forbidden,
-        min_distance_m=settings.min_distance_m,
-        near=near,
-    )
     bases = _bases(demand, settings, quantile)
     samples = _samples(demand, settings)
     tried: list[_Tried] = []
@@ -152,9 +167,88 @@ def site_optimally(
         served = ensemble["served_mbps"]
         score = float(served.mean() if settings.robust == "mean" else np.percentile(served, 10))
         tried.append(_Tried(score, label, of_basis, plan, chosen, ensemble))
-    tell(len(bases), len(bases) + 1, "ranking sites")
     best = max(tried, key=lambda made: made.score)
+    if not best.chosen.any():
+        raise InfeasibleError(
+            "No site is possible within the limits; raise the budget, forbid less or give more candidates."
+        )
+    if replay is not None and near is not None and settings.level_dbm is None:
+        further = Places.of([], [])
+        strategies: dict[str, np.ndarray] = {}
+        if settings.candidates is None:
+            further, strategies = _proportional(demand, int(best.chosen.sum()), found)
+        count = len(found.lon)
+        found = candidates_of(demand, settings, sites, radius, capacity, further)
+        if len(further):
+            design = found.design(slice(count, None), settings.design)
+            near += reach.places_of((lon, lat), (further.lon, further.lat), design)
+        problem = covering(found, near, best.problem.need)
+        moved = serving_more(
+            problem,
+            _starts(problem, best.chosen, strategies, local_metres(found.lon, found.lat, origin)),
+            found,
+            settings.design,
+            replay,
+            settings.time_limit / USUAL_SECONDS,
+            lambda done, total, what: tell(len(bases) * total + done, (len(bases) + 1) * total, what),
+        )
+        ensemble = _over(problem, moved.chosen, samples, tile, share)
+        best = replace(best, problem=problem, chosen=moved.chosen, ensemble=ensemble, moved=moved)
+    tell(1, 1, "ranking sites")
     return _report(best, found, radius, sites, settings, len(bases))
+
+
+def _proportional(demand: Demand, sites: int, found: Candidates) -> tuple[Places, dict[str, np.ndarray]]:
+    """Where the proportional strategies put as many sites.
+
+    Returns
+    -------
+    further : those of their places that are not among the candidates.
+    strategies : name -> (sites,) numbers of its places, `further` counted after the candidates.
+    """
+    weights = {name: density(demand, name) for name in PROPORTIONAL if name in available(demand)}
+    at = {
+        name: place(demand.x, demand.y, largest_remainder(weight, sites), demand.metadata.get("area"))
+        for name, weight in weights.items()
+        if weight.sum() > 0
+    }
+    count = len(found.lon)
+    lon, lat = (
+        np.concatenate([known, *(places[axis] for places in at.values())])
+        for axis, known in enumerate((found.lon, found.lat))
+    )
+    first, group = distinct(np.round(lon, _SAME_DIGITS), np.round(lat, _SAME_DIGITS))
+    new = np.sort(first[first >= count])
+    number = np.arange(len(lon))
+    number[new] = count + np.arange(len(new))
+    rows = number[first[group[count:]]]
+    strategies = dict(zip(at, np.split(rows, len(at)), strict=True))
+    return Places.of(lon[new], lat[new]), strategies
+
+
+def _starts(
+    problem: CoveringProblem, chosen: np.ndarray, strategies: dict[str, np.ndarray], at: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Plans that sites may move from: that of the program and, as far as the limits allow, the proportional ones.
+
+    A forced site replaces the nearest of their sites.
+
+    Parameters
+    ----------
+    chosen : (the program's candidates,) bool.
+    strategies : name -> (sites,) numbers of candidates.
+    at : (candidates, 2) m.
+    """
+    starts = {"the program": np.pad(chosen, (0, problem.candidates - len(chosen)))}
+    for name, mine in strategies.items():
+        for kept in np.flatnonzero(problem.forced):
+            if len(mine):
+                mine = np.delete(mine, distances_m(at[mine], at[[kept]]).argmin())
+        start = problem.forced.copy()
+        start[mine] = True
+        if problem.allows(start):
+            starts[f"the strategy {name}"] = start
+    return starts
 
 
 def _points_a_side(demand: Demand, radius: float) -> int:
@@ -257,7 +351,6 @@ def _report(
             "capacity_mbps": found.capacity[rows],
         }
     )
-    best = replace(best, plan=replace(best.plan, chosen=chosen, served_mbps=served, flow=flow))
     sentence = _sentence(best, found, radius, sites, settings, bases)
     return Siting(
         found.lon[rows],
@@ -265,10 +358,11 @@ def _report(
         tuple(names),
         found.origin[rows],
         found.design(rows, settings.design),
-        best.plan,
+        replace(best.plan, chosen=chosen, served_mbps=served, flow=flow),
         ranked,
         curve,
         best.ensemble,
+        best.moved,
         sentence,
     )
 
@@ -304,18 +398,22 @@ def _sentence(
     what = "traffic" if settings.objective == "traffic" else "people, each with the area's mean demand,"
     when = "busy hour" if settings.hours == "busy" else "mean hour"
     text = (
-        f"{counted(count, 'sites')} of {problem.candidates:,} candidates, chosen to serve the most {what} of the "
+        f"{counted(count, 'sites')} of {len(plan.chosen):,} candidates, chosen to serve the most {what} of the "
         f"{when} "
-        f"({best.label}) {where} and {each} Mbit/s a site: {plan.served_mbps:,.1f} "
+        f"({best.label}) {where} and {each} Mbit/s a site: {plan.solve.reached:,.1f} "
         f"of {total:,.1f} Mbit/s ({plan.solve.sentence})."
     )
+    if bases > 1:
+        text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
+    if best.moved is not None:
+        text += f" {_moved_sentence(best.moved, settings.objective)}"
+    elif settings.radius_m is not None or settings.level_dbm is not None:
+        text += " With a stated radius or level, sites are not moved to serve more by the radio model."
     served = best.ensemble["served_mbps"]
     text += (
         f" Over {len(served)} sample{'s' * (len(served) > 1)} they serve {served.mean():,.1f} Mbit/s on average "
         f"and {np.percentile(served, 10):,.1f} at the 10th percentile."
     )
-    if bases > 1:
-        text += f" Best of {bases} plans by the {'mean' if settings.robust == 'mean' else '10th percentile'}."
     if settings.existing is not None and len(settings.existing):
         stay = int((chosen & (found.origin == "existing")).sum())
         text += f" {stay} of {len(settings.existing)} existing sites stay."
@@ -324,3 +422,17 @@ def _sentence(
     if sites is not None and count < sites:
         text += f" Only {counted(count, f'of {sites} sites find')} a place among the candidates within all limits."
     return text
+
+
+def _moved_sentence(moved: Moved, objective: str) -> str:
+    before, after = (
+        (f"{found.served_mbps:,.0f}", f"{found.served_mbps:,.0f} of {found.demand_mbps:,.0f} Mbit/s")
+        if objective == "traffic"
+        else (f"{found.users_served:,.0f}", f"{found.users_served:,.0f} of {found.users:,.0f} active users")
+        for found in (moved.before, moved.after)
+    )
+    return (
+        f"By the radio model these sites serve {before[0]} in the median busy hour. The plan takes the sites of "
+        f"{moved.start}, moves {moved.sites or 'none'} of them and serves {after[1]}. The gap is that of the covering "
+        "program; no bound is proven for what the radio model serves."
+    )

@@ -114,7 +114,14 @@ def size_network(
     tell(0, 3, "coverage of the sites")
     sized, coverage = built(np.ones(len(sites), int))
     peak = sector_demand(coverage, demand, 24, quantile).max(axis=1)
-    layers = _layers(sized, peak * (1 + headroom), max_layers)
+    layers = layers_needed(
+        peak * (1 + headroom),
+        sized.cells["capacity_mbps"].to_numpy(float),
+        sized.cells["is_coverage"].to_numpy(bool),
+        sized.sector_of_cell,
+        sized.sectors["site"].to_numpy(),
+        max_layers,
+    )
     if layers.max() > 1:
         tell(1, 3, "coverage of the carriers")
         sized, coverage = built(layers)
@@ -141,22 +148,27 @@ def _by_site(network: Network, by_sector: np.ndarray) -> np.ndarray:
     return np.bincount(network.sectors["site"], by_sector, len(network.sites))
 
 
-def _layers(network: Network, wanted_mbps: np.ndarray, most: int) -> np.ndarray:
+def layers_needed(
+    wanted_mbps: np.ndarray,
+    capacity_mbps: np.ndarray,
+    is_coverage: np.ndarray,
+    sector: np.ndarray,
+    site: np.ndarray,
+    most: int,
+) -> np.ndarray:
     """(sites,) capacity layers that the fullest sector of each site needs, taken as alike.
 
-    network: with one layer. wanted_mbps: (sectors,).
+    wanted_mbps, site: (sectors,) what is asked of each, and its site. capacity_mbps, is_coverage, sector: (cells,) with
+    one layer; 0 Mbit/s for a cell that is not there.
     """
-    cells = network.cells
-    capacity = cells["capacity_mbps"].to_numpy(float)
-    is_base = cells["is_coverage"].to_numpy(bool)
-    sector, count = network.sector_of_cell, len(wanted_mbps)
-    base = np.bincount(sector, capacity * is_base, count)
-    layer = np.bincount(sector, capacity * ~is_base, count)
+    count = len(wanted_mbps)
+    base = np.bincount(sector, capacity_mbps * is_coverage, count)
+    layer = np.bincount(sector, capacity_mbps * ~is_coverage, count)
     with np.errstate(divide="ignore", invalid="ignore"):
         need = np.where(wanted_mbps > base, np.ceil((wanted_mbps - base) / layer), 1.0)
     need = np.clip(np.nan_to_num(need, nan=1.0, posinf=most), 1, most)
-    out = np.ones(len(network.sites), int)
-    np.maximum.at(out, network.sectors["site"].to_numpy(), need.astype(int))
+    out = np.ones(int(site.max()) + 1, int)
+    np.maximum.at(out, site, need.astype(int))
     return out
 
 

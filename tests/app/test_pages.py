@@ -666,7 +666,7 @@ def test_optimised_keeps_existing_and_drawn_places(drawn, space):
     assert sorted(ranked["origin"]) == ["existing", "existing", "forced", "new", "new"]
     assert not shapely.contains_xy(no_go, ranked["lon"], ranked["lat"])[ranked["origin"] == "new"].any()
     shown = metrics(test)
-    assert shown["Served (Mbit/s)"] == f"{space.network.value.plan.served_mbps:,.0f}"
+    assert shown["Within reach and capacity (Mbit/s)"] == f"{space.network.value.plan.served_mbps:,.0f}"
     from app.files.scenario import download, scenario_of
     from planning.scenario import Scenario
 
