@@ -138,7 +138,8 @@ def _result(space: Workspace, region: Region, unit: str, stale: bool) -> None:
         week = traffic_charts.week_band(series, hour, unit)
         accessible.chart(week, f"Week of traffic: {title}", "week band")
         st.caption(
-            "Line: median of the samples. Bands: 50 % and 90 % of them. Click a tile on the map for its own week."
+            "Line: median of the samples. Bands: where traffic lies with a probability of 50 % and 90 %. "
+            "Click a tile on the map for its own week."
         )
         if unit == "Mbit/s":
             scale_caption(space)
