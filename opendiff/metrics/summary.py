@@ -36,8 +36,9 @@ def score(
     square over all tiles and hours where nrmse is the mean over tiles; crps, energy; nmae, nrmse, ncrps, nenergy
     (divided by the mean truth); shape_mae, shape_rmse, shape_crps (each series scaled to run from 0 to 1 first); bias
     (mean generated / mean true - 1); coverage_50, coverage_90; rank_deviation (sum over ten bins of |share - 0.1|, 0
-    is calibrated); acf_distance, acf24_distance, acf24_true, acf24_generated; peak_hour_error in hours; level_r2 (log
-    level, mean of the samples), level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y also
+    is calibrated); acf_distance, acf24_distance of single samples, acf24_of_median of the median of the samples' lag-24
+    autocorrelations, acf24_crps of them as an ensemble, acf24_true, acf24_generated; peak_hour_error in hours;
+    level_r2 (log level, mean of the samples), level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y also
     morans_i_true, morans_i_generated of the level (each sample is one map). `seed` breaks ties of ranks only.
     """
     truth, ensemble = checked(truth, ensemble)
@@ -77,11 +78,14 @@ def log_level(series: ArrayLike, floor: float) -> np.ndarray:
 
 def _shape_figures(truth: np.ndarray, ensemble: np.ndarray) -> dict[str, float]:
     daily = [HOURS_PER_DAY]
+    true, made = (autocorrelation(series, HOURS_PER_DAY)[..., -1] for series in (truth, ensemble))
     return {
         "acf_distance": autocorrelation_distance(truth, ensemble).mean(),
         "acf24_distance": autocorrelation_distance(truth, ensemble, daily).mean(),
-        "acf24_true": autocorrelation(truth, HOURS_PER_DAY)[..., -1].mean(),
-        "acf24_generated": autocorrelation(ensemble, HOURS_PER_DAY)[..., -1].mean(),
+        "acf24_of_median": np.abs(np.median(made, axis=1) - true).mean(),
+        "acf24_crps": crps(true[:, None], made[..., None]).mean(),
+        "acf24_true": true.mean(),
+        "acf24_generated": made.mean(),
         "peak_hour_error": peak_hour_error(truth, ensemble).mean(),
     }
 

@@ -307,3 +307,21 @@ def test_a_silent_truth_has_no_normalised_figures():
 def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match=r"must be|nothing to score"):
         metrics.crps(np.ones((2, 24)), np.ones(shape))
+
+
+def test_daily_autocorrelations_are_judged_as_an_ensemble():
+    rng = np.random.default_rng(6)
+    truth, ensemble = rng.gamma(2.0, 1.0, (3, 72)), rng.gamma(2.0, 1.0, (3, 5, 72))
+
+    def lag_24(series):
+        z = series - series.mean()
+        return (z[24:] * z[:-24]).sum() / (z**2).sum()
+
+    true = np.array([lag_24(week) for week in truth])
+    made = np.array([[lag_24(week) for week in weeks] for weeks in ensemble])
+    figures = metrics.score(truth, ensemble)
+    assert figures["acf24_of_median"] == pytest.approx(np.abs(np.median(made, axis=1) - true).mean())
+    pairs = np.abs(made[:, :, None] - made[:, None]).sum(axis=(1, 2)) / (5 * 4)
+    assert figures["acf24_crps"] == pytest.approx(
+        (np.abs(made - true[:, None]).mean(axis=1) - pairs / 2).mean()
+    )
