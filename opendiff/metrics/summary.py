@@ -38,8 +38,8 @@ def score(
     (mean generated / mean true - 1); coverage_50, coverage_90; rank_deviation (sum over ten bins of |share - 0.1|, 0
     is calibrated); acf_distance, acf24_distance of single samples, acf24_of_median of the median of the samples' lag-24
     autocorrelations, acf24_crps of them as an ensemble, acf24_true, acf24_generated; peak_hour_error in hours;
-    level_r2 (log level, mean of the samples), level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y also
-    morans_i_true, morans_i_generated of the level (each sample is one map). `seed` breaks ties of ranks only.
+    level_r2 (log level, mean of the samples), level_ncrps, level_coverage_50, level_coverage_90; with tile numbers x, y
+    also morans_i_true, morans_i_generated of the level (each sample is one map). `seed` breaks ties of ranks only.
     """
     truth, ensemble = checked(truth, ensemble)
     mean = truth.mean()
