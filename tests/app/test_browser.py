@@ -137,7 +137,7 @@ def test_a_place_drawn_gets_a_site(page, with_traffic):
     page.get_by_role("button", name="Deploy", exact=True).click()
     page.get_by_text("Network to plan with").wait_for(timeout=WORK_MS)
     page.get_by_role("radio", name="Optimised").click()
-    page.get_by_text("Served (Mbit/s)", exact=True).wait_for()
+    page.get_by_text("Within reach and capacity (Mbit/s)", exact=True).wait_for()
     page.locator("span", has_text="forced").first.wait_for()  # in the legend of the sites
     sites = page.frame_locator(MAP).first.locator(".leaflet-overlay-pane path.leaflet-interactive")
     sites.first.wait_for()
